@@ -1,0 +1,1 @@
+"""Penstock: reactive streams for asyncio, driven by the consumer's demand."""

@@ -1,0 +1,123 @@
+"""Every exception Penstock raises on its own account.
+
+* PenstockError
+  · GraphError                 the flow cannot be built as asked (also a ``ValueError``)
+    - NotResumable             a checkpoint, retry or resume needs a position the graph cannot give
+  · SubscriptionError
+    - ConcurrentRequestError   somebody else is using this subscription right now
+    - SubscriptionClosed       *you* closed it
+    - AlreadySubscribed        a one-shot input was subscribed a second time
+  · PositionError              a position does not fit the graph, or its input changed
+  · SourceError                a source cannot be read (missing, truncated, changed)
+  · DocumentError              one document is bad; carried as data, never ends a run by itself
+  · LedgerError
+    - LedgerBusy               another process holds this ledger
+    - LedgerCorrupt            the ledger cannot be trusted
+  · SinkError
+    - SinkMismatch             the output is not what the ledger says was committed
+  · MissingExtra               an optional library is not installed (also an ``ImportError``)
+
+Exceptions of user functions are never wrapped: they keep their type and traceback, and gain a note
+that names the operator and the line where it was assembled.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlreadySubscribed",
+    "ConcurrentRequestError",
+    "DocumentError",
+    "GraphError",
+    "LedgerBusy",
+    "LedgerCorrupt",
+    "LedgerError",
+    "MissingExtra",
+    "NotResumable",
+    "PenstockError",
+    "PositionError",
+    "SinkError",
+    "SinkMismatch",
+    "SourceError",
+    "SubscriptionClosed",
+    "SubscriptionError",
+]
+
+
+class PenstockError(Exception):
+    """The root of the tree above."""
+
+
+class GraphError(PenstockError, ValueError):
+    """The flow cannot be built as asked; raised when it is assembled or subscribed, never later."""
+
+
+class NotResumable(GraphError):
+    """Something needs a position and a node upstream of it cannot give one; the message names the node."""
+
+
+class SubscriptionError(PenstockError):
+    """A subscription was used in a way it does not allow."""
+
+
+class ConcurrentRequestError(SubscriptionError):
+    """``request`` was called while another ``request`` of the same subscription was pending."""
+
+
+class SubscriptionClosed(SubscriptionError):
+    """The subscription was closed with ``aclose``; nothing more comes from it."""
+
+
+class AlreadySubscribed(SubscriptionError):
+    """A one-shot input, such as a generator object, cannot run a second time: pass a factory."""
+
+
+class PositionError(PenstockError):
+    """A position does not fit this graph, cannot be stored as JSON, or its input has changed."""
+
+
+class SourceError(PenstockError):
+    """A source cannot be read: it is missing, unreadable, truncated, or not what it claims to be."""
+
+
+class DocumentError(PenstockError):
+    """One document could not be read, parsed, validated or processed.
+
+    It is data (the ``Error`` case of a ``Result``) or is raised by a step; either way it becomes one
+    ``DocumentFailed`` and the run goes on.
+
+    Args:
+        message: What is wrong with it, in one sentence.
+        retryable: Whether trying again could help (a timeout could, a missing identifier could not).
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class LedgerError(PenstockError):
+    """The ledger cannot be opened, read or written."""
+
+
+class LedgerBusy(LedgerError):
+    """Another process holds this ledger; the message says which, and since when."""
+
+
+class LedgerCorrupt(LedgerError):
+    """The ledger file is damaged, or is not a ledger; it is never silently replaced."""
+
+
+class SinkError(PenstockError):
+    """The output cannot be opened or written."""
+
+
+class SinkMismatch(SinkError):
+    """The output is not what the ledger says was committed (it is shorter, or was replaced)."""
+
+
+class MissingExtra(PenstockError, ImportError):
+    """An optional library is not installed; the message is the command that installs it."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an extra: pip install 'penstock[{extra}]'")
+        self.extra = extra
