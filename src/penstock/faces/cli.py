@@ -1,0 +1,67 @@
+"""The command ``penstock``: reads its arguments, runs a command, ends with the right code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from penstock.errors import MissingExtra
+from penstock.faces.exits import INTERRUPTED, READER_LEFT, UNUSABLE
+from penstock.faces.failures import complain
+from penstock.faces.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line ``arguments`` (those of the process by default) and return the exit code.
+
+    The one place that turns exceptions into sentences.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or bool(os.environ.get("PENSTOCK_DEBUG"))
+    try:
+        return _dispatch(words)
+    except KeyboardInterrupt:  # before or after the run, which handles its signals itself
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    except Exception as error:  # noqa: BLE001  everything ends here as one sentence
+        return complain(error, debug=debug)
+
+
+def _dispatch(words: list[str]) -> int:
+    try:
+        from cyclopts import CycloptsError
+
+        from penstock.faces.commands import app
+    except ImportError as error:
+        if error.name is not None and error.name.startswith("penstock"):
+            raise
+        raise MissingExtra("The command line", "cli") from error
+
+    try:
+        command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print(f"penstock: {clean(str(error))} (--help shows what there is)", file=sys.stderr)
+        return UNUSABLE
+    asked_for_help = any(word in {"--help", "-h"} for word in words)
+    if command == app.help_print and not asked_for_help:  # a bare ``penstock ingest`` has done nothing
+        from rich.console import Console
+
+        app.help_print(words, console=Console(stderr=True))
+        return UNUSABLE
+    result = command(*bound.args, **bound.kwargs)
+    code = result if isinstance(result, int) else 0
+    sys.stdout.flush()
+    return code
+
+
+def _reader_left() -> int:
+    """Keep the interpreter from complaining when it flushes stdout at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return READER_LEFT

@@ -1,0 +1,124 @@
+"""The commands and their options, for cyclopts to read: the signatures are the command line."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from penstock.faces.job import Job, default_ledger
+
+__all__ = ["app"]
+
+AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Switch = Annotated[bool, Parameter(show_default=False)]
+
+
+def version_line() -> str:
+    """Return ``penstock 1.2.3``."""
+    return f"penstock {version('penstock')}"
+
+
+app = App(
+    name="penstock",
+    help="Move documents from any source to any sink:\nstreaming, resumable, in constant memory.",
+    help_format="plaintext",
+    version=version_line,
+)
+ingest_app = App(name="ingest", help="Bring documents from a source into a file.", help_format="plaintext")
+app.command(ingest_app)
+
+
+@ingest_app.command(usage="Usage: penstock ingest pubmed FILES... --to OUT.jsonl [OPTIONS]\n")
+def pubmed(  # noqa: PLR0913  every option of the command line is a parameter
+    *files: str,
+    to: Path,
+    ledger: Path | None = None,
+    limit: AtLeastOne | None = None,
+    processes: AtLeastOne = 1,
+    restart: Flag = False,
+    fail_fast: Flag = False,
+    progress: Switch = True,
+    events: Flag = False,
+    debug: Flag = False,
+) -> int:
+    """Bring PubMed XML files into a JSON Lines file, one document per line.
+
+    Interrupted in any way, the same command goes on at the last commit.
+    After completion it takes only what is new: more files, or changed records.
+
+    Args:
+        files: PubMed XML (baseline, update or efetch), gzipped or not; patterns like '*.xml.gz' too.
+        to: The JSON Lines file to write.
+        ledger: Where to keep what was done; beside the output by default.
+        limit: Stop after so many documents.
+        processes: Parse files in so many processes; the order of documents is then free.
+        restart: Forget what was done, empty the output and begin again.
+        fail_fast: End at the first document that fails.
+        progress: Show how it goes, on stderr.
+        events: Print every event as a line of JSON on stdout; what is for people goes to stderr.
+        debug: Show tracebacks.
+    """
+    from penstock.faces.ingest import ingest
+
+    return ingest(
+        Job(
+            adapter="pubmed",
+            files=files,
+            to=to,
+            ledger=ledger or default_ledger(to),
+            limit=limit,
+            progress=progress,
+            events=events,
+            restart=restart,
+            fail_fast=fail_fast,
+            processes=processes,
+            debug=debug,
+        )
+    )
+
+
+@app.command
+def demo(
+    *,
+    records: AtLeastOne = 30_000,
+    folder: Path = Path("demo-output"),
+    restart: Flag = False,
+    progress: Switch = True,
+    debug: Flag = False,
+) -> int:
+    """Make sample data in the shape of a PubMed file and ingest it, to see how it goes.
+
+    Kill it in the middle and give the same command again: the output ends the same, byte for byte.
+
+    Args:
+        records: How many records to make up.
+        folder: Where to put the sample, the output and the ledger.
+        restart: Begin again.
+        progress: Show how it goes, on stderr.
+        debug: Show tracebacks.
+    """
+    from penstock.faces.demo import run_demo
+
+    return run_demo(folder, records=records, restart=restart, progress=progress, debug=debug)
+
+
+@app.command
+def status(ledger_or_output: Path, /, *, failures: AtLeastOne = 10, debug: Flag = False) -> int:
+    """Show where an ingestion stands: its runs, counts per state, and what failed.
+
+    Works while a run is going, and disturbs nothing.
+
+    Args:
+        ledger_or_output: A ledger, or the output that one lies beside.
+        failures: Show so many of the latest failed documents.
+        debug: Show tracebacks.
+    """
+    del debug  # read from the command line by faces/cli.py, for every command alike
+    from penstock.faces.status import show_status
+
+    return show_status(ledger_or_output, failures=failures)

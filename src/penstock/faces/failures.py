@@ -1,0 +1,71 @@
+"""From an exception to one clear sentence and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from typing import Final
+
+from penstock.errors import DocumentError, PenstockError
+from penstock.faces.exits import DOCUMENTS_FAILED, UNUSABLE
+from penstock.faces.job import UsageProblem
+from penstock.faces.text import clean
+
+__all__ = ["HINT", "complain", "explain_failure"]
+
+HINT: Final = "penstock-hint: "
+"""A note of an exception that begins so is for the person at the command line."""
+
+_ADVICE = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some of your quota",
+    errno.EROFS: "choose a place that can be written to",
+    errno.EACCES: "look at its permissions",
+    errno.EPERM: "look at its permissions",
+    errno.ENOENT: "look at its name",
+    errno.EISDIR: "name a file",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.EFBIG: "allow larger files (ulimit -f) or choose another file system",
+}
+
+
+def complain(error: BaseException, *, debug: bool) -> int:
+    """Say on stderr what went wrong, with the traceback for ``debug``, and return the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    sentence, code = explain_failure(error)
+    lines = [sentence, *hints(error)]
+    print("\n".join(f"penstock: {line}" for line in lines), file=sys.stderr, flush=True)
+    return code
+
+
+def hints(error: BaseException) -> list[str]:
+    """Return the notes of ``error`` that are hints, without their mark."""
+    return [note.removeprefix(HINT) for note in getattr(error, "__notes__", ()) if note.startswith(HINT)]
+
+
+def explain_failure(error: BaseException) -> tuple[str, int]:
+    """Return what to tell people about ``error`` (clean, without the ``penstock:``), and the exit code.
+
+    A ``DocumentError`` only gets here under ``--fail-fast``, and so means that a document failed.
+    """
+    if isinstance(error, DocumentError):
+        return clean(f"a document failed, and --fail-fast was asked for: {error}"), DOCUMENTS_FAILED
+    if isinstance(error, (PenstockError, UsageProblem)):
+        return clean(str(error)), UNUSABLE
+    if isinstance(error, OSError) and error.errno is not None:
+        return clean(_of_the_system(error)), UNUSABLE
+    if isinstance(error, MemoryError):
+        return "out of memory; nothing that was committed is lost", UNUSABLE
+    kind = type(error).__name__
+    return clean(
+        f"this should not have happened ({kind}: {error}); --debug shows where, please report it"
+    ), UNUSABLE
+
+
+def _of_the_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename is not None else ""
+    what = (error.strerror or str(error)).lower()
+    advice = _ADVICE.get(error.errno or 0, "put that right")
+    return f"{where}{what}; {advice} and give the same command again, nothing that was committed is lost"

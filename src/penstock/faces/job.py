@@ -1,0 +1,121 @@
+"""What the command line asked for, and the command line that asks for it again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.faces.text import shell_command
+
+__all__ = ["LEDGER_SUFFIX", "Job", "UsageProblem", "default_ledger", "program"]
+
+LEDGER_SUFFIX = ".ledger.db"
+"""The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` unless another one is named."""
+
+
+class UsageProblem(Exception):  # noqa: N818  the command line is the problem, not an error of the library
+    """The command line cannot be carried out as it stands; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One ``penstock ingest``; the fields are the options of that name."""
+
+    adapter: str
+    files: tuple[str, ...]
+    to: Path
+    ledger: Path
+    limit: int | None = None
+    progress: bool = True
+    events: bool = False
+    restart: bool = False
+    fail_fast: bool = False
+    processes: int = 1
+    debug: bool = False
+    asked: tuple[str, ...] | None = None
+    """The words that repeat this job where they are not ``ingest``'s (``penstock demo``)."""
+
+    def command(self, *, restart: bool = False, limited: bool = True) -> str:
+        """Return the command that does this job again, quoted for a shell.
+
+        ``--restart`` is in it only if it is asked for here: repeated by accident, it would throw away
+        what it is meant to continue.
+        """
+        again = ["--restart"] if restart else []
+        asked = [*self.asked, *again] if self.asked is not None else self._words(again, limited=limited)
+        return shell_command([*program(), *asked])
+
+    def status_command(self) -> str:
+        """Return the command that shows where this job stands and what failed."""
+        return shell_command([*program(), "status", str(self.to if self._beside else self.ledger)])
+
+    @property
+    def _beside(self) -> bool:
+        return self.ledger == default_ledger(self.to)
+
+    def _words(self, more: list[str], *, limited: bool) -> list[str]:
+        words = ["ingest", self.adapter, *_option("--to", self.to)]
+        if not self._beside:
+            words += _option("--ledger", self.ledger)
+        if self.processes != 1:
+            words += ["--processes", str(self.processes)]
+        if self.limit is not None and limited:
+            words += ["--limit", str(self.limit)]
+        words += [word for word, given in self._flags() if given]
+        dashed = any(name.startswith("-") for name in self.files)
+        return [*words, *more, *(["--"] if dashed else []), *self.files]
+
+    def _flags(self) -> list[tuple[str, bool]]:
+        return [
+            ("--fail-fast", self.fail_fast),
+            ("--events", self.events),
+            ("--no-progress", not self.progress),
+            ("--debug", self.debug),
+        ]
+
+    def check(self) -> None:
+        """Refuse what would destroy an input.
+
+        Raises:
+            UsageProblem: no files, or the output or ledger is one of the inputs or the other.
+        """
+        if not self.files:
+            raise UsageProblem(
+                f"no files to read: name them, as in penstock ingest {self.adapter} FILES --to {self.to}"
+            )
+        for what, path in (("output", self.to), ("ledger", self.ledger)):
+            if any(_same(path, Path(name)) for name in self.files):
+                raise UsageProblem(f"{path} is both the {what} and an input: choose another {what}")
+        if _same(self.to, self.ledger):
+            raise UsageProblem(f"{self.to} is both the output and the ledger: choose another --ledger")
+
+
+def _option(name: str, path: Path) -> list[str]:
+    value = str(path)
+    return [f"{name}={value}"] if value.startswith("-") else [name, value]
+
+
+def default_ledger(output: Path) -> Path:
+    """Return where the ledger of ``output`` is unless told otherwise."""
+    return output.with_name(output.name + LEDGER_SUFFIX)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.absolute() == other.absolute()
+
+
+def program() -> list[str]:
+    """Return the words by which this program was called, as short as they still find it."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return [sys.executable, "-m", "penstock"]
+    found = shutil.which("penstock")
+    if found is not None and called.exists() and Path(found).samefile(called):
+        return ["penstock"]
+    return [os.fspath(called)]

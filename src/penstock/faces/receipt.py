@@ -1,0 +1,120 @@
+"""What a run says at its end: what it did, what it cost, where things are, and how to go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.faces.exits import ALL_COMPLETED, DOCUMENTS_FAILED, INTERRUPTED
+from penstock.faces.text import clean, count, duration, size
+
+if TYPE_CHECKING:
+    from penstock.faces.job import Job
+    from penstock.faces.resources import Peak
+    from penstock.pipeline import RunSummary
+
+__all__ = ["STATES", "exit_code", "receipt", "went"]
+
+STATES = ("completed", "failed", "skipped", "deleted")
+"""The states of a receipt, in its order; ``started`` is their sum and would only need explaining."""
+
+LONGEST_COMMAND = 2000
+"""A longer command than this is not printed: nobody pastes it, and it buries everything else."""
+
+
+def exit_code(summary: RunSummary) -> int:
+    """Return 0 for all completed, 1 if some documents failed, 130 if the run was interrupted."""
+    if summary.state == "cancelled":
+        return INTERRUPTED
+    if summary.nothing_to_do:
+        return ALL_COMPLETED
+    return DOCUMENTS_FAILED if summary.counts.get("failed", 0) else ALL_COMPLETED
+
+
+def went(summary: RunSummary) -> int:
+    """Return how many documents went through in this process: completed and failed ones."""
+    return summary.session.get("completed", 0) + summary.session.get("failed", 0)
+
+
+def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
+    """Return the receipt, one line each, safe to print on a terminal."""
+    return [_headline(summary, job), "", *_body(summary, job, peak), "", *_next(summary, job)]
+
+
+def _headline(summary: RunSummary, job: Job) -> str:
+    if summary.nothing_to_do:
+        return (
+            f"penstock: nothing to do: {clean(str(job.to))} already holds all that these inputs have to give"
+        )
+    word = {"completed": "completed", "cancelled": "interrupted"}.get(summary.state, clean(summary.state))
+    documents = went(summary)
+    line = f"penstock: {word}, {count(documents)} {'document' if documents == 1 else 'documents'}"
+    line += f" in {duration(summary.duration)}"
+    if documents and summary.duration > 0:
+        line += f", {count(documents / summary.duration)} docs/s"
+    return line
+
+
+def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
+    return [
+        *([] if summary.nothing_to_do else _table(summary)),
+        *_costs(summary, peak),
+        f"  {'output':<10}{clean(str(job.to))}{_of(_bytes_of(job))}",
+        f"  {'ledger':<10}{clean(str(job.ledger))}",
+    ]
+
+
+def _table(summary: RunSummary) -> list[str]:
+    """Return the counts per state; with a second column where an earlier process did a part of the run."""
+    head = f"  {'':<10}{'this time':>12}{'whole run':>12}"
+    lines = [head] if summary.resumed else []
+    for state in STATES:
+        line = f"  {state:<10}{count(summary.session.get(state, 0)):>12}"
+        lines.append(line + f"{count(summary.counts.get(state, 0)):>12}" if summary.resumed else line)
+    retried = summary.session.get("retried", 0)
+    if retried:
+        lines.append(f"  {'retried':<10}{count(retried):>12}")
+    return [*lines, ""]
+
+
+def _costs(summary: RunSummary, peak: Peak) -> list[str]:
+    lines = [] if summary.nothing_to_do else [f"  {'read':<10}{size(summary.bytes_read)} of records"]
+    if peak.own is not None:
+        worker = f", largest worker {size(peak.worker)}" if peak.worker else ""
+        lines.append(f"  {'memory':<10}{size(peak.own)} at the peak{worker}")
+    return lines
+
+
+def _bytes_of(job: Job) -> int | None:
+    try:
+        return job.to.stat().st_size
+    except OSError:
+        return None
+
+
+def _of(number: int | None) -> str:
+    return "" if number is None else f" ({size(number)})"
+
+
+def _next(summary: RunSummary, job: Job) -> list[str]:
+    """Return how to go on: resume, look at what failed, take what is new, or do it all again."""
+    if summary.state == "cancelled":
+        return [_how("to resume", _fitting(job.command(), job))]
+    lines = []
+    if summary.counts.get("failed", 0):
+        lines.append(_how("what failed", job.status_command()))
+    if job.limit is not None:
+        lines.append(_how("go on", _fitting(job.command(limited=False), job)))
+    else:
+        lines.append(_how("new files", _fitting(job.command(), job)))
+    lines.append(_how("replay all", _fitting(job.command(restart=True), job)))
+    return lines
+
+
+def _how(what: str, command: str) -> str:
+    return f"  {what + ':':<14}{command}"
+
+
+def _fitting(command: str, job: Job) -> str:
+    if len(command) <= LONGEST_COMMAND:
+        return command
+    return f"the same command again, with its {len(job.files):,} files"

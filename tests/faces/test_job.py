@@ -1,0 +1,90 @@
+"""Jobs, and the commands that repeat them."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from penstock.faces import job as job_module
+from penstock.faces.commands import app
+from penstock.faces.job import Job, UsageProblem, default_ledger
+
+
+@pytest.fixture(autouse=True)
+def called_penstock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program was called by its plain name."""
+    monkeypatch.setattr(job_module, "program", lambda: ["penstock"])
+
+
+def job(**given: object) -> Job:
+    plain = Job(adapter="pubmed", files=("a.xml",), to=Path("out.jsonl"), ledger=Path("out.jsonl.ledger.db"))
+    return replace(plain, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"files": ("-x.xml", "with blank.xml", "d'or.xml.gz")},
+        {"to": Path("my out/é.jsonl"), "ledger": Path("my out/é.jsonl.ledger.db")},
+        {"ledger": Path("else where.db"), "limit": 5, "processes": 3},
+        {"to": Path("-o.jsonl"), "ledger": Path("-l.db")},
+        {"fail_fast": True, "events": True, "progress": False, "debug": True},
+    ],
+)
+def test_the_command_is_read_back_as_the_job(given: dict[str, object]) -> None:
+    """What the receipt prints, given to a shell and then to the parser, asks for the same again."""
+    wanted = job(**given)
+    words = shlex.split(wanted.command())
+    assert words[0] == "penstock"
+    _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
+    options = dict(bound.arguments)
+    files, to = options.pop("files"), options.pop("to")
+    ledger = options.pop("ledger", None) or default_ledger(to)
+    assert Job("pubmed", files, to, ledger, **options) == wanted
+
+
+def test_restart_is_repeated_only_when_it_is_meant() -> None:
+    """The command that resumes never throws away what it is to continue."""
+    assert "--restart" not in job(restart=True).command()
+    assert job().command(restart=True).endswith(" --restart a.xml")
+    assert "--restart -- -a" in job(files=("-a",)).command(restart=True)
+
+
+def test_going_on_beyond_a_limit_leaves_the_limit_out() -> None:
+    """The limit is the one thing that has to change to get further."""
+    assert "--limit" in job(limit=3).command()
+    assert "--limit" not in job(limit=3).command(limited=False)
+
+
+def test_the_status_command_names_the_ledger_only_when_it_lies_elsewhere() -> None:
+    """Beside the output, the output is name enough."""
+    assert job().status_command() == "penstock status out.jsonl"
+    assert job(ledger=Path("x.db")).status_command() == "penstock status x.db"
+
+
+def test_no_files_is_wrong_usage() -> None:
+    """An empty list of files is refused before anything is opened."""
+    with pytest.raises(UsageProblem, match="no files to read"):
+        job(files=()).check()
+
+
+@pytest.mark.parametrize("role", ["to", "ledger"])
+def test_an_input_is_never_overwritten(tmp_path: Path, role: str) -> None:
+    """An output or ledger that is one of the inputs is refused, also under another name for it."""
+    source = tmp_path / "a.xml"
+    source.write_text("<x/>")
+    link = tmp_path / "link"
+    link.symlink_to(source)
+    with pytest.raises(UsageProblem, match="input"):
+        job(**{"files": (str(source),), role: link}).check()
+    assert source.read_text() == "<x/>"
+
+
+def test_the_output_is_not_the_ledger() -> None:
+    """One file cannot be both, though neither exists yet."""
+    with pytest.raises(UsageProblem, match="both the output and the ledger"):
+        job(ledger=Path.cwd() / "out.jsonl").check()

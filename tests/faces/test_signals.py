@@ -1,0 +1,59 @@
+"""Signals, sent for real: in this process where it survives them, in a process of its own where not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from penstock.faces.signals import Interrupts
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_and_the_second_signal_each_call_their_own(number: signal.Signals) -> None:
+    """The calls come in order, and the handlers that were there before come back."""
+    before = signal.getsignal(number)
+    calls: list[str] = []
+    with Interrupts(lambda: calls.append("stop"), lambda: calls.append("abort")) as interrupts:
+        os.kill(os.getpid(), number)
+        assert calls == ["stop"]
+        os.kill(os.getpid(), number)
+        assert calls == ["stop", "abort"]
+    assert interrupts.count == 2
+    assert signal.getsignal(number) is before
+
+
+def test_ending_within_the_grace_leaves_nothing_behind() -> None:
+    """After two signals and a clean end the watching thread goes, and the process lives on."""
+    with Interrupts(lambda: None, lambda: None):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        watchers = [t for t in threading.enumerate() if t.name == "penstock-signals"]
+    for thread in watchers:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+STUCK = """
+import os, signal, sys
+from penstock.faces import signals
+signals.GRACE = float(sys.argv[2])
+with signals.Interrupts(lambda: None, lambda: None):
+    for _ in range(int(sys.argv[1])):
+        os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        pass
+"""
+
+
+@pytest.mark.parametrize(("signals", "grace"), [(2, 0.01), (3, 3600.0)])
+def test_a_stuck_process_is_ended_all_the_same(signals: int, grace: float) -> None:
+    """Two signals end a loop that never yields when the grace is over, a third does not wait for it."""
+    command = [sys.executable, "-c", STUCK, str(signals), str(grace)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 130
+    assert "stopped at once" in done.stderr
