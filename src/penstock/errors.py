@@ -7,9 +7,11 @@
     - ConcurrentRequestError   somebody else is using this subscription right now
     - SubscriptionClosed       *you* closed it
     - AlreadySubscribed        a one-shot input was subscribed a second time
+  · NoItem                     a single item was asked for, and there was none (also a ``LookupError``)
   · PositionError              a position does not fit the graph, or its input changed
   · SourceError                a source cannot be read (missing, truncated, changed)
   · DocumentError              one document is bad; carried as data, never ends a run by itself
+  · WireError                  an event cannot be written or read as JSON (also a ``ValueError``)
   · LedgerError
     - LedgerBusy               another process holds this ledger
     - LedgerCorrupt            the ledger cannot be trusted
@@ -32,6 +34,7 @@ __all__ = [
     "LedgerCorrupt",
     "LedgerError",
     "MissingExtra",
+    "NoItem",
     "NotResumable",
     "PenstockError",
     "PositionError",
@@ -40,6 +43,7 @@ __all__ = [
     "SourceError",
     "SubscriptionClosed",
     "SubscriptionError",
+    "WireError",
 ]
 
 
@@ -71,6 +75,10 @@ class AlreadySubscribed(SubscriptionError):
     """A one-shot input, such as a generator object, cannot run a second time: pass a factory."""
 
 
+class NoItem(PenstockError, LookupError):
+    """The flow completed without an item, and one was asked for."""
+
+
 class PositionError(PenstockError):
     """A position does not fit this graph, cannot be stored as JSON, or its input has changed."""
 
@@ -93,6 +101,10 @@ class DocumentError(PenstockError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class WireError(PenstockError, ValueError):
+    """An event holds something JSON cannot carry, or a line is not an event this version can read."""
 
 
 class LedgerError(PenstockError):

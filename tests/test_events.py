@@ -1,0 +1,352 @@
+"""The five events and their form on the wire."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import sys
+from dataclasses import fields, replace
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from penstock import events
+from penstock.document import Document
+from penstock.errors import PenstockError, WireError
+from penstock.events import (
+    EVENTS,
+    SCHEMA_VERSION,
+    AdapterStateChange,
+    BatchProgress,
+    DocumentCompleted,
+    DocumentFailed,
+    DocumentStarted,
+    PipelineEvent,
+    decode,
+    encode,
+    encode_all,
+    json_schema,
+    type_adapter,
+)
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | finite | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+json_objects = st.dictionaries(st.text(), json_values, max_size=5)
+counts = st.integers(min_value=0, max_value=2**62)
+documents = st.builds(
+    Document,
+    doc_id=st.text(min_size=1),
+    source=st.text(),
+    version=st.text(),
+    title=st.text(),
+    content=st.text(),
+    metadata=json_objects,
+    content_hash=st.text(),
+    deleted=st.booleans(),
+    raw=st.none() | st.binary(),
+)
+BY_FIELD = {
+    "timestamp": finite,
+    "duration": finite,
+    "rate": finite,
+    "eta_seconds": st.none() | finite,
+    "document": documents,
+    "parameters": json_objects,
+    "metadata": json_objects,
+    "raw": st.none() | st.binary(),
+}
+BY_TYPE = {
+    "str": st.text(),
+    "str | None": st.none() | st.text(),
+    "int": counts,
+    "int | None": st.none() | counts,
+    "bool": st.booleans(),
+}
+
+
+def of(cls):
+    """Return a strategy for every field of ``cls``, so that a new field is tested without a new line here."""
+    return st.builds(
+        cls,
+        **{f.name: {**BY_TYPE, **BY_FIELD}[f.name if f.name in BY_FIELD else f.type] for f in fields(cls)},
+    )
+
+
+any_event = st.one_of(*map(of, EVENTS))
+
+
+def without_raw(event):
+    """Return what of ``event`` may travel: everything but raw bytes."""
+    if isinstance(event, DocumentFailed):
+        return replace(event, raw=None)
+    if isinstance(event, DocumentCompleted):
+        return replace(event, document=event.document.model_copy(update={"raw": None}))
+    return event
+
+
+def started(**changes):
+    return replace(DocumentStarted(1.5, "run", "1.1", "pubmed"), **changes)
+
+
+def line_of(event=None, **changes):
+    """Return the line of an event with some of its members replaced; ``...`` takes one away."""
+    wire = {**json.loads(encode(event or started())), **changes}
+    return json.dumps({name: value for name, value in wire.items() if value is not ...}).encode()
+
+
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+
+
+@given(any_event)
+def test_what_is_written_reads_back_equal(event):
+    """Decode undoes encode, but for raw bytes, which stay at home."""
+    assert decode(encode(event)) == without_raw(event)
+    assert type(decode(encode(event))) is type(event)
+
+
+@given(any_event)
+def test_a_line_is_one_line_of_plain_json(event):
+    """One newline, at the end; the standard library reads it; the tag and version come first."""
+    line = encode(event)
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    wire = json.loads(line)
+    assert list(wire)[:2] == ["type", "schema_version"]
+    assert (wire["type"], wire["schema_version"]) == (type(event).__name__, SCHEMA_VERSION)
+    assert list(wire)[2:] == [f.name for f in fields(event) if f.name != "raw"]
+
+
+@given(any_event)
+def test_json_schema_accepts_every_line(event):
+    """A reader that only has the JSON Schema accepts what we write."""
+    VALIDATOR.validate(json.loads(encode(event)))
+
+
+@given(any_event)
+def test_pydantic_reads_what_encode_writes(event):
+    """The TypeAdapter and ``decode`` read a line alike."""
+    assert type_adapter().validate_json(encode(event)) == without_raw(event)
+    assert type_adapter().validate_python(json.loads(encode(event))) == without_raw(event)
+
+
+@given(any_event)
+def test_decode_reads_what_pydantic_writes(event):
+    """What the TypeAdapter dumps is the same wire form."""
+    assert decode(type_adapter().dump_json(event)) == without_raw(event)
+    assert type_adapter().dump_python(event, mode="json") == json.loads(encode(event))
+
+
+@given(any_event)
+def test_pydantic_passes_events_through(event):
+    """Validating an event gives that very event: a model may hold one as a field."""
+    assert type_adapter().validate_python(event) is event
+
+
+@given(st.lists(any_event, max_size=5))
+def test_encode_all_is_all_lines_in_order(several):
+    """Many events are the lines of each, one after another."""
+    assert encode_all(iter(several)) == b"".join(map(encode, several))
+
+
+@pytest.mark.parametrize("cls", EVENTS)
+def test_fields_with_a_default_may_be_absent(cls):
+    """An older or terser writer may leave out what has a default, and nothing else."""
+    document = Document(doc_id="1", source="s")
+    plain = {"float": 1.0, "str": "x", "str | None": "x", "int": 3, "Document": document}
+    required = [f.name for f in fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
+    event = cls(**{f.name: plain[f.type] for f in fields(cls) if f.name in required})
+    wire = json.loads(encode(event))
+    kept = {name: wire[name] for name in ["type", "schema_version", *required]}
+    assert decode(json.dumps(kept)) == event
+    for name in required:
+        with pytest.raises(WireError, match=name):
+            decode(json.dumps({k: v for k, v in kept.items() if k != name}))
+
+
+def test_required_fields_are_the_ones_of_the_contract():
+    """The names and order of the fields are what users construct events with."""
+    assert [f.name for f in fields(DocumentStarted)] == [
+        "timestamp",
+        "pipeline_id",
+        "doc_id",
+        "adapter",
+        "parameters",
+    ]
+    assert [f.name for f in fields(AdapterStateChange)][2:] == ["adapter", "old_state", "new_state", "reason"]
+
+
+def test_subclasses_of_document_travel_as_documents():
+    """A richer document shows the fields every reader knows, and nothing a reader would refuse."""
+
+    class Article(Document):
+        journal: str = ""
+
+    event = DocumentCompleted(1.0, "run", "1", "s", Article(doc_id="1", source="s", journal="J"), 0.5)
+    assert decode(encode(event)).document == Document(doc_id="1", source="s")
+
+
+LOOP: dict = {}
+LOOP["again"] = LOOP
+DEEP: dict = {}
+for _ in range(sys.getrecursionlimit() * 2):
+    DEEP = {"d": DEEP}
+
+UNWRITABLE = [
+    ({"a": math.nan}, "parameters.a is nan"),
+    ({"a": {"b": [1, -math.inf]}}, r"parameters.a.b\[1\] is -inf"),
+    ({"a": b"x"}, "parameters.a is of type bytes"),
+    ({"a": (1, 2)}, "parameters.a is of type tuple"),
+    ({"a": {1}}, "parameters.a is of type set"),
+    ({"a": object()}, "parameters.a is of type object"),
+    ({1: 2}, "parameters has the key 1"),
+    ({"a": {None: 2}}, "parameters.a has the key None"),
+    ({"a": "x\ud800"}, "parameters.a holds half of a surrogate pair"),
+    ({"\udfff": 1}, "a key of parameters holds half of a surrogate pair"),
+    (LOOP, "contains itself"),
+    (DEEP, "nested too deeply"),
+]
+
+
+@pytest.mark.parametrize(("value", "reason"), UNWRITABLE, ids=[reason for _, reason in UNWRITABLE])
+def test_what_json_cannot_carry_is_refused(value, reason):
+    """Nothing silently becomes null, base64 or a list: the message names the document and the field."""
+    with pytest.raises(WireError, match=rf"DocumentStarted of '1\.1' cannot be written as JSON: .*{reason}"):
+        encode(started(parameters=value))
+    with pytest.raises(WireError):
+        encode_all([started(), started(parameters=value)])
+    document = Document.model_construct(doc_id="1.1", source="s", metadata=value)
+    with pytest.raises(WireError, match=r"DocumentCompleted of '1\.1'"):
+        encode(DocumentCompleted(1.0, "run", "1.1", "s", document, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        (started(timestamp=math.nan), "timestamp"),
+        (DocumentCompleted(1.0, "r", "1", "s", Document(doc_id="1", source="s"), math.inf), "duration"),
+        (BatchProgress(1.0, "r", 1, 2, 3, 4, rate=math.nan), "rate"),
+        (BatchProgress(1.0, "r", 1, 2, 3, 4, eta_seconds=math.inf), "eta_seconds"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_times_that_are_no_numbers_are_refused(event, field):
+    """A rate of 0/0 does not become null on the way."""
+    with pytest.raises(WireError, match=f"{field} is "):
+        encode(event)
+    with pytest.raises(Exception, match=f"{field} is "):
+        type_adapter().dump_json(event)
+
+
+def test_half_a_surrogate_pair_in_text_is_refused():
+    """Text that UTF-8 cannot hold is named, wherever it stands."""
+    document = Document.model_construct(doc_id="1", source="s", title="\udcff")
+    with pytest.raises(WireError, match=r"document\.title holds half of a surrogate pair"):
+        encode(DocumentCompleted(1.0, "r", "1", "s", document, 0.5))
+
+
+@pytest.mark.parametrize("thing", [PipelineEvent(1.0, "run"), "DocumentStarted", None])
+def test_only_the_five_events_have_a_wire_form(thing):
+    """Anything else is refused, with the list of what is not."""
+    with pytest.raises(WireError, match="none of the events that have a wire form: DocumentStarted"):
+        encode(thing)
+
+
+UNREADABLE = {
+    "empty": (b"", "not an event"),
+    "no json": (b"nope", "not an event"),
+    "no object": (b"[]", "not an event"),
+    "bad utf-8": (b'"\xff"', "not an event"),
+    "half a line": (encode(started())[:40], "not an event"),
+    "two lines": (encode(started()) * 2, "not an event"),
+    "deep": (b'{"type":' * 100_000, "not an event"),
+    "no type": (line_of(type=...), "type"),
+    "no version": (line_of(schema_version=...), "schema_version"),
+    "unknown type": (
+        line_of(type="DocumentLost"),
+        "unknown event type 'DocumentLost'; known are Doc",
+    ),
+    "unknown field": (line_of(colour="red"), "not a DocumentStarted: .*colour"),
+    "missing field": (line_of(doc_id=...), "not a DocumentStarted: .*doc_id"),
+    "wrong type": (line_of(timestamp="now"), r"not a DocumentStarted: .*\$\.timestamp"),
+    "number as bool": (line_of(BatchProgress(1.0, "r", 1, 2, 3, 4), completed=True), "completed"),
+    "raw bytes": (line_of(DocumentFailed(1.0, "r", "1", "s", "e", "E"), raw="eA=="), "raw"),
+    "version of tomorrow": (
+        line_of(schema_version=SCHEMA_VERSION + 1, colour="red"),
+        "newer Penstock .*upgrade",
+    ),
+    "version zero": (line_of(schema_version=0), "schema_version 0 never existed"),
+    "not a number": (line_of(timestamp=math.nan), "not an event"),
+    "document without id": (
+        line_of(DocumentCompleted(1.0, "r", "1", "s", Document(doc_id="1", source="s"), 0.5)).replace(
+            b'"document": {"doc_id": "1"', b'"document": {"doc_id": ""'
+        ),
+        r"at `\$\.document\.doc_id`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "reason"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_is_no_event_is_refused(line, reason):
+    """Each kind of bad line has one sentence: what is wrong, and the beginning of the line."""
+    with pytest.raises(WireError, match=reason) as caught:
+        decode(line)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValidationError):
+        type_adapter().validate_json(line)
+
+
+@given(st.binary() | st.text() | json_values.map(json.dumps))
+def test_no_line_at_all_breaks_the_reader(line):
+    """Whatever comes, ``decode`` gives an event or a ``WireError``."""
+    try:
+        decode(line)
+    except WireError as error:
+        assert "event" in str(error)
+
+
+@given(any_event, st.data())
+def test_a_damaged_line_is_an_event_or_refused(event, data):
+    """One changed byte never raises anything but ``WireError``."""
+    line = bytearray(encode(event))
+    line[data.draw(st.integers(0, len(line) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(WireError):
+        assert isinstance(decode(bytes(line)), PipelineEvent)
+
+
+def test_wire_errors_are_ours_and_value_errors():
+    """Callers may catch either."""
+    assert issubclass(WireError, PenstockError)
+    assert issubclass(WireError, ValueError)
+
+
+@pytest.mark.parametrize("cls", EVENTS)
+def test_events_are_small(cls):
+    """Events have slots and no dict, and are not frozen: creating one costs what a plain object costs."""
+    assert "__dict__" not in dir(cls)
+    assert not cls.__dataclass_params__.frozen
+
+
+def test_json_schema_names_its_tag_and_version():
+    """The schema is closed, discriminated by ``type``, and states the version it describes."""
+    schema = json_schema()
+    assert {cls.__name__ for cls in EVENTS} == set(schema["discriminator"]["mapping"])
+    for cls in EVENTS:
+        definition = schema["$defs"][cls.__name__]
+        assert definition["additionalProperties"] is False
+        assert definition["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+    assert "raw" not in json.dumps([d["properties"] for d in schema["$defs"].values()])
+
+
+def test_the_adapter_is_built_once():
+    """Building it takes milliseconds, so it is kept."""
+    assert type_adapter() is type_adapter()
+    assert events.type_adapter is type_adapter
