@@ -11,13 +11,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from expression import Result
-    from typing_extensions import Self
 
     from penstock.document import Document, RawRecord
     from penstock.errors import DocumentError
@@ -34,8 +33,8 @@ __all__ = [
     "Position",
     "Sink",
     "Source",
-    "Statistics",
     "StageStatistics",
+    "Statistics",
     "Subscription",
 ]
 
@@ -146,7 +145,12 @@ class Subscription(ABC, Generic[T_co]):
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        try:
+            await self.aclose()
+        except Exception as error:
+            if exc is None:
+                raise
+            exc.add_note(f"penstock: closing the subscription failed too: {error!r}")  # and never masks it
 
 
 @dataclass(slots=True)
