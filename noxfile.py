@@ -1,0 +1,115 @@
+"""One command per habit: ``nox -l`` lists them, ``nox`` runs what CI runs.
+
+``nox -s tests-3.12 -- -k demand`` runs one of them, with arguments for the tool behind it.
+
+Everything here installs what it needs into environments under ``.nox``. An interpreter that cannot be
+found is skipped, and the closing summary says so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "layers", "tests"]
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.stop_on_first_error = False
+
+SUPPORTED = ["3.11", "3.12", "3.13"]
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def _offer_pyenv() -> None:
+    """Let pyenv's shims find every installed version, as ``pyenv shell 3.11.7 3.12.1`` would."""
+    pyenv = shutil.which("pyenv")
+    if pyenv is None or "PYENV_VERSION" in os.environ:
+        return
+    listed = subprocess.run([pyenv, "versions", "--bare"], capture_output=True, text=True, check=False)  # noqa: S603
+    wanted = [v for v in listed.stdout.split() if any(v.startswith(f"{minor}.") for minor in SUPPORTED)]
+    if wanted:
+        os.environ["PYENV_VERSION"] = ":".join(wanted)
+
+
+_offer_pyenv()
+
+
+def _install(session: nox.Session, *groups: str, extras: str = "cli,gzip") -> None:
+    """Install Penstock itself, editable, with ``extras``, and these dependency groups."""
+    needs = [need for group in groups for need in nox.project.dependency_groups(PYPROJECT, group)]
+    session.install("-e", f".[{extras}]", *needs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Rules and format."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy --strict and pyright; both gate."""
+    _install(session, "types", "test")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check that imports go only upwards."""
+    _install(session, "layers")
+    session.run("lint-imports")
+
+
+@nox.session(python=[*SUPPORTED, *([] if RUNNING in SUPPORTED else [RUNNING])])
+def tests(session: nox.Session) -> None:
+    """Run the tests; arguments after ``--`` go to pytest."""
+    _install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the tests with branch coverage."""
+    _install(session, "test")
+    session.run("pytest", "--cov", "--cov-report=term-missing", *session.posargs)
+
+
+@nox.session
+def laws(session: nox.Session) -> None:
+    """Run the property tests long: the Hypothesis profile ``laws``."""
+    _install(session, "test")
+    session.run("pytest", "--hypothesis-profile=laws", "--timeout=3600", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into ``site``; ``-- serve`` shows it instead."""
+    _install(session, "docs")
+    session.run("zensical", *(session.posargs or ["build", "--clean"]))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run one benchmark (``-- benchmarks/events_wire.py``), or all of them, one after another."""
+    _install(session, "bench")
+    scripts = session.posargs or sorted(map(str, Path("benchmarks").glob("*.py")))
+    for script in scripts:
+        session.run("python", script)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the main job offline, on data generated on the spot."""
+    _install(session)
+    session.run("penstock", "demo", *session.posargs)

@@ -1,0 +1,37 @@
+"""What every test may use: the Hypothesis profiles, and the real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Time is never asserted, so Hypothesis must not assert it either: a busy machine is no failure.
+_SLOW = [HealthCheck.too_slow]
+settings.register_profile("default", max_examples=50, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("ci", max_examples=100, deadline=None, print_blob=True, suppress_health_check=_SLOW)
+settings.register_profile(
+    "laws", max_examples=2_000, deadline=None, print_blob=True, suppress_health_check=_SLOW
+)
+settings.load_profile("ci" if os.environ.get("CI") else "default")  # --hypothesis-profile overrules this
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Return the folder of real data: ``PENSTOCK_CORPUS``, or ``shared/corpus`` beside the checkout."""
+    named = os.environ.get("PENSTOCK_CORPUS")
+    folder = Path(named) if named else ROOT.parent / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip("the corpus of real data is not here; PENSTOCK_CORPUS may name its folder")
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that uses the corpus, so that ``-m 'not corpus'`` leaves out all of them."""
+    for item in items:
+        if "corpus" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.corpus)

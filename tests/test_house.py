@@ -1,0 +1,141 @@
+"""Things that must agree with each other: exports, packaging, README, docs, noxfile, changelog."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.metadata
+import json
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import penstock
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+MODULES = sorted(
+    m.name for m in pkgutil.walk_packages(penstock.__path__, "penstock.") if "__main__" not in m.name
+)
+
+IMPORT_AND_LIST = "import json, sys, penstock; print(json.dumps(sorted(sys.modules)))"
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def pages() -> dict[str, str]:
+    """Return README and every page of the docs, by their path."""
+    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in found}
+
+
+def sessions() -> set[str]:
+    """Return the names of the noxfile's sessions, read without running it."""
+    functions = [node for node in ast.parse(text("noxfile.py")).body if isinstance(node, ast.FunctionDef)]
+    return {f.name for f in functions if any("nox.session" in ast.unparse(d) for d in f.decorator_list)}
+
+
+def tracked() -> list[Path]:
+    """Return the files under version control."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout, so there is no list of what belongs to the project")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    return [path for name in listed.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def optional_modules() -> set[str]:
+    """Return the import names of everything that only an extra installs."""
+    extras = [need for needs in PROJECT["optional-dependencies"].values() for need in needs]
+    wanted = {re.match(r"[\w.-]+", need)[0].lower().replace("_", "-") for need in extras}
+    owners = importlib.metadata.packages_distributions()
+    return {name for name, dists in owners.items() if wanted & {d.lower().replace("_", "-") for d in dists}}
+
+
+@pytest.mark.parametrize("name", ["penstock", *MODULES])
+def test_everything_a_module_exports_exists(name):
+    """Each name in an ``__all__`` is there, once, and the list is complete enough to be imported from."""
+    module = importlib.import_module(name)
+    exported = getattr(module, "__all__", [])
+    assert len(exported) == len(set(exported))
+    assert [n for n in exported if not hasattr(module, n)] == []
+
+
+def test_importing_penstock_loads_no_optional_library():
+    """``import penstock`` loads nothing that only an extra, the CLI or the tests bring."""
+    ran = subprocess.run([sys.executable, "-c", IMPORT_AND_LIST], capture_output=True, check=True, text=True)
+    loaded = {name.partition(".")[0] for name in json.loads(ran.stdout)}
+    unwanted = optional_modules() | {"cyclopts", "rich", "isal", "hypothesis", "pytest"}
+    assert loaded & unwanted == set()
+
+
+def test_version_is_the_same_everywhere():
+    """The installed package, the project file and ``penstock.__version__``, if there, tell one version."""
+    installed = importlib.metadata.version("penstock")
+    assert installed == PROJECT["version"]
+    assert getattr(penstock, "__version__", installed) == installed
+
+
+def test_the_package_says_that_it_is_typed():
+    """``py.typed`` lies beside the code, so type checkers use its annotations."""
+    assert (Path(penstock.__file__).parent / "py.typed").exists()
+
+
+def test_changelog_has_an_unreleased_section():
+    """There is one place where the next change is written down."""
+    assert text("CHANGELOG.md").count("\n## Unreleased\n") == 1
+
+
+def test_noxfile_has_a_session_for_every_habit():
+    """The habits that STYLE names each have their command."""
+    assert sessions() >= {"lint", "types", "layers", "tests", "laws", "docs", "bench", "demo"}
+
+
+@pytest.mark.parametrize("page", pages())
+def test_sessions_named_in_the_docs_exist(page):
+    """A page names no nox session that the noxfile does not have."""
+    named = re.findall(r"nox -s ([a-z_]+)", pages()[page])
+    assert [name for name in named if name not in sessions()] == []
+
+
+@pytest.mark.parametrize("page", pages())
+def test_links_between_pages_lead_somewhere(page):
+    """A relative link of README or docs names a file that is there."""
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", pages()[page])
+    here = (ROOT / page).parent
+    assert [target for target in targets if not (here / target).exists()] == []
+
+
+def test_ci_runs_exactly_the_test_command_of_the_readme():
+    """What CI proves is what README tells a reader to type."""
+    last = text(".ci/run").strip().splitlines()[-1]
+    assert f"\n{last}\n" in text("README.md")
+    assert "nox" in last
+
+
+def test_catalogue_of_operators_is_complete():
+    """``docs/operators.md`` has a row for each public operator, and no row for anything else."""
+    import penstock.operators as op
+
+    rows = set(re.findall(r"^\| `(\w+)[`(]", text("docs/operators.md"), re.MULTILINE))
+    assert rows == set(getattr(op, "__all__", rows))
+
+
+def test_tree_names_no_machine_path():
+    """No tracked file holds a path of somebody's machine."""
+    machine_path = re.compile(rb"(?<![\w.])/(?:root|home|work|Users)" + rb"/\w")
+    assert [str(p.relative_to(ROOT)) for p in tracked() if machine_path.search(p.read_bytes())] == []
+
+
+def test_files_can_be_read_in_one_sitting():
+    """No module of the package has grown past 600 lines."""
+    assert {
+        p.name: n for p in (ROOT / "src").rglob("*.py") if (n := len(p.read_text("utf-8").splitlines())) > 600
+    } == {}
