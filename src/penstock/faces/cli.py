@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from penstock.errors import MissingExtra
 from penstock.faces.exits import INTERRUPTED, READER_LEFT, UNUSABLE
 from penstock.faces.failures import complain
-from penstock.faces.text import clean
+from penstock.faces.text import clean, put, silence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # before or after the run, which handles its signals itself
         return INTERRUPTED
     except BrokenPipeError:
-        return _reader_left()
+        silence(sys.stdout)
+        return READER_LEFT
     except Exception as error:  # noqa: BLE001  everything ends here as one sentence
         return complain(error, debug=debug)
 
@@ -47,7 +48,7 @@ def _dispatch(words: list[str]) -> int:
     try:
         command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        print(f"penstock: {clean(str(error))} (--help shows what there is)", file=sys.stderr)
+        put(sys.stderr, f"penstock: {clean(str(error))} (--help shows what there is)")
         return UNUSABLE
     asked_for_help = any(word in {"--help", "-h"} for word in words)
     if command == app.help_print and not asked_for_help:  # a bare ``penstock ingest`` has done nothing
@@ -59,9 +60,3 @@ def _dispatch(words: list[str]) -> int:
     code = result if isinstance(result, int) else 0
     sys.stdout.flush()
     return code
-
-
-def _reader_left() -> int:
-    """Keep the interpreter from complaining when it flushes stdout at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return READER_LEFT

@@ -34,7 +34,7 @@ app.command(ingest_app)
 
 
 @ingest_app.command(usage="Usage: penstock ingest pubmed FILES... --to OUT.jsonl [OPTIONS]\n")
-def pubmed(  # noqa: PLR0913  every option of the command line is a parameter
+def pubmed(
     *files: str,
     to: Path,
     ledger: Path | None = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from penstock.faces.exits import INTERRUPTED
 from penstock.faces.ingest import ingest
 from penstock.faces.job import Job, default_ledger, program
-from penstock.faces.text import clean, count, shell_command
+from penstock.faces.text import clean, count, put, shell_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,15 +21,11 @@ def run_demo(folder: Path, *, records: int, restart: bool, progress: bool, debug
     """Make the sample if it is not there yet, ingest it, and say what to try next."""
     sample = folder / f"sample-{records}.xml.gz"
     if not sample.exists():
-        print(
-            f"penstock: making up {count(records)} records in {clean(str(sample))}",
-            file=sys.stderr,
-            flush=True,
-        )
+        put(sys.stderr, f"penstock: making up {count(records)} records in {clean(str(sample))}")
         make_sample(sample, records)
     job = _job(sample, records, restart=restart, progress=progress, debug=debug)
     code = ingest(job)
-    print("\n".join(["", *_next(job, interrupted=code == INTERRUPTED)]), flush=True)
+    put(sys.stdout, "", *_next(job, interrupted=code == INTERRUPTED))
     return code
 
 

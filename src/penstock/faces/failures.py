@@ -10,7 +10,7 @@ from typing import Final
 from penstock.errors import DocumentError, PenstockError
 from penstock.faces.exits import DOCUMENTS_FAILED, UNUSABLE
 from penstock.faces.job import UsageProblem
-from penstock.faces.text import clean
+from penstock.faces.text import clean, put
 
 __all__ = ["HINT", "complain", "explain_failure"]
 
@@ -36,7 +36,7 @@ def complain(error: BaseException, *, debug: bool) -> int:
         traceback.print_exception(error)
     sentence, code = explain_failure(error)
     lines = [sentence, *hints(error)]
-    print("\n".join(f"penstock: {line}" for line in lines), file=sys.stderr, flush=True)
+    put(sys.stderr, *(f"penstock: {line}" for line in lines))
     return code
 
 

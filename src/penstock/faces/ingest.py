@@ -14,6 +14,7 @@ from penstock.faces.progress import PlainProgress, ProgressFace, SilentProgress,
 from penstock.faces.receipt import exit_code, receipt
 from penstock.faces.resources import peak_memory
 from penstock.faces.signals import Interrupts
+from penstock.faces.text import put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ def ingest(job: Job) -> int:
         face.say(f"stopped at once; what was committed is kept, to resume: {job.command()}")
         return INTERRUPTED
     out = sys.stderr if job.events else sys.stdout
-    print("\n".join(receipt(summary, job, peak_memory())), file=out, flush=True)
+    put(out, *receipt(summary, job, peak_memory()))
     return exit_code(summary)
 
 

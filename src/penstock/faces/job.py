@@ -16,7 +16,7 @@ LEDGER_SUFFIX = ".ledger.db"
 """The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` unless another one is named."""
 
 
-class UsageProblem(Exception):  # noqa: N818  the command line is the problem, not an error of the library
+class UsageProblem(Exception):
     """The command line cannot be carried out as it stands; the message says what to change."""
 
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from penstock.events import AdapterStateChange, BatchProgress, DocumentCompleted, DocumentFailed
-from penstock.faces.text import count, duration, percent, shorten
+from penstock.faces.text import count, duration, percent, put, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,7 +136,7 @@ class SilentProgress(ProgressFace):
 
     def say(self, line: str) -> None:
         """Write the line."""
-        print(f"penstock: {line}", file=self._stream, flush=True)
+        put(self._stream, f"penstock: {line}")
 
 
 class PlainProgress(ProgressFace):
@@ -166,7 +166,7 @@ class PlainProgress(ProgressFace):
 
     def say(self, line: str) -> None:
         """Write the line."""
-        print(f"penstock: {line}", file=self._stream, flush=True)
+        put(self._stream, f"penstock: {line}")
 
 
 def is_live_terminal(stream: TextIO, term: str | None) -> bool:

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
+from typing import TYPE_CHECKING
 
-__all__ = ["clean", "count", "duration", "percent", "shell_command", "shell_word", "shorten", "size"]
+if TYPE_CHECKING:
+    from typing import TextIO
+
+__all__ = [
+    "clean",
+    "count",
+    "duration",
+    "percent",
+    "put",
+    "shell_command",
+    "shell_word",
+    "shorten",
+    "silence",
+    "size",
+]
 
 _MINUTE = 60
 _HOUR = 3600
@@ -23,6 +39,27 @@ def clean(text: str) -> str:
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+
+
+def put(stream: TextIO, *lines: str) -> None:
+    """Write ``lines`` to ``stream``, clean as they must be already, and see that they get there now.
+
+    A reader that went away (``| head``, a closed terminal) is no error of what is being told.
+    """
+    try:
+        stream.write("".join(f"{line}\n" for line in lines))
+        stream.flush()
+    except OSError as error:
+        if error.errno not in {errno.EPIPE, errno.EIO}:
+            raise
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Let everything still to come, and the interpreter's last flush, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def shorten(text: str, width: int) -> str:

@@ -1,0 +1,42 @@
+"""``penstock demo``, small."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import TYPE_CHECKING
+
+from .conftest import PATIENCE
+
+if TYPE_CHECKING:
+    from .conftest import Penstock
+
+
+def test_the_demo_runs_and_offers_commands_that_work(penstock: Penstock) -> None:
+    """0, an output of so many lines, and every suggested command ends well, in its order."""
+    done = penstock("demo", "--records", "300", "--folder", "my demo")
+    assert done.returncode == 0, done.stderr
+    output = penstock.folder / "my demo" / "sample-300.jsonl"
+    first = output.read_bytes()
+    assert first.count(b"\n") >= 290  # some records of the sample may be tombstones
+    tries = done.stdout.split("Try next:")[1]
+    commands = re.findall(r"^  \S.*?  +((?:penstock|head|sha256sum) .*)$", tries, re.MULTILINE)
+    assert len(commands) == 6
+    for command in commands[:-1]:  # the last one is about files that the reader has
+        again = penstock.shell(command)
+        assert again.returncode == 0, (command, again.stderr)
+    assert "nothing to do" in penstock.shell(commands[0]).stdout
+    assert output.read_bytes() == first
+
+
+def test_the_demo_interrupted_says_how_to_go_on(penstock: Penstock) -> None:
+    """A demo that is stopped ends with 130, and the same command brings it to its end."""
+    process = penstock.start("demo", "--records", "4000")
+    assert process.stderr is not None
+    assert b"making up" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)  # wherever that catches it
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode in {0, 130}
+    done = penstock("demo", "--records", "4000")
+    assert done.returncode == 0, done.stderr
+    assert not list((penstock.folder / "demo-output").glob(".*.gz"))

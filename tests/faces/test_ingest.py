@@ -1,0 +1,204 @@
+"""``penstock ingest`` from its start to its receipt."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+from pathlib import Path
+
+from penstock.events import AdapterStateChange, DocumentCompleted, DocumentFailed, decode
+
+from .conftest import COMMAND, PATIENCE, RECORDS, article, articles, environment, pmid
+
+
+def documents(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def commands_in(receipt: str) -> dict[str, str]:
+    """Return the commands that a receipt offers, by what they are for."""
+    return dict(re.findall(r"^  ([a-z ]+): +(penstock .+)$", receipt, re.MULTILINE))
+
+
+def test_all_completed(penstock, sample: Path, tmp_path: Path) -> None:
+    """0, every record a line, a receipt on stdout, progress on stderr and no control characters."""
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert len(documents(tmp_path / "out.jsonl")) == RECORDS
+    assert f"completed, {RECORDS:,} documents in" in done.stdout
+    expected = [
+        *(rf"completed +{RECORDS:,}", r"failed +0", r"skipped +0", r"deleted +0"),
+        *(r"read +\d.* of records", r"memory +\d.* at the peak"),
+        *(r"output +out\.jsonl \(\d", r"ledger +out\.jsonl\.ledger\.db"),
+    ]
+    for line in expected:
+        assert re.search(rf"^  {line}", done.stdout, re.MULTILINE), line
+    assert all(line.isprintable() for line in (done.stdout + done.stderr).splitlines())
+
+
+def test_again_does_nothing_says_so_and_is_no_failure(penstock, sample: Path, tmp_path: Path) -> None:
+    """The same command after completion leaves the output alone, says so, and ends with 0."""
+    penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
+    before = (tmp_path / "out.jsonl").read_bytes()
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to do" in done.stdout
+    assert (tmp_path / "out.jsonl").read_bytes() == before
+
+
+def test_the_command_that_replays_does(penstock, sample: Path, tmp_path: Path, undisturbed: bytes) -> None:
+    """Pasted into a shell, the receipt's command writes the same output again, from nothing."""
+    done = penstock("ingest", "pubmed", sample, "--to", "my out.jsonl", "--no-progress")
+    replay = commands_in(done.stdout)["replay all"]
+    again = penstock.shell(replay)
+    assert again.returncode == 0, again.stderr
+    assert f"completed, {RECORDS:,} documents in" in again.stdout
+    assert (tmp_path / "my out.jsonl").read_bytes() == undisturbed
+
+
+def test_a_limit_stops_and_the_receipt_says_how_to_go_on(
+    penstock, sample: Path, tmp_path: Path, undisturbed: bytes
+) -> None:
+    """So many documents and no more; the printed command without the limit ends with the whole output."""
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--limit", "7")
+    assert done.returncode == 0, done.stderr
+    assert len(documents(tmp_path / "out.jsonl")) == 7
+    again = penstock.shell(commands_in(done.stdout)["go on"])
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
+
+
+def test_more_files_later_are_taken_alone(penstock, sample: Path, tmp_path: Path, undisturbed: bytes) -> None:
+    """After completion the same command with one file more takes that file only."""
+    (tmp_path / "more.xml").write_bytes(articles(article(pmid(1)), article(pmid(2))))
+    penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
+    done = penstock("ingest", "pubmed", sample, "more.xml", "--to", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "completed, 2 documents in" in done.stdout
+    assert (tmp_path / "out.jsonl").read_bytes().startswith(undisturbed)
+    assert len(documents(tmp_path / "out.jsonl")) == RECORDS + 2
+
+
+def test_processes_bring_the_same_documents(
+    penstock, sample: Path, tmp_path: Path, undisturbed: bytes
+) -> None:
+    """With two processes the order is free, the documents are not."""
+    (tmp_path / "more.xml").write_bytes(articles(article(pmid(1))))
+    done = penstock("ingest", "pubmed", sample, "more.xml", "--to", "out.jsonl", "--processes", "2")
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "out.jsonl").read_bytes().splitlines()
+    assert len(lines) == RECORDS + 1
+    assert set(undisturbed.splitlines()) < set(lines)
+
+
+def test_a_ledger_may_lie_elsewhere(penstock, sample: Path, tmp_path: Path) -> None:
+    """--ledger is used, and shows up in the receipt's commands."""
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--ledger", "run.db", "--limit", "3")
+    assert (tmp_path / "run.db").exists()
+    assert not (tmp_path / "out.jsonl.ledger.db").exists()
+    assert "--ledger run.db" in commands_in(done.stdout)["go on"]
+
+
+BAD = articles(article(pmid(1)), article("", title="no PMID"), article(pmid(3)))
+
+
+def test_some_failed(penstock, tmp_path: Path) -> None:
+    """1; the run goes on, the failed record is named, and the receipt says where to look."""
+    (tmp_path / "a.xml").write_bytes(BAD)
+    done = penstock("ingest", "pubmed", "a.xml", "--to", "out.jsonl")
+    assert done.returncode == 1, done.stderr
+    assert len(documents(tmp_path / "out.jsonl")) == 2
+    assert "penstock: failed: " in done.stderr
+    assert re.search(r"^  failed +1$", done.stdout, re.MULTILINE)
+    status = penstock.shell(commands_in(done.stdout)["what failed"])
+    assert status.returncode == 0, status.stderr
+    assert "PMID" in status.stdout
+
+
+def test_fail_fast_ends_at_the_first_failure(penstock, tmp_path: Path) -> None:
+    """1 as well, one sentence, and the command to go on with."""
+    (tmp_path / "a.xml").write_bytes(BAD)
+    done = penstock("ingest", "pubmed", "a.xml", "--to", "out.jsonl", "--fail-fast", "--no-progress")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "PMID" in done.stderr
+
+
+def test_events_go_to_stdout_and_words_to_stderr(penstock, sample: Path) -> None:
+    """Every line of stdout is an event; the receipt is on stderr."""
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--events")
+    events = [decode(line) for line in done.stdout.splitlines()]
+    assert sum(isinstance(event, DocumentCompleted) for event in events) == RECORDS
+    assert isinstance(events[-1], AdapterStateChange)
+    assert events[-1].new_state == "completed"
+    assert f"completed, {RECORDS:,} documents" in done.stderr
+
+
+def test_a_failed_document_is_an_event_without_its_bytes(penstock, tmp_path: Path) -> None:
+    """DocumentFailed is on stdout, with the error and without raw."""
+    (tmp_path / "a.xml").write_bytes(BAD)
+    done = penstock("ingest", "pubmed", "a.xml", "--to", "out.jsonl", "--events")
+    failed = [event for event in map(decode, done.stdout.splitlines()) if isinstance(event, DocumentFailed)]
+    assert [(event.will_retry, event.raw) for event in failed] == [(False, None)]
+
+
+def test_a_reader_that_leaves_ends_the_run_quietly_and_resumably(
+    penstock, sample: Path, tmp_path: Path, undisturbed: bytes
+) -> None:
+    """``| head`` ends the run with 141 and not a word; the same command then completes the output."""
+    line = f"{COMMAND} ingest pubmed {sample} --to out.jsonl --events --no-progress | head -n 3"
+    done = penstock.shell(f"set -o pipefail; {line}")
+    assert (done.returncode, done.stdout.count("\n"), done.stderr) == (141, 3, "")
+    assert penstock("ingest", "pubmed", sample, "--to", "out.jsonl").returncode == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
+
+
+def test_no_progress_shows_none(penstock, sample: Path) -> None:
+    """--no-progress leaves stderr empty."""
+    assert penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--no-progress").stderr == ""
+
+
+def on_a_terminal(folder: Path, *words: str | Path, columns: int = 100) -> tuple[int, str]:
+    """Run the command with stderr on a terminal of its own; return the exit code and all that it drew."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    env = environment()
+    del env["COLUMNS"]
+    process = subprocess.Popen(
+        [os.fspath(word) for word in (COMMAND, *words)],
+        cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    drawn = b""
+    while True:
+        try:
+            drawn += os.read(ours, 65536)
+        except OSError:  # the terminal is gone with its last writer
+            break
+    os.close(ours)
+    return process.wait(PATIENCE), drawn.decode()
+
+
+def test_a_terminal_gets_a_bar_that_goes_away(sample: Path, tmp_path: Path) -> None:
+    """A bar with its words is drawn, and at the end the cursor is shown again."""
+    code, drawn = on_a_terminal(tmp_path, "ingest", "pubmed", sample, "--to", "out.jsonl")
+    assert code == 0
+    assert "done" in drawn
+    assert "failed" in drawn
+    assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")
+
+
+def test_a_document_cannot_command_the_terminal(tmp_path: Path) -> None:
+    """An id with a C1 control in it, straight from a file, is written out on the terminal."""
+    (tmp_path / "a.xml").write_bytes(
+        articles(article('<PMID Version="1">&#x9b;2J\u202e</PMID>'), article(pmid(1)))
+    )
+    code, drawn = on_a_terminal(tmp_path, "ingest", "pubmed", "a.xml", "--to", "out.jsonl")
+    assert code == 1
+    assert not {"\x9b", "\u202e"} & set(drawn)

@@ -1,0 +1,149 @@
+"""Real signals to real processes, and what the same command makes of it afterwards.
+
+No test waits for a moment: a run with --events is held up by whoever reads them, so that "in the middle"
+is a number of lines read.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .conftest import PATIENCE, RECORDS, article, articles, pmid
+
+if TYPE_CHECKING:
+    from .conftest import Penstock
+
+
+def in_the_middle(penstock: Penstock, *words: str | Path, lines: int) -> subprocess.Popen[bytes]:
+    """Start a run and read so many events of it; it then waits for its reader."""
+    process = penstock.start("ingest", "pubmed", *words, "--to", "out.jsonl", "--events")
+    assert process.stdout is not None
+    for _ in range(lines):
+        assert process.stdout.readline()
+    return process
+
+
+def said(process: subprocess.Popen[bytes]) -> str:
+    """Read all that is left and return what was said on stderr."""
+    _, err = process.communicate(timeout=PATIENCE)
+    return err.decode()
+
+
+def resume_command(words: str) -> str:
+    """Return the command that the words end with."""
+    return words.split("to resume:")[1].split("\n", maxsplit=1)[0].strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_ends_the_run_well(
+    penstock: Penstock, sample: Path, undisturbed: bytes, number: signal.Signals
+) -> None:
+    """130, a receipt, whole lines committed, and a command that completes the very same output."""
+    process = in_the_middle(penstock, sample, lines=2_500)
+    process.send_signal(number)
+    words = said(process)
+    assert process.returncode == 130, words
+    assert "interrupted, " in words
+    output = penstock.folder / "out.jsonl"
+    half = output.read_bytes()
+    assert undisturbed.startswith(half)
+    assert 0 < len(half) < len(undisturbed)
+    done = penstock.shell(resume_command(words).replace(" --events", ""))
+    assert done.returncode == 0, done.stderr
+    assert output.read_bytes() == undisturbed
+    assert f"{RECORDS:,}\n" in done.stdout  # the whole run's column
+
+
+def test_a_signal_to_the_whole_group_reaches_workers_too_and_ends_well(
+    penstock: Penstock, sample: Path, undisturbed: bytes
+) -> None:
+    """A terminal's Ctrl-C goes to worker processes as well: no traceback, nothing lost, none twice."""
+    more = penstock.folder / "more.xml"
+    more.write_bytes(articles(*(article(pmid(n)) for n in range(1, 50))))
+    words = [str(sample), str(more), "--processes", "2"]
+    process = in_the_middle(penstock, *words, lines=1_000)
+    os.killpg(process.pid, signal.SIGINT)
+    err = said(process)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    done = penstock("ingest", "pubmed", *words, "--to", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    lines = (penstock.folder / "out.jsonl").read_bytes().splitlines()
+    assert len(lines) == len(set(lines)) == RECORDS + 49
+    assert set(undisturbed.splitlines()) < set(lines)
+
+
+def test_a_second_signal_stops_at_once_even_where_nobody_reads(
+    penstock: Penstock, sample: Path, undisturbed: bytes
+) -> None:
+    """A run that hangs in a write ends two seconds after the second signal, with 130, and can be resumed."""
+    process = in_the_middle(penstock, sample, lines=2_500)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    process.wait(PATIENCE)
+    words = said(process)
+    assert process.returncode == 130, words
+    assert "stopped at once" in words
+    assert "Traceback" not in words
+    assert penstock("ingest", "pubmed", sample, "--to", "out.jsonl").returncode == 0
+    assert (penstock.folder / "out.jsonl").read_bytes() == undisturbed
+
+
+def kills() -> list[int]:
+    """Return numbers of events after which to kill: 5, or as many as the environment says."""
+    dice = random.Random(20_26)
+    return sorted(dice.randrange(1, 2 * RECORDS) for _ in range(int(os.environ.get("PENSTOCK_KILLS", "5"))))
+
+
+@pytest.mark.parametrize("lines", kills())
+def test_a_killed_run_ends_with_the_same_bytes(
+    penstock: Penstock, sample: Path, undisturbed: bytes, lines: int
+) -> None:
+    """SIGKILL anywhere, then the same command: the output of an undisturbed run, byte for byte."""
+    process = in_the_middle(penstock, sample, lines=lines)
+    process.kill()
+    process.communicate()
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert (penstock.folder / "out.jsonl").read_bytes() == undisturbed
+    again = penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
+    assert (again.returncode, "nothing to do" in again.stdout) == (0, True)
+
+
+def test_killed_again_and_again(penstock: Penstock, sample: Path, undisturbed: bytes) -> None:
+    """Every restart gets a little further; three kills change nothing in the end."""
+    for _ in range(3):
+        process = in_the_middle(penstock, sample, lines=1_500)
+        process.kill()
+        process.communicate()
+    assert penstock("ingest", "pubmed", sample, "--to", "out.jsonl").returncode == 0
+    assert (penstock.folder / "out.jsonl").read_bytes() == undisturbed
+
+
+def test_status_while_a_run_is_going(penstock: Penstock, sample: Path) -> None:
+    """Status answers beside a running process and does not disturb it."""
+    process = in_the_middle(penstock, sample, lines=2_500)
+    status = penstock("status", "out.jsonl")
+    assert status.returncode == 0, status.stderr
+    assert "1,000" in status.stdout  # what the first checkpoint committed
+    words = said(process)
+    assert process.returncode == 0, words
+
+
+def test_two_processes_on_one_ledger(penstock: Penstock, sample: Path, undisturbed: bytes) -> None:
+    """The second is told that the ledger is in use, with 2; the first goes on undisturbed."""
+    process = in_the_middle(penstock, sample, lines=100)
+    second = penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
+    assert second.returncode == 2
+    assert second.stderr.count("\n") == 1
+    assert str(process.pid) in second.stderr
+    words = said(process)
+    assert process.returncode == 0, words
+    assert (penstock.folder / "out.jsonl").read_bytes() == undisturbed
