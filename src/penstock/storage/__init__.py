@@ -1,0 +1,25 @@
+"""Files that must survive: the one seam through which everything durable is written.
+
+Sinks and ledgers stand on this and nothing here knows of them. ``DiskStorage`` is the real disk; a test
+may give a sink another ``Storage`` that forgets whatever was not fsynced.
+"""
+
+from __future__ import annotations
+
+from penstock.storage.files import DiskStorage, Storage, StoredFile
+from penstock.storage.lock import FileLock, Holder, Lock, holder_of, lock_path
+from penstock.storage.reasons import reason
+from penstock.storage.worker import Worker
+
+__all__ = [
+    "DiskStorage",
+    "FileLock",
+    "Holder",
+    "Lock",
+    "Storage",
+    "StoredFile",
+    "Worker",
+    "holder_of",
+    "lock_path",
+    "reason",
+]
