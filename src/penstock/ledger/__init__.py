@@ -1,1 +1,9 @@
-"""."""
+"""The memory of an ingestion: what ran, what became of each document, and where to go on."""
+
+from __future__ import annotations
+
+from penstock.ledger.memory import MemoryLedger
+from penstock.ledger.sqlite import SqliteLedger
+from penstock.ledger.status import KeyStatus, read_status
+
+__all__ = ["KeyStatus", "MemoryLedger", "SqliteLedger", "read_status"]

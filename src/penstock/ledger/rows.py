@@ -1,0 +1,220 @@
+# ruff: noqa: S608 - statements are put together from constants only; every value is bound
+"""The rows of documents and dead letters in a SQLite ledger, read and written many at a time.
+
+Multi-row ``VALUES`` statements of 512, 256, … 1 rows, so that few are ever compiled: ``executemany`` would
+take the interpreter's lock back for every single row. (``json_each`` costs about the same, but stores
+no bytes and cuts text at a NUL.) Whoever calls a function that writes has begun a transaction, except
+for ``merge``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.ledger.connection import transaction
+from penstock.ledger.records import clean, dead_letter_row, pack_hash, state_of, state_values
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+    from penstock.abc import Commit, DocumentState
+    from penstock.ledger.keys import Key
+
+__all__ = [
+    "count_dead_letters",
+    "dead_letters",
+    "drop_from",
+    "forget",
+    "insert",
+    "merge",
+    "settle",
+    "states",
+    "tally",
+    "unchanged",
+]
+
+T = TypeVar("T")
+
+_MOST_ROWS = 512
+_MERGED_AT_ONCE = 200_000
+_COLUMNS = 6
+_STATE = "doc_id, status, content_hash, attempts, error, error_type"
+
+_MERGE = f"""
+INSERT INTO documents (key_id, epoch, {_STATE})
+SELECT key_id, epoch, {_STATE} FROM outcomes
+WHERE key_id = :key_id AND epoch <= :last
+ORDER BY doc_id, epoch, n               -- each page of documents is visited once
+ON CONFLICT (key_id, doc_id) DO UPDATE SET
+    epoch = excluded.epoch,
+    earlier_hash = CASE
+        WHEN excluded.status <> 'failed' THEN NULL
+        WHEN status = 'failed' THEN earlier_hash
+        ELSE content_hash
+    END,
+    status = excluded.status,
+    content_hash = excluded.content_hash,
+    attempts = excluded.attempts,
+    error = excluded.error,
+    error_type = excluded.error_type
+"""
+
+_SUPERSEDE = """
+DELETE FROM dead_letters AS old
+WHERE key_id = :key_id AND epoch <= :epoch
+  AND record_key IN (SELECT record_key FROM dead_letters WHERE key_id = :key_id AND epoch = :epoch)
+  AND id < (
+      SELECT max(id) FROM dead_letters AS new
+      WHERE new.key_id = :key_id AND new.record_key = old.record_key AND new.epoch <= :epoch
+  )
+"""
+
+_RESOLVE = """
+DELETE FROM dead_letters
+WHERE key_id = :key_id AND epoch <= :epoch AND doc_id IN (
+    SELECT doc_id FROM (
+        SELECT doc_id, status, max(n) FROM outcomes WHERE key_id = :key_id AND epoch = :epoch GROUP BY doc_id
+    ) WHERE status <> 'failed'
+)
+"""
+
+_ALL_STATES = f"""
+SELECT {_STATE} FROM (
+    SELECT {_STATE}, max(at) FROM (
+        SELECT {_STATE}, 0 AS at FROM documents WHERE key_id = :key_id
+        UNION ALL
+        SELECT {_STATE}, epoch * 1000000000 + n AS at FROM outcomes
+        WHERE key_id = :key_id AND epoch <= :epoch
+    ) GROUP BY doc_id
+)
+"""
+
+
+def insert(db: sqlite3.Connection, key: Key, commit: Commit) -> None:
+    """Append the states and dead letters of ``commit`` under its epoch."""
+    for first, part in _parts(commit.states):
+        head = [key.key_id, commit.epoch, first]
+        statement = _insert_statement(len(part))
+        try:
+            db.execute(statement, head + state_values(part))
+        except UnicodeEncodeError:
+            db.execute(statement, head + state_values(part, cleaned=True))
+    for letter in commit.dead_letters:  # rare, and each as large as its record
+        row = dead_letter_row(key.key_id, commit.epoch, letter)
+        db.execute(f"INSERT INTO dead_letters VALUES (NULL{', ?' * len(row)})", row)
+
+
+@cache
+def _insert_statement(count: int) -> str:
+    columns = ", ?" * _COLUMNS
+    return "INSERT INTO outcomes VALUES " + ", ".join(f"(?1, ?2, ?3 + {n}{columns})" for n in range(count))
+
+
+def settle(db: sqlite3.Connection, key: Key, epoch: int) -> None:
+    """Let what became true with ``epoch`` replace or resolve older dead letters."""
+    where = {"key_id": key.key_id, "epoch": epoch}
+    if db.execute("SELECT 1 FROM dead_letters WHERE key_id = :key_id AND epoch <= :epoch", where).fetchone():
+        db.execute(_SUPERSEDE, where)
+        db.execute(_RESOLVE, where)
+
+
+def drop_from(db: sqlite3.Connection, key: Key, epoch: int) -> None:
+    """Forget everything that was written under ``epoch`` and later ones."""
+    for table in ("commits", "outcomes", "dead_letters"):
+        db.execute(f"DELETE FROM {table} WHERE key_id = ? AND epoch >= ?", (key.key_id, epoch))
+
+
+def forget(db: sqlite3.Connection, key: Key) -> None:
+    """Forget all of the key but its runs."""
+    drop_from(db, key, 0)
+    db.execute("DELETE FROM documents WHERE key_id = ?", (key.key_id,))
+
+
+def merge(db: sqlite3.Connection, key: Key) -> None:
+    """Move the outcomes of finished runs into ``documents``, in transactions of bounded size."""
+    while True:
+        row = db.execute(
+            "SELECT epoch FROM outcomes WHERE key_id = ? ORDER BY epoch, n LIMIT 1 OFFSET ?",
+            (key.key_id, _MERGED_AT_ONCE),
+        ).fetchone()
+        last = key.epoch if row is None else row[0]
+        with transaction(db):
+            db.execute(_MERGE, {"key_id": key.key_id, "last": last})
+            db.execute("DELETE FROM outcomes WHERE key_id = ? AND epoch <= ?", (key.key_id, last))
+        if row is None:
+            return
+
+
+def unchanged(db: sqlite3.Connection, key: Key, documents: Sequence[tuple[str, str]]) -> list[bool]:
+    """See ``Ledger.unchanged``."""
+    answers = [False] * len(documents)
+    for first, part in _parts(documents):
+        values: list[Any] = []
+        for doc_id, content_hash in part:
+            values += (doc_id, pack_hash(content_hash) if content_hash else None)
+        values.append(key.key_id)
+        for (n,) in _look_up(db, _unchanged_statement(len(part)), values):
+            answers[first + n] = True
+    return answers
+
+
+@cache
+def _unchanged_statement(count: int) -> str:
+    asked = ", ".join(f"({n}, ?, ?)" for n in range(count))
+    return (
+        f"WITH asked(n, id, hash) AS (VALUES {asked}) "
+        "SELECT n FROM asked CROSS JOIN documents ON key_id = ? AND doc_id = id "
+        "WHERE hash = CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END"
+    )
+
+
+def states(db: sqlite3.Connection, key: Key, doc_ids: Sequence[str]) -> list[DocumentState | None]:
+    """Return the latest state of each document, ``None`` where there is none. Reads the whole run."""
+    found: dict[str, DocumentState] = {}
+    for _, part in _parts(doc_ids):
+        statement = f"{_ALL_STATES} WHERE doc_id IN ({', '.join('?' * len(part))})"
+        statement = statement.replace(":key_id", "?1").replace(":epoch", "?2")
+        for row in _look_up(db, statement, [key.key_id, key.epoch, *part]):
+            found[row[0]] = state_of(row)
+    return [found.get(clean(doc_id) or "") for doc_id in doc_ids]
+
+
+def tally(db: sqlite3.Connection, key: Key) -> dict[str, int]:
+    """Return how many documents are in each status by now. Reads everything."""
+    statement = f"SELECT status, count(*) FROM ({_ALL_STATES}) GROUP BY status"
+    return dict(db.execute(statement, {"key_id": key.key_id, "epoch": key.epoch}).fetchall())
+
+
+def count_dead_letters(db: sqlite3.Connection, key_id: int, epoch: int) -> int:
+    """Return how many unresolved dead letters there are up to ``epoch``."""
+    statement = "SELECT count(*) FROM dead_letters WHERE key_id = ? AND epoch <= ?"
+    (count,) = db.execute(statement, (key_id, epoch)).fetchone()
+    return int(count)
+
+
+def dead_letters(db: sqlite3.Connection, key: Key, after: int, limit: int) -> list[tuple[Any, ...]]:
+    """Return the rows of up to ``limit`` letters behind row ``after``: id, fields, checksum."""
+    return db.execute(
+        "SELECT id, record_key, doc_id, adapter, error, error_type, raw, context, traceback, attempts,"
+        " failed_at, checksum FROM dead_letters"
+        " WHERE key_id = ? AND epoch <= ? AND id > ? ORDER BY id LIMIT ?",
+        (key.key_id, key.epoch, after, limit),
+    ).fetchall()
+
+
+def _parts(items: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
+    """Cut ``items`` into as few slices as their sizes allow; yield where each begins, and the slice."""
+    first = 0
+    while rest := len(items) - first:
+        count = min(_MOST_ROWS, 1 << (rest.bit_length() - 1))
+        yield first, items[first : first + count]
+        first += count
+
+
+def _look_up(db: sqlite3.Connection, statement: str, values: list[Any]) -> Iterator[tuple[Any, ...]]:
+    try:
+        return db.execute(statement, values)
+    except UnicodeEncodeError:
+        return db.execute(statement, [clean(v) if isinstance(v, str) else v for v in values])
