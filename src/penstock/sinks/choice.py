@@ -1,0 +1,39 @@
+"""Which sink a path or URL means."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from penstock.abc import Sink
+from penstock.errors import GraphError
+from penstock.sinks.jsonl import JsonLinesSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["sink_from"]
+
+_BY_ENDING: dict[str, Callable[[str], Sink]] = {".jsonl": JsonLinesSink, ".ndjson": JsonLinesSink}
+_BY_SCHEME: dict[str, Callable[[str], Sink]] = {}
+
+
+def sink_from(target: Sink | str | os.PathLike[str]) -> Sink:
+    """Return the sink that ``target`` means: a sink as it is, a URL by its scheme, a path by its ending.
+
+    Raises:
+        GraphError: no sink goes by that scheme or ending; the message lists those that there are.
+    """
+    if isinstance(target, Sink):
+        return target
+    name = os.fspath(target)
+    scheme, separator, _ = name.partition("://")
+    if separator:
+        if (make := _BY_SCHEME.get(scheme)) is not None:
+            return make(name)
+    else:
+        for ending, make in _BY_ENDING.items():
+            if name.lower().endswith(ending):
+                return make(name)
+    known = ", ".join([*_BY_ENDING, *(f"{scheme}://" for scheme in _BY_SCHEME)])
+    raise GraphError(f"no sink is known for {name!r}; name an output ending in one of: {known}")
