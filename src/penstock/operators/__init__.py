@@ -1,1 +1,31 @@
-"""."""
+"""The catalogue of operators, by family. Each is a function that returns ``Flow[A] -> Flow[B]``."""
+
+from penstock.operators.combine import concat, merge
+from penstock.operators.concurrency import buffer, map_async
+from penstock.operators.elements import choose, distinct_until_changed, enumerate, filter, map, scan, starmap, tap  # noqa: A004
+from penstock.operators.failure import retry
+from penstock.operators.resume import checkpoint
+from penstock.operators.shape import batch, flat_map, skip, skip_while, take, take_while
+
+__all__ = [
+    "batch",
+    "buffer",
+    "checkpoint",
+    "choose",
+    "concat",
+    "distinct_until_changed",
+    "enumerate",
+    "filter",
+    "flat_map",
+    "map",
+    "map_async",
+    "merge",
+    "retry",
+    "scan",
+    "skip",
+    "skip_while",
+    "starmap",
+    "take",
+    "take_while",
+    "tap",
+]

@@ -1,0 +1,322 @@
+"""Stages that hold items or have several upstreams: ``buffer``, ``concat``, ``merge``."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.held import Held
+from penstock.core.node import Node, Order
+from penstock.core.notes import Failure
+from penstock.core.run import Gate
+from penstock.core.stage import Stage, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from penstock.core.graph import Site
+    from penstock.core.stage import Marks, States
+
+__all__ = ["Buffer", "Concat", "Feeder", "Merge"]
+
+
+class Feeder:
+    """A task that keeps asking one upstream, and the items it got that nobody has taken yet.
+
+    It holds at most ``capacity`` items. ``ready`` is opened when there is something to look at: items,
+    the end, or a failure.
+    """
+
+    def __init__(self, stage: Stage[Any], capacity: int, ready: Callable[[], None]) -> None:
+        self.stage = stage
+        self.held = Held(stage.marks())
+        self.ended = False
+        self.failure: Failure | None = None
+        self._capacity = capacity
+        self._ready = ready
+        self._room = Gate(stage.run)
+        self._task: asyncio.Task[None] | None = None
+
+    def feed(self) -> None:
+        """Start, or go on if there is room."""
+        if self._task is None:
+            self._task = self.stage.run.spawn(self._run(), f"feeder of {self.stage.title()}")
+        elif len(self.held) < self._capacity:
+            self._room.open()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                while len(self.held) >= self._capacity:
+                    await self._room.wait()
+                items = await self.stage.request(self._capacity - len(self.held))
+                if not items:
+                    self.held.end(self.stage.marks())
+                    return
+                self.held.put(items, self.stage.marks())
+                self._ready()
+                if self.stage.run.strained():
+                    await self.stage.run.breathe()
+        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+            if not self.stage.run.over(error):
+                self.held.end(self.stage.marks())
+                self.failure = Failure(error)
+        finally:
+            self.ended = True
+            self._ready()
+
+    async def stop(self) -> None:
+        """End the task."""
+        await stop(self._task)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Buffer(Node):
+    """Up to ``capacity`` items are fetched ahead of demand, by a task of their own."""
+
+    operator = "buffer"
+
+    capacity: int
+
+    def bound(self, n: int) -> float:
+        """Return M_up(capacity) + n."""
+        return self.inputs[0].bound(self.capacity) + n
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start the buffer; its task starts with the first request."""
+        return _BufferStage(site, self.capacity)
+
+
+class _BufferStage(Stage[Any]):
+    def __init__(self, site: Site, capacity: int) -> None:
+        super().__init__(site)
+        self._ready = Gate(self.run)
+        self._feeder = Feeder(site.input(), capacity, self._ready.open)
+
+    def upstreams(self) -> Iterator[Stage[Any]]:
+        yield self._feeder.stage
+
+    def marks(self) -> Marks:
+        return self._feeder.held.marks()
+
+    async def _request(self, n: int) -> list[Any]:
+        feeder = self._feeder
+        if self.run.strained():
+            await self.run.breathe()
+        while not feeder.held and not feeder.ended:
+            feeder.feed()
+            await self._ready.wait()
+        items = feeder.held.take(n)
+        if items:
+            feeder.feed()
+        elif feeder.failure is not None:
+            feeder.failure.throw()
+        return items
+
+    async def _stop(self) -> None:
+        await self._feeder.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Concat(Node):
+    """All items of the first input, then of the next; an input starts when the one before has ended."""
+
+    operator = "concat"
+    stateful = True
+
+    @property
+    def structure(self) -> str:
+        """The number of inputs."""
+        return f"({len(self.inputs)})"
+
+    def bound(self, n: int) -> float:
+        """Return the largest bound of an input."""
+        return max((node.bound(n) for node in self.inputs), default=0)
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start with the first input, or the one a position names."""
+        return _ConcatStage(site)
+
+
+class _ConcatStage(Stage[Any]):
+    """Its state is the index of the current input."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._count = len(site.vertex.inputs)
+        self._index: int = site.state or 0
+        self._others: States = dict(site.states)
+        self._current = site.input(self._index) if self._index < self._count else None
+        self._done: States = {}
+
+    def upstreams(self) -> Iterator[Stage[Any]]:
+        if self._current is not None:
+            yield self._current
+
+    def marks(self) -> Marks:
+        key, index, done = self.site.vertex.id, self._index, self._done
+        above = self._current.marks() if self._current is not None else None
+        rest = {k: v for k, v in self._others.items() if k != key}
+        return lambda i: {**rest, **done, **(above(i) if above else {}), key: index}
+
+    async def _request(self, n: int) -> list[Any]:
+        while self._current is not None:
+            items = await self._current.request(n)
+            if items:
+                return items
+            self._done = {**self._done, **self._current.marks()(0)}
+            self.run.release(self._current)
+            self._index += 1
+            draining = self.run.draining
+            self._current = self.site.input(self._index) if self._index < self._count and not draining else None
+            if draining:
+                self._index -= 1  # that input did not end by itself
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Merge(Node):
+    """Items of all inputs as they come; each input keeps its order."""
+
+    operator = "merge"
+    own_order = Order.INTERLEAVED
+    stateful = True
+
+    @property
+    def structure(self) -> str:
+        """The number of inputs."""
+        return f"({len(self.inputs)})"
+
+    def bound(self, n: int) -> float:
+        """Return the sum of M_i(n)."""
+        return sum(node.bound(n) for node in self.inputs)
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start all inputs; their tasks start with the first request."""
+        return _MergeStage(site)
+
+
+class _Branch:
+    """One input of a merge: a task that asks for what was asked of the merge, one chunk at a time."""
+
+    def __init__(self, stage: Stage[Any], ready: Callable[[], None]) -> None:
+        self.stage = stage
+        self.held = Held(stage.marks())
+        self.ended = False
+        self.failure: Failure | None = None
+        self.demand = 0
+        self._ready = ready
+        self._wanted = Gate(stage.run)
+        self._task: asyncio.Task[None] | None = None
+
+    def want(self, n: int) -> None:
+        """Let the task ask for up to ``n`` items, if it has none."""
+        if self.ended or self.held:
+            return
+        self.demand = n
+        if self._task is None:
+            self._task = self.stage.run.spawn(self._run(), f"branch {self.stage.title()}")
+        else:
+            self._wanted.open()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                while not self.demand or self.held:
+                    await self._wanted.wait()
+                items = await self.stage.request(self.demand)
+                if not items:
+                    self.held.end(self.stage.marks())
+                    return
+                self.held.put(items, self.stage.marks())
+                self._ready()
+        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+            if not self.stage.run.over(error):
+                self.held.end(self.stage.marks())
+                self.failure = Failure(error)
+        finally:
+            self.ended = True
+            self._ready()
+
+    async def stop(self) -> None:
+        await stop(self._task)
+
+
+class _MergeStage(Stage[Any]):
+    """Takes from the branches in turn, so that a busy one cannot starve the others."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._ready = Gate(self.run)
+        self._branches = [_Branch(site.input(i), self._ready.open) for i in range(len(site.vertex.inputs))]
+        self._turn = 0
+        self._parts: list[tuple[int, int]] = []  # of the last chunk: which branch, how many items
+
+    def upstreams(self) -> Iterator[Stage[Any]]:
+        for branch in self._branches:
+            yield branch.stage
+
+    def marks(self) -> Marks:
+        key, parts = self.site.vertex.id, tuple(self._parts)
+        branches = [branch.held.marks() for branch in self._branches]
+
+        def at(i: int) -> States:
+            counts = dict.fromkeys(range(len(branches)), 0)
+            for k, count in parts:
+                counts[k] = min(i, count)
+                i -= counts[k]
+            states: States = {key: True}
+            for k, marks in enumerate(branches):
+                states.update(marks(counts[k]))
+            return states
+
+        return at
+
+    async def _request(self, n: int) -> list[Any]:
+        self._parts = []
+        for branch in self._branches:
+            branch.held.take(0)  # what was delivered before is behind us now
+        if self.run.strained():
+            await self.run.breathe()
+        while True:
+            out = self._collect(n)
+            if out:
+                return out
+            failure = next((b.failure for b in self._branches if b.failure is not None), None)
+            if failure is not None:
+                failure.throw()
+            if all(branch.ended for branch in self._branches):
+                return []
+            try:
+                for branch in self._branches:
+                    branch.want(n)
+                await self._ready.wait()
+            finally:
+                for branch in self._branches:
+                    branch.demand = 0
+
+    def _collect(self, n: int) -> list[Any]:
+        """Take up to ``n`` held items, beginning with the branch whose turn it is."""
+        out: list[Any] = []
+        count = len(self._branches)
+        for k in range(count):
+            index = (self._turn + k) % count
+            branch = self._branches[index]
+            if branch.held and len(out) < n:
+                items = branch.held.take(n - len(out))
+                self._parts.append((index, len(items)))
+                out += items
+        if count:
+            self._turn = (self._turn + 1) % count
+        return out
+
+    async def _stop(self) -> None:
+        errors: list[Exception] = []
+        for branch in self._branches:
+            try:
+                await branch.stop()
+            except Exception as error:  # noqa: BLE001  every branch is stopped first
+                errors.append(error)
+        if errors:
+            raise errors[0]

@@ -1,0 +1,172 @@
+"""The one place where aioreactive lives: flows as its observables, its observables as flows.
+
+Two rules of this edge come from failures. ``dispose_async`` called from inside ``asend``, however deep,
+must not wait for the task that is just running that ``asend``: a context variable, inherited by child
+tasks, tells. And ``subscribe_async`` of a foreign observable may send before it returns, so it runs in a
+task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aioreactive import AsyncAnonymousObserver, AsyncObserver
+from expression.system import AsyncDisposable
+
+from penstock.core.drivers import SlowStart
+from penstock.core.pumps import PumpStage
+from penstock.core.sources import SourceNode
+from penstock.core.subscription import Running
+
+if TYPE_CHECKING:
+    from aioreactive import AsyncObservable
+
+    from penstock.core.graph import Site
+    from penstock.core.node import Node
+    from penstock.core.stage import Marks, Stage
+
+__all__ = ["FromObservable", "observe"]
+
+_driving: ContextVar[frozenset[int]] = ContextVar("penstock_driving", default=frozenset())
+
+
+def as_observer(send: Any, throw: Any, close: Any) -> AsyncObserver[Any]:
+    """Return an observer of the three functions, or the observer that was given as the first."""
+    if isinstance(send, AsyncObserver):
+        return send
+    return AsyncAnonymousObserver(send or _ignore, throw or _raise, close or _nothing)
+
+
+async def _ignore(_: Any) -> None: ...
+
+
+async def _nothing() -> None: ...
+
+
+async def _raise(error: Exception) -> None:
+    raise error
+
+
+async def observe(root: Node, observer: AsyncObserver[Any]) -> AsyncDisposable:
+    """Drive ``observer`` with the items of a graph, from a task, and return what stops it.
+
+    An error of the observer closes the subscription first and is then thrown to it; an error there goes
+    to the loop's exception handler.
+    """
+    return _Drive(root, observer).begin()
+
+
+class _Drive:
+    def __init__(self, root: Node, observer: AsyncObserver[Any]) -> None:
+        self._subscription: Running[Any] = Running(root)
+        self._observer = observer
+        self._stopped = False
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> AsyncDisposable:
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="penstock observer")
+        return AsyncDisposable.create(self._dispose)
+
+    async def _run(self) -> None:
+        _driving.set(_driving.get() | {id(self)})
+        try:
+            try:
+                async with self._subscription:
+                    await self._send()
+            except Exception as error:  # noqa: BLE001  it is the observer's to know
+                if not self._stopped:
+                    self._stopped = True
+                    await self._observer.athrow(error)
+                return
+            if not self._stopped:
+                self._stopped = True
+                await self._observer.aclose()
+        except Exception as error:  # noqa: BLE001  nobody is left to tell but the loop
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "an aioreactive observer failed while it was told of the end", "exception": error}
+            )
+
+    async def _send(self) -> None:
+        demand, clock = SlowStart(), self._subscription.run.clock
+        while not self._stopped and (items := await self._subscription.request(demand.n)):
+            began = clock.monotonic()
+            for item in items:
+                await self._observer.asend(item)
+                if self._stopped:
+                    return
+            demand.took(clock.monotonic() - began)
+            if self._subscription.run.strained():
+                await self._subscription.run.breathe()
+
+    async def _dispose(self) -> None:
+        self._stopped = True
+        task = self._task
+        if task is None or id(self) in _driving.get():
+            return  # called from inside asend: the driver sees it when asend returns
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+        await self._subscription.aclose()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FromObservable(SourceNode):
+    """Items of any aioreactive observable; its ``asend`` waits until there is demand.
+
+    It cannot be bounded (an observable need not wait for ``asend``) and cannot be resumed.
+    """
+
+    operator = "from_observable"
+    stateful = False
+
+    observable: AsyncObservable[Any]
+
+    @property
+    def obstacle(self) -> Node:
+        """This node itself: it has no position."""
+        return self
+
+    def bound(self, n: int) -> float:  # noqa: ARG002
+        """Return infinity."""
+        return float("inf")
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start a stage that subscribes at the first request."""
+        return _ObservableStage(site, self)
+
+
+class _ObservableStage(PumpStage):
+    def __init__(self, site: Site, node: FromObservable) -> None:
+        super().__init__(site, node)
+        self._observable = node.observable
+        self._over: asyncio.Future[None] | None = None
+
+    def marks(self) -> Marks:
+        return lambda _: {}
+
+    async def _fill(self) -> None:
+        self._over = asyncio.get_running_loop().create_future()
+        observer = AsyncAnonymousObserver(self._asend, self._athrow, self._aclose_observer)
+        disposable = await self._observable.subscribe_async(observer)
+        try:
+            await self._over
+        finally:
+            await disposable.dispose_async()
+
+    async def _asend(self, item: Any) -> None:
+        if self._ended or self._closed:
+            return
+        self._put([item])
+        while self._demand <= 0 and not self._ended and not self.run.closed:
+            await self._wanted.wait()
+
+    async def _athrow(self, error: Exception) -> None:
+        if self._over is not None and not self._over.done():
+            self._over.set_exception(error)
+
+    async def _aclose_observer(self) -> None:
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)

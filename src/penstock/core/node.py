@@ -1,0 +1,120 @@
+"""The description of a graph: immutable nodes that know how to start, and nothing about ``Flow``."""
+
+from __future__ import annotations
+
+import math
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from penstock.errors import GraphError
+
+if TYPE_CHECKING:
+    from penstock.core.graph import Site
+    from penstock.core.stage import Stage
+
+__all__ = ["Node", "Order", "assembled_at", "positive"]
+
+
+class Order(StrEnum):
+    """How the items of a flow depend on the schedule of requests (law 5), from strict to loose."""
+
+    EXACT = "exact"
+    """The same items in the same order, whatever was requested when."""
+    INTERLEAVED = "interleaved"
+    """The same multiset; the order of each input is kept."""
+    TIMED = "timed"
+    """Exact under virtual time with an instant consumer."""
+    LOSSY = "lossy"
+    """A subsequence."""
+
+    def loosest(self, *others: Order) -> Order:
+        """Return the loosest of these."""
+        ranks = list(Order)
+        return max((self, *others), key=ranks.index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Node(ABC):
+    """One operator or source of a graph, as it was asked for.
+
+    Subclasses add their parameters as fields and answer four questions: how do I start, what do I
+    hold (``bound``), what of me goes into a position (``stateful``), and how strict is my ``order``.
+    """
+
+    operator: ClassVar[str]
+    stateful: ClassVar[bool] = False
+    """Whether a position holds a state of this node."""
+    transparent: ClassVar[bool] = False
+    """Whether it may stand behind a checkpoint: it neither holds nor folds items (law 12)."""
+    own_order: ClassVar[Order] = Order.EXACT
+
+    inputs: tuple[Node, ...] = ()
+    origin: str = ""
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.origin:
+            object.__setattr__(self, "origin", assembled_at())
+        if not self.transparent and any(node.settles for node in self.inputs):
+            msg = (
+                f"{self.operator} at {self.origin} stands behind a checkpoint, but it holds or folds items, "
+                "so that a commit could acknowledge what nobody has received. Put it before the checkpoint; "
+                "only map, filter, starmap, flat_map, choose and tap may follow one."
+            )
+            raise GraphError(msg)
+
+    @abstractmethod
+    def start(self, site: Site) -> Stage[Any]:
+        """Return this node running at ``site``; nothing may happen before its first request."""
+
+    def bound(self, n: int) -> float:
+        """Return M(n) of law 1: how many source items can be in flight at and above this node."""
+        return self.inputs[0].bound(n)
+
+    @property
+    def structure(self) -> str:
+        """Structural parameters, as they go into the shape of the graph: ``"(2)"``, or nothing."""
+        return ""
+
+    @property
+    def order(self) -> Order:
+        """The order of what leaves this node."""
+        return self.own_order.loosest(*(node.order for node in self.inputs))
+
+    @property
+    def obstacle(self) -> Node | None:
+        """The first node, from here upwards, that cannot give a position; ``None`` if all can."""
+        return next((found for node in self.inputs if (found := node.obstacle)), None)
+
+    @property
+    def settles(self) -> bool:
+        """Whether a checkpoint stands at or above this node, with nothing in between that hides it."""
+        return any(node.settles for node in self.inputs)
+
+    def describe(self) -> str:
+        """Name this operator and where it was assembled, for people."""
+        return f"{self.operator} at {self.origin}"
+
+
+def assembled_at() -> str:
+    """Return ``file:line`` of the nearest caller outside of Penstock (not counting its testkit)."""
+    frame = sys._getframe(1)  # noqa: SLF001  the documented way to look at one frame without building a stack
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        own = module == "penstock" or module.startswith("penstock.")
+        if module != "dataclasses" and frame.f_code.co_filename != "<string>" and not own:
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return "penstock"
+
+
+def positive(operator: str, parameter: str, value: float, *, least: float = 1) -> None:
+    """Refuse a count or capacity below ``least`` while the graph is being built."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < least:
+        msg = f"{operator}({parameter}={value!r}): {parameter} must be a number, at least {least}"
+        raise GraphError(msg)

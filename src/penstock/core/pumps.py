@@ -1,0 +1,288 @@
+"""Sources that may wait: each runs in one task of its own, and only while there is demand.
+
+A task of its own, because a cancelled request must not reach into a user's generator (it would be
+killed, and then look completed), and because ``timeout()`` and cancel scopes inside a generator only
+mean what they say when the generator always runs in the same task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.abc import Page
+from penstock.core.node import Node
+from penstock.core.notes import Failure, annotate
+from penstock.core.run import Gate
+from penstock.core.sources import SourceNode
+from penstock.core.stage import Stage, stop
+
+if TYPE_CHECKING:
+    from penstock.core.graph import Site
+    from penstock.core.stage import Marks
+
+__all__ = ["FromAsyncIterable", "FromPages", "PumpStage"]
+
+
+class PumpStage(Stage[Any]):
+    """A queue filled by one task, which only goes on while ``self._demand`` is above zero."""
+
+    def __init__(self, site: Site, node: Node) -> None:
+        super().__init__(site)
+        self._node = node
+        self._queue: list[Any] = []
+        self._demand = 0
+        self._task: asyncio.Task[None] | None = None
+        self._ready = Gate(self.run)
+        self._wanted = Gate(self.run)
+        self._failure: Failure | None = None
+        self._ended = False
+
+    def upstreams(self) -> Iterator[Stage[Any]]:
+        return iter(())
+
+    @abstractmethod
+    async def _fill(self) -> None:
+        """Put items into the queue with ``_put``, and wait for ``_until_wanted`` before each step."""
+
+    def _taken(self, count: int) -> None:
+        """Move the position behind the ``count`` items that are about to be delivered."""
+
+    async def _request(self, n: int) -> list[Any]:
+        self._taken(0)
+        if self.run.strained():
+            await self.run.breathe()
+        try:
+            while not self._queue:
+                if self._ended or self.run.draining:
+                    if self._failure is not None:
+                        self._failure.throw()
+                    self._taken(0)  # pages without items may still have moved the position
+                    return []
+                self._demand = n
+                if self._task is None:
+                    self._task = self.run.spawn(self._run(), self._node.operator)
+                self._wanted.open()
+                await self._ready.wait()
+        finally:
+            self._demand = 0  # a request that is over, or was cancelled, wants nothing any more
+        queue = self._queue
+        if len(queue) <= n:
+            self._queue = []
+        else:
+            self._queue = queue[n:]
+            queue = queue[:n]
+        self._taken(len(queue))
+        return queue
+
+    async def _run(self) -> None:
+        try:
+            await self._fill()
+        except asyncio.CancelledError as error:
+            if self._closed or self.run.closed:
+                raise
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+            if not self.run.over(error):
+                self._fail(error)
+        finally:
+            self._ended = True
+            self._ready.open()
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            # a source that was cancelled by somebody else must not look as if *we* were cancelled
+            error = RuntimeError(f"{self._node.operator}: the source was cancelled from outside")
+        if self._closed:
+            raise error  # an error while closing belongs to whoever closes
+        annotate(error, self._node.describe())
+        self._failure = Failure(error)
+
+    def _put(self, items: list[Any]) -> None:
+        self._queue += items
+        self._demand -= len(items)
+        self._ready.open()
+
+    async def _until_wanted(self) -> None:
+        while self._demand <= 0 or self.run.draining:
+            await self._wanted.wait()
+
+    async def _stop(self) -> None:
+        self._ended = True
+        await stop(self._task)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FromAsyncIterable(SourceNode):
+    """Items of an async iterable, or of the one that a factory returns; the position is an index."""
+
+    operator = "from_async_iterable"
+
+    items: AsyncIterable[Any] | Callable[[], AsyncIterable[Any]]
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start a pump; the factory is called at the first request, in the pump's task."""
+        return _AsyncIterableStage(site, self)
+
+
+class _AsyncIterableStage(PumpStage):
+    def __init__(self, site: Site, node: FromAsyncIterable) -> None:
+        super().__init__(site, node)
+        self._items = node.items
+        self._index: int = site.state or 0
+        self._before = self._index
+
+    def marks(self) -> Marks:
+        key, before = self.site.vertex.id, self._before
+        return lambda i: {key: before + i}
+
+    def _taken(self, count: int) -> None:
+        self._before = self._index
+        self._index += count
+
+    async def _fill(self) -> None:
+        items = self._items() if callable(self._items) else self._items
+        to_skip = self._index
+        async with closing(aiter(items)) as iterator:
+            async for item in iterator:
+                if to_skip:
+                    to_skip -= 1
+                else:
+                    self._put([item])
+                if self.run.strained():
+                    await self.run.breathe()
+                if not to_skip:
+                    await self._until_wanted()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FromPages(SourceNode):
+    """Items of pages; the position is that of the page, and how many of its items are settled.
+
+    ``pages`` is called with the position to start from (``None`` at the beginning) if ``seekable``,
+    and without arguments otherwise. ``page_size`` is the most items a page can have, if known.
+    """
+
+    operator = "from_pages"
+
+    pages: Callable[..., AsyncIterable[Any]]
+    seekable: bool = False
+    page_size: float = float("inf")
+
+    def bound(self, n: int) -> float:
+        """Return n + p - 1."""
+        return n + self.page_size - 1
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start a pump that reads pages."""
+        return PagesStage(site, self)
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where ``count`` items of one page stand; ``next`` is where the page behind them can be fetched."""
+
+    at: Any
+    skip: int
+    count: int
+    next: Any
+
+    def behind(self, i: int) -> tuple[Any, int]:
+        """Return the place behind the first ``i`` of these items."""
+        return (self.next, 0) if i == self.count and self.next is not None else (self.at, self.skip + i)
+
+
+class PagesStage(PumpStage):
+    """A page's place is ``(at, skip)``: the position it can be fetched from, and items before it since then."""
+
+    def __init__(self, site: Site, node: FromPages) -> None:
+        super().__init__(site, node)
+        self._pages = node.pages
+        self._seekable = node.seekable
+        state = site.state or {"at": None, "skip": 0}
+        self._next: tuple[Any, int] = (state["at"], state["skip"])
+        self._places: deque[_Place] = deque()  # of the items in the queue, the front one moving as they leave
+        self._here: tuple[Any, int] = self._next
+        self._chunk: list[_Place] = []
+        self.estimated_total: int | None = None
+        self.promised: int | None = None
+
+    def marks(self) -> Marks:
+        key, here, chunk = self.site.vertex.id, self._here, tuple(self._chunk)
+
+        def at(i: int) -> dict[str, Any]:
+            place = here
+            for part in chunk:
+                place = part.behind(min(i, part.count))
+                i -= part.count
+                if i <= 0:
+                    break
+            return {key: {"at": place[0], "skip": place[1]}}
+
+        return at
+
+    def _taken(self, count: int) -> None:
+        if self._chunk:
+            last = self._chunk[-1]
+            self._here = last.behind(last.count)
+        self._chunk = []
+        while self._places and (count or not self._places[0].count):
+            place = self._places[0]
+            part = min(count, place.count)
+            whole = part == place.count
+            self._chunk.append(_Place(place.at, place.skip, part, place.next if whole else None))
+            if whole:
+                self._places.popleft()
+            else:
+                place.skip += part
+                place.count -= part
+            count -= part
+
+    async def _fill(self) -> None:
+        at, to_skip = self._next
+        pages = self._pages(at) if self._seekable else self._pages()
+        skip = 0
+        async with closing(aiter(pages)) as iterator:
+            async for page in iterator:
+                items, behind = self._unwrap(page)
+                first = min(max(to_skip - skip, 0), len(items))
+                self._places.append(_Place(at, skip + first, len(items) - first, behind))
+                skip += len(items)
+                if first < len(items):
+                    self._put(items[first:] if first else items)
+                if behind is not None:
+                    at, skip, to_skip = behind, 0, max(to_skip - skip, 0)
+                if self.run.strained():
+                    await self.run.breathe()
+                await self._until_wanted()
+
+    def _unwrap(self, page: Any) -> tuple[list[Any], Any]:
+        if isinstance(page, Page):
+            self.estimated_total = page.estimated_total if page.estimated_total is not None else self.estimated_total
+            self.promised = page.promised if page.promised is not None else self.promised
+            return page.items, page.position if self._seekable else None
+        if not isinstance(page, list | tuple):
+            msg = f"{self._node.operator} takes pages (lists, or Page objects), but one was a {type(page).__name__}"
+            raise TypeError(msg)
+        return list(page), None
+
+
+class closing:  # noqa: N801  named like contextlib's
+    """``aclosing`` for iterators that may have no ``aclose``."""
+
+    def __init__(self, iterator: AsyncIterator[Any]) -> None:
+        self._iterator = iterator
+
+    async def __aenter__(self) -> AsyncIterator[Any]:
+        return self._iterator
+
+    async def __aexit__(self, *exc: object) -> None:
+        close = getattr(self._iterator, "aclose", None)
+        if close is not None:
+            await close()
+
+

@@ -1,0 +1,260 @@
+"""Stages that start their upstream themselves, from a position: ``retry`` and ``checkpoint``."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.abc import Commit, Ledger
+from penstock.core.graph import position_of, require_resumable, states_of
+from penstock.core.node import Node
+from penstock.core.notes import Failure
+from penstock.core.policy import RetryPolicy
+from penstock.core.run import Gate
+from penstock.core.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+    from penstock.core.graph import Site
+    from penstock.core.run import Run
+    from penstock.core.stage import Marks
+
+__all__ = ["Checkpoint", "Errand", "Retry"]
+
+
+class Errand:
+    """Work that may wait, done for a request in a task of its own; a cancelled request finds it again."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._done = Gate(run)
+        self._task: asyncio.Task[Any] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether something was begun that nobody has taken the result of."""
+        return self._task is not None
+
+    def begin(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        """Start ``work``; there may be only one at a time."""
+        self._task = self._run.spawn(work, name)
+        self._task.add_done_callback(lambda _: self._done.open())
+
+    async def result(self) -> Any:
+        """Wait for the work that was begun and return its result, or raise its error."""
+        task = self._task
+        if task is None:
+            return None
+        while not task.done():
+            await self._done.wait()
+        self._task = None
+        return task.result()
+
+    async def finish(self) -> None:
+        """Let the work come to its end while closing, and raise its error."""
+        task, self._task = self._task, None
+        if task is not None:
+            await asyncio.wait([task])
+            task.result()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Retry(Node):
+    """Upstream is started again from its position when it fails; what was delivered stays delivered."""
+
+    operator = "retry"
+
+    policy: RetryPolicy
+
+    def __post_init__(self) -> None:
+        """Refuse an upstream that cannot resume."""
+        Node.__post_init__(self)
+        require_resumable(self.inputs[0], f"retry at {self.origin}")
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start with the first attempt."""
+        return _RetryStage(site, self.policy)
+
+
+class _RetryStage(Stage[Any]):
+    def __init__(self, site: Site, policy: RetryPolicy) -> None:
+        super().__init__(site)
+        self._policy = policy
+        self._attempt = 1
+        self._inner: Stage[Any] = site.input(tracked=site.tracked)
+        self._deadline: float | None = None
+        self._gate = Gate(self.run)
+        self._closing = Errand(self.run)
+        self._last = 0
+        self._failure: Failure | None = None
+
+    def upstreams(self) -> Iterator[Stage[Any]]:
+        yield self._inner
+
+    def marks(self) -> Marks:
+        return self._inner.marks()
+
+    async def _request(self, n: int) -> list[Any]:
+        if self._failure is not None:
+            self._failure.throw()
+        while True:
+            if self._deadline is not None:
+                await self._start_again()
+            self._last = 0
+            try:
+                items = await self._inner.request(n)
+            except Exception as error:
+                if self.run.over(error):
+                    raise
+                if self.run.draining or not self._policy.again(error, self._attempt):
+                    self._failure = Failure(error)
+                    raise
+                delay = self._policy.delay(error, self._attempt)
+                self._attempt += 1
+                self._deadline = asyncio.get_running_loop().time() + delay
+                self._closing.begin(self._inner.aclose(), "retry")
+                continue
+            if items:
+                self._attempt = 1
+            self._last = len(items)
+            return items
+
+    async def _start_again(self) -> None:
+        """Wait for the deadline, however often that is interrupted, and for the old upstream to close."""
+        loop = asyncio.get_running_loop()
+        while self._deadline is not None and loop.time() < self._deadline and not self.run.draining:
+            await self._gate.wait(self._deadline)
+        await self._closing.result()
+        states = self._inner.marks()(0)
+        self._inner = self.site.input(states={**self.site.states, **states}, tracked=self.site.tracked)
+        self._deadline = None
+
+    async def _stop(self) -> None:
+        await self._closing.finish()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Checkpoint(Node):
+    """Positions are committed to a ledger as far as downstream has acknowledged items (law 12)."""
+
+    operator = "checkpoint"
+    transparent = True
+
+    ledger: Ledger
+    key: str
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse an upstream that cannot resume, or that has a checkpoint already."""
+        require_resumable(self.inputs[0], f"checkpoint at {self.origin}")
+        Node.__post_init__(self)
+
+    @property
+    def settles(self) -> bool:
+        """Everything behind this stands behind a checkpoint."""
+        return True
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start a stage that opens the ledger, and its upstream from there, at the first request."""
+        return _CheckpointStage(site, self)
+
+
+class _CheckpointStage(Stage[Any]):
+    def __init__(self, site: Site, node: Checkpoint) -> None:
+        super().__init__(site)
+        self._node = node
+        self._inner: Stage[Any] | None = None
+        self._errand = Errand(self.run)
+        self._epoch = 0
+        self._chunk = 0  # items of the last chunk
+        self._acknowledged = 0  # how many of them have arrived where they were going
+        self._settled = 0  # items acknowledged since the last commit
+        self._marks: Marks | None = None  # where the acknowledged ones end
+        self._ended = False
+        self._failure: Failure | None = None
+
+    def upstreams(self) -> Iterator[Stage[Any]]:
+        if self._inner is not None:
+            yield self._inner
+
+    def marks(self) -> Marks:
+        if self._inner is not None:
+            return self._inner.marks()
+        states = {key: value for key, value in self.site.states.items()}
+        return lambda _: states
+
+    async def _request(self, n: int) -> list[Any]:
+        if self._failure is not None:
+            self._failure.throw()
+        try:
+            if self._inner is None:
+                await self._open()
+            self._acknowledge(self._chunk)
+            await self._errand.result()
+            if self._settled >= self._node.every:
+                await self._commit()
+            items = await self._stage.request(n)
+            self._chunk, self._acknowledged = len(items), 0
+            if not items and not self._ended:
+                self._marks = self._stage.marks()
+                self._settled = max(self._settled, 1)
+                await self._commit(finished=not self.run.draining)
+                self._ended = True
+        except Exception as error:
+            if not self.run.over(error):
+                self._failure = Failure(error)
+            raise
+        return items
+
+    @property
+    def _stage(self) -> Stage[Any]:
+        if self._inner is None:
+            msg = "a checkpoint was asked before it was opened"
+            raise AssertionError(msg)
+        return self._inner
+
+    async def _open(self) -> None:
+        if not self._errand.running:
+            self._errand.begin(self._node.ledger.open(self._node.key), "checkpoint")
+        opened = await self._errand.result()
+        self._epoch = opened.epoch
+        states = dict(self.site.states)
+        if not states and opened.position is not None:
+            states = states_of(self.site.vertex.inputs[0], opened.position)
+        self._inner = self.site.input(states=states, tracked=True)
+
+    def _acknowledge(self, count: int) -> None:
+        """Take note that the first ``count`` items of the last chunk have arrived where they were going."""
+        if count > self._acknowledged and self._inner is not None:
+            states = self._inner.marks()(count)
+            self._marks = lambda _: states
+            self._settled += count - self._acknowledged
+            self._acknowledged = count
+
+    async def _commit(self, *, finished: bool = False) -> None:
+        """Commit in a task; a cancelled request leaves it running, and the next one waits for it."""
+        if self._settled and self._marks is not None:
+            self._errand.begin(self._write(self._marks, finished=finished), "commit")
+            self._settled = 0
+            await self._errand.result()
+
+    async def _write(self, marks: Marks, *, finished: bool) -> None:
+        self._epoch += 1
+        position = position_of(self.site.vertex.inputs[0], marks(0))
+        await self._node.ledger.commit(self._node.key, Commit(self._epoch, position))
+        if finished:
+            await self._node.ledger.finish(self._node.key, "completed")
+
+    async def settle(self, count: int) -> None:
+        """Commit what downstream has acknowledged, now."""
+        if self._inner is not None:
+            self._acknowledge(min(count, self._chunk))
+            await self._errand.result()
+            await self._commit()
+
+    async def _stop(self) -> None:
+        await self._errand.finish()
+        if self._settled and self._marks is not None and self._failure is None:
+            await self._write(self._marks, finished=False)

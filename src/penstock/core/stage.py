@@ -1,0 +1,115 @@
+"""The running side of a node: what every stage promises to the one below it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from penstock.abc import StageStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from penstock.core.graph import Site
+
+__all__ = ["Marks", "Stage", "States", "stop"]
+
+T = TypeVar("T")
+
+States = dict[str, Any]
+"""The states of all stateful nodes at and above a stage, by id."""
+
+if TYPE_CHECKING:
+    Marks = Callable[[int], States]
+    """``marks(i)``: the position behind the first ``i`` items of the last chunk."""
+
+
+class Stage(ABC, Generic[T]):
+    """One running node. Only its downstream calls it, one call at a time.
+
+    ``request`` may await nothing but gates, turns of the loop, and its upstream's ``request``; what it
+    has taken from upstream is stored in the stage before anything else is awaited.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.run = site.run
+        self.site = site
+        self.requests = 0
+        self.requested = 0
+        self.delivered = 0
+        self.waiting = 0.0
+        self._closed = False
+
+    async def request(self, n: int) -> list[T]:
+        """Return 1 to ``n`` items; the empty list is the end. Counts, then asks ``_request``."""
+        self.requests += 1
+        self.requested += n
+        began = perf_counter()
+        try:
+            items = await self._request(n)
+        finally:
+            self.waiting += perf_counter() - began
+        self.delivered += len(items)
+        return items
+
+    @abstractmethod
+    async def _request(self, n: int) -> list[T]: ...
+
+    @abstractmethod
+    def marks(self) -> Marks:
+        """Return positions inside the chunk last returned; the answer stays valid for ever.
+
+        Before the first request it knows ``marks(0)``. After a failure, ``marks`` of the number of
+        items last delivered stands before the input that failed. A stage that was not built *tracked*
+        knows only the position behind its whole last chunk.
+        """
+
+    @abstractmethod
+    def upstreams(self) -> Iterator[Stage[Any]]:
+        """Yield the running stages this one pulls from."""
+
+    async def settle(self, count: int) -> None:
+        """Take note that ``count`` items of the last chunk are acknowledged.
+
+        Only what may stand behind a checkpoint passes this on, so everything else ends it here.
+        """
+
+    async def aclose(self) -> None:
+        """Stop own work, then close every upstream, once, even when some of that fails."""
+        if self._closed:
+            return
+        self._closed = True
+        errors: list[BaseException] = []
+        for close in (self._stop, *(stage.aclose for stage in self.upstreams())):
+            try:
+                await close()
+            except Exception as error:  # noqa: BLE001  everything is closed first, then the first error is raised
+                errors.append(error)
+        if errors:
+            raise errors[0] if len(errors) == 1 else ExceptionGroup("errors while closing", errors)  # type: ignore[type-var]
+
+    async def _stop(self) -> None:
+        """End this stage's own tasks, generators and files."""
+
+    def statistics(self) -> Iterator[StageStatistics]:
+        """Yield the counts of the stages above, then those of this one."""
+        for stage in self.upstreams():
+            yield from stage.statistics()
+        yield StageStatistics(self.title(), self.requested, self.delivered, self.requests, self.waiting)
+
+    def title(self) -> str:
+        """Name this stage in statistics."""
+        return self.site.vertex.node.operator
+
+
+async def stop(task: asyncio.Task[Any] | None) -> None:
+    """Cancel ``task``, wait for its end, and raise what it raised instead of being cancelled."""
+    if task is None:
+        return
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error

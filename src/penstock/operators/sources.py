@@ -1,0 +1,138 @@
+"""Where flows begin."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from penstock.core import pumps, sources
+from penstock.core.bridge import FromObservable
+from penstock.core.node import positive
+from penstock.errors import GraphError
+from penstock.flow import Flow
+
+if TYPE_CHECKING:
+    from aioreactive import AsyncObservable
+
+    from penstock.abc import JSON, Page
+
+__all__ = [
+    "defer",
+    "empty",
+    "fail",
+    "from_async_iterable",
+    "from_iterable",
+    "from_observable",
+    "from_pages",
+    "just",
+    "never",
+]
+
+T = TypeVar("T")
+
+
+def from_iterable(items: Iterable[T] | Callable[[], Iterable[T]], *, name: str | None = None) -> Flow[T]:
+    """Make a flow of the items of an iterable, or of the iterable that a function returns.
+
+    An iterator (a generator object, a file) can be read once, so a second subscription raises
+    ``AlreadySubscribed``; pass a function that makes a new one. The position is the index of the next
+    item: resuming walks past the items before it, so the input must be the same again.
+    """
+    if isinstance(items, Iterator):
+        items = sources.OneShot(items)
+    elif not callable(items) and not isinstance(items, Iterable):
+        msg = f"from_iterable takes an iterable or a function that returns one, not {type(items).__name__}"
+        raise GraphError(msg)
+    return Flow(sources.FromIterable(items=items, name=name))
+
+
+def from_async_iterable(
+    items: AsyncIterable[T] | Callable[[], AsyncIterable[T]], *, name: str | None = None
+) -> Flow[T]:
+    """Make a flow of the items of an async iterable, or of the one that a function returns.
+
+    It runs in a task of its own, and only while there is demand. An async generator object can be read
+    once, like an iterator in ``from_iterable``; pass the generator *function*.
+    """
+    if isinstance(items, AsyncIterator):
+        items = sources.OneShot(items)
+    elif not callable(items) and not isinstance(items, AsyncIterable):
+        msg = f"from_async_iterable takes an async iterable or a function that returns one, not {type(items).__name__}"
+        raise GraphError(msg)
+    return Flow(pumps.FromAsyncIterable(items=items, name=name))
+
+
+@overload
+def from_pages(
+    pages: Callable[[], AsyncIterable[list[T]]],
+    *,
+    seekable: bool = False,
+    page_size: int | None = None,
+    name: str | None = None,
+) -> Flow[T]: ...
+@overload
+def from_pages(
+    pages: Callable[[JSON], AsyncIterable[Page[T]]],
+    *,
+    seekable: bool = True,
+    page_size: int | None = None,
+    name: str | None = None,
+) -> Flow[T]: ...
+def from_pages(
+    pages: Callable[..., AsyncIterable[Any]],
+    *,
+    seekable: bool = False,
+    page_size: int | None = None,
+    name: str | None = None,
+) -> Flow[Any]:
+    """Make a flow of the items of pages that an async generator function yields.
+
+    Args:
+        pages: Called without arguments, it yields lists; resuming then counts items from the beginning.
+            If ``seekable``, it is called with the position to start from (``None`` at the beginning)
+            and yields ``Page(items, position)``, each with the position *behind* it.
+        seekable: Whether ``pages`` takes a position.
+        page_size: The most items a page can have, if known; without it ``max_in_flight`` is infinite.
+        name: The id of this source in positions.
+    """
+    if not callable(pages):
+        msg = f"from_pages takes an async generator function that yields pages, not {type(pages).__name__}"
+        raise GraphError(msg)
+    if page_size is not None:
+        positive("from_pages", "page_size", page_size)
+    size = float("inf") if page_size is None else page_size
+    return Flow(pumps.FromPages(pages=pages, seekable=seekable, page_size=size, name=name))
+
+
+def from_observable(observable: AsyncObservable[T]) -> Flow[T]:
+    """Make a flow of any aioreactive observable, subjects included.
+
+    Its ``asend`` waits until there is demand, so an observable that awaits it is slowed down to the
+    consumer's pace; one that does not cannot be bounded. There is no position.
+    """
+    return Flow(FromObservable(observable=observable))
+
+
+def empty() -> Flow[Any]:
+    """Make a flow that completes without an item."""
+    return Flow(sources.FromIterable(items=()))
+
+
+def just(*items: T) -> Flow[T]:
+    """Make a flow of the given items."""
+    return Flow(sources.FromIterable(items=items))
+
+
+def fail(error: Exception | Callable[[], Exception]) -> Flow[Any]:
+    """Make a flow that raises ``error``, or what calling it returns, at the first request."""
+    return Flow(sources.Fail(error=error))
+
+
+def never() -> Flow[Any]:
+    """Make a flow without items that does not complete; ``drain`` and ``aclose`` end it."""
+    return Flow(sources.Never())
+
+
+def defer(factory: Callable[[], Flow[T]]) -> Flow[T]:
+    """Make a flow that is built by ``factory`` at the first request of each subscription."""
+    return Flow(sources.Defer(factory=lambda: factory().node))
