@@ -1,0 +1,118 @@
+"""XML in any encoding, turned into UTF-8 on the way: what follows has only one encoding to know.
+
+The rules are those of XML 1.0, appendix F: a byte order mark, else the pattern of the first bytes, else the
+encoding that the XML declaration names, else UTF-8. UTF-8 and ASCII pass through untouched.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import TYPE_CHECKING
+
+from penstock.errors import SourceError
+
+if TYPE_CHECKING:
+    from codecs import IncrementalDecoder
+
+__all__ = ["Utf8Stream"]
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"<\0\0\0", "utf-32-le"),
+    (b"\0\0\0<", "utf-32-be"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
+)
+_LONGEST_MARK = 4
+_DECLARATION = re.compile(rb"<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
+_DECLARATION_ROOM = 1024
+_ASCII_COMPATIBLE = {"utf-8", "ascii", "utf-8-sig"}
+
+
+class Utf8Stream:
+    """Turns the chunks of one XML file into UTF-8, without a byte order mark.
+
+    Args:
+        where: The name of the file, for messages.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._held: bytes | None = b""
+        self._decoder: IncrementalDecoder | None = None
+        self.encoding = "utf-8"
+
+    def feed(self, data: bytes) -> bytes:
+        """Return ``data`` in UTF-8; the first bytes of a file are held back until they tell the encoding.
+
+        Raises:
+            SourceError: the encoding is unknown, or the bytes are not of it.
+        """
+        if self._held is None:
+            return data if self._decoder is None else self._decode(self._decoder, data)
+        data = self._held + data
+        if not _decidable(data):
+            self._held = data
+            return b""
+        return self._begin(data)
+
+    def close(self) -> bytes:
+        """Return what was held back, at the end of the file.
+
+        Raises:
+            SourceError: the file ends within a character.
+        """
+        rest = b""
+        if self._held is not None:
+            rest = self._begin(self._held)
+        return rest if self._decoder is None else rest + self._decode(self._decoder, b"", final=True)
+
+    def _begin(self, data: bytes) -> bytes:
+        self._held = None
+        for mark, encoding in _MARKS:
+            if data.startswith(mark):
+                self.encoding = encoding
+                data = data[len(mark) :] if encoding == "utf-8" else data
+                break
+        else:
+            self.encoding = self._declared(data)
+        if self.encoding == "utf-8":
+            return data
+        self._decoder = codecs.getincrementaldecoder(self.encoding)()
+        return self._decode(self._decoder, data)
+
+    def _declared(self, data: bytes) -> str:
+        match = _DECLARATION.match(data[:_DECLARATION_ROOM])
+        if match is None:
+            return "utf-8"
+        name = match[1].decode("ascii")
+        try:
+            info = codecs.lookup(name)
+            "".encode(name)  # refuses codecs that are not of text, such as "hex"
+        except LookupError:
+            message = f"{self._where} says it is written in {name!r}, an encoding that Python does not know"
+            raise SourceError(message) from None
+        # A declaration that is readable as ASCII disproves UTF-16 and UTF-32, whatever it says.
+        wide = info.name.startswith(("utf-16", "utf-32"))
+        return "utf-8" if wide or info.name in _ASCII_COMPATIBLE else info.name
+
+    def _decode(self, decoder: IncrementalDecoder, data: bytes, *, final: bool = False) -> bytes:
+        try:
+            return decoder.decode(data, final).encode("utf-8")
+        except UnicodeError as error:
+            message = f"{self._where} is not in the encoding it claims, {self.encoding}: {error}"
+            raise SourceError(message) from error
+
+
+def _decidable(data: bytes) -> bool:
+    """Say whether the first bytes tell the encoding, that is whether an XML declaration is complete."""
+    if len(data) < _LONGEST_MARK:
+        return False
+    if not data.startswith(b"<?xm"):
+        return True
+    return b">" in data or len(data) >= _DECLARATION_ROOM

@@ -1,0 +1,40 @@
+"""Blocking work beside the event loop, without losing hold of it when it is no longer wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["in_thread"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call ``function`` in a thread of the loop's executor and return what it returns.
+
+    A call that runs cannot be stopped. So a cancelled ``in_thread`` waits for it to end before it raises
+    ``CancelledError``: whoever is cancelled may then close what the call was using. Keep calls short.
+    """
+    loop = asyncio.get_running_loop()
+    future = loop.run_in_executor(None, lambda: function(*args, **kwargs))
+    try:
+        await asyncio.wait([future])
+    except asyncio.CancelledError:
+        await _end_of(future)
+        raise
+    return future.result()
+
+
+async def _end_of(future: asyncio.Future[R]) -> None:
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            continue  # the first cancellation is raised by the caller; none may leave the thread behind
+    if not future.cancelled():
+        future.exception()  # seen, and of no interest any more
