@@ -1,1 +1,35 @@
-"""."""
+"""The testkit: virtual time, scripted sources, leak checks, and the laws of every flow as checks.
+
+It is what Penstock's own tests use, and works on flows, operators and adapters of anyone.
+"""
+
+from __future__ import annotations
+
+from penstock.testing import laws
+from penstock.testing.laws.subject import LawViolation, Subject
+from penstock.testing.leaks import Leak, no_leaks
+from penstock.testing.ledgers import RecordingLedger
+from penstock.testing.script import Forever, Planted, Poison, Raise, Sleep, Wait
+from penstock.testing.sources import SourceCounts, TestSource
+from penstock.testing.time import Deadlock, VirtualClock, VirtualTimeLoop, run
+
+__all__ = [
+    "Deadlock",
+    "Forever",
+    "LawViolation",
+    "Leak",
+    "Planted",
+    "Poison",
+    "Raise",
+    "RecordingLedger",
+    "Sleep",
+    "SourceCounts",
+    "Subject",
+    "TestSource",
+    "VirtualClock",
+    "VirtualTimeLoop",
+    "Wait",
+    "laws",
+    "no_leaks",
+    "run",
+]

@@ -1,0 +1,75 @@
+"""Leak checks: what a piece of code leaves behind on the event loop, asserted as nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["Leak", "no_leaks"]
+
+_SETTLING_TURNS = 20
+
+
+class Leak(AssertionError):
+    """Something was left behind: a task, an open async generator, a file, or an unretrieved exception."""
+
+
+@asynccontextmanager
+async def no_leaks() -> AsyncIterator[list[str]]:
+    """Raise ``Leak`` if the block leaves anything behind that was not there before it.
+
+    Checked are tasks, async generators that were started and not finished, whatever the loop's
+    exception handler was told (an exception nobody retrieved, a task destroyed while pending), and
+    resources that warn when they are collected (files, sockets). Yields the list of findings, which is
+    filled only at the end. An exception of the block itself is never masked.
+    """
+    loop = asyncio.get_running_loop()
+    before = asyncio.all_tasks()
+    generators = _open_generators(loop)
+    told: list[str] = []
+    previous = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _loop, context: told.append(_describe_context(context)))
+    findings: list[str] = []
+    gc.freeze()  # what was there before cannot be this block's garbage, and need not be walked again
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ResourceWarning)
+            yield findings
+            await _let_settle()
+            gc.collect()  # unretrieved exceptions and open files speak only when they are collected
+            await _let_settle()
+    finally:
+        gc.unfreeze()
+        loop.set_exception_handler(previous)
+    findings += [f"task {task.get_name()}: {task.get_coro()!r}" for task in asyncio.all_tasks() - before]
+    left_open = [generator for key, generator in _open_generators(loop).items() if key not in generators]
+    findings += [f"open async generator: {generator!r}" for generator in left_open]
+    findings += [f"told to the loop's exception handler: {context}" for context in told]
+    findings += [
+        f"{w.category.__name__}: {w.message}" for w in caught if issubclass(w.category, ResourceWarning)
+    ]
+    if findings:
+        raise Leak("left behind:\n  " + "\n  ".join(findings))
+
+
+async def _let_settle() -> None:
+    """Give callbacks that were scheduled by the last steps their turns."""
+    for _ in range(_SETTLING_TURNS):
+        await asyncio.sleep(0)
+
+
+def _open_generators(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:
+    """Return the async generators that were started on ``loop`` and are neither finished nor closed."""
+    started = list(getattr(loop, "_asyncgens", ()))  # the loop keeps them for shutdown_asyncgens
+    return {id(generator): generator for generator in started if generator.ag_frame is not None}
+
+
+def _describe_context(context: dict[str, Any]) -> str:
+    exception = context.get("exception")
+    return str(context.get("message", "")) + (f" ({exception!r})" if exception is not None else "")

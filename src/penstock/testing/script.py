@@ -1,0 +1,108 @@
+"""Faults as data: what a ``TestSource`` plays besides plain items.
+
+A script is a sequence of items in which some elements are not items but instructions: ``Wait`` some
+turns of the loop, ``Sleep`` virtual seconds, wait ``Forever``, ``Raise``. A ``Poison`` is an item that
+makes a user's function fail when it is computed with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn, Self
+
+__all__ = ["Forever", "Planted", "Poison", "Raise", "Sleep", "Wait", "items_of", "paced"]
+
+
+class Planted(Exception):
+    """The exception that tests plant, so that nothing else can be mistaken for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Give the loop ``turns`` turns before going on."""
+
+    turns: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Sleep for virtual ``seconds`` before going on."""
+
+    seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Forever:
+    """Wait until the source is closed; nothing behind this is ever played."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """Fail here with what ``make`` returns; nothing behind this is ever played."""
+
+    make: Callable[[], BaseException] = lambda: Planted("planted in the source")
+
+
+Instruction = Wait | Sleep | Forever | Raise
+
+
+def items_of(script: Iterable[Any]) -> list[Any]:
+    """Return the items of a script, up to where it fails or stalls."""
+    items = []
+    for element in script:
+        if isinstance(element, Forever | Raise):
+            break
+        if not isinstance(element, Instruction):
+            items.append(element)
+    return items
+
+
+def paced(script: Iterable[Any], pace: Iterable[Wait | Sleep | None]) -> list[Any]:
+    """Return ``script`` with the elements of ``pace``, over and over, before its elements and its end."""
+    waits = list(pace)
+    if not waits:
+        return list(script)
+    result: list[Any] = []
+    script = list(script)
+    for index in range(len(script) + 1):
+        wait = waits[index % len(waits)]
+        if wait is not None:
+            result.append(wait)
+        result += script[index : index + 1]
+    return result
+
+
+class Poison(int):
+    """An integer that raises when it is computed with, compared, formatted or asked for its truth.
+
+    It may be handed on, stored, hashed, checked for equality and shown by ``repr``, as a page of items
+    or a list of results is. So whoever fails on it is a user's function and not the machinery.
+
+    Args:
+        value: The integer it stands for.
+        make: Returns what to raise; ``Planted`` unless given.
+    """
+
+    make: Callable[[], BaseException]
+
+    def __new__(cls, value: int, make: Callable[[], BaseException] | None = None) -> Self:
+        """Make a poisoned ``value``."""
+        self = super().__new__(cls, value)
+        self.make = make or (lambda: Planted(f"planted in item {value}"))
+        return self
+
+    def __repr__(self) -> str:
+        """Show it without touching it."""
+        return f"Poison({int.__repr__(self)})"
+
+    def _fail(self, *_: object) -> NoReturn:
+        raise self.make()
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _fail
+    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __truediv__ = __rtruediv__ = _fail
+    __divmod__ = __rdivmod__ = __pow__ = __rpow__ = _fail
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _fail
+    __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = _fail
+    __neg__ = __pos__ = __abs__ = __invert__ = __bool__ = __index__ = __int__ = __float__ = _fail
+    __lt__ = __le__ = __gt__ = __ge__ = __str__ = __format__ = bit_length = _fail

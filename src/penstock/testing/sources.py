@@ -1,0 +1,180 @@
+"""``TestSource``: a source that plays a script and counts what is done to it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, Literal
+
+from penstock.abc import Page
+from penstock.flow import Flow
+from penstock.operators.sources import from_async_iterable, from_iterable, from_pages
+from penstock.testing.script import Forever, Instruction, Raise, Sleep, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+
+__all__ = ["SourceCounts", "TestSource"]
+
+Style = Literal["iterable", "generator", "pages", "seekable"]
+
+
+@dataclass(slots=True)
+class SourceCounts:
+    """What has been done to a source so far, over all its runs.
+
+    ``interrupted`` counts exceptions that were thrown into a running generator at one of its waits
+    while nobody was closing it.
+    """
+
+    opened: int = 0
+    closed: int = 0
+    handed: int = 0
+    interrupted: int = 0
+
+
+class TestSource(Flow[Any]):
+    """A flow that plays ``script`` as a plain iterable, an async generator, or pages, and counts.
+
+    Where a flow is not wanted, ``iterate``, ``play`` and ``play_pages`` are the raw things.
+
+    Args:
+        script: Items and instructions (see ``penstock.testing.script``).
+        style: As what it is played: a plain iterable, an async generator, pages, or pages that can be
+            fetched from a position. A script that waits cannot be an iterable and is a generator then.
+        page: Sizes of the pages, in turn; the largest is declared as the page size.
+        on_handed: Called after each handing over.
+        on_close: Awaited instructions that play while the source is being closed (a ``Sleep`` for a
+            slow close, a ``Raise`` for a failing one).
+    """
+
+    __test__ = False  # pytest, this is not a test
+
+    def __init__(
+        self,
+        script: Sequence[Any],
+        *,
+        style: Style = "generator",
+        page: Sequence[int] = (3,),
+        on_handed: Callable[[], None] | None = None,
+        on_close: Sequence[Instruction] = (),
+    ) -> None:
+        self.script = list(script)
+        self.style = style
+        self.page = tuple(page)
+        self.counts = SourceCounts()
+        self._on_handed = on_handed
+        self._on_close = on_close
+        self._closing = False
+        super().__init__(self._flow().node)
+
+    def _flow(self) -> Flow[Any]:
+        waits = any(isinstance(element, Wait | Sleep | Forever) for element in self.script)
+        match self.style:
+            case "iterable" if not waits:
+                return from_iterable(self.iterate)
+            case "pages":
+                return from_pages(self._play_lists, page_size=max(self.page))
+            case "seekable":
+                return from_pages(self.play_pages, seekable=True, page_size=max(self.page))
+            case _:
+                return from_async_iterable(self.play)
+
+    def iterate(self) -> Iterator[Any]:
+        """Play as a plain iterable: ``Wait`` and ``Sleep`` are passed over, ``Forever`` is the end."""
+        self.counts.opened += 1
+        try:
+            for element in self.script:
+                if isinstance(element, Raise):
+                    raise element.make()
+                if isinstance(element, Forever):
+                    return
+                if not isinstance(element, Instruction):
+                    self._hand(1)
+                    yield element
+        finally:
+            self.counts.closed += 1
+
+    async def play(self) -> AsyncGenerator[Any, None]:
+        """Play as an async generator."""
+        self.counts.opened += 1
+        try:
+            for element in self.script:
+                if isinstance(element, Instruction):
+                    await self._obey(element)
+                else:
+                    self._hand(1)
+                    yield element
+        finally:
+            self.counts.closed += 1
+            for instruction in self._on_close:
+                await _obey(instruction)
+
+    async def play_pages(self, position: int | None = None) -> AsyncGenerator[Page[Any], None]:
+        """Play as pages, from the item that ``position`` counts on; an instruction ends a page."""
+        self.counts.opened += 1
+        sizes = cycle(self.page)
+        at = 0
+        page: list[Any] = []
+        size = next(sizes)
+        try:
+            for element in self.script:
+                if isinstance(element, Instruction):
+                    if page:
+                        yield self._turn(page, at)
+                        page = []
+                    await self._obey(element)
+                    continue
+                at += 1
+                if at > (position or 0):
+                    page.append(element)
+                if len(page) >= size:
+                    yield self._turn(page, at)
+                    page, size = [], next(sizes)
+            if page:
+                yield self._turn(page, at)
+        finally:
+            self.counts.closed += 1
+            for instruction in self._on_close:
+                await _obey(instruction)
+
+    async def _play_lists(self) -> AsyncIterator[list[Any]]:
+        async with aclosing(self.play_pages()) as pages:
+            async for page in pages:
+                yield page.items
+
+    def expect_close(self) -> None:
+        """Say that from now on an interruption is a close, and not to be counted."""
+        self._closing = True
+
+    def _turn(self, page: list[Any], at: int) -> Page[Any]:
+        self._hand(len(page))
+        return Page(page, position=at)
+
+    def _hand(self, count: int) -> None:
+        self.counts.handed += count
+        if self._on_handed is not None:
+            self._on_handed()
+
+    async def _obey(self, instruction: Instruction) -> None:
+        try:
+            await _obey(instruction)
+        except (asyncio.CancelledError, GeneratorExit):
+            if not self._closing:
+                self.counts.interrupted += 1
+            raise
+
+
+async def _obey(instruction: Instruction) -> None:
+    match instruction:
+        case Wait(turns):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        case Sleep(seconds):
+            await asyncio.sleep(seconds)
+        case Forever():
+            await asyncio.get_running_loop().create_future()
+        case Raise(make):
+            raise make()

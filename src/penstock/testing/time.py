@@ -1,0 +1,180 @@
+"""Virtual time: an event loop on which hours pass in microseconds and sleeps are asserted as numbers.
+
+``run(main())`` is ``asyncio.run`` on a loop whose clock stands still while anything can run, and jumps
+to the next timer when nothing can. When nothing can run and no timer is set, the run would hang for
+ever; it raises ``Deadlock`` instead and names the tasks that wait and where.
+
+Threads and sockets are real. While one is outstanding (``asyncio.to_thread``, an executor, a registered
+socket) the loop really waits for it, and the clock moves only if the next timer really comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import selectors
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from _typeshed import FileDescriptorLike
+
+__all__ = ["Deadlock", "VirtualClock", "VirtualTimeLoop", "run"]
+
+T = TypeVar("T")
+
+_RESOLUTION = 1e-9
+
+
+class Deadlock(RuntimeError):
+    """Nothing can run, no timer is set, and the main coroutine is not done."""
+
+
+class _JumpingSelector(selectors.BaseSelector):
+    """A selector that asks its loop to move the clock instead of waiting for time to pass."""
+
+    def __init__(self, loop: VirtualTimeLoop) -> None:
+        self._real = selectors.DefaultSelector()
+        self._loop = loop
+
+    def register(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._real.register(fileobj, events, data)
+
+    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        return self._real.unregister(fileobj)
+
+    def modify(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._real.modify(fileobj, events, data)
+
+    def get_map(self) -> Mapping[FileDescriptorLike, selectors.SelectorKey]:
+        return self._real.get_map()
+
+    def close(self) -> None:
+        self._real.close()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        loop = self._loop
+        if loop.begin_turn():
+            timeout = 0  # a hook made something ready; the clock must not move
+        if timeout is not None and timeout <= 0:
+            return self._real.select(0)
+        # The loop's own wake-up socket is always registered; anything more is a real input.
+        if loop.outside_work or len(self._real.get_map()) > 1:
+            arrived = self._real.select(timeout)
+            if not arrived and timeout is not None:
+                loop.advance(timeout)
+            return arrived
+        arrived = self._real.select(0)
+        if arrived:
+            return arrived
+        if timeout is None:
+            raise Deadlock(_describe_deadlock(loop))
+        loop.advance(timeout)
+        return []
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """The event loop behind ``run``; ``time()`` starts at 0 and is virtual.
+
+    ``turns`` counts the iterations of the loop so far, and ``at_turn`` calls a function right before
+    one of them: between any two steps of any task, which is where a cancellation may strike.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._hooks: dict[int, list[Callable[[], object]]] = {}
+        self.turns = 0
+        self.outside_work = 0
+        super().__init__(_JumpingSelector(self))
+        self._clock_resolution = _RESOLUTION
+
+    def time(self) -> float:
+        """Return the virtual time in seconds since the loop was made."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward."""
+        self._now += seconds
+        # Far from 0 the sum may round to just before the timer that is due, which would then never fire.
+        self._clock_resolution = max(_RESOLUTION, 4 * math.ulp(self._now))
+
+    def at_turn(self, turn: int, hook: Callable[[], object]) -> None:
+        """Call ``hook`` before iteration number ``turn`` (counted by ``turns``) runs."""
+        self._hooks.setdefault(turn, []).append(hook)
+
+    def begin_turn(self) -> bool:
+        """Count one iteration, call its hooks and say whether there were any."""
+        hooks = self._hooks.pop(self.turns, ())
+        self.turns += 1
+        for hook in hooks:
+            hook()
+        return bool(hooks)
+
+    def run_in_executor(  # type: ignore[override]  # typeshed spells the variadic types differently per version
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """Run ``func`` in a real thread and really wait for it."""
+        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
+        self.outside_work += 1
+        future.add_done_callback(self._outside_work_done)
+        return future
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for the executor's threads; a thread of its own does that, so it is real work."""
+        self.outside_work += 1
+        try:
+            await super().shutdown_default_executor(*(() if timeout is None else (timeout,)))
+        finally:
+            self.outside_work -= 1
+
+    def _outside_work_done(self, _future: asyncio.Future[Any]) -> None:
+        self.outside_work -= 1
+
+
+class VirtualClock:
+    """A ``penstock.abc.Clock`` that reads the running loop, so that timestamps are virtual too."""
+
+    def __init__(self, epoch: float = 1_000_000_000.0) -> None:
+        self._epoch = epoch
+
+    def time(self) -> float:
+        """Return ``epoch`` plus the loop's time, in Unix seconds."""
+        return self._epoch + asyncio.get_running_loop().time()
+
+    def monotonic(self) -> float:
+        """Return the loop's time in seconds."""
+        return asyncio.get_running_loop().time()
+
+
+def run(main: Coroutine[Any, Any, T], *, loop_factory: Callable[[], VirtualTimeLoop] = VirtualTimeLoop) -> T:
+    """Run ``main`` to its end in virtual time and return its result.
+
+    Like ``asyncio.run``, what ``main`` leaves behind is cancelled at the end.
+
+    Raises:
+        Deadlock: nothing can run any more and ``main`` is not done.
+    """
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(main)
+
+
+def _describe_deadlock(loop: VirtualTimeLoop) -> str:
+    waiting = [f"  {task.get_name()} at {_where(task)}" for task in asyncio.all_tasks(loop)]
+    return (
+        f"deadlock at {loop.time():g} s of virtual time: nothing can run and no timer is set; waiting are\n"
+        + "\n".join(sorted(waiting))
+    )
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    """Return the innermost line a task waits at, as ``file:line in function``."""
+    awaited: Any = task.get_coro()
+    place = "an unknown place"
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "ag_frame", None)
+        if frame is None:
+            break
+        place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "ag_await", None)
+    return place

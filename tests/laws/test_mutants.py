@@ -1,0 +1,67 @@
+"""Each law's check can fail: it finds every flow that was broken on purpose to break it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from penstock.testing import laws
+
+from .mutants import MUTANTS, HoldsTheLastBack, ReturnsLate
+from .toys import ToyCheckpoint, ToyCheckpointRun, ToyFlow, ToyRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.abc import Ledger
+    from penstock.testing import TestSource
+
+
+def spread(x: int) -> list[tuple[int, int]]:
+    return [(x, k) for k in range(x % 4)]
+
+
+def model(items: Iterator[int]) -> Iterator[tuple[int, int]]:
+    for item in items:
+        yield from spread(item)
+
+
+KNOWN: dict[type[Any], dict[str, Any]] = {
+    ReturnsLate: {"instant": True},  # by itself it is as late when it is asked for one item at a time
+    HoldsTheLastBack: {"model": model},
+}
+"""What must be known of a flow to see that it is broken; everything else shows without."""
+
+
+def test_every_law_has_a_mutant() -> None:
+    """No check goes without a proof that it can fail."""
+    assert list(MUTANTS) == list(laws.LAWS)
+    assert all(MUTANTS.values())
+
+
+@pytest.mark.parametrize(
+    ("law", "mutant"), [(law, mutant) for law, mutants in MUTANTS.items() for mutant in mutants]
+)
+def test_mutant_is_found(law: str, mutant: type[Any]) -> None:
+    """The check of the law that a mutant breaks raises a violation of just that law."""
+
+    def factory(source: TestSource) -> ToyFlow:
+        if issubclass(mutant, ToyRun):
+            return ToyFlow(source, spread, mutant)
+        if issubclass(mutant, ToyFlow) and not issubclass(mutant, ToyCheckpoint):
+            return mutant(source, spread)
+        flow = ToyFlow(source, spread)
+        if issubclass(mutant, ToyCheckpoint):
+            flow.resumable = False
+        return flow
+
+    def attach(flow: ToyFlow, ledger: Ledger) -> ToyFlow:
+        if issubclass(mutant, ToyCheckpointRun):
+            return ToyCheckpoint(flow, ledger, mutant)
+        return mutant(flow, ledger) if issubclass(mutant, ToyCheckpoint) else ToyCheckpoint(flow, ledger)
+
+    others = [name for name in laws.LAWS if name != law]
+    with pytest.raises(laws.LawViolation) as caught:
+        laws.check(factory, range(7), skip=others, attach=attach, **KNOWN.get(mutant, {}))
+    assert caught.value.law == law

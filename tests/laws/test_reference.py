@@ -1,0 +1,49 @@
+"""The reference flow keeps every law, in every style of playing that it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from penstock.testing import laws
+from penstock.testing.script import Sleep, Wait
+
+from .toys import ToyCheckpoint, ToyFlow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from penstock.testing import TestSource
+
+
+def double(x: int) -> list[int]:
+    return [x * 2]
+
+
+def odd(x: int) -> list[int]:
+    return [x] if x % 2 else []
+
+
+def spread(x: int) -> list[tuple[int, int]]:
+    return [(x, k) for k in range(x % 4)]
+
+
+@pytest.mark.parametrize("law", laws.LAWS)
+@pytest.mark.parametrize("step", [double, odd, spread])
+@pytest.mark.parametrize("pace", [(), (Wait(1), Sleep(1), None)])
+def test_reference_keeps(law: str, step: Callable[[Any], list[Any]], pace: tuple[Any, ...]) -> None:
+    """A correct flow passes each law's check, with and without a model to hold it against."""
+
+    def factory(source: TestSource) -> ToyFlow:
+        return ToyFlow(source, step)
+
+    def model(items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            yield from step(item)
+
+    for known in (None, model):
+        others = [name for name in laws.LAWS if name != law]
+        laws.check(
+            factory, range(7), model=known, skip=others, attach=ToyCheckpoint, pace=pace, instant=not pace
+        )
