@@ -181,7 +181,7 @@ def test_flat_sets_split_as_expat_reads_them(document: bytes, at: list[int] | st
 
 @given(nested_documents.filter(well_formed), cuts)
 def test_nested_sets_split_as_expat_reads_them(document: bytes, at: list[int] | str) -> None:
-    """With nesting, elements of the same name inside records and other children of the root mislead nobody."""
+    """Neither elements of the same name inside records nor other children of the root mislead it."""
     pieces = split(cut(document, at), nested=True)
     assert [(piece.name, piece.data) for piece in pieces] == expected(document)
 
