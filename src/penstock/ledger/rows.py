@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.ledger.connection import transaction
+from penstock.ledger.keys import count_dead_letters
 from penstock.ledger.records import clean, dead_letter_row, pack_hash, state_of, state_values
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from penstock.ledger.keys import Key
 
 __all__ = [
-    "count_dead_letters",
     "dead_letters",
     "drop_from",
     "forget",
@@ -112,12 +112,14 @@ def _insert_statement(count: int) -> str:
     return "INSERT INTO outcomes VALUES " + ", ".join(f"(?1, ?2, ?3 + {n}{columns})" for n in range(count))
 
 
-def settle(db: sqlite3.Connection, key: Key, epoch: int) -> None:
-    """Let what became true with ``epoch`` replace or resolve older dead letters."""
-    where = {"key_id": key.key_id, "epoch": epoch}
-    if db.execute("SELECT 1 FROM dead_letters WHERE key_id = :key_id AND epoch <= :epoch", where).fetchone():
+def settle(db: sqlite3.Connection, key: Key, epoch: int) -> int:
+    """Let ``epoch`` become true: replace or resolve older dead letters, and return how many there are."""
+    if count := count_dead_letters(db, key.key_id, epoch):
+        where = {"key_id": key.key_id, "epoch": epoch}
         db.execute(_SUPERSEDE, where)
         db.execute(_RESOLVE, where)
+        count = count_dead_letters(db, key.key_id, epoch)
+    return count
 
 
 def drop_from(db: sqlite3.Connection, key: Key, epoch: int) -> None:
@@ -185,13 +187,6 @@ def tally(db: sqlite3.Connection, key: Key) -> dict[str, int]:
     """Return how many documents are in each status by now. Reads everything."""
     statement = f"SELECT status, count(*) FROM ({_ALL_STATES}) GROUP BY status"
     return dict(db.execute(statement, {"key_id": key.key_id, "epoch": key.epoch}).fetchall())
-
-
-def count_dead_letters(db: sqlite3.Connection, key_id: int, epoch: int) -> int:
-    """Return how many unresolved dead letters there are up to ``epoch``."""
-    statement = "SELECT count(*) FROM dead_letters WHERE key_id = ? AND epoch <= ?"
-    (count,) = db.execute(statement, (key_id, epoch)).fetchone()
-    return int(count)
 
 
 def dead_letters(db: sqlite3.Connection, key: Key, after: int, limit: int) -> list[tuple[Any, ...]]:

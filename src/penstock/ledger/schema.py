@@ -33,6 +33,7 @@ CREATE TABLE keys (
     key       TEXT NOT NULL UNIQUE,
     run       INTEGER NOT NULL,       -- the last logical run
     epoch     INTEGER NOT NULL,       -- the last commit that is true, 0 before the first
+    letters   INTEGER NOT NULL,       -- how many dead letters there are up to that epoch
     checksum  TEXT NOT NULL
 );
 CREATE TABLE runs (

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.ledger import rows
 from penstock.ledger.connection import read_only
 from penstock.ledger.keys import load_keys
 from penstock.ledger.records import checksum, parse_json
@@ -83,7 +82,7 @@ def _status(db: sqlite3.Connection, path: Path, key: Key, holder: Holder | None)
         committed_at=committed_at,
         position=parse_json(position),
         record=parse_json(record),
-        dead_letters=rows.count_dead_letters(db, key.key_id, key.epoch),
+        dead_letters=key.letters,
         pending=tuple(key.pending),
         holder=holder,
     )

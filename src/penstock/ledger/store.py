@@ -125,9 +125,9 @@ class Store:
         check_commit(name, commit.epoch, last=key.epoch, pending=key.pending, states=commit.states)
         with speaking(self._path, "write to"), transaction(db):
             self._insert(db, key, commit, "confirmed")
-            rows.settle(db, key, commit.epoch)
-            save_key(db, key, epoch=commit.epoch)
-        key.epoch = commit.epoch
+            letters = rows.settle(db, key, commit.epoch)
+            save_key(db, key, commit.epoch, letters)
+        key.epoch, key.letters = commit.epoch, letters
 
     def pending(self, name: str, commit: Commit) -> None:
         """See ``Ledger.pending``."""
@@ -149,11 +149,12 @@ class Store:
             db.execute(
                 "UPDATE commits SET state = 'confirmed' WHERE key_id = ? AND epoch <= ?", (key.key_id, last)
             )
+            letters = key.letters
             for pending in true:
-                rows.settle(db, key, pending)
+                letters = rows.settle(db, key, pending)
             rows.drop_from(db, key, last + 1)
-            save_key(db, key, epoch=last)
-        key.epoch, key.pending = last, []
+            save_key(db, key, last, letters)
+        key.epoch, key.letters, key.pending = last, letters, []
 
     def _insert(self, db: sqlite3.Connection, key: Key, commit: Commit, state: str) -> None:
         position = to_json(commit.position, f"the position of {key.name!r}")
@@ -206,9 +207,7 @@ class Store:
 
     def count_dead_letters(self, name: str) -> int:
         """See ``SqliteLedger.count_dead_letters``."""
-        db, key = self._opened(name)
-        with speaking(self._path, "read"):
-            return rows.count_dead_letters(db, key.key_id, key.epoch)
+        return self._opened(name)[1].letters
 
     def dead_letters(self, name: str, after: int) -> tuple[list[DeadLetter], int | None]:
         """Return the page of letters behind the row ``after``, and the row to go on after."""

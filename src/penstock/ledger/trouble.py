@@ -36,6 +36,8 @@ def speaking(path: Path, doing: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _explained(path, doing, error) from error
+    except UnicodeDecodeError as error:
+        raise corrupt(path, "it holds text that is no text") from error
     except OSError as error:
         raise LedgerError(f"cannot {doing} the ledger {path}: {reason(error)}") from error
 

@@ -1,0 +1,213 @@
+"""A damaged ledger is refused in words, or read right; it never looks like a fresh one."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+import zlib
+
+import pytest
+
+from penstock.abc import Commit, DeadLetter, DocumentState
+from penstock.errors import LedgerCorrupt, LedgerError
+from penstock.ledger import SqliteLedger, read_status
+
+COMMITS = 12
+DAMAGES = range(60)
+
+
+def documents(run):
+    return [DocumentState(f"PMID:{n}:1", "completed", f"{run}{n:063x}") for n in range(300)]
+
+
+def letter(n):
+    return DeadLetter(None, f"f#{n}", "pubmed", "bad", "E", bytes([n]) * 700)
+
+
+def commit_of(epoch, states):
+    return Commit(
+        epoch, {"v": 1, "at": epoch}, states, [letter(epoch)], {"offset": epoch}, {"completed": epoch}
+    )
+
+
+async def written(path, *, closed):
+    """Write a ledger of one finished run and one interrupted one, as a kill or as ``aclose`` leaves it."""
+    ledger = SqliteLedger(path / "live" / "run.db")
+    ledger.path.parent.mkdir()
+    await ledger.open("k")
+    await ledger.commit("k", commit_of(1, documents(1)))
+    await ledger.finish("k", "completed")
+    await ledger.open("k")
+    for epoch in range(2, COMMITS + 1):
+        await ledger.commit("k", commit_of(epoch, documents(2)[20 * epoch : 20 * epoch + 20]))
+    if closed:
+        await ledger.aclose()
+    (path / "kept").mkdir()
+    for file in ledger.path.parent.glob("run.db*"):
+        if file.suffix in (".db", ".db-wal"):
+            shutil.copy(file, path / "kept")
+    await ledger.aclose()
+    return path / "kept"
+
+
+def damage(rng, file):
+    """Flip a bit, zero a stretch, or cut the end off."""
+    data = bytearray(file.read_bytes())
+    at = rng.randrange(len(data))
+    how = rng.choice(["flip", "flip", "flip", "zero", "cut"])
+    if how == "flip":
+        data[at] ^= 1 << rng.randrange(8)
+    elif how == "zero":
+        stretch = slice(at, at + rng.choice([1, 16, 4096]))
+        data[stretch] = bytes(len(data[stretch]))
+    else:
+        del data[at:]
+    file.write_bytes(data)
+    return how
+
+
+async def read(path):
+    """Return all that a resumed run would be told."""
+    ledger = SqliteLedger(path)
+    try:
+        opened = await ledger.open("k")
+        letters = [letter async for letter in ledger.dead_letters("k")]
+        asked = [(state.doc_id, state.content_hash) for state in documents(1)]
+        return opened, letters, await ledger.unchanged("k", [*asked, *((d, "f" + h[1:]) for d, h in asked)])
+    finally:
+        await ledger.aclose()
+
+
+async def outcome(path):
+    """Return the epoch that was read right, or ``None`` if the ledger was refused in words."""
+    try:
+        opened, letters, unchanged = await read(path)
+    except LedgerError as error:
+        assert str(path) in str(error)
+        assert error.__cause__ is None or isinstance(
+            error.__cause__, sqlite3.Error | OSError | UnicodeDecodeError
+        )
+        return None
+    assert opened.run == 2
+    assert opened.resumed
+    assert opened.position == {"v": 1, "at": opened.epoch}
+    assert opened.record == {"offset": opened.epoch}
+    assert opened.counts == ({"completed": opened.epoch} if opened.epoch > 1 else {})
+    assert letters == [letter(n) for n in range(1, opened.epoch + 1)]
+    assert not any(unchanged[300:])
+    return opened.epoch
+
+
+@pytest.mark.parametrize("seed", DAMAGES)
+async def test_damage_to_the_file(tmp_path, seed):
+    """A closed ledger with a random bit flipped, stretch zeroed or end cut off."""
+    folder = await written(tmp_path, closed=True)
+    damage(random.Random(seed), folder / "run.db")
+    assert await outcome(folder / "run.db") in (None, COMMITS)
+
+
+@pytest.mark.parametrize("seed", DAMAGES)
+async def test_damage_to_the_log(tmp_path, seed):
+    """A killed ledger's log, damaged: refused, or the state of some commit, as after an earlier kill."""
+    folder = await written(tmp_path, closed=False)
+    damage(random.Random(seed), folder / "run.db-wal")
+    epoch = await outcome(folder / "run.db")
+    assert epoch is None or 1 <= epoch <= COMMITS
+
+
+async def test_a_whole_log_is_replayed(tmp_path):
+    """A killed process loses nothing that was committed."""
+    folder = await written(tmp_path, closed=False)
+    assert (folder / "run.db-wal").stat().st_size > 0
+    assert await outcome(folder / "run.db") == COMMITS
+
+
+async def test_damage_in_the_middle_of_the_log_is_noticed(tmp_path):
+    """A broken frame with more than one commit behind it was broken after it was written."""
+    folder = await written(tmp_path, closed=False)
+    log = folder / "run.db-wal"
+    data = bytearray(log.read_bytes())
+    data[32 + 24 + 100] ^= 1
+    log.write_bytes(data)
+    with pytest.raises(LedgerCorrupt, match="frame 1 of its write-ahead log is broken"):
+        await read(folder / "run.db")
+
+
+async def test_a_log_without_its_ledger(tmp_path):
+    """A ledger that was deleted, but not its log, is not replaced by a fresh one."""
+    folder = await written(tmp_path, closed=False)
+    (folder / "run.db").unlink()
+    with pytest.raises(LedgerCorrupt, match=r"put run.db back, or delete run.db-wal"):
+        await read(folder / "run.db")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"),
+        (b"hello\n", "not a SQLite database"),
+        (b"{}" * 5000, "not a SQLite database"),
+        (zlib.compress(bytes(9999)), "not a SQLite database"),
+        (b"SQLite format 3\0", "not a SQLite database"),
+    ],
+)
+async def test_a_file_that_is_no_ledger(tmp_path, content, says):
+    """It is refused, and left as it was."""
+    path = tmp_path / "run.db"
+    path.write_bytes(content)
+    with pytest.raises(LedgerCorrupt, match=says):
+        await SqliteLedger(path).open("k")
+    assert path.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["run.db"]
+
+
+async def test_some_other_database(tmp_path):
+    """A SQLite database of something else is refused, and left as it was."""
+    path = tmp_path / "places.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE keys (a)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(LedgerCorrupt, match="not a Penstock ledger"):
+        await SqliteLedger(path).open("k")
+    with pytest.raises(LedgerCorrupt, match="not a Penstock ledger"):
+        read_status(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_newer_ledger(tmp_path):
+    """A ledger of a later schema version is refused by its number."""
+    path = (await written(tmp_path, closed=True)) / "run.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(LedgerError, match=r"schema version 99.*newer Penstock"):
+        await read(path)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'UPDATE commits SET position = \'{"v":1,"at":2}\' WHERE epoch = 12',
+        "UPDATE commits SET record = '{\"offset\":2}' WHERE epoch = 12",
+        "UPDATE commits SET epoch = 13 WHERE epoch = 12",
+        "DELETE FROM commits WHERE epoch = 12",
+        "UPDATE commits SET position = x'00' WHERE epoch = 12",
+        "UPDATE keys SET key = 'j'",
+        "UPDATE keys SET epoch = 11",
+        "UPDATE runs SET run = 3 WHERE run = 2",
+        "DELETE FROM runs WHERE run = 2",
+        "DELETE FROM keys",
+        "UPDATE dead_letters SET raw = x'00' WHERE epoch = 3",
+        "UPDATE dead_letters SET key_id = 77 WHERE epoch = 3",
+    ],
+)
+async def test_rows_that_were_changed(tmp_path, statement):
+    """What decides where a run goes on, and dead letters, carry checksums or refer to each other."""
+    path = (await written(tmp_path, closed=True)) / "run.db"
+    with sqlite3.connect(path) as db:
+        db.execute(statement)
+    db.close()
+    with pytest.raises(LedgerCorrupt, match="damaged"):
+        await read(path)

@@ -1,0 +1,125 @@
+"""Real processes: one ledger is held by one of them, and a killed one loses nothing it committed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from penstock.abc import Commit, DeadLetter
+from penstock.errors import LedgerBusy
+from penstock.ledger import SqliteLedger, read_status
+
+HERE = Path(__file__).parent
+KILLS = 12
+
+
+def start(script, path):
+    return subprocess.Popen(
+        [sys.executable, HERE / script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Return a process that holds ``run.db``."""
+    process = start("hold.py", tmp_path / "run.db")
+    assert process.stdout.readline() == "open\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+async def test_a_second_process_is_refused(holder, tmp_path):
+    """It is told who holds the ledger and since when, and may have it when that one is gone."""
+    path = tmp_path / "run.db"
+    ledger = SqliteLedger(path)
+    with pytest.raises(LedgerBusy) as refused:
+        await ledger.open("k")
+    told = str(refused.value)
+    assert f"process {holder.pid} on {socket.gethostname()} since {time.strftime('%Y-')}" in told
+    assert str(path) in told
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert (await ledger.open("k")).resumed
+    await ledger.aclose()
+
+
+async def test_a_second_ledger_in_the_same_process_is_refused(tmp_path):
+    """Also by another way to the same file; and after closing it is free."""
+    path = tmp_path / "run.db"
+    (tmp_path / "link.db").symlink_to(path)
+    async with SqliteLedger(path) as ledger:
+        await ledger.open("k")
+        await ledger.open("another key")
+        second = SqliteLedger(tmp_path / "link.db")
+        with pytest.raises(LedgerBusy, match=f"this process {os.getpid()}"):
+            await second.open("k")
+        await second.aclose()
+        await ledger.commit("k", Commit(1, {}))
+    assert (await second.open("k")).epoch == 1
+    await second.aclose()
+
+
+async def test_a_closed_ledger_leaves_one_file(tmp_path):
+    """Neither log nor lock stays behind."""
+    async with SqliteLedger(tmp_path / "run.db") as ledger:
+        await ledger.open("k")
+        assert (tmp_path / "run.db.lock").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["run.db"]
+
+
+def test_status_looks_on_while_a_run_goes_on(holder, tmp_path):
+    """It needs no lock, names the holder, and afterwards calls the run interrupted."""
+    (status,) = read_status(tmp_path / "run.db")
+    assert (status.key, status.run, status.state, status.epoch) == ("k", 1, "running", 0)
+    assert status.holder.pid == holder.pid
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    (status,) = read_status(tmp_path / "run.db")
+    assert (status.state, status.holder) == ("interrupted", None)
+
+
+def kill_after(process, target, seconds):
+    """Kill it once it has reported ``target`` and ``seconds`` are over; return the last it reported."""
+    reported = 0
+    while reported < target:
+        reported = int(process.stdout.readline())
+    time.sleep(seconds)  # so that it is not always the moment behind a report
+    process.send_signal(signal.SIGKILL)
+    rest, _ = process.communicate()
+    return max([reported, *(int(line) for line in rest.split("\n")[:-1])])
+
+
+async def test_a_killed_process_loses_nothing_it_committed(tmp_path):
+    """Killed at any instant, a ledger holds every commit that was reported, and at most one more."""
+    rng = random.Random(7)
+    path = tmp_path / "run.db"
+    reported = 0
+    for _ in range(KILLS):
+        process = start("commit_until_killed.py", path)
+        reported = kill_after(process, reported + rng.randrange(1, 40), rng.random() / 300)
+        reported = await check(path, reported)
+
+
+async def check(path, reported):
+    async with SqliteLedger(path) as ledger:
+        opened = await ledger.open("k")
+        epoch = opened.epoch
+        assert epoch in (reported, reported + 1)
+        assert (opened.position["at"], opened.record) == (epoch, {"offset": epoch})
+        assert await ledger.tally("k") == {"completed": 40 * epoch}
+        expected = [DeadLetter(None, f"f#{n}", "x", "bad", "E", b"%d" % n) for n in range(1, epoch + 1)]
+        assert [letter async for letter in ledger.dead_letters("k")] == expected
+        in_this_run = opened.position["run"] == opened.run
+        first = opened.position["first"] if in_this_run else epoch + 1
+        asked = [(f"d{n}", f"{n:064x}") for n in range(40, 40 * (epoch + 1))]
+        assert await ledger.unchanged("k", asked) == [n < 40 * first for n in range(40, 40 * (epoch + 1))]
+        return epoch
