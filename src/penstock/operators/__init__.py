@@ -4,11 +4,13 @@ from penstock.operators.combine import concat, merge
 from penstock.operators.concurrency import buffer, map_async
 from penstock.operators.elements import choose, distinct_until_changed, enumerate, filter, map, scan, starmap, tap  # noqa: A004
 from penstock.operators.failure import retry
+from penstock.operators.progress import batch_progress, where
 from penstock.operators.resume import checkpoint
 from penstock.operators.shape import batch, flat_map, skip, skip_while, take, take_while
 
 __all__ = [
     "batch",
+    "batch_progress",
     "buffer",
     "checkpoint",
     "choose",
@@ -28,4 +30,5 @@ __all__ = [
     "take",
     "take_while",
     "tap",
+    "where",
 ]

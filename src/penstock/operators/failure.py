@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from penstock.core.documents import Documents
 from penstock.core.policy import RetryPolicy
 from penstock.core.resuming import Retry
 from penstock.operators.attach import attach
@@ -36,6 +37,8 @@ def retry(policy: RetryPolicy | None = None, *, attempts: int | None = None) -> 
         policy = replace(policy, attempts=attempts)
 
     def make(node: Node) -> Node:
+        if isinstance(node, Documents):
+            return node.with_settings(retry=policy)
         return Retry(inputs=(node,), policy=policy)
 
     return attach(make)

@@ -1,0 +1,660 @@
+"""The event stage: from raw records to pipeline events, one document after the other.
+
+``where``, ``retry``, ``batch_progress`` and processing steps are settings of this one stage rather than
+stages behind it, because they work on documents: filtering *events* would break the sums that the event
+stream promises (started = completed + failed + in flight).
+
+**Position.** It counts settled records, and of the one being worked on the events that went out. Its
+state is ``{"state", "counts", "open", "owed", "tail", "acked", "limited"}``: the adapter state last
+announced; sums as of the last settled record; non-terminal events delivered of unsettled records, by
+their distance from the first of them; whether a ``BatchProgress`` is owed; whether the final one went
+out; records settled beyond the first unsettled one (concurrent stages only); whether a limit ended it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from inspect import iscoroutinefunction
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from penstock.abc import Source
+from penstock.core.node import Node, Order
+from penstock.core.notes import Failure, annotate
+from penstock.core.policy import RetryPolicy, is_retryable
+from penstock.core.resuming import Errand
+from penstock.core.run import STRETCH, Gate, Pace
+from penstock.core.stage import Stage
+from penstock.document import Document, RawRecord, content_hash
+from penstock.errors import DocumentError
+from penstock.events import (
+    AdapterStateChange,
+    BatchProgress,
+    DocumentCompleted,
+    DocumentFailed,
+    DocumentStarted,
+    PipelineEvent,
+)
+
+if TYPE_CHECKING:
+    from penstock.core.graph import Site
+    from penstock.core.stage import Marks, States
+
+__all__ = ["Documents", "DocumentStage", "Settings", "Step", "Unchanged"]
+
+Step = Callable[[Document], Any]
+"""A processing step: returns the document, or one in its place; may be async; raises if it cannot."""
+
+Unchanged = Callable[[Sequence[tuple[str, str]]], Awaitable[list[bool]]]
+"""Says of each (doc_id, content hash) whether an earlier run completed just that."""
+
+COUNTS = ("completed", "failed", "skipped", "deleted", "retried")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is done with each document, and what is said about it."""
+
+    where: tuple[Callable[[Document], object], ...] = ()
+    process: tuple[Step, ...] = ()
+    concurrency: int = 1
+    retry: RetryPolicy | None = None
+    progress_every: int | None = None
+    checkpoint_every: int | None = None
+    fail_fast: bool = False
+    limit: int | None = None
+    unchanged: Unchanged | None = None
+    pipeline_id: str | None = None
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether documents overlap or wait."""
+        return self.concurrency > 1 or any(iscoroutinefunction(step) for step in self.process)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Documents(Node):
+    """Records of an adapter's source become events."""
+
+    operator = "documents"
+    stateful = True
+
+    source: Source
+    settings: Settings = field(default_factory=Settings)
+
+    def with_settings(self, **changes: Any) -> Documents:
+        """Return this node with other settings."""
+        return replace(self, settings=replace(self.settings, **changes))
+
+    @property
+    def order(self) -> Order:
+        """Exact, unless documents overlap."""
+        return Order.INTERLEAVED if self.settings.concurrent else Order.EXACT
+
+    def bound(self, n: int) -> float:
+        """Return M_up(n), or M_up(window) + n for concurrent documents."""
+        if self.settings.concurrent:
+            return self.inputs[0].bound(window_of(self.settings)) + n
+        return self.inputs[0].bound(n)
+
+    def start(self, site: Site) -> Stage[PipelineEvent]:
+        """Start the sequential or the concurrent stage."""
+        if self.settings.concurrent:
+            from penstock.core.overlapping import OverlappingDocumentStage
+
+            return OverlappingDocumentStage(site, self)
+        return SequentialDocumentStage(site, self)
+
+
+def window_of(settings: Settings) -> int:
+    """Return how many records a concurrent stage may have taken and not settled."""
+    return 2 * settings.concurrency
+
+
+def checked(step: Step, outcome: Any) -> Document:
+    """Return what a processing step returned, if it is a document."""
+    if isinstance(outcome, Document):
+        return outcome
+    name = getattr(step, "__name__", repr(step))
+    msg = f"the processing step {name} returned {type(outcome).__name__}; it must return a Document"
+    raise TypeError(msg)
+
+
+class Book:
+    """The sums of a logical run, and what they are at a given moment of it."""
+
+    __slots__ = ("began", "completed", "deleted", "failed", "limited", "retried", "skipped", "state", "tail", "so_far")
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        counts = state.get("counts", {})
+        self.completed: int = counts.get("completed", 0)
+        self.failed: int = counts.get("failed", 0)
+        self.skipped: int = counts.get("skipped", 0)
+        self.deleted: int = counts.get("deleted", 0)
+        self.retried: int = counts.get("retried", 0)
+        self.state: str = state.get("state", "new")
+        self.tail: bool = state.get("tail", False)
+        self.limited: bool = state.get("limited", False)
+        self.so_far = self.settled
+        self.began = perf_counter()
+
+    @property
+    def settled(self) -> int:
+        """Documents that are done with, one way or another."""
+        return self.completed + self.failed + self.skipped
+
+    def reset(self) -> None:
+        """Begin a new logical run."""
+        self.completed = self.failed = self.skipped = self.deleted = self.retried = self.so_far = 0
+        self.began = perf_counter()
+
+    def counts(self) -> dict[str, int]:
+        """Return the sums as JSON."""
+        return {name: getattr(self, name) for name in COUNTS}
+
+
+class DocumentStage(Stage[PipelineEvent]):
+    """What both forms share: the beginning and the end of a run, its failures, its sums."""
+
+    def __init__(self, site: Site, node: Documents) -> None:
+        super().__init__(site)
+        self.node = node
+        self.settings = node.settings
+        self.source = node.source
+        self.pipeline_id = node.settings.pipeline_id or uuid4().hex
+        self.parameters = node.source.parameters
+        self.validates = type(node.source).validate is not Source.validate
+        self.upstream = site.input()
+        state = site.state or {}
+        self.book = Book(state)
+        self.owed: bool = state.get("owed", False)
+        self.extras: deque[PipelineEvent] = deque()
+        self._over = False
+        self._failure: Failure | None = None
+        self._tries = 1
+        self._deadline: float | None = None
+        self._gate = Gate(self.run)
+        self._errand = Errand(self.run)
+        self._announce_start()
+
+    def upstreams(self) -> Iterator[Stage[Any]]:
+        yield self.upstream
+
+    # -- running ---------------------------------------------------------------------------------
+
+    async def _request(self, n: int) -> list[PipelineEvent]:
+        if self.run.strained():
+            await self.run.breathe()
+        self.begin_chunk()
+        while True:
+            if self.extras:
+                return self._take_extras(n)
+            if self._over:
+                if self._failure is not None:
+                    self._failure.throw()
+                return []
+            try:
+                if self._deadline is not None:
+                    await self._start_again()
+                    continue
+                events = await self.advance(n)
+            except Exception as error:  # noqa: BLE001  it is told as events first
+                if self.run.over(error):
+                    raise
+                self._upstream_failed(error)
+                continue
+            if events:
+                return events
+            if not self.extras:
+                self._upstream_ended()
+
+    @abstractmethod
+    def begin_chunk(self) -> None:
+        """Forget the marks of the last chunk."""
+
+    @abstractmethod
+    async def advance(self, n: int) -> list[PipelineEvent]:
+        """Return up to ``n`` events of documents; the empty list when upstream has ended."""
+
+    def note(self) -> None:
+        """Remember where the stage stands behind the event just delivered, if anybody will ask."""
+
+    def _take_extras(self, n: int) -> list[PipelineEvent]:
+        out: list[PipelineEvent] = []
+        while self.extras and len(out) < n:
+            event = self.extras.popleft()
+            if isinstance(event, AdapterStateChange):
+                self.book.state, self.book.tail = event.new_state, False
+            else:
+                self.book.tail = True
+            out.append(event)
+            self.note()
+        return out
+
+    # -- the beginning and the end ---------------------------------------------------------------
+
+    def _announce_start(self) -> None:
+        if self.book.state == "new":
+            self._change("new", "running")
+        elif self.book.state not in ("running", "completed"):
+            self._change(self.book.state, "running", "resumed")
+
+    def wake_if_completed(self) -> None:
+        """When a completed run finds new records, say so; unless a limit ended it, the sums begin anew."""
+        if self.book.state != "completed":
+            return
+        if not self.book.limited:
+            self.book.reset()
+        self.book.limited = False
+        self._change("completed", "running", "there is more")
+
+    def reached_limit(self) -> bool:
+        """Whether as many documents were processed as were asked for."""
+        limit = self.settings.limit
+        return limit is not None and self.book.completed + self.book.failed >= limit
+
+    def _change(self, old: str, new: str, reason: str | None = None) -> None:
+        now = self.run.clock.time()
+        self.extras.append(AdapterStateChange(now, self.pipeline_id, self.source.name, old, new, reason))
+
+    def _finish(self, state: str, reason: str | None = None) -> None:
+        """Queue the two events with which every run ends."""
+        self._over = True
+        if self.book.state == state == "completed" and not self.book.tail:
+            return  # it had ended before, and nothing has come since
+        if not self.book.tail:
+            self.extras.append(self.progress(checkpoint=True))
+        self._change(self.book.state, state, reason)
+
+    def _upstream_ended(self) -> None:
+        if self.run.draining:
+            self._finish("cancelled", "stopped by request")
+            return
+        promised = getattr(self.upstream, "promised", None)
+        reason = None
+        if promised is not None and promised != self.book.settled:
+            reason = f"the source promised {promised} documents, but {self.book.settled} were settled"
+        self._finish("completed", reason)
+
+    def end_by_limit(self) -> None:
+        """End the run because enough documents were processed."""
+        self.book.limited = True
+        self.run.release(self.upstream)
+        self._finish("completed", f"limited to {self.settings.limit} documents")
+
+    def end_by_failure(self, doc_id: str, error: str) -> None:
+        """End the run because of one document (``fail_fast``)."""
+        self._failure = Failure(DocumentError(f"document {doc_id} failed, and fail_fast was asked for: {error}"))
+        self._finish("failed", error)
+
+    def _upstream_failed(self, error: Exception) -> None:
+        """Try again, if the policy says so; otherwise end with the events, then the exception."""
+        policy = self.settings.retry
+        reason = f"{type(error).__name__}: {error}"
+        if policy is None or self.run.draining or not policy.again(error, self._tries):
+            annotate(error, self.node.describe())
+            self._failure = Failure(error)
+            self._finish("failed", reason)
+            return
+        delay = policy.delay(error, self._tries)
+        again = f"attempt {self._tries + 1} of {policy.attempts} in {delay:.3g} s"
+        self._tries += 1
+        self._deadline = asyncio.get_running_loop().time() + delay
+        self._change("running", "failed", reason)
+        self._change("failed", "retrying", again)
+        self._errand.begin(self.upstream.aclose(), "retry")
+
+    async def _start_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._deadline is not None and loop.time() < self._deadline and not self.run.draining:
+            await self._gate.wait(self._deadline)
+        await self._errand.result()
+        self.upstream = self.site.input(states={**self.site.states, **self.upstream.marks()(0)})
+        self.rebase()
+        self._deadline = None
+        self._change("retrying", "running")
+
+    @abstractmethod
+    def rebase(self) -> None:
+        """Take positions from the upstream that was just started again."""
+
+    def got_records(self) -> None:
+        """Upstream works: its attempts start again."""
+        self._tries = 1
+
+    async def pause(self, deadline: float) -> None:
+        """Wait for a backoff, however often that is interrupted."""
+        loop = asyncio.get_running_loop()
+        while loop.time() < deadline and not self.run.draining:
+            await self._gate.wait(deadline)
+
+    # -- one document ----------------------------------------------------------------------------
+
+    def name_of(self, raw: RawRecord) -> tuple[str, Exception | None]:
+        """Return the document's id, or where it came from and why it has none."""
+        try:
+            return self.source.identify(raw), None
+        except Exception as error:  # noqa: BLE001  a bad record is data
+            return raw.key, error
+
+    def understand(self, raw: RawRecord) -> tuple[Document | None, Exception | None]:
+        """Parse and validate a record."""
+        try:
+            result = self.source.parse(raw)
+            if result.tag == "error":
+                return None, result.error
+            document = result.ok
+            if self.validates:
+                result = self.source.validate(document)
+                if result.tag == "error":
+                    return None, result.error
+                document = result.ok
+        except Exception as error:  # noqa: BLE001  a bad record is data
+            return None, error
+        return document, None
+
+    def failed(self, raw: RawRecord, doc_id: str, error: Exception, retries: int, *, will_retry: bool) -> DocumentFailed:
+        """Make the event of one failed attempt."""
+        known = isinstance(error, DocumentError)
+        trace = None if known else "".join(traceback.format_exception(error))
+        retryable = self.settings.retry.retry_on(error) if self.settings.retry else is_retryable(error)
+        return DocumentFailed(
+            self.run.clock.time(), self.pipeline_id, doc_id, self.source.name, str(error), type(error).__name__,
+            retries, retryable, will_retry, trace, raw.data,
+        )  # fmt: skip
+
+    def settle_completed(self, document: Document) -> None:
+        """Count a document that passed every step."""
+        self.book.completed += 1
+        if document.deleted:
+            self.book.deleted += 1
+        self.owe()
+
+    def settle_failed(self) -> None:
+        """Count a document that failed for good."""
+        self.book.failed += 1
+        self.owe()
+
+    def settle_skipped(self) -> None:
+        """Count a document that was left out."""
+        self.book.skipped += 1
+        self.owe()
+
+    def owe(self) -> None:
+        """Owe a progress event if one is due by now."""
+        settled, settings = self.book.settled, self.settings
+        every, checkpoint = settings.progress_every, settings.checkpoint_every
+        self.owed = bool((every and not settled % every) or (checkpoint and not settled % checkpoint))
+
+    def progress(self, *, checkpoint: bool = False) -> BatchProgress:
+        """Make a progress event."""
+        book, every = self.book, self.settings.checkpoint_every
+        done = book.settled - book.so_far
+        seconds = perf_counter() - book.began
+        rate = done / seconds if seconds > 0 else 0.0
+        total = getattr(self.upstream, "promised", None) or getattr(self.upstream, "estimated_total", None)
+        eta = (total - book.settled) / rate if total is not None and rate > 0 and total >= book.settled else None
+        marked = checkpoint or bool(every and book.settled and not book.settled % every)
+        return BatchProgress(
+            self.run.clock.time(), self.pipeline_id, book.completed, book.failed, book.skipped, self.in_flight(),
+            total, rate, eta, marked,
+        )  # fmt: skip
+
+    @abstractmethod
+    def in_flight(self) -> int:
+        """Return how many documents were started and have no terminal event yet."""
+
+    # -- skipping what is unchanged --------------------------------------------------------------
+
+    async def unchanged(self, records: list[RawRecord]) -> set[int]:
+        """Return which of the records an earlier run completed just so."""
+        known = self.settings.unchanged
+        if known is None or not records:
+            return set()
+        named = [(self.name_of(raw), raw) for raw in records]
+        asked = [(doc_id, content_hash(raw.data)) for (doc_id, error), raw in named if error is None]
+        places = [i for i, ((_, error), _) in enumerate(named) if error is None]
+        answers = await known(asked)
+        return {i for i, same in zip(places, answers, strict=True) if same}
+
+    # -- positions -------------------------------------------------------------------------------
+
+    def state(self, open_events: dict[int, int], acked: list[int]) -> dict[str, Any]:
+        """Return the state for a position."""
+        book = self.book
+        return {
+            "state": book.state, "counts": book.counts(), "open": {str(k): v for k, v in open_events.items()},
+            "owed": self.owed, "tail": book.tail, "acked": acked, "limited": book.limited,
+        }  # fmt: skip
+
+    async def _stop(self) -> None:
+        await self._errand.finish()
+
+
+class SequentialDocumentStage(DocumentStage):
+    """One document after the other, as a generator over the records of a page."""
+
+    def __init__(self, site: Site, node: Documents) -> None:
+        super().__init__(site, node)
+        state = site.state or {}
+        self._opens = {int(k): count for k, count in state.get("open", {}).items()}
+        self._open = self._opens.pop(0, 0)  # non-terminal events that went out for the current record
+        self._acked: set[int] = set(state.get("acked", ()))
+        self._began: float | None = None
+        self._page: list[RawRecord] = []
+        self._base = self.upstream.marks()
+        self._at = 0
+        self._fresh = False  # a page that nobody has compared with earlier runs yet
+        self._same: set[int] = set()
+        self._retry_at: float | None = None
+        self._generator: Generator[PipelineEvent, None, None] | None = None
+        self._pace = Pace()
+        self._log: list[tuple[Marks, int, dict[str, Any]]] = []
+        self._start = self._cursor()
+
+    def begin_chunk(self) -> None:
+        if self.site.tracked:
+            self._start = self._cursor()
+            self._log.clear()
+
+    def note(self) -> None:
+        if self.site.tracked:
+            self._log.append(self._cursor())
+
+    def rebase(self) -> None:
+        self._page, self._at, self._base = [], 0, self.upstream.marks()
+
+    def in_flight(self) -> int:
+        return 1 if self._open else 0
+
+    async def advance(self, n: int) -> list[PipelineEvent]:
+        run = self.run
+        out: list[PipelineEvent] = []
+        while True:
+            if self._retry_at is not None:
+                await self.pause(self._retry_at)
+                self._retry_at = None
+            if self._generator is None:
+                if self._at >= len(self._page) and not self.owed and not await self._turn_page(n):
+                    return []
+                if self.extras:
+                    return []
+                await self._compare()
+                self._generator = self._work()
+            began = perf_counter()
+            wanted = min(n - len(out), self._pace.size)
+            before = len(out)
+            self._pull(out, wanted)
+            if len(out) - before < wanted:
+                self._generator = None
+            now = perf_counter()
+            self._pace.took(now - began)
+            if len(out) >= n or (out and (self._generator is None or now - run.stretch > STRETCH)):
+                return out
+            if self._over:
+                return out
+            if now - run.stretch > STRETCH:
+                await run.breathe()
+
+    def _pull(self, out: list[PipelineEvent], wanted: int) -> None:
+        events = islice(self._generator or (), wanted)
+        if self.site.tracked:
+            for event in events:
+                out.append(event)
+                self._log.append(self._cursor())
+        else:
+            out.extend(events)
+
+    async def _turn_page(self, n: int) -> bool:
+        if self.reached_limit():
+            self.end_by_limit()
+            return False
+        limit = self.settings.limit
+        if limit is not None:
+            n = min(n, limit - self.book.completed - self.book.failed)
+        page = await self.upstream.request(n)
+        gone = len(self._page)
+        self._acked = {i - gone for i in self._acked if i >= gone}
+        self._opens = {i - gone: count for i, count in self._opens.items() if i >= gone}
+        self._open = self._opens.pop(0, self._open)
+        self._base, self._page, self._at = self.upstream.marks(), page, 0
+        self._fresh = bool(page)
+        self._same = set()
+        if page:
+            self.got_records()
+            self.wake_if_completed()
+        return bool(page)
+
+    async def _compare(self) -> None:
+        """Find out which records of the page are unchanged; a cancelled request leaves the question standing."""
+        if not self._fresh:
+            return
+        if self.settings.unchanged is not None:
+            if not self._errand.running:
+                self._errand.begin(self.unchanged(self._page), "skip")
+            self._same = await self._errand.result()
+        self._same -= {0 if self._open else -1, *self._opens}  # these were started by the run that this one resumes
+        self._same |= {i for i in self._acked if i < len(self._page)}
+        self._fresh = False
+
+    def _work(self) -> Generator[PipelineEvent, None, None]:
+        """Yield events from where the stage stands; everything a position needs is set before each yield."""
+        name, parameters, pipeline_id = self.source.name, self.parameters, self.pipeline_id
+        where, steps, now = self.settings.where, self.settings.process, self.run.clock.time
+        if self.owed:
+            self.owed = False
+            yield self.progress()
+        page = self._page
+        while self._at < len(page):
+            if self.reached_limit():
+                self.end_by_limit()
+                return
+            raw = page[self._at]
+            if self._at in self._same:
+                yield from self._pass_over()
+                continue
+            began = self._began = self._began or now()
+            doc_id, error = self.name_of(raw)
+            if not where and not self._open:
+                self._open = 1
+                yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
+            document = None
+            if error is None:
+                document, error = self.understand(raw)
+            if document is not None and steps:
+                document, error = self._process(document)
+            if document is not None and where:
+                rejected, error = self._rejects(document)
+                if rejected and not self._open:
+                    yield from self._pass_over()
+                    continue
+                if rejected:
+                    error = DocumentError("left out by where, after a failed attempt had been announced")
+                if error is not None:
+                    document = None
+            if not self._open:
+                self._open = 1
+                yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
+            retries = self._open - 1
+            if document is not None:
+                ended = now()
+                self._next_record()
+                self.settle_completed(document)
+                yield DocumentCompleted(
+                    ended, pipeline_id, doc_id, name, document, max(ended - began, 0.0), retries
+                )
+            elif error is not None:
+                policy = self.settings.retry
+                if policy is not None and policy.again(error, retries + 1) and not self.run.draining:
+                    self._open += 1
+                    self.book.retried += 1
+                    self._retry_at = asyncio.get_running_loop().time() + policy.delay(error, retries + 1)
+                    yield self.failed(raw, doc_id, error, retries, will_retry=True)
+                    return
+                self._next_record()
+                self.settle_failed()
+                if self.settings.fail_fast:
+                    self.end_by_failure(doc_id, str(error))
+                yield self.failed(raw, doc_id, error, retries, will_retry=False)
+                if self._over:
+                    return
+            if self.owed:
+                self.owed = False
+                yield self.progress()
+
+    def _pass_over(self) -> Iterator[PipelineEvent]:
+        """Count the current record as skipped, unless it was settled by the run that this one resumes."""
+        if self._at in self._acked:
+            self._acked.discard(self._at)
+            self._next_record()
+            return
+        self._next_record()
+        self.settle_skipped()
+        if self.owed:
+            self.owed = False
+            yield self.progress()
+
+    def _next_record(self) -> None:
+        self._at += 1
+        self._open = self._opens.pop(self._at, 0) if self._opens else 0
+        self._began = None
+
+    def _process(self, document: Document) -> tuple[Document | None, Exception | None]:
+        try:
+            for step in self.settings.process:
+                document = checked(step, step(document))
+        except Exception as error:  # noqa: BLE001  a document that fails is data
+            return None, error
+        return document, None
+
+    def _rejects(self, document: Document) -> tuple[bool, Exception | None]:
+        try:
+            return not all(accept(document) for accept in self.settings.where), None
+        except Exception as error:  # noqa: BLE001
+            return False, error
+
+    # -- positions -------------------------------------------------------------------------------
+
+    def _cursor(self) -> tuple[Marks, int, dict[str, Any]]:
+        acked = sorted(i - self._at for i in self._acked if i >= self._at)
+        opens = {i - self._at: count for i, count in self._opens.items() if i > self._at}
+        if self._open:
+            opens[0] = self._open
+        return self._base, self._at, self.state(opens, acked)
+
+    def marks(self) -> Marks:
+        key, here, start, log = self.site.vertex.id, self._cursor(), self._start, tuple(self._log)
+        tracked = self.site.tracked
+
+        def at(i: int) -> States:
+            page, offset, state = here if not tracked or i >= len(log) else log[i - 1] if i else start
+            return {**page(offset), key: state}
+
+        return at

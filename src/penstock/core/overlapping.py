@@ -1,0 +1,307 @@
+"""The event stage with documents that overlap: async processing steps, several documents at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.documents import Documents, DocumentStage, checked, window_of
+from penstock.core.run import Gate
+from penstock.document import Document, RawRecord
+from penstock.errors import DocumentError
+from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
+
+if TYPE_CHECKING:
+    from penstock.core.graph import Site
+    from penstock.core.stage import Marks, States
+
+__all__ = ["OverlappingDocumentStage"]
+
+
+class OverlappingDocumentStage(DocumentStage):
+    """Workers put events into one queue; what is delivered from it moves the sums and the position.
+
+    Records are numbered from the first unsettled one of the position that the run began with. An entry
+    of the queue is ``(number, event)``; an event of ``None`` settles its record without one.
+    """
+
+    def __init__(self, site: Site, node: Documents) -> None:
+        super().__init__(site, node)
+        state = site.state or {}
+        self._acked: set[int] = set(state.get("acked", ()))
+        self._done_before = frozenset(self._acked)
+        self._open: dict[int, int] = {int(k): count for k, count in state.get("open", {}).items()}
+        self._low = 0
+        self._fetched = 0
+        self._places: deque[tuple[Marks, int]] = deque()
+        self._behind: tuple[Marks, int] = (self.upstream.marks(), 0)
+        self._records: deque[tuple[int, RawRecord, bool]] = deque()  # number, record, whether it is unchanged
+        self._queue: deque[tuple[int, PipelineEvent | None]] = deque()
+        self._unsettled = 0
+        self._fetching = False
+        self._exhausted = False
+        self._upstream_error: Exception | None = None
+        self._fault: Exception | None = None
+        self._ready = Gate(self.run)
+        self._idle: deque[Gate] = deque()
+        self._workers: list[asyncio.Task[None]] = []
+        self._log: list[tuple[Marks, int, dict[str, Any]]] = []
+        self._start = self._cursor()
+
+    def begin_chunk(self) -> None:
+        if self.site.tracked:
+            self._start = self._cursor()
+            self._log.clear()
+
+    def note(self) -> None:
+        if self.site.tracked:
+            self._log.append(self._cursor())
+
+    def in_flight(self) -> int:
+        return len(self._open)
+
+    def rebase(self) -> None:
+        """Records already taken stay; numbering goes on with the new upstream."""
+        self._exhausted = False
+        self._upstream_error = None
+        self._behind = (self.upstream.marks(), 0)
+
+    # -- downstream's side -----------------------------------------------------------------------
+
+    async def advance(self, n: int) -> list[PipelineEvent]:
+        if not self._workers:
+            count = self.settings.concurrency
+            self._workers = [self.run.spawn(self._work(), f"documents {k}") for k in range(count)]
+        while True:
+            if self._fault is not None:
+                raise self._fault
+            out = self._deliver(n)
+            if out or self.extras or self._over:
+                return out
+            if self.reached_limit() and not self._unsettled:
+                self.end_by_limit()
+                return []
+            if self._exhausted and not self._unsettled:
+                if self._upstream_error is not None:
+                    raise self._upstream_error
+                return []
+            self._call_for_records()
+            await self._ready.wait()
+
+    def _deliver(self, n: int) -> list[PipelineEvent]:
+        out: list[PipelineEvent] = []
+        while len(out) < n and not self._over:
+            if self.owed:
+                self.owed = False
+                out.append(self.progress())
+            elif self._queue:
+                number, event = self._queue.popleft()
+                self._settle(number, event)
+                if event is None:
+                    continue
+                out.append(event)
+            else:
+                break
+            self.note()
+        return out
+
+    def _settle(self, number: int, event: PipelineEvent | None) -> None:
+        """Move sums and position behind an event that is about to be delivered."""
+        if isinstance(event, DocumentStarted):
+            self._open[number] = 1
+            return
+        if isinstance(event, DocumentFailed) and event.will_retry:
+            self._open[number] = self._open.get(number, 1) + 1
+            self.book.retried += 1
+            return
+        self._open.pop(number, None)
+        self._unsettled -= 1
+        self._acked.add(number)
+        while self._low in self._acked:
+            self._acked.discard(self._low)
+            self._low += 1
+            self._places.popleft()
+        if isinstance(event, DocumentCompleted):
+            self.settle_completed(event.document)
+        elif isinstance(event, DocumentFailed):
+            self.settle_failed()
+            if self.settings.fail_fast:
+                self.end_by_failure(event.doc_id or "?", event.error)
+        else:
+            self.settle_skipped()
+        self._call_for_records()
+
+    def _room(self) -> int:
+        """How many more records may be taken."""
+        room = window_of(self.settings) - (self._fetched - self._low)
+        limit = self.settings.limit
+        if limit is not None:
+            room = min(room, limit - self.book.completed - self.book.failed - self._unsettled)
+        return 0 if self._over or self.extras else room
+
+    def _call_for_records(self) -> None:
+        if self._idle and not self._records and not self._exhausted and self._room() > 0:
+            self._idle.popleft().open()
+
+    # -- the workers' side -----------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        gate = Gate(self.run)
+        try:
+            while True:
+                if self._records:
+                    number, raw, same = self._records.popleft()
+                    if self._idle and self._records:
+                        self._idle.popleft().open()
+                    if self.run.strained():
+                        await self.run.breathe()
+                    await self._one(number, raw, same=same)
+                elif self._fetching or self._exhausted or self._room() <= 0:
+                    self._idle.append(gate)
+                    await gate.wait()
+                else:
+                    await self._fetch()
+        except Exception as error:  # noqa: BLE001  a fault of ours must end the run, not leave it waiting
+            if not self.run.over(error):
+                self._fault = error
+                self._ready.open()
+
+    async def _fetch(self) -> None:
+        self._fetching = True
+        try:
+            page = await self.upstream.request(self._room())
+            marks = self.upstream.marks()
+            first = self._fetched
+            self._fetched += len(page)
+            self._places.extend((marks, i) for i in range(len(page)))
+            self._behind = (marks, len(page))
+            same = await self.unchanged(page)
+        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+            if self.run.over(error):
+                raise
+            self._upstream_error, self._exhausted = error, True
+            self._behind = (self.upstream.marks(), 0)
+            self._ready.open()
+            return
+        finally:
+            self._fetching = False
+        if not page:
+            self._exhausted = True
+            self._ready.open()
+            return
+        self.got_records()
+        self.wake_if_completed()
+        for i, raw in enumerate(page):
+            number = first + i
+            if number in self._done_before:
+                continue
+            self._unsettled += 1
+            self._records.append((number, raw, i in same and number not in self._open))
+        self._pass_settled()
+        self._ready.open()
+
+    def _pass_settled(self) -> None:
+        """Move the watermark over records that the run this one resumes had settled."""
+        while self._low in self._acked and self._places:
+            self._acked.discard(self._low)
+            self._low += 1
+            self._places.popleft()
+
+    def _put(self, number: int, event: PipelineEvent | None) -> None:
+        self._queue.append((number, event))
+        self._ready.open()
+
+    async def _one(self, number: int, raw: RawRecord, *, same: bool) -> None:
+        """Take one record through all its attempts."""
+        if same:
+            self._put(number, None)
+            return
+        began = self.run.clock.time()
+        doc_id, nameless = self.name_of(raw)
+        opened = self._open.get(number, 0)
+        retries = max(opened - 1, 0)
+        started = DocumentStarted(began, self.pipeline_id, doc_id, self.source.name, self.parameters)
+        if not opened and not self.settings.where:
+            self._put(number, started)
+            opened = 1
+        while True:
+            document, error = (None, nameless) if nameless is not None else await self._attempt(raw)
+            rejected = error is None and document is None
+            if rejected and not opened:
+                self._put(number, None)
+                return
+            if rejected:
+                error = DocumentError("left out by where, after a failed attempt had been announced")
+            if not opened:
+                self._put(number, started)
+                opened = 1
+            if document is not None:
+                ended = self.run.clock.time()
+                took = max(ended - began, 0.0)
+                name = self.source.name
+                self._put(number, DocumentCompleted(ended, self.pipeline_id, doc_id, name, document, took, retries))
+                return
+            if not await self._try_again(number, raw, doc_id, error or RuntimeError("failed"), retries):
+                return
+            retries += 1
+
+    async def _try_again(self, number: int, raw: RawRecord, doc_id: str, error: Exception, retries: int) -> bool:
+        """Tell of a failed attempt; wait and return true if there is another."""
+        policy = self.settings.retry
+        again = policy is not None and policy.again(error, retries + 1) and not self.run.draining
+        self._put(number, self.failed(raw, doc_id, error, retries, will_retry=again))
+        if policy is None or not again:
+            return False
+        loop = asyncio.get_running_loop()
+        deadline, gate = loop.time() + policy.delay(error, retries + 1), Gate(self.run)
+        while loop.time() < deadline and not self.run.draining:
+            await gate.wait(deadline)
+        return True
+
+    async def _attempt(self, raw: RawRecord) -> tuple[Document | None, Exception | None]:
+        """Return the document, or the error, or neither if ``where`` leaves it out."""
+        document, error = self.understand(raw)
+        if document is None:
+            return None, error
+        try:
+            for step in self.settings.process:
+                outcome = step(document)
+                document = checked(step, await outcome if asyncio.iscoroutine(outcome) else outcome)
+            if not all(accept(document) for accept in self.settings.where):
+                return None, None
+        except asyncio.CancelledError:
+            if self.run.closed or self._closed:
+                raise
+            return None, DocumentError("a processing step was cancelled by somebody else than Penstock", retryable=True)
+        except Exception as failure:  # noqa: BLE001  a document that fails is data
+            return None, failure
+        return document, None
+
+    async def _stop(self) -> None:
+        workers, self._workers = self._workers, []
+        for task in workers:
+            task.cancel()
+        if workers:
+            await asyncio.wait(workers)
+        for task in workers:
+            if not task.cancelled():
+                task.exception()
+        await super()._stop()
+
+    # -- positions -------------------------------------------------------------------------------
+
+    def _cursor(self) -> tuple[Marks, int, dict[str, Any]]:
+        page, offset = self._places[0] if self._places else self._behind
+        opens = {number - self._low: count for number, count in self._open.items()}
+        return page, offset, self.state(opens, sorted(number - self._low for number in self._acked))
+
+    def marks(self) -> Marks:
+        key, here, start, log = self.site.vertex.id, self._cursor(), self._start, tuple(self._log)
+        tracked = self.site.tracked
+
+        def at(i: int) -> States:
+            page, offset, state = here if not tracked or i >= len(log) else log[i - 1] if i else start
+            return {**page(offset), key: state}
+
+        return at
