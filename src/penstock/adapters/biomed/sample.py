@@ -197,7 +197,8 @@ def _abstract(dice: Random, year: int) -> str:
         return ""
     if chance(dice, 0.3):
         text = "".join(
-            f'          <AbstractText Label="{part}" NlmCategory="{part}">{paragraph(dice, 2)}</AbstractText>\n'
+            f'          <AbstractText Label="{part}" NlmCategory="{part}">{paragraph(dice, 2)}'
+            "</AbstractText>\n"
             for part in ("BACKGROUND", "METHODS", "RESULTS", "CONCLUSIONS")
         )
     else:
