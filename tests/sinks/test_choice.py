@@ -1,0 +1,31 @@
+"""Which sink a target means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from penstock.errors import GraphError
+from penstock.sinks import JsonLinesSink, MemorySink, sink_from
+
+
+@pytest.mark.parametrize("target", ["a.jsonl", "dir/a.b.ndjson", "A.JSONL", Path("a.jsonl")])
+def test_by_its_ending(target):
+    """JSON Lines by either of its endings, in any case, as text or path."""
+    sink = sink_from(target)
+    assert isinstance(sink, JsonLinesSink)
+    assert sink.describe() == str(target)
+
+
+def test_a_sink_is_a_sink():
+    """A ready sink is returned as it is."""
+    sink = MemorySink()
+    assert sink_from(sink) is sink
+
+
+@pytest.mark.parametrize("target", ["a.csv", "a", "jsonl", "s3://bucket/a.jsonl", ""])
+def test_anything_else_is_refused(target):
+    """The message says what there is."""
+    with pytest.raises(GraphError, match=r"no sink is known for .*\.jsonl"):
+        sink_from(target)

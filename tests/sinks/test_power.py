@@ -1,0 +1,96 @@
+"""The JSON Lines sink on a disk that forgets, and that fails."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from penstock.abc import Commit
+from penstock.document import Document
+from penstock.errors import SinkError
+from penstock.sinks import JsonLinesSink
+from penstock.sinks.lines import encode_lines
+
+PATH = Path("/disk/out.jsonl")
+CUTS = 300
+DOCUMENTS = [Document(doc_id=f"d{n}", source="test", title="t" * (37 * n % 5000)) for n in range(120)]
+
+
+async def run(disk, ledger, rng, *, until):
+    """Go on from the ledger's record, as a driver does; stop silently after ``until`` steps."""
+    sink = JsonLinesSink(PATH, storage=disk)
+    sink._worker.run = directly
+    await sink.open(ledger["record"])
+    if ledger["record"] is None:
+        ledger["record"] = await sink.commit(Commit(1, {}))
+    at = ledger["at"]
+    while at < len(DOCUMENTS):
+        if until == 0:
+            return
+        until -= 1
+        step = rng.randrange(1, 4)
+        await sink.write(DOCUMENTS[at : at + step])
+        at = min(at + step, len(DOCUMENTS))
+        if rng.random() < 0.4:  # as if the buffer was full
+            sink._file.append(sink._taken())
+        if rng.random() < 0.3 or at == len(DOCUMENTS):
+            record = json.loads(json.dumps(await sink.commit(Commit(1, {}))))
+            if rng.random() < 0.8:  # or the ledger did not get to hear of it
+                ledger.update(record=record, at=at)
+    ledger.update(record=await sink.commit(Commit(1, {})), at=at)
+
+
+async def directly(call):
+    return call()
+
+
+@pytest.mark.parametrize("seed", range(CUTS))
+async def test_a_power_cut_takes_nothing_that_was_committed(fragile_disk, seed):
+    """However often the power is cut, the output becomes that of an undisturbed run."""
+    rng = random.Random(seed)
+    disk, ledger = fragile_disk(seed), {"record": None, "at": 0}
+    while ledger["at"] < len(DOCUMENTS):
+        await run(disk, ledger, rng, until=rng.randrange(60))
+        disk.cut_power()
+        if ledger["record"] is not None and ledger["record"]["offset"]:
+            length = ledger["record"]["offset"]
+            assert disk.files[PATH].now[:length] == encode_lines(DOCUMENTS[: ledger["at"]])
+    await run(disk, ledger, rng, until=-1)
+    assert disk.files[PATH].now == encode_lines(DOCUMENTS)
+
+
+@pytest.mark.parametrize("fail_at", range(1, 31))
+async def test_a_failing_disk_takes_nothing_that_was_committed(fragile_disk, fail_at):
+    """Whichever write, truncate or fsync fails, the error names the output, and the next run ends well."""
+    disk, ledger = fragile_disk(), {"record": None, "at": 0}
+    disk.fail_at = fail_at
+    try:
+        await run(disk, ledger, random.Random(1), until=-1)
+    except SinkError as error:
+        told = str(error)
+        assert str(PATH) in told
+        assert "the disk reports an input/output error; check it" in told
+    assert disk.steps >= fail_at
+    await run(disk, ledger, random.Random(2), until=-1)
+    assert disk.files[PATH].now == encode_lines(DOCUMENTS)
+
+
+async def test_after_a_failure_the_sink_refuses_until_it_is_opened_again(fragile_disk):
+    """A second fsync might succeed although the first one lost the bytes."""
+    disk = fragile_disk()
+    sink = JsonLinesSink(PATH, storage=disk)
+    await sink.open(None)
+    record = await sink.commit(Commit(1, {}))
+    await sink.write(DOCUMENTS[:3])
+    disk.fail_at = disk.steps + 2
+    for _ in range(3):
+        with pytest.raises(SinkError, match="input/output error"):
+            await sink.commit(Commit(1, {}))
+    await sink.open(record)
+    await sink.write(DOCUMENTS[:3])
+    await sink.commit(Commit(1, {}))
+    await sink.aclose()
+    assert disk.files[PATH].durable == encode_lines(DOCUMENTS[:3])
