@@ -1,5 +1,7 @@
 """Penstock: reactive streams for asyncio, driven by the consumer's demand."""
 
+from typing import TYPE_CHECKING
+
 from penstock import operators
 from penstock.abc import Page, Position, Subscription
 from penstock.core.node import Order
@@ -26,7 +28,23 @@ from penstock.operators.sources import (
     never,
 )
 
+if TYPE_CHECKING:
+    from penstock.pipeline import IngestionPipeline, IngestionResult, RunSummary
+
 __version__ = "0.1.0"
+
+_LATE = {"IngestionPipeline": "penstock.pipeline", "IngestionResult": "penstock.pipeline", "RunSummary": "penstock.pipeline"}
+
+
+def __getattr__(name: str) -> object:
+    """Import the ingestion side when it is first used: a notebook that only composes streams needs none of it."""
+    if name in _LATE:
+        from importlib import import_module
+
+        return getattr(import_module(_LATE[name]), name)
+    msg = f"module 'penstock' has no attribute {name!r}"
+    raise AttributeError(msg)
+
 
 __all__ = [
     "AdapterStateChange",
@@ -36,12 +54,15 @@ __all__ = [
     "DocumentFailed",
     "DocumentStarted",
     "Flow",
+    "IngestionPipeline",
+    "IngestionResult",
     "Order",
     "Page",
     "PipelineEvent",
     "Position",
     "RawRecord",
     "RetryPolicy",
+    "RunSummary",
     "Subscription",
     "__version__",
     "defer",

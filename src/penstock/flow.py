@@ -18,8 +18,6 @@ from penstock.core.subscription import Running
 from penstock.errors import NoItem
 
 if TYPE_CHECKING:
-    import os
-
     from aioreactive import AsyncObserver
     from aioreactive.types import CloseAsync, SendAsync, ThrowAsync
     from expression import Option
@@ -283,7 +281,7 @@ class Flow(AsyncObservable[T_co]):
 
     async def into(
         self: Flow[Document] | Flow[Any],
-        sink: Sink | str | os.PathLike[str],
+        sink: Sink,
         *,
         ledger: Ledger | None = None,
         key: str = "default",

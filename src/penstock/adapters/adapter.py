@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.documents import Documents, Settings
-from penstock.core.node import Node
 from penstock.core.pumps import FromPages
 from penstock.events import PipelineEvent
 from penstock.flow import Flow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from penstock.abc import Source
+    from penstock.core.node import Node
 
 __all__ = ["Adapter"]
 
@@ -27,9 +30,14 @@ class Adapter(Flow[PipelineEvent]):
 
     def __init__(self, source: Source, *, page_size: float = float("inf")) -> None:
         self.source = source
-        super().__init__(self.events(Settings(), page_size=page_size))
+        super().__init__(_events(source, source.fetch, Settings(), page_size))
 
-    def events(self, settings: Settings, *, page_size: float = float("inf")) -> Node:
-        """Return the event stage of this adapter with the given settings."""
-        pages = FromPages(pages=self.source.fetch, seekable=True, page_size=page_size, name="fetch")
-        return Documents(inputs=(pages,), source=self.source, settings=settings, name="documents")
+    def events(self, settings: Settings, *, fetch: Callable[..., Any] | None = None, **changes: Any) -> Node:
+        """Return the event stage of this adapter with other settings, reading through ``fetch`` if given."""
+        settings = replace(settings, **changes)
+        return _events(self.source, fetch or self.source.fetch, settings, self.node.inputs[0].bound(1))
+
+
+def _events(source: Source, fetch: Callable[..., Any], settings: Settings, page_size: float) -> Node:
+    pages = FromPages(pages=fetch, seekable=True, page_size=page_size, name="fetch")
+    return Documents(inputs=(pages,), source=source, settings=settings, name="documents")

@@ -96,6 +96,10 @@ class Running(Subscription[T_co]):
         await self._stage.settle(self._count)
 
     async def drain(self) -> None:  # noqa: D102
+        self.take_no_more()
+
+    def take_no_more(self) -> None:
+        """Do what ``drain`` does; allowed from a signal handler of the loop."""
         self.run.draining = True
         self.run.wake()
 

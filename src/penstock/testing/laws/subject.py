@@ -77,6 +77,8 @@ class Subject:
             its input was handed over.
         folds: Whether inputs without an output of their own go into a later one (``batch``), instead of
             being dropped.
+        closes_early: Whether the flow may close an input before its end (``take``, ``retry``), so that an
+            exception at one of the input's waits says nothing.
         same: What of an item counts when items are compared (leave out measured fields here).
         patience: Virtual seconds after which a request is taken to wait for ever.
     """
@@ -90,6 +92,7 @@ class Subject:
     keeps_order: bool = True
     instant: bool = False
     folds: bool = False
+    closes_early: bool = False
     same: Callable[[Any], Any] = field(default=lambda item: item)
     patience: float = 1e6
 

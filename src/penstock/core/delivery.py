@@ -1,0 +1,203 @@
+"""Who commits what, in which order (one authority per run).
+
+* *A file sink*: its bytes are made durable first, then its record, the position and the document states
+  go into the ledger in one transaction. On opening, the file is cut back to the ledger's record.
+* *A database sink*: the ledger's rows go in first, as pending under the epoch; the sink then commits
+  documents, position and epoch in one transaction; the rows are confirmed afterwards. On opening, the
+  sink says which epoch it holds, and the ledger confirms or drops its pending rows by that.
+* *No sink*: the position goes into the ledger when the consumer has acknowledged the items.
+
+Killed at any instant, the first two end, when started again, with the output of an undisturbed run.
+A commit runs in a task of its own while the next documents are being made; they are handed to the sink
+when it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.abc import Commit, DeadLetter, DocumentState, Ledger, Position, Sink
+from penstock.core.drivers import SlowStart
+from penstock.core.graph import require_resumable
+from penstock.core.node import positive
+from penstock.core.subscription import Running
+from penstock.document import Document
+from penstock.errors import GraphError
+from penstock.events import DocumentCompleted
+
+if TYPE_CHECKING:
+    from penstock.abc import Opened
+    from penstock.core.node import Node
+
+__all__ = ["Delivered", "Delivery", "deliver", "refuse_checkpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What ``into`` did: documents written by this call, and whether it continued an earlier one."""
+
+    documents: int
+    resumed: bool
+
+
+class Delivery:
+    """The open ledger and sink of one run, and the documents between two commits.
+
+    Args:
+        sink: Where documents go; ``None`` if the consumer takes them.
+        ledger: What remembers; ``None`` if nothing is to be remembered.
+        key: The ledger's key.
+        restart: Forget what the ledger and the sink hold.
+    """
+
+    def __init__(self, sink: Sink | None, ledger: Ledger | None, key: str, *, restart: bool = False) -> None:
+        self._sink = sink
+        self._ledger = ledger
+        self._key = key
+        self._restart = restart
+        self._epoch = 0
+        self._documents: list[Document] = []
+        self._states: list[DocumentState] = []
+        self._dead: list[DeadLetter] = []
+        self._task: asyncio.Task[None] | None = None
+        self.uncommitted = 0
+        """Documents and states taken since the last commit began."""
+
+    async def open(self) -> tuple[Opened | None, Position | None]:
+        """Open both; return what the ledger knows, and the position to start from."""
+        opened = await self._ledger.open(self._key, restart=self._restart) if self._ledger else None
+        position = opened.position if opened else None
+        self._epoch = opened.epoch if opened else 0
+        if self._sink is not None:
+            held = await self._sink.open(opened.record if opened else None, restart=self._restart)
+            if self._sink.transactional:
+                self._epoch = held.epoch if held else 0
+                position = held.position if held else None
+                if self._ledger is not None:
+                    await self._ledger.confirm(self._key, self._epoch)
+            elif self._ledger is not None and opened is not None and opened.record is None:
+                # an output that was created belongs to this ledger from now on, even if nothing follows
+                await self._write(Commit(self._epoch + 1, position or {}, counts=opened.counts), claim=True)
+        return opened, position
+
+    async def take(
+        self,
+        documents: list[Document],
+        states: list[DocumentState] = [],  # noqa: B006  never changed
+        dead: list[DeadLetter] = [],  # noqa: B006
+    ) -> None:
+        """Take what a chunk of items came to."""
+        self._documents += documents
+        self._states += states
+        self._dead += dead
+        self.uncommitted += len(documents) + len(states)
+        if self._sink is not None and self._documents and (self._task is None or self._task.done()):
+            await self._settle_task()
+            documents, self._documents = self._documents, []
+            await self._sink.write(documents)
+
+    async def commit(self, position: Position, counts: dict[str, int]) -> None:
+        """Begin to make everything taken so far true; waits for the commit before it, not for this one."""
+        await self._settle_task()
+        if self._sink is not None and self._documents:
+            documents, self._documents = self._documents, []
+            await self._sink.write(documents)
+        self._documents.clear()
+        self._epoch += 1
+        commit = Commit(self._epoch, position, self._states, self._dead, counts=counts)
+        self._states, self._dead, self.uncommitted = [], [], 0
+        if self._sink is not None or self._ledger is not None:
+            self._task = asyncio.get_running_loop().create_task(self._write(commit), name="penstock commit")
+
+    async def _write(self, commit: Commit, *, claim: bool = False) -> None:
+        sink, ledger = self._sink, self._ledger
+        if sink is not None and sink.transactional:
+            if ledger is not None:
+                await ledger.pending(self._key, commit)
+            await sink.commit(commit)
+            if ledger is not None:
+                await ledger.confirm(self._key, commit.epoch)
+            return
+        if sink is not None:
+            commit.record = await sink.commit(commit)
+        if ledger is not None:
+            await ledger.commit(self._key, commit)
+            if claim:
+                self._epoch = commit.epoch
+
+    async def _settle_task(self) -> None:
+        """Wait for the commit under way, and raise its error. A cancelled wait leaves it running."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+            task, self._task = self._task, None
+            task.result()
+
+    async def settled(self) -> None:
+        """Wait until everything that was committed is durable."""
+        await self._settle_task()
+
+    async def finish(self) -> None:
+        """End the logical run as completed; the next one begins anew behind its position."""
+        await self._settle_task()
+        if self._ledger is not None:
+            await self._ledger.finish(self._key, "completed")
+
+    async def aclose(self) -> None:
+        """Let a commit under way end, then release the sink; what was not committed is dropped."""
+        try:
+            await self._settle_task()
+        finally:
+            if self._sink is not None:
+                await self._sink.aclose()
+
+
+def refuse_checkpoint(root: Node, who: str) -> None:
+    """Refuse a graph with a checkpoint: two authorities over one run lose documents in a crash."""
+    if root.settles:
+        msg = (
+            f"{who} is a checkpoint itself, so the flow before it may not have one: a ledger that commits on demand "
+            f"above a sink that commits later loses documents in a crash. Leave op.checkpoint(...) out and "
+            f"give the ledger to {who}."
+        )
+        raise GraphError(msg)
+
+
+async def deliver(
+    root: Node, sink: Sink, *, ledger: Ledger | None = None, key: str = "default", commit_every: int = 1000
+) -> Delivered:
+    """Run a graph of documents, or of events, into a sink; see ``Flow.into``."""
+    positive("into", "commit_every", commit_every)
+    refuse_checkpoint(root, "into(sink)")
+    if ledger is not None:
+        require_resumable(root, "into(sink, ledger=...)")
+    delivery, total, demand = Delivery(sink, ledger, key), 0, SlowStart()
+    try:
+        opened, position = await delivery.open()
+        async with Running[Any](root, position or None) as subscription:
+            clock = subscription.run.clock
+            try:
+                while items := await subscription.request(demand.n):
+                    began = clock.monotonic()
+                    documents = [document for item in items if (document := document_in(item)) is not None]
+                    total += len(documents)
+                    await delivery.take(documents)
+                    if delivery.uncommitted >= commit_every:
+                        await delivery.commit(subscription.position if ledger else {}, {"completed": total})
+                    demand.took(clock.monotonic() - began)
+            finally:
+                if not subscription.run.closed and delivery.uncommitted:
+                    await delivery.commit(subscription.position if ledger else {}, {"completed": total})
+            await delivery.commit(subscription.position if ledger else {}, {"completed": total})
+            await delivery.finish()
+    finally:
+        await delivery.aclose()
+    return Delivered(total, bool(opened and opened.resumed))
+
+
+def document_in(item: Any) -> Document | None:
+    """Return the document that an item is or carries, if any."""
+    if isinstance(item, Document):
+        return item
+    return item.document if isinstance(item, DocumentCompleted) else None

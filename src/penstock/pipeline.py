@@ -1,0 +1,416 @@
+"""``IngestionPipeline``: an adapter, a ledger and a sink, wired in the standard way."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from penstock.abc import DeadLetter, DocumentState, Ledger, Sink
+from penstock.core.delivery import Delivery
+from penstock.core.documents import Settings
+from penstock.core.drivers import SlowStart
+from penstock.core.node import positive
+from penstock.core.policy import RetryPolicy
+from penstock.core.subscription import Running
+from penstock.document import Document, content_hash
+from penstock.errors import GraphError
+from penstock.events import AdapterStateChange, BatchProgress, DocumentCompleted, DocumentFailed, PipelineEvent
+from penstock.ledger import SqliteLedger
+from penstock.sinks import sink_from
+
+if TYPE_CHECKING:
+    import os
+
+    from penstock.abc import Page, Position
+    from penstock.adapters.adapter import Adapter
+    from penstock.core.documents import Step
+    from penstock.document import RawRecord
+
+__all__ = ["Hook", "IngestionPipeline", "IngestionResult", "RunSummary"]
+
+Hook = Callable[[Sequence[PipelineEvent]], None]
+"""Gets every list of events, in order, before it is acknowledged."""
+
+COUNTS = ("started", "completed", "failed", "skipped", "deleted")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run came to.
+
+    ``counts`` are sums of the whole logical run, ``session`` those of this process (also ``retried``);
+    ``duration`` is in seconds and ``bytes_read`` counts raw records, both of this process. ``state`` is
+    ``completed`` or ``cancelled``: a run that fails raises its exception. ``limited`` says that it
+    completed because as many documents were processed as were asked for.
+    """
+
+    pipeline_id: str
+    key: str
+    run: int
+    state: str
+    counts: dict[str, int]
+    session: dict[str, int]
+    duration: float
+    bytes_read: int
+    resumed: bool
+    nothing_to_do: bool
+    sink: str | None
+    ledger: str | None
+    limited: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionResult:
+    """Everything at once, in memory: O(n)."""
+
+    documents: list[Document]
+    failures: list[DocumentFailed]
+    summary: RunSummary
+
+
+class IngestionPipeline:
+    """The standard chain around an adapter; runs as often as it is asked to.
+
+    Args:
+        adapter: Where documents come from.
+        ledger: What remembers runs: a ledger, or the path of an SQLite file. Without one nothing is
+            resumed or skipped.
+        key: What the ledger calls this ingestion; the adapter's name by default.
+        process: Steps that each document goes through; plain or async functions that return the document,
+            or one in its place, and raise if they cannot.
+        concurrency: How many documents may be in the steps at once; their order is then free.
+        where: Documents for which it is false count as skipped.
+        retry: How often to try a document, or the source, that failed in a way that may pass.
+        progress_every: Documents from one ``BatchProgress`` to the next.
+        checkpoint_every: Documents from one commit to the next.
+        skip_completed: Leave out documents that an *earlier* run completed with the same content.
+        fail_fast: End the run at the first document that failed for good.
+        limit: Process at most so many documents, those of the interrupted run included.
+        restart: Forget what ledger and sink hold, and begin anew.
+        hooks: Called with every list of events.
+
+    Raises:
+        GraphError: an argument cannot be used; nothing has been opened then.
+    """
+
+    def __init__(  # noqa: PLR0913  the settings of a whole run
+        self,
+        adapter: Adapter,
+        *,
+        ledger: Ledger | str | os.PathLike[str] | None = None,
+        key: str | None = None,
+        process: Sequence[Step] = (),
+        concurrency: int = 1,
+        where: Callable[[Document], bool] | None = None,
+        retry: RetryPolicy | None = RetryPolicy(attempts=3),  # noqa: B008  frozen
+        progress_every: int = 100,
+        checkpoint_every: int = 1000,
+        skip_completed: bool = True,
+        fail_fast: bool = False,
+        limit: int | None = None,
+        restart: bool = False,
+        hooks: Sequence[Hook] = (),
+    ) -> None:
+        source = getattr(adapter, "source", None)
+        if source is None:
+            msg = (
+                f"IngestionPipeline takes an adapter, not {type(adapter).__name__}: give it pubmed(...) itself, and "
+                "what follows it as process=, where=, retry= and so on"
+            )
+            raise GraphError(msg)
+        for name, value in (("concurrency", concurrency), ("progress_every", progress_every)):
+            positive("IngestionPipeline", name, value)
+        positive("IngestionPipeline", "checkpoint_every", checkpoint_every)
+        if limit is not None:
+            positive("IngestionPipeline", "limit", limit)
+        self._adapter = adapter
+        self._ledger = ledger
+        self._key = key or source.name
+        self._restart = restart
+        self._skip = skip_completed
+        self._hooks = tuple(hooks)
+        self._checkpoint_every = checkpoint_every
+        self._settings = Settings(
+            where=(where,) if where else (), process=tuple(process), concurrency=concurrency, retry=retry,
+            progress_every=progress_every, checkpoint_every=checkpoint_every, fail_fast=fail_fast, limit=limit,
+        )  # fmt: skip
+        self._running: _Run | None = None
+        self._stopping = False
+
+    # -- the five calls --------------------------------------------------------------------------
+
+    async def stream_events(self) -> AsyncGenerator[PipelineEvent, None]:
+        """Yield every event; a list of them is acknowledged, and may be committed, when all were taken.
+
+        With a ledger this is at least once: after a crash the events since the last commit come again.
+        """
+        async with aclosing(self._begin(None).chunks()) as chunks:
+            async for events in chunks:
+                for event in events:
+                    yield event
+
+    async def iter_results(self) -> AsyncGenerator[Document, None]:
+        """Yield the documents that succeeded, without tombstones."""
+        async with aclosing(self.stream_events()) as events:
+            async for event in events:
+                if isinstance(event, DocumentCompleted) and not event.document.deleted:
+                    yield event.document
+
+    async def run_async(self) -> IngestionResult:
+        """Collect everything. This needs memory for all documents at once: O(n)."""
+        documents: list[Document] = []
+        failures: list[DocumentFailed] = []
+        run = self._begin(None)
+        async with aclosing(run.chunks()) as chunks:
+            async for events in chunks:
+                for event in events:
+                    if isinstance(event, DocumentCompleted):
+                        if not event.document.deleted:
+                            documents.append(event.document)
+                    elif isinstance(event, DocumentFailed) and not event.will_retry:
+                        failures.append(event)
+        return IngestionResult(documents, failures, run.summary())
+
+    async def run(self, sink: Sink | str | os.PathLike[str] | None = None) -> RunSummary:
+        """Stream into a sink, effectively once, and return the counts only.
+
+        Raises:
+            PenstockError: the source, the sink or the ledger failed; what was committed stays, and the
+                same call goes on from there.
+        """
+        run = self._begin(sink_from(sink) if sink is not None else None)
+        async with aclosing(run.chunks()) as chunks:
+            async for _ in chunks:
+                pass
+        return run.summary()
+
+    async def run_async_legacy(self) -> list[str]:
+        """Return the ids of all documents, as the eager call of old did. Deprecated: use ``iter_results``."""
+        warnings.warn(
+            "run_async_legacy() holds every id in memory and will go away: iterate over iter_results(), "
+            "or stream into a sink with run(sink=...)",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return [document.doc_id async for document in self.iter_results()]
+
+    # -- around them -----------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Take no new input: what is in flight is settled and committed, then the run ends as cancelled."""
+        self._stopping = True
+        if self._running is not None:
+            self._running.stop()
+
+    def explain(self, sink: Sink | str | os.PathLike[str] | None = None) -> str:
+        """Say in words what happens to each document, and what a crash can and cannot do."""
+        source = self._adapter.source
+        lines = [f"source      {source.name} {source.parameters}"]
+        settings = self._settings
+        if settings.process:
+            names = ", ".join(getattr(step, "__name__", repr(step)) for step in settings.process)
+            lines.append(f"process     {names} (concurrency {settings.concurrency})")
+        if settings.retry:
+            lines.append(f"retry       up to {settings.retry.attempts} attempts a document, and the source")
+        lines.append(f"commit      every {settings.checkpoint_every} documents and at the end")
+        if sink is not None and self._ledger is not None:
+            lines.append("delivery    effectively once: killed at any instant and run again, the output is the same")
+        elif self._ledger is not None:
+            lines.append("delivery    at least once: after a crash, events since the last commit come again")
+        else:
+            lines.append("delivery    no ledger: an interrupted run begins anew")
+        return "\n".join(lines)
+
+    def _begin(self, sink: Sink | None) -> _Run:
+        ledger = self._ledger
+        owned = not isinstance(ledger, Ledger) and ledger is not None
+        opened = ledger if isinstance(ledger, Ledger) or ledger is None else SqliteLedger(ledger)
+        self._running = _Run(self, sink, opened, owned=owned)
+        if self._stopping:
+            self._stopping = False
+            self._running.stop()
+        return self._running
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """One run of a pipeline: what is open, and the sums of this process."""
+
+    pipeline: IngestionPipeline
+    sink: Sink | None
+    ledger: Ledger | None
+    owned: bool
+    pipeline_id: str = field(default_factory=lambda: uuid4().hex)
+    session: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*COUNTS, "retried"), 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    bytes_read: int = 0
+    began: float = field(default_factory=time.perf_counter)
+    number: int = 1
+    resumed: bool = False
+    state: str = "running"
+    reason: str | None = None
+    limited: bool = False
+    moved: bool = False
+    skipped_before: int = 0
+    subscription: Running[PipelineEvent] | None = None
+    stopping: bool = False
+
+    def stop(self) -> None:
+        self.stopping = True
+        if self.subscription is not None:
+            self.subscription.take_no_more()
+
+    async def chunks(self) -> AsyncIterator[list[PipelineEvent]]:
+        """Yield lists of events; asking for the next acknowledges the last."""
+        pipeline = self.pipeline
+        delivery = Delivery(self.sink, self.ledger, pipeline._key, restart=pipeline._restart)  # noqa: SLF001
+        try:
+            opened, position = await delivery.open()
+            if opened is not None:
+                self.number, self.resumed = opened.run, opened.resumed and bool(position)
+            async with self._subscribe(position or None) as subscription:
+                if position:
+                    self._read_sums(position)
+                    self.skipped_before = self.counts["skipped"]
+                try:
+                    async for events in self._pull(subscription, delivery):
+                        yield events
+                except GeneratorExit:
+                    await self._commit_rest(delivery, subscription)
+                    raise
+                except Exception as error:
+                    await self._commit_after(error, delivery, subscription)
+                    raise
+                await self._commit(delivery, subscription.position)
+                if self.state == "completed" and not self.limited:
+                    await delivery.finish()
+                await delivery.settled()
+        finally:
+            try:
+                await delivery.aclose()
+            finally:
+                if self.owned and self.ledger is not None:
+                    await self.ledger.aclose()
+
+    def _subscribe(self, position: Position | None) -> Running[PipelineEvent]:
+        pipeline, ledger = self.pipeline, self.ledger
+        key = pipeline._key  # noqa: SLF001
+        changes: dict[str, Any] = {"pipeline_id": self.pipeline_id}
+        if ledger is not None and pipeline._skip and self.number > 1:  # noqa: SLF001  before, nothing can be known
+            changes["unchanged"] = lambda pairs: ledger.unchanged(key, pairs)
+        node = pipeline._adapter.events(pipeline._settings, fetch=self._fetch, **changes)  # noqa: SLF001
+        self.subscription = Running(node, position)
+        if self.stopping:
+            self.subscription.take_no_more()
+        return self.subscription
+
+    async def _fetch(self, position: Any) -> AsyncIterator[Page[RawRecord]]:
+        """Count the bytes of what the source gives."""
+        async with aclosing(self.pipeline._adapter.source.fetch(position)) as pages:  # type: ignore[type-var]  # noqa: SLF001
+            async for page in pages:
+                self.bytes_read += sum(len(record.data) for record in page.items)
+                yield page
+
+    async def _pull(self, subscription: Running[PipelineEvent], delivery: Delivery) -> AsyncIterator[list[PipelineEvent]]:
+        demand, every = SlowStart(), self.pipeline._checkpoint_every  # noqa: SLF001
+        due = 0
+        while events := await subscription.request(demand.n):
+            began = time.perf_counter()
+            documents, states, dead = self._read(events)
+            for hook in self.pipeline._hooks:  # noqa: SLF001
+                hook(events)
+            yield events
+            await delivery.take(documents, states, dead)
+            due += len(states)
+            if due >= every:
+                due = 0
+                await self._commit(delivery, subscription.position)
+            demand.took(time.perf_counter() - began)
+
+    def _read(self, events: list[PipelineEvent]) -> tuple[list[Document], list[DocumentState], list[DeadLetter]]:
+        """Take from the events what the sink and the ledger need."""
+        documents: list[Document] = []
+        states: list[DocumentState] = []
+        dead: list[DeadLetter] = []
+        session = self.session
+        self.moved = True
+        for event in events:
+            kind = type(event)
+            if kind is DocumentCompleted:
+                document = event.document  # type: ignore[attr-defined]
+                tries = 1 + event.retry_count  # type: ignore[attr-defined]
+                status = "deleted" if document.deleted else "completed"
+                documents.append(document)
+                states.append(DocumentState(document.doc_id, status, document.content_hash, tries))
+                session["completed"] += 1
+                session["deleted"] += document.deleted
+            elif isinstance(event, DocumentFailed):
+                if event.will_retry:
+                    session["retried"] += 1
+                    continue
+                session["failed"] += 1
+                self._read_failure(event, states, dead)
+            elif isinstance(event, AdapterStateChange):
+                self.state, self.reason = event.new_state, event.reason
+                if event.old_state == "completed":
+                    self.skipped_before = 0 if not self.limited else self.skipped_before
+            elif isinstance(event, BatchProgress):
+                session["skipped"] = event.skipped - self.skipped_before
+        return documents, states, dead
+
+    def _read_failure(self, event: DocumentFailed, states: list[DocumentState], dead: list[DeadLetter]) -> None:
+        raw, tries = event.raw or b"", 1 + event.retry_count
+        doc_id = event.doc_id or "?"
+        states.append(DocumentState(doc_id, "failed", content_hash(raw), tries, event.error, event.error_type))
+        dead.append(
+            DeadLetter(
+                event.doc_id, doc_id, event.adapter, event.error, event.error_type, raw,
+                traceback=event.traceback, attempts=tries, timestamp=event.timestamp,
+            )  # fmt: skip
+        )
+
+    def _read_sums(self, position: Position) -> None:
+        """Take the sums of the logical run from the position that they belong to."""
+        state = position["nodes"].get("documents") or {}
+        counts = state.get("counts", {})
+        self.counts = {name: counts.get(name, 0) for name in COUNTS}
+        self.counts["started"] = self.counts["completed"] + self.counts["failed"]
+        self.limited = state.get("limited", False)
+
+    async def _commit(self, delivery: Delivery, position: Position) -> None:
+        self._read_sums(position)
+        await delivery.commit(position, self.counts)
+
+    async def _commit_rest(self, delivery: Delivery, subscription: Running[PipelineEvent]) -> None:
+        """The consumer left: what it acknowledged before is committed, the last list is not."""
+        del subscription
+        await delivery.settled()
+
+    async def _commit_after(self, error: Exception, delivery: Delivery, subscription: Running[PipelineEvent]) -> None:
+        """The run failed: keep what was settled before that."""
+        try:
+            await self._commit(delivery, subscription.position)
+            await delivery.settled()
+        except Exception as second:  # noqa: BLE001  the first error is the one to tell
+            error.add_note(f"penstock: what came since the last commit could not be committed either: {second}")
+
+    def summary(self) -> RunSummary:
+        """Return the counts."""
+        session = self.session
+        session["started"] = session["completed"] + session["failed"]
+        path = getattr(self.ledger, "path", None)
+        return RunSummary(
+            pipeline_id=self.pipeline_id, key=self.pipeline._key, run=self.number,  # noqa: SLF001
+            state="completed" if self.state in ("running", "new") else self.state, counts=self.counts, session=session,
+            duration=time.perf_counter() - self.began, bytes_read=self.bytes_read, resumed=self.resumed,
+            nothing_to_do=not any(session.values()) and self.state in ("running", "completed"),
+            sink=self.sink.describe() if self.sink else None, ledger=str(path) if path else None,
+            limited=self.limited, reason=self.reason,
+        )  # fmt: skip
+
