@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,6 +146,35 @@ async def test_the_same_files_from_elsewhere(folder: Path, monkeypatch) -> None:
     monkeypatch.chdir(moved)
     rest = await pages("n3.xml", "./n1.xml.gz", position=whole[1].position, page_size=10)
     assert flat(rest) == flat(whole[2:])
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_the_page_that_was_begun_comes_first(folder: Path, processes: int) -> None:
+    """Whoever stored a position and "so many of the next page" finds that page, whatever has come since.
+
+    Neither new files, nor another page size or number of processes changes what stands first.
+    """
+    found = await pages(folder / "n*", page_size=10, processes=processes)
+    for number, name in enumerate(("n0.xml", "n11.xml", "n2a.xml", "n9.xml")):
+        write_sample(folder / name, 3, seed=20 + number)
+    for page, following in pairwise(found):
+        if not following.items:
+            continue
+        for size, other in ((4, 1), (10, 2), (100, 1)):
+            again = await pages(folder / "n*", position=page.position, page_size=size, processes=other)
+            first = flat(again)[: len(following.items)]
+            assert [record.key for record in first] == [record.key for record in following.items]
+
+
+async def test_the_file_that_is_next_must_be_there(folder: Path) -> None:
+    """Without it, a page that was begun could not be told from another."""
+    first = await pages(folder / "n*", page_size=30)
+    records, error = await until_error(folder / "n3.xml", position=first[0].position)
+    assert records == []
+    assert error == (
+        "'n1.xml.gz' is where the earlier run stopped, and it is not among the files now: "
+        "name it, too, or start over"
+    )
 
 
 async def test_a_foreign_position_is_refused(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from expression import Error, Ok, Result
 
 from penstock.adapters.biomed.pubmed_parse import SOURCE, identify_record, parse_record
+from penstock.adapters.files.frames import ParsedRecord
 from penstock.adapters.files.records import Format
 from penstock.adapters.files.source import XmlFilesSource
 from penstock.adapters.files.splitter import MAX_RECORD_BYTES, Piece, RecordSplitter
@@ -49,6 +50,8 @@ class PubMedSource(XmlFilesSource):
 
     def identify(self, raw: RawRecord) -> str:
         """Return ``PMID:<number>.<version>``; raise `DocumentError` where there is no PMID to be found."""
+        if isinstance(raw, ParsedRecord):
+            return raw.identity()
         try:
             return identify_record(raw.data, raw.key, raw.context.get("namespaces"))
         except DocumentError:
@@ -59,6 +62,8 @@ class PubMedSource(XmlFilesSource):
 
     def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
         """Understand the record; see `parse_record`."""
+        if isinstance(raw, ParsedRecord):
+            return raw.document()
         fault = _fault(raw)
         if fault is not None:
             return Error(fault)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import JSON, Page, Source
-from penstock.adapters.files.reading import LocalReading
+from penstock.adapters.files.reading import LocalReading, Reading
 from penstock.adapters.files.walk import Walk, states_of
+from penstock.adapters.files.workers import RemoteReading, Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from penstock.adapters.files.inventory import InputFile
     from penstock.adapters.files.records import Format
     from penstock.document import RawRecord
 
@@ -20,10 +23,10 @@ __all__ = ["XmlFilesSource"]
 
 
 class XmlFilesSource(Source):
-    """Reads the records of XML files, gzipped or not, one file after the other.
+    """Reads the records of XML files, gzipped or not, one file after the other or several side by side.
 
     Nothing is opened before the first page is asked for, files are read while there is demand only, and
-    off the event loop; never is more held than a page and what was read with it.
+    off the event loop; no more is held than a page and what was read with it.
 
     A position is ``{"files": {name: {"fingerprint", "index", "done"}}, "next": name, "page_size": n}``:
     ``index`` counts the records of that file that came, ``done`` says that there are no more, and ``next`` is
@@ -35,6 +38,9 @@ class XmlFilesSource(Source):
         paths: Files and globs (``*``, ``?``, ``[…]``, ``**``, ``~``), at least one.
         page_size: Records per page, at most.
         max_record_bytes: A larger record becomes a `DocumentError` instead of being held in memory.
+        processes: In how many processes files are parsed, each file in one. With more than one, files take
+            turns by pages, so the order of records is another, though always the same, and each process is
+            up to two pages ahead. A run may be resumed with another number.
 
     Raises:
         TypeError: a path is not a string or path.
@@ -42,7 +48,11 @@ class XmlFilesSource(Source):
     """
 
     def __init__(
-        self, *paths: str | os.PathLike[str], page_size: int = 256, max_record_bytes: int | None = None
+        self,
+        *paths: str | os.PathLike[str],
+        page_size: int = 256,
+        max_record_bytes: int | None = None,
+        processes: int = 1,
     ) -> None:
         if not paths:
             message = f"{type(self).__name__} needs at least one file or glob, for example 'data/*.xml.gz'"
@@ -50,6 +60,7 @@ class XmlFilesSource(Source):
         self._paths = [_path(path) for path in paths]
         self.page_size = positive("page_size", page_size)
         self._max_record_bytes = max_record_bytes and positive("max_record_bytes", max_record_bytes)
+        self.processes = positive("processes", processes)
         self._parameters = {"paths": list(self._paths)}
 
     @property
@@ -75,13 +86,27 @@ class XmlFilesSource(Source):
                 damaged, ends early, or has changed since ``position``. What came before is delivered first.
             PositionError: ``position`` is not one of this source.
         """
+        workers = Workers(type(self), self._options()) if self.processes > 1 else None
         layout = self.format
-        walk = Walk(position, self.page_size, 1, lambda file, start: LocalReading(file, layout, start))
+
+        def read(file: InputFile, start: int, first: int) -> Reading:
+            if workers is None:
+                return LocalReading(file, layout, start, first, self.page_size)
+            return RemoteReading(file, workers, start, first, self.page_size)
+
+        walk = Walk(position, self.page_size, self.processes, read)
         try:
-            async for page in walk.pages(self._paths):
-                yield page
+            async with aclosing(walk.pages(self._paths)) as pages:
+                async for page in pages:
+                    yield page
         finally:
             await walk.aclose()
+            if workers is not None:
+                await workers.aclose()
+
+    def _options(self) -> dict[str, Any]:
+        """Return the keyword arguments that another process needs to make an equal source, as JSON."""
+        return {"max_record_bytes": self._max_record_bytes}
 
 
 def _path(path: str | os.PathLike[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["in_thread"]
+__all__ = ["in_thread", "to_the_end"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,20 +21,19 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
     ``CancelledError``: whoever is cancelled may then close what the call was using. Keep calls short.
     """
     loop = asyncio.get_running_loop()
-    future = loop.run_in_executor(None, lambda: function(*args, **kwargs))
-    try:
-        await asyncio.wait([future])
-    except asyncio.CancelledError:
-        await _end_of(future)
-        raise
-    return future.result()
+    return await to_the_end(loop.run_in_executor(None, lambda: function(*args, **kwargs)))
 
 
-async def _end_of(future: asyncio.Future[R]) -> None:
+async def to_the_end(future: asyncio.Future[R]) -> R:
+    """Wait for ``future`` even if cancelled meanwhile: then it ends first, and its result is dropped."""
+    cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
             await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue  # the first cancellation is raised by the caller; none may leave the thread behind
+        except asyncio.CancelledError as error:
+            cancelled = cancelled or error
+    if cancelled is None:
+        return future.result()
     if not future.cancelled():
         future.exception()  # seen, and of no interest any more
+    raise cancelled
