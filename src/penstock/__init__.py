@@ -33,11 +33,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_LATE = {"IngestionPipeline": "penstock.pipeline", "IngestionResult": "penstock.pipeline", "RunSummary": "penstock.pipeline"}
+_LATE = {
+    "IngestionPipeline": "penstock.pipeline",
+    "IngestionResult": "penstock.pipeline",
+    "RunSummary": "penstock.pipeline",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Import the ingestion side when it is first used: a notebook that only composes streams needs none of it."""
+    """Import the ingestion side when it is first used: composing streams needs none of it."""
     if name in _LATE:
         from importlib import import_module
 

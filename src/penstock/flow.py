@@ -7,7 +7,7 @@ here are thin, so that type checkers infer lambdas and editors complete them aft
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 from aioreactive import AsyncObservable
@@ -83,7 +83,7 @@ class Flow(AsyncObservable[T_co]):
         """
         return Running(self.node, position)
 
-    def __aiter__(self) -> AsyncGenerator[T_co, None]:
+    def __aiter__(self) -> AsyncIterator[T_co]:
         return drivers.iterate(self.node)
 
     def chunked(self, size: int) -> AsyncGenerator[T_co, None]:
@@ -117,7 +117,7 @@ class Flow(AsyncObservable[T_co]):
         return self.resumable
 
     def max_in_flight(self, n: int = 1) -> float:
-        """Return how many source items can be in flight while ``n`` are requested (law 1); may be infinite."""
+        """Return how many source items can be in flight while ``n`` are requested (law 1)."""
         return self.node.bound(n)
 
     # -- composing -------------------------------------------------------------------------------
@@ -306,5 +306,3 @@ def _one(items: list[Any], default: Any) -> Any:
         msg = "the flow completed without an item; pass a default if that is no error"
         raise NoItem(msg)
     return default
-
-

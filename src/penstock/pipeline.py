@@ -16,10 +16,17 @@ from penstock.core.documents import Settings
 from penstock.core.drivers import SlowStart
 from penstock.core.node import positive
 from penstock.core.policy import RetryPolicy
+from penstock.core.pumps import closing
 from penstock.core.subscription import Running
 from penstock.document import Document, content_hash
 from penstock.errors import GraphError
-from penstock.events import AdapterStateChange, BatchProgress, DocumentCompleted, DocumentFailed, PipelineEvent
+from penstock.events import (
+    AdapterStateChange,
+    BatchProgress,
+    DocumentCompleted,
+    DocumentFailed,
+    PipelineEvent,
+)
 from penstock.ledger import SqliteLedger
 from penstock.sinks import sink_from
 
@@ -99,7 +106,7 @@ class IngestionPipeline:
         GraphError: an argument cannot be used; nothing has been opened then.
     """
 
-    def __init__(  # noqa: PLR0913  the settings of a whole run
+    def __init__(
         self,
         adapter: Adapter,
         *,
@@ -120,8 +127,8 @@ class IngestionPipeline:
         source = getattr(adapter, "source", None)
         if source is None:
             msg = (
-                f"IngestionPipeline takes an adapter, not {type(adapter).__name__}: give it pubmed(...) itself, and "
-                "what follows it as process=, where=, retry= and so on"
+                f"IngestionPipeline takes an adapter, not {type(adapter).__name__}: give it pubmed(...) itself, "
+                "and what follows it as process=, where=, retry= and so on"
             )
             raise GraphError(msg)
         for name, value in (("concurrency", concurrency), ("progress_every", progress_every)):
@@ -138,7 +145,8 @@ class IngestionPipeline:
         self._checkpoint_every = checkpoint_every
         self._settings = Settings(
             where=(where,) if where else (), process=tuple(process), concurrency=concurrency, retry=retry,
-            progress_every=progress_every, checkpoint_every=checkpoint_every, fail_fast=fail_fast, limit=limit,
+            progress_every=progress_every, checkpoint_every=checkpoint_every,
+            fail_fast=fail_fast, limit=limit,
         )  # fmt: skip
         self._running: _Run | None = None
         self._stopping = False
@@ -220,7 +228,9 @@ class IngestionPipeline:
             lines.append(f"retry       up to {settings.retry.attempts} attempts a document, and the source")
         lines.append(f"commit      every {settings.checkpoint_every} documents and at the end")
         if sink is not None and self._ledger is not None:
-            lines.append("delivery    effectively once: killed at any instant and run again, the output is the same")
+            lines.append(
+                "delivery    effectively once: killed at any instant and run again, the output is the same"
+            )
         elif self._ledger is not None:
             lines.append("delivery    at least once: after a crash, events since the last commit come again")
         else:
@@ -266,7 +276,7 @@ class _Run:
         if self.subscription is not None:
             self.subscription.take_no_more()
 
-    async def chunks(self) -> AsyncIterator[list[PipelineEvent]]:
+    async def chunks(self) -> AsyncGenerator[list[PipelineEvent], None]:
         """Yield lists of events; asking for the next acknowledges the last."""
         pipeline = self.pipeline
         delivery = Delivery(self.sink, self.ledger, pipeline._key, restart=pipeline._restart)  # noqa: SLF001
@@ -312,12 +322,14 @@ class _Run:
 
     async def _fetch(self, position: Any) -> AsyncIterator[Page[RawRecord]]:
         """Count the bytes of what the source gives."""
-        async with aclosing(self.pipeline._adapter.source.fetch(position)) as pages:  # type: ignore[type-var]  # noqa: SLF001
+        async with closing(self.pipeline._adapter.source.fetch(position)) as pages:  # noqa: SLF001
             async for page in pages:
                 self.bytes_read += sum(len(record.data) for record in page.items)
                 yield page
 
-    async def _pull(self, subscription: Running[PipelineEvent], delivery: Delivery) -> AsyncIterator[list[PipelineEvent]]:
+    async def _pull(
+        self, subscription: Running[PipelineEvent], delivery: Delivery
+    ) -> AsyncIterator[list[PipelineEvent]]:
         demand, every = SlowStart(), self.pipeline._checkpoint_every  # noqa: SLF001
         due = 0
         while events := await subscription.request(demand.n):
@@ -333,7 +345,9 @@ class _Run:
                 await self._commit(delivery, subscription.position)
             demand.took(time.perf_counter() - began)
 
-    def _read(self, events: list[PipelineEvent]) -> tuple[list[Document], list[DocumentState], list[DeadLetter]]:
+    def _read(
+        self, events: list[PipelineEvent]
+    ) -> tuple[list[Document], list[DocumentState], list[DeadLetter]]:
         """Take from the events what the sink and the ledger need."""
         documents: list[Document] = []
         states: list[DocumentState] = []
@@ -364,15 +378,26 @@ class _Run:
                 session["skipped"] = event.skipped - self.skipped_before
         return documents, states, dead
 
-    def _read_failure(self, event: DocumentFailed, states: list[DocumentState], dead: list[DeadLetter]) -> None:
+    def _read_failure(
+        self, event: DocumentFailed, states: list[DocumentState], dead: list[DeadLetter]
+    ) -> None:
         raw, tries = event.raw or b"", 1 + event.retry_count
         doc_id = event.doc_id or "?"
-        states.append(DocumentState(doc_id, "failed", content_hash(raw), tries, event.error, event.error_type))
+        states.append(
+            DocumentState(doc_id, "failed", content_hash(raw), tries, event.error, event.error_type)
+        )
         dead.append(
             DeadLetter(
-                event.doc_id, doc_id, event.adapter, event.error, event.error_type, raw,
-                traceback=event.traceback, attempts=tries, timestamp=event.timestamp,
-            )  # fmt: skip
+                event.doc_id,
+                doc_id,
+                event.adapter,
+                event.error,
+                event.error_type,
+                raw,
+                traceback=event.traceback,
+                attempts=tries,
+                timestamp=event.timestamp,
+            )
         )
 
     def _read_sums(self, position: Position) -> None:
@@ -392,13 +417,17 @@ class _Run:
         del subscription
         await delivery.settled()
 
-    async def _commit_after(self, error: Exception, delivery: Delivery, subscription: Running[PipelineEvent]) -> None:
+    async def _commit_after(
+        self, error: Exception, delivery: Delivery, subscription: Running[PipelineEvent]
+    ) -> None:
         """The run failed: keep what was settled before that."""
         try:
             await self._commit(delivery, subscription.position)
             await delivery.settled()
         except Exception as second:  # noqa: BLE001  the first error is the one to tell
-            error.add_note(f"penstock: what came since the last commit could not be committed either: {second}")
+            error.add_note(
+                f"penstock: what came since the last commit could not be committed either: {second}"
+            )
 
     def summary(self) -> RunSummary:
         """Return the counts."""
@@ -407,10 +436,10 @@ class _Run:
         path = getattr(self.ledger, "path", None)
         return RunSummary(
             pipeline_id=self.pipeline_id, key=self.pipeline._key, run=self.number,  # noqa: SLF001
-            state="completed" if self.state in ("running", "new") else self.state, counts=self.counts, session=session,
+            state="completed" if self.state in ("running", "new") else self.state,
+            counts=self.counts, session=session,
             duration=time.perf_counter() - self.began, bytes_read=self.bytes_read, resumed=self.resumed,
             nothing_to_do=not any(session.values()) and self.state in ("running", "completed"),
             sink=self.sink.describe() if self.sink else None, ledger=str(path) if path else None,
             limited=self.limited, reason=self.reason,
         )  # fmt: skip
-

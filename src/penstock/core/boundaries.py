@@ -169,7 +169,9 @@ class _ConcatStage(Stage[Any]):
             self.run.release(self._current)
             self._index += 1
             draining = self.run.draining
-            self._current = self.site.input(self._index) if self._index < self._count and not draining else None
+            self._current = (
+                self.site.input(self._index) if self._index < self._count and not draining else None
+            )
             if draining:
                 self._index -= 1  # that input did not end by itself
         return []

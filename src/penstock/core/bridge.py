@@ -160,6 +160,8 @@ class _ObservableStage(PumpStage):
         if self._ended or self._closed:
             return
         self._put([item])
+        if self.run.strained():
+            await self.run.breathe()
         while self._demand <= 0 and not self._ended and not self.run.closed:
             await self._wanted.wait()
 

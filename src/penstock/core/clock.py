@@ -13,13 +13,8 @@ class SystemClock:
 
     __slots__ = ()
 
-    def time(self) -> float:
-        """Return Unix time in seconds."""
-        return unix_time()
-
-    def monotonic(self) -> float:
-        """Return seconds since some fixed moment."""
-        return perf_counter()
+    time = staticmethod(unix_time)
+    monotonic = staticmethod(perf_counter)
 
 
 SYSTEM_CLOCK = SystemClock()

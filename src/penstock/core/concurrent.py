@@ -110,7 +110,9 @@ class _MapAsyncStage(Stage[Any]):
             await self.run.breathe()
         if not self._workers:
             name = self._node.operator
-            self._workers = [self.run.spawn(self._work(), f"{name} {k}") for k in range(self._node.concurrency)]
+            self._workers = [
+                self.run.spawn(self._work(), f"{name} {k}") for k in range(self._node.concurrency)
+            ]
         self._call_for_input()
         while not self._results:
             if self._exhausted and not self._held:
@@ -140,7 +142,12 @@ class _MapAsyncStage(Stage[Any]):
 
     def _call_for_input(self) -> None:
         """Wake a worker to fetch, if there is room and nothing left to start."""
-        if self._idle and self._offset >= len(self._page) and not self._exhausted and self._held < self._node.window:
+        if (
+            self._idle
+            and self._offset >= len(self._page)
+            and not self._exhausted
+            and self._held < self._node.window
+        ):
             self._idle.popleft().open()
 
     # -- the workers' side -----------------------------------------------------------------------
@@ -234,7 +241,9 @@ class _MapAsyncStage(Stage[Any]):
             task.cancel()
         if workers:
             await asyncio.wait(workers)
-        errors = [error for task in workers if not task.cancelled() and (error := task.exception()) is not None]
+        errors = [
+            error for task in workers if not task.cancelled() and (error := task.exception()) is not None
+        ]
         if errors:
             raise errors[0]
 

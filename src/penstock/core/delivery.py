@@ -157,9 +157,9 @@ def refuse_checkpoint(root: Node, who: str) -> None:
     """Refuse a graph with a checkpoint: two authorities over one run lose documents in a crash."""
     if root.settles:
         msg = (
-            f"{who} is a checkpoint itself, so the flow before it may not have one: a ledger that commits on demand "
-            f"above a sink that commits later loses documents in a crash. Leave op.checkpoint(...) out and "
-            f"give the ledger to {who}."
+            f"{who} is a checkpoint itself, so the flow before it may not have one: a ledger that commits on "
+            "demand above a sink that commits later loses documents in a crash. Leave op.checkpoint(...) "
+            f"out and give the ledger to {who}."
         )
         raise GraphError(msg)
 

@@ -17,10 +17,9 @@ import asyncio
 import traceback
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import iscoroutinefunction
-from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -30,24 +29,21 @@ from penstock.core.node import Node, Order
 from penstock.core.notes import Failure, annotate
 from penstock.core.policy import RetryPolicy, is_retryable
 from penstock.core.resuming import Errand
-from penstock.core.run import STRETCH, Gate, Pace
+from penstock.core.run import Gate
 from penstock.core.stage import Stage
 from penstock.document import Document, RawRecord, content_hash
 from penstock.errors import DocumentError
 from penstock.events import (
     AdapterStateChange,
     BatchProgress,
-    DocumentCompleted,
     DocumentFailed,
-    DocumentStarted,
     PipelineEvent,
 )
 
 if TYPE_CHECKING:
     from penstock.core.graph import Site
-    from penstock.core.stage import Marks, States
 
-__all__ = ["Documents", "DocumentStage", "Settings", "Step", "Unchanged"]
+__all__ = ["DocumentStage", "Documents", "Settings", "Step", "Unchanged"]
 
 Step = Callable[[Document], Any]
 """A processing step: returns the document, or one in its place; may be async; raises if it cannot."""
@@ -110,6 +106,8 @@ class Documents(Node):
             from penstock.core.overlapping import OverlappingDocumentStage
 
             return OverlappingDocumentStage(site, self)
+        from penstock.core.sequential import SequentialDocumentStage
+
         return SequentialDocumentStage(site, self)
 
 
@@ -130,7 +128,18 @@ def checked(step: Step, outcome: Any) -> Document:
 class Book:
     """The sums of a logical run, and what they are at a given moment of it."""
 
-    __slots__ = ("began", "completed", "deleted", "failed", "limited", "retried", "skipped", "state", "tail", "so_far")
+    __slots__ = (
+        "began",
+        "completed",
+        "deleted",
+        "failed",
+        "limited",
+        "retried",
+        "skipped",
+        "so_far",
+        "state",
+        "tail",
+    )
 
     def __init__(self, state: dict[str, Any]) -> None:
         counts = state.get("counts", {})
@@ -175,6 +184,7 @@ class DocumentStage(Stage[PipelineEvent]):
         state = site.state or {}
         self.book = Book(state)
         self.owed: bool = state.get("owed", False)
+        self._until = self._distance()
         self.extras: deque[PipelineEvent] = deque()
         self._over = False
         self._failure: Failure | None = None
@@ -185,6 +195,7 @@ class DocumentStage(Stage[PipelineEvent]):
         self._announce_start()
 
     def upstreams(self) -> Iterator[Stage[Any]]:
+        """Yield the source."""
         yield self.upstream
 
     # -- running ---------------------------------------------------------------------------------
@@ -205,7 +216,7 @@ class DocumentStage(Stage[PipelineEvent]):
                     await self._start_again()
                     continue
                 events = await self.advance(n)
-            except Exception as error:  # noqa: BLE001  it is told as events first
+            except Exception as error:
                 if self.run.over(error):
                     raise
                 self._upstream_failed(error)
@@ -252,6 +263,7 @@ class DocumentStage(Stage[PipelineEvent]):
             return
         if not self.book.limited:
             self.book.reset()
+            self._until = self._distance()
         self.book.limited = False
         self._change("completed", "running", "there is more")
 
@@ -291,7 +303,9 @@ class DocumentStage(Stage[PipelineEvent]):
 
     def end_by_failure(self, doc_id: str, error: str) -> None:
         """End the run because of one document (``fail_fast``)."""
-        self._failure = Failure(DocumentError(f"document {doc_id} failed, and fail_fast was asked for: {error}"))
+        self._failure = Failure(
+            DocumentError(f"document {doc_id} failed, and fail_fast was asked for: {error}")
+        )
         self._finish("failed", error)
 
     def _upstream_failed(self, error: Exception) -> None:
@@ -360,14 +374,16 @@ class DocumentStage(Stage[PipelineEvent]):
             return None, error
         return document, None
 
-    def failed(self, raw: RawRecord, doc_id: str, error: Exception, retries: int, *, will_retry: bool) -> DocumentFailed:
+    def failed(
+        self, raw: RawRecord, doc_id: str, error: Exception, retries: int, *, will_retry: bool
+    ) -> DocumentFailed:
         """Make the event of one failed attempt."""
         known = isinstance(error, DocumentError)
         trace = None if known else "".join(traceback.format_exception(error))
         retryable = self.settings.retry.retry_on(error) if self.settings.retry else is_retryable(error)
         return DocumentFailed(
-            self.run.clock.time(), self.pipeline_id, doc_id, self.source.name, str(error), type(error).__name__,
-            retries, retryable, will_retry, trace, raw.data,
+            self.run.clock.time(), self.pipeline_id, doc_id, self.source.name, str(error),
+            type(error).__name__, retries, retryable, will_retry, trace, raw.data,
         )  # fmt: skip
 
     def settle_completed(self, document: Document) -> None:
@@ -375,23 +391,34 @@ class DocumentStage(Stage[PipelineEvent]):
         self.book.completed += 1
         if document.deleted:
             self.book.deleted += 1
-        self.owe()
+        self._until -= 1
+        if not self._until:
+            self.owe()
 
     def settle_failed(self) -> None:
         """Count a document that failed for good."""
         self.book.failed += 1
-        self.owe()
+        self._until -= 1
+        if not self._until:
+            self.owe()
 
     def settle_skipped(self) -> None:
         """Count a document that was left out."""
         self.book.skipped += 1
-        self.owe()
+        self._until -= 1
+        if not self._until:
+            self.owe()
 
     def owe(self) -> None:
-        """Owe a progress event if one is due by now."""
-        settled, settings = self.book.settled, self.settings
-        every, checkpoint = settings.progress_every, settings.checkpoint_every
-        self.owed = bool((every and not settled % every) or (checkpoint and not settled % checkpoint))
+        """A progress event is due."""
+        self.owed = True
+        self._until = self._distance()
+
+    def _distance(self) -> int:
+        """Return how many documents there are until the next progress event; -1 if there is none."""
+        settled = self.book.settled
+        every = [n for n in (self.settings.progress_every, self.settings.checkpoint_every) if n]
+        return min((n - settled % n for n in every), default=-1)
 
     def progress(self, *, checkpoint: bool = False) -> BatchProgress:
         """Make a progress event."""
@@ -400,11 +427,15 @@ class DocumentStage(Stage[PipelineEvent]):
         seconds = perf_counter() - book.began
         rate = done / seconds if seconds > 0 else 0.0
         total = getattr(self.upstream, "promised", None) or getattr(self.upstream, "estimated_total", None)
-        eta = (total - book.settled) / rate if total is not None and rate > 0 and total >= book.settled else None
+        eta = (
+            (total - book.settled) / rate
+            if total is not None and rate > 0 and total >= book.settled
+            else None
+        )
         marked = checkpoint or bool(every and book.settled and not book.settled % every)
         return BatchProgress(
-            self.run.clock.time(), self.pipeline_id, book.completed, book.failed, book.skipped, self.in_flight(),
-            total, rate, eta, marked,
+            self.run.clock.time(), self.pipeline_id, book.completed, book.failed, book.skipped,
+            self.in_flight(), total, rate, eta, marked,
         )  # fmt: skip
 
     @abstractmethod
@@ -436,225 +467,3 @@ class DocumentStage(Stage[PipelineEvent]):
 
     async def _stop(self) -> None:
         await self._errand.finish()
-
-
-class SequentialDocumentStage(DocumentStage):
-    """One document after the other, as a generator over the records of a page."""
-
-    def __init__(self, site: Site, node: Documents) -> None:
-        super().__init__(site, node)
-        state = site.state or {}
-        self._opens = {int(k): count for k, count in state.get("open", {}).items()}
-        self._open = self._opens.pop(0, 0)  # non-terminal events that went out for the current record
-        self._acked: set[int] = set(state.get("acked", ()))
-        self._began: float | None = None
-        self._page: list[RawRecord] = []
-        self._base = self.upstream.marks()
-        self._at = 0
-        self._fresh = False  # a page that nobody has compared with earlier runs yet
-        self._same: set[int] = set()
-        self._retry_at: float | None = None
-        self._generator: Generator[PipelineEvent, None, None] | None = None
-        self._pace = Pace()
-        self._log: list[tuple[Marks, int, dict[str, Any]]] = []
-        self._start = self._cursor()
-
-    def begin_chunk(self) -> None:
-        if self.site.tracked:
-            self._start = self._cursor()
-            self._log.clear()
-
-    def note(self) -> None:
-        if self.site.tracked:
-            self._log.append(self._cursor())
-
-    def rebase(self) -> None:
-        self._page, self._at, self._base = [], 0, self.upstream.marks()
-
-    def in_flight(self) -> int:
-        return 1 if self._open else 0
-
-    async def advance(self, n: int) -> list[PipelineEvent]:
-        run = self.run
-        out: list[PipelineEvent] = []
-        while True:
-            if self._retry_at is not None:
-                await self.pause(self._retry_at)
-                self._retry_at = None
-            if self._generator is None:
-                if self._at >= len(self._page) and not self.owed and not await self._turn_page(n):
-                    return []
-                if self.extras:
-                    return []
-                await self._compare()
-                self._generator = self._work()
-            began = perf_counter()
-            wanted = min(n - len(out), self._pace.size)
-            before = len(out)
-            self._pull(out, wanted)
-            if len(out) - before < wanted:
-                self._generator = None
-            now = perf_counter()
-            self._pace.took(now - began)
-            if len(out) >= n or (out and (self._generator is None or now - run.stretch > STRETCH)):
-                return out
-            if self._over:
-                return out
-            if now - run.stretch > STRETCH:
-                await run.breathe()
-
-    def _pull(self, out: list[PipelineEvent], wanted: int) -> None:
-        events = islice(self._generator or (), wanted)
-        if self.site.tracked:
-            for event in events:
-                out.append(event)
-                self._log.append(self._cursor())
-        else:
-            out.extend(events)
-
-    async def _turn_page(self, n: int) -> bool:
-        if self.reached_limit():
-            self.end_by_limit()
-            return False
-        limit = self.settings.limit
-        if limit is not None:
-            n = min(n, limit - self.book.completed - self.book.failed)
-        page = await self.upstream.request(n)
-        gone = len(self._page)
-        self._acked = {i - gone for i in self._acked if i >= gone}
-        self._opens = {i - gone: count for i, count in self._opens.items() if i >= gone}
-        self._open = self._opens.pop(0, self._open)
-        self._base, self._page, self._at = self.upstream.marks(), page, 0
-        self._fresh = bool(page)
-        self._same = set()
-        if page:
-            self.got_records()
-            self.wake_if_completed()
-        return bool(page)
-
-    async def _compare(self) -> None:
-        """Find out which records of the page are unchanged; a cancelled request leaves the question standing."""
-        if not self._fresh:
-            return
-        if self.settings.unchanged is not None:
-            if not self._errand.running:
-                self._errand.begin(self.unchanged(self._page), "skip")
-            self._same = await self._errand.result()
-        self._same -= {0 if self._open else -1, *self._opens}  # these were started by the run that this one resumes
-        self._same |= {i for i in self._acked if i < len(self._page)}
-        self._fresh = False
-
-    def _work(self) -> Generator[PipelineEvent, None, None]:
-        """Yield events from where the stage stands; everything a position needs is set before each yield."""
-        name, parameters, pipeline_id = self.source.name, self.parameters, self.pipeline_id
-        where, steps, now = self.settings.where, self.settings.process, self.run.clock.time
-        if self.owed:
-            self.owed = False
-            yield self.progress()
-        page = self._page
-        while self._at < len(page):
-            if self.reached_limit():
-                self.end_by_limit()
-                return
-            raw = page[self._at]
-            if self._at in self._same:
-                yield from self._pass_over()
-                continue
-            began = self._began = self._began or now()
-            doc_id, error = self.name_of(raw)
-            if not where and not self._open:
-                self._open = 1
-                yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
-            document = None
-            if error is None:
-                document, error = self.understand(raw)
-            if document is not None and steps:
-                document, error = self._process(document)
-            if document is not None and where:
-                rejected, error = self._rejects(document)
-                if rejected and not self._open:
-                    yield from self._pass_over()
-                    continue
-                if rejected:
-                    error = DocumentError("left out by where, after a failed attempt had been announced")
-                if error is not None:
-                    document = None
-            if not self._open:
-                self._open = 1
-                yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
-            retries = self._open - 1
-            if document is not None:
-                ended = now()
-                self._next_record()
-                self.settle_completed(document)
-                yield DocumentCompleted(
-                    ended, pipeline_id, doc_id, name, document, max(ended - began, 0.0), retries
-                )
-            elif error is not None:
-                policy = self.settings.retry
-                if policy is not None and policy.again(error, retries + 1) and not self.run.draining:
-                    self._open += 1
-                    self.book.retried += 1
-                    self._retry_at = asyncio.get_running_loop().time() + policy.delay(error, retries + 1)
-                    yield self.failed(raw, doc_id, error, retries, will_retry=True)
-                    return
-                self._next_record()
-                self.settle_failed()
-                if self.settings.fail_fast:
-                    self.end_by_failure(doc_id, str(error))
-                yield self.failed(raw, doc_id, error, retries, will_retry=False)
-                if self._over:
-                    return
-            if self.owed:
-                self.owed = False
-                yield self.progress()
-
-    def _pass_over(self) -> Iterator[PipelineEvent]:
-        """Count the current record as skipped, unless it was settled by the run that this one resumes."""
-        if self._at in self._acked:
-            self._acked.discard(self._at)
-            self._next_record()
-            return
-        self._next_record()
-        self.settle_skipped()
-        if self.owed:
-            self.owed = False
-            yield self.progress()
-
-    def _next_record(self) -> None:
-        self._at += 1
-        self._open = self._opens.pop(self._at, 0) if self._opens else 0
-        self._began = None
-
-    def _process(self, document: Document) -> tuple[Document | None, Exception | None]:
-        try:
-            for step in self.settings.process:
-                document = checked(step, step(document))
-        except Exception as error:  # noqa: BLE001  a document that fails is data
-            return None, error
-        return document, None
-
-    def _rejects(self, document: Document) -> tuple[bool, Exception | None]:
-        try:
-            return not all(accept(document) for accept in self.settings.where), None
-        except Exception as error:  # noqa: BLE001
-            return False, error
-
-    # -- positions -------------------------------------------------------------------------------
-
-    def _cursor(self) -> tuple[Marks, int, dict[str, Any]]:
-        acked = sorted(i - self._at for i in self._acked if i >= self._at)
-        opens = {i - self._at: count for i, count in self._opens.items() if i > self._at}
-        if self._open:
-            opens[0] = self._open
-        return self._base, self._at, self.state(opens, acked)
-
-    def marks(self) -> Marks:
-        key, here, start, log = self.site.vertex.id, self._cursor(), self._start, tuple(self._log)
-        tracked = self.site.tracked
-
-        def at(i: int) -> States:
-            page, offset, state = here if not tracked or i >= len(log) else log[i - 1] if i else start
-            return {**page(offset), key: state}
-
-        return at

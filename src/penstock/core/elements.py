@@ -257,7 +257,7 @@ class Distinct(Element):
         return tuple(state)
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: D102
         key = f"f{k}(x)" if called else "x"
         return [f"y = {key}", f"if s{k} and s{k}[0] == y:", *_indent(drop), f"s{k} = (y,)"]
 

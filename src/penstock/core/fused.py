@@ -31,7 +31,8 @@ from penstock.core.run import STRETCH, Pace
 from penstock.core.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
+    from types import GeneratorType
 
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, States
@@ -90,7 +91,7 @@ class FusedStage(Stage[Any]):
         self._base = upstream.marks()
         self._taken = 0  # how many items of the page were put into slices so far
         self._slice: Any = iter(())
-        self._generator: Generator[Any, None, None] | None = None
+        self._generator: GeneratorType[Any, None, None] | None = None
         self._log: list[Cursor] = []
         self._start: Cursor | None = None
         self._failure: Failure | None = None
@@ -108,13 +109,13 @@ class FusedStage(Stage[Any]):
 
     async def _request(self, n: int) -> list[Any]:
         run = self.run
+        if self._tracked:
+            self._start = self._cursor()
+            self._log.clear()
         if self._failure is not None:
             self._failure.throw()
         if run.strained():
             await run.breathe()
-        if self._tracked:
-            self._start = self._cursor()
-            self._log.clear()
         out: list[Any] = []
         while not self._ended:
             if self._generator is None:
@@ -149,7 +150,9 @@ class FusedStage(Stage[Any]):
         start, page = self._taken, self._page
         self._taken = end = min(start + self._pace.size, len(page))
         self._slice = iter(page if end - start == len(page) else page[start:end])
-        self._generator = self._loop.run(self._slice, self._elements, self._cell, self._base, end, self._log.append)
+        self._generator = self._loop.run(
+            self._slice, self._elements, self._cell, self._base, end, self._log.append
+        )
 
     def _pull(self, out: list[Any], n: int) -> bool:
         """Run the slice until there are ``n`` outputs or it ends; true if the chunk is complete."""

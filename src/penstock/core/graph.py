@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from penstock.core.run import Run
     from penstock.core.stage import Stage, States
 
-__all__ = ["Site", "Vertex", "position_of", "resolve", "require_resumable", "states_of"]
+__all__ = ["Site", "Vertex", "position_of", "require_resumable", "resolve", "states_of"]
 
 VERSION = 1
 
@@ -93,7 +93,9 @@ class Site:
         """Start the node that stands here."""
         return self.vertex.node.start(self)
 
-    def input(self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True) -> Stage[Any]:
+    def input(
+        self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True
+    ) -> Stage[Any]:
         """Start an input of this node, from its own states or from others."""
         return self.above(index, states, tracked=tracked).start()
 
@@ -123,8 +125,8 @@ def position_of(root: Vertex, states: States) -> Position:
                 nodes[vertex.id] = json.loads(json.dumps(states.get(vertex.id)))
             except (TypeError, ValueError) as error:
                 msg = (
-                    f"the state of {vertex.node.describe()} is not JSON, so no position can be taken: {error}. "
-                    "Keep it to numbers, strings, booleans, None, lists and dicts with string keys."
+                    f"the state of {vertex.node.describe()} is not JSON, so no position can be taken: "
+                    f"{error}. Keep it to numbers, strings, booleans, None, lists and dicts with string keys."
                 )
                 raise PositionError(msg) from error
     return {"v": VERSION, "nodes": nodes}

@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.elements import Batch, FlatMap, Take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
+    from types import GeneratorType
 
     from penstock.core.elements import Element
 
@@ -46,7 +47,9 @@ class Loop:
 
     __slots__ = ("_file", "_owners", "run")
 
-    def __init__(self, run: Callable[..., Generator[Any, None, None]], file: str, owners: dict[int, int]) -> None:
+    def __init__(
+        self, run: Callable[..., GeneratorType[Any, None, None]], file: str, owners: dict[int, int]
+    ) -> None:
         self.run = run
         self._file = file
         self._owners = owners

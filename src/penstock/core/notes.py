@@ -19,7 +19,7 @@ def annotate(error: BaseException, where: str) -> None:
 class Failure:
     """A stored exception that can be raised again and again without its traceback growing."""
 
-    __slots__ = ("error", "_traceback")
+    __slots__ = ("_traceback", "error")
 
     def __init__(self, error: BaseException) -> None:
         self.error = error

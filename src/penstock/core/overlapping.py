@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.documents import Documents, DocumentStage, checked, window_of
 from penstock.core.run import Gate
-from penstock.document import Document, RawRecord
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
 
 if TYPE_CHECKING:
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, States
+    from penstock.document import Document, RawRecord
 
 __all__ = ["OverlappingDocumentStage"]
 
@@ -50,15 +50,18 @@ class OverlappingDocumentStage(DocumentStage):
         self._start = self._cursor()
 
     def begin_chunk(self) -> None:
+        """See the base."""
         if self.site.tracked:
             self._start = self._cursor()
             self._log.clear()
 
     def note(self) -> None:
+        """See the base."""
         if self.site.tracked:
             self._log.append(self._cursor())
 
     def in_flight(self) -> int:
+        """Return how many were announced and are not settled."""
         return len(self._open)
 
     def rebase(self) -> None:
@@ -70,6 +73,7 @@ class OverlappingDocumentStage(DocumentStage):
     # -- downstream's side -----------------------------------------------------------------------
 
     async def advance(self, n: int) -> list[PipelineEvent]:
+        """Deliver what the workers have made, and wait for them if that is nothing."""
         if not self._workers:
             count = self.settings.concurrency
             self._workers = [self.run.spawn(self._work(), f"documents {k}") for k in range(count)]
@@ -177,7 +181,7 @@ class OverlappingDocumentStage(DocumentStage):
             self._places.extend((marks, i) for i in range(len(page)))
             self._behind = (marks, len(page))
             same = await self.unchanged(page)
-        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+        except Exception as error:
             if self.run.over(error):
                 raise
             self._upstream_error, self._exhausted = error, True
@@ -240,13 +244,17 @@ class OverlappingDocumentStage(DocumentStage):
                 ended = self.run.clock.time()
                 took = max(ended - began, 0.0)
                 name = self.source.name
-                self._put(number, DocumentCompleted(ended, self.pipeline_id, doc_id, name, document, took, retries))
+                self._put(
+                    number, DocumentCompleted(ended, self.pipeline_id, doc_id, name, document, took, retries)
+                )
                 return
             if not await self._try_again(number, raw, doc_id, error or RuntimeError("failed"), retries):
                 return
             retries += 1
 
-    async def _try_again(self, number: int, raw: RawRecord, doc_id: str, error: Exception, retries: int) -> bool:
+    async def _try_again(
+        self, number: int, raw: RawRecord, doc_id: str, error: Exception, retries: int
+    ) -> bool:
         """Tell of a failed attempt; wait and return true if there is another."""
         policy = self.settings.retry
         again = policy is not None and policy.again(error, retries + 1) and not self.run.draining
@@ -273,7 +281,9 @@ class OverlappingDocumentStage(DocumentStage):
         except asyncio.CancelledError:
             if self.run.closed or self._closed:
                 raise
-            return None, DocumentError("a processing step was cancelled by somebody else than Penstock", retryable=True)
+            return None, DocumentError(
+                "a processing step was cancelled by somebody else than Penstock", retryable=True
+            )
         except Exception as failure:  # noqa: BLE001  a document that fails is data
             return None, failure
         return document, None
@@ -297,6 +307,7 @@ class OverlappingDocumentStage(DocumentStage):
         return page, offset, self.state(opens, sorted(number - self._low for number in self._acked))
 
     def marks(self) -> Marks:
+        """Return positions inside the last chunk."""
         key, here, start, log = self.site.vertex.id, self._cursor(), self._start, tuple(self._log)
         tracked = self.site.tracked
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Page
-from penstock.core.node import Node
 from penstock.core.notes import Failure, annotate
 from penstock.core.run import Gate
 from penstock.core.sources import SourceNode
@@ -23,6 +22,7 @@ from penstock.core.stage import Stage, stop
 
 if TYPE_CHECKING:
     from penstock.core.graph import Site
+    from penstock.core.node import Node
     from penstock.core.stage import Marks
 
 __all__ = ["FromAsyncIterable", "FromPages", "PumpStage"]
@@ -43,6 +43,7 @@ class PumpStage(Stage[Any]):
         self._ended = False
 
     def upstreams(self) -> Iterator[Stage[Any]]:
+        """Yield nothing: it is where items come from."""
         return iter(())
 
     @abstractmethod
@@ -197,7 +198,7 @@ class _Place:
 
 
 class PagesStage(PumpStage):
-    """A page's place is ``(at, skip)``: the position it can be fetched from, and items before it since then."""
+    """A page's place is ``(at, skip)``: a position to fetch from, and how many items come before it."""
 
     def __init__(self, site: Site, node: FromPages) -> None:
         super().__init__(site, node)
@@ -217,10 +218,10 @@ class PagesStage(PumpStage):
         def at(i: int) -> dict[str, Any]:
             place = here
             for part in chunk:
+                if i <= 0 < part.count:
+                    break
                 place = part.behind(min(i, part.count))
                 i -= part.count
-                if i <= 0:
-                    break
             return {key: {"at": place[0], "skip": place[1]}}
 
         return at
@@ -262,11 +263,14 @@ class PagesStage(PumpStage):
 
     def _unwrap(self, page: Any) -> tuple[list[Any], Any]:
         if isinstance(page, Page):
-            self.estimated_total = page.estimated_total if page.estimated_total is not None else self.estimated_total
+            self.estimated_total = (
+                page.estimated_total if page.estimated_total is not None else self.estimated_total
+            )
             self.promised = page.promised if page.promised is not None else self.promised
             return page.items, page.position if self._seekable else None
         if not isinstance(page, list | tuple):
-            msg = f"{self._node.operator} takes pages (lists, or Page objects), but one was a {type(page).__name__}"
+            came = type(page).__name__
+            msg = f"{self._node.describe()} takes pages (lists, or Page objects), but one was a {came}"
             raise TypeError(msg)
         return list(page), None
 
@@ -284,5 +288,3 @@ class closing:  # noqa: N801  named like contextlib's
         close = getattr(self._iterator, "aclose", None)
         if close is not None:
             await close()
-
-

@@ -10,7 +10,6 @@ from penstock.abc import Commit, Ledger
 from penstock.core.graph import position_of, require_resumable, states_of
 from penstock.core.node import Node
 from penstock.core.notes import Failure
-from penstock.core.policy import RetryPolicy
 from penstock.core.run import Gate
 from penstock.core.stage import Stage
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
     from penstock.core.graph import Site
+    from penstock.core.policy import RetryPolicy
     from penstock.core.run import Run
     from penstock.core.stage import Marks
 
@@ -182,7 +182,7 @@ class _CheckpointStage(Stage[Any]):
     def marks(self) -> Marks:
         if self._inner is not None:
             return self._inner.marks()
-        states = {key: value for key, value in self.site.states.items()}
+        states = dict(self.site.states)
         return lambda _: states
 
     async def _request(self, n: int) -> list[Any]:

@@ -54,7 +54,7 @@ class Run:
             raise SubscriptionClosed(CLOSED)
 
     def over(self, error: BaseException) -> bool:
-        """Say whether ``error`` means that *this* run was closed, and not some other one a user works with."""
+        """Say whether ``error`` means that *this* run was closed, and not another that a user works with."""
         return self.closed and isinstance(error, SubscriptionClosed)
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:

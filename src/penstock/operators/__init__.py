@@ -2,7 +2,16 @@
 
 from penstock.operators.combine import concat, merge
 from penstock.operators.concurrency import buffer, map_async
-from penstock.operators.elements import choose, distinct_until_changed, enumerate, filter, map, scan, starmap, tap  # noqa: A004
+from penstock.operators.elements import (
+    choose,
+    distinct_until_changed,
+    enumerate,
+    filter,
+    map,
+    scan,
+    starmap,
+    tap,
+)
 from penstock.operators.failure import retry
 from penstock.operators.progress import batch_progress, where
 from penstock.operators.resume import checkpoint

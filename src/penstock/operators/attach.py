@@ -27,10 +27,10 @@ class Same(Protocol):
         ...
 
 
-def attach(make: Callable[[Node], Node]) -> Any:
+def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
     """Return the operator that puts the node ``make`` returns behind a flow's."""
 
-    def step(flow: Any, /) -> Any:
+    def step(flow: Flow[Any], /) -> Flow[Any]:
         if not isinstance(flow, Flow):
             msg = (
                 f"an operator takes a Flow, not {type(flow).__name__}, at {assembled_at()}. "
@@ -45,7 +45,9 @@ def attach(make: Callable[[Node], Node]) -> Any:
 def function_for(operator: str, function: object, *, asynchronous: bool = False) -> None:
     """Refuse what cannot be called, and an async function where a plain one is wanted."""
     if not callable(function):
-        msg = f"{operator} takes a function, not {type(function).__name__} ({function!r}), at {assembled_at()}"
+        msg = (
+            f"{operator} takes a function, not {type(function).__name__} ({function!r}), at {assembled_at()}"
+        )
         raise GraphError(msg)
     if not asynchronous and inspect.iscoroutinefunction(function):
         name = getattr(function, "__name__", repr(function))

@@ -47,7 +47,9 @@ def map_async(
         msg = f"map_async(concurrency={concurrency}, window={window}): the window must hold what is under way"
         raise GraphError(msg)
     kind = concurrent.MapAsync if ordered else concurrent.MapAsyncUnordered
-    return attach(lambda node: kind(inputs=(node,), function=function, concurrency=concurrency, window=window))
+    return attach(
+        lambda node: kind(inputs=(node,), function=function, concurrency=concurrency, window=window)
+    )
 
 
 def buffer(capacity: int) -> Same:

@@ -24,9 +24,9 @@ def event_stage(operator: str, node: Node) -> Documents:
     if isinstance(node, Documents):
         return node
     msg = (
-        f"{operator} at {assembled_at()} stands behind {node.operator}, but it works on the documents of an adapter: "
-        f"behind anything that filters or changes events its sums would be wrong. Wrong: adapter | op.filter(f) | "
-        f"op.{operator}(...). Right: adapter | op.{operator}(...) | op.filter(f)."
+        f"{operator} at {assembled_at()} stands behind {node.operator}, but it works on the documents of an "
+        "adapter: behind anything that filters or changes events its sums would be wrong. "
+        f"Wrong: adapter | op.filter(f) | op.{operator}(...). Right: adapter | op.{operator}(...) | op.filter(f)."
     )
     raise GraphError(msg)
 

@@ -19,7 +19,9 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def flat_map(function: Callable[[T], Iterable[U]], *, name: str | None = None) -> Callable[[Flow[T]], Flow[U]]:
+def flat_map(
+    function: Callable[[T], Iterable[U]], *, name: str | None = None
+) -> Callable[[Flow[T]], Flow[U]]:
     """Turn each item into the items of the iterable ``function(item)``, which may be lazy.
 
     A position counts the expansions of the item being expanded, so ``function`` must give the same
@@ -30,7 +32,7 @@ def flat_map(function: Callable[[T], Iterable[U]], *, name: str | None = None) -
 
 
 def take(count: int) -> Same:
-    """Complete after ``count`` items, and ask upstream for no more than those. ``take(0)`` asks for nothing."""
+    """Complete after ``count`` items, asking upstream for no more than those; ``take(0)`` asks for nothing."""
     positive("take", "count", count, least=0)
     return attach(lambda node: elements.Take(inputs=(node,), number=count))
 

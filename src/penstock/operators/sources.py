@@ -57,7 +57,8 @@ def from_async_iterable(
     if isinstance(items, AsyncIterator):
         items = sources.OneShot(items)
     elif not callable(items) and not isinstance(items, AsyncIterable):
-        msg = f"from_async_iterable takes an async iterable or a function that returns one, not {type(items).__name__}"
+        came = type(items).__name__
+        msg = f"from_async_iterable takes an async iterable or a function that returns one, not {came}"
         raise GraphError(msg)
     return Flow(pumps.FromAsyncIterable(items=items, name=name))
 

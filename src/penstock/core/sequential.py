@@ -1,0 +1,300 @@
+"""The event stage with one document after the other: a generator over the records of a page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.documents import Documents, DocumentStage, checked
+from penstock.core.run import STRETCH, Pace
+from penstock.document import Document
+from penstock.errors import DocumentError
+from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
+
+if TYPE_CHECKING:
+    from penstock.core.graph import Site
+    from penstock.core.stage import Marks, States
+    from penstock.document import RawRecord
+
+__all__ = ["SequentialDocumentStage"]
+
+
+class SequentialDocumentStage(DocumentStage):
+    """One document after the other, as a generator over the records of a page."""
+
+    def __init__(self, site: Site, node: Documents) -> None:
+        super().__init__(site, node)
+        state = site.state or {}
+        self._opens = {int(k): count for k, count in state.get("open", {}).items()}
+        self._open = self._opens.pop(0, 0)  # non-terminal events that went out for the current record
+        self._acked: set[int] = set(state.get("acked", ()))
+        self._began: float | None = None
+        self._page: list[RawRecord] = []
+        self._base = self.upstream.marks()
+        self._at = 0
+        self._fresh = False  # a page that nobody has compared with earlier runs yet
+        self._same: set[int] = set()
+        self._retry_at: float | None = None
+        self._generator: Generator[PipelineEvent, None, None] | None = None
+        self._pace = Pace()
+        self._log: list[tuple[Marks, int, dict[str, Any]]] = []
+        self._start = self._cursor()
+
+    def begin_chunk(self) -> None:
+        """See the base."""
+        if self.site.tracked:
+            self._start = self._cursor()
+            self._log.clear()
+
+    def note(self) -> None:
+        """See the base."""
+        if self.site.tracked:
+            self._log.append(self._cursor())
+
+    def rebase(self) -> None:
+        """See the base."""
+        self._page, self._at, self._base = [], 0, self.upstream.marks()
+
+    def in_flight(self) -> int:
+        """Return 1 while a document is announced and not settled."""
+        return 1 if self._open else 0
+
+    async def advance(self, n: int) -> list[PipelineEvent]:
+        """Run the generator in slices, until there is something or upstream has ended."""
+        run = self.run
+        out: list[PipelineEvent] = []
+        while True:
+            if self._retry_at is not None:
+                await self.pause(self._retry_at)
+                self._retry_at = self._generator = None
+            if self._generator is None:
+                if self._at >= len(self._page) and not self.owed and not await self._turn_page(n):
+                    return []
+                if self.extras:
+                    return []
+                await self._compare()
+                self._generator = self._plainly() if self._is_plain() else self._work()
+            began = perf_counter()
+            wanted = min(n - len(out), self._pace.size)
+            before = len(out)
+            self._pull(out, wanted)
+            if len(out) - before < wanted:
+                self._generator = None
+            now = perf_counter()
+            self._pace.took(now - began)
+            if len(out) >= n or (out and (self._generator is None or now - run.stretch > STRETCH)):
+                return out
+            if self._over:
+                return out
+            if now - run.stretch > STRETCH:
+                await run.breathe()
+
+    def _pull(self, out: list[PipelineEvent], wanted: int) -> None:
+        events = islice(self._generator or (), wanted)
+        if self.site.tracked:
+            for event in events:
+                out.append(event)
+                self._log.append(self._cursor())
+        else:
+            out.extend(events)
+
+    async def _turn_page(self, n: int) -> bool:
+        if self.reached_limit():
+            self.end_by_limit()
+            return False
+        limit = self.settings.limit
+        if limit is not None:
+            n = min(n, limit - self.book.completed - self.book.failed)
+        page = await self.upstream.request(n)
+        gone = len(self._page)
+        self._acked = {i - gone for i in self._acked if i >= gone}
+        self._opens = {i - gone: count for i, count in self._opens.items() if i >= gone}
+        self._open = self._opens.pop(0, self._open)
+        self._base, self._page, self._at = self.upstream.marks(), page, 0
+        self._fresh = bool(page)
+        self._same = set()
+        if page:
+            self.got_records()
+            self.wake_if_completed()
+        return bool(page)
+
+    async def _compare(self) -> None:
+        """Find out which records of the page are unchanged; a cancelled request leaves that going on."""
+        if not self._fresh:
+            return
+        if self.settings.unchanged is not None:
+            if not self._errand.running:
+                self._errand.begin(self.unchanged(self._page), "skip")
+            self._same = await self._errand.result()
+        self._same -= {
+            0 if self._open else -1,
+            *self._opens,
+        }  # these were started by the run that this one resumes
+        self._same |= {i for i in self._acked if i < len(self._page)}
+        self._fresh = False
+
+    def _is_plain(self) -> bool:
+        """Whether the next records are only parsed and counted."""
+        settings = self.settings
+        return not (
+            settings.where
+            or settings.process
+            or settings.limit is not None
+            or self.validates
+            or self._same
+            or self._opens
+            or self._open
+            or self.owed
+        )
+
+    def _plainly(self) -> Generator[PipelineEvent, None, None]:
+        """Do what ``_work`` does where nothing is special, in one flat loop: half the time for each document."""
+        name, parameters, pipeline_id, book = self.source.name, self.parameters, self.pipeline_id, self.book
+        now, identify, parse = self.run.clock.time, self.source.identify, self.source.parse
+        for raw in islice(self._page, self._at, None):
+            began = now()
+            try:
+                doc_id = identify(raw)
+            except Exception:  # noqa: BLE001  _work knows what to do
+                self._generator = self._work()
+                yield from self._generator
+                return
+            self._open = 1
+            yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
+            try:
+                result = parse(raw)
+                if result.tag != "ok":
+                    raise result.error
+                document = result.ok
+            except Exception as error:  # noqa: BLE001  a bad record is data
+                yield self._lose(raw, doc_id, error)
+                if self._retry_at is not None or self._over:
+                    return
+            else:
+                ended = now()
+                self._open = 0
+                self._at += 1
+                book.completed += 1
+                self._until -= 1
+                if document.deleted:
+                    book.deleted += 1
+                if not self._until:
+                    self.owe()
+                yield DocumentCompleted(ended, pipeline_id, doc_id, name, document, ended - began)
+            if self.owed:
+                self.owed = False
+                yield self.progress()
+
+    def _work(self) -> Generator[PipelineEvent, None, None]:
+        """Yield events from where the stage stands; all that a position needs is set before each yield."""
+        name, parameters, pipeline_id = self.source.name, self.parameters, self.pipeline_id
+        now, identify, examine = self.run.clock.time, self.source.identify, self._examine
+        announce_first, limited = not self.settings.where, self.settings.limit is not None
+        page, same = self._page, self._same
+        if self.owed:
+            self.owed = False
+            yield self.progress()
+        while self._at < len(page):
+            if limited and self.reached_limit():
+                self.end_by_limit()
+                return
+            if same and self._at in same:
+                self._pass_over()
+            else:
+                raw = page[self._at]
+                outcome: Document | Exception | None = None
+                began = self._began = self._began or now()
+                try:
+                    doc_id = identify(raw)
+                except Exception as error:  # noqa: BLE001  a bad record is data
+                    doc_id, outcome = raw.key, error
+                if announce_first and not self._open:
+                    self._open = 1
+                    yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
+                if outcome is None:
+                    outcome = examine(raw)
+                if not self._open and outcome is not None:
+                    self._open = 1
+                    yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
+                if isinstance(outcome, Document):
+                    ended, retries = now(), self._open - 1
+                    self._next_record()
+                    self.settle_completed(outcome)
+                    took = ended - began if ended > began else 0.0
+                    yield DocumentCompleted(ended, pipeline_id, doc_id, name, outcome, took, retries)
+                elif not self._open:
+                    self._pass_over()
+                else:
+                    yield self._lose(raw, doc_id, outcome)
+                    if self._retry_at is not None or self._over:
+                        return
+            if self.owed:
+                self.owed = False
+                yield self.progress()
+
+    def _lose(self, raw: RawRecord, doc_id: str, outcome: Exception | None) -> PipelineEvent:
+        """Settle a failed attempt, or set the time of the next one; return its event."""
+        error = outcome or DocumentError("left out by where, after a failed attempt had been announced")
+        policy, retries = self.settings.retry, self._open - 1
+        if policy is not None and policy.again(error, retries + 1) and not self.run.draining:
+            self._open += 1
+            self.book.retried += 1
+            self._retry_at = asyncio.get_running_loop().time() + policy.delay(error, retries + 1)
+            return self.failed(raw, doc_id, error, retries, will_retry=True)
+        self._next_record()
+        self.settle_failed()
+        if self.settings.fail_fast:
+            self.end_by_failure(doc_id, str(error))
+        return self.failed(raw, doc_id, error, retries, will_retry=False)
+
+    def _pass_over(self) -> None:
+        """Count the current record as skipped, unless it was settled by the run that this one resumes."""
+        settled = self._at in self._acked
+        self._acked.discard(self._at)
+        self._next_record()
+        if not settled:
+            self.settle_skipped()
+
+    def _next_record(self) -> None:
+        self._at += 1
+        self._open = self._opens.pop(self._at, 0) if self._opens else 0
+        self._began = None
+
+    def _examine(self, raw: RawRecord) -> Document | Exception | None:
+        """Return the document, or why there is none; ``None`` if ``where`` leaves it out."""
+        document, error = self.understand(raw)
+        if document is None:
+            return error
+        settings = self.settings
+        if settings.process or settings.where:
+            try:
+                for step in settings.process:
+                    document = checked(step, step(document))
+                if not all(accept(document) for accept in settings.where):
+                    return None
+            except Exception as failure:  # noqa: BLE001  a document that fails is data
+                return failure
+        return document
+
+    # -- positions -------------------------------------------------------------------------------
+
+    def _cursor(self) -> tuple[Marks, int, dict[str, Any]]:
+        acked = sorted(i - self._at for i in self._acked if i >= self._at)
+        opens = {i - self._at: count for i, count in self._opens.items() if i > self._at}
+        if self._open:
+            opens[0] = self._open
+        return self._base, self._at, self.state(opens, acked)
+
+    def marks(self) -> Marks:
+        """Return positions inside the last chunk."""
+        key, here, start, log = self.site.vertex.id, self._cursor(), self._start, tuple(self._log)
+        tracked = self.site.tracked
+
+        def at(i: int) -> States:
+            page, offset, state = here if not tracked or i >= len(log) else log[i - 1] if i else start
+            return {**page(offset), key: state}
+
+        return at
