@@ -6,13 +6,14 @@ from functools import reduce as fold
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.core.run import Pace
+from penstock.core.run import STRETCH, Pace
 from penstock.core.subscription import Running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from penstock.core.node import Node
+    from penstock.core.run import Run
 
 __all__ = ["LARGEST_REQUEST", "SlowStart", "consume", "first", "iterate", "reduce"]
 
@@ -64,21 +65,31 @@ async def consume(root: Node, handle: Callable[[list[Any]], object], chunk: int 
     """Give all items to ``handle``, in slices that let the loop breathe; return how many there were."""
     demand, pace, total = SlowStart(chunk), Pace(), 0
     async with Running[Any](root) as subscription:
-        run = subscription.run
-        while items := await subscription.request(demand.n):
-            began = now = perf_counter()
+        run, request = subscription.run, subscription.request
+        while items := await request(demand.n):
+            began = perf_counter()
             total += len(items)
-            start = 0
-            while start < len(items):
-                size = pace.size
-                handle(items if size >= len(items) else items[start : start + size])
-                start += size
-                now, before = perf_counter(), now
-                pace.took(now - before)
-                if run.strained():
-                    await run.breathe()
+            if len(items) <= pace.size:
+                handle(items)
+                pace.took(perf_counter() - began)
+            else:
+                await _in_slices(items, handle, pace, run)
+            now = perf_counter()
             demand.took(now - began)
+            if now - run.stretch > STRETCH:
+                await run.breathe()
     return total
+
+
+async def _in_slices(items: list[Any], handle: Callable[[list[Any]], object], pace: Pace, run: Run) -> None:
+    start = 0
+    while start < len(items):
+        began = perf_counter()
+        handle(items[start : start + pace.size])
+        start += pace.size
+        pace.took(perf_counter() - began)
+        if run.strained():
+            await run.breathe()
 
 
 async def reduce(root: Node, function: Callable[[S, Any], S], seed: S) -> S:

@@ -114,31 +114,30 @@ class FusedStage(Stage[Any]):
             self._log.clear()
         if self._failure is not None:
             self._failure.throw()
-        if run.strained():
-            await run.breathe()
         out: list[Any] = []
+        began = perf_counter()
         while not self._ended:
+            if began - run.stretch > STRETCH:
+                await run.breathe()
             if self._generator is None:
                 if self._taken >= len(self._page) and not await self._turn_page(n):
                     break
                 self._open_slice()
-            began = perf_counter()
+                began = perf_counter()
             if self._pull(out, n):
                 return out
-            now = perf_counter()
-            self._pace.took(now - began)
-            if out and (self._taken >= len(self._page) or now - run.stretch > STRETCH):
+            began, before = perf_counter(), began
+            self._pace.took(began - before)
+            if out and (self._taken >= len(self._page) or began - run.stretch > STRETCH):
                 return out
-            if now - run.stretch > STRETCH:
-                await run.breathe()
         return out or self._flush()
 
     async def _turn_page(self, n: int) -> bool:
         """Get the next page; false when there is none."""
-        if self._finished(self._cell.states):
+        if self._held and self._finished(self._cell.states):
             self._end_early()
             return False
-        page = await self._upstream.request(self._demand(n))
+        page = await self._upstream.request(self._demand(n) if self._held or self._last is not None else n)
         self._base = self._upstream.marks()
         self._page = page
         self._taken = 0
@@ -167,11 +166,11 @@ class FusedStage(Stage[Any]):
                 return True  # what was produced before the failure goes first (law 4)
             raise
         if len(out) == n:
-            if self._last is None and self._finished(self._now()):
+            if self._held and self._last is None and self._finished(self._now()):
                 self._end_early()
             return True
         self._generator = None
-        if self._finished(self._cell.states):
+        if self._held and self._finished(self._cell.states):
             self._end_early()
         return False
 

@@ -95,8 +95,6 @@ class _IterableStage(Stage[Any]):
             self._failure.throw()
         if self._ended or self.run.draining:
             return []
-        if self.run.strained():
-            await self.run.breathe()
         out: list[Any] = []
         try:
             iterator = self._iterator or self._open()
@@ -105,6 +103,8 @@ class _IterableStage(Stage[Any]):
             if self._quick:
                 out = list(islice(iterator, n))
             else:
+                if self.run.strained():
+                    await self.run.breathe()
                 self._fill(iterator, out, n)
         except Exception as error:
             annotate(error, self._node.describe())

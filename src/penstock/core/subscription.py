@@ -50,7 +50,8 @@ class Running(Subscription[T_co]):
         if n < 1:
             msg = f"request({n}): ask for at least one item"
             raise ValueError(msg)
-        self._refuse_second()
+        if self._busy:
+            self._refuse_second()
         if self.run.closed:
             raise SubscriptionClosed(CLOSED)
         if self._failure is not None:
