@@ -35,8 +35,6 @@ else:
         """The operators, found when they are called: they import this module."""
 
         def __getattr__(self, name: str) -> Any:
-            import penstock.operators  # noqa: F401  makes sure it is there
-
             return getattr(sys.modules["penstock.operators"], name)
 
     op = _Late()

@@ -127,8 +127,8 @@ class IngestionPipeline:
         source = getattr(adapter, "source", None)
         if source is None:
             msg = (
-                f"IngestionPipeline takes an adapter, not {type(adapter).__name__}: give it pubmed(...) itself, "
-                "and what follows it as process=, where=, retry= and so on"
+                f"IngestionPipeline takes an adapter, not {type(adapter).__name__}: give it pubmed(...) "
+                "itself, and what follows it as process=, where=, retry= and so on"
             )
             raise GraphError(msg)
         for name, value in (("concurrency", concurrency), ("progress_every", progress_every)):

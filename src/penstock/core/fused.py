@@ -207,7 +207,7 @@ class FusedStage(Stage[Any]):
         """States behind the last output of a stage that ends with no flat_map."""
         if self._generator is None:
             return self._cell.states
-        values = self._generator.gi_frame.f_locals
+        values = cast("Any", self._generator).gi_frame.f_locals
         return tuple(values[f"s{k}"] for k in self._held)
 
     def _cursor(self) -> Cursor:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Generator
 from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from penstock.core.documents import Documents, DocumentStage, checked
 from penstock.core.run import STRETCH, Pace
@@ -151,7 +151,7 @@ class SequentialDocumentStage(DocumentStage):
         )
 
     def _plainly(self) -> Generator[PipelineEvent, None, None]:
-        """Do what ``_work`` does where nothing is special, in one flat loop: half the time for each document."""
+        """Do what ``_work`` does where nothing is special, in one flat loop: half the time a document."""
         name, parameters, pipeline_id, book = self.source.name, self.parameters, self.pipeline_id, self.book
         now, identify, parse = self.run.clock.time, self.source.identify, self.source.parse
         for raw in islice(self._page, self._at, None):
@@ -166,9 +166,7 @@ class SequentialDocumentStage(DocumentStage):
             yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
             try:
                 result = parse(raw)
-                if result.tag != "ok":
-                    raise result.error
-                document = result.ok
+                document = result.ok if result.tag == "ok" else _raise(result.error)
             except Exception as error:  # noqa: BLE001  a bad record is data
                 yield self._lose(raw, doc_id, error)
                 if self._retry_at is not None or self._over:
@@ -188,7 +186,7 @@ class SequentialDocumentStage(DocumentStage):
                 self.owed = False
                 yield self.progress()
 
-    def _work(self) -> Generator[PipelineEvent, None, None]:
+    def _work(self) -> Generator[PipelineEvent, None, None]:  # noqa: PLR0912  one document, in the order of its events
         """Yield events from where the stage stands; all that a position needs is set before each yield."""
         name, parameters, pipeline_id = self.source.name, self.parameters, self.pipeline_id
         now, identify, examine = self.run.clock.time, self.source.identify, self._examine
@@ -298,3 +296,7 @@ class SequentialDocumentStage(DocumentStage):
             return {**page(offset), key: state}
 
         return at
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

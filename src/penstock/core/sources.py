@@ -48,8 +48,8 @@ class OneShot:
         """Return the input, once."""
         if self._used:
             msg = (
-                f"{type(self._input).__name__} can be read once, and an earlier subscription has begun to. Pass a "
-                "function that makes a new one: from_iterable(lambda: rows()) instead of from_iterable(rows())"
+                f"{type(self._input).__name__} can be read once, and an earlier subscription has begun to. "
+                "Pass a function that makes a new one: from_iterable(lambda: rows()), not (rows())"
             )
             raise AlreadySubscribed(msg)
         self._used = True

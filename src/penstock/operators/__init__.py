@@ -2,16 +2,10 @@
 
 from penstock.operators.combine import concat, merge
 from penstock.operators.concurrency import buffer, map_async
-from penstock.operators.elements import (
-    choose,
-    distinct_until_changed,
-    enumerate,
-    filter,
-    map,
-    scan,
-    starmap,
-    tap,
-)
+from penstock.operators.elements import choose, distinct_until_changed, scan, starmap, tap
+from penstock.operators.elements import enumerate as enumerate  # noqa: A004  the field's names
+from penstock.operators.elements import filter as filter  # noqa: A004
+from penstock.operators.elements import map as map  # noqa: A004
 from penstock.operators.failure import retry
 from penstock.operators.progress import batch_progress, where
 from penstock.operators.resume import checkpoint

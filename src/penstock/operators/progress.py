@@ -26,7 +26,8 @@ def event_stage(operator: str, node: Node) -> Documents:
     msg = (
         f"{operator} at {assembled_at()} stands behind {node.operator}, but it works on the documents of an "
         "adapter: behind anything that filters or changes events its sums would be wrong. "
-        f"Wrong: adapter | op.filter(f) | op.{operator}(...). Right: adapter | op.{operator}(...) | op.filter(f)."
+        f"Wrong: adapter | op.filter(f) | op.{operator}(...). "
+        f"Right: adapter | op.{operator}(...) | op.filter(f)."
     )
     raise GraphError(msg)
 

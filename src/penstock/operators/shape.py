@@ -32,7 +32,7 @@ def flat_map(
 
 
 def take(count: int) -> Same:
-    """Complete after ``count`` items, asking upstream for no more than those; ``take(0)`` asks for nothing."""
+    """Complete after ``count`` items, and ask for no more than those; ``take(0)`` asks for nothing."""
     positive("take", "count", count, least=0)
     return attach(lambda node: elements.Take(inputs=(node,), number=count))
 
