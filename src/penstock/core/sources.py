@@ -49,7 +49,7 @@ class OneShot:
         if self._used:
             msg = (
                 f"{type(self._input).__name__} can be read once, and an earlier subscription has begun to. "
-                "Pass a function that makes a new one: from_iterable(lambda: rows()), not (rows())"
+                "Pass a function that makes a new one: from_iterable(rows) instead of from_iterable(rows())"
             )
             raise AlreadySubscribed(msg)
         self._used = True
