@@ -403,11 +403,12 @@ async def test_any_text_is_an_identifier(ledger, text):
     """No identifier, key or error breaks a commit or another document."""
     opened = await ledger.open(text)
     state = DocumentState(text, "failed", "h", 1, text, text)
-    await ledger.commit(text, commit(opened.epoch + 1, done("a"), state, letters=[letter(text, text)]))
+    known = "ab" * 32
+    await ledger.commit(text, commit(opened.epoch + 1, done("a", known), state, letters=[letter(text, text)]))
     await ledger.commit(text, commit(opened.epoch + 2, done(text, "h")))
     await ledger.finish(text, "completed")
     await ledger.open(text)
-    assert await ledger.unchanged(text, [("a", "h"), (text, "h"), ("b", "h")]) == [True, True, False]
+    assert await ledger.unchanged(text, [("a", known), (text, "h"), ("b", "h")]) == [True, True, False]
     assert await letters_of(ledger, text) == []
 
 

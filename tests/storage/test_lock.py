@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -113,27 +114,53 @@ def test_of_many_processes_one_gets_it(path, tmp_path):
     assert ledger.read_text() == "200"
 
 
+FORK = """
+import os, signal, sys
+from pathlib import Path
+from penstock.storage import FileLock
+path = Path(sys.argv[1])
+lock = FileLock(path)
+assert lock.acquire() is None
+reader, writer = os.pipe()
+child = os.fork()
+if child == 0:
+    if sys.argv[2] == "release":
+        lock.release()
+    os.write(writer, b"ready")
+    signal.pause()
+assert os.read(reader, 5) == b"ready"
+"""
+
+RELEASED = """
+assert path.exists()
+assert FileLock(path).acquire() is not None
+lock.release()
+assert FileLock(path).acquire() is None
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+"""
+
+ORPHANED = """
+print(child, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_a_forked_child_neither_keeps_nor_drops_the_lock(path):
     """A worker that was forked while the lock was held has nothing to do with it."""
-    lock = FileLock(path)
-    assert lock.acquire() is None
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
+    subprocess.run([sys.executable, "-c", FORK + RELEASED, path, "release"], check=True)
+
+
+def test_a_forked_child_does_not_inherit_the_lock(path):
+    """When its parent is killed the lock is free, although the child still has the file open."""
+    command = [sys.executable, "-c", FORK + ORPHANED, path, "keep"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        parent.wait()
+        lock = FileLock(path)
+        assert lock.acquire() is None
         lock.release()
-        os.write(writer, b"released")
-        os.close(writer)
-        os.read(reader, 1)  # lives on until its parent is done
-        os._exit(0)
-    os.close(writer)
-    assert os.read(reader, 8) == b"released"
-    assert path.exists()
-    assert FileLock(path).acquire() is not None
-    lock.release()
-    assert FileLock(path).acquire() is None
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    os.close(reader)
+        os.kill(child, signal.SIGKILL)
 
 
 def test_a_folder_that_is_not_there(tmp_path):

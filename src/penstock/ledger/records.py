@@ -108,16 +108,10 @@ def check_commit(
             )
 
 
-def state_values(states: Sequence[DocumentState], *, cleaned: bool = False) -> list[Any]:
-    """Return the columns of ``states`` in one flat list, six for each."""
-    values: list[Any] = []
-    for s in states:
-        if cleaned:
-            values += (clean(s.doc_id), s.status, clean(s.content_hash), s.attempts, clean(s.error))
-            values.append(clean(s.error_type))
-        else:
-            values += (s.doc_id, s.status, pack_hash(s.content_hash), s.attempts, s.error, s.error_type)
-    return values
+def state_values(state: DocumentState) -> tuple[Any, ...]:
+    """Return the columns of ``state``."""
+    packed = pack_hash(state.content_hash)
+    return (state.doc_id, state.status, packed, state.attempts, state.error, state.error_type)
 
 
 def state_of(row: Sequence[Any]) -> DocumentState:

@@ -39,7 +39,6 @@ T = TypeVar("T")
 
 _MOST_ROWS = 512
 _MERGED_AT_ONCE = 200_000
-_COLUMNS = 6
 _STATE = "doc_id, status, content_hash, attempts, error, error_type"
 
 _MERGE = f"""
@@ -95,12 +94,11 @@ SELECT {_STATE} FROM (
 def insert(db: sqlite3.Connection, key: Key, commit: Commit) -> None:
     """Append the states and dead letters of ``commit`` under its epoch."""
     for first, part in _parts(commit.states):
-        head = [key.key_id, commit.epoch, first]
-        statement = _insert_statement(len(part))
-        try:
-            db.execute(statement, head + state_values(part))
-        except UnicodeEncodeError:
-            db.execute(statement, head + state_values(part, cleaned=True))
+        values: list[Any] = []
+        for n, state in enumerate(part, first):
+            values += (key.key_id, commit.epoch, n)
+            values += state_values(state)
+        _execute(db, _insert_statement(len(part)), values)
     for letter in commit.dead_letters:  # rare, and each as large as its record
         row = dead_letter_row(key.key_id, commit.epoch, letter)
         db.execute(f"INSERT INTO dead_letters VALUES (NULL{', ?' * len(row)})", row)
@@ -108,8 +106,7 @@ def insert(db: sqlite3.Connection, key: Key, commit: Commit) -> None:
 
 @cache
 def _insert_statement(count: int) -> str:
-    columns = ", ?" * _COLUMNS
-    return "INSERT INTO outcomes VALUES " + ", ".join(f"(?1, ?2, ?3 + {n}{columns})" for n in range(count))
+    return "INSERT INTO outcomes VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * count)
 
 
 def settle(db: sqlite3.Connection, key: Key, epoch: int) -> int:
@@ -157,7 +154,7 @@ def unchanged(db: sqlite3.Connection, key: Key, documents: Sequence[tuple[str, s
         for doc_id, content_hash in part:
             values += (doc_id, pack_hash(content_hash) if content_hash else None)
         values.append(key.key_id)
-        for (n,) in _look_up(db, _unchanged_statement(len(part)), values):
+        for (n,) in _execute(db, _unchanged_statement(len(part)), values):
             answers[first + n] = True
     return answers
 
@@ -176,9 +173,9 @@ def states(db: sqlite3.Connection, key: Key, doc_ids: Sequence[str]) -> list[Doc
     """Return the latest state of each document, ``None`` where there is none. Reads the whole run."""
     found: dict[str, DocumentState] = {}
     for _, part in _parts(doc_ids):
-        statement = f"{_ALL_STATES} WHERE doc_id IN ({', '.join('?' * len(part))})"
-        statement = statement.replace(":key_id", "?1").replace(":epoch", "?2")
-        for row in _look_up(db, statement, [key.key_id, key.epoch, *part]):
+        names = {f"name{n}": clean(doc_id) for n, doc_id in enumerate(part)}
+        statement = f"{_ALL_STATES} WHERE doc_id IN ({', '.join(f':{name}' for name in names)})"
+        for row in db.execute(statement, {"key_id": key.key_id, "epoch": key.epoch, **names}):
             found[row[0]] = state_of(row)
     return [found.get(clean(doc_id) or "") for doc_id in doc_ids]
 
@@ -208,7 +205,7 @@ def _parts(items: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
         first += count
 
 
-def _look_up(db: sqlite3.Connection, statement: str, values: list[Any]) -> Iterator[tuple[Any, ...]]:
+def _execute(db: sqlite3.Connection, statement: str, values: list[Any]) -> sqlite3.Cursor:
     try:
         return db.execute(statement, values)
     except UnicodeEncodeError:
