@@ -1,6 +1,6 @@
 """A second reading of PubMed XML, to check the first: lxml, an XPath per field, slow and plain.
 
-It shares nothing with the parser: another library, the file as one document, no dispatch, its own dates.
+It shares no code with the parser: the file as one document, a path per field, no dispatch, its own dates.
 """
 
 from __future__ import annotations

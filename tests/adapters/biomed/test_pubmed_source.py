@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import shutil
 import sys
 from itertools import pairwise
@@ -322,20 +323,18 @@ async def test_bad_records_are_isolated(tmp_path: Path) -> None:
         except DocumentError as error:
             name = str(error)
         result = source.parse(record)
-        outcomes.append((name, result.ok.doc_id if result.is_ok() else str(result.error)))
+        outcome = result.ok.doc_id if result.is_ok() else str(result.error)
+        outcomes.append((name, re.sub("XML: .*", "XML: …", outcome)))  # in the words of libxml2
     assert outcomes == [
         ("PMID:1.1", "PMID:1.1"),
-        ("PMID:2.1", "record a.xml#1 is not well-formed XML: undefined entity: line 1, column 58"),
-        ("PMID:3.1", "record a.xml#2 is not well-formed XML: mismatched tag: line 1, column 63"),
+        ("PMID:2.1", "record a.xml#1 cannot be parsed as XML: …"),
+        ("PMID:3.1", "record a.xml#2 cannot be parsed as XML: …"),
         *[("record a.xml#3 has no PMID, so it cannot be told from other records",) * 2],
         *[("record a.xml#4 has a PMID that is not a number: 'x'",) * 2],
         ("PMID:6.1", "record a.xml#5 is not a whole record: its end tag is missing"),
         ("PMID:7.1", f"record a.xml#6 is not a whole record: {TOO_LARGE}"),
         *[("record a.xml#7 is not a whole record: it is not a record of this set",) * 2],
-        (
-            "PMID:9.1",
-            "record a.xml#8 is not well-formed XML: not well-formed (invalid token): line 1, column 58",
-        ),
+        ("PMID:9.1", "record a.xml#8 cannot be parsed as XML: …"),
         ("PMID:10.1", "PMID:10.1"),
         ("PMID:11.1", "PMID:11.1"),
         ("PMID:12.2", "PMID:12.2"),

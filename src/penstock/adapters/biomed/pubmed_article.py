@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
-from xml.etree.ElementTree import Element
+
+from lxml.etree import _Element as Element
 
 from penstock.adapters.biomed.pubmed_dates import read_date
 from penstock.adapters.biomed.pubmed_elements import (
@@ -329,7 +330,7 @@ _CITATION: Table = {
     "CitationSubset": add("citation_subsets", text_of),
     "CommentsCorrectionsList": each("comments_corrections", read_comment),
     "GeneSymbolList": each("gene_symbols", text_of),
-    "MeshHeadingList": each("mesh", read_mesh),
+    "MeshHeadingList": extend("mesh", read_mesh),
     "NumberOfReferences": put("number_of_references", text_of),
     "PersonalNameSubjectList": each("personal_name_subjects", read_author),
     "OtherID": add("other_ids", _identifier_by("Source")),

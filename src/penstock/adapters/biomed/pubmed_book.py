@@ -32,7 +32,8 @@ from penstock.adapters.biomed.pubmed_elements import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from xml.etree.ElementTree import Element
+
+    from lxml.etree import _Element as Element
 
     from penstock.adapters.biomed.pubmed_schema import AuthorGroup, Book, BookSection
 

@@ -2,17 +2,17 @@
 
 Every record is parsed on its own, so a malformed one harms nobody else. A record begins with its own start
 tag, so it cannot carry a DTD: there are no entities to expand, neither bombs nor external ones, and a use of
-one that a file's internal subset declared is an error of that record. The parser is expat through
-``xml.etree``: per record it is slower than lxml at building the tree and so much faster at being read that it
-wins in all (``benchmarks/pubmed_parse.py``).
+one that a file's internal subset declared is an error of that record. The parser is lxml because it is the
+fastest in all, building the tree and reading it (``benchmarks/pubmed_parse.py`` measures it against others).
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, cast
-from xml.etree.ElementTree import ParseError, fromstring  # safe here: a record cannot carry a DTD
 from xml.sax.saxutils import quoteattr
+
+from lxml.etree import XMLParser, XMLSyntaxError, fromstring
 
 from penstock.adapters.biomed.pubmed_article import (
     Draft,
@@ -27,7 +27,8 @@ from penstock.errors import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from xml.etree.ElementTree import Element
+
+    from lxml.etree import _Element as Element
 
     from penstock.adapters.biomed.pubmed_schema import Section
 
@@ -35,6 +36,16 @@ __all__ = ["SOURCE", "abstract_text", "document_id", "identify_record", "parse_r
 
 SOURCE = "pubmed"
 
+# Comments and instructions are left out, so that the text around them is one text. Beyond libxml2's limits (a
+# text of 10 MB, a depth of 256) a record is refused.
+_PARSER = XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+    collect_ids=False,
+)
 _READERS = {
     "MedlineCitation": read_citation,
     "PubmedData": read_pubmed_data,
@@ -108,7 +119,7 @@ def parse_record(
     if root.tag == "PMID":
         return _deletion(root, data, key, keep_raw=keep_raw)
     draft = Draft(cast("dict[str, Any]", empty_metadata(_KINDS[root.tag])))
-    _read_record(root, draft, key)
+    _read_record(root, draft)
     metadata = draft.metadata
     article_ids = metadata["article_ids"]
     metadata["doi"] = first_value(article_ids, "doi") or first_value(metadata["elocation_ids"], "doi")
@@ -149,20 +160,16 @@ def _deletion(root: Element, data: bytes, key: str, *, keep_raw: bool) -> Docume
     )
 
 
-def _read_record(root: Element, draft: Draft, key: str) -> None:
-    try:
-        if root.tag in _READERS:  # a MedlineCitation or BookDocument by itself, as older sets have them
-            _READERS[root.tag](root, draft)
-            return
-        for child in root:
-            reader = _READERS.get(child.tag)
-            if reader is None:
-                draft.metadata["extra"].setdefault(child.tag, []).append(text_of(child))
-            else:
-                reader(child, draft)
-    except RecursionError:
-        message = f"{_where(key)} nests reference lists or sections too deeply to be read"
-        raise DocumentError(message) from None
+def _read_record(root: Element, draft: Draft) -> None:
+    if root.tag in _READERS:  # a MedlineCitation or BookDocument by itself, as older sets have them
+        _READERS[root.tag](root, draft)
+        return
+    for child in root:
+        reader = _READERS.get(child.tag)
+        if reader is None:
+            draft.metadata["extra"].setdefault(child.tag, []).append(text_of(child))
+        else:
+            reader(child, draft)
 
 
 def _root(data: bytes, key: str, namespaces: Mapping[str, str] | None) -> Element:
@@ -171,9 +178,9 @@ def _root(data: bytes, key: str, namespaces: Mapping[str, str] | None) -> Elemen
         message = f"{_where(key)} is not a PubMed record: it begins with {bytes(data[:40])!r}"
         raise DocumentError(message)
     try:
-        root = _tree(_wrapped(data, namespaces))[0] if namespaces else _tree(data)
-    except ParseError as error:
-        message = f"{_where(key)} is not well-formed XML: {error}"
+        root = fromstring(_wrapped(data, namespaces), _PARSER)[0] if namespaces else fromstring(data, _PARSER)
+    except XMLSyntaxError as error:
+        message = f"{_where(key)} cannot be parsed as XML: {error.msg}"
         raise DocumentError(message) from error
     if root.tag not in _KINDS:
         message = f"{_where(key)} is not a PubMed record but <{root.tag}>"
@@ -182,10 +189,6 @@ def _root(data: bytes, key: str, namespaces: Mapping[str, str] | None) -> Elemen
 
 
 _BEGINNINGS = tuple(f"<{tag}".encode() for tag in _KINDS)
-
-
-def _tree(data: bytes) -> Element:
-    return fromstring(data)  # noqa: S314 - it begins with a record's start tag: no DTD, no entities
 
 
 def _wrapped(data: bytes, namespaces: Mapping[str, str]) -> bytes:

@@ -177,8 +177,9 @@ def states_of(position: JSON) -> dict[str, Any]:
     """
     if position is None:
         return {}
+    states: dict[str, Any] = {}
     try:
-        states: dict[str, Any] = position["files"]
+        states = position["files"]
         sound = isinstance(position["page_size"], int) and isinstance(position["next"], str | None)
         for state in states.values():
             sound = sound and isinstance(state["index"], int) and {"fingerprint", "done"} < state.keys()

@@ -1,0 +1,203 @@
+"""How fast PubMed records become documents, and which XML parser makes them so.
+
+    python benchmarks/pubmed_parse.py [FILE] [--rounds 9] [--records 2000]
+
+FILE is a PubMed file, by default the baseline file of the corpus beside the checkout, or else a sample made
+up on the spot. Three questions, each asked of all ways in turn within every round, so that a busy machine
+slows all of them alike; medians are reported.
+
+1. *Trees*: one record to a tree, and every element of it touched (tag, text, attributes) as a reader does.
+   lxml wins by not making Python objects of what nobody looks at; ten records under one root at a time
+   gain nothing; expat with Python handlers loses to both.
+2. *Documents*: the plain loop from file to documents (read, split, parse) against
+   ``pubmed_parser.parse_medline_xml`` from PyPI with its defaults, and with the flags that ask for detail
+   (authors, references, MeSH subheadings, full dates); it still leaves out most of what a document holds. It
+   reads whole files only, so each is given the same records in a file of its own.
+3. *Processes*: several files, in one process and in two.
+
+Figures of one machine (2 cores, Python 3.11, lxml 6.1, the baseline file): see the bottom of this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import statistics
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.parsers import expat
+
+from lxml import etree
+
+from penstock.adapters.biomed.pubmed_parse import _PARSER, parse_record
+from penstock.adapters.biomed.pubmed_source import PUBMED_ROOTS, PubMedSource
+from penstock.adapters.biomed.sample import write_sample
+from penstock.adapters.files.reader import ByteReader
+from penstock.adapters.files.splitter import RecordSplitter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+CORPUS = Path(__file__).resolve().parents[2] / "shared/corpus/pubmed/pubmed20n0014.xml.gz"
+
+
+def records_of(path: Path) -> Iterator[bytes]:
+    """Read and split a file: what a plain loop around `parse_record` would do."""
+    splitter = RecordSplitter(PUBMED_ROOTS)
+    with ByteReader(path) as reader:
+        while data := reader.read():
+            for piece in splitter.feed(data):
+                yield piece.data
+    splitter.close()
+
+
+def walk(element: Any) -> None:
+    """Touch everything, as a reader of all fields does."""
+    for child in element:
+        _ = child.tag, child.text, child.get("UI")
+        walk(child)
+
+
+def with_lxml(records: list[bytes]) -> None:
+    for record in records:
+        walk(etree.fromstring(record, _PARSER))
+
+
+def with_lxml_ten_at_once(records: list[bytes]) -> None:
+    for at in range(0, len(records), 10):
+        walk(etree.fromstring(b"<r>" + b"".join(records[at : at + 10]) + b"</r>", _PARSER))
+
+
+def with_elementtree(records: list[bytes]) -> None:
+    for record in records:
+        walk(ET.fromstring(record))  # noqa: S314 - records have no DTD
+
+
+def with_expat(records: list[bytes]) -> None:
+    for record in records:
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        stack: list[Any] = []
+        parser.StartElementHandler = lambda name, attributes, add=stack.append: add((name, attributes))
+        parser.EndElementHandler = lambda name, add=stack.append: add(name)
+        parser.CharacterDataHandler = stack.append
+        parser.Parse(record, True)
+
+
+def penstock_documents(path: Path) -> int:
+    return sum(parse_record(record) is not None for record in records_of(path))
+
+
+def only_split(path: Path) -> int:
+    return sum(1 for _ in records_of(path))
+
+
+def pubmed_parser(path: Path, **flags: bool) -> int:
+    import pubmed_parser as other
+
+    return sum(1 for _ in other.parse_medline_xml(str(path), **flags))
+
+
+def pubmed_parser_in_detail(path: Path) -> int:
+    return pubmed_parser(
+        path,
+        year_info_only=False,
+        author_list=True,
+        reference_list=True,
+        parse_downto_mesh_subterms=True,
+    )
+
+
+def processes(paths: list[Path], count: int) -> int:
+    async def run() -> int:
+        source = PubMedSource(*paths, processes=count)
+        done = 0
+        async for page in source.fetch(None):
+            done += sum(source.parse(raw).is_ok() for raw in page.items)
+        return done
+
+    return asyncio.run(run())
+
+
+def measure(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Run every way once per round, in turn."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            times[name].append(time.perf_counter() - began)
+    return times
+
+
+def report(title: str, times: dict[str, list[float]], records: int, base: str) -> None:
+    print(f"\n{title}")
+    for name, seconds in times.items():
+        ratio = statistics.median(a / b for a, b in zip(seconds, times[base], strict=True))
+        median = statistics.median(seconds) / records * 1e6
+        print(f"  {name:42} {median:7.1f} µs a record   {ratio:5.2f} x {base}")
+
+
+def write_set(path: Path, records: list[bytes]) -> None:
+    with gzip.open(path, "wb", 6) as file:
+        file.write(b"<?xml version='1.0'?>\n<PubmedArticleSet>\n")
+        file.writelines(record + b"\n" for record in records)
+        file.write(b"</PubmedArticleSet>\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure how fast PubMed records become documents.")
+    parser.add_argument("file", nargs="?", type=Path)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--records", type=int, default=2000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.file or (CORPUS if CORPUS.exists() else Path(folder) / "sample.xml.gz")
+        if not path.exists():
+            write_sample(path, options.records)
+        compare(path, Path(folder), options.rounds, options.records)
+
+
+def compare(path: Path, folder: Path, rounds: int, count: int) -> None:
+    # Spread over the file, for its records differ from one end to the other.
+    every = max(only_split(path) // count, 1)
+    records = list(islice(records_of(path), 0, None, every))[:count]
+    articles = [record for record in records if record.startswith(b"<PubmedArticle>")]
+    files = [folder / f"part{number}.xml.gz" for number in range(4)]
+    for file in files:
+        write_set(file, articles)
+    print(f"{len(articles)} records of {path.name}, {sum(map(len, articles)) / len(articles):.0f} bytes each")
+    some = articles[:500]
+    trees = {
+        "lxml, one record at a time": lambda: with_lxml(some),
+        "lxml, ten records under one root": lambda: with_lxml_ten_at_once(some),
+        "xml.etree": lambda: with_elementtree(some),
+        "expat with Python handlers": lambda: with_expat(some),
+    }
+    report("Trees, every element touched", measure(trees, rounds), len(some), "lxml, one record at a time")
+    documents = {
+        "penstock": lambda: penstock_documents(files[0]),
+        "  of which reading and splitting": lambda: only_split(files[0]),
+        "pubmed_parser, defaults": lambda: pubmed_parser(files[0]),
+        "pubmed_parser, in detail": lambda: pubmed_parser_in_detail(files[0]),
+    }
+    report("Documents, from a file", measure(documents, rounds), len(articles), "penstock")
+    parallel = {
+        "one process": lambda: processes(files, 1),
+        "two processes": lambda: processes(files, 2),
+    }
+    report(
+        "Documents, from four files (starting the processes included)",
+        measure(parallel, max(rounds // 3, 1)),
+        4 * len(articles),
+        "one process",
+    )
+
+
+if __name__ == "__main__":
+    main()
