@@ -11,7 +11,6 @@ from penstock.core.node import Node, Order
 from penstock.core.notes import Failure, annotate
 from penstock.core.run import Gate
 from penstock.core.stage import Stage
-from penstock.errors import SubscriptionClosed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -115,6 +114,8 @@ class _MapAsyncStage(Stage[Any]):
             ]
         self._call_for_input()
         while not self._results:
+            if self._failure is not None:
+                self._failure.throw()
             if self._exhausted and not self._held:
                 if self._final is not None:
                     self._final.throw()
@@ -153,15 +154,21 @@ class _MapAsyncStage(Stage[Any]):
     # -- the workers' side -----------------------------------------------------------------------
 
     async def _work(self) -> None:
-        gate, run, function = Gate(self.run), self.run, self._node.function
+        try:
+            await self._serve(Gate(self.run))
+        except Exception as error:  # noqa: BLE001  a fault of ours must end the run, not leave it waiting
+            if not self.run.over(error):
+                self._failing, self._failure = True, Failure(error)
+                self._ready.open()
+
+    async def _serve(self, gate: Gate) -> None:
+        """Take inputs until there are no more, or one failed."""
+        run, function = self.run, self._node.function
         while not self._failing:
             if self._offset >= len(self._page):
                 if self._fetching or self._exhausted or self._held >= self._node.window:
                     self._idle.append(gate)
-                    try:
-                        await gate.wait()
-                    except SubscriptionClosed:
-                        return
+                    await gate.wait()
                 elif not await self._fetch():
                     return
                 continue
