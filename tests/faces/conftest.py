@@ -14,7 +14,7 @@ COMMAND = Path(sys.executable).with_name("penstock")
 PATIENCE = 120
 """Seconds until a process counts as hung; nothing here takes a tenth of it."""
 
-RECORDS = 2_600
+RECORDS = 2_100
 """More than two checkpoints of the command line (every 1,000 documents)."""
 
 

@@ -100,3 +100,10 @@ def test_a_missing_extra_gives_the_command_that_installs_it() -> None:
     done = run("-c", BARE, "ingest", "pubmed", "a.xml", "--to", "o.jsonl")
     assert done.returncode == 2
     assert done.stderr == "penstock: The command line needs an extra: pip install 'penstock[cli]'\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_obstacle(penstock, sample, closed: str, undisturbed: bytes) -> None:
+    """With stdout or stderr closed the work is done all the same, and no word of ours ends up in a file."""
+    done = penstock.shell(f"penstock ingest pubmed {sample} --to out.jsonl {closed}")
+    assert (done.returncode, (penstock.folder / "out.jsonl").read_bytes()) == (0, undisturbed)

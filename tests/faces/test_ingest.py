@@ -69,6 +69,9 @@ def test_a_limit_stops_and_the_receipt_says_how_to_go_on(
     done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--limit", "7")
     assert done.returncode == 0, done.stderr
     assert len(documents(tmp_path / "out.jsonl")) == 7
+    assert "stopped at the limit, 7 documents" in done.stdout
+    same = penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--limit", "7")
+    assert (same.returncode, "the limit of 7 was reached before" in same.stdout) == (0, True)
     again = penstock.shell(commands_in(done.stdout)["go on"])
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "out.jsonl").read_bytes() == undisturbed

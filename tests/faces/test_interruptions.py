@@ -47,7 +47,7 @@ def test_one_signal_ends_the_run_well(
     penstock: Penstock, sample: Path, undisturbed: bytes, number: signal.Signals
 ) -> None:
     """130, a receipt, whole lines committed, and a command that completes the very same output."""
-    process = in_the_middle(penstock, sample, lines=2_500)
+    process = in_the_middle(penstock, sample, lines=2_300)
     process.send_signal(number)
     words = said(process)
     assert process.returncode == 130, words
@@ -85,7 +85,7 @@ def test_a_second_signal_stops_at_once_even_where_nobody_reads(
     penstock: Penstock, sample: Path, undisturbed: bytes
 ) -> None:
     """A run that hangs in a write ends two seconds after the second signal, with 130, and can be resumed."""
-    process = in_the_middle(penstock, sample, lines=2_500)
+    process = in_the_middle(penstock, sample, lines=2_300)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     process.wait(PATIENCE)
@@ -130,7 +130,7 @@ def test_killed_again_and_again(penstock: Penstock, sample: Path, undisturbed: b
 
 def test_status_while_a_run_is_going(penstock: Penstock, sample: Path) -> None:
     """Status answers beside a running process and does not disturb it."""
-    process = in_the_middle(penstock, sample, lines=2_500)
+    process = in_the_middle(penstock, sample, lines=2_300)
     status = penstock("status", "out.jsonl")
     assert status.returncode == 0, status.stderr
     assert re.search(r"^  completed +1,\d\d\d$", status.stdout, re.MULTILINE)  # the first checkpoint

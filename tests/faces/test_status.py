@@ -40,12 +40,12 @@ async def test_where_a_run_stands(tmp_path: Path, capsys: pytest.CaptureFixture[
     await write(tmp_path / "out.jsonl.ledger.db", finished=False)
     assert show_status(tmp_path / "out.jsonl", failures=3) == 0
     out = capsys.readouterr().out
-    assert "pubmed: run 2 interrupted\n" in out
+    assert "pubmed: run 2 not finished\n" in out
     assert re.search(r"^  completed +1,200$", out, re.MULTILINE)
     assert "2 commits, the last 20" in out
     assert "the command that began it goes on from there" in out
     assert re.search(r"^    1  completed, began .*: 3 completed$", out, re.MULTILINE)
-    assert re.search(r"^    2  interrupted, began ", out, re.MULTILINE)
+    assert re.search(r"^    2  not finished, began ", out, re.MULTILINE)
     assert "no dead letters" in out
 
 

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_STDERR = 2
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (those of the process by default) and return the exit code.
 
     The one place that turns exceptions into sentences.
     """
+    _open_what_is_closed()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("PENSTOCK_DEBUG"))
     try:
@@ -33,6 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return READER_LEFT
     except Exception as error:  # noqa: BLE001  everything ends here as one sentence
         return complain(error, debug=debug)
+
+
+def _open_what_is_closed() -> None:
+    """Put the null device where a standard stream was closed (``>&-``).
+
+    Otherwise the next file to be opened, an output or a ledger, would be the one that words are written to.
+    """
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(nowhere, True)
+    os.close(nowhere)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(_STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _dispatch(words: list[str]) -> int:

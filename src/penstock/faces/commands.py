@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from penstock.faces.demo import FOLDER, RECORDS
 from penstock.faces.job import Job, default_ledger
 
 __all__ = ["app"]
@@ -85,8 +86,8 @@ def pubmed(
 @app.command
 def demo(
     *,
-    records: AtLeastOne = 30_000,
-    folder: Path = Path("demo-output"),
+    records: AtLeastOne = RECORDS,
+    folder: Path = Path(FOLDER),
     restart: Flag = False,
     progress: Switch = True,
     debug: Flag = False,

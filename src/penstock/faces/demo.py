@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from penstock.faces.exits import INTERRUPTED
 from penstock.faces.ingest import ingest
@@ -14,7 +14,12 @@ from penstock.faces.text import clean, count, put, shell_command
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["run_demo"]
+__all__ = ["FOLDER", "RECORDS", "run_demo"]
+
+RECORDS: Final = 30_000
+"""As many as a real baseline file has."""
+
+FOLDER: Final = "demo-output"
 
 
 def run_demo(folder: Path, *, records: int, restart: bool, progress: bool, debug: bool) -> int:
@@ -52,8 +57,14 @@ def _job(sample: Path, records: int, *, restart: bool, progress: bool, debug: bo
         progress=progress,
         restart=restart,
         debug=debug,
-        asked=("demo", "--records", str(records), "--folder", str(sample.parent)),
+        asked=("demo", *_options(records, sample.parent)),
     )
+
+
+def _options(records: int, folder: Path) -> list[str]:
+    """Return the options that say so, without those that go without saying."""
+    options = [] if records == RECORDS else ["--records", str(records)]
+    return options if str(folder) == FOLDER else [*options, "--folder", str(folder)]
 
 
 def _next(job: Job, *, interrupted: bool) -> list[str]:

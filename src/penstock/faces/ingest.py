@@ -47,7 +47,8 @@ def ingest(job: Job) -> int:
     if run.reader_left:
         raise BrokenPipeError
     if summary is None:
-        face.say(f"stopped at once; what was committed is kept, to resume: {job.command()}")
+        put(sys.stderr, "penstock: stopped at once; what was committed is kept")
+        put(sys.stderr, f"penstock: to resume: {job.command()}")
         return INTERRUPTED
     out = sys.stderr if job.events else sys.stdout
     put(out, *receipt(summary, job, peak_memory()))

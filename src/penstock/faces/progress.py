@@ -49,6 +49,8 @@ class Tally:
     def take(self, events: Sequence[PipelineEvent]) -> list[DocumentFailed]:
         """Count ``events``; return the documents among them that failed for good."""
         failures: list[DocumentFailed] = []
+        if events and self.state == "starting":  # a run that goes on says no more that it is running
+            self.state = "running"
         for event in events:
             if isinstance(event, DocumentCompleted):
                 self.completed += 1

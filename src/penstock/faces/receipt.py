@@ -42,10 +42,13 @@ def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
 
 def _headline(summary: RunSummary, job: Job) -> str:
     if summary.nothing_to_do:
-        return (
-            f"penstock: nothing to do: {clean(str(job.to))} already holds all that these inputs have to give"
-        )
+        why = f"{clean(str(job.to))} already holds all that these inputs have to give"
+        if summary.limited and job.limit is not None:
+            why = f"the limit of {count(job.limit)} was reached before"
+        return f"penstock: nothing to do: {why}"
     word = {"completed": "completed", "cancelled": "interrupted"}.get(summary.state, clean(summary.state))
+    if summary.limited:
+        word = "stopped at the limit"
     documents = went(summary)
     line = f"penstock: {word}, {count(documents)} {'document' if documents == 1 else 'documents'}"
     line += f" in {duration(summary.duration)}"

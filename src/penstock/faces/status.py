@@ -75,7 +75,7 @@ def _is_database(path: Path) -> bool:
 def _key(status: KeyStatus) -> list[str]:
     """Return where one key stands."""
     held = f" by {clean(str(status.holder))}" if status.holder and status.state == "running" else ""
-    lines = [f"{clean(status.key)}: run {status.run} {clean(status.state)}{held}"]
+    lines = [f"{clean(status.key)}: run {status.run} {_state(status.state)}{held}"]
     lines += [f"  {state:<12}{count(status.counts.get(state, 0)):>12}" for state in STATES]
     if status.committed_at is None:
         return [*lines, "  nothing is committed yet"]
@@ -97,7 +97,7 @@ def _runs(runs: list[RunRecord], status: KeyStatus) -> list[str]:
         took = "" if run.ended_at is None else f", took {duration(max(0.0, run.ended_at - run.started_at))}"
         sums = ", ".join(f"{count(run.counts[s])} {s}" for s in STATES if run.counts.get(s))
         lines.append(
-            f"    {run.run}  {clean(state)}, began {_when(run.started_at)}{took}{sums and ': ' + sums}"
+            f"    {run.run}  {_state(state)}, began {_when(run.started_at)}{took}{sums and ': ' + sums}"
         )
     return lines
 
@@ -112,6 +112,11 @@ def _failed(letters: list[DeadLetter], total: int) -> list[str]:
         who = f"{letter.doc_id} " if letter.doc_id else ""
         lines.append("    " + shorten(f"{who}({letter.key}): {letter.error}", _LINE))
     return lines
+
+
+def _state(state: str) -> str:
+    """Return a state in words; what the ledger takes for interrupted may have stopped at its limit."""
+    return "not finished" if state == "interrupted" else clean(state)
 
 
 def _when(moment: float) -> str:
