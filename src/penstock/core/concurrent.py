@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.node import Node, Order
 from penstock.core.notes import Failure, annotate
-from penstock.core.run import Gate
+from penstock.core.run import Gate, Pace
 from penstock.core.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, States
 
 __all__ = ["MapAsync", "MapAsyncUnordered"]
+
+LOOK_AFTER = 64
+"""The most calls to start between two looks at the clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,9 +67,10 @@ class MapAsyncUnordered(MapAsync):
 class _MapAsyncStage(Stage[Any]):
     """Inputs are numbered from 0 in the order in which upstream gave them.
 
-    ``_low`` is the first one not delivered, ``_acked`` those delivered beyond it; ``_places`` says where
-    each input from ``_low`` on stands upstream. ``_results`` is what may be delivered next; an ordered
-    stage keeps what came too soon in ``_early``.
+    ``_low`` is the first one not delivered, ``_acked`` those delivered beyond it; ``_pages`` says where
+    the inputs from ``_low`` on stand upstream. ``_numbers`` and ``_values`` are what may be delivered
+    next; an ordered stage keeps what came too soon in ``_early``. After the first failure nothing is
+    started and nothing is added: it is raised when the values before it are gone.
     """
 
     def __init__(self, site: Site, node: MapAsync) -> None:
@@ -76,35 +81,36 @@ class _MapAsyncStage(Stage[Any]):
         self._acked: set[int] = set(site.state or ())
         self._skip = set(self._acked)
         self._low = 0
-        self._places: deque[tuple[Marks, int]] = deque()
+        self._pages: deque[tuple[int, int, Marks]] = deque()  # number of the first input, how many, marks
         self._behind: tuple[Marks, int] = (self._upstream.marks(), 0)
-        self._page: list[Any] = []
-        self._offset = 0  # of the next input to start, in the page
+        self._inputs: deque[tuple[int, Any]] = deque()  # taken from upstream and not started
         self._fetched = 0  # inputs taken from upstream so far
         self._held = 0  # inputs taken and neither delivered nor skipped
         self._fetching = False
         self._exhausted = False
-        self._failing = False
-        self._results: deque[tuple[int, Any, Failure | None]] = deque()
-        self._early: dict[int, tuple[int, Any, Failure | None]] = {}
-        self._due = 0  # ordered: the input whose result comes next
-        self._last: list[int] = []  # the inputs delivered by the last request
         self._failure: Failure | None = None
         self._final: Failure | None = None  # upstream's failure, behind everything that is still in flight
+        self._numbers: list[int] = []
+        self._values: list[Any] = []
+        self._early: dict[int, tuple[Any, Failure | None]] = {}
+        self._due = 0  # ordered: the input whose result comes next
+        self._stopping = False
+        self._last: list[int] = []  # the inputs delivered by the last request
         self._ready = Gate(self.run)
         self._idle: deque[Gate] = deque()
         self._workers: list[asyncio.Task[None]] = []
+        self._pace = Pace()
+        self._until_look = 1  # inputs to start before the clock is looked at again
+        self._looked = 0.0
 
     def upstreams(self) -> Iterator[Stage[Any]]:
+        """Yield the one upstream."""
         yield self._upstream
 
     # -- downstream's side -----------------------------------------------------------------------
 
     async def _request(self, n: int) -> list[Any]:
-        self._low = self._advance(self._last, self._places)
-        self._last = []
-        if self._failure is not None:
-            self._failure.throw()
+        self._acknowledge()
         if self.run.strained():
             await self.run.breathe()
         if not self._workers:
@@ -112,135 +118,156 @@ class _MapAsyncStage(Stage[Any]):
             self._workers = [
                 self.run.spawn(self._work(), f"{name} {k}") for k in range(self._node.concurrency)
             ]
-        self._call_for_input()
-        while not self._results:
+        while not self._values:
             if self._failure is not None:
                 self._failure.throw()
             if self._exhausted and not self._held:
                 if self._final is not None:
                     self._final.throw()
                 return []
+            if not self._inputs:
+                self._call(1)
             await self._ready.wait()
-        out = self._deliver(n)
-        self._call_for_input()
-        return out
-
-    def _deliver(self, n: int) -> list[Any]:
-        results, last = self._results, self._last
-        out: list[Any] = []
-        while results and len(out) < n:
-            number, value, failure = results[0]
-            if failure is not None:
-                self._failure = failure
-                if not out:
-                    failure.throw()
-                break
-            results.popleft()
-            last.append(number)
-            out.append(value)
+        out, self._last = self._values[:n], self._numbers[:n]
+        del self._values[:n], self._numbers[:n]
         self._held -= len(out)
+        if not self._inputs:
+            self._call(1)
         return out
 
-    def _call_for_input(self) -> None:
-        """Wake a worker to fetch, if there is room and nothing left to start."""
-        if (
-            self._idle
-            and self._offset >= len(self._page)
-            and not self._exhausted
-            and self._held < self._node.window
-        ):
-            self._idle.popleft().open()
+    def _acknowledge(self) -> None:
+        """Take note that what the last request delivered has arrived."""
+        self._low = _watermark(self._low, self._acked, self._last)
+        self._last = []
+        while self._pages and self._pages[0][0] + self._pages[0][1] <= self._low:
+            self._pages.popleft()
+
+    def _call(self, count: int) -> None:
+        """Wake workers that wait for inputs or for room."""
+        idle = self._idle
+        while count and idle:
+            idle.popleft().open()
+            count -= 1
 
     # -- the workers' side -----------------------------------------------------------------------
 
-    async def _work(self) -> None:
-        try:
-            await self._serve(Gate(self.run))
-        except Exception as error:  # noqa: BLE001  a fault of ours must end the run, not leave it waiting
-            if not self.run.over(error):
-                self._failing, self._failure = True, Failure(error)
-                self._ready.open()
-
-    async def _serve(self, gate: Gate) -> None:
-        """Take inputs until there are no more, or one failed."""
-        run, function = self.run, self._node.function
-        while not self._failing:
-            if self._offset >= len(self._page):
-                if self._fetching or self._exhausted or self._held >= self._node.window:
-                    self._idle.append(gate)
-                    await gate.wait()
-                elif not await self._fetch():
-                    return
+    async def _work(self) -> None:  # noqa: PLR0912  the hot loop: another call would cost each item a frame
+        """Take inputs, and fetch or wait for more, until the first failure."""
+        gate, function = Gate(self.run), self._node.function
+        inputs, values, ordered = self._inputs, self._values, self._ordered
+        while not self._stopping:
+            if not inputs:
+                try:
+                    await self._await_input(gate)
+                except Exception as error:  # noqa: BLE001  a fault of ours must end the run, not leave it waiting
+                    return self._give_up(error)
                 continue
-            if run.strained():
-                await run.breathe()
-                continue
-            number = self._fetched - len(self._page) + self._offset
-            item = self._page[self._offset]
-            self._offset += 1
-            if self._idle and self._offset < len(self._page):
-                self._idle.popleft().open()
+            number, item = inputs.popleft()
             if self._skip and number in self._skip:
-                self._skip.discard(number)
-                self._finish(number, None, None, skipped=True)
+                self._pass_over(number)
                 continue
+            self._until_look -= 1
             try:
+                if not self._until_look:
+                    await self._look()
                 value = await function(item)
             except asyncio.CancelledError as error:
-                if self._closed or run.closed:
+                if self._closed or self.run.closed:
                     raise
                 outside = RuntimeError("map_async: the function was cancelled by somebody else than Penstock")
                 outside.__cause__ = error
                 self._fail(number, outside)
             except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+                if self.run.over(error):
+                    return None
                 self._fail(number, error)
             else:
-                self._finish(number, value, None)
+                if ordered and (number != self._due or self._early):
+                    self._sort_in(number, value, None)
+                elif self._failure is None:
+                    self._due += 1
+                    self._numbers.append(number)
+                    values.append(value)
+                    if len(values) == 1:
+                        self._ready.open()
+        return None
 
-    async def _fetch(self) -> bool:
-        """Ask upstream for as many inputs as there is room for; false if the run is over."""
+    def _give_up(self, error: Exception) -> None:
+        if not self.run.over(error):
+            self._stopping, self._failure = True, Failure(error)
+            self._ready.open()
+
+    async def _await_input(self, gate: Gate) -> None:
+        """Fetch if that is possible and nobody else does; otherwise wait to be called, and call others."""
+        if self._fetching or self._exhausted or self._held >= self._node.window:
+            self._idle.append(gate)
+            await gate.wait()
+        else:
+            await self._fetch()
+        if self._inputs:
+            self._call(2)  # so all are awake in few turns, and few are woken in vain
+
+    async def _look(self) -> None:
+        """Look at the clock, and let others run if this run has kept the loop for too long."""
+        now = perf_counter()
+        self._pace.took(now - self._looked)
+        if self.run.strained():
+            await self.run.breathe()
+            now = perf_counter()
+        self._looked, self._until_look = now, min(self._pace.size, LOOK_AFTER)
+
+    def _pass_over(self, number: int) -> None:
+        """Leave out an input that the run which this one resumes had delivered."""
+        self._skip.discard(number)
+        self._held -= 1
+        if not self._held:
+            self._ready.open()
+
+    async def _fetch(self) -> None:
+        """Ask upstream for as many inputs as there is room for."""
         self._fetching = True
         try:
             page = await self._upstream.request(self._node.window - self._held)
-        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+        except Exception as error:
             if self.run.over(error):
-                return False
+                raise
             self._final = Failure(error)
             page = []
         finally:
             self._fetching = False
         marks = self._upstream.marks()
-        self._page, self._offset = page, 0
+        self._inputs.extend(enumerate(page, self._fetched))
+        self._pages.append((self._fetched, len(page), marks))
+        self._behind = (marks, len(page))
         self._fetched += len(page)
         self._held += len(page)
         self._exhausted = not page
-        self._behind = (marks, len(page))
-        self._places.extend((marks, i) for i in range(len(page)))
         if self._exhausted:
             self._ready.open()
-        return True
 
-    def _finish(self, number: int, value: Any, failure: Failure | None, *, skipped: bool = False) -> None:
-        """Put a result where it belongs: at the end, or (ordered) behind those of earlier inputs."""
-        if skipped:
-            self._held -= 1
-            self._ready.open()
-            return
-        result = (number, value, failure)
-        if self._ordered:
-            self._early[number] = result
-            while (next_one := self._early.pop(self._due, None)) is not None:
-                self._results.append(next_one)
-                self._due += 1
-        else:
-            self._results.append(result)
-        if self._results:
-            self._ready.open()
+    def _sort_in(self, number: int, value: Any, failure: Failure | None) -> None:
+        """Keep a result until those of all earlier inputs are there."""
+        early = self._early
+        early[number] = (value, failure)
+        while self._due in early and self._failure is None:
+            value, failure = early.pop(self._due)
+            if failure is not None:
+                self._failure = failure
+            else:
+                self._numbers.append(self._due)
+                self._values.append(value)
+            self._due += 1
+        self._ready.open()
 
     def _fail(self, number: int, error: BaseException) -> None:
         annotate(error, self._node.describe())
-        self._failing = True
-        self._finish(number, None, Failure(error))
+        failure = Failure(error)
+        if self._ordered:
+            self._sort_in(number, None, failure)
+        elif self._failure is None:
+            self._failure = failure
+            self._ready.open()
+        self._stopping = True
 
     async def _stop(self) -> None:
         workers, self._workers = self._workers, []
@@ -256,22 +283,18 @@ class _MapAsyncStage(Stage[Any]):
 
     # -- positions -------------------------------------------------------------------------------
 
-    def _advance(self, delivered: list[int], places: deque[tuple[Marks, int]]) -> int:
-        """Acknowledge ``delivered``; drop the places below the new low watermark and return it."""
-        self._acked.update(delivered)
-        low, self._acked = _watermark(self._low, self._acked)
-        for _ in range(min(low - self._low, len(places))):
-            places.popleft()
-        return low
-
     def marks(self) -> Marks:
-        key, low, last = self.site.vertex.id, self._low, tuple(self._last)
-        acked, places, behind = frozenset(self._acked), tuple(self._places), self._behind
-        stateful = self._node.stateful
+        """Return positions inside the last chunk."""
+        key, low, last, acked = self.site.vertex.id, self._low, tuple(self._last), frozenset(self._acked)
+        pages, behind, stateful = tuple(self._pages), self._behind, self._node.stateful
 
         def at(i: int) -> States:
-            mark, beyond = _watermark(low, acked.union(last[:i]))
-            page, offset = places[mark - low] if mark - low < len(places) else behind
+            beyond = set(acked)
+            mark = _watermark(low, beyond, last[:i])
+            page, offset = behind
+            for first, count, marks in pages:
+                if first <= mark < first + count:
+                    page, offset = marks, mark - first
             states = dict(page(offset))
             if stateful:
                 states[key] = sorted(number - mark for number in beyond)
@@ -280,10 +303,10 @@ class _MapAsyncStage(Stage[Any]):
         return at
 
 
-def _watermark(low: int, acked: set[int] | frozenset[int]) -> tuple[int, set[int]]:
-    """Return the first number from ``low`` on that is not acknowledged, and those that are beyond it."""
-    left = set(acked)
-    while low in left:
-        left.discard(low)
+def _watermark(low: int, acked: set[int], delivered: Sequence[int]) -> int:
+    """Add ``delivered`` to ``acked``; take out what follows ``low`` without a gap; return where that ends."""
+    acked.update(delivered)
+    while low in acked:
+        acked.discard(low)
         low += 1
-    return low, left
+    return low
