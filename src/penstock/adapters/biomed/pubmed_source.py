@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from expression import Error, Ok, Result
+from expression import Error, Result
 
 from penstock.adapters.biomed.pubmed_parse import SOURCE, identify_record, parse_record
 from penstock.adapters.files.frames import ParsedRecord
+from penstock.adapters.files.outcome import ok
 from penstock.adapters.files.records import Format
 from penstock.adapters.files.source import XmlFilesSource
 from penstock.adapters.files.splitter import MAX_RECORD_BYTES, Piece, RecordSplitter
@@ -68,7 +69,7 @@ class PubMedSource(XmlFilesSource):
         if fault is not None:
             return Error(fault)
         try:
-            return Ok(parse_record(raw.data, raw.key, raw.context.get("namespaces")))
+            return ok(parse_record(raw.data, raw.key, raw.context.get("namespaces")))
         except DocumentError as error:
             return Error(error)
 

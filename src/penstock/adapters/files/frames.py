@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from penstock.adapters.files.outcome import ok
 from penstock.document import Document, RawRecord
 from penstock.errors import DocumentError
 
@@ -116,10 +117,10 @@ class ParsedRecord(RawRecord):
 
     def document(self) -> Result[Document, DocumentError]:
         """Return the document, or the error."""
-        from expression import Error, Ok
+        from expression import Error
 
         if self.parsed:
-            return Ok(Document(**_documents.decode(self.parsed)))
+            return ok(Document(**_documents.decode(self.parsed)))
         return Error(DocumentError(self.error))
 
 
