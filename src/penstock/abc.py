@@ -319,7 +319,9 @@ class Sink(ABC):
     """Where documents go.
 
     A *file sink* (``transactional`` is false) makes its bytes durable in ``commit`` and returns the
-    record from which ``open`` later rolls back to that very point; the ledger keeps it. A *database
+    record from which ``open`` later rolls back to that very point; the ledger keeps it. Its driver
+    commits once right after a fresh ``open``, before anything is written, so that the output of a run
+    killed before its first commit is known again. A *database
     sink* (``transactional`` is true) commits documents, position and epoch in one transaction of its
     own, and ``open`` returns the commit it holds, which then overrules the ledger.
     """

@@ -298,6 +298,8 @@ class _Run:
                     await self._commit_after(error, delivery, subscription)
                     raise
                 await self._commit(delivery, subscription.position)
+                if self.state == "running" and not self.stopping:
+                    self.state = "completed"  # nothing new has come since the last run
                 if self.state == "completed" and not self.limited:
                     await delivery.finish()
                 await delivery.settled()

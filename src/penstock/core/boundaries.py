@@ -207,41 +207,56 @@ class _Branch:
         self.held = Held(stage.marks())
         self.ended = False
         self.failure: Failure | None = None
-        self.demand = 0
+        self._demand = 0
         self._ready = ready
         self._wanted = Gate(stage.run)
         self._task: asyncio.Task[None] | None = None
+        self._withdrawn: asyncio.Task[None] | None = None
 
     def want(self, n: int) -> None:
         """Let the task ask for up to ``n`` items, if it has none."""
         if self.ended or self.held:
             return
-        self.demand = n
+        self._demand = n
         if self._task is None:
-            self._task = self.stage.run.spawn(self._run(), f"branch {self.stage.title()}")
+            self._task = self.stage.run.spawn(self._run(self._withdrawn), f"branch {self.stage.title()}")
         else:
             self._wanted.open()
 
-    async def _run(self) -> None:
+    def rest(self) -> None:
+        """Ask for no more than what is being asked for already."""
+        self._demand = 0
+
+    def withdraw(self) -> None:
+        """Take back what is being asked for: the merge's own request was cancelled."""
+        self._demand = 0
+        if self._task is not None and not self._task.done():
+            self._task.cancel()  # requests are cancel-safe: the next task goes on where this one was
+            self._withdrawn, self._task = self._task, None
+
+    async def _run(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None and not before.done():
+            await asyncio.wait([before])
         try:
             while True:
-                while not self.demand or self.held:
+                while not self._demand or self.held:
                     await self._wanted.wait()
-                items = await self.stage.request(self.demand)
+                items = await self.stage.request(self._demand)
                 if not items:
                     self.held.end(self.stage.marks())
-                    return
+                    break
                 self.held.put(items, self.stage.marks())
                 self._ready()
         except Exception as error:  # noqa: BLE001  it crosses to the task that requests
             if not self.stage.run.over(error):
                 self.held.end(self.stage.marks())
                 self.failure = Failure(error)
-        finally:
-            self.ended = True
-            self._ready()
+        self.ended = True
+        self._ready()
 
     async def stop(self) -> None:
+        """End the tasks."""
+        await stop(self._withdrawn)
         await stop(self._task)
 
 
@@ -290,13 +305,16 @@ class _MergeStage(Stage[Any]):
                 failure.throw()
             if all(branch.ended for branch in self._branches):
                 return []
+            for branch in self._branches:
+                branch.want(n)
             try:
-                for branch in self._branches:
-                    branch.want(n)
                 await self._ready.wait()
-            finally:
+            except asyncio.CancelledError:
                 for branch in self._branches:
-                    branch.demand = 0
+                    branch.withdraw()
+                raise
+            for branch in self._branches:
+                branch.rest()
 
     def _collect(self, n: int) -> list[Any]:
         """Take up to ``n`` held items, beginning with the branch whose turn it is."""
