@@ -17,6 +17,8 @@ PATIENCE = 120
 RECORDS = 2_100
 """More than two checkpoints of the command line (every 1,000 documents)."""
 
+FEW = 200
+
 
 def article(pmid: str, title: str = "A title") -> str:
     """Return the shortest record that is one."""
@@ -114,17 +116,37 @@ def penstock(tmp_path: Path):
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file of made-up records."""
-    path = tmp_path_factory.mktemp("sample") / "sample.xml.gz"
-    from penstock.adapters.biomed.sample import write_sample
+    """Return a file of made-up records, long enough for two checkpoints."""
+    return _sample(tmp_path_factory, RECORDS)
 
-    write_sample(path, RECORDS)
-    return path
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of few made-up records."""
+    return _sample(tmp_path_factory, FEW)
 
 
 @pytest.fixture(scope="session")
 def undisturbed(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return what ingesting the sample in one go writes."""
+    """Return what ingesting ``sample`` in one go writes."""
+    return _output(sample, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def small_undisturbed(small: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return what ingesting ``small`` in one go writes."""
+    return _output(small, tmp_path_factory)
+
+
+def _sample(tmp_path_factory: pytest.TempPathFactory, records: int) -> Path:
+    from penstock.adapters.biomed.sample import write_sample
+
+    path = tmp_path_factory.mktemp("sample") / "sample.xml.gz"
+    write_sample(path, records)
+    return path
+
+
+def _output(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("undisturbed")
     done = Penstock(folder)("ingest", "pubmed", sample, "--to", "out.jsonl")
     assert done.returncode == 0, done.stderr

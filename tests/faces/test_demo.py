@@ -31,12 +31,12 @@ def test_the_demo_runs_and_offers_commands_that_work(penstock: Penstock) -> None
 
 def test_the_demo_interrupted_says_how_to_go_on(penstock: Penstock) -> None:
     """A demo that is stopped ends with 130, and the same command brings it to its end."""
-    process = penstock.start("demo", "--records", "4000")
+    process = penstock.start("demo", "--records", "1500")
     assert process.stderr is not None
     assert b"making up" in process.stderr.readline()
     process.send_signal(signal.SIGINT)  # wherever that catches it
     process.communicate(timeout=PATIENCE)
     assert process.returncode in {0, 130}
-    done = penstock("demo", "--records", "4000")
+    done = penstock("demo", "--records", "1500")
     assert done.returncode == 0, done.stderr
     assert not list((penstock.folder / "demo-output").glob(".*.gz"))
