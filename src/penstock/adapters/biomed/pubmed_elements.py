@@ -5,7 +5,7 @@ lxml makes a Python object of every element that is touched: what is read often 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from penstock.adapters.biomed.pubmed_dates import read_date
 
@@ -97,7 +97,8 @@ def read_abstract(element: Element) -> tuple[list[Section], str]:
     return sections, rights
 
 
-_NAME_KEYS = {
+_NameKey: TypeAlias = Literal["last_name", "fore_name", "initials", "suffix", "collective_name"]
+_NAME_KEYS: dict[str, _NameKey] = {
     "LastName": "last_name",
     "ForeName": "fore_name",
     "FirstName": "fore_name",
@@ -109,31 +110,31 @@ _NAME_KEYS = {
 
 def read_author(element: Element) -> Author:
     """Read an ``Author``, ``Investigator`` or ``PersonalNameSubject``."""
-    names = dict.fromkeys(_NAME_KEYS.values(), "")
     affiliations: list[Affiliation] = []
     identifiers: list[Identifier] = []
+    author: Author = {
+        "last_name": "",
+        "fore_name": "",
+        "initials": "",
+        "suffix": "",
+        "collective_name": "",
+        "affiliations": affiliations,
+        "identifiers": identifiers,
+        "valid": element.get("ValidYN") != "N",
+        "equal_contribution": element.get("EqualContrib") == "Y",
+    }
     for child in element:
         tag = child.tag
         key = _NAME_KEYS.get(tag)
         if key is not None:
-            names[key] = text_of(child)
+            author[key] = text_of(child)
         elif tag == "AffiliationInfo":
             affiliations.append(_affiliation(child))
         elif tag == "Identifier":
             identifiers.append(read_identifier(child, "Source"))
         elif tag == "Affiliation":  # files before 2015 have it here
             affiliations.append({"name": text_of(child), "identifiers": []})
-    return {
-        "last_name": names["last_name"],
-        "fore_name": names["fore_name"],
-        "initials": names["initials"],
-        "suffix": names["suffix"],
-        "collective_name": names["collective_name"],
-        "affiliations": affiliations,
-        "identifiers": identifiers,
-        "valid": element.get("ValidYN") != "N",
-        "equal_contribution": element.get("EqualContrib") == "Y",
-    }
+    return author
 
 
 def _affiliation(element: Element) -> Affiliation:
