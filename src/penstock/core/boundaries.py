@@ -35,7 +35,7 @@ class Feeder:
         self.failure: Failure | None = None
         self._capacity = capacity
         self._ready = ready
-        self._room = Gate(stage.run)
+        self._room = Gate(stage.run, for_task=True)
         self._task: asyncio.Task[None] | None = None
 
     def feed(self) -> None:
@@ -209,7 +209,7 @@ class _Branch:
         self.failure: Failure | None = None
         self._demand = 0
         self._ready = ready
-        self._wanted = Gate(stage.run)
+        self._wanted = Gate(stage.run, for_task=True)
         self._task: asyncio.Task[None] | None = None
         self._withdrawn: asyncio.Task[None] | None = None
 
@@ -261,12 +261,17 @@ class _Branch:
 
 
 class _MergeStage(Stage[Any]):
-    """Takes from the branches in turn, so that a busy one cannot starve the others."""
+    """Takes from the branches in turn, so that a busy one cannot starve the others.
+
+    Its state is the branch of the next item where that is known (``None`` elsewhere): a resumed run begins
+    with that one, because what stands behind may have been cut in the middle of it.
+    """
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
         self._ready = Gate(self.run)
         self._branches = [_Branch(site.input(i), self._ready.open) for i in range(len(site.vertex.inputs))]
+        self._first: int | None = (site.state or {}).get("next")
         self._turn = 0
         self._parts: list[tuple[int, int]] = []  # of the last chunk: which branch, how many items
 
@@ -275,15 +280,19 @@ class _MergeStage(Stage[Any]):
             yield branch.stage
 
     def marks(self) -> Marks:
-        key, parts = self.site.vertex.id, tuple(self._parts)
+        key, parts, first = self.site.vertex.id, tuple(self._parts), self._first
         branches = [branch.held.marks() for branch in self._branches]
 
         def at(i: int) -> States:
             counts = dict.fromkeys(range(len(branches)), 0)
+            following = first
             for k, count in parts:
                 counts[k] = min(i, count)
-                i -= counts[k]
-            states: States = {key: True}
+                if i < count:
+                    following = k
+                    break
+                i -= count
+            states: States = {key: {"next": following}}
             for k, marks in enumerate(branches):
                 states.update(marks(counts[k]))
             return states
@@ -318,6 +327,8 @@ class _MergeStage(Stage[Any]):
 
     def _collect(self, n: int) -> list[Any]:
         """Take up to ``n`` held items, beginning with the branch whose turn it is."""
+        if self._first is not None:
+            return self._begin_with(self._first)
         out: list[Any] = []
         count = len(self._branches)
         for k in range(count):
@@ -329,6 +340,16 @@ class _MergeStage(Stage[Any]):
                 out += items
         if count:
             self._turn = (self._turn + 1) % count
+        return out
+
+    def _begin_with(self, index: int) -> list[Any]:
+        """Take one item of the branch that a resumed run has to begin with."""
+        branch = self._branches[index]
+        out = branch.held.take(1)
+        if out:
+            self._parts.append((index, 1))
+        if out or branch.ended:
+            self._first = None
         return out
 
     async def _stop(self) -> None:

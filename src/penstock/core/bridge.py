@@ -18,8 +18,10 @@ from expression.system import AsyncDisposable
 
 from penstock.core.drivers import SlowStart
 from penstock.core.pumps import PumpStage
+from penstock.core.run import Gate
 from penstock.core.sources import SourceNode
 from penstock.core.subscription import Running
+from penstock.errors import SubscriptionClosed
 
 if TYPE_CHECKING:
     from aioreactive import AsyncObservable
@@ -76,17 +78,20 @@ class _Drive:
             try:
                 async with self._subscription:
                     await self._send()
-            except Exception as error:  # noqa: BLE001  it is the observer's to know
-                if not self._stopped:
-                    self._stopped = True
-                    await self._observer.athrow(error)
+            except Exception as error:
+                if self._subscription.run.over(error):
+                    return
+                if self._stopped:
+                    raise  # the observer has left, and closing what it used has failed
+                self._stopped = True
+                await self._observer.athrow(error)
                 return
             if not self._stopped:
                 self._stopped = True
                 await self._observer.aclose()
         except Exception as error:  # noqa: BLE001  nobody is left to tell but the loop
             asyncio.get_running_loop().call_exception_handler(
-                {"message": "an aioreactive observer failed while it was told of the end", "exception": error}
+                {"message": "the end of an aioreactive subscription failed", "exception": error}
             )
 
     async def _send(self) -> None:
@@ -106,10 +111,12 @@ class _Drive:
         task = self._task
         if task is None or id(self) in _driving.get():
             return  # called from inside asend: the driver sees it when asend returns
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
-        await self._subscription.aclose()
+        try:
+            await self._subscription.aclose()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -143,6 +150,7 @@ class _ObservableStage(PumpStage):
         super().__init__(site, node)
         self._observable = node.observable
         self._over: asyncio.Future[None] | None = None
+        self._parked: set[Gate] = set()
 
     def marks(self) -> Marks:
         return lambda _: {}
@@ -157,13 +165,35 @@ class _ObservableStage(PumpStage):
             await disposable.dispose_async()
 
     async def _asend(self, item: Any) -> None:
-        if self._ended or self._closed:
+        """Take an item and wait until another is wanted; several producers may be waiting here at a time."""
+        if self._ended or self._closed or self.run.closed:
             return
         self._put([item])
-        if self.run.strained():
-            await self.run.breathe()
-        while self._demand <= 0 and not self._ended and not self.run.closed:
-            await self._wanted.wait()
+        gate = Gate(self.run)
+        self._parked.add(gate)
+        try:
+            if self.run.strained():
+                await self.run.breathe()
+            while self._demand <= 0 and not self._ended:
+                await gate.wait()
+        except SubscriptionClosed:
+            return  # that is this consumer's affair; the observable may have others
+        finally:
+            self._parked.discard(gate)
+
+    def _want(self) -> None:
+        super()._want()
+        for gate in tuple(self._parked):
+            gate.open()
+
+    async def _stop(self) -> None:
+        self._ended = True
+        self._want()
+        try:
+            await super()._stop()
+        finally:
+            if self._over is not None and self._over.done() and not self._over.cancelled():
+                self._over.exception()  # closed in between: nobody else asks for it
 
     async def _athrow(self, error: Exception) -> None:
         if self._over is not None and not self._over.done():

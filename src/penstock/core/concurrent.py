@@ -59,6 +59,11 @@ class MapAsyncUnordered(MapAsync):
     stateful = True
 
     @property
+    def repeatable(self) -> bool:
+        """False: which of the inputs under way completes first is nobody's to say."""
+        return False
+
+    @property
     def structure(self) -> str:
         """Part of the shape, because a position of the ordered form has no state."""
         return "(unordered)"
@@ -153,7 +158,7 @@ class _MapAsyncStage(Stage[Any]):
 
     async def _work(self) -> None:  # noqa: PLR0912  the hot loop: another call would cost each item a frame
         """Take inputs, and fetch or wait for more, until the first failure."""
-        gate, function = Gate(self.run), self._node.function
+        gate, function = Gate(self.run, for_task=True), self._node.function
         inputs, values, ordered = self._inputs, self._values, self._ordered
         while not self._stopping:
             if not inputs:

@@ -340,8 +340,9 @@ class DocumentStage(Stage[PipelineEvent]):
         """Take positions from the upstream that was just started again."""
 
     def got_records(self) -> None:
-        """Upstream works: its attempts start again."""
+        """Upstream works: its attempts start again, and a progress event already given was not the last."""
         self._tries = 1
+        self.book.tail = False
 
     async def pause(self, deadline: float) -> None:
         """Wait for a backoff, however often that is interrupted."""

@@ -270,6 +270,12 @@ class FlatMap(Element):
     transparent = True
     ends = True
 
+    @property
+    def obstacle(self) -> Node | None:
+        """This node, if a resumed run might begin with another item than the one it was cut in."""
+        above = self.inputs[0]
+        return above.obstacle or (None if above.repeatable else self)
+
     def bound(self, n: int) -> float:  # noqa: D102
         return self.inputs[0].bound(n) + n
 

@@ -90,6 +90,16 @@ class Node(ABC):
         return next((found for node in self.inputs if (found := node.obstacle)), None)
 
     @property
+    def once(self) -> Node | None:
+        """The first node, from here upwards, whose input can be read only once; ``None`` if there is none."""
+        return next((found for node in self.inputs if (found := node.once)), None)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a resumed run begins with the very item that comes next, not just with one of the rest."""
+        return all(node.repeatable for node in self.inputs)
+
+    @property
     def settles(self) -> bool:
         """Whether a checkpoint stands at or above this node, with nothing in between that hides it."""
         return any(node.settles for node in self.inputs)
@@ -113,8 +123,10 @@ def assembled_at() -> str:
     return "penstock"
 
 
-def positive(operator: str, parameter: str, value: float, *, least: float = 1) -> None:
-    """Refuse a count or capacity below ``least`` while the graph is being built."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < least:
-        msg = f"{operator}({parameter}={value!r}): {parameter} must be a number, at least {least}"
+def positive(operator: str, parameter: str, value: float, *, least: float = 1, whole: bool = True) -> None:
+    """Refuse a count below ``least``, or that is no whole number, while the graph is being built."""
+    right = isinstance(value, int) or (not whole and isinstance(value, float) and not math.isnan(value))
+    if isinstance(value, bool) or not right or value < least:
+        kind = "whole number" if whole else "number"
+        msg = f"{operator}({parameter}={value!r}): {parameter} must be a {kind}, at least {least}"
         raise GraphError(msg)

@@ -151,7 +151,7 @@ class OverlappingDocumentStage(DocumentStage):
     # -- the workers' side -----------------------------------------------------------------------
 
     async def _work(self) -> None:
-        gate = Gate(self.run)
+        gate = Gate(self.run, for_task=True)
         try:
             while True:
                 if self._records:
@@ -176,10 +176,6 @@ class OverlappingDocumentStage(DocumentStage):
         try:
             page = await self.upstream.request(self._room())
             marks = self.upstream.marks()
-            first = self._fetched
-            self._fetched += len(page)
-            self._places.extend((marks, i) for i in range(len(page)))
-            self._behind = (marks, len(page))
             same = await self.unchanged(page)
         except Exception as error:
             if self.run.over(error):
@@ -190,6 +186,10 @@ class OverlappingDocumentStage(DocumentStage):
             return
         finally:
             self._fetching = False
+        first = self._fetched
+        self._fetched += len(page)
+        self._places.extend((marks, i) for i in range(len(page)))
+        self._behind = (marks, len(page))
         if not page:
             self._exhausted = True
             self._ready.open()

@@ -52,9 +52,9 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         positive("RetryPolicy", "attempts", self.attempts)
-        positive("RetryPolicy", "initial", self.initial, least=0)
-        positive("RetryPolicy", "factor", self.factor)
-        positive("RetryPolicy", "cap", self.cap, least=0)
+        positive("RetryPolicy", "initial", self.initial, least=0, whole=False)
+        positive("RetryPolicy", "factor", self.factor, whole=False)
+        positive("RetryPolicy", "cap", self.cap, least=0, whole=False)
         object.__setattr__(self, "_random", random.Random(self.seed))  # noqa: S311  jitter, not a secret
 
     def again(self, error: BaseException, attempt: int) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.abc import Page
 from penstock.core.notes import Failure, annotate
 from penstock.core.run import Gate
-from penstock.core.sources import SourceNode
+from penstock.core.sources import OneShot, SourceNode
 from penstock.core.stage import Stage, stop
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class PumpStage(Stage[Any]):
         self._demand = 0
         self._task: asyncio.Task[None] | None = None
         self._ready = Gate(self.run)
-        self._wanted = Gate(self.run)
+        self._wanted = Gate(self.run, for_task=True)
         self._failure: Failure | None = None
         self._ended = False
 
@@ -67,7 +67,7 @@ class PumpStage(Stage[Any]):
                 self._demand = n
                 if self._task is None:
                     self._task = self.run.spawn(self._run(), self._node.operator)
-                self._wanted.open()
+                self._want()
                 await self._ready.wait()
         finally:
             self._demand = 0  # a request that is over, or was cancelled, wants nothing any more
@@ -108,6 +108,10 @@ class PumpStage(Stage[Any]):
         self._demand -= len(items)
         self._ready.open()
 
+    def _want(self) -> None:
+        """Let the source go on."""
+        self._wanted.open()
+
     async def _until_wanted(self) -> None:
         while self._demand <= 0 or self.run.draining:
             await self._wanted.wait()
@@ -124,6 +128,11 @@ class FromAsyncIterable(SourceNode):
     operator = "from_async_iterable"
 
     items: AsyncIterable[Any] | Callable[[], AsyncIterable[Any]]
+
+    @property
+    def once(self) -> Node | None:
+        """This node, if its input is an async iterator."""
+        return self if isinstance(self.items, OneShot) else None
 
     def start(self, site: Site) -> Stage[Any]:
         """Start a pump; the factory is called at the first request, in the pump's task."""

@@ -12,6 +12,7 @@ from penstock.core.node import Node
 from penstock.core.notes import Failure
 from penstock.core.run import Gate
 from penstock.core.stage import Stage
+from penstock.errors import NotResumable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -72,6 +73,13 @@ class Retry(Node):
         """Refuse an upstream that cannot resume."""
         Node.__post_init__(self)
         require_resumable(self.inputs[0], f"retry at {self.origin}")
+        once = self.once
+        if once is not None:
+            msg = (
+                f"retry at {self.origin} starts its upstream again, but {once.describe()} can be read only "
+                "once: pass a function that makes a new iterator each time, rows instead of rows()"
+            )
+            raise NotResumable(msg)
 
     def start(self, site: Site) -> Stage[Any]:
         """Start with the first attempt."""
@@ -198,10 +206,10 @@ class _CheckpointStage(Stage[Any]):
             items = await self._stage.request(n)
             self._chunk, self._acknowledged = len(items), 0
             if not items and not self._ended:
+                self._ended = True  # said first: a request cancelled during the last commit has begun it
                 self._marks = self._stage.marks()
                 self._settled = max(self._settled, 1)
                 await self._commit(finished=not self.run.draining)
-                self._ended = True
         except Exception as error:
             if not self.run.over(error):
                 self._failure = Failure(error)

@@ -81,12 +81,16 @@ class Gate:
     """A place for one waiter. It holds no item and no result: look at the state again after it opens.
 
     This is all that a ``request`` ever awaits (law 7), so cancelling one can lose nothing.
+
+    Closing the run wakes whoever requests. A gate ``for_task`` stays shut then: whoever owns the task
+    cancels it, so that an error on its way out is known to belong to the closing.
     """
 
-    __slots__ = ("_future", "_run")
+    __slots__ = ("_for_task", "_future", "_run")
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, for_task: bool = False) -> None:
         self._run = run
+        self._for_task = for_task
         self._future: asyncio.Future[None] | None = None
 
     async def wait(self, deadline: float | None = None) -> None:
@@ -97,7 +101,8 @@ class Gate:
         loop = asyncio.get_running_loop()
         future = self._future = loop.create_future()
         timer = loop.call_at(deadline, self.open) if deadline is not None else None
-        run.gates.add(self)
+        if not self._for_task:
+            run.gates.add(self)
         try:
             await future
         finally:

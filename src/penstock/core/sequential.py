@@ -68,6 +68,8 @@ class SequentialDocumentStage(DocumentStage):
         out: list[PipelineEvent] = []
         while True:
             if self._retry_at is not None:
+                if out:
+                    return out
                 await self.pause(self._retry_at)
                 self._retry_at = self._generator = None
             if self._generator is None:

@@ -12,7 +12,7 @@ from penstock.core.node import Node
 from penstock.core.notes import Failure, annotate
 from penstock.core.run import STRETCH, Gate, Pace
 from penstock.core.stage import Stage
-from penstock.errors import AlreadySubscribed
+from penstock.errors import AlreadySubscribed, GraphError
 
 if TYPE_CHECKING:
     from penstock.core.graph import Site
@@ -63,6 +63,11 @@ class FromIterable(SourceNode):
     operator = "from_iterable"
 
     items: Iterable[Any] | Callable[[], Iterable[Any]]
+
+    @property
+    def once(self) -> Node | None:
+        """This node, if its input is an iterator."""
+        return self if isinstance(self.items, OneShot) else None
 
     def start(self, site: Site) -> Stage[Any]:
         """Start reading; the factory is called at the first request."""
@@ -272,7 +277,17 @@ class _DeferStage(Stage[Any]):
     def _build(self) -> Stage[Any]:
         from penstock.core.graph import Site, resolve, states_of
 
-        vertex = resolve(self._node.factory())
+        try:
+            vertex = resolve(self._node.factory())
+        except Exception as error:
+            annotate(error, self._node.describe())
+            raise
+        if vertex.node.settles:
+            msg = (
+                f"what {self._node.describe()} built holds a checkpoint, which nobody could see when the "
+                "graph was built. Put the checkpoint behind: defer(...) | op.checkpoint(...)."
+            )
+            raise GraphError(msg)
         state = self.site.state
         states = states_of(vertex, state) if state is not None else {}
         return Site(vertex, self.run, states, self.site.tracked).start()

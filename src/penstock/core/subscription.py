@@ -94,7 +94,11 @@ class Running(Subscription[T_co]):
         self._refuse_second()
         if self.run.closed:
             raise SubscriptionClosed(CLOSED)
-        await self._stage.settle(self._count)
+        self._busy = True
+        try:
+            await self._stage.settle(self._count)
+        finally:
+            self._busy = False
 
     async def drain(self) -> None:  # noqa: D102
         self.take_no_more()

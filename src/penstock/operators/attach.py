@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from penstock.core.node import Node
 
-__all__ = ["Same", "attach", "function_for"]
+__all__ = ["Same", "attach", "function_for", "node_of"]
 
 T = TypeVar("T")
 
@@ -31,15 +31,20 @@ def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
     """Return the operator that puts the node ``make`` returns behind a flow's."""
 
     def step(flow: Flow[Any], /) -> Flow[Any]:
-        if not isinstance(flow, Flow):
-            msg = (
-                f"an operator takes a Flow, not {type(flow).__name__}, at {assembled_at()}. "
-                "Begin with from_iterable(...), or from_observable(...) for an aioreactive observable."
-            )
-            raise GraphError(msg)
-        return Flow(make(flow.node))
+        return Flow(make(node_of("what an operator is put behind", flow)))
 
     return step
+
+
+def node_of(who: str, flow: object) -> Node:
+    """Return the node of a flow, or refuse what is none."""
+    if not isinstance(flow, Flow):
+        msg = (
+            f"{who} must be a Flow, not {type(flow).__name__}, at {assembled_at()}. "
+            "Begin with from_iterable(...), or from_observable(...) for an aioreactive observable."
+        )
+        raise GraphError(msg)
+    return flow.node
 
 
 def function_for(operator: str, function: object, *, asynchronous: bool = False) -> None:

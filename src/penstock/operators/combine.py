@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from penstock.core import boundaries
-from penstock.operators.attach import attach
+from penstock.operators.attach import attach, node_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 def concat(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
     """Continue with the items of ``others``; each begins when the one before has completed."""
-    return attach(lambda node: boundaries.Concat(inputs=(node, *(other.node for other in others))))
+    nodes = tuple(node_of("what concat continues with", other) for other in others)
+    return attach(lambda node: boundaries.Concat(inputs=(node, *nodes)))
 
 
 def merge(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
@@ -27,4 +28,5 @@ def merge(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
 
     The first error ends the whole.
     """
-    return attach(lambda node: boundaries.Merge(inputs=(node, *(other.node for other in others))))
+    nodes = tuple(node_of("what merge joins", other) for other in others)
+    return attach(lambda node: boundaries.Merge(inputs=(node, *nodes)))

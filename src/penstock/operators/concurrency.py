@@ -43,6 +43,7 @@ def map_async(
     function_for("map_async", function, asynchronous=True)
     positive("map_async", "concurrency", concurrency)
     window = concurrency * WINDOWS if window is None else window
+    positive("map_async", "window", window)
     if window < concurrency:
         msg = f"map_async(concurrency={concurrency}, window={window}): the window must hold what is under way"
         raise GraphError(msg)

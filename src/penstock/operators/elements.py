@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from penstock.core import elements
+from penstock.core.node import assembled_at
+from penstock.errors import GraphError
 from penstock.operators.attach import attach, function_for
 
 if TYPE_CHECKING:
@@ -66,6 +68,9 @@ class Enumerated:
 
 def enumerate(start: int = 0) -> Enumerated:  # noqa: A001
     """Pair each item with its index, counted from ``start``: ``(index, item)``. Resuming goes on counting."""
+    if isinstance(start, bool) or not isinstance(start, int):
+        msg = f"enumerate takes a whole number to start from, not {type(start).__name__}, at {assembled_at()}"
+        raise GraphError(msg)
     return Enumerated(start)
 
 

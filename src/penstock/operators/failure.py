@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.core.documents import Documents
+from penstock.core.node import assembled_at
 from penstock.core.policy import RetryPolicy
 from penstock.core.resuming import Retry
+from penstock.errors import GraphError
 from penstock.operators.attach import attach
 
 if TYPE_CHECKING:
@@ -32,7 +34,13 @@ def retry(policy: RetryPolicy | None = None, *, attempts: int | None = None) -> 
     Raises:
         NotResumable: upstream has no position; the message names the operator.
     """
-    policy = policy or RetryPolicy()
+    policy = RetryPolicy() if policy is None else policy
+    if not isinstance(policy, RetryPolicy):
+        msg = (
+            f"retry takes a RetryPolicy, not {type(policy).__name__}, at {assembled_at()}. "
+            "Wrong: flow | op.retry. Right: flow | op.retry()."
+        )
+        raise GraphError(msg)
     if attempts is not None:
         policy = replace(policy, attempts=attempts)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.core import pumps, sources
 from penstock.core.bridge import FromObservable
-from penstock.core.node import positive
+from penstock.core.node import assembled_at, positive
 from penstock.errors import GraphError
 from penstock.flow import Flow
+from penstock.operators.attach import node_of
 
 if TYPE_CHECKING:
     from aioreactive import AsyncObservable
@@ -135,5 +136,11 @@ def never() -> Flow[Any]:
 
 
 def defer(factory: Callable[[], Flow[T]]) -> Flow[T]:
-    """Make a flow that is built by ``factory`` at the first request of each subscription."""
-    return Flow(sources.Defer(factory=lambda: factory().node))
+    """Make a flow that is built by ``factory`` at the first request of each subscription.
+
+    What it builds may not hold a checkpoint: nobody could see it when the graph is built. Put that behind.
+    """
+    if not callable(factory):
+        msg = f"defer takes a function that returns a Flow, not {type(factory).__name__}, at {assembled_at()}"
+        raise GraphError(msg)
+    return Flow(sources.Defer(factory=lambda: node_of("what the function of defer returns", factory())))
