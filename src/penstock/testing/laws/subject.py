@@ -79,6 +79,8 @@ class Subject:
             being dropped.
         closes_early: Whether the flow may close an input before its end (``take``, ``retry``), so that an
             exception at one of the input's waits says nothing.
+        prefetches: Whether the flow fetches ahead of demand (``buffer``, ``map_async``), so that its sources
+            may go on for a while when nobody asks any more; law 1 says how far.
         same: What of an item counts when items are compared (leave out measured fields here).
         patience: Virtual seconds after which a request is taken to wait for ever.
     """
@@ -93,6 +95,7 @@ class Subject:
     instant: bool = False
     folds: bool = False
     closes_early: bool = False
+    prefetches: bool = False
     same: Callable[[Any], Any] = field(default=lambda item: item)
     patience: float = 1e6
 

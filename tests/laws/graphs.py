@@ -1,0 +1,232 @@
+"""Random graphs for the laws: chains of operators, joined, each with the model it is held against."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+import penstock.operators as op
+from penstock.testing import laws
+from penstock.testing.script import Sleep, Wait
+
+from .catalogue import a_turn, a_while, add, at_once, batched, lazily, small, third, total
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Model = "Callable[[Iterator[Any]], Iterator[Any]]"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator with its model; ``free`` says that the order of its input does not matter to it."""
+
+    name: str
+    apply: Callable[[Any], Any]
+    model: Callable[[Iterator[Any]], Iterator[Any]]
+    free: bool = True
+    disorders: bool = False
+    folds: bool = False
+    closes_early: bool = False
+    prefetches: bool = False
+
+
+def flat(function: Callable[[Any], Any]) -> Callable[[Iterator[Any]], Iterator[Any]]:
+    return lambda items: itertools.chain.from_iterable(map(function, items))
+
+
+def scanned(items: Iterator[int]) -> Iterator[int]:
+    acc = 0
+    for item in items:
+        acc = total(acc, item)
+        yield acc
+
+
+def changed(items: Iterator[int]) -> Iterator[int]:
+    return (next(group) for _, group in itertools.groupby(items, lambda x: x // 2))
+
+
+def summed(size: int) -> Step:
+    """Return a batch whose lists are added up again, so that the next step gets integers."""
+    return Step(
+        f"batch({size})|map(sum)",
+        lambda flow: flow | op.batch(size) | op.map(sum),
+        lambda items: map(sum, batched(size)(items)),
+        free=False,
+        folds=True,
+    )
+
+
+def numbered(items: Iterator[int]) -> Iterator[int]:
+    return (i * 1000 + x for i, x in enumerate(items))
+
+
+def _map_async(function: Any, concurrency: int, window: int | None, *, ordered: bool) -> Step:
+    return Step(
+        f"map_async({function.__name__}, {concurrency}, {window}, {ordered})",
+        lambda flow: flow | op.map_async(function, concurrency, window=window, ordered=ordered),
+        lambda items: map(add, items),
+        disorders=not ordered,
+        prefetches=True,
+    )
+
+
+counts = st.integers(0, 8)
+sizes = st.integers(1, 4)
+
+STEPS: st.SearchStrategy[Step] = st.one_of(
+    st.just(Step("map", op.map(add), lambda items: map(add, items))),
+    st.just(Step("filter", op.filter(third), lambda items: filter(third, items))),
+    st.just(Step("flat_map", op.flat_map(lazily), flat(lazily))),
+    st.just(Step("scan", op.scan(total, 0), scanned, free=False)),
+    st.just(Step("distinct", op.distinct_until_changed(lambda x: x // 2), changed, free=False)),
+    st.just(
+        Step(
+            "enumerate",
+            lambda flow: flow | op.enumerate() | op.starmap(lambda i, x: i * 1000 + x),
+            numbered,
+            free=False,
+        )
+    ),
+    st.just(
+        Step(
+            "take_while",
+            op.take_while(small),
+            lambda items: itertools.takewhile(small, items),
+            free=False,
+            closes_early=True,
+        )
+    ),
+    st.just(
+        Step("skip_while", op.skip_while(small), lambda items: itertools.dropwhile(small, items), free=False)
+    ),
+    counts.map(
+        lambda k: Step(
+            f"take({k})", op.take(k), lambda items: itertools.islice(items, k), free=False, closes_early=True
+        )
+    ),
+    counts.map(
+        lambda k: Step(f"skip({k})", op.skip(k), lambda items: itertools.islice(items, k, None), free=False)
+    ),
+    sizes.map(summed),
+    sizes.map(lambda k: Step(f"buffer({k})", op.buffer(k), lambda items: items, prefetches=True)),
+    st.just(Step("retry", op.retry(), lambda items: items)),
+    st.builds(
+        lambda function, concurrency, window, ordered: _map_async(
+            function, concurrency, window and max(window, concurrency), ordered=ordered
+        ),
+        st.sampled_from([at_once, a_turn, a_while]),
+        st.integers(1, 3),
+        st.none() | st.integers(1, 5),
+        st.booleans(),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph under construction: how many inputs it takes, and how to build and to model it."""
+
+    name: str
+    build: Callable[..., Any]
+    model: Callable[..., Iterator[Any]]
+    inputs: int = 1
+    disordered: bool = False
+    keeps_order: bool = True
+    folds: bool = False
+    closes_early: bool = False
+    prefetches: bool = False
+
+    def then(self, step: Step) -> Graph:
+        """Return this graph with a step behind it; one that needs order is left out where there is none."""
+        if self.disordered and not step.free:
+            return self
+        return replace(
+            self,
+            name=f"{self.name}|{step.name}",
+            build=lambda *sources: step.apply(self.build(*sources)),
+            model=lambda *inputs: step.model(self.model(*inputs)),
+            disordered=self.disordered or step.disorders,
+            keeps_order=self.keeps_order and not step.disorders,
+            folds=self.folds or step.folds,
+            closes_early=self.closes_early or step.closes_early,
+            prefetches=self.prefetches or step.prefetches,
+        )
+
+    def joined(self, other: Graph, how: str) -> Graph:
+        """Return both graphs merged or concatenated."""
+        k = self.inputs
+        operator = op.merge if how == "merge" else op.concat
+        return Graph(
+            f"{how}({self.name}, {other.name})",
+            lambda *sources: operator(other.build(*sources[k:]))(self.build(*sources[:k])),
+            lambda *inputs: itertools.chain(self.model(*inputs[:k]), other.model(*inputs[k:])),
+            k + other.inputs,
+            disordered=how == "merge" or self.disordered or other.disordered,
+            keeps_order=self.keeps_order and other.keeps_order,
+            folds=self.folds or other.folds,
+            closes_early=self.closes_early or other.closes_early,
+            prefetches=self.prefetches or other.prefetches,
+        )
+
+
+SOURCE = Graph("source", lambda source: source, lambda items: items)
+
+
+@st.composite
+def graphs(draw: st.DrawFn, joins: int = 1) -> Graph:
+    """Draw a chain, perhaps joined with another, perhaps with more behind it."""
+    graph = SOURCE
+    for step in draw(st.lists(STEPS, max_size=3)):
+        graph = graph.then(step)
+    if joins and draw(st.booleans()):
+        graph = graph.joined(draw(graphs(joins - 1)), draw(st.sampled_from(["merge", "concat"])))
+        for step in draw(st.lists(STEPS, max_size=2)):
+            graph = graph.then(step)
+    return graph
+
+
+PACES = st.lists(st.sampled_from([None, Wait(1), Wait(3), Sleep(1), Sleep(2.5)]), max_size=3).map(tuple)
+
+
+@st.composite
+def subjects(draw: st.DrawFn, *, most: int = 7) -> laws.Subject:
+    """Draw a random graph on random sources of distinct integers."""
+    graph = draw(graphs())
+    inputs = tuple(
+        tuple(range(50 * k, 50 * k + draw(st.integers(0, most if graph.inputs == 1 else 4))))
+        for k in range(graph.inputs)
+    )
+    pace = draw(PACES)
+    styles = (
+        ["generator", "pages", "seekable"] if any(pace) else ["iterable", "generator", "pages", "seekable"]
+    )
+    return laws.Subject(
+        _Named(graph),
+        inputs,
+        graph.model,
+        style=draw(st.sampled_from(styles)),
+        page=tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))),
+        pace=pace,
+        keeps_order=graph.keeps_order,
+        folds=graph.folds,
+        closes_early=graph.closes_early,
+        prefetches=graph.prefetches,
+    )
+
+
+class _Named:
+    """A factory that shows as the graph it builds."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.__code__ = graph.build.__code__  # where it was assembled
+
+    def __call__(self, *sources: Any) -> Any:
+        return self.graph.build(*sources)
+
+    def __repr__(self) -> str:
+        return self.graph.name
