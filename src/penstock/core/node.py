@@ -124,7 +124,7 @@ def assembled_at() -> str:
 
 
 def positive(operator: str, parameter: str, value: float, *, least: float = 1, whole: bool = True) -> None:
-    """Refuse a count below ``least``, or that is no whole number, while the graph is being built."""
+    """Refuse a count below ``least``, or no whole number, while the graph is built."""
     right = isinstance(value, int) or (not whole and isinstance(value, float) and not math.isnan(value))
     if isinstance(value, bool) or not right or value < least:
         kind = "whole number" if whole else "number"
