@@ -297,7 +297,8 @@ class _Run:
                 except Exception as error:
                     await self._commit_after(error, delivery, subscription)
                     raise
-                await self._commit(delivery, subscription.position)
+                nothing_new = self.state == "running" and not self.resumed
+                await self._commit(delivery, subscription.position, empty=nothing_new)
                 if self.state == "running" and not self.stopping:
                     self.state = "completed"  # nothing new has come since the last run
                 if self.state == "completed" and not self.limited:
@@ -410,8 +411,10 @@ class _Run:
         self.counts["started"] = self.counts["completed"] + self.counts["failed"]
         self.limited = state.get("limited", False)
 
-    async def _commit(self, delivery: Delivery, position: Position) -> None:
+    async def _commit(self, delivery: Delivery, position: Position, *, empty: bool = False) -> None:
         self._read_sums(position)
+        if empty:  # the sums in the position are still those of the run before
+            self.counts = dict.fromkeys(COUNTS, 0)
         await delivery.commit(position, self.counts)
 
     async def _commit_rest(self, delivery: Delivery, subscription: Running[PipelineEvent]) -> None:

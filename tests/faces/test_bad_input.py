@@ -215,9 +215,6 @@ def test_a_name_that_is_not_text(penstock: Penstock) -> None:
 
 
 @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="names are text there")
-@pytest.mark.xfail(
-    strict=False, reason="the source puts the name into events as it is, which JSON cannot carry"
-)
 def test_a_name_that_is_not_text_in_events(penstock: Penstock) -> None:
     """Events carry such a name too."""
     name = os.fsdecode(b"a\xff.xml")

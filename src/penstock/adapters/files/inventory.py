@@ -15,7 +15,7 @@ from penstock.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["InputFile", "find_files", "fingerprint"]
+__all__ = ["InputFile", "as_text", "find_files", "fingerprint"]
 
 _EDGE = 64 * 1024
 _SAMPLE = 4 * 1024
@@ -46,7 +46,7 @@ def find_files(patterns: Iterable[str]) -> list[InputFile]:
         for path in _matches(pattern):
             found.setdefault(os.path.realpath(path), os.path.abspath(path))  # noqa: PTH100 - without ".."
     paths = list(found.values())
-    files = [InputFile(name, path) for name, path in zip(_names(paths), paths, strict=True)]
+    files = [InputFile(as_text(name), path) for name, path in zip(_names(paths), paths, strict=True)]
     return sorted(files, key=lambda file: (PurePath(file.name).name, file.name))
 
 
@@ -63,6 +63,11 @@ def _matches(pattern: str) -> list[str]:
         message = f"{pattern} matches no file (looked from {Path.cwd()})"
         raise SourceError(message)
     return matches
+
+
+def as_text(name: str) -> str:
+    """Return ``name`` with bytes that are no text written as escapes, so that JSON can carry it."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _names(paths: Sequence[str]) -> list[str]:

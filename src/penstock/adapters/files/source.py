@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import JSON, Page, Source
+from penstock.adapters.files.inventory import as_text
 from penstock.adapters.files.reading import LocalReading, Reading
 from penstock.adapters.files.walk import Walk, states_of
 from penstock.adapters.files.workers import RemoteReading, Workers
@@ -61,7 +62,7 @@ class XmlFilesSource(Source):
         self.page_size = positive("page_size", page_size)
         self._max_record_bytes = max_record_bytes and positive("max_record_bytes", max_record_bytes)
         self.processes = positive("processes", processes)
-        self._parameters = {"paths": list(self._paths)}
+        self._parameters = {"paths": [as_text(path) for path in self._paths]}
 
     @property
     def parameters(self) -> dict[str, Any]:
