@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from penstock.abc import StageStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from penstock.core.graph import Site
 
@@ -21,9 +22,8 @@ T = TypeVar("T")
 States = dict[str, Any]
 """The states of all stateful nodes at and above a stage, by id."""
 
-if TYPE_CHECKING:
-    Marks = Callable[[int], States]
-    """``marks(i)``: the position behind the first ``i`` items of the last chunk."""
+Marks = Callable[[int], States]
+"""``marks(i)``: the position behind the first ``i`` items of the last chunk."""
 
 
 class Stage(ABC, Generic[T]):
