@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -42,6 +43,9 @@ __all__ = ["Hook", "IngestionPipeline", "IngestionResult", "RunSummary"]
 
 Hook = Callable[[Sequence[PipelineEvent]], None]
 """Gets every list of events, in order, before it is acknowledged."""
+
+TURNS_TO_CLOSE = 3
+"""Turns of the loop until a generator that nobody holds any more has begun to close."""
 
 COUNTS = ("started", "completed", "failed", "skipped", "deleted")
 
@@ -241,7 +245,7 @@ class IngestionPipeline:
         ledger = self._ledger
         owned = not isinstance(ledger, Ledger) and ledger is not None
         opened = ledger if isinstance(ledger, Ledger) or ledger is None else SqliteLedger(ledger)
-        self._running = _Run(self, sink, opened, owned=owned)
+        self._running = _Run(self, sink, opened, owned=owned, before=self._running)
         if self._stopping:
             self._stopping = False
             self._running.stop()
@@ -270,6 +274,10 @@ class _Run:
     skipped_before: int = 0
     subscription: Running[PipelineEvent] | None = None
     stopping: bool = False
+    taken: Callable[[], Position] | None = None
+    before: _Run | None = None
+    leaving: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
         self.stopping = True
@@ -281,6 +289,7 @@ class _Run:
         pipeline = self.pipeline
         delivery = Delivery(self.sink, self.ledger, pipeline._key, restart=pipeline._restart)  # noqa: SLF001
         try:
+            await self._await_the_one_before()
             opened, position = await delivery.open()
             if opened is not None:
                 self.number, self.resumed = opened.run, opened.resumed and bool(position)
@@ -291,11 +300,9 @@ class _Run:
                 try:
                     async for events in self._pull(subscription, delivery):
                         yield events
-                except GeneratorExit:
-                    await self._commit_rest(delivery, subscription)
-                    raise
-                except Exception as error:
-                    await self._commit_after(error, delivery, subscription)
+                except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+                    self.leaving = True
+                    await delivery.keep(error, self._reached)
                     raise
                 nothing_new = self.state == "running" and not self.resumed
                 await self._commit(delivery, subscription.position, empty=nothing_new)
@@ -305,11 +312,25 @@ class _Run:
                     await delivery.finish()
                 await delivery.settled()
         finally:
+            self.leaving = True
             try:
                 await delivery.aclose()
             finally:
-                if self.owned and self.ledger is not None:
-                    await self.ledger.aclose()
+                try:
+                    if self.owned and self.ledger is not None:
+                        await self.ledger.aclose()
+                finally:
+                    self.over.set()
+
+    async def _await_the_one_before(self) -> None:
+        """A run that its consumer left by ``break`` closes in the background: let it, it holds the ledger."""
+        before, self.before = self.before, None
+        for _ in range(TURNS_TO_CLOSE):
+            if before is None or before.leaving:
+                break
+            await asyncio.sleep(0)
+        if before is not None and before.leaving:
+            await before.over.wait()
 
     def _subscribe(self, position: Position | None) -> Running[PipelineEvent]:
         pipeline, ledger = self.pipeline, self.ledger
@@ -341,6 +362,7 @@ class _Run:
             for hook in self.pipeline._hooks:  # noqa: SLF001
                 hook(events)
             yield events
+            self.taken = subscription.bookmark()  # with what take() notes before it may wait
             await delivery.take(documents, states, dead)
             due += len(states)
             if due >= every:
@@ -417,22 +439,13 @@ class _Run:
             self.counts = dict.fromkeys(COUNTS, 0)
         await delivery.commit(position, self.counts)
 
-    async def _commit_rest(self, delivery: Delivery, subscription: Running[PipelineEvent]) -> None:
-        """The consumer left: what it acknowledged before is committed, the last list is not."""
-        del subscription
-        await delivery.settled()
-
-    async def _commit_after(
-        self, error: Exception, delivery: Delivery, subscription: Running[PipelineEvent]
-    ) -> None:
-        """The run failed: keep what was settled before that."""
-        try:
-            await self._commit(delivery, subscription.position)
-            await delivery.settled()
-        except Exception as second:  # noqa: BLE001  the first error is the one to tell
-            error.add_note(
-                f"penstock: what came since the last commit could not be committed either: {second}"
-            )
+    def _reached(self) -> tuple[Position, dict[str, int]]:
+        """Return the position behind everything the consumer has taken, and the sums there."""
+        if self.taken is None:
+            raise AssertionError("nothing was taken yet")
+        position = self.taken()
+        self._read_sums(position)
+        return position, self.counts
 
     def summary(self) -> RunSummary:
         """Return the counts."""

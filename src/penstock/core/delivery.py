@@ -15,6 +15,7 @@ when it is done.
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,12 @@ from penstock.core.graph import require_resumable
 from penstock.core.node import positive
 from penstock.core.subscription import Running
 from penstock.document import Document
-from penstock.errors import GraphError
+from penstock.errors import GraphError, SinkMismatch
 from penstock.events import DocumentCompleted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from penstock.abc import Opened
     from penstock.core.node import Node
 
@@ -64,6 +67,10 @@ class Delivery:
         self._task: asyncio.Task[None] | None = None
         self.uncommitted = 0
         """Documents and states taken since the last commit began."""
+        self._moved = False
+        self.sound = True
+        """False once the sink or the ledger has failed, or a write was cut short: a position committed after
+        that would stand behind documents that never arrived."""
 
     async def open(self) -> tuple[Opened | None, Position | None]:
         """Open both; return what the ledger knows, and the position to start from."""
@@ -71,6 +78,13 @@ class Delivery:
         position = opened.position if opened else None
         self._epoch = opened.epoch if opened else 0
         if self._sink is not None:
+            if (
+                opened is not None
+                and opened.record is None
+                and opened.position
+                and not self._sink.transactional
+            ):
+                raise SinkMismatch(_without_output(self._key, self._sink))
             held = await self._sink.open(opened.record if opened else None, restart=self._restart)
             if self._sink.transactional:
                 self._epoch = held.epoch if held else 0
@@ -90,26 +104,55 @@ class Delivery:
     ) -> None:
         """Take what a chunk of items came to."""
         self._documents += documents
+        self._moved = True
         self._states += states
         self._dead += dead
         self.uncommitted += len(documents) + len(states)
         if self._sink is not None and self._documents and (self._task is None or self._task.done()):
             await self._settle_task()
-            documents, self._documents = self._documents, []
+            await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        """Give the documents at hand to the sink."""
+        documents, self._documents = self._documents, []
+        if self._sink is not None and documents:
+            self.sound = False  # for good, if this fails or is cancelled
             await self._sink.write(documents)
+            self.sound = True
 
     async def commit(self, position: Position, counts: dict[str, int]) -> None:
         """Begin to make everything taken so far true; waits for the commit before it, not for this one."""
         await self._settle_task()
-        if self._sink is not None and self._documents:
-            documents, self._documents = self._documents, []
-            await self._sink.write(documents)
-        self._documents.clear()
+        await self._hand_over()
         self._epoch += 1
         commit = Commit(self._epoch, position, self._states, self._dead, counts=counts)
-        self._states, self._dead, self.uncommitted = [], [], 0
+        self._states, self._dead, self.uncommitted, self._moved = [], [], 0, False
         if self._sink is not None or self._ledger is not None:
-            self._task = asyncio.get_running_loop().create_task(self._write(commit), name="penstock commit")
+            self._task = asyncio.get_running_loop().create_task(
+                self._make_true(commit), name="penstock commit"
+            )
+
+    async def _make_true(self, commit: Commit) -> None:
+        try:
+            await self._write(commit)
+        except BaseException:
+            self.sound = False
+            raise
+
+    async def keep(
+        self, error: BaseException, reached: Callable[[], tuple[Position, dict[str, int]]]
+    ) -> None:
+        """Commit what was taken before ``error`` ended the run, as far as that can be; never masks it.
+
+        ``reached`` returns the position behind what was taken, and the sums there.
+        """
+        try:
+            if self.sound and self._moved:
+                await self.commit(*reached())
+            await self._settle_task()
+        except Exception as second:  # noqa: BLE001  the first error is the one to tell
+            if second is not error:
+                error.add_note(f"penstock: what came since the last commit was not committed: {second}")
 
     async def _write(self, commit: Commit, *, claim: bool = False) -> None:
         sink, ledger = self._sink, self._ledger
@@ -146,11 +189,23 @@ class Delivery:
 
     async def aclose(self) -> None:
         """Let a commit under way end, then release the sink; what was not committed is dropped."""
+        in_flight = sys.exception()
         try:
             await self._settle_task()
+        except Exception as error:
+            if in_flight is None:
+                raise
+            in_flight.add_note(f"penstock: a commit under way failed too: {error}")  # and never masks it
         finally:
             if self._sink is not None:
                 await self._sink.aclose()
+
+
+def _without_output(key: str, sink: Sink) -> str:
+    return (
+        f"the ledger's {key!r} has come this far without an output, so that {sink.describe()} would lack "
+        "everything before; give the output another key= or ledger, or restart to begin anew"
+    )
 
 
 def refuse_checkpoint(root: Node, who: str) -> None:
@@ -175,8 +230,14 @@ async def deliver(
     delivery, total, demand = Delivery(sink, ledger, key), 0, SlowStart()
     try:
         opened, position = await delivery.open()
+        before = opened.counts.get("completed", 0) if opened else 0
+
         async with Running[Any](root, position or None) as subscription:
             clock = subscription.run.clock
+
+            def reached() -> tuple[Position, dict[str, int]]:
+                return subscription.position if ledger else {}, {"completed": before + total}
+
             try:
                 while items := await subscription.request(demand.n):
                     began = clock.monotonic()
@@ -184,13 +245,13 @@ async def deliver(
                     total += len(documents)
                     await delivery.take(documents)
                     if delivery.uncommitted >= commit_every:
-                        await delivery.commit(subscription.position if ledger else {}, {"completed": total})
+                        await delivery.commit(*reached())
                     demand.took(clock.monotonic() - began)
-            finally:
-                if not subscription.run.closed and delivery.uncommitted:
-                    await delivery.commit(subscription.position if ledger else {}, {"completed": total})
-            await delivery.commit(subscription.position if ledger else {}, {"completed": total})
-            await delivery.finish()
+                await delivery.commit(*reached())
+                await delivery.finish()
+            except (Exception, asyncio.CancelledError) as error:
+                await delivery.keep(error, reached)
+                raise
     finally:
         await delivery.aclose()
     return Delivered(total, bool(opened and opened.resumed))

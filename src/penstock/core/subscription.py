@@ -12,6 +12,8 @@ from penstock.core.run import CLOSED, Run
 from penstock.errors import ConcurrentRequestError, SubscriptionClosed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from penstock.core.node import Node
     from penstock.core.stage import Stage
 
@@ -84,8 +86,13 @@ class Running(Subscription[T_co]):
 
     @property
     def position(self) -> Position:  # noqa: D102
+        return self.bookmark()()
+
+    def bookmark(self) -> Callable[[], Position]:
+        """Return what gives the present position, also later, when the run has gone on."""
         require_resumable(self._vertex.node, "a position of this flow")
-        return position_of(self._vertex, self._stage.marks()(self._count))
+        vertex, marks, count = self._vertex, self._stage.marks(), self._count
+        return lambda: position_of(vertex, marks(count))
 
     def statistics(self) -> Statistics:  # noqa: D102
         return Statistics(tuple(self._stage.statistics()))
