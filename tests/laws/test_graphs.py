@@ -104,9 +104,6 @@ def test_position(subject: laws.Subject, schedule: list[int], again: list[int], 
     laws.position(subject, schedule=schedule, again=again, cuts=cuts)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="flat_map counts expansions of an input that need not come first again"
-)
 @pytest.mark.parametrize("disorder", ["merge", "map_async"])
 def test_position_within_an_expansion_behind_disorder(disorder: str) -> None:
     """Law 10 holds when a run is cut inside an expansion of an input that came out of its turn."""
