@@ -122,10 +122,7 @@ class OverlappingDocumentStage(DocumentStage):
         self._open.pop(number, None)
         self._unsettled -= 1
         self._acked.add(number)
-        while self._low in self._acked:
-            self._acked.discard(self._low)
-            self._low += 1
-            self._places.popleft()
+        self._pass_settled()
         if isinstance(event, DocumentCompleted):
             self.settle_completed(event.document)
         elif isinstance(event, DocumentFailed):
@@ -206,7 +203,7 @@ class OverlappingDocumentStage(DocumentStage):
         self._ready.open()
 
     def _pass_settled(self) -> None:
-        """Move the watermark over records that the run this one resumes had settled."""
+        """Move the watermark over settled records, as far as they were fetched: a resumed run knows of more."""
         while self._low in self._acked and self._places:
             self._acked.discard(self._low)
             self._low += 1
