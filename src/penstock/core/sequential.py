@@ -59,8 +59,8 @@ class SequentialDocumentStage(DocumentStage):
         self._page, self._at, self._base = [], 0, self.upstream.marks()
 
     def in_flight(self) -> int:
-        """Return 1 while a document is announced and not settled."""
-        return 1 if self._open else 0
+        """Return how many are announced and not settled: this one, and those a concurrent run left behind."""
+        return bool(self._open) + len(self._opens)
 
     async def advance(self, n: int) -> list[PipelineEvent]:
         """Run the generator in slices, until there is something or upstream has ended."""
