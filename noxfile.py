@@ -75,7 +75,7 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after ``--`` go to pytest."""
     _install(session, "test")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "--numprocesses=auto", *session.posargs)
 
 
 @nox.session
@@ -89,7 +89,9 @@ def coverage(session: nox.Session) -> None:
 def laws(session: nox.Session) -> None:
     """Run the property tests long: the Hypothesis profile ``laws``."""
     _install(session, "test")
-    session.run("pytest", "--hypothesis-profile=laws", "--timeout=3600", *session.posargs)
+    session.run(
+        "pytest", "--numprocesses=auto", "--hypothesis-profile=laws", "--timeout=3600", *session.posargs
+    )
 
 
 @nox.session

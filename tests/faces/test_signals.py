@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from queue import SimpleQueue
 
 import pytest
 
@@ -17,12 +18,12 @@ from penstock.faces.signals import Interrupts
 def test_the_first_and_the_second_signal_each_call_their_own(number: signal.Signals) -> None:
     """The calls come in order, and the handlers that were there before come back."""
     before = signal.getsignal(number)
-    calls: list[str] = []
-    with Interrupts(lambda: calls.append("stop"), lambda: calls.append("abort")) as interrupts:
+    calls: SimpleQueue[str] = SimpleQueue()
+    with Interrupts(lambda: calls.put("stop"), lambda: calls.put("abort")) as interrupts:
         os.kill(os.getpid(), number)
-        assert calls == ["stop"]
+        assert calls.get(timeout=10) == "stop"
         os.kill(os.getpid(), number)
-        assert calls == ["stop", "abort"]
+        assert calls.get(timeout=10) == "abort"
     assert interrupts.count == 2
     assert signal.getsignal(number) is before
 

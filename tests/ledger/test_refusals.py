@@ -165,7 +165,7 @@ async def test_what_may_only_be_read(tmp_path, folder_mode, file_mode):
     path.parent.mkdir()
     async with SqliteLedger(path) as ledger:
         await ledger.open("k")
-    for parent in (tmp_path, *tmp_path.parents[:2]):
+    for parent in (tmp_path, *tmp_path.parents[:3]):
         parent.chmod(0o755)
     path.chmod(file_mode)
     path.parent.chmod(folder_mode)

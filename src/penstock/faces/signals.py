@@ -27,19 +27,18 @@ GRACE: Final = 2.0
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECOND = 2
-_THIRD = 3
 
 
 class Interrupts:
     """Handles the signals between ``with`` and its end; ``count`` says how many came.
 
     Args:
-        first: Called at the first signal, from its handler: it may only schedule something.
+        first: Called at the first signal, from a thread: it may only schedule something.
         second: Called at the second, likewise.
 
-    A thread waits for the second signal as well, because the event loop may be stuck in somebody's code:
-    it ends the process when the grace is over. The handler only writes a byte to it, which is all that is
-    safe to do there.
+    The interpreter writes the number of each signal into a pipe in whichever thread the kernel chose, and
+    a thread of ours reads it there. A handler would have to wait for the main thread, which is not even
+    interrupted if it is stuck in a write and the signal went to another thread.
     """
 
     def __init__(self, first: Callable[[], object], second: Callable[[], object]) -> None:
@@ -48,40 +47,43 @@ class Interrupts:
         self._second = second
         self._read, self._write = -1, -1
         self._previous: list[signal._HANDLER] = []
+        self._previous_pipe = -1
 
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe()
-        threading.Thread(target=_watch, args=(self._read,), name="penstock-signals", daemon=True).start()
-        self._previous = [signal.signal(number, self._handle) for number in _SIGNALS]
+        os.set_blocking(self._write, False)
+        threading.Thread(target=self._watch, args=(self._read,), name="penstock-signals", daemon=True).start()
+        self._previous_pipe = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self._previous = [signal.signal(number, _handled_elsewhere) for number in _SIGNALS]
         return self
-
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
-        os.write(self._write, b"!")
-        if self.count == 1:
-            self._first()
-        elif self.count == _SECOND:
-            self._second()
 
     def __exit__(self, *exc: object) -> None:
         for number, handler in zip(_SIGNALS, self._previous, strict=True):
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._previous_pipe)
         os.close(self._write)  # the thread reads the end of the pipe, closes its side and is gone
 
+    def _watch(self, pipe: int) -> None:
+        """Act on signals until the pipe ends."""
+        grace = threading.Timer(GRACE, end_now)
+        grace.daemon = True
+        while number := os.read(pipe, 1):
+            if number[0] not in _SIGNALS:
+                continue
+            self.count += 1
+            if self.count == 1:
+                self._first()
+            elif self.count == _SECOND:
+                grace.start()
+                self._second()
+            else:
+                end_now()
+        grace.cancel()
+        os.close(pipe)
 
-def _watch(pipe: int) -> None:
-    """Count signals: the second starts the grace, the third ends the process; end with the pipe."""
-    grace = threading.Timer(GRACE, end_now)
-    grace.daemon = True
-    seen = 0
-    while os.read(pipe, 1):
-        seen += 1
-        if seen == _SECOND:
-            grace.start()
-        elif seen >= _THIRD:
-            end_now()
-    grace.cancel()
-    os.close(pipe)
+
+def _handled_elsewhere(_number: int, _frame: FrameType | None) -> None:
+    """Keep the interpreter's own reaction away."""
 
 
 def end_now() -> None:
