@@ -113,7 +113,9 @@ def _in_flight(accounts: list[list[int]], handed: list[int], delivered: int, *, 
     """
     least = [0] * (delivered + 1)  # by number of outputs attributed so far
     for counts, count in zip(accounts, handed, strict=True):
-        flying = [_flying(counts, count, k, folds=folds) for k in range(delivered + 1)]
+        # behind the end of one of several inputs, what was still handed over was dropped with it
+        used = min(count, len(counts) - 1) if len(accounts) > 1 else count
+        flying = [_flying(counts, used, k, folds=folds) for k in range(delivered + 1)]
         least = [min(least[k - j] + flying[j] for j in range(k + 1)) for k in range(delivered + 1)]
     return least[delivered]
 
