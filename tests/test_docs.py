@@ -1,0 +1,134 @@
+"""The Python code in README and in the pages runs, and what the pages list is what there is."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import penstock.operators as op
+from penstock.adapters.biomed.sample import write_sample
+from penstock.testing import laws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.core.node import Node
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path) -> Iterator[str]:
+    """Yield the code blocks of a page, each behind as many empty lines as make its line numbers right."""
+    text = page.read_text("utf-8")
+    for found in FENCE.finditer(text):
+        yield "\n" * text.count("\n", 0, found.start(1)) + found[1]
+
+
+def execute(code: str, name: str, namespace: dict[str, Any]) -> None:
+    """Run a block as a notebook would: ``await`` may stand outside of functions."""
+    compiled = compile(code, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    outcome = eval(compiled, namespace)  # noqa: S307  the code is our own
+    if inspect.iscoroutine(outcome):
+        asyncio.run(outcome)
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a small file of the kind that the pages speak of."""
+    path = tmp_path_factory.mktemp("sample") / "pubmed24n0001.xml.gz"
+    write_sample(path, 60, malformed=1)
+    return path
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if FENCE.search(p.read_text("utf-8"))], ids=lambda page: page.name
+)
+def test_code_runs(page: Path, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page run one after the other in an empty folder with one PubMed file in it."""
+    shutil.copy(sample, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "page"}
+    for code in blocks(page):
+        execute(code, str(page), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_code_goes_unrun(page: Path) -> None:
+    """Every fenced block of Python is one that the test above finds."""
+    fences = re.findall(r"^\s*```\s*(?:py|python|pycon)\b", page.read_text("utf-8"), re.MULTILINE)
+    assert len(fences) == len(list(blocks(page)))
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """Return the rows of a page's tables whose first cell is a name in code: name to the other cells."""
+    found: dict[str, list[str]] = {}
+    for line in (ROOT / "docs" / page).read_text("utf-8").splitlines():
+        if named := re.match(r"^\| `(\w+)(?:\(\w*\))?` \|(.*)\|$", line):
+            found[named[1]] = [cell.strip() for cell in named[2].split("|")]
+    return found
+
+
+def test_operators_are_those_that_there_are() -> None:
+    """The table has a row for each name in ``penstock.operators.__all__`` and for nothing else."""
+    assert set(rows("operators.md")) == set(op.__all__)
+
+
+def built(name: str) -> Node:
+    """Return the node of an operator, behind a source that holds what it is asked for."""
+    import penstock as ps
+    from penstock.adapters import pubmed
+    from penstock.ledger import MemoryLedger
+
+    arguments: dict[str, tuple[Any, ...]] = {
+        "scan": (max, 0), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
+        "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
+        "batch_progress": (),
+    }  # fmt: skip
+    source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])
+    if name == "checkpoint":
+        return op.checkpoint(MemoryLedger(), key="k")(source).node
+    given = arguments.get(name, (asyncio.sleep,) if name == "map_async" else (str,))
+    return getattr(op, name)(*given)(source).node
+
+
+@pytest.mark.parametrize("name", op.__all__)
+def test_what_the_table_says_of_an_operator_is_so(name: str) -> None:
+    """Order, and whether a position has a state of it, stand in the table as the nodes have them."""
+    _, order, _, state = rows("operators.md")[name]
+    node = built(name)
+    assert order.split()[0] == node.order.value
+    assert (not state.startswith("\N{EN DASH}")) == (
+        node.stateful and name not in {"where", "batch_progress"}
+    )
+
+
+def test_laws_are_those_that_there_are() -> None:
+    """The page has one section per check, in the order and with the numbers of the checks."""
+    headings = re.findall(
+        r"^## (\d+)\. .*?`(\w+)`", (ROOT / "docs" / "laws.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert headings == [(str(number), name) for number, name in enumerate(laws.LAWS, 1)]
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """A page that is written can be found, and no entry leads nowhere."""
+    text = (ROOT / "mkdocs.yml").read_text("utf-8")
+    named = set(re.findall(r"[\w/-]+\.md", text))
+    assert named == {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+
+
+def test_examples_named_in_the_pages_exist() -> None:
+    """A page names no example that is not there, and README names them all."""
+    named = {page: set(re.findall(r"examples/(\w+\.py)", page.read_text("utf-8"))) for page in PAGES}
+    there = {path.name for path in (ROOT / "examples").glob("*.py")}
+    assert set().union(*named.values()) <= there
+    assert named[ROOT / "README.md"] == there
