@@ -94,7 +94,8 @@ def kill_after(process, target, seconds):
         reported = int(process.stdout.readline())
     time.sleep(seconds)  # so that it is not always the moment behind a report
     process.send_signal(signal.SIGKILL)
-    rest, _ = process.communicate()
+    rest = process.stdout.read()  # communicate() would not see what readline() has buffered
+    process.communicate()
     return max([reported, *(int(line) for line in rest.split("\n")[:-1])])
 
 
