@@ -1,4 +1,4 @@
-"""Measure what issue 2 promises: ``python benchmarks/run.py [NAME...]``; no names are all of them."""
+"""Measure what the first run promises: ``python benchmarks/run.py [NAME...]``; no names are all of them."""
 
 from __future__ import annotations
 

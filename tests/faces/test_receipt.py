@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from penstock.pipeline import RunSummary
 
 from penstock.faces import job as job_module
 from penstock.faces.job import Job
 from penstock.faces.receipt import exit_code, receipt
 from penstock.faces.resources import Peak
+from penstock.pipeline import RunSummary
 
 SOME = Peak(84_000_000)
 ZERO = dict.fromkeys(("started", "completed", "failed", "skipped", "deleted", "retried"), 0)

@@ -203,7 +203,7 @@ class OverlappingDocumentStage(DocumentStage):
         self._ready.open()
 
     def _pass_settled(self) -> None:
-        """Move the watermark over settled records, as far as they were fetched: a resumed run knows of more."""
+        """Move the watermark over settled records that were fetched: a resumed run knows of more."""
         while self._low in self._acked and self._places:
             self._acked.discard(self._low)
             self._low += 1
