@@ -66,5 +66,8 @@ class RetryPolicy:
         told = getattr(error, "retry_after", None)
         if isinstance(told, int | float) and told >= 0:
             return float(told)
-        longest = min(self.cap, self.initial * self.factor ** min(attempt - 1, 64))
+        try:
+            longest = min(self.cap, self.initial * self.factor ** (attempt - 1))
+        except OverflowError:
+            longest = self.cap if self.initial else 0.0
         return self._random.uniform(0, longest) if self.jitter else longest

@@ -12,7 +12,7 @@ from penstock.core.node import Node
 from penstock.core.notes import Failure
 from penstock.core.run import Gate
 from penstock.core.stage import Stage
-from penstock.errors import NotResumable
+from penstock.errors import GraphError, NotResumable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -156,8 +156,14 @@ class Checkpoint(Node):
 
     def __post_init__(self) -> None:
         """Refuse an upstream that cannot resume, or that has a checkpoint already."""
-        require_resumable(self.inputs[0], f"checkpoint at {self.origin}")
         Node.__post_init__(self)
+        if self.inputs[0].settles:
+            msg = (
+                f"checkpoint at {self.origin} stands behind another checkpoint, and after a crash the two "
+                "would disagree about where to go on. Leave one of them out."
+            )
+            raise GraphError(msg)
+        require_resumable(self.inputs[0], f"checkpoint at {self.origin}")
 
     @property
     def settles(self) -> bool:
