@@ -7,7 +7,7 @@ import importlib
 
 from harness import machine, say, table
 
-NAMES = ("elements", "events", "map_async", "pubmed", "heartbeat", "memory")
+NAMES = ("elements", "events", "map_async", "heartbeat")
 
 
 def main() -> None:
