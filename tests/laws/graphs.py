@@ -12,7 +12,7 @@ import penstock.operators as op
 from penstock.testing import laws
 from penstock.testing.script import Sleep, Wait
 
-from .catalogue import a_turn, a_while, add, at_once, batched, lazily, small, third, total
+from .entry import a_turn, a_while, add, at_once, batched, lazily, small, third, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import penstock.operators as op
 from penstock.testing import laws
 
-from .catalogue import a_while, at_once, checkpointed
+from .entry import a_while, at_once, checkpointed
 from .graphs import subjects
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
+from penstock.core.inner import Inner
 from penstock.core.node import Node
 from penstock.core.notes import Failure, annotate
 from penstock.core.run import STRETCH, Gate, Pace
 from penstock.core.stage import Stage
-from penstock.errors import AlreadySubscribed, GraphError
+from penstock.errors import AlreadySubscribed
 
 if TYPE_CHECKING:
     from penstock.core.graph import Site
@@ -249,45 +250,21 @@ class _DeferStage(Stage[Any]):
     def __init__(self, site: Site, node: Defer) -> None:
         super().__init__(site)
         self._node = node
-        self._inner: Stage[Any] | None = None
+        self._inner: Inner | None = None
 
     def upstreams(self) -> Iterator[Stage[Any]]:
         if self._inner is not None:
-            yield self._inner
+            yield self._inner.stage
 
     def marks(self) -> Marks:
-        from penstock.core.graph import position_of, require_resumable
-
-        key, inner, state = self.site.vertex.id, self._inner, self.site.state
-        if inner is None:
+        key, state = self.site.vertex.id, self.site.state
+        if self._inner is None:
             return lambda _: {key: state}
-        vertex, marks = inner.site.vertex, inner.marks()
-
-        def at(i: int) -> dict[str, Any]:
-            require_resumable(vertex.node, "resuming a deferred flow")
-            return {key: position_of(vertex, marks(i))}
-
-        return at
+        at = self._inner.state_at()
+        return lambda i: {key: at(i)}
 
     async def _request(self, n: int) -> list[Any]:
         if self._inner is None:
-            self._inner = self._build()
-        return await self._inner.request(n)
-
-    def _build(self) -> Stage[Any]:
-        from penstock.core.graph import Site, resolve, states_of
-
-        try:
-            vertex = resolve(self._node.factory())
-        except Exception as error:
-            annotate(error, self._node.describe())
-            raise
-        if vertex.node.settles:
-            msg = (
-                f"what {self._node.describe()} built holds a checkpoint, which nobody could see when the "
-                "graph was built. Put the checkpoint behind: defer(...) | op.checkpoint(...)."
-            )
-            raise GraphError(msg)
-        state = self.site.state
-        states = states_of(vertex, state) if state is not None else {}
-        return Site(vertex, self.run, states, self.site.tracked).start()
+            site = self.site
+            self._inner = Inner(site, self._node.factory, site.state, tracked=site.tracked)
+        return await self._inner.stage.request(n)

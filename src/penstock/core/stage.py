@@ -70,6 +70,11 @@ class Stage(ABC, Generic[T]):
     def upstreams(self) -> Iterator[Stage[Any]]:
         """Yield the running stages this one pulls from."""
 
+    @property
+    def buffered(self) -> int:
+        """How many items it holds for later requests; for statistics."""
+        return 0
+
     async def settle(self, count: int) -> None:
         """Take note that ``count`` items of the last chunk are acknowledged.
 

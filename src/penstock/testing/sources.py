@@ -68,9 +68,9 @@ class TestSource(Flow[Any]):
         self._on_handed = on_handed
         self._on_close = on_close
         self._closing = False
-        super().__init__(self._flow().node)
+        super().__init__(self._as_flow().node)
 
-    def _flow(self) -> Flow[Any]:
+    def _as_flow(self) -> Flow[Any]:
         waits = any(isinstance(element, Wait | Sleep | Forever) for element in self.script)
         match self.style:
             case "iterable" if not waits:

@@ -1,0 +1,69 @@
+"""Flows that are built while a run goes on: by ``defer``, ``concat_map``, ``recover`` and their like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.graph import Site, position_of, require_resumable, resolve, states_of
+from penstock.core.notes import annotate
+from penstock.errors import GraphError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.abc import JSON
+    from penstock.core.node import Node
+    from penstock.core.stage import Stage
+
+__all__ = ["Inner"]
+
+
+class Inner:
+    """A flow built at run time, started for the stage at ``site``, which owns it.
+
+    Its *state* is a position of its own: JSON that the owner puts into its own state, so that a resumed
+    run builds the flow again and goes on inside it.
+
+    Args:
+        site: Where the owner stands; what is built belongs to its run and is tracked as ``tracked`` says.
+        build: Returns the graph. An error of it is annotated with the owner.
+        state: What ``state_at`` gave in an earlier run; ``None`` starts at the beginning.
+        tracked: Whether positions inside its chunks are wanted.
+
+    Raises:
+        GraphError: what was built holds a checkpoint, which nobody could see when the graph was built.
+        PositionError: ``state`` belongs to another graph.
+    """
+
+    __slots__ = ("stage",)
+
+    def __init__(
+        self, site: Site, build: Callable[[], Node], state: JSON = None, *, tracked: bool = True
+    ) -> None:
+        owner = site.vertex.node
+        try:
+            vertex = resolve(build())
+        except Exception as error:
+            annotate(error, owner.describe())
+            raise
+        if vertex.node.settles:
+            msg = (
+                f"what {owner.describe()} built holds a checkpoint, which nobody could see when the "
+                f"graph was built. Put the checkpoint behind: {owner.operator}(...) | op.checkpoint(...)."
+            )
+            raise GraphError(msg)
+        states = states_of(vertex, state) if state is not None else {}
+        self.stage: Stage[Any] = Site(vertex, site.run, states, tracked).start()
+
+    def state_at(self) -> Callable[[int], JSON]:
+        """Return what gives the state behind the first ``i`` items of the last chunk, valid for ever.
+
+        Calling it raises ``NotResumable`` if what was built cannot give a position.
+        """
+        vertex, marks = self.stage.site.vertex, self.stage.marks()
+
+        def at(i: int) -> JSON:
+            require_resumable(vertex.node, "resuming a flow that was built while running")
+            return position_of(vertex, marks(i))
+
+        return at

@@ -1,0 +1,5 @@
+"""``Flow``: the cold, immutable description of a stream, and its fluent face by families of operators."""
+
+from penstock.flow.flow import Flow
+
+__all__ = ["Flow"]

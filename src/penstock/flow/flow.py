@@ -1,0 +1,115 @@
+"""``Flow``: the cold, immutable description of a stream, and its fluent face.
+
+The operators stand above this module in the layers, and their functions are the catalogue; the methods
+here are thin, so that type checkers infer lambdas and editors complete them after the dot.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.core import bridge, drivers
+from penstock.core.graph import resolve
+from penstock.core.subscription import Running
+from penstock.flow.combine import Combine
+from penstock.flow.concurrency import Concurrency
+from penstock.flow.elements import Elements
+from penstock.flow.failure import Failure
+from penstock.flow.progress import Progress
+from penstock.flow.resume import Resume
+from penstock.flow.shape import Shape
+from penstock.flow.terminals import Terminals
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from aioreactive import AsyncObserver
+    from aioreactive.types import CloseAsync, SendAsync, ThrowAsync
+    from expression.system import AsyncDisposable
+
+    from penstock.abc import Position, Subscription
+    from penstock.core.node import Order
+
+__all__ = ["Flow"]
+
+T_co = TypeVar("T_co", covariant=True)
+R = TypeVar("R")
+
+
+class Flow(
+    Elements[T_co],
+    Shape[T_co],
+    Combine[T_co],
+    Concurrency[T_co],
+    Failure[T_co],
+    Progress[T_co],
+    Resume[T_co],
+    Terminals[T_co],
+):
+    """A stream that runs when somebody subscribes, afresh each time.
+
+    Compose with ``flow | op.map(f)``, with ``expression.pipe``, or with the methods. Consume with
+    ``subscribe()`` and ``request(n)``, with ``async for``, with a terminal such as ``to_list()``, or as
+    an aioreactive ``AsyncObservable``.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        names = " | ".join(vertex.node.operator for vertex in resolve(self.node).walk())
+        return f"<{type(self).__name__} {names}>"
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def subscribe(self, position: Position | None = None) -> Subscription[T_co]:
+        """Return a new run, from the beginning or from a ``position`` of an earlier one.
+
+        Nothing happens before its first request. Use it as an async context manager.
+
+        Raises:
+            PositionError: the position belongs to another graph; the message says what differs.
+            NotResumable: a position was given, and a node of this flow cannot use one.
+        """
+        return Running(self.node, position)
+
+    def __aiter__(self) -> AsyncIterator[T_co]:
+        return drivers.iterate(self.node)
+
+    def chunked(self, size: int) -> AsyncGenerator[T_co, None]:
+        """Iterate like ``async for``, but always request ``size`` items instead of choosing by slow start."""
+        return drivers.iterate(self.node, size)
+
+    async def subscribe_async(
+        self,
+        send: SendAsync[Any] | AsyncObserver[Any] | None = None,
+        throw: ThrowAsync | None = None,
+        close: CloseAsync | None = None,
+    ) -> AsyncDisposable:
+        """Drive an aioreactive observer; dispose what this returns to end the run."""
+        return await bridge.observe(self.node, bridge.as_observer(send, throw, close))
+
+    # -- what it promises ------------------------------------------------------------------------
+
+    @property
+    def order(self) -> Order:
+        """How the items depend on the schedule of requests (law 5)."""
+        return self.node.order
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a subscription has a position."""
+        return self.node.obstacle is None
+
+    @property
+    def exact(self) -> bool:
+        """Whether a resumed run loses nothing and repeats nothing."""
+        return self.resumable
+
+    def max_in_flight(self, n: int = 1) -> float:
+        """Return how many source items can be in flight while ``n`` are requested (law 1)."""
+        return self.node.bound(n)
+
+    # -- composing -------------------------------------------------------------------------------
+
+    def __or__(self, step: Callable[[Flow[T_co]], R]) -> R:
+        return step(self)

@@ -1,0 +1,116 @@
+"""How a flow is consumed to its end: each asks by slow start, and closes its subscription."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from penstock.core import drivers
+from penstock.errors import NoItem
+from penstock.flow.face import Face
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.abc import Ledger, Sink
+    from penstock.core.delivery import Delivered
+    from penstock.document import Document
+
+__all__ = ["Terminals"]
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+U = TypeVar("U")
+D = TypeVar("D")
+
+_MISSING: Any = object()
+
+
+class Terminals(Face[T_co]):
+    """The terminals."""
+
+    __slots__ = ()
+
+    async def to_list(self: Terminals[T]) -> list[T]:
+        """Return all items; needs memory for all of them."""
+        items: list[T] = []
+        await drivers.consume(self.node, items.extend)
+        return items
+
+    @overload
+    async def first(self) -> T_co: ...
+    @overload
+    async def first(self, default: D) -> T_co | D: ...
+    async def first(self, default: Any = _MISSING) -> Any:
+        """Return the first item and close.
+
+        Raises:
+            NoItem: there was none, and no default was given.
+        """
+        return _one(await drivers.first(self.node), default)
+
+    @overload
+    async def last(self) -> T_co: ...
+    @overload
+    async def last(self, default: D) -> T_co | D: ...
+    async def last(self, default: Any = _MISSING) -> Any:
+        """Return the last item.
+
+        Raises:
+            NoItem: there was none, and no default was given.
+        """
+        kept: list[Any] = []
+
+        def keep(items: list[Any]) -> None:
+            kept[:] = items[-1:]
+
+        await drivers.consume(self.node, keep)
+        return _one(kept, default)
+
+    async def count(self) -> int:
+        """Return how many items there are."""
+        return await drivers.consume(self.node, len)
+
+    async def reduce(self, function: Callable[[U, T_co], U], seed: U) -> U:
+        """Fold all items from the left, beginning with ``seed``."""
+        return await drivers.reduce(self.node, function, seed)
+
+    async def for_each(self, function: Callable[[T_co], object]) -> None:
+        """Call ``function(item)`` for every item."""
+
+        def handle(items: list[Any]) -> None:
+            for item in items:
+                function(item)
+
+        await drivers.consume(self.node, handle)
+
+    async def run(self) -> None:
+        """Run to the end for the effects along the way, keeping nothing."""
+        await drivers.consume(self.node, len)
+
+    async def into(
+        self: Terminals[Document] | Terminals[Any],
+        sink: Sink,
+        *,
+        ledger: Ledger | None = None,
+        key: str = "default",
+        commit_every: int = 1000,
+    ) -> Delivered:
+        """Stream documents (or the completed documents of an event stream) into a sink, effectively once.
+
+        With a ledger, the run resumes where the last one committed; this call *is* the checkpoint.
+
+        Raises:
+            GraphError: a checkpoint stands upstream: two authorities would disagree after a crash.
+        """
+        from penstock.core.delivery import deliver
+
+        return await deliver(self.node, sink, ledger=ledger, key=key, commit_every=commit_every)
+
+
+def _one(items: list[Any], default: Any) -> Any:
+    if items:
+        return items[0]
+    if default is _MISSING:
+        msg = "the flow completed without an item; pass a default if that is no error"
+        raise NoItem(msg)
+    return default
