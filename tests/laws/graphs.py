@@ -69,7 +69,6 @@ def _map_async(function: Any, concurrency: int, window: int | None, *, ordered: 
         f"map_async({function.__name__}, {concurrency}, {window}, {ordered})",
         lambda flow: flow | op.map_async(function, concurrency, window=window, ordered=ordered),
         lambda items: map(add, items),
-        free=ordered,  # its position numbers inputs, which nothing disordered gives in the same order again
         disorders=not ordered,
         prefetches=True,
     )

@@ -57,6 +57,16 @@ class MapAsyncUnordered(MapAsync):
 
     own_order = Order.INTERLEAVED
     stateful = True
+    remedy = (
+        "unordered, it knows inputs by their number, and here they come in another order the next time. "
+        "Pass ordered=True, or put it in front of the merge, or of the unordered operator, that is upstream."
+    )
+
+    @property
+    def obstacle(self) -> Node | None:
+        """This node, if its inputs come in no fixed order: the next run would give them other numbers."""
+        above = self.inputs[0]
+        return above.obstacle or (None if above.order is Order.EXACT else self)
 
     @property
     def repeatable(self) -> bool:

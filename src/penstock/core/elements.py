@@ -269,6 +269,10 @@ class FlatMap(Element):
     stateful = True
     transparent = True
     ends = True
+    remedy = (
+        "behind an unordered operator a resumed run may begin with another item than the one in whose "
+        "expansion it was cut. Pass ordered=True to that operator, or expand the items before it."
+    )
 
     @property
     def obstacle(self) -> Node | None:

@@ -108,7 +108,8 @@ def require_resumable(root: Node, who: str) -> None:
     """Raise ``NotResumable`` if some node at or above ``root`` cannot give a position."""
     obstacle = root.obstacle
     if obstacle is not None:
-        msg = f"{who} needs a position, but {obstacle.describe()} cannot give one"
+        remedy = obstacle.remedy and f": {obstacle.remedy}"
+        msg = f"{who} needs a position, but {obstacle.describe()} cannot give one{remedy}"
         raise NotResumable(msg)
 
 

@@ -50,6 +50,8 @@ class Node(ABC):
     transparent: ClassVar[bool] = False
     """Whether it may stand behind a checkpoint: it neither holds nor folds items (law 12)."""
     own_order: ClassVar[Order] = Order.EXACT
+    remedy: ClassVar[str] = ""
+    """Where this node is an ``obstacle``: why, and what to do instead, for people."""
 
     inputs: tuple[Node, ...] = ()
     origin: str = ""

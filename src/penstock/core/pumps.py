@@ -35,6 +35,10 @@ class PumpStage(Stage[Any]):
         super().__init__(site)
         self._node = node
         self._queue: list[Any] = []
+        self._gone = 0
+        """Items delivered, the last chunk with them."""
+        self._before = 0
+        """Items delivered before the last chunk."""
         self._demand = 0
         self._task: asyncio.Task[None] | None = None
         self._ready = Gate(self.run)
@@ -50,11 +54,8 @@ class PumpStage(Stage[Any]):
     async def _fill(self) -> None:
         """Put items into the queue with ``_put``, and wait for ``_until_wanted`` before each step."""
 
-    def _taken(self, count: int) -> None:
-        """Move the position behind the ``count`` items that are about to be delivered."""
-
     async def _request(self, n: int) -> list[Any]:
-        self._taken(0)
+        self._before = self._gone
         if self.run.strained():
             await self.run.breathe()
         try:
@@ -62,7 +63,6 @@ class PumpStage(Stage[Any]):
                 if self._ended or self.run.draining:
                     if self._failure is not None:
                         self._failure.throw()
-                    self._taken(0)  # pages without items may still have moved the position
                     return []
                 self._demand = n
                 if self._task is None:
@@ -77,7 +77,7 @@ class PumpStage(Stage[Any]):
         else:
             self._queue = queue[n:]
             queue = queue[:n]
-        self._taken(len(queue))
+        self._gone += len(queue)
         return queue
 
     async def _run(self) -> None:
@@ -143,20 +143,15 @@ class _AsyncIterableStage(PumpStage):
     def __init__(self, site: Site, node: FromAsyncIterable) -> None:
         super().__init__(site, node)
         self._items = node.items
-        self._index: int = site.state or 0
-        self._before = self._index
+        self._start: int = site.state or 0
 
     def marks(self) -> Marks:
-        key, before = self.site.vertex.id, self._before
-        return lambda i: {key: before + i}
-
-    def _taken(self, count: int) -> None:
-        self._before = self._index
-        self._index += count
+        key, index = self.site.vertex.id, self._start + self._before
+        return lambda i: {key: index + i}
 
     async def _fill(self) -> None:
         items = self._items() if callable(self._items) else self._items
-        to_skip = self._index
+        to_skip = self._start
         async with closing(aiter(items)) as iterator:
             async for item in iterator:
                 if to_skip:
@@ -192,83 +187,58 @@ class FromPages(SourceNode):
         return PagesStage(site, self)
 
 
-@dataclass(slots=True)
-class _Place:
-    """Where ``count`` items of one page stand; ``next`` is where the page behind them can be fetched."""
-
-    at: Any
-    skip: int
-    count: int
-    next: Any
-
-    def behind(self, i: int) -> tuple[Any, int]:
-        """Return the place behind the first ``i`` of these items."""
-        return (self.next, 0) if i == self.count and self.next is not None else (self.at, self.skip + i)
-
-
 class PagesStage(PumpStage):
-    """A page's place is ``(at, skip)``: a position to fetch from, and how many items come before it."""
+    """Items are numbered as they enter the queue; what earlier runs delivered never does, and has no number.
+
+    A *turn* ``(number, at, skip)`` says that the item of that number stands behind the first ``skip`` items
+    that can be fetched from ``at``, and those after it follow there, up to the next turn. The first turn is
+    the position that the run began with. A page with a position of its own ends in a turn, whether it
+    brought items or not; so a page that is empty, or skipped whole, moves the position only forwards.
+    """
 
     def __init__(self, site: Site, node: FromPages) -> None:
         super().__init__(site, node)
         self._pages = node.pages
         self._seekable = node.seekable
         state = site.state or {"at": None, "skip": 0}
-        self._next: tuple[Any, int] = (state["at"], state["skip"])
-        self._places: deque[_Place] = deque()  # of the items in the queue, the front one moving as they leave
-        self._here: tuple[Any, int] = self._next
-        self._chunk: list[_Place] = []
+        self._turns: deque[tuple[int, Any, int]] = deque([(0, state["at"], state["skip"])])
+        self._came = 0  # items that entered the queue
         self.estimated_total: int | None = None
         self.promised: int | None = None
 
     def marks(self) -> Marks:
-        key, here, chunk = self.site.vertex.id, self._here, tuple(self._chunk)
+        """Return positions inside the last chunk."""
+        key, before, turns = self.site.vertex.id, self._before, tuple(self._turns)
 
         def at(i: int) -> dict[str, Any]:
-            place = here
-            for part in chunk:
-                if i <= 0 < part.count:
-                    break
-                place = part.behind(min(i, part.count))
-                i -= part.count
-            return {key: {"at": place[0], "skip": place[1]}}
+            number, place, skip = next(turn for turn in reversed(turns) if turn[0] <= before + i)
+            return {key: {"at": place, "skip": skip + before + i - number}}
 
         return at
 
-    def _taken(self, count: int) -> None:
-        if self._chunk:
-            last = self._chunk[-1]
-            self._here = last.behind(last.count)
-        self._chunk = []
-        while self._places and (count or not self._places[0].count):
-            place = self._places[0]
-            part = min(count, place.count)
-            whole = part == place.count
-            self._chunk.append(_Place(place.at, place.skip, part, place.next if whole else None))
-            if whole:
-                self._places.popleft()
-            else:
-                place.skip += part
-                place.count -= part
-            count -= part
-
     async def _fill(self) -> None:
-        at, to_skip = self._next
+        _, at, to_skip = self._turns[0]
         pages = self._pages(at) if self._seekable else self._pages()
-        skip = 0
         async with closing(aiter(pages)) as iterator:
             async for page in iterator:
                 items, behind = self._unwrap(page)
-                first = min(max(to_skip - skip, 0), len(items))
-                self._places.append(_Place(at, skip + first, len(items) - first, behind))
-                skip += len(items)
-                if first < len(items):
-                    self._put(items[first:] if first else items)
+                new = items[to_skip:] if to_skip else items
+                to_skip = max(to_skip - len(items), 0)
+                self._came += len(new)
                 if behind is not None:
-                    at, skip, to_skip = behind, 0, max(to_skip - skip, 0)
+                    self._turn(behind, to_skip)
+                if new:
+                    self._put(new)
                 if self.run.strained():
                     await self.run.breathe()
                 await self._until_wanted()
+
+    def _turn(self, at: Any, skip: int) -> None:
+        """Note where the next item to enter the queue stands, and forget what is behind the last chunk."""
+        turns = self._turns
+        turns.append((self._came, at, skip))
+        while len(turns) > 1 and turns[1][0] <= self._before:
+            turns.popleft()
 
     def _unwrap(self, page: Any) -> tuple[list[Any], Any]:
         if isinstance(page, Page):
