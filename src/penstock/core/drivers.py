@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from functools import reduce as fold
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.core.run import STRETCH, Pace
+from penstock.core.driving import Drive
+from penstock.core.loops import Emit
 from penstock.core.subscription import Running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from penstock.core.node import Node
-    from penstock.core.run import Run
 
-__all__ = ["LARGEST_REQUEST", "SlowStart", "consume", "first", "iterate", "reduce"]
+__all__ = ["LARGEST_REQUEST", "SlowStart", "count", "first", "for_each", "iterate", "reduce"]
 
-T = TypeVar("T")
 S = TypeVar("S")
 
 LARGEST_REQUEST = 256
@@ -49,59 +46,33 @@ class SlowStart:
             self.n //= 2
 
 
-async def iterate(root: Node, chunk: int | None = None) -> AsyncGenerator[Any, None]:
-    """Yield the items of a graph; closes its subscription when it is left, also by ``break``."""
-    demand = SlowStart(chunk)
+def iterate(root: Node, chunk: int | None = None) -> AsyncGenerator[Any, None]:
+    """Return the items of a graph as an async generator, which closes its run when it is left."""
+    return Drive(root, Emit.ITERATE).iterate() if chunk is None else _chunked(root, chunk)
+
+
+async def _chunked(root: Node, chunk: int) -> AsyncGenerator[Any, None]:
     async with Running[Any](root) as subscription:
-        request = subscription.request
-        while items := await request(demand.n):
-            began = perf_counter()
+        while items := await subscription.request(chunk):
             for item in items:
                 yield item
-            demand.took(perf_counter() - began)
 
 
-async def consume(root: Node, handle: Callable[[list[Any]], object], chunk: int | None = None) -> int:
-    """Give all items to ``handle``, in slices that let the loop breathe; return how many there were."""
-    demand, pace, total = SlowStart(chunk), Pace(), 0
-    async with Running[Any](root) as subscription:
-        run, request = subscription.run, subscription.request
-        while items := await request(demand.n):
-            began = perf_counter()
-            total += len(items)
-            if len(items) <= pace.size:
-                handle(items)
-                pace.took(perf_counter() - began)
-            else:
-                await _in_slices(items, handle, pace, run)
-            now = perf_counter()
-            demand.took(now - began)
-            if now - run.stretch > STRETCH:
-                await run.breathe()
-    return total
-
-
-async def _in_slices(items: list[Any], handle: Callable[[list[Any]], object], pace: Pace, run: Run) -> None:
-    start = 0
-    while start < len(items):
-        began = perf_counter()
-        handle(items[start : start + pace.size])
-        start += pace.size
-        pace.took(perf_counter() - began)
-        if run.strained():
-            await run.breathe()
+async def for_each(root: Node, function: Callable[[Any], object]) -> None:
+    """Call ``function`` with every item."""
+    await Drive(root, Emit.EACH, function).consume()
 
 
 async def reduce(root: Node, function: Callable[[S, Any], S], seed: S) -> S:
     """Fold all items from the left."""
-    state = seed
+    total: S = await Drive(root, Emit.FOLD, function, seed).consume()
+    return total
 
-    def handle(items: list[Any]) -> None:
-        nonlocal state
-        state = fold(function, items, state)
 
-    await consume(root, handle)
-    return state
+async def count(root: Node) -> int:
+    """Return how many items there are."""
+    total: int = await Drive(root, Emit.COUNT).consume()
+    return total
 
 
 async def first(root: Node) -> list[Any]:

@@ -160,7 +160,7 @@ class FusedStage(Stage[Any]):
         except BaseException as error:
             self._generator = None
             k = self._loop.blame(error)
-            annotate(error, self._vertices[k].node.describe())
+            annotate(error, self._vertices[-1 if k is None else k].node.describe())
             self._failure = Failure(error)
             if out and isinstance(error, Exception):
                 return True  # what was produced before the failure goes first (law 4)

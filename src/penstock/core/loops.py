@@ -20,11 +20,16 @@ The loop of ``map | filter | scan``, with nothing behind it that holds items, re
             cell.before = (c2,)
 
 It can be seen in any traceback that goes through it, and belongs to no file.
+
+A terminal that was compiled with the elements in front of it (``core.driving``) has the same body, with
+something else in place of ``yield x``: a call for each item, in a plain function without ``yield``; or the
+``yield`` of an async generator around it, which fetches its slices itself.
 """
 
 from __future__ import annotations
 
 import linecache
+from enum import Enum, auto
 from functools import lru_cache
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
@@ -33,13 +38,34 @@ from penstock.core.elements import Batch, FlatMap, Take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import GeneratorType
 
     from penstock.core.elements import Element
 
-__all__ = ["Loop", "compile_loop"]
+__all__ = ["Emit", "Loop", "compile_loop"]
 
 _serial = count(1)
+
+
+class Emit(Enum):
+    """What a loop does with each item that has passed all elements."""
+
+    STAGE = auto()
+    """Yield it to a fused stage, which asks for positions."""
+    ITERATE = auto()
+    """Yield it to an ``async for``."""
+    EACH = auto()
+    """Call a function with it."""
+    FOLD = auto()
+    """Call a function with the total and it, for the next total."""
+    COUNT = auto()
+    """Add one to the total."""
+
+
+CONSUMING = {
+    Emit.EACH: "g(x)",
+    Emit.FOLD: "total = g(total, x)",
+    Emit.COUNT: "total += 1",
+}
 
 
 class Loop:
@@ -47,17 +73,15 @@ class Loop:
 
     __slots__ = ("_file", "_owners", "run")
 
-    def __init__(
-        self, run: Callable[..., GeneratorType[Any, None, None]], file: str, owners: dict[int, int]
-    ) -> None:
+    def __init__(self, run: Callable[..., Any], file: str, owners: dict[int, int]) -> None:
         self.run = run
         self._file = file
         self._owners = owners
 
-    def blame(self, error: BaseException) -> int:
-        """Return the index of the element in whose line ``error`` left the loop."""
+    def blame(self, error: BaseException) -> int | None:
+        """Return the index of the element in whose line ``error`` left the loop, if it was one's."""
         trace = error.__traceback__
-        found = -1
+        found = None
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self._file:
                 found = self._owners.get(trace.tb_lineno, found)
@@ -65,14 +89,16 @@ class Loop:
         return found
 
 
-def compile_loop(elements: tuple[Element, ...], *, tracked: bool) -> Loop:
+def compile_loop(elements: tuple[Element, ...], *, tracked: bool = False, emit: Emit = Emit.STAGE) -> Loop:
     """Return the loop for ``elements``; loops of the same kinds of elements are compiled once."""
-    return _compile(tuple((type(element), element.function is not None) for element in elements), tracked)
+    return _compile(
+        tuple((type(element), element.function is not None) for element in elements), tracked, emit
+    )
 
 
 @lru_cache(maxsize=512)
-def _compile(kinds: tuple[tuple[type[Element], bool], ...], tracked: bool) -> Loop:  # noqa: FBT001  a cache key
-    writer = _Writer(kinds, tracked=tracked)
+def _compile(kinds: tuple[tuple[type[Element], bool], ...], tracked: bool, emit: Emit) -> Loop:  # noqa: FBT001  a cache key
+    writer = _Writer(kinds, tracked=tracked) if emit is Emit.STAGE else _TerminalWriter(kinds, emit)
     source = "\n".join(writer.lines) + "\n"
     title = "|".join(kind.operator for kind, _ in kinds)
     file = f"<penstock stage {next(_serial)}: {title}>"
@@ -82,87 +108,137 @@ def _compile(kinds: tuple[tuple[type[Element], bool], ...], tracked: bool) -> Lo
     return Loop(scope["loop"], file, writer.owners)
 
 
-class _Writer:
+class _Lines:
+    """Lines of a function, and which of them belong to which element."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.owners: dict[int, int] = {}
+
+    def add(self, depth: int, *lines: str, owner: int | None = None) -> None:
+        """Append lines at a depth of indentation."""
+        for line in lines:
+            self.lines.append("    " * depth + line)
+            if owner is not None:
+                self.owners[len(self.lines)] = owner
+
+
+class _Writer(_Lines):
     """Puts the loop together from the lines of its elements."""
 
     def __init__(self, kinds: tuple[tuple[type[Element], bool], ...], *, tracked: bool) -> None:
-        self.lines: list[str] = []
-        self.owners: dict[int, int] = {}
+        super().__init__()
         last = kinds[-1][0]
         self._flat = issubclass(last, FlatMap)
         self._batch = issubclass(last, Batch)
         self._tracked = tracked
         self._held = [k for k, (kind, _) in enumerate(kinds) if kind.stateful and not kind.ends]
-        self._add(0, "def loop(it, elements, cell, page, end, log):")
+        self.add(0, "def loop(it, elements, cell, page, end, log):")
         self._unpack(kinds)
         guarded = bool(self._held) or self._flat or self._batch
         depth = 2 if guarded else 1
         if guarded:
-            self._add(1, "try:")
-        self._add(depth, "for x in it:")
+            self.add(1, "try:")
+        self.add(depth, "for x in it:")
         self._body(kinds, depth + 1)
         if guarded:
             self._leave()
-
-    def _add(self, depth: int, *lines: str, owner: int | None = None) -> None:
-        for line in lines:
-            self.lines.append("    " * depth + line)
-            if owner is not None:
-                self.owners[len(self.lines)] = owner
 
     def _tuple(self, letter: str) -> str:
         return "(" + "".join(f"{letter}{k}, " for k in self._held) + ")"
 
     def _unpack(self, kinds: tuple[tuple[type[Element], bool], ...]) -> None:
         for k, (_, called) in enumerate(kinds):
-            self._add(1, f"f{k} = elements[{k}].function" if called else f"n{k} = elements[{k}].number")
+            self.add(1, f"f{k} = elements[{k}].function" if called else f"n{k} = elements[{k}].number")
         if self._held:
-            self._add(1, f"{self._tuple('s')} = cell.states", f"{self._tuple('c')} = cell.before")
+            self.add(1, f"{self._tuple('s')} = cell.states", f"{self._tuple('c')} = cell.before")
         if self._flat:
-            self._add(1, "j = cell.expanded")
+            self.add(1, "j = cell.expanded")
         if self._batch:
-            self._add(1, "b = cell.batch", "u = None")
+            self.add(1, "b = cell.batch", "u = None")
         if self._batch or self._tracked:
-            self._add(1, "left = it.__length_hint__")
+            self.add(1, "left = it.__length_hint__")
 
     def _body(self, kinds: tuple[tuple[type[Element], bool], ...], depth: int) -> None:
         copies = [f"c{k} = s{k}" for k in self._held]
         if self._batch:
-            self._add(depth, "if not b:")
-            self._add(depth + 1, *copies, "u = left()")
+            self.add(depth, "if not b:")
+            self.add(depth + 1, *copies, "u = left()")
         else:
-            self._add(depth, *copies)
+            self.add(depth, *copies)
         drop = (["j = 0"] if self._flat else []) + ["continue"]
         for k, (kind, called) in enumerate(kinds):
             if not kind.ends:
-                self._add(depth, *kind.lines(k, drop, called=called), owner=k)
+                self.add(depth, *kind.lines(k, drop, called=called), owner=k)
             if issubclass(kind, Take):
                 drop = [*drop[:-1], f"if s{k} >= n{k}:", "    return", "continue"]
         self._emit(len(kinds) - 1, depth)
-        self._add(depth, *drop[:-1])
+        self.add(depth, *drop[:-1])
 
     def _emit(self, k: int, depth: int) -> None:
         if self._flat:
-            self._add(depth, f"x = f{k}(x)", "if j:", "    x = islice(x, j, None)", "for x in x:", owner=k)
-            self._add(depth + 1, "j += 1")
+            self.add(depth, f"x = f{k}(x)", "if j:", "    x = islice(x, j, None)", "for x in x:", owner=k)
+            self.add(depth + 1, "j += 1")
             self._yield(depth + 1, f"end - left() - 1, j, {self._tuple('c')}")
         elif self._batch:
-            self._add(depth, "b.append(x)", f"if len(b) >= n{k}:", owner=k)
-            self._add(depth + 1, "x = b", "b = []")
+            self.add(depth, "b.append(x)", f"if len(b) >= n{k}:", owner=k)
+            self.add(depth + 1, "x = b", "b = []")
             self._yield(depth + 1, f"end - left(), 0, {self._tuple('s')}")
         else:
             self._yield(depth, f"end - left(), 0, {self._tuple('s')}")
 
     def _yield(self, depth: int, cursor: str) -> None:
         if self._tracked:
-            self._add(depth, f"log((page, {cursor}))")
-        self._add(depth, "yield x")
+            self.add(depth, f"log((page, {cursor}))")
+        self.add(depth, "yield x")
 
     def _leave(self) -> None:
-        self._add(1, "finally:")
+        self.add(1, "finally:")
         if self._held:
-            self._add(2, f"cell.states = {self._tuple('s')}", f"cell.before = {self._tuple('c')}")
+            self.add(2, f"cell.states = {self._tuple('s')}", f"cell.before = {self._tuple('c')}")
         if self._flat:
-            self._add(2, "cell.expanded = j")
+            self.add(2, "cell.expanded = j")
         if self._batch:
-            self._add(2, "cell.batch = b", "if u is not None:", "    cell.unit = (page, end - u - 1)")
+            self.add(2, "cell.batch = b", "if u is not None:", "    cell.unit = (page, end - u - 1)")
+
+
+class _TerminalWriter(_Lines):
+    """Puts the loop of a terminal together: no positions are asked for, so states stay in variables."""
+
+    def __init__(self, kinds: tuple[tuple[type[Element], bool], ...], emit: Emit) -> None:
+        super().__init__()
+        self._kinds = kinds
+        held = "".join(f"s{k}, " for k, (kind, _) in enumerate(kinds) if kind.stateful)
+        self._states = f"({held})"
+        if emit is Emit.ITERATE:
+            self._iterating()
+        else:
+            self._consuming(CONSUMING[emit])
+
+    def _iterating(self) -> None:
+        self.add(0, "async def loop(drive):")
+        self._unpack()
+        self.add(1, "turn = drive.turn", "async with drive:")
+        self.add(2, f"while it := await turn({self._states}):")
+        self._body(3, "yield x")
+
+    def _consuming(self, line: str) -> None:
+        self.add(0, "def loop(it, drive):")
+        self._unpack()
+        self.add(1, "total, g = drive.total, drive.function", "try:")
+        self._body(2, line)
+        self.add(1, "finally:")
+        self.add(2, f"drive.states, drive.total = {self._states}, total")
+
+    def _unpack(self) -> None:
+        for k, (_, called) in enumerate(self._kinds):
+            source = f"drive.elements[{k}]"
+            self.add(1, f"f{k} = {source}.function" if called else f"n{k} = {source}.number")
+        if self._states != "()":
+            self.add(1, f"{self._states} = drive.states")
+
+    def _body(self, depth: int, line: str) -> None:
+        self.add(depth, "for x in it:")
+        for k, (kind, called) in enumerate(self._kinds):
+            self.add(depth + 1, *kind.lines(k, ["continue"], called=called), owner=k)
+        self.add(depth + 1, line)

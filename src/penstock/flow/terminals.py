@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.core import drivers
@@ -33,7 +34,7 @@ class Terminals(Face[T_co]):
     async def to_list(self: Terminals[T]) -> list[T]:
         """Return all items; needs memory for all of them."""
         items: list[T] = []
-        await drivers.consume(self.node, items.extend)
+        await drivers.for_each(self.node, items.append)
         return items
 
     @overload
@@ -58,17 +59,13 @@ class Terminals(Face[T_co]):
         Raises:
             NoItem: there was none, and no default was given.
         """
-        kept: list[Any] = []
-
-        def keep(items: list[Any]) -> None:
-            kept[:] = items[-1:]
-
-        await drivers.consume(self.node, keep)
-        return _one(kept, default)
+        kept: deque[Any] = deque(maxlen=1)
+        await drivers.for_each(self.node, kept.append)
+        return _one(list(kept), default)
 
     async def count(self) -> int:
         """Return how many items there are."""
-        return await drivers.consume(self.node, len)
+        return await drivers.count(self.node)
 
     async def reduce(self, function: Callable[[U, T_co], U], seed: U) -> U:
         """Fold all items from the left, beginning with ``seed``."""
@@ -76,16 +73,11 @@ class Terminals(Face[T_co]):
 
     async def for_each(self, function: Callable[[T_co], object]) -> None:
         """Call ``function(item)`` for every item."""
-
-        def handle(items: list[Any]) -> None:
-            for item in items:
-                function(item)
-
-        await drivers.consume(self.node, handle)
+        await drivers.for_each(self.node, function)
 
     async def run(self) -> None:
         """Run to the end for the effects along the way, keeping nothing."""
-        await drivers.consume(self.node, len)
+        await drivers.count(self.node)
 
     async def into(
         self: Terminals[Document] | Terminals[Any],
