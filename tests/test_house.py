@@ -134,6 +134,13 @@ def test_tree_names_no_machine_path():
     assert [str(p.relative_to(ROOT)) for p in tracked() if machine_path.search(p.read_bytes())] == []
 
 
+def test_only_the_clock_reads_the_machines_time():
+    """What a run does may depend on ``run.clock`` only, which a test can set: its size of requests, say."""
+    reads = re.compile(r"\b(?:perf_counter|time\.(?:time|monotonic)|from time import)\b")
+    core = ROOT / "src" / "penstock" / "core"
+    assert [p.name for p in core.glob("*.py") if reads.search(p.read_text("utf-8"))] == ["clock.py"]
+
+
 def test_files_can_be_read_in_one_sitting():
     """No module of the package has grown past 600 lines."""
     assert {

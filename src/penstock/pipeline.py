@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from penstock.abc import DeadLetter, DocumentState, Ledger, Sink
+from penstock.core.clock import clock_of_the_loop
 from penstock.core.delivery import Delivery
 from penstock.core.documents import Settings
 from penstock.core.drivers import SlowStart
@@ -264,7 +264,7 @@ class _Run:
     session: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*COUNTS, "retried"), 0))
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
     bytes_read: int = 0
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=lambda: clock_of_the_loop().monotonic())
     number: int = 1
     resumed: bool = False
     state: str = "running"
@@ -355,9 +355,9 @@ class _Run:
         self, subscription: Running[PipelineEvent], delivery: Delivery
     ) -> AsyncIterator[list[PipelineEvent]]:
         demand, every = SlowStart(), self.pipeline._checkpoint_every  # noqa: SLF001
-        due = 0
+        due, clock = 0, subscription.run.clock
         while events := await subscription.request(demand.n):
-            began = time.perf_counter()
+            began = clock.monotonic()
             documents, states, dead = self._read(events)
             for hook in self.pipeline._hooks:  # noqa: SLF001
                 hook(events)
@@ -368,7 +368,7 @@ class _Run:
             if due >= every:
                 due = 0
                 await self._commit(delivery, subscription.position)
-            demand.took(time.perf_counter() - began)
+            demand.took(clock.monotonic() - began)
 
     def _read(
         self, events: list[PipelineEvent]
@@ -456,7 +456,8 @@ class _Run:
             pipeline_id=self.pipeline_id, key=self.pipeline._key, run=self.number,  # noqa: SLF001
             state="completed" if self.state in ("running", "new") else self.state,
             counts=self.counts, session=session,
-            duration=time.perf_counter() - self.began, bytes_read=self.bytes_read, resumed=self.resumed,
+            duration=clock_of_the_loop().monotonic() - self.began,
+            bytes_read=self.bytes_read, resumed=self.resumed,
             nothing_to_do=not any(session.values()) and self.state in ("running", "completed"),
             sink=self.sink.describe() if self.sink else None, ledger=str(path) if path else None,
             limited=self.limited, reason=self.reason,

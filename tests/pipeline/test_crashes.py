@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from time import sleep
 from typing import Any
 
 import pytest
@@ -110,6 +111,24 @@ def test_every_single_fault(kind: str, kill: bool, overlapping: bool) -> None:
                     assert result == whole, (at, after, fault.log[at])
 
     virtually(main())
+
+
+@pytest.mark.parametrize("kind", ["file", "database"])
+@pytest.mark.parametrize("overlapping", [False, True], ids=["sequential", "overlapping"])
+def test_the_calls_do_not_depend_on_how_fast_the_machine_is(kind: str, overlapping: bool) -> None:
+    """Faults are planted at calls counted in another run, so both must make the same ones."""
+
+    def calls(pause: float) -> list[str]:
+        async def main() -> list[str]:
+            machine, fault, source = Machine(), Fault(), ScriptedSource(SCRIPT)
+            source.on_parse = lambda _: sleep(pause)
+            sink = machine.file_sink(fault) if kind == "file" else machine.database(fault)
+            await pipeline_on(machine, source, fault, overlapping=overlapping).run(sink)
+            return fault.log
+
+        return virtually(main())
+
+    assert calls(0.007) == calls(0)
 
 
 @given(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.node import Node, Order
@@ -224,11 +223,11 @@ class _MapAsyncStage(Stage[Any]):
 
     async def _look(self) -> None:
         """Look at the clock, and let others run if this run has kept the loop for too long."""
-        now = perf_counter()
+        now = self.run.clock.monotonic()
         self._pace.took(now - self._looked)
         if self.run.strained():
             await self.run.breathe()
-            now = perf_counter()
+            now = self.run.clock.monotonic()
         self._looked, self._until_look = now, min(self._pace.size, LOOK_AFTER)
 
     def _pass_over(self, number: int) -> None:

@@ -20,7 +20,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import iscoroutinefunction
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -141,7 +140,7 @@ class Book:
         "tail",
     )
 
-    def __init__(self, state: dict[str, Any]) -> None:
+    def __init__(self, state: dict[str, Any], now: float) -> None:
         counts = state.get("counts", {})
         self.completed: int = counts.get("completed", 0)
         self.failed: int = counts.get("failed", 0)
@@ -152,17 +151,17 @@ class Book:
         self.tail: bool = state.get("tail", False)
         self.limited: bool = state.get("limited", False)
         self.so_far = self.settled
-        self.began = perf_counter()
+        self.began = now
 
     @property
     def settled(self) -> int:
         """Documents that are done with, one way or another."""
         return self.completed + self.failed + self.skipped
 
-    def reset(self) -> None:
+    def reset(self, now: float) -> None:
         """Begin a new logical run."""
         self.completed = self.failed = self.skipped = self.deleted = self.retried = self.so_far = 0
-        self.began = perf_counter()
+        self.began = now
 
     def counts(self) -> dict[str, int]:
         """Return the sums as JSON."""
@@ -182,7 +181,7 @@ class DocumentStage(Stage[PipelineEvent]):
         self.validates = type(node.source).validate is not Source.validate
         self.upstream = site.input()
         state = site.state or {}
-        self.book = Book(state)
+        self.book = Book(state, self.run.clock.monotonic())
         self.owed: bool = state.get("owed", False)
         self._until = self._distance()
         self.extras: deque[PipelineEvent] = deque()
@@ -262,7 +261,7 @@ class DocumentStage(Stage[PipelineEvent]):
         if self.book.state != "completed":
             return
         if not self.book.limited:
-            self.book.reset()
+            self.book.reset(self.run.clock.monotonic())
             self._until = self._distance()
         self.book.limited = False
         self._change("completed", "running", "there is more")
@@ -425,7 +424,7 @@ class DocumentStage(Stage[PipelineEvent]):
         """Make a progress event."""
         book, every = self.book, self.settings.checkpoint_every
         done = book.settled - book.so_far
-        seconds = perf_counter() - book.began
+        seconds = self.run.clock.monotonic() - book.began
         rate = done / seconds if seconds > 0 else 0.0
         total = getattr(self.upstream, "promised", None) or getattr(self.upstream, "estimated_total", None)
         eta = (

@@ -11,7 +11,6 @@ of one input, and a loop without a pause could then keep everybody waiting (law 
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from penstock.core.elements import Element
@@ -58,7 +57,7 @@ class Drive:
         self._loop = compile_loop(self.elements, emit=emit)
         self._upstream: Running[Any] = Running(node)
         self._pace = Pace()
-        self._began = perf_counter()
+        self._began = self._upstream.run.clock.monotonic()
 
     def iterate(self) -> AsyncGenerator[Any, None]:
         """Return the items as an async generator that closes the run when it is left."""
@@ -78,17 +77,18 @@ class Drive:
 
     async def turn(self, states: tuple[Any, ...]) -> list[Any]:
         """Return the next slice of inputs; the empty list is the end."""
-        now = perf_counter()
+        run = self._upstream.run
+        now = run.clock.monotonic()
         self._pace.took(now - self._began)
-        if now - self._upstream.run.stretch > STRETCH:
-            await self._upstream.run.breathe()
+        if now - run.stretch > STRETCH:
+            await run.breathe()
         n = self._pace.size
         for element, state in zip(reversed(self._held), reversed(states), strict=True):
             if element.finished(state):
                 return []
             n = element.demand(n, state)
         items = await self._upstream.request(n)
-        self._began = perf_counter()
+        self._began = run.clock.monotonic()
         return items
 
     async def __aenter__(self) -> Self:

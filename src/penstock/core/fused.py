@@ -21,7 +21,6 @@ those before that input. It turns into a position by asking ``page`` for its own
 from __future__ import annotations
 
 from itertools import islice
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from penstock.core.elements import Batch, Element, FlatMap
@@ -115,7 +114,7 @@ class FusedStage(Stage[Any]):
         if self._failure is not None:
             self._failure.throw()
         out: list[Any] = []
-        began = perf_counter()
+        began = run.clock.monotonic()
         while not self._ended:
             if began - run.stretch > STRETCH:
                 await run.breathe()
@@ -123,10 +122,10 @@ class FusedStage(Stage[Any]):
                 if self._taken >= len(self._page) and not await self._turn_page(n):
                     break
                 self._open_slice()
-                began = perf_counter()
+                began = run.clock.monotonic()
             if self._pull(out, n):
                 return out
-            began, before = perf_counter(), began
+            began, before = run.clock.monotonic(), began
             self._pace.took(began - before)
             if out and (self._taken >= len(self._page) or began - run.stretch > STRETCH):
                 return out

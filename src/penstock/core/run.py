@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.clock import SYSTEM_CLOCK
+from penstock.core.clock import clock_of_the_loop
 from penstock.errors import SubscriptionClosed
 
 if TYPE_CHECKING:
@@ -32,24 +31,24 @@ class Run:
 
     __slots__ = ("clock", "closed", "draining", "gates", "releases", "stretch", "tasks")
 
-    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
-        self.clock = clock
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or clock_of_the_loop()
         self.closed = False
         self.draining = False
-        self.stretch = perf_counter()
+        self.stretch = self.clock.monotonic()
         self.gates: set[Gate] = set()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.releases: list[asyncio.Task[None]] = []
 
     def strained(self) -> bool:
         """Whether this run has kept the loop for longer than its stretch."""
-        return perf_counter() - self.stretch > STRETCH
+        return self.clock.monotonic() - self.stretch > STRETCH
 
     async def breathe(self) -> None:
         """Let everybody else run: three turns of the loop."""
         for _ in range(TURNS):
             await asyncio.sleep(0)
-        self.stretch = perf_counter()
+        self.stretch = self.clock.monotonic()
         if self.closed:
             raise SubscriptionClosed(CLOSED)
 
@@ -110,7 +109,7 @@ class Gate:
             self._future = None
             if timer is not None:
                 timer.cancel()
-        run.stretch = perf_counter()
+        run.stretch = run.clock.monotonic()
         if run.closed:
             raise SubscriptionClosed(CLOSED)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from itertools import islice
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from penstock.core.documents import Documents, DocumentStage, checked
@@ -79,13 +78,13 @@ class SequentialDocumentStage(DocumentStage):
                     return []
                 await self._compare()
                 self._generator = self._plainly() if self._is_plain() else self._work()
-            began = perf_counter()
+            began = run.clock.monotonic()
             wanted = min(n - len(out), self._pace.size)
             before = len(out)
             self._pull(out, wanted)
             if len(out) - before < wanted:
                 self._generator = None
-            now = perf_counter()
+            now = run.clock.monotonic()
             self._pace.took(now - began)
             if len(out) >= n or (out and (self._generator is None or now - run.stretch > STRETCH)):
                 return out

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from penstock.core.inner import Inner
@@ -136,22 +135,22 @@ class _IterableStage(Stage[Any]):
     async def _skip(self, iterator: Iterator[Any]) -> None:
         """Walk past what earlier runs have settled, fairly."""
         while self._to_skip:
-            began = perf_counter()
+            began = self.run.clock.monotonic()
             size = min(self._pace.size, self._to_skip)
             walked = sum(1 for _ in islice(iterator, size))
             self._to_skip = self._to_skip - walked if walked == size else 0
-            self._pace.took(perf_counter() - began)
+            self._pace.took(self.run.clock.monotonic() - began)
             if self.run.strained():
                 await self.run.breathe()
 
     def _fill(self, iterator: Iterator[Any], out: list[Any], n: int) -> None:
         while len(out) < n:
-            began, size = perf_counter(), min(self._pace.size, n - len(out))
+            began, size = self.run.clock.monotonic(), min(self._pace.size, n - len(out))
             before = len(out)
             out.extend(islice(iterator, size))
             if len(out) - before < size:
                 return
-            now = perf_counter()
+            now = self.run.clock.monotonic()
             self._pace.took(now - began)
             if now - self.run.stretch > STRETCH:
                 return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from penstock.abc import StageStatistics
@@ -46,11 +45,11 @@ class Stage(ABC, Generic[T]):
         """Return 1 to ``n`` items; the empty list is the end. Counts, then asks ``_request``."""
         self.requests += 1
         self.requested += n
-        began = perf_counter()
+        began = self.run.clock.monotonic()
         try:
             items = await self._request(n)
         finally:
-            self.waiting += perf_counter() - began
+            self.waiting += self.run.clock.monotonic() - began
         self.delivered += len(items)
         return items
 

@@ -79,6 +79,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     ``turns`` counts the iterations of the loop so far, and ``at_turn`` calls a function right before
     one of them: between any two steps of any task, which is where a cancellation may strike.
+
+    ``clock`` is what runs of Penstock on this loop read: their timestamps are virtual, and how much they
+    ask for and do at once, which depends on the time that takes, is the same in every run. Computing
+    takes no time then, unless ``advance`` says so.
     """
 
     def __init__(self) -> None:
@@ -86,6 +90,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._hooks: dict[int, list[Callable[[], object]]] = {}
         self.turns = 0
         self.outside_work = 0
+        self.clock = VirtualClock()
         super().__init__(_JumpingSelector(self))
         self._clock_resolution = _RESOLUTION
 
