@@ -1,0 +1,394 @@
+"""The edge to aioreactive: flows as observables, observables as flows, with its real subjects and operators."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aioreactive as rx
+import pytest
+from expression import pipe
+from expression.system import AsyncDisposable
+
+from penstock import fail, from_async_iterable, from_iterable, from_observable, just
+from penstock.testing import Planted, TestSource, no_leaks
+from penstock.testing import run as virtually
+
+
+async def turns(count: int = 20) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class Log:
+    """An observer that writes down what it is told."""
+
+    def __init__(self, *, fails_at: Any = None) -> None:
+        self.seen: list[Any] = []
+        self.fails_at = fails_at
+
+    async def send(self, item: Any) -> None:
+        self.seen.append(item)
+        if item == self.fails_at:
+            raise Planted
+
+    async def throw(self, error: Exception) -> None:
+        self.seen.append(type(error))
+
+    async def close(self) -> None:
+        self.seen.append("end")
+
+    @property
+    def observer(self) -> rx.AsyncObserver[Any]:
+        return rx.AsyncAnonymousObserver(self.send, self.throw, self.close)
+
+
+class FromFunction(rx.AsyncObservable[Any]):
+    """An observable whose whole behaviour is a function of its observer."""
+
+    def __init__(self, subscribe: Any) -> None:
+        self.subscribe = subscribe
+        self.disposed = 0
+
+    async def subscribe_async(
+        self, send: Any = None, throw: Any = None, close: Any = None
+    ) -> AsyncDisposable:
+        await self.subscribe(send)
+
+        async def dispose() -> None:
+            self.disposed += 1
+
+        return AsyncDisposable.create(dispose)
+
+
+# -- a flow, observed --------------------------------------------------------------------------------
+
+
+def test_observers_get_items_then_the_end() -> None:
+    """By functions or by an observer object; an error comes instead of the end."""
+
+    async def main() -> None:
+        async with no_leaks():
+            functions, observer, failed = Log(), Log(), Log()
+            await from_iterable(range(3)).subscribe_async(functions.send, functions.throw, functions.close)
+            await from_iterable(range(3)).subscribe_async(observer.observer)
+            await just(1).concat(fail(KeyError())).subscribe_async(failed.observer)
+            await turns()
+            assert functions.seen == observer.seen == [0, 1, 2, "end"]
+            assert failed.seen == [1, KeyError]
+
+    virtually(main())
+
+
+def test_aioreactive_operators_accept_a_flow() -> None:
+    """``map``, ``filter`` and ``merge`` of aioreactive run on a flow, and their result is a flow again."""
+
+    async def main() -> None:
+        flow = from_iterable(range(6))
+        observable = pipe(flow, rx.map(lambda x: x + 1), rx.filter(lambda x: x % 2 == 0), rx.merge(just(100)))
+        assert sorted(await from_observable(observable).to_list()) == [2, 4, 6, 100]
+
+    virtually(main())
+
+
+def test_a_slow_observer_is_waited_for() -> None:
+    """One ``asend`` at a time, in order, however long each takes."""
+
+    async def main() -> None:
+        handled: list[float] = []
+
+        async def send(item: int) -> None:
+            await asyncio.sleep(1)
+            handled.append(asyncio.get_running_loop().time())
+
+        await TestSource(range(100)).subscribe_async(send)
+        await asyncio.sleep(200)
+        assert handled == [pytest.approx(k) for k in range(1, 101)]
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("depth", range(3))
+def test_disposing_inside_asend_ends_the_run(depth: int) -> None:
+    """From the observer itself, from behind two operators, or from a task it starts: no deadlock, upstream is closed."""
+
+    async def main() -> None:
+        async with no_leaks():
+            source, seen = TestSource(range(100)), []
+
+            async def send(item: int) -> None:
+                seen.append(item)
+                if item == 2:
+                    if depth == 2:
+                        await asyncio.ensure_future(subscription.dispose_async())
+                    else:
+                        await subscription.dispose_async()
+
+            observable: Any = source
+            if depth == 1:
+                observable = pipe(source, rx.map(lambda x: x), rx.filter(lambda x: True))
+            async with asyncio.timeout(10):
+                subscription = await observable.subscribe_async(rx.AsyncAnonymousObserver(send))
+                await asyncio.sleep(5)
+            assert seen[:3] == [0, 1, 2]
+            assert len(seen) == 3 or depth == 1
+            assert source.counts.closed == source.counts.opened == 1
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("moment", ["at once", "while waiting", "while sending", "after the end"])
+def test_disposing_from_outside_ends_the_run(moment: str) -> None:
+    """In any state, twice, and nothing is left; the observer is told nothing more."""
+
+    async def main() -> None:
+        async with no_leaks():
+            log = Log()
+
+            async def rows() -> Any:
+                yield 1
+                await asyncio.sleep(10)
+                yield 2
+
+            async def slow(item: int) -> None:
+                await log.send(item)
+                await asyncio.sleep(100 if moment == "while sending" else 0)
+
+            subscription = await from_async_iterable(rows).subscribe_async(slow, log.throw, log.close)
+            await asyncio.sleep(
+                {"at once": 0, "while waiting": 5, "while sending": 5, "after the end": 50}[moment]
+            )
+            seen = list(log.seen)
+            await subscription.dispose_async()
+            await subscription.dispose_async()
+            await asyncio.sleep(200)
+            assert log.seen == seen
+
+    virtually(main())
+
+
+def test_an_error_of_the_observer_closes_upstream_then_comes_back_to_it() -> None:
+    """Upstream is closed before ``athrow``, which gets the observer's own error."""
+
+    async def main() -> None:
+        async with no_leaks():
+            source, log = TestSource(range(9)), Log(fails_at=2)
+            closed: list[int] = []
+
+            async def throw(error: Exception) -> None:
+                closed.append(source.counts.closed)
+                await log.throw(error)
+
+            await source.subscribe_async(log.send, throw, log.close)
+            await turns()
+            assert log.seen == [0, 1, 2, Planted]
+            assert closed == [1]
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("when", ["throw", "close"])
+def test_an_error_in_the_last_words_goes_to_the_loop(when: str) -> None:
+    """Nobody is left to tell but the loop's exception handler."""
+
+    async def main() -> None:
+        told: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+        async def fails(*_: Any) -> None:
+            raise Planted
+
+        flow = fail(KeyError()) if when == "throw" else just(1)
+        await flow.subscribe_async(
+            None, fails if when == "throw" else None, fails if when == "close" else None
+        )
+        await turns()
+        assert [type(error) for error in told] == [Planted]
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_error_while_closing_after_a_dispose_is_not_lost(*, inside: bool) -> None:
+    """From inside ``asend`` the loop is told; from outside ``dispose_async`` raises it."""
+
+    async def main() -> None:
+        told: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+        async def rows() -> Any:
+            try:
+                for i in range(5):
+                    yield i
+                    await asyncio.sleep(1)
+            finally:
+                raise Planted
+
+        async def send(item: int) -> None:
+            if inside and item == 1:
+                await subscription.dispose_async()
+
+        subscription = await from_async_iterable(rows).subscribe_async(send)
+        await asyncio.sleep(2.5)
+        if inside:
+            assert [type(error) for error in told] == [Planted]
+        else:
+            with pytest.raises(Planted):
+                await subscription.dispose_async()
+
+    virtually(main())
+
+
+# -- an observable, as a flow ------------------------------------------------------------------------
+
+
+def test_a_subject_is_parked_until_there_is_demand() -> None:
+    """``asend`` returns when the consumer wants another item, so a producer that awaits it is slowed down."""
+
+    async def main() -> None:
+        subject: rx.AsyncSubject[int] = rx.AsyncSubject()
+        sent: list[int] = []
+
+        async def produce() -> None:
+            for i in range(4):
+                await subject.asend(i)
+                sent.append(i)
+            await subject.aclose()
+
+        async with from_observable(subject).subscribe() as subscription:
+            request = asyncio.ensure_future(subscription.request(1))
+            await turns()
+            producer = asyncio.ensure_future(produce())
+            assert await request == [0]
+            await asyncio.sleep(5)
+            assert sent == []
+            out = [0]
+            while got := await subscription.request(1):
+                out += got
+                await asyncio.sleep(5)
+                assert len(sent) <= len(out)
+            assert out == [0, 1, 2, 3]
+            await producer
+
+    virtually(main())
+
+
+def test_several_producers_may_send_at_a_time() -> None:
+    """Each one parked is woken by demand; when the consumer leaves, none hangs and none gets an error."""
+
+    async def main() -> None:
+        async with no_leaks():
+            subject: rx.AsyncSubject[int] = rx.AsyncSubject()
+            async with from_observable(subject).subscribe() as subscription:
+                request = asyncio.ensure_future(subscription.request(1))
+                await turns()
+                producers = [asyncio.ensure_future(subject.asend(i)) for i in range(5)]
+                out = await request
+                while len(out) < 5:
+                    out += await subscription.request(2)
+                waiting = asyncio.ensure_future(subscription.request(1))
+                await turns()
+                assert all(producer.done() for producer in producers)
+                more = [asyncio.ensure_future(subject.asend(i)) for i in (5, 6)]
+                out += await waiting
+                await turns()
+            await asyncio.gather(*producers, *more)
+            assert sorted(out)[:5] == [0, 1, 2, 3, 4]
+
+    virtually(main())
+
+
+def test_a_consumer_that_has_enough_releases_the_producer() -> None:
+    """``take`` gives the observable back while the run goes on: its producer is not parked for ever."""
+
+    async def main() -> None:
+        subject: rx.AsyncSubject[int] = rx.AsyncSubject()
+
+        async def later() -> Any:
+            await asyncio.sleep(100)
+            yield "later"
+
+        flow = from_observable(subject).take(1).concat(from_async_iterable(later))
+        async with flow.subscribe() as subscription:
+            request = asyncio.ensure_future(subscription.request(1))
+            await turns()
+            producer = asyncio.ensure_future(subject.asend(1))
+            assert await request == [1]
+            waiting = asyncio.ensure_future(subscription.request(1))
+            await asyncio.sleep(1)
+            assert producer.done()
+            assert await waiting == ["later"]
+
+    virtually(main())
+
+
+def test_an_observable_that_sends_within_subscribe() -> None:
+    """Cold sources of aioreactive run inside ``subscribe_async``; they are driven, ended and disposed."""
+
+    async def main() -> None:
+        async with no_leaks():
+
+            async def all_at_once(observer: Any) -> None:
+                for i in range(5):
+                    await observer.asend(i)
+                await observer.aclose()
+
+            observable = FromFunction(all_at_once)
+            async with from_observable(observable).subscribe() as subscription:
+                out: list[int] = []
+                while got := await subscription.request(2):
+                    assert len(got) <= 2
+                    out += got
+            assert out == [0, 1, 2, 3, 4]
+            assert observable.disposed == 1
+            assert await from_observable(rx.from_iterable(range(4))).to_list() == [0, 1, 2, 3]
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await from_observable(FromFunction(lambda _: asyncio.sleep(1000))).to_list()
+
+    virtually(main())
+
+
+def test_errors_of_an_observable_come_behind_its_items() -> None:
+    """``athrow`` within ``subscribe_async`` or later, and an error of ``subscribe_async`` itself, with a note."""
+
+    async def main() -> None:
+        async with no_leaks():
+
+            async def throws(observer: Any) -> None:
+                await observer.asend(1)
+                await observer.athrow(Planted())
+
+            async def breaks(observer: Any) -> None:
+                await observer.asend(1)
+                raise Planted
+
+            for behaviour in (throws, breaks):
+                async with from_observable(FromFunction(behaviour)).subscribe() as subscription:
+                    assert await subscription.request(5) == [1]
+                    for _ in range(2):
+                        with pytest.raises(Planted) as caught:
+                            await subscription.request(5)
+                    assert f"in from_observable at {__file__}" in caught.value.__notes__[0]
+
+    virtually(main())
+
+
+def test_closing_disposes_the_observable_once() -> None:
+    """In any state; an item sent afterwards is dropped quietly."""
+
+    async def main() -> None:
+        async with no_leaks():
+            subject: rx.AsyncSubject[int] = rx.AsyncSubject()
+            subscription = from_observable(subject).subscribe()
+            await subscription.aclose()
+            subscription = from_observable(subject).subscribe()
+            request = asyncio.ensure_future(subscription.request(1))
+            await turns()
+            producer = asyncio.ensure_future(subject.asend(1))
+            await request
+            await subscription.aclose()
+            await producer
+            await subject.asend(2)
+
+    virtually(main())

@@ -1,0 +1,251 @@
+"""``retry`` in virtual time: what is tried again, when, and from where."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import aioreactive as rx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import penstock.operators as op
+from penstock import RetryPolicy, from_async_iterable, from_iterable, from_observable, just
+from penstock.abc import Page
+from penstock.errors import DocumentError, GraphError, NotResumable
+from penstock.operators.sources import from_pages
+from penstock.testing import no_leaks
+from penstock.testing import run as virtually
+
+EXACT = RetryPolicy(attempts=4, initial=1.0, factor=3.0, cap=5.0, jitter=False)
+
+
+class Flaky:
+    """Pages of two numbers; the fetch of page ``k`` fails as often as ``failures`` says."""
+
+    def __init__(
+        self, pages: int, failures: dict[int, int], error: type[Exception] = ConnectionError
+    ) -> None:
+        self.pages = pages
+        self.failures = dict(failures)
+        self.error = error
+        self.fetched: list[tuple[int, float]] = []
+
+    async def fetch(self, position: int | None) -> Any:
+        for page in range(position or 0, self.pages):
+            self.fetched.append((page, asyncio.get_running_loop().time()))
+            if self.failures.get(page, 0) > 0:
+                self.failures[page] -= 1
+                raise self.error(f"page {page}")
+            yield Page([2 * page, 2 * page + 1], page + 1)
+
+    @property
+    def flow(self) -> Any:
+        return from_pages(self.fetch, seekable=True, page_size=2)
+
+
+@given(
+    st.dictionaries(st.integers(0, 4), st.integers(1, 3)),
+    st.lists(st.sampled_from([1, 2, 3, 100]), min_size=1, max_size=4),
+)
+def test_nothing_is_lost_or_repeated(failures: dict[int, int], schedule: list[int]) -> None:
+    """Up to three failures before each page, four attempts: the items of an undisturbed run."""
+    source = Flaky(5, failures)
+
+    async def main() -> list[int]:
+        out: list[int] = []
+        async with source.flow.retry(EXACT).subscribe() as subscription:
+            for n in itertools.cycle(schedule):
+                got = await subscription.request(n)
+                if not got:
+                    return out
+                out += got
+        raise AssertionError
+
+    assert virtually(main()) == list(range(10))
+
+
+def test_the_waits_are_those_of_the_policy() -> None:
+    """1 s, 3 s, then the cap of 5 s; a page that came resets them."""
+    source = Flaky(3, {0: 3, 2: 1})
+    assert virtually(source.flow.retry(EXACT).to_list()) == list(range(6))
+    assert source.fetched == [(0, 0.0), (0, 1.0), (0, 4.0), (0, 9.0), (1, 9.0), (2, 9.0), (2, 10.0)]
+
+
+def test_attempts_run_out() -> None:
+    """The error of the last attempt is raised, with the note of the operator that it came out of."""
+    source = Flaky(3, {1: 9})
+
+    async def main() -> None:
+        async with source.flow.retry(EXACT).subscribe() as subscription:
+            assert await subscription.request(9) == [0, 1]
+            with pytest.raises(ConnectionError, match="page 1") as caught:
+                await subscription.request(9)
+            assert "from_pages at" in caught.value.__notes__[0]
+            with pytest.raises(ConnectionError):
+                await subscription.request(9)
+            position = subscription.position
+        source.failures.clear()
+        async with source.flow.retry(EXACT).subscribe(position) as subscription:
+            assert (await subscription.request(9))[:2] == [2, 3]
+
+    virtually(main())
+    assert [page for page, _ in source.fetched].count(1) == 4 + 1
+
+
+def test_errors_that_will_not_pass_are_not_tried_again() -> None:
+    """By default only lost connections, timeouts and what says so itself are worth another try."""
+
+    class Marked(Exception):
+        is_retryable = True
+
+    for error, fetches in (
+        (ValueError, 1),
+        (KeyError, 1),
+        (TimeoutError, 3),
+        (Marked, 3),
+        (DocumentError, 1),
+    ):
+        source = Flaky(1, {0: 9}, error)
+        with pytest.raises(error):
+            virtually(source.flow.retry().to_list())
+        assert len(source.fetched) == fetches
+    source = Flaky(1, {0: 1}, ValueError)
+    assert virtually(source.flow.retry(RetryPolicy(retry_on=lambda e: True)).to_list()) == [0, 1]
+
+
+def test_a_server_may_say_how_long() -> None:
+    """``retry_after`` on the error is taken instead of the backoff."""
+
+    class Busy(ConnectionError):
+        retry_after = 42
+
+    source = Flaky(1, {0: 2}, Busy)
+    virtually(source.flow.retry(EXACT).to_list())
+    assert [at for _, at in source.fetched] == [0.0, 42.0, 84.0]
+
+
+def test_the_deadline_is_kept_over_cancelled_requests() -> None:
+    """A backoff is a moment, not a sleep: requests that time out again and again do not postpone it."""
+    source = Flaky(1, {0: 1})
+
+    async def main() -> float:
+        async with source.flow.retry(RetryPolicy(initial=10, jitter=False)).subscribe() as subscription:
+            for _ in range(100):
+                try:
+                    async with asyncio.timeout(0.7):
+                        await subscription.request(1)
+                        break
+                except TimeoutError:
+                    continue
+            return asyncio.get_running_loop().time()
+
+    assert virtually(main()) == pytest.approx(10.0)
+
+
+def test_draining_ends_a_backoff() -> None:
+    """``drain`` during a wait does not wait on: the run completes, and goes on from its position later."""
+    source = Flaky(2, {1: 1})
+
+    async def main() -> None:
+        async with source.flow.retry(RetryPolicy(initial=1000, jitter=False)).subscribe() as subscription:
+            assert await subscription.request(2) == [0, 1]
+            request = asyncio.ensure_future(subscription.request(2))
+            await asyncio.sleep(1)
+            await subscription.drain()
+            assert await request == []
+            assert asyncio.get_running_loop().time() == 1
+            position = subscription.position
+        async with source.flow.retry().subscribe(position) as subscription:
+            assert await subscription.request(2) == [2, 3]
+
+    virtually(main())
+
+
+def test_closing_ends_a_backoff() -> None:
+    """``aclose`` in the middle of a wait returns at once and leaves nothing behind."""
+
+    async def main() -> None:
+        async with no_leaks():
+            source = Flaky(1, {0: 9})
+            subscription = source.flow.retry(RetryPolicy(initial=1000, jitter=False)).subscribe()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await subscription.request(1)
+            await subscription.aclose()
+            assert asyncio.get_running_loop().time() == 1
+
+    virtually(main())
+
+
+def test_operators_above_go_on_counting() -> None:
+    """What stands above retry keeps its state: enumerate goes on, batch loses and repeats nothing."""
+    failures = {5: 2, 11: 1}
+
+    def check(x: int) -> int:
+        if failures.get(x, 0) > 0:
+            failures[x] -= 1
+            raise TimeoutError
+        return x
+
+    flow = from_iterable(range(12)).map(check).enumerate().batch(4) | op.retry(EXACT)
+    expected = [(i, i) for i in range(12)]
+    assert virtually(flow.to_list()) == [expected[:4], expected[4:8], expected[8:]]
+
+
+def test_a_failing_close_of_what_had_failed_is_told() -> None:
+    """If the old upstream cannot be closed, that error ends the run; it is not tried again in secret."""
+
+    async def rows() -> Any:
+        try:
+            yield 1
+            raise ConnectionError
+        finally:
+            raise OSError("cannot let go")
+
+    with pytest.raises(OSError, match="cannot let go"):
+        virtually(from_async_iterable(rows).retry().to_list())
+
+
+# -- what is refused ---------------------------------------------------------------------------------
+
+
+def test_an_upstream_that_cannot_resume_is_refused() -> None:
+    """A foreign observable, and an input that can be read once: the message names them and what to do."""
+    with pytest.raises(NotResumable, match=f"from_observable at {__file__}"):
+        from_observable(rx.AsyncSubject()).map(str).retry()
+    with pytest.raises(NotResumable, match=r"rows instead of rows\(\)"):
+        from_iterable(iter([1, 2])).map(str).retry()
+
+    async def rows() -> Any:
+        yield 1
+
+    with pytest.raises(NotResumable, match="only once"):
+        from_async_iterable(rows()).retry()
+    assert virtually(from_async_iterable(rows).retry().to_list()) == [1]
+
+
+def test_wrong_policies_are_refused() -> None:
+    """Attempts are a whole number, seconds are no NaN, and a forgotten call is told apart."""
+    for wrong in (
+        {"attempts": 0},
+        {"attempts": 2.5},
+        {"initial": -1},
+        {"factor": 0.5},
+        {"cap": float("nan")},
+    ):
+        with pytest.raises(GraphError, match=next(iter(wrong))):
+            RetryPolicy(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(GraphError, match="attempts"):
+        op.retry(attempts=0)
+    with pytest.raises(GraphError, match=r"flow \| op.retry\(\)"):
+        just(1) | op.retry  # type: ignore[operator]
+
+
+@given(st.integers(1, 200), st.floats(0, 100), st.floats(1, 1e9), st.floats(0, 1e6))
+def test_no_wait_is_longer_than_the_cap(attempt: int, initial: float, factor: float, cap: float) -> None:
+    """Whatever the numbers, a wait is between nothing and the cap, and never fails to be computed."""
+    policy = RetryPolicy(attempts=999, initial=initial, factor=factor, cap=cap, seed=1)
+    assert 0 <= policy.delay(TimeoutError(), attempt) <= cap
