@@ -150,7 +150,7 @@ class _ObservableStage(PumpStage):
         super().__init__(site, node)
         self._observable = node.observable
         self._over: asyncio.Future[None] | None = None
-        self._parked: set[Gate] = set()
+        self._parked: dict[Gate, None] = {}
 
     def marks(self) -> Marks:
         return lambda _: {}
@@ -170,7 +170,7 @@ class _ObservableStage(PumpStage):
             return
         self._put([item])
         gate = Gate(self.run)
-        self._parked.add(gate)
+        self._parked[gate] = None
         try:
             if self.run.strained():
                 await self.run.breathe()
@@ -179,7 +179,7 @@ class _ObservableStage(PumpStage):
         except SubscriptionClosed:
             return  # that is this consumer's affair; the observable may have others
         finally:
-            self._parked.discard(gate)
+            self._parked.pop(gate, None)
 
     def _want(self) -> None:
         super()._want()

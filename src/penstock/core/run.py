@@ -36,7 +36,7 @@ class Run:
         self.closed = False
         self.draining = False
         self.stretch = self.clock.monotonic()
-        self.gates: set[Gate] = set()
+        self.gates: dict[Gate, None] = {}  # in the order of waiting: a set's order would be that of addresses
         self.tasks: set[asyncio.Task[Any]] = set()
         self.releases: list[asyncio.Task[None]] = []
 
@@ -101,11 +101,11 @@ class Gate:
         future = self._future = loop.create_future()
         timer = loop.call_at(deadline, self.open) if deadline is not None else None
         if not self._for_task:
-            run.gates.add(self)
+            run.gates[self] = None
         try:
             await future
         finally:
-            run.gates.discard(self)
+            run.gates.pop(self, None)
             self._future = None
             if timer is not None:
                 timer.cancel()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import selectors
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
     from _typeshed import FileDescriptorLike
 
-__all__ = ["Deadlock", "VirtualClock", "VirtualTimeLoop", "run"]
+__all__ = ["Deadlock", "VirtualClock", "VirtualTimeLoop", "run", "where"]
 
 T = TypeVar("T")
 
 _RESOLUTION = 1e-9
+_ASYNCIO = str(Path(asyncio.__file__).parent)
 
 
 class Deadlock(RuntimeError):
@@ -165,21 +167,22 @@ def run(main: Coroutine[Any, Any, T], *, loop_factory: Callable[[], VirtualTimeL
 
 
 def _describe_deadlock(loop: VirtualTimeLoop) -> str:
-    waiting = [f"  {task.get_name()} at {_where(task)}" for task in asyncio.all_tasks(loop)]
+    waiting = [f"  {task.get_name()} at {where(task)}" for task in asyncio.all_tasks(loop)]
     return (
         f"deadlock at {loop.time():g} s of virtual time: nothing can run and no timer is set; waiting are\n"
         + "\n".join(sorted(waiting))
     )
 
 
-def _where(task: asyncio.Task[Any]) -> str:
-    """Return the innermost line a task waits at, as ``file:line in function``."""
+def where(task: asyncio.Task[Any]) -> str:
+    """Return the innermost line of a task that is not asyncio's own, as ``file:line in function``."""
     awaited: Any = task.get_coro()
     place = "an unknown place"
     while awaited is not None:
         frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "ag_frame", None)
         if frame is None:
             break
-        place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        if not frame.f_code.co_filename.startswith(_ASYNCIO):
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
         awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "ag_await", None)
     return place

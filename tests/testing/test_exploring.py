@@ -1,0 +1,175 @@
+"""``explore``: finds a race, boils it down, and says how to see it again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from penstock.testing import Deadlock, Endless, RaceFound, explore, replay
+
+
+class Once:
+    """Fetches something once, if nobody comes in between: the check and the fetch are not one step."""
+
+    def __init__(self) -> None:
+        self.value: int | None = None
+        self.fetched = 0
+
+    async def get(self) -> int:
+        if self.value is None:
+            self.fetched += 1
+            await asyncio.sleep(0)
+            self.value = 7
+        return self.value
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def racy() -> None:
+    """Ask twice, the second time so much later that plain asyncio never shows the race."""
+    once = Once()
+
+    async def ask(after: int) -> int:
+        await turns(after)
+        return await once.get()
+
+    await asyncio.gather(ask(0), turns(9), ask(4), turns(9))
+    assert once.fetched == 1
+
+
+async def correct() -> None:
+    """The same with a lock."""
+    once, lock = Once(), asyncio.Lock()
+
+    async def ask(after: int) -> int:
+        await turns(after)
+        async with lock:
+            return await once.get()
+
+    await asyncio.gather(ask(0), turns(9), ask(4), turns(9))
+    assert once.fetched == 1
+
+
+def test_a_planted_race_is_found_in_less_than_1000_seeds() -> None:
+    """Plain asyncio never shows it; some seed does, long before the thousandth."""
+    replay(racy)
+    with pytest.raises(RaceFound, match="seed") as caught:
+        explore(racy, seeds=1_000)
+    assert isinstance(caught.value.__cause__, AssertionError)
+    assert 0 < caught.value.seed < 1_000
+
+
+def test_a_race_is_shrunk_and_replayed() -> None:
+    """The seed shows the failure, and so do a few deviations, each of which is needed."""
+    with pytest.raises(RaceFound) as caught:
+        explore(racy)
+    least = caught.value.deviations
+    assert 0 < len(least) <= 6
+    for arguments in ({"seed": caught.value.seed}, {"deviations": least}):
+        with pytest.raises(AssertionError, match="fetched"):
+            replay(racy, **arguments)
+    for left_out in least:
+        replay(racy, deviations={made: chosen for made, chosen in least.items() if made != left_out})
+
+
+def test_the_message_says_how_to_see_it_again_and_who_overtook_whom() -> None:
+    """It holds both calls of ``replay``, options included, and a line per deviation with places."""
+    with pytest.raises(RaceFound) as caught:
+        explore(racy, jitter=0.25)
+    text = str(caught.value)
+    assert f"replay(test, {caught.value.seed}, jitter=0.25)" in text
+    assert f"replay(test, deviations={caught.value.deviations!r}, jitter=0.25)" in text
+    assert text.count(" goes before ") == len(caught.value.deviations)
+    assert "test_exploring.py" in text
+
+
+def test_without_a_race_it_counts_schedules() -> None:
+    """A correct test passes under every seed, and many of its schedules were different ones."""
+    explored = explore(correct, seeds=300)
+    assert explored.seeds == 300
+    assert explored.schedules > 100
+
+
+def test_nothing_to_race_is_one_schedule() -> None:
+    """A test with one task has one schedule, which says that exploring it was of no use."""
+
+    async def alone() -> None:
+        await asyncio.sleep(0)
+
+    assert explore(alone, seeds=20).schedules == 1
+
+
+def test_a_failure_of_plain_asyncio_is_said_to_be_no_race() -> None:
+    """Seed 0 fails at once, with no deviation."""
+
+    async def wrong() -> None:
+        raise ValueError("always")
+
+    with pytest.raises(RaceFound, match="plain asyncio fails too") as caught:
+        explore(wrong)
+    assert caught.value.seed == 0
+    assert caught.value.deviations == {}
+
+
+@pytest.mark.parametrize("end", [Deadlock, Endless])
+def test_a_race_may_be_a_hang(end: type[Exception]) -> None:
+    """A run that never ends under some schedule is a failure like any other."""
+
+    async def hangs() -> None:
+        order: list[str] = []
+
+        async def note(name: str) -> None:
+            await turns(2)
+            order.append(name)
+
+        await asyncio.gather(*(note(name) for name in "abc"))
+        while order == ["c", "b", "a"]:
+            await (asyncio.get_running_loop().create_future() if end is Deadlock else asyncio.sleep(0))
+
+    with pytest.raises(RaceFound) as caught:
+        explore(hangs, most_turns=2_000)
+    assert isinstance(caught.value.__cause__, end)
+
+
+def test_a_race_of_timers_is_found() -> None:
+    """Two deadlines near each other may come in the other order, as on a busy machine."""
+
+    async def timed() -> None:
+        order: list[int] = []
+        loop = asyncio.get_running_loop()
+        loop.call_later(1.0, order.append, 1)
+        loop.call_later(1.2, order.append, 2)
+        await asyncio.sleep(5)
+        assert order == [1, 2]
+
+    with pytest.raises(RaceFound, match="a timer of 1 s is late"):
+        explore(timed)
+    explore(timed, seeds=200, jitter=0)
+
+
+def test_random_numbers_repeat_and_are_given_back() -> None:
+    """``random`` starts from the seed in every run, and goes on afterwards as if nothing had been."""
+
+    async def draw() -> float:
+        return random.random()
+
+    random.seed(5)
+    expected = random.random()
+    random.seed(5)
+    assert replay(draw, 3) == replay(draw, 3) != replay(draw, 4)
+    assert random.random() == expected
+
+
+def test_an_interruption_is_not_a_failure() -> None:
+    """``KeyboardInterrupt`` leaves at once, and is not shrunk."""
+
+    async def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        explore(interrupted)
