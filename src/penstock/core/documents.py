@@ -17,10 +17,10 @@ import asyncio
 import traceback
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from penstock.abc import Source
@@ -200,6 +200,12 @@ class DocumentStage(Stage[PipelineEvent]):
     # -- running ---------------------------------------------------------------------------------
 
     async def _request(self, n: int) -> list[PipelineEvent]:
+        return cast("list[PipelineEvent]", await self.next_events(n, self.advance))
+
+    async def next_events(
+        self, n: int, advance: Callable[[int], Awaitable[Iterable[PipelineEvent]]]
+    ) -> Iterable[PipelineEvent]:
+        """Return what is due at the beginning or the end of a run, or what ``advance`` gives in between."""
         if self.run.strained():
             await self.run.breathe()
         self.begin_chunk()
@@ -214,7 +220,7 @@ class DocumentStage(Stage[PipelineEvent]):
                 if self._deadline is not None:
                     await self._start_again()
                     continue
-                events = await self.advance(n)
+                events = await advance(n)
             except Exception as error:
                 if self.run.over(error):
                     raise

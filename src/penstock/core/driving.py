@@ -20,7 +20,7 @@ from penstock.core.run import STRETCH, Pace
 from penstock.core.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from types import TracebackType
 
     from penstock.core.node import Node
@@ -75,8 +75,8 @@ class Drive:
                     raise RuntimeError(msg).with_traceback(error.__traceback__) from error
         return self.total
 
-    async def turn(self, states: tuple[Any, ...]) -> list[Any]:
-        """Return the next slice of inputs; the empty list is the end."""
+    async def turn(self, states: tuple[Any, ...]) -> Iterable[Any]:
+        """Return the next slice of inputs; what is false is the end."""
         run = self._upstream.run
         now = run.clock.monotonic()
         self._pace.took(now - self._began)
@@ -87,7 +87,7 @@ class Drive:
             if element.finished(state):
                 return []
             n = element.demand(n, state)
-        items = await self._upstream.request(n)
+        items = await self._upstream.lazily(n)
         self._began = run.clock.monotonic()
         return items
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from penstock.core.documents import Documents, DocumentStage, checked
 from penstock.core.run import STRETCH, Pace
@@ -14,6 +13,9 @@ from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from types import GeneratorType
+
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, States
     from penstock.document import RawRecord
@@ -37,7 +39,8 @@ class SequentialDocumentStage(DocumentStage):
         self._fresh = False  # a page that nobody has compared with earlier runs yet
         self._same: set[int] = set()
         self._retry_at: float | None = None
-        self._generator: Generator[PipelineEvent, None, None] | None = None
+        self._generator: GeneratorType[PipelineEvent, None, None] | None = None
+        self._plain = False  # whether the generator counts in variables of its own
         self._pace = Pace()
         self._log: list[tuple[Marks, int, dict[str, Any]]] = []
         self._start = self._cursor()
@@ -59,42 +62,60 @@ class SequentialDocumentStage(DocumentStage):
 
     def in_flight(self) -> int:
         """Return how many are announced and not settled: this one, and those a concurrent run left behind."""
+        self._catch_up()
         return bool(self._open) + len(self._opens)
+
+    async def lazily(self, n: int) -> Iterable[PipelineEvent]:
+        """See the base: events of documents are made one by one."""
+        return await self.next_events(n, self._advance_lazily)
+
+    async def _advance_lazily(self, n: int) -> Iterable[PipelineEvent]:
+        return self._events() if await self._prepare(n) else []
+
+    def _events(self) -> GeneratorType[PipelineEvent, None, None]:
+        if self._generator is None:
+            msg = "events were asked for before there was a page"
+            raise AssertionError(msg)
+        return self._generator
 
     async def advance(self, n: int) -> list[PipelineEvent]:
         """Run the generator in slices, until there is something or upstream has ended."""
         run = self.run
         out: list[PipelineEvent] = []
-        while True:
-            if self._retry_at is not None:
-                if out:
-                    return out
-                await self.pause(self._retry_at)
-                self._retry_at = self._generator = None
-            if self._generator is None:
-                if self._at >= len(self._page) and not self.owed and not await self._turn_page(n):
-                    return []
-                if self.extras:
-                    return []
-                await self._compare()
-                self._generator = self._plainly() if self._is_plain() else self._work()
+        while not (out and self._retry_at is not None) and await self._prepare(n):
             began = run.clock.monotonic()
             wanted = min(n - len(out), self._pace.size)
             before = len(out)
             self._pull(out, wanted)
-            if len(out) - before < wanted:
-                self._generator = None
+            whole = len(out) - before == wanted
             now = run.clock.monotonic()
             self._pace.took(now - began)
-            if len(out) >= n or (out and (self._generator is None or now - run.stretch > STRETCH)):
-                return out
-            if self._over:
-                return out
+            if len(out) >= n or (out and (not whole or now - run.stretch > STRETCH)) or self._over:
+                break
             if now - run.stretch > STRETCH:
                 await run.breathe()
+        return out
+
+    async def _prepare(self, n: int) -> bool:
+        """Have a generator that has not ended; false where upstream has, or something else is due first."""
+        if self._generator is not None and self._generator.gi_frame is None:
+            self._generator = None
+        if self._retry_at is not None:
+            await self.pause(self._retry_at)
+            self._retry_at = self._generator = None
+        if self._generator is None:
+            if self._at >= len(self._page) and not self.owed and not await self._turn_page(n):
+                return False
+            if self.extras:
+                return False
+            await self._compare()
+            self._plain = self._is_plain()
+            work = self._plainly() if self._plain else self._work()
+            self._generator = cast("GeneratorType[PipelineEvent, None, None]", work)
+        return True
 
     def _pull(self, out: list[PipelineEvent], wanted: int) -> None:
-        events = islice(self._generator or (), wanted)
+        events = islice(self._events(), wanted)
         if self.site.tracked:
             for event in events:
                 out.append(event)
@@ -152,40 +173,76 @@ class SequentialDocumentStage(DocumentStage):
         )
 
     def _plainly(self) -> Generator[PipelineEvent, None, None]:
-        """Do what ``_work`` does where nothing is special, in one flat loop: half the time a document."""
-        name, parameters, pipeline_id, book = self.source.name, self.parameters, self.pipeline_id, self.book
+        """Do what ``_work`` does where nothing is special, in one flat loop: half the time a document.
+
+        It counts in variables of its own, which ``_catch_up`` reads when somebody asks.
+        """
+        name, parameters, pipeline_id = self.source.name, self.parameters, self.pipeline_id
         now, identify, parse = self.run.clock.time, self.source.identify, self.source.parse
-        for raw in islice(self._page, self._at, None):
-            began = now()
-            try:
-                doc_id = identify(raw)
-            except Exception:  # noqa: BLE001  _work knows what to do
-                self._generator = self._work()
-                yield from self._generator
-                return
-            self._open = 1
-            yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
-            try:
-                result = parse(raw)
-                document = result.ok if result.tag == "ok" else _raise(result.error)
-            except Exception as error:  # noqa: BLE001  a bad record is data
-                yield self._lose(raw, doc_id, error)
-                if self._retry_at is not None or self._over:
+        at, opened = self._at, 0
+        due = at + self._until
+        try:
+            for raw in islice(self._page, at, None):
+                began = now()
+                try:
+                    doc_id = identify(raw)
+                except Exception:  # noqa: BLE001  _work knows what to do
+                    yield from self._no_longer_plainly(at)
                     return
-            else:
-                ended = now()
-                self._open = 0
-                self._at += 1
-                book.completed += 1
-                self._until -= 1
-                if document.deleted:
-                    book.deleted += 1
-                if not self._until:
-                    self.owe()
-                yield DocumentCompleted(ended, pipeline_id, doc_id, name, document, ended - began)
-            if self.owed:
-                self.owed = False
-                yield self.progress()
+                opened = 1
+                yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
+                try:
+                    result = parse(raw)
+                    document = result.ok if result.tag == "ok" else _raise(result.error)
+                except Exception as error:  # noqa: BLE001  a bad record is data
+                    self._count(at, opened)
+                    event = self._lose(raw, doc_id, error)
+                    at, opened = self._at, self._open
+                    due = at if self.owed else at + self._until
+                    yield event
+                    if self._retry_at is not None or self._over:
+                        return
+                else:
+                    ended = now()
+                    at += 1
+                    opened = 0
+                    if document.deleted:
+                        self.book.deleted += 1
+                    yield DocumentCompleted(ended, pipeline_id, doc_id, name, document, ended - began)
+                if at == due:
+                    self._count(at, 0)
+                    due = at + self._until
+                    self.owed = False
+                    yield self.progress()
+        finally:
+            if self._plain:
+                self._count(at, opened)
+
+    def _no_longer_plainly(self, at: int) -> Generator[PipelineEvent, None, None]:
+        """Go on with ``_work`` from record ``at``."""
+        self._count(at, 0)
+        self._plain = False
+        rest = self._work()
+        self._generator = cast("GeneratorType[PipelineEvent, None, None]", rest)
+        return rest
+
+    def _catch_up(self) -> None:
+        """Bring the sums up to date with a plain generator that has begun and is suspended."""
+        generator = self._generator
+        if self._plain and generator is not None and not generator.gi_running and generator.gi_frame:
+            counted = generator.gi_frame.f_locals
+            if "due" in counted:
+                self._count(counted["at"], counted["opened"])
+
+    def _count(self, at: int, opened: int) -> None:
+        """Take note that the records before ``at`` were completed, and whether that one was started."""
+        done = at - self._at
+        self._at, self._open = at, opened
+        self.book.completed += done
+        if self._until > 0:
+            self._until -= done
+            if not self._until:
+                self.owe()
 
     def _work(self) -> Generator[PipelineEvent, None, None]:  # noqa: PLR0912  one document, in the order of its events
         """Yield events from where the stage stands; all that a position needs is set before each yield."""
@@ -281,6 +338,7 @@ class SequentialDocumentStage(DocumentStage):
     # -- positions -------------------------------------------------------------------------------
 
     def _cursor(self) -> tuple[Marks, int, dict[str, Any]]:
+        self._catch_up()
         acked = sorted(i - self._at for i in self._acked if i >= self._at)
         opens = {i - self._at: count for i, count in self._opens.items() if i > self._at}
         if self._open:

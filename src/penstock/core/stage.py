@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from penstock.abc import StageStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from penstock.core.graph import Site
 
@@ -55,6 +55,14 @@ class Stage(ABC, Generic[T]):
 
     @abstractmethod
     async def _request(self, n: int) -> list[T]: ...
+
+    async def lazily(self, n: int) -> Iterable[T]:
+        """Do what ``request`` does, for a driver that reads all of it before it asks for more.
+
+        The items may be made as they are read, so that nobody holds them together. What is true may yet
+        turn out to be without items; only what is false is the end.
+        """
+        return await self.request(n)
 
     @abstractmethod
     def marks(self) -> Marks:

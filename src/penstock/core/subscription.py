@@ -12,7 +12,7 @@ from penstock.core.run import CLOSED, Run
 from penstock.errors import ConcurrentRequestError, SubscriptionClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from penstock.core.node import Node
     from penstock.core.stage import Stage
@@ -47,6 +47,10 @@ class Running(Subscription[T_co]):
         self._ended = False
         self._failure: Failure | None = None
         self._closing: asyncio.Task[None] | None = None
+
+    def lazily(self, n: int) -> Coroutine[Any, Any, Iterable[T_co]]:
+        """Return what ``Stage.lazily`` gives: for drivers, which are alone with their run and end with it."""
+        return self._stage.lazily(n)
 
     async def request(self, n: int) -> list[T_co]:  # noqa: D102  promised by Subscription
         if n < 1:
