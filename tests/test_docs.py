@@ -89,7 +89,7 @@ def built(name: str) -> Node:
     from penstock.ledger import MemoryLedger
 
     arguments: dict[str, tuple[Any, ...]] = {
-        "scan": (max, 0), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
+        "scan": (max, 0), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "prefetch": (5,), "limit_rate": (5,), "retry": (),
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
         "batch_progress": (),
     }  # fmt: skip

@@ -70,6 +70,8 @@ class StageStatistics:
     requests: int
     waiting: float
     """Time spent inside ``request`` in all, this stage's own work and everything upstream of it."""
+    dropped: int = 0
+    """Items that an overflow strategy gave up, because nobody was there to take them in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@
     - ConcurrentRequestError   somebody else is using this subscription right now
     - SubscriptionClosed       *you* closed it
     - AlreadySubscribed        a one-shot input was subscribed a second time
+  · BufferOverflow             a buffer that may not wait is full
   · NoItem                     a single item was asked for, and there was none (also a ``LookupError``)
   · PositionError              a position does not fit the graph, or its input changed
   · SourceError                a source cannot be read (missing, truncated, changed)
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 __all__ = [
     "AlreadySubscribed",
+    "BufferOverflow",
     "ConcurrentRequestError",
     "DocumentError",
     "GraphError",
@@ -73,6 +75,10 @@ class SubscriptionClosed(SubscriptionError):
 
 class AlreadySubscribed(SubscriptionError):
     """A one-shot input, such as a generator object, cannot run a second time: pass a factory."""
+
+
+class BufferOverflow(PenstockError):
+    """A buffer with ``overflow="error"`` is full: whoever reads it is slower than its source."""
 
 
 class NoItem(PenstockError, LookupError):

@@ -34,10 +34,41 @@ def _map_async_entries() -> Iterator[Entry]:
                 )
 
 
+def _lossy_entries() -> Iterator[Entry]:
+    for overflow in ("drop_oldest", "drop_newest", "latest", "error"):
+        for k in (1, 4, 100):
+            yield Entry(
+                f"buffer({k}, {overflow})",
+                lambda s, k=k, o=overflow: s | op.buffer(k, o),
+                model=iter,
+                known={"prefetches": True},
+                bound=lambda n, k=k: n + 2 * k,
+                # with an input that comes all at once it fails, as it should; tests of its own say how
+                skip=("cancel_safe", "chunk_invariance", "cold", "settled_by_demand")
+                if overflow == "error" and k < 100
+                else (),
+            )
+
+
 ENTRIES = [
     *(
         Entry(f"buffer({k})", lambda s, k=k: s | op.buffer(k), model=iter, bound=lambda n, k=k: n + k)
         for k in (1, 4)
+    ),
+    *_lossy_entries(),
+    *(
+        Entry(
+            f"{name}({k}, {low})",
+            lambda s, k=k, low=low, make=make: s | make(k, low),
+            model=iter,
+            bound=lambda n, k=k: n + k,
+        )
+        for name, make, k, low in (
+            ("prefetch", lambda k, _: op.prefetch(k), 4, 3),
+            ("limit_rate", op.limit_rate, 5, 2),
+            ("limit_rate", op.limit_rate, 3, 0),
+            ("limit_rate", op.limit_rate, 1, None),
+        )
     ),
     *_map_async_entries(),
 ]

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, States
 
-__all__ = ["Buffer", "Concat", "Feeder", "Merge"]
+__all__ = ["Buffer", "BufferStage", "Concat", "Feeder", "Merge"]
 
 
 class Feeder:
     """A task that keeps asking one upstream, and the items it got that nobody has taken yet.
 
     It holds at most ``capacity`` items. ``ready`` is opened when there is something to look at: items,
-    the end, or a failure.
+    the end, or a failure. Whoever finds it empty may ask upstream in its place: where items are ready, no
+    time goes into waking the task.
     """
 
     def __init__(self, stage: Stage[Any], capacity: int, ready: Callable[[], None]) -> None:
@@ -36,35 +37,65 @@ class Feeder:
         self._capacity = capacity
         self._ready = ready
         self._room = Gate(stage.run, for_task=True)
+        self._asking = False
         self._task: asyncio.Task[None] | None = None
 
     def feed(self) -> None:
         """Start, or go on if there is room."""
         if self._task is None:
             self._task = self.stage.run.spawn(self._run(), f"feeder of {self.stage.title()}")
-        elif len(self.held) < self._capacity:
+        elif self.room() > 0:
             self._room.open()
 
-    async def _run(self) -> None:
+    def room(self) -> int:
+        """Return how many items may be asked for now."""
+        return self._capacity - len(self.held)
+
+    def put(self, items: list[Any]) -> None:
+        """Hold what came."""
+        self.held.put(items, self.stage.marks())
+
+    async def ask(self) -> bool:
+        """Ask upstream for what there is room for, unless the task is doing that; say whether it was done."""
+        if self._asking or self.ended:
+            return False
+        self._asking = True
         try:
-            while True:
-                while len(self.held) >= self._capacity:
-                    await self._room.wait()
-                items = await self.stage.request(self._capacity - len(self.held))
-                if not items:
-                    self.held.end(self.stage.marks())
-                    return
-                self.held.put(items, self.stage.marks())
-                self._ready()
-                if self.stage.run.strained():
-                    await self.stage.run.breathe()
-        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
-            if not self.stage.run.over(error):
+            items = await self.stage.request(self.room())
+            if items:
+                self.put(items)
+            else:
+                self.ended = True
                 self.held.end(self.stage.marks())
-                self.failure = Failure(error)
-        finally:
+        except Exception as error:
+            if self.stage.run.over(error):
+                raise
             self.ended = True
+            self.fail(error)
+        finally:
+            self._asking = False
+        return True
+
+    async def _run(self) -> None:
+        run = self.stage.run
+        try:
+            while not self.ended:
+                while self.room() <= 0 or self._asking:
+                    await self._room.wait()
+                await self.ask()
+                self._ready()
+                if run.strained():
+                    await run.breathe()
+        except Exception as error:
+            if not run.over(error):
+                raise
+        finally:
             self._ready()
+
+    def fail(self, error: Exception) -> None:
+        """Keep an error until everything before it has been taken."""
+        self.held.end(self.stage.marks())
+        self.failure = Failure(error)
 
     async def stop(self) -> None:
         """End the task."""
@@ -85,19 +116,31 @@ class Buffer(Node):
 
     def start(self, site: Site) -> Stage[Any]:
         """Start the buffer; its task starts with the first request."""
-        return _BufferStage(site, self.capacity)
+        return BufferStage(site, self.capacity)
 
 
-class _BufferStage(Stage[Any]):
+class BufferStage(Stage[Any]):
+    """Hands out what a feeder holds."""
+
     def __init__(self, site: Site, capacity: int) -> None:
         super().__init__(site)
         self._ready = Gate(self.run)
-        self._feeder = Feeder(site.input(), capacity, self._ready.open)
+        self._feeder = self._feed_from(site.input(), capacity)
+
+    def _feed_from(self, upstream: Stage[Any], capacity: int) -> Feeder:
+        return Feeder(upstream, capacity, self._ready.open)
+
+    @property
+    def buffered(self) -> int:
+        """The items held."""
+        return len(self._feeder.held)
 
     def upstreams(self) -> Iterator[Stage[Any]]:
+        """Yield the one upstream."""
         yield self._feeder.stage
 
     def marks(self) -> Marks:
+        """Return positions inside the last chunk."""
         return self._feeder.held.marks()
 
     async def _request(self, n: int) -> list[Any]:
@@ -105,8 +148,9 @@ class _BufferStage(Stage[Any]):
         if self.run.strained():
             await self.run.breathe()
         while not feeder.held and not feeder.ended:
-            feeder.feed()
-            await self._ready.wait()
+            if not await feeder.ask():
+                feeder.feed()
+                await self._ready.wait()
         items = feeder.held.take(n)
         if items:
             feeder.feed()

@@ -42,6 +42,8 @@ class Element(Node):
 
     ends: ClassVar[bool] = False
     """Whether it changes the number of items, and so must be the last of its stage."""
+    even: ClassVar[bool] = False
+    """Whether each input becomes just one output and nothing is kept of it, so that places can be counted."""
     initial: ClassVar[Any] = None
     """What ``sK`` holds at the beginning."""
 
@@ -96,6 +98,7 @@ class Map(Element):
 
     operator = "map"
     transparent = True
+    even = True
 
     @staticmethod
     def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
@@ -107,6 +110,7 @@ class StarMap(Element):
 
     operator = "starmap"
     transparent = True
+    even = True
 
     @staticmethod
     def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
@@ -140,6 +144,7 @@ class Tap(Element):
 
     operator = "tap"
     transparent = True
+    even = True
 
     @staticmethod
     def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102

@@ -84,7 +84,8 @@ class FusedStage(Stage[Any]):
         self._held = [k for k, element in enumerate(self._elements) if element.stateful and not element.ends]
         expanded = (chain[-1].state or 0) if isinstance(last, FlatMap) else 0
         self._cell = Cell(tuple(self._elements[k].restore(chain[k].state) for k in self._held), expanded)
-        self._loop = compile_loop(tuple(self._elements), tracked=self._tracked)
+        self._even = all(element.even for element in self._elements)
+        self._loop = compile_loop(tuple(self._elements), tracked=self._tracked and not self._even)
         self._pace = Pace()
         self._page: list[Any] = []
         self._base = upstream.marks()
@@ -93,6 +94,7 @@ class FusedStage(Stage[Any]):
         self._generator: GeneratorType[Any, None, None] | None = None
         self._log: list[Cursor] = []
         self._start: Cursor | None = None
+        self._first: Cursor | None = None  # where the last chunk begins, in the page that it came from
         self._failure: Failure | None = None
         self._ended = False
 
@@ -109,7 +111,7 @@ class FusedStage(Stage[Any]):
     async def _request(self, n: int) -> list[Any]:
         run = self.run
         if self._tracked:
-            self._start = self._cursor()
+            self._start = self._first = self._cursor()
             self._log.clear()
         if self._failure is not None:
             self._failure.throw()
@@ -141,6 +143,8 @@ class FusedStage(Stage[Any]):
         self._page = page
         self._taken = 0
         self._slice = iter(())
+        if self._tracked:
+            self._first = (self._base, 0, 0, ())
         self._ended = not page
         return not self._ended
 
@@ -225,12 +229,18 @@ class FusedStage(Stage[Any]):
 
     def _at(self, i: int) -> Cursor:
         """Where this stage stands behind the first ``i`` items of its last chunk."""
+        if self._tracked and self._even and self._first is not None:
+            return self._first[0], self._first[1] + i, 0, ()
         if not self._tracked or self._start is None or i >= len(self._log):
             return self._cursor()
         return self._log[i - 1] if i else self._start
 
     def marks(self) -> Marks:
         """Return positions inside the last chunk; see the module's text for cursors."""
+        first = self._first
+        if self._even and first is not None:
+            base, offset, _, _ = first
+            return lambda i: base(offset + i)
         here, start, log = self._cursor(), self._start, tuple(self._log)
         if not self._tracked or start is None:
             return lambda _: self._states(here)

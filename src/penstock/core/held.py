@@ -34,6 +34,16 @@ class Held:
         """Note where upstream stands at its end, behind everything held."""
         self._chunks.append(([], marks, 0))
 
+    def drop(self, count: int) -> None:
+        """Leave out the first ``count`` items; a position moves past them with the next item taken."""
+        self._length -= count
+        while count:
+            items, marks, gone = self._chunks.popleft()
+            part = min(count, len(items) - gone)
+            if gone + part < len(items):
+                self._chunks.appendleft((items, marks, gone + part))
+            count -= part
+
     def take(self, n: int) -> list[Any]:
         """Remove and return the first ``n`` items, or all there are; they become the last chunk."""
         if self._parts:

@@ -38,6 +38,7 @@ class Stage(ABC, Generic[T]):
         self.requests = 0
         self.requested = 0
         self.delivered = 0
+        self.dropped = 0
         self.waiting = 0.0
         self._closed = False
 
@@ -109,7 +110,9 @@ class Stage(ABC, Generic[T]):
         """Yield the counts of the stages above, then those of this one."""
         for stage in self.upstreams():
             yield from stage.statistics()
-        yield StageStatistics(self.title(), self.requested, self.delivered, self.requests, self.waiting)
+        yield StageStatistics(
+            self.title(), self.requested, self.delivered, self.requests, self.waiting, self.dropped
+        )
 
     def title(self) -> str:
         """Name this stage in statistics."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import penstock.operators as op
+    from penstock.core.overflow import OverflowName
     from penstock.flow.flow import Flow
 else:
     from penstock.flow.late import op
@@ -36,6 +37,14 @@ class Concurrency(Face[T_co]):
         """Turn each item into ``await function(item)``, ``concurrency`` at a time."""
         return op.map_async(function, concurrency, ordered=ordered, window=window)(self._flow)
 
-    def buffer(self, capacity: int) -> Flow[T_co]:
-        """Fetch up to ``capacity`` items ahead of demand."""
-        return op.buffer(capacity)(self._flow)
+    def buffer(self, capacity: int, overflow: OverflowName = "wait") -> Flow[T_co]:
+        """Fetch up to ``capacity`` items ahead of demand; ``overflow`` says what a full buffer does."""
+        return op.buffer(capacity, overflow)(self._flow)
+
+    def prefetch(self, count: int) -> Flow[T_co]:
+        """Ask for ``count`` items ahead, and for more when three quarters of them were taken."""
+        return op.prefetch(count)(self._flow)
+
+    def limit_rate(self, high: int, low: int | None = None) -> Flow[T_co]:
+        """Ask upstream for ``high`` items first, and for ``low`` more each time so many were taken."""
+        return op.limit_rate(high, low)(self._flow)

@@ -1,7 +1,7 @@
 """The catalogue of operators, by family. Each is a function that returns ``Flow[A] -> Flow[B]``."""
 
 from penstock.operators.combine import concat, merge
-from penstock.operators.concurrency import buffer, map_async
+from penstock.operators.concurrency import buffer, limit_rate, map_async, prefetch
 from penstock.operators.elements import choose, distinct_until_changed, scan, starmap, tap
 from penstock.operators.elements import enumerate as enumerate  # noqa: A004  the field's names
 from penstock.operators.elements import filter as filter  # noqa: A004
@@ -22,9 +22,11 @@ __all__ = [
     "enumerate",
     "filter",
     "flat_map",
+    "limit_rate",
     "map",
     "map_async",
     "merge",
+    "prefetch",
     "retry",
     "scan",
     "skip",

@@ -39,6 +39,7 @@ def demand(subject: Subject, *, schedule: Sequence[int] = (1, 3, 2, 7)) -> None:
         watch.trial = trial
         _check_bounds(trial, max(schedule))
         async with open_run(trial.flow) as subscription:
+            watch.subscription = subscription
             await _refuse_less_than_one(subscription)
             await collect(
                 subscription, schedule, into=watch.outcome, patience=subject.patience, before=watch.before
@@ -59,12 +60,19 @@ class _Watch:
     def __init__(self, accounts: list[list[int]]) -> None:
         self.accounts = accounts
         self.trial: Trial | None = None
+        self.subscription: Subscription[Any] | None = None
         self.outcome = Outcome()
         self.asked: list[int] = []
         self.found: list[str] = []
 
     def before(self, n: int) -> None:
         self.asked.append(n)
+
+    def dropped(self) -> int:
+        """Return how many items the run says it has given up: those are in flight no more."""
+        if self.subscription is None:
+            return 0
+        return sum(stage.dropped for stage in self.subscription.statistics().stages)
 
     def look(self) -> None:
         trial, n = self.trial, max(self.asked, default=0)
@@ -74,7 +82,8 @@ class _Watch:
             self.found.append("a source handed over an item before the first request")
             return
         handed = [source.counts.handed for source in trial.sources]
-        flying = _in_flight(self.accounts, handed, len(self.outcome.items), folds=trial.subject.folds)
+        gone = len(self.outcome.items) + self.dropped()
+        flying = _in_flight(self.accounts, handed, gone, folds=trial.subject.folds)
         bound = trial.flow.max_in_flight(n)
         if flying > bound:
             self.found.append(

@@ -1,0 +1,91 @@
+"""``buffer`` between two stages of ready items, against an ``asyncio.Queue`` between two tasks.
+
+By hand, a producer maps each number and puts it into a queue of the same capacity, and a consumer takes it, maps
+it and adds it up: the least that anybody would write who wants the two to overlap. A buffer of 16 is measured
+too, without a target: no more than 16 items travel at a time then, and the cost of an ``await`` is shared by those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from harness import Row, Way, at_least, measure
+
+from penstock import from_iterable
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+ITEMS = 200_000
+TITLE = f"buffer between two maps over {ITEMS:,} ints"
+CAPACITIES = {16: None, 256: 3, 1000: 3}
+"""By capacity, the target."""
+
+up = lambda x: x + 1  # noqa: E731  as in benchmarks/elements.py
+twice = lambda x: x * 2  # noqa: E731
+add = lambda total, x: total + x  # noqa: E731
+
+
+async def queue(capacity: int) -> int:
+    """Do it by hand."""
+    between: asyncio.Queue[int | None] = asyncio.Queue(capacity)
+
+    async def produce() -> None:
+        for x in range(ITEMS):
+            await between.put(up(x))
+        await between.put(None)
+
+    total = 0
+    async with asyncio.TaskGroup() as group:
+        group.create_task(produce())
+        while (x := await between.get()) is not None:
+            total = add(total, twice(x))
+    return total
+
+
+async def buffer(capacity: int) -> int:
+    return await from_iterable(range(ITEMS)).map(up).buffer(capacity).map(twice).reduce(add, 0)
+
+
+async def prefetch(capacity: int) -> int:
+    return await from_iterable(range(ITEMS)).map(up).prefetch(capacity).map(twice).reduce(add, 0)
+
+
+async def async_for(capacity: int) -> int:
+    total = 0
+    async for x in from_iterable(range(ITEMS)).map(up).buffer(capacity).map(twice):
+        total = add(total, x)
+    return total
+
+
+def rows() -> list[Row]:
+    """Measure."""
+    result = []
+    with asyncio.Runner() as runner:
+
+        def later(work: Coroutine[object, object, int]) -> int:
+            return runner.run(work)
+
+        for capacity, target in CAPACITIES.items():
+            found = measure(
+                [
+                    Way("queue", lambda k=capacity: later(queue(k)), ITEMS),  # type: ignore[misc]
+                    Way("buffer", lambda k=capacity: later(buffer(k)), ITEMS),  # type: ignore[misc]
+                    Way("prefetch", lambda k=capacity: later(prefetch(k)), ITEMS),  # type: ignore[misc]
+                    Way("async for", lambda k=capacity: later(async_for(k)), ITEMS),  # type: ignore[misc]
+                ],
+                rounds=7,
+            )
+            result += [
+                at_least(f"buffer({capacity}), by Queue({capacity})", found, "buffer", "queue", target),
+                at_least(f"prefetch({capacity}), by Queue({capacity})", found, "prefetch", "queue", target),
+                at_least(
+                    f"(buffer({capacity}) in an async for, by Queue({capacity}))",
+                    found,
+                    "async for",
+                    "queue",
+                    None,
+                ),
+            ]
+    return result

@@ -1,0 +1,174 @@
+"""What a full buffer does, in virtual time, against a model of ten lines."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import penstock as ps
+import penstock.operators as op
+from penstock.core.overflow import Overflow
+from penstock.errors import BufferOverflow, GraphError
+from penstock.testing import Sleep, TestSource, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LOSSY = ["drop_oldest", "drop_newest", "latest"]
+
+
+@given(st.sampled_from(LOSSY), st.integers(1, 4), st.integers(0, 12), st.integers(1, 5))
+def test_lossy_strategies_match_their_models(overflow: Any, capacity: int, count: int, delay: int) -> None:
+    """Each strategy drops just what a list of that capacity would, and the drops are counted."""
+    script = [part for i in range(count) for part in (Sleep(1), i)]
+    flow = TestSource(script) | op.buffer(capacity, overflow)
+
+    async def main() -> tuple[list[int], int]:
+        out: list[int] = []
+        async with flow.subscribe() as subscription:
+            while items := await subscription.request(1):
+                out += items
+                # half a second more once, so that no item comes at the very moment of a request
+                await asyncio.sleep(delay + (0.5 if len(out) == 1 else 0))
+            return out, sum(stage.dropped for stage in subscription.statistics().stages)
+
+    came, dropped = run(main())
+    assert came == list(lossy_model(overflow, capacity, count, delay))
+    assert dropped == count - len(came)
+
+
+def lossy_model(overflow: str, capacity: int, count: int, delay: int) -> Iterator[int]:
+    """Yield item 0 at second 1, then one every ``delay`` seconds from half past; wait where there is none."""
+    if count:
+        yield 0
+    held: list[int] = []
+    coming, clock = 1, 1.5 + delay
+    while coming < count or held:
+        while coming < count and (coming + 1 <= clock or not held):
+            if len(held) >= capacity and overflow != "drop_newest":
+                del held[: 1 if overflow == "drop_oldest" else None]
+            if len(held) < capacity:
+                held.append(coming)
+            coming += 1
+        clock = max(clock, coming) if held == [coming - 1] else clock
+        yield held.pop(0)
+        clock += delay
+
+
+@pytest.mark.parametrize("capacity", [1, 3])
+def test_error_comes_behind_what_was_held(capacity: int) -> None:
+    """A full buffer that may not drop fails, behind everything it holds, naming the buffer and its line."""
+
+    async def main() -> tuple[list[int], BaseException, Any]:
+        source = TestSource([part for i in range(20) for part in (i, Sleep(1))], style="seekable", page=(1,))
+        out: list[int] = []
+        async with (source | op.buffer(capacity, "error")).subscribe() as subscription:
+            try:
+                while items := await subscription.request(1):
+                    out += items
+                    await asyncio.sleep(2.5)
+            except BufferOverflow as error:
+                return out, error, subscription.position
+        raise AssertionError("it did not overflow")
+
+    came, error, position = run(main())
+    assert came == list(range(len(came)))
+    assert len(came) > capacity
+    assert "buffer at " in error.__notes__[0]
+    assert "test_overflow.py" in error.__notes__[0]
+    assert position["nodes"]["from_pages#0"] in (
+        {"at": len(came), "skip": 0},
+        {"at": len(came) - 1, "skip": 1},
+    )
+
+
+def test_a_resumed_run_reads_again_what_was_dropped_behind_the_last_delivery() -> None:
+    """Dropped items are settled by a later delivery, and not before."""
+
+    async def main() -> list[int]:
+        flow = ps.from_iterable(range(10)) | op.buffer(2, "drop_newest")
+        async with flow.subscribe() as subscription:
+            first = await subscription.request(1)
+            await asyncio.sleep(1)
+            at = subscription.position
+        async with flow.subscribe(at) as subscription:
+            return first + await subscription.request(1)
+
+    assert run(main()) == [0, 1]
+
+
+def asked_of(flow_of: Callable[[ps.Flow[int]], ps.Flow[int]], schedule: list[int]) -> list[int]:
+    """Return what a source was asked for, request by request, while a reader takes by ``schedule``."""
+    from penstock.core.sources import FromIterable
+    from penstock.core.stage import Stage  # noqa: TC001
+
+    asked: list[int] = []
+
+    class Asked(FromIterable):
+        def start(self, site: Any) -> Stage[Any]:
+            stage = FromIterable.start(self, site)
+            inner = stage._request
+
+            async def request(n: int) -> list[Any]:
+                asked.append(n)
+                return await inner(n)
+
+            stage._request = request  # type: ignore[method-assign]
+            return stage
+
+    async def main() -> None:
+        async with flow_of(ps.Flow(Asked(items=range(1000)))).subscribe() as subscription:
+            for n in schedule:
+                await subscription.request(n)
+                await asyncio.sleep(1)
+
+    run(main())
+    return asked
+
+
+def test_prefetch_asks_again_at_three_quarters() -> None:
+    """Upstream sees the whole first and then three quarters at a time, as in Reactor's publishOn."""
+    assert asked_of(op.prefetch(8), [1] * 20) == [8, 6, 6, 6]
+    assert asked_of(op.buffer(8), [1] * 4) == [8, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "asked"),
+    [(10, 3, [10, 3, 3, 3]), (10, 0, [10, 10]), (10, None, [10, 8]), (3, 3, [3] * 4)],
+)
+def test_limit_rate_asks_as_reactor_does(high: int, low: int | None, asked: list[int]) -> None:
+    """Whatever is requested, upstream is asked for ``high`` and then for ``low`` at a time."""
+    assert asked_of(op.limit_rate(high, low), [1] * 10) == asked
+
+
+def test_limit_rate_caps_a_large_request() -> None:
+    """A request for more than ``high`` asks upstream for no more than that."""
+    assert max(asked_of(op.limit_rate(10, 5), [1000] * 5)) == 10
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: op.buffer(1, "block"), "overflow must be one of wait, drop_oldest"),  # type: ignore[arg-type]
+        (lambda: op.buffer(0, "latest"), "capacity"),
+        (lambda: op.prefetch(0), "count"),
+        (lambda: op.limit_rate(3, 4), "low may not be more than high"),
+        (lambda: op.limit_rate(3, -1), "low"),
+    ],
+)
+def test_nonsense_is_refused_when_the_graph_is_built(make: Callable[[], object], message: str) -> None:
+    """Arguments are checked where they are given."""
+    with pytest.raises(GraphError, match=message):
+        make()
+
+
+def test_order_says_what_may_be_lost() -> None:
+    """A buffer that drops is lossy; one that waits or fails is not."""
+    for overflow in Overflow:
+        flow = ps.just(1) | op.buffer(1, overflow.value)
+        assert (flow.order == "lossy") == (overflow.value in LOSSY)
+        assert flow.resumable
