@@ -229,7 +229,7 @@ class IngestionPipeline:
             names = ", ".join(getattr(step, "__name__", repr(step)) for step in settings.process)
             lines.append(f"process     {names} (concurrency {settings.concurrency})")
         if settings.retry:
-            lines.append(f"retry       up to {settings.retry.attempts} attempts a document, and the source")
+            lines.append(f"retry       {settings.retry.limits} a document, and the source")
         lines.append(f"commit      every {settings.checkpoint_every} documents and at the end")
         if sink is not None and self._ledger is not None:
             lines.append(

@@ -26,7 +26,7 @@ from uuid import uuid4
 from penstock.abc import Source
 from penstock.core.node import Node, Order
 from penstock.core.notes import Failure, annotate
-from penstock.core.policy import RetryPolicy, is_retryable
+from penstock.core.policy import RetryPolicy, Series, is_retryable
 from penstock.core.resuming import Errand
 from penstock.core.run import Gate
 from penstock.core.stage import Stage
@@ -187,7 +187,7 @@ class DocumentStage(Stage[PipelineEvent]):
         self.extras: deque[PipelineEvent] = deque()
         self._over = False
         self._failure: Failure | None = None
-        self._tries = 1
+        self._series = Series(node.settings.retry)  # of attempts at the source
         self._deadline: float | None = None
         self._gate = Gate(self.run)
         self._errand = Errand(self.run)
@@ -315,17 +315,16 @@ class DocumentStage(Stage[PipelineEvent]):
 
     def _upstream_failed(self, error: Exception) -> None:
         """Try again, if the policy says so; otherwise end with the events, then the exception."""
-        policy = self.settings.retry
+        now = asyncio.get_running_loop().time()
         reason = f"{type(error).__name__}: {error}"
-        if policy is None or self.run.draining or not policy.again(error, self._tries):
+        delay = None if self.run.draining else self._series.failed(error, now)
+        if delay is None:
             annotate(error, self.node.describe())
             self._failure = Failure(error)
             self._finish("failed", reason)
             return
-        delay = policy.delay(error, self._tries)
-        again = f"attempt {self._tries + 1} of {policy.attempts} in {delay:.3g} s"
-        self._tries += 1
-        self._deadline = asyncio.get_running_loop().time() + delay
+        again = f"{self._series} in {delay:.3g} s"
+        self._deadline = now + delay
         self._change("running", "failed", reason)
         self._change("failed", "retrying", again)
         self._errand.begin(self.upstream.aclose(), "retry")
@@ -346,7 +345,7 @@ class DocumentStage(Stage[PipelineEvent]):
 
     def got_records(self) -> None:
         """Upstream works: its attempts start again, and a progress event already given was not the last."""
-        self._tries = 1
+        self._series.worked()
         self.book.tail = False
 
     async def pause(self, deadline: float) -> None:

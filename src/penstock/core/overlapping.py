@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.documents import Documents, DocumentStage, checked, window_of
+from penstock.core.policy import Series
 from penstock.core.run import Gate
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
@@ -222,6 +223,7 @@ class OverlappingDocumentStage(DocumentStage):
         doc_id, nameless = self.name_of(raw)
         opened = self._open.get(number, 0)
         retries = max(opened - 1, 0)
+        series = Series(self.settings.retry, retries + 1)
         started = DocumentStarted(began, self.pipeline_id, doc_id, self.source.name, self.parameters)
         if not opened and not self.settings.where:
             self._put(number, started)
@@ -245,21 +247,21 @@ class OverlappingDocumentStage(DocumentStage):
                     number, DocumentCompleted(ended, self.pipeline_id, doc_id, name, document, took, retries)
                 )
                 return
-            if not await self._try_again(number, raw, doc_id, error or RuntimeError("failed"), retries):
+            if not await self._try_again(number, raw, doc_id, error or RuntimeError("failed"), series):
                 return
             retries += 1
 
     async def _try_again(
-        self, number: int, raw: RawRecord, doc_id: str, error: Exception, retries: int
+        self, number: int, raw: RawRecord, doc_id: str, error: Exception, series: Series
     ) -> bool:
         """Tell of a failed attempt; wait and return true if there is another."""
-        policy = self.settings.retry
-        again = policy is not None and policy.again(error, retries + 1) and not self.run.draining
-        self._put(number, self.failed(raw, doc_id, error, retries, will_retry=again))
-        if policy is None or not again:
+        now, retries = asyncio.get_running_loop().time(), series.attempt - 1
+        delay = None if self.run.draining else series.failed(error, now)
+        self._put(number, self.failed(raw, doc_id, error, retries, will_retry=delay is not None))
+        if delay is None:
             return False
         loop = asyncio.get_running_loop()
-        deadline, gate = loop.time() + policy.delay(error, retries + 1), Gate(self.run)
+        deadline, gate = now + delay, Gate(self.run)
         while loop.time() < deadline and not self.run.draining:
             await gate.wait(deadline)
         return True

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from penstock.abc import Commit, Ledger
 from penstock.core.graph import position_of, require_resumable, states_of
 from penstock.core.node import Node
-from penstock.core.notes import Failure
+from penstock.core.notes import Failure, annotate
+from penstock.core.policy import Series
 from penstock.core.run import Gate
 from penstock.core.stage import Stage
 from penstock.errors import GraphError, NotResumable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from penstock.core.run import Run
     from penstock.core.stage import Marks
 
-__all__ = ["Checkpoint", "Errand", "Retry"]
+__all__ = ["Checkpoint", "Errand", "Retry", "refuse_once"]
 
 
 class Errand:
@@ -61,6 +62,17 @@ class Errand:
             task.result()
 
 
+def refuse_once(node: Node) -> None:
+    """Refuse, for a node that starts its upstream again, an upstream that can be read only once."""
+    once = node.once
+    if once is not None:
+        msg = (
+            f"{node.describe()} starts its upstream again, but {once.describe()} can be read only "
+            "once: pass a function that makes a new iterator each time, rows instead of rows()"
+        )
+        raise NotResumable(msg)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Retry(Node):
     """Upstream is started again from its position when it fails; what was delivered stays delivered."""
@@ -73,13 +85,7 @@ class Retry(Node):
         """Refuse an upstream that cannot resume."""
         Node.__post_init__(self)
         require_resumable(self.inputs[0], f"retry at {self.origin}")
-        once = self.once
-        if once is not None:
-            msg = (
-                f"retry at {self.origin} starts its upstream again, but {once.describe()} can be read only "
-                "once: pass a function that makes a new iterator each time, rows instead of rows()"
-            )
-            raise NotResumable(msg)
+        refuse_once(self)
 
     def start(self, site: Site) -> Stage[Any]:
         """Start with the first attempt."""
@@ -89,13 +95,11 @@ class Retry(Node):
 class _RetryStage(Stage[Any]):
     def __init__(self, site: Site, policy: RetryPolicy) -> None:
         super().__init__(site)
-        self._policy = policy
-        self._attempt = 1
+        self._series = Series(policy)
         self._inner: Stage[Any] = site.input(tracked=site.tracked)
         self._deadline: float | None = None
         self._gate = Gate(self.run)
         self._closing = Errand(self.run)
-        self._last = 0
         self._failure: Failure | None = None
 
     def upstreams(self) -> Iterator[Stage[Any]]:
@@ -108,26 +112,33 @@ class _RetryStage(Stage[Any]):
         if self._failure is not None:
             self._failure.throw()
         while True:
-            if self._deadline is not None:
-                await self._start_again()
-            self._last = 0
             try:
+                if self._deadline is not None:
+                    await self._start_again()
                 items = await self._inner.request(n)
             except Exception as error:
                 if self.run.over(error):
                     raise
-                if self.run.draining or not self._policy.again(error, self._attempt):
-                    self._failure = Failure(error)
-                    raise
-                delay = self._policy.delay(error, self._attempt)
-                self._attempt += 1
-                self._deadline = asyncio.get_running_loop().time() + delay
+                self._deadline = self._next_attempt(error)
                 self._closing.begin(self._inner.aclose(), "retry")
                 continue
             if items:
-                self._attempt = 1
-            self._last = len(items)
+                self._series.worked()
             return items
+
+    def _next_attempt(self, error: Exception) -> float:
+        """Return when to try again, or raise what this flow fails with."""
+        now = asyncio.get_running_loop().time()
+        try:
+            delay = None if self.run.draining else self._series.failed(error, now)
+        except Exception as own:
+            annotate(own, self.site.vertex.node.describe())  # of a function of the policy
+            self._failure = Failure(own)
+            raise
+        if delay is None:
+            self._failure = Failure(error)
+            self._failure.throw()
+        return now + delay
 
     async def _start_again(self) -> None:
         """Wait for the deadline, however often that is interrupted, and for the old upstream to close."""

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from penstock.core.documents import Documents, DocumentStage, checked
+from penstock.core.policy import Series
 from penstock.core.run import STRETCH, Pace
 from penstock.document import Document
 from penstock.errors import DocumentError
@@ -33,6 +34,7 @@ class SequentialDocumentStage(DocumentStage):
         self._open = self._opens.pop(0, 0)  # non-terminal events that went out for the current record
         self._acked: set[int] = set(state.get("acked", ()))
         self._began: float | None = None
+        self._series_here: Series | None = None  # of attempts at the current record, once it has failed
         self._page: list[RawRecord] = []
         self._base = self.upstream.marks()
         self._at = 0
@@ -294,17 +296,26 @@ class SequentialDocumentStage(DocumentStage):
     def _lose(self, raw: RawRecord, doc_id: str, outcome: Exception | None) -> PipelineEvent:
         """Settle a failed attempt, or set the time of the next one; return its event."""
         error = outcome or DocumentError("left out by where, after a failed attempt had been announced")
-        policy, retries = self.settings.retry, self._open - 1
-        if policy is not None and policy.again(error, retries + 1) and not self.run.draining:
+        retries = self._open - 1
+        delay = self._delay(error, retries + 1)
+        if delay is not None:
             self._open += 1
             self.book.retried += 1
-            self._retry_at = asyncio.get_running_loop().time() + policy.delay(error, retries + 1)
+            self._retry_at = asyncio.get_running_loop().time() + delay
             return self.failed(raw, doc_id, error, retries, will_retry=True)
         self._next_record()
         self.settle_failed()
         if self.settings.fail_fast:
             self.end_by_failure(doc_id, str(error))
         return self.failed(raw, doc_id, error, retries, will_retry=False)
+
+    def _delay(self, error: Exception, attempt: int) -> float | None:
+        """Return the seconds until the next attempt at the current record, or ``None`` if there is none."""
+        if self.run.draining:
+            return None
+        if self._series_here is None:
+            self._series_here = Series(self.settings.retry, attempt)
+        return self._series_here.failed(error, asyncio.get_running_loop().time())
 
     def _pass_over(self) -> None:
         """Count the current record as skipped, unless it was settled by the run that this one resumes."""
@@ -317,7 +328,7 @@ class SequentialDocumentStage(DocumentStage):
     def _next_record(self) -> None:
         self._at += 1
         self._open = self._opens.pop(self._at, 0) if self._opens else 0
-        self._began = None
+        self._began = self._series_here = None
 
     def _examine(self, raw: RawRecord) -> Document | Exception | None:
         """Return the document, or why there is none; ``None`` if ``where`` leaves it out."""
