@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
+from expression import Nothing, Some
+
+import penstock as ps
 import penstock.operators as op
 from penstock.core.policy import RetryPolicy
 
 from .entry import (
     Entry,
     add,
+    scanned,
+    total,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from penstock.testing import TestSource
 
 
@@ -29,6 +37,69 @@ def flaky(source: TestSource) -> Any:
     return source | op.map(step) | op.retry(RetryPolicy(attempts=2, initial=1, jitter=False))
 
 
+class Broken(ConnectionError):
+    """What some of these flows fail with by themselves."""
+
+
+def breaking(x: int) -> int:
+    if int.__add__(x, 0) == 4:  # of a poisoned item too, so that it fails where the plain one does
+        raise Broken(x)
+    return x + 100
+
+
+def recovered(items: Iterator[int]) -> Iterator[int]:
+    try:
+        for item in items:
+            yield breaking(item)
+    except Exception:  # noqa: BLE001  whatever it is
+        yield -1
+
+
+def resumed(items: Iterator[int]) -> Iterator[int]:
+    try:
+        for item in items:
+            yield breaking(item)
+    except Exception:  # noqa: BLE001  whatever it is
+        yield from (1000, 3000, 6000)
+
+
+def instead(items: Iterator[int]) -> Iterator[int]:
+    try:
+        yield from items
+    except Exception:  # noqa: BLE001  whatever it is
+        yield from (1000, 3000, 6000)
+
+
+def picked(items: Iterator[int]) -> Iterator[int]:
+    try:
+        for item in items:
+            yield breaking(item)
+    except Broken:
+        yield -1
+
+
+def elsewhere(error: Exception) -> ps.Flow[int]:
+    return ps.just(1000, 2000, 3000) | op.scan(total, 0)
+
+
+def for_broken(error: Exception) -> ps.Flow[int]:
+    """Go on after one kind of error only: a resumed run has to know which it was."""
+    if isinstance(error, Broken) and error.args == (4,):
+        return ps.just(-1, -2)
+    raise error
+
+
+def gone_on(items: Iterator[int]) -> Iterator[int]:
+    try:
+        for item in items:
+            yield breaking(item)
+    except Broken:
+        yield from (-1, -2)
+
+
+def ended(_: object) -> None: ...
+
+
 ENTRIES = [
     Entry("retry", lambda s: s | op.retry(), model=iter, bound=float),
     Entry(
@@ -37,5 +108,56 @@ ENTRIES = [
         model=lambda i: map(add, i),
         known={"closes_early": True},
         skip=("errors_speak", "demand", "fair"),  # each attempt walks past the items before it again
+    ),
+    Entry(
+        "recover",
+        lambda s: s | op.map(breaking) | op.recover(lambda error: -1),
+        model=recovered,
+        known={"closes_early": True},
+        skip=("errors_speak",),  # it answers every error
+        bound=float,
+    ),
+    Entry(
+        "recover(Option)",
+        lambda s: (
+            s
+            | op.map(breaking)
+            | op.recover(lambda error: Some(-1) if isinstance(error, Broken) else Nothing)
+        ),
+        model=picked,
+        operator="map",
+        known={"closes_early": True},
+    ),
+    Entry(
+        "on_error_resume",
+        lambda s: s | op.map(breaking) | op.on_error_resume(elsewhere),
+        model=resumed,
+        known={"closes_early": True},
+        skip=("errors_speak",),  # it answers every error
+        bound=lambda _: float("inf"),
+    ),
+    Entry(
+        "on_error_resume(one kind)",
+        lambda s: s | op.map(breaking) | op.on_error_resume(for_broken) | op.buffer(2),
+        model=gone_on,
+        operator="map",
+        known={"closes_early": True, "prefetches": True},
+    ),
+    Entry("on_error_resume(of the source)", lambda s: s | op.on_error_resume(elsewhere), model=instead),
+    Entry("repeat", lambda s: s | op.repeat(1), model=iter, bound=float),
+    Entry(
+        "repeat(3)",
+        lambda: ps.just(1, 2, 3) | op.scan(total, 0) | op.repeat(3),
+        (),
+        model=lambda: itertools.chain.from_iterable(itertools.repeat((1, 3, 6), 3)),
+        bound=float,
+    ),
+    Entry("repeat(0)", lambda s: s | op.repeat(0), model=lambda _: (), bound=lambda _: 0),
+    Entry("finally_do", lambda s: s | op.finally_do(ended), model=iter, bound=float),
+    Entry(
+        "finally_do between",
+        lambda s: s | op.scan(total, 0) | op.finally_do(ended) | op.buffer(2) | op.map(add),
+        model=lambda i: map(add, scanned(i)),
+        operator="scan",
     ),
 ]

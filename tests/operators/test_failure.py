@@ -249,3 +249,125 @@ def test_no_wait_is_longer_than_the_cap(attempt: int, initial: float, factor: fl
     """Whatever the numbers, a wait is between nothing and the cap, and never fails to be computed."""
     policy = RetryPolicy(attempts=999, initial=initial, factor=factor, cap=cap, seed=1)
     assert 0 <= policy.delay(TimeoutError(), attempt) <= cap
+
+
+# -- budget and retry_when ---------------------------------------------------------------------------
+
+
+def test_a_budget_limits_a_series_of_attempts() -> None:
+    """Seconds from the first failure to the last attempt; a wait beyond it is not even begun."""
+    source = Flaky(1, {0: 99})
+    policy = RetryPolicy(attempts=None, initial=1.0, factor=2.0, cap=100.0, jitter=False, budget=10)
+
+    async def main() -> float:
+        with pytest.raises(ConnectionError):
+            await source.flow.retry(policy).to_list()
+        return asyncio.get_running_loop().time()
+
+    assert virtually(main()) == 7.0  # 1 + 2 + 4; another 8 would end at 15
+    assert [at for _, at in source.fetched] == [0.0, 1.0, 3.0, 7.0]
+
+
+def test_a_budget_counts_the_attempts_themselves() -> None:
+    """An attempt that takes long uses it up, though nothing was waited for."""
+    begun: list[float] = []
+
+    async def rows() -> Any:
+        begun.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(4)
+        raise TimeoutError
+        yield
+
+    policy = RetryPolicy(attempts=None, initial=0, jitter=False, budget=10)
+    with pytest.raises(TimeoutError):
+        virtually(from_async_iterable(rows).retry(policy).to_list())
+    assert begun == [0.0, 4.0, 8.0, 12.0]  # first failure at 4: the last attempt begins by 14
+
+
+def test_an_item_renews_the_budget() -> None:
+    """Like the attempts, it is one of a series: each page that came begins another."""
+    source = Flaky(3, {0: 2, 1: 2, 2: 2})
+    policy = RetryPolicy(attempts=None, initial=3, factor=1, jitter=False, budget=6)
+    assert virtually(source.flow.retry(policy).to_list()) == list(range(6))
+    with pytest.raises(ConnectionError):
+        virtually(Flaky(1, {0: 2}).flow.retry(policy, budget=5).to_list())
+
+
+def test_no_limit_at_all() -> None:
+    """``attempts=None`` goes on until it works."""
+    source = Flaky(1, {0: 500})
+    assert virtually(source.flow.retry(RetryPolicy(attempts=None)).to_list()) == [0, 1]
+    assert len(source.fetched) == 501
+
+
+def test_retry_when_decides() -> None:
+    """Seconds, ``True`` for the backoff, ``None`` or ``False`` to stop; the attempt is counted from 1."""
+    seen: list[tuple[str, int]] = []
+    answers: list[float | bool | None] = [7.0, True, 0, None]
+
+    def decide(error: Exception, attempt: int) -> float | bool | None:
+        seen.append((type(error).__name__, attempt))
+        return answers[attempt - 1]
+
+    source = Flaky(1, {0: 9}, KeyError)
+    policy = RetryPolicy(attempts=9, initial=1.0, factor=3.0, jitter=False, retry_when=decide)
+    with pytest.raises(KeyError):
+        virtually(source.flow.retry(policy).to_list())
+    assert [at for _, at in source.fetched] == [0.0, 7.0, 10.0, 10.0]
+    assert seen == [("KeyError", k) for k in (1, 2, 3, 4)]
+    stop = RetryPolicy(retry_when=lambda _error, attempt: attempt < 2)
+    source = Flaky(1, {0: 9})
+    with pytest.raises(ConnectionError):
+        virtually(source.flow.retry(stop).to_list())
+    assert len(source.fetched) == 2
+
+
+def test_a_delay_given_by_a_server_wins() -> None:
+    """Over what ``retry_when`` says too, but not over its refusal, nor over the budget."""
+
+    class Busy(ConnectionError):
+        retry_after = 42
+
+    source = Flaky(1, {0: 1}, Busy)
+    virtually(source.flow.retry(RetryPolicy(retry_when=lambda *_: 5.0)).to_list())
+    assert [at for _, at in source.fetched] == [0.0, 42.0]
+    for policy in (RetryPolicy(retry_when=lambda *_: None), RetryPolicy(budget=41)):
+        source = Flaky(1, {0: 1}, Busy)
+        with pytest.raises(Busy):
+            virtually(source.flow.retry(policy).to_list())
+        assert len(source.fetched) == 1
+
+
+def test_an_error_of_retry_when_ends_the_run() -> None:
+    """It is noted at the retry, with the error it was asked about as its context; so is an answer that is none."""
+
+    def broken(error: Exception, attempt: int) -> float:
+        raise LookupError(attempt)
+
+    for policy, kind in (
+        (RetryPolicy(retry_when=broken), LookupError),
+        (RetryPolicy(retry_when=lambda *_: -1.0), TypeError),
+        (RetryPolicy(retry_when=lambda *_: "soon"), TypeError),  # type: ignore[arg-type,return-value]
+    ):
+        with pytest.raises(kind) as caught:
+            virtually(Flaky(1, {0: 1}).flow.retry(policy).to_list())
+        assert f"retry at {__file__}" in caught.value.__notes__[0]
+        assert isinstance(caught.value.__context__, ConnectionError)
+
+
+def test_a_close_that_fails_like_the_source_is_another_attempt() -> None:
+    """A lost connection often cannot be closed either: that is no reason to give up."""
+    opened: list[int] = []
+
+    async def rows() -> Any:
+        opened.append(1)
+        try:
+            yield len(opened)
+            if len(opened) < 3:
+                raise ConnectionError("lost")
+        finally:
+            if len(opened) < 3:
+                raise ConnectionError("cannot say good-bye")
+
+    virtually(from_async_iterable(rows).retry(attempts=9).to_list())
+    assert len(opened) == 3

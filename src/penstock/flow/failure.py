@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.flow.face import Face
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from expression import Option
+
     import penstock.operators as op
     from penstock.core.policy import RetryPolicy
+    from penstock.core.scoping import Ending
     from penstock.flow.flow import Flow
 else:
     from penstock.flow.late import op
@@ -16,6 +21,7 @@ else:
 __all__ = ["Failure"]
 
 T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
 
 
 class Failure(Face[T_co]):
@@ -23,6 +29,28 @@ class Failure(Face[T_co]):
 
     __slots__ = ()
 
-    def retry(self, policy: RetryPolicy | None = None, *, attempts: int | None = None) -> Flow[T_co]:
+    def retry(
+        self, policy: RetryPolicy | None = None, *, attempts: int | None = None, budget: float | None = None
+    ) -> Flow[T_co]:
         """Start upstream again from its position when it fails."""
-        return op.retry(policy, attempts=attempts)(self._flow)
+        return op.retry(policy, attempts=attempts, budget=budget)(self._flow)
+
+    @overload
+    def recover(self, function: Callable[[Exception], Option[U]]) -> Flow[T_co | U]: ...
+    @overload
+    def recover(self, function: Callable[[Exception], U]) -> Flow[T_co | U]: ...
+    def recover(self, function: Callable[[Exception], Any]) -> Flow[Any]:
+        """Deliver ``function(error)`` as the last item when upstream fails."""
+        return op.recover(function)(self._flow)
+
+    def on_error_resume(self, function: Callable[[Exception], Flow[U]]) -> Flow[T_co | U]:
+        """Go on with the flow that ``function(error)`` returns when upstream fails."""
+        return op.on_error_resume(function)(self._flow)
+
+    def repeat(self, times: int | None = None) -> Flow[T_co]:
+        """Run upstream ``times`` times, or for ever."""
+        return op.repeat(times)(self._flow)
+
+    def finally_do(self, function: Callable[[Ending], object]) -> Flow[T_co]:
+        """Call ``function`` once at the end of each run with how it ended."""
+        return op.finally_do(function)(self._flow)

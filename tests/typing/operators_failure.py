@@ -1,0 +1,43 @@
+"""What the type checkers must infer about operators for what goes wrong; checked, never run."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from expression import Nothing, Option, Some
+
+import penstock.operators as op
+from penstock import Flow, RetryPolicy, just
+
+
+def or_none(error: Exception) -> Option[str]:
+    return Some(str(error)) if isinstance(error, ValueError) else Nothing
+
+
+def text(error: Exception) -> str:
+    return str(error)
+
+
+def instead(error: Exception) -> Flow[str]:
+    return just(str(error))
+
+
+def methods(flow: Flow[int]) -> None:
+    assert_type(flow.retry(RetryPolicy(budget=3.0, retry_when=lambda error, attempt: 1.0)), Flow[int])
+    assert_type(flow.retry(attempts=3, budget=10), Flow[int])
+    assert_type(flow.recover(text), Flow[int | str])
+    assert_type(flow.recover(or_none), Flow[int | str])
+    assert_type(flow.recover(lambda error: len(error.args)), Flow[int])
+    assert_type(flow.on_error_resume(instead), Flow[int | str])
+    assert_type(flow.on_error_resume(lambda error: flow), Flow[int])
+    assert_type(flow.repeat(3).repeat(), Flow[int])
+    assert_type(flow.finally_do(lambda ending: ending == "failed"), Flow[int])
+
+
+def functions(flow: Flow[int]) -> None:
+    assert_type(flow | op.retry(), Flow[int])
+    assert_type(flow | op.recover(text), Flow[int | str])
+    assert_type(flow | op.recover(or_none), Flow[int | str])
+    assert_type(flow | op.on_error_resume(instead), Flow[int | str])
+    assert_type(flow | op.repeat(2), Flow[int])
+    assert_type(flow | op.finally_do(print), Flow[int])
