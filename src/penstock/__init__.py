@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from penstock import operators
-from penstock.abc import Page, Position, Subscription
+from penstock.abc import Page, Position, Statistics, Subscription
+from penstock.core.blueprint import Graph
 from penstock.core.node import Order
 from penstock.core.policy import RetryPolicy
 from penstock.document import Document, RawRecord
@@ -58,6 +59,7 @@ __all__ = [
     "DocumentFailed",
     "DocumentStarted",
     "Flow",
+    "Graph",
     "IngestionPipeline",
     "IngestionResult",
     "Order",
@@ -67,6 +69,7 @@ __all__ = [
     "RawRecord",
     "RetryPolicy",
     "RunSummary",
+    "Statistics",
     "Subscription",
     "__version__",
     "defer",

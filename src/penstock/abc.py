@@ -62,7 +62,11 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StageStatistics:
-    """What one stage of a run has done so far; counts of items, times in seconds."""
+    """What one stage of a run has done so far; counts of items, times in seconds.
+
+    Neighbouring synchronous operators run as one stage. Where a task of its own feeds a stage (behind
+    ``buffer``, ``merge`` and their like) its upstream works at the same time, so times overlap.
+    """
 
     name: str
     requested: int
@@ -72,6 +76,21 @@ class StageStatistics:
     """Time spent inside ``request`` in all, this stage's own work and everything upstream of it."""
     dropped: int = 0
     """Items that an overflow strategy gave up, because nobody was there to take them in time."""
+    buffered: int = 0
+    """Items it holds now for later requests."""
+    upstream: float = 0.0
+    """Of the time in ``waiting``, what passed while its upstreams were being asked."""
+    idle: float = 0.0
+    """Time since its first request in which nobody asked: what is downstream took it."""
+    nodes: tuple[int, ...] = ()
+    """The keys of its operators in ``flow.graph()``; none for a flow that was built while running."""
+    operators: str = ""
+    """Its operators with the place where each was assembled."""
+
+    @property
+    def busy(self) -> float:
+        """Time that the stage itself took: its functions, or its wait for what it reads."""
+        return max(0.0, self.waiting - self.upstream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +103,27 @@ class Statistics:
     def delivered(self) -> int:
         """Items the subscriber has received."""
         return self.stages[-1].delivered if self.stages else 0
+
+    @property
+    def slowest(self) -> StageStatistics | None:
+        """The stage that took the most time itself; ``None`` if the subscriber took more than any."""
+        if not self.stages:
+            return None
+        stage = max(self.stages, key=lambda one: one.busy)
+        return stage if stage.busy >= self.stages[-1].idle and stage.busy > 0 else None
+
+    @property
+    def bottleneck(self) -> str | None:
+        """Where to look when a run is slow, as a sentence; ``None`` before anything took time."""
+        if not self.stages or not (total := self.stages[-1].waiting + self.stages[-1].idle):
+            return None
+        stage = self.slowest
+        if stage is None:
+            share = self.stages[-1].idle / total
+            return f"the subscriber, which took {share:.0%} of {total:.3g} s between its requests"
+        return (
+            f"{stage.operators or stage.name}, busy for {min(1.0, stage.busy / total):.0%} of {total:.3g} s"
+        )
 
 
 class Subscription(ABC, Generic[T_co]):

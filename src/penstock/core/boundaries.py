@@ -135,6 +135,10 @@ class BufferStage(Stage[Any]):
         """The items held."""
         return len(self._feeder.held)
 
+    @property
+    def buffered(self) -> int:
+        return len(self._feeder.held)
+
     def upstreams(self) -> Iterator[Stage[Any]]:
         """Yield the one upstream."""
         yield self._feeder.stage
@@ -318,6 +322,10 @@ class _MergeStage(Stage[Any]):
         self._first: int | None = (site.state or {}).get("next")
         self._turn = 0
         self._parts: list[tuple[int, int]] = []  # of the last chunk: which branch, how many items
+
+    @property
+    def buffered(self) -> int:
+        return sum(len(branch.held) for branch in self._branches)
 
     def upstreams(self) -> Iterator[Stage[Any]]:
         for branch in self._branches:

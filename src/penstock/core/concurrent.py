@@ -117,6 +117,11 @@ class _MapAsyncStage(Stage[Any]):
         self._until_look = 1  # inputs to start before the clock is looked at again
         self._looked = 0.0
 
+    @property
+    def buffered(self) -> int:
+        """Inputs taken and not delivered."""
+        return self._held
+
     def upstreams(self) -> Iterator[Stage[Any]]:
         """Yield the one upstream."""
         yield self._upstream

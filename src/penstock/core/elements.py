@@ -49,6 +49,15 @@ class Element(Node):
 
     function: Callable[..., Any] | None = None
     number: int = 0
+    number_is: ClassVar[str | None] = None
+    """What ``number`` is called where users write it; ``None`` if the operator has none."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Its own fields, with ``number`` under the name that users know."""
+        found = Node.parameters.__get__(self)
+        number = found.pop("number")
+        return found if self.number_is is None else {**found, self.number_is: number}
 
     def start(self, site: Site) -> Stage[Any]:
         """Start one fused stage for this element and its neighbours."""
@@ -155,6 +164,7 @@ class Enumerate(Element):
     """Each item becomes ``(index, item)``, counted from ``number``."""
 
     operator = "enumerate"
+    number_is = "start"
     stateful = True
 
     def first(self) -> int:  # noqa: D102
@@ -192,6 +202,7 @@ class Take(Element):
     """The first ``number`` items; then the end, without asking for more."""
 
     operator = "take"
+    number_is = "count"
     stateful = True
     initial = 0
 
@@ -228,6 +239,7 @@ class Skip(Element):
     """All but the first ``number`` items."""
 
     operator = "skip"
+    number_is = "count"
     stateful = True
     initial = 0
 
@@ -293,6 +305,7 @@ class Batch(Element):
     """Lists of ``number`` items; the last may be shorter."""
 
     operator = "batch"
+    number_is = "size"
     ends = True
 
     def bound(self, n: int) -> float:  # noqa: D102

@@ -30,10 +30,10 @@ from penstock.core.run import STRETCH, Pace
 from penstock.core.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import GeneratorType
 
-    from penstock.core.graph import Site
+    from penstock.core.graph import Site, Vertex
     from penstock.core.stage import Marks, States
 
     Cursor = tuple[Marks, int, int, tuple[Any, ...]]
@@ -101,6 +101,16 @@ class FusedStage(Stage[Any]):
     def title(self) -> str:
         """Name the elements, in order."""
         return "|".join(element.operator for element in self._elements)
+
+    def vertices(self) -> Sequence[Vertex]:
+        """Return those of all its elements."""
+        return self._vertices
+
+    @property
+    def buffered(self) -> int:
+        """Inputs of its page that it has not taken yet, and those of an unfinished batch."""
+        left: int = self._slice.__length_hint__()
+        return len(self._page) - self._taken + left + len(self._cell.batch)
 
     def upstreams(self) -> Iterator[Stage[Any]]:
         """Yield the one upstream."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -105,6 +105,12 @@ class Node(ABC):
     def settles(self) -> bool:
         """Whether a checkpoint stands at or above this node, with nothing in between that hides it."""
         return any(node.settles for node in self.inputs)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What this node was asked for, by the names of its fields; for pictures, never for positions."""
+        own = (one.name for one in fields(self) if one.name not in {"inputs", "origin", "name"})
+        return {name: value for name in own if (value := getattr(self, name)) is not None}
 
     def describe(self) -> str:
         """Name this operator and where it was assembled, for people."""

@@ -46,6 +46,11 @@ class PumpStage(Stage[Any]):
         self._failure: Failure | None = None
         self._ended = False
 
+    @property
+    def buffered(self) -> int:
+        """Items that the source handed over and nobody has asked for."""
+        return len(self._queue)
+
     def upstreams(self) -> Iterator[Stage[Any]]:
         """Yield nothing: it is where items come from."""
         return iter(())

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from penstock.abc import StageStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from penstock.core.graph import Site
+    from penstock.core.graph import Site, Vertex
 
 __all__ = ["Marks", "Stage", "States", "stop"]
 
@@ -40,17 +40,22 @@ class Stage(ABC, Generic[T]):
         self.delivered = 0
         self.dropped = 0
         self.waiting = 0.0
+        self.since: float | None = None
+        self._asked: float | None = None  # when the request that is under way began
         self._closed = False
 
     async def request(self, n: int) -> list[T]:
         """Return 1 to ``n`` items; the empty list is the end. Counts, then asks ``_request``."""
         self.requests += 1
         self.requested += n
-        began = self.run.clock.monotonic()
+        began = self._asked = self.run.clock.monotonic()
+        if self.since is None:
+            self.since = began
         try:
             items = await self._request(n)
         finally:
             self.waiting += self.run.clock.monotonic() - began
+            self._asked = None
         self.delivered += len(items)
         return items
 
@@ -106,13 +111,32 @@ class Stage(ABC, Generic[T]):
     async def _stop(self) -> None:
         """End this stage's own tasks, generators and files."""
 
-    def statistics(self) -> Iterator[StageStatistics]:
-        """Yield the counts of the stages above, then those of this one."""
+    def walk(self) -> Iterator[Stage[Any]]:
+        """Yield the stages above, then this one."""
         for stage in self.upstreams():
-            yield from stage.statistics()
-        yield StageStatistics(
-            self.title(), self.requested, self.delivered, self.requests, self.waiting, self.dropped
-        )
+            yield from stage.walk()
+        yield self
+
+    def waited(self, now: float) -> float:
+        """Return the seconds spent in requests, the one under way included."""
+        return self.waiting + (now - self._asked if self._asked is not None else 0.0)
+
+    def measured(self, places: Mapping[int, int]) -> StageStatistics:
+        """Return what it has done so far; ``places`` are the keys of vertices by identity."""
+        now = self.run.clock.monotonic()
+        waiting = self.waited(now)
+        upstream = min(waiting, sum(stage.waited(now) for stage in self.upstreams()))
+        idle = 0.0 if self.since is None else max(0.0, now - self.since - waiting)
+        keys = tuple(places[id(vertex)] for vertex in self.vertices() if id(vertex) in places)
+        operators = " | ".join(vertex.node.describe() for vertex in self.vertices())
+        return StageStatistics(
+            self.title(), self.requested, self.delivered, self.requests, waiting,
+            self.dropped, self.buffered, upstream, idle, keys, operators,
+        )  # fmt: skip
+
+    def vertices(self) -> Sequence[Vertex]:
+        """Return the vertices that run here."""
+        return (self.site.vertex,)
 
     def title(self) -> str:
         """Name this stage in statistics."""

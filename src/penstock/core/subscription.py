@@ -99,7 +99,8 @@ class Running(Subscription[T_co]):
         return lambda: position_of(vertex, marks(count))
 
     def statistics(self) -> Statistics:  # noqa: D102
-        return Statistics(tuple(self._stage.statistics()))
+        places = {id(vertex): key for key, vertex in enumerate(self._vertex.walk())}
+        return Statistics(tuple(stage.measured(places) for stage in self._stage.walk()))
 
     async def settle(self) -> None:  # noqa: D102
         self._refuse_second()

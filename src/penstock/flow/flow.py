@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.core import bridge, drivers
+from penstock.core.blueprint import graph_of
 from penstock.core.graph import resolve
 from penstock.core.subscription import Running
 from penstock.flow.combine import Combine
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from aioreactive.types import CloseAsync, SendAsync, ThrowAsync
     from expression.system import AsyncDisposable
 
-    from penstock.abc import Position, Subscription
+    from penstock.abc import Position, Statistics, Subscription
+    from penstock.core.blueprint import Graph
     from penstock.core.node import Order
 
 __all__ = ["Flow"]
@@ -108,6 +110,23 @@ class Flow(
     def max_in_flight(self, n: int = 1) -> float:
         """Return how many source items can be in flight while ``n`` are requested (law 1)."""
         return self.node.bound(n)
+
+    def graph(self, statistics: Statistics | None = None) -> Graph:
+        """Return the nodes and edges of this flow, with the figures of a run of it if they are given.
+
+        Raises:
+            ValueError: the statistics are those of another flow.
+        """
+        graph = graph_of(self.node)
+        return graph if statistics is None else graph.with_statistics(statistics)
+
+    def explain(self, statistics: Statistics | None = None) -> str:
+        """Return the graph as text, to be printed: what subscribers see first, what feeds it below.
+
+        With the statistics of a run, it also says what every stage has done, where time went, and which
+        stage, or the subscriber, is the bottleneck.
+        """
+        return str(self.graph(statistics))
 
     # -- composing -------------------------------------------------------------------------------
 
