@@ -135,10 +135,6 @@ class BufferStage(Stage[Any]):
         """The items held."""
         return len(self._feeder.held)
 
-    @property
-    def buffered(self) -> int:
-        return len(self._feeder.held)
-
     def upstreams(self) -> Iterator[Stage[Any]]:
         """Yield the one upstream."""
         yield self._feeder.stage
