@@ -70,9 +70,9 @@ def test_a_race_is_shrunk_and_replayed() -> None:
         explore(racy)
     least = caught.value.deviations
     assert 0 < len(least) <= 6
-    for arguments in ({"seed": caught.value.seed}, {"deviations": least}):
+    for arguments in ({}, {"deviations": least}):
         with pytest.raises(AssertionError, match="fetched"):
-            replay(racy, **arguments)
+            replay(racy, caught.value.seed, **arguments)
     for left_out in least:
         replay(racy, deviations={made: chosen for made, chosen in least.items() if made != left_out})
 
@@ -83,7 +83,7 @@ def test_the_message_says_how_to_see_it_again_and_who_overtook_whom() -> None:
         explore(racy, jitter=0.25)
     text = str(caught.value)
     assert f"replay(test, {caught.value.seed}, jitter=0.25)" in text
-    assert f"replay(test, deviations={caught.value.deviations!r}, jitter=0.25)" in text
+    assert f"replay(test, {caught.value.seed}, deviations={caught.value.deviations!r}, jitter=0.25)" in text
     assert text.count(" goes before ") == len(caught.value.deviations)
     assert "test_exploring.py" in text
 

@@ -145,6 +145,7 @@ class BufferStage(Stage[Any]):
 
     async def _request(self, n: int) -> list[Any]:
         feeder = self._feeder
+        feeder.held.leave()
         if self.run.strained():
             await self.run.breathe()
         while not feeder.held and not feeder.ended:

@@ -44,12 +44,19 @@ class Held:
                 self._chunks.appendleft((items, marks, gone + part))
             count -= part
 
-    def take(self, n: int) -> list[Any]:
-        """Remove and return the first ``n`` items, or all there are; they become the last chunk."""
+    def leave(self) -> None:
+        """Let the last chunk be nothing, behind the one that was: more is asked for, so that one arrived.
+
+        Call it before a request waits: cancelled there, its position must not stand before that chunk.
+        """
         if self._parts:
             count, marks, offset = self._parts[-1]
             self._here = (marks, offset + count)
-        self._parts = []
+            self._parts = []
+
+    def take(self, n: int) -> list[Any]:
+        """Remove and return the first ``n`` items, or all there are; they become the last chunk."""
+        self.leave()
         out: list[Any] = []
         while self._chunks and (len(out) < n or not self._chunks[0][0]):
             items, marks, gone = self._chunks[0]

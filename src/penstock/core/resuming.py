@@ -194,6 +194,7 @@ class _CheckpointStage(Stage[Any]):
         self._errand = Errand(self.run)
         self._epoch = 0
         self._chunk = 0  # items of the last chunk
+        self._arrived = 0  # how many, while upstream has not been asked for the next chunk
         self._acknowledged = 0  # how many of them have arrived where they were going
         self._settled = 0  # items acknowledged since the last commit
         self._marks: Marks | None = None  # where the acknowledged ones end
@@ -206,7 +207,8 @@ class _CheckpointStage(Stage[Any]):
 
     def marks(self) -> Marks:
         if self._inner is not None:
-            return self._inner.marks()
+            inner, arrived = self._inner.marks(), self._arrived
+            return (lambda i: inner(arrived + i)) if arrived else inner
         states = dict(self.site.states)
         return lambda _: states
 
@@ -217,11 +219,13 @@ class _CheckpointStage(Stage[Any]):
             if self._inner is None:
                 await self._open()
             self._acknowledge(self._chunk)
+            self._arrived = self._chunk
             await self._errand.result()
             if self._settled >= self._node.every:
                 await self._commit()
+            self._chunk = self._acknowledged = self._arrived = 0
             items = await self._stage.request(n)
-            self._chunk, self._acknowledged = len(items), 0
+            self._chunk = len(items)
             if not items and not self._ended:
                 self._ended = True  # said first: a request cancelled during the last commit has begun it
                 self._marks = self._stage.marks()

@@ -74,9 +74,10 @@ class Stage(ABC, Generic[T]):
     def marks(self) -> Marks:
         """Return positions inside the chunk last returned; the answer stays valid for ever.
 
-        Before the first request it knows ``marks(0)``. After a failure, ``marks`` of the number of
-        items last delivered stands before the input that failed. A stage that was not built *tracked*
-        knows only the position behind its whole last chunk.
+        Before the first request it knows ``marks(0)``. As soon as a request waits for anything,
+        ``marks(0)`` stands behind what was delivered before, because it may be cancelled there. After a
+        failure, ``marks`` of the number of items last delivered stands before the input that failed. A
+        stage that was not built *tracked* knows only the position behind its whole last chunk.
         """
 
     @abstractmethod

@@ -31,7 +31,7 @@ class RaceFound(AssertionError):
     """A test failed under a schedule; its ``__cause__`` is how.
 
     ``seed`` shows it again, and so do ``deviations``, the few decisions that are needed to make it fail:
-    ``replay(test, seed)`` or ``replay(test, deviations=...)``.
+    ``replay(test, seed)`` or ``replay(test, seed, deviations=...)``.
     """
 
     def __init__(self, seed: int, deviations: dict[int, int], text: str) -> None:
@@ -90,6 +90,8 @@ def replay(
     **options: Any,
 ) -> T:
     """Run ``test()`` once under the schedule of ``seed``, or with ``deviations`` from plain asyncio.
+
+    With deviations, the seed is that of the module ``random`` only.
 
     Returns what the test returns, and raises what it raises, so that a debugger can stop there.
     """
@@ -191,6 +193,6 @@ class _Shrinking:
         return (
             f"under seed {self._seed} the test fails with {type(self._error).__name__}: {self._error}\n"
             f"replay(test, {self._seed}{also}) shows it again\n"
-            f"replay(test, deviations={self._least!r}{also}) does with {len(self._least)} of its "
-            f"{self._drawn} deviations from plain asyncio:{happens}"
+            f"replay(test, {self._seed}, deviations={self._least!r}{also}) does with "
+            f"{len(self._least)} of its {self._drawn} deviations from plain asyncio:{happens}"
         )

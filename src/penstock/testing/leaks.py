@@ -21,13 +21,17 @@ class Leak(AssertionError):
 
 
 @asynccontextmanager
-async def no_leaks() -> AsyncIterator[list[str]]:
+async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
     """Raise ``Leak`` if the block leaves anything behind that was not there before it.
 
     Checked are tasks, async generators that were started and not finished, whatever the loop's
     exception handler was told (an exception nobody retrieved, a task destroyed while pending), and
     resources that warn when they are collected (files, sockets). Yields the list of findings, which is
     filled only at the end. An exception of the block itself is never masked.
+
+    Args:
+        collect: Whether to collect garbage, without which an exception that nobody retrieved and a file
+            that nobody closed may not be noticed; it is most of what this check costs.
     """
     loop = asyncio.get_running_loop()
     before = asyncio.all_tasks()
@@ -36,16 +40,19 @@ async def no_leaks() -> AsyncIterator[list[str]]:
     previous = loop.get_exception_handler()
     loop.set_exception_handler(lambda _loop, context: told.append(_describe_context(context)))
     findings: list[str] = []
-    gc.freeze()  # what was there before cannot be this block's garbage, and need not be walked again
+    if collect:
+        gc.freeze()  # what was there before cannot be this block's garbage, and need not be walked again
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ResourceWarning)
             yield findings
             await _let_settle()
-            gc.collect()  # unretrieved exceptions and open files speak only when they are collected
+            if collect:
+                gc.collect()  # unretrieved exceptions and open files speak only when they are collected
             await _let_settle()
     finally:
-        gc.unfreeze()
+        if collect:
+            gc.unfreeze()
         loop.set_exception_handler(previous)
     findings += [f"task {task.get_name()}: {task.get_coro()!r}" for task in asyncio.all_tasks() - before]
     left_open = [generator for key, generator in _open_generators(loop).items() if key not in generators]

@@ -22,6 +22,7 @@ from penstock.testing.laws.cancelling import cancel_safe, serial
 from penstock.testing.laws.closing import closing
 from penstock.testing.laws.items import chunk_invariance, prefix
 from penstock.testing.laws.manners import errors_speak, fair
+from penstock.testing.laws.racing import racing
 from penstock.testing.laws.resuming import cold, position
 from penstock.testing.laws.settling import settled_by_demand
 from penstock.testing.laws.subject import AnyFlow, LawViolation, Subject, Trial
@@ -49,6 +50,7 @@ __all__ = [
     "position",
     "prefix",
     "promptness",
+    "racing",
     "serial",
     "settled_by_demand",
 ]
@@ -77,6 +79,7 @@ def check(
     model: Callable[..., Iterable[Any]] | None = None,
     skip: Iterable[str] = (),
     attach: Callable[[Any, Ledger], AnyFlow] | None = None,
+    seeds: int = 0,
     **known: Any,
 ) -> None:
     """Check that what ``factory`` builds keeps every law.
@@ -87,10 +90,12 @@ def check(
         model: What comes out, in plain Python (see ``Subject``).
         skip: Names of laws not to be checked.
         attach: Puts a checkpoint behind a flow; Penstock's own unless given.
+        seeds: Under how many seeded schedules to run it as well (see ``racing``).
         known: Further fields of ``Subject``.
 
     Raises:
         LawViolation: a law is broken; the first one that is.
+        RaceFound: a law is broken under a seeded schedule.
     """
     subject = Subject(factory, tuple(tuple(script) for script in inputs), model, **known)
     unknown = set(skip) - set(LAWS)
@@ -104,6 +109,8 @@ def check(
             law(subject, attach=attach or _checkpointed)
         else:
             law(subject)
+    if seeds:
+        racing(subject, seeds=seeds, skip=tuple(skip))
 
 
 def _checkpointed(flow: Any, ledger: Ledger) -> AnyFlow:

@@ -1,0 +1,225 @@
+"""The laws hold whatever the schedule: every source and operator under seeds, and the proof that seeds find faults."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+
+import penstock.operators as op
+from penstock.testing import Leak, RaceFound, Sleep, VirtualTimeLoop, Wait, laws, no_leaks, run
+from penstock.testing.laws.racing import racing
+from penstock.testing.laws.runs import collect, expected, open_run
+
+from .catalogue import ENTRIES, Entry
+from .entry import INPUT, a_turn, add
+from .mutants import (
+    MUTANTS,
+    AcceptsZero,
+    ChangesInPlace,
+    EndsSilently,
+    FillsUp,
+    HoldsTheLastBack,
+    KeepsItsList,
+    KeepsTheDemand,
+    LeavesItsTask,
+    LosesTheTraceback,
+    MasksErrors,
+    NeverRests,
+    NobodyRetrieves,
+    NoOneClosesTheSource,
+    NotesEachTime,
+    NotJson,
+    ReadsAhead,
+    SaysItCannot,
+    SaysNothing,
+    StartsAtOnce,
+    TakesAnyPosition,
+    TracebackGrows,
+)
+from .toys import ToyCheckpoint, ToyCheckpointRun, ToyFlow, ToyRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.testing import TestSource
+
+SEEDS = settings.default.max_examples // 4
+"""Seeds per entry: 12 every day, 500 in the long profile, which makes far more than 10,000 in all."""
+
+PACE = (Wait(2), None, Sleep(1))
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_races(entry: Entry) -> None:
+    """Whole, failing, closed and resumed runs keep the laws under each seed."""
+    racing(entry.subject, seeds=SEEDS, skip=entry.skip)
+
+
+def test_most_entries_have_something_to_race() -> None:
+    """Seeds give different schedules, so that trying many of them is worth something."""
+    assert all(racing(entry.subject, seeds=10).schedules > 2 for entry in ENTRIES[:20])
+
+
+# -- what is cancelled leaves nothing ----------------------------------------------------------------
+
+
+async def consume(trial: laws.Trial) -> None:
+    """Read as a user does, whose task may be cancelled anywhere."""
+    async with trial.flow.subscribe() as subscription:
+        for n in itertools.cycle((2, 1, 50)):
+            if not await subscription.request(n):
+                return
+
+
+async def cancelled_at(subject: laws.Subject, turn: int) -> bool:
+    """Cancel a consumer at a turn of the loop; say whether it was there and still running by then."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    trial = subject.start()
+    async with no_leaks():
+        for source in trial.sources:
+            source.expect_close()
+        consumer = loop.create_task(consume(trial))
+        loop.at_turn(loop.turns + turn, consumer.cancel)
+        await asyncio.wait([consumer], timeout=100)
+        struck = consumer.cancelled()
+        consumer.cancel()  # it waits for ever
+        await asyncio.wait([consumer])
+        del consumer
+    assert trial.opened == trial.closed
+    return struck
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_cancelled_at_every_await_it_leaves_nothing(entry: Entry) -> None:
+    """A consumer that is cancelled at any turn of the loop leaves no task, generator, file or exception."""
+    subject = entry.subject.fed(*entry.inputs, pace=PACE)
+    for turn in itertools.count():
+        if not run(cancelled_at(subject, turn)):
+            break
+
+
+# -- what is cancelled keeps its place ---------------------------------------------------------------
+
+EXACT = [
+    entry
+    for entry in ENTRIES
+    if (flow := entry.subject.start().flow).resumable
+    and flow.exact
+    and flow.order == "exact"
+    and "position" not in entry.skip
+]
+
+
+@pytest.mark.parametrize("entry", EXACT, ids=lambda entry: entry.name)
+def test_the_position_after_a_cancelled_request_is_behind_what_was_delivered(entry: Entry) -> None:
+    """A run that goes on from there repeats nothing, wherever in the request the cancellation struck."""
+    subject = entry.subject.fed(*entry.inputs, pace=PACE)
+
+    async def cancelled_after(turns: int) -> tuple[list[Any], list[Any]]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        wanted = await expected(subject)
+        async with open_run(subject.start().flow) as subscription:
+            before = await collect(subscription, (2,), requests=1)
+            pending = loop.create_task(subscription.request(2))
+            loop.at_turn(loop.turns + turns, pending.cancel)
+            await asyncio.wait([pending], timeout=10)
+            if not pending.cancelled():
+                return wanted, wanted
+            position = subscription.position
+        async with open_run(subject.start().flow, position) as subscription:
+            return wanted, before.items + (await collect(subscription, (3,))).items
+
+    for turns in range(12):
+        wanted, came = run(cancelled_after(turns))
+        assert [subject.same(x) for x in came] == [subject.same(x) for x in wanted], turns
+
+
+# -- what seeds find ---------------------------------------------------------------------------------
+
+NO_MATTER_OF_SCHEDULES = {
+    AcceptsZero, ChangesInPlace, EndsSilently, FillsUp, HoldsTheLastBack, KeepsItsList, KeepsTheDemand,
+    LosesTheTraceback, MasksErrors, NeverRests, NotesEachTime, NotJson, ReadsAhead, SaysItCannot, SaysNothing,
+    StartsAtOnce, TakesAnyPosition, TracebackGrows,
+}  # fmt: skip
+"""Wrong under each schedule in the same way, which ``test_mutants`` finds under that of plain asyncio."""
+
+EVERY = {mutant for mutants in MUTANTS.values() for mutant in mutants}
+CHECKPOINTS = {m for m in EVERY if issubclass(m, ToyCheckpoint | ToyCheckpointRun)}
+RACING = sorted(EVERY - NO_MATTER_OF_SCHEDULES - CHECKPOINTS, key=lambda mutant: mutant.__name__)
+
+
+def spread(x: int) -> list[tuple[int, int]]:
+    return [(x, k) for k in range(x % 4)]
+
+
+def model(items: Iterator[int]) -> Iterator[tuple[int, int]]:
+    for item in items:
+        yield from spread(item)
+
+
+def toy(mutant: type[Any]) -> laws.Subject:
+    def factory(source: TestSource) -> ToyFlow:
+        return ToyFlow(source, spread, mutant) if issubclass(mutant, ToyRun) else mutant(source, spread)
+
+    return laws.Subject(factory, (tuple(range(7)),), model)
+
+
+@pytest.mark.parametrize("mutant", RACING)
+def test_a_mutant_is_found_in_less_than_1000_seeds(mutant: type[Any]) -> None:
+    """What is broken in how it is asked, cancelled, closed or resumed shows under some seed."""
+    with pytest.raises(RaceFound) as caught:
+        racing(toy(mutant), seeds=1_000)
+    assert caught.value.seed < 1_000
+
+
+def test_the_reference_races() -> None:
+    """The flow that the mutants break keeps the laws under seeds."""
+    racing(toy(ToyRun), seeds=200)
+
+
+class InOrderByLuck:
+    """An unordered flow that says it is exact, because plain asyncio happens to keep the order."""
+
+    order = "exact"
+
+    def __init__(self, flow: Any) -> None:
+        self.flow = flow
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.flow, name)
+
+
+def test_a_planted_race_is_found_in_less_than_1000_seeds() -> None:
+    """The laws as such cannot see that workers may overtake each other; a seed shows it."""
+
+    def factory(source: TestSource) -> InOrderByLuck:
+        return InOrderByLuck(source | op.map_async(a_turn, 3, ordered=False))
+
+    subject = laws.Subject(factory, (INPUT,), lambda items: map(add, items))
+    for schedule in ((1,), (2, 1), (5,)):
+        laws.chunk_invariance(subject, schedule=schedule)
+    with pytest.raises(RaceFound, match="the run completed") as caught:
+        racing(subject, seeds=1_000)
+    assert 0 < caught.value.seed < 1_000
+
+
+# -- that the leak check sees ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mutant", [LeavesItsTask, NoOneClosesTheSource, NobodyRetrieves])
+def test_what_is_left_behind_is_seen(mutant: type[Any]) -> None:
+    """A flow that leaves something behind when its consumer is cancelled is found out."""
+    subject = toy(mutant).fed(INPUT, pace=PACE)
+
+    async def everywhere() -> None:
+        for turn in range(60):
+            await cancelled_at(subject, turn)
+
+    with pytest.raises((Leak, AssertionError)):
+        run(everywhere())
