@@ -86,7 +86,8 @@ class DocumentCompleted(PipelineEvent):
 class DocumentFailed(PipelineEvent):
     """One attempt at a document failed; ``will_retry`` says whether there is another.
 
-    ``raw`` holds the bytes of the record for dead letters; it never goes on the wire.
+    ``raw``, ``key`` and ``context`` are those of the ``RawRecord``, for dead letters: its bytes, where it
+    came from (``file#index``), and what ``parse`` needs besides. They never go on the wire.
     """
 
     doc_id: str | None
@@ -98,6 +99,8 @@ class DocumentFailed(PipelineEvent):
     will_retry: bool = False
     traceback: str | None = None
     raw: bytes | None = field(default=None, repr=False)
+    key: str | None = field(default=None, repr=False)
+    context: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -138,7 +141,7 @@ EVENTS: tuple[type[PipelineEvent], ...] = (
 
 _BY_NAME = {cls.__name__: cls for cls in EVENTS}
 
-_NEVER_ON_THE_WIRE = frozenset({"raw"})
+_NEVER_ON_THE_WIRE = frozenset({"raw", "key", "context"})
 
 
 # -- writing and reading lines: msgspec ---------------------------------------------------------------

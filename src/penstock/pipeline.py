@@ -96,7 +96,7 @@ class IngestionPipeline:
         process: Steps that each document goes through; plain or async functions that return the document,
             or one in its place, and raise if they cannot.
         concurrency: How many documents may be in the steps at once; their order is then free.
-        where: Documents for which it is false count as skipped.
+        where: Documents for which it is false, as they were parsed, count as skipped; no step sees them.
         retry: How often to try a document, or the source, that failed in a way that may pass.
         progress_every: Documents from one ``BatchProgress`` to the next.
         checkpoint_every: Documents from one commit to the next.
@@ -414,11 +414,12 @@ class _Run:
         dead.append(
             DeadLetter(
                 event.doc_id,
-                doc_id,
+                event.key or doc_id,
                 event.adapter,
                 event.error,
                 event.error_type,
                 raw,
+                event.context,
                 traceback=event.traceback,
                 attempts=tries,
                 timestamp=event.timestamp,

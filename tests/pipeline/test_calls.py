@@ -243,6 +243,16 @@ async def test_a_failed_document_is_not_skipped_when_it_comes_again() -> None:
     assert await ledger_letters(ledger, "listed") == []
 
 
+async def test_a_dead_letter_holds_the_whole_record() -> None:
+    """By its key it can be found in its source, with its bytes and context it can be tried again."""
+    ledger, source = MemoryLedger(), ScriptedSource([Record(), Record("bad"), Record("nameless")])
+    await pipeline_of(source, ledger=ledger).run(MemorySink())
+    await ledger.open("scripted")
+    bad, nameless = [letter async for letter in ledger.dead_letters("scripted")]
+    assert (bad.doc_id, bad.key, nameless.key) == ("d1", "file#1", "file#2")
+    assert (bad.raw, bad.context) == (source.raw(1).data, {"number": 1})
+
+
 async def ledger_letters(ledger: MemoryLedger, key: str) -> list[str]:
     await ledger.open(key)
     return [letter.key async for letter in ledger.dead_letters(key)]

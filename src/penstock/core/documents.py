@@ -388,7 +388,7 @@ class DocumentStage(Stage[PipelineEvent]):
         retryable = self.settings.retry.retry_on(error) if self.settings.retry else is_retryable(error)
         return DocumentFailed(
             self.run.clock.time(), self.pipeline_id, doc_id, self.source.name, str(error),
-            type(error).__name__, retries, retryable, will_retry, trace, raw.data,
+            type(error).__name__, retries, retryable, will_retry, trace, raw.data, raw.key, raw.context,
         )  # fmt: skip
 
     def settle_completed(self, document: Document) -> None:
