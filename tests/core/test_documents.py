@@ -14,7 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import penstock.core.run
+from penstock.adapters import Adapter
+from penstock.core.documents import Settings
 from penstock.core.subscription import Running
+from penstock.document import Document
 from penstock.errors import DocumentError
 from penstock.events import BatchProgress, DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
 from penstock.testing import VirtualClock
@@ -31,6 +34,7 @@ from ..scripted import (  # noqa: TID252  tests are no installed package
     expected,
     shown,
     take,
+    wanted,
 )
 
 SCHEDULES = st.lists(st.sampled_from([1, 1, 2, 3, 7, 1000]), min_size=1, max_size=4)
@@ -201,6 +205,31 @@ async def test_the_start_is_delivered_before_the_parser_is_called(plan: Plan) ->
         assert [shown(e) for e in await running.request(1)] == [("S", "d0")]
         if not plan.sleepy:
             assert source.attempts["d0"] == 0
+
+
+@pytest.mark.parametrize("sleepy", [False, True])
+def test_no_step_sees_what_where_leaves_out(sleepy: bool) -> None:
+    """``where`` judges what was parsed; what it lets through is announced before the first step has it."""
+    source = ScriptedSource([Record(), Record("out"), Record()])
+    seen: list[str] = []
+
+    def note(document: Document) -> Document:
+        assert wanted(document)
+        seen.append(f"step {document.doc_id}")
+        return document.model_copy(update={"title": "out"})
+
+    async def sleepy_note(document: Document) -> Document:
+        await asyncio.sleep(1)
+        return note(document)
+
+    async def main() -> None:
+        settings = Settings(where=(wanted,), process=(sleepy_note if sleepy else note,))
+        async with Running(Adapter(source, page_size=3).events(settings)) as running:
+            while events := await running.request(1):
+                seen.extend(f"{shown(e)[0]} {e.doc_id}" for e in events if hasattr(e, "doc_id"))
+
+    virtually(main())
+    assert seen == [f"{what} {name}" for name in ("d0", "d2") for what in ("S", "step", "C")]
 
 
 def test_failed_attempts_wait_as_the_policy_says() -> None:

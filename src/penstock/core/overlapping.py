@@ -13,6 +13,8 @@ from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, States
     from penstock.document import Document, RawRecord
@@ -224,21 +226,25 @@ class OverlappingDocumentStage(DocumentStage):
         opened = self._open.get(number, 0)
         retries = max(opened - 1, 0)
         series = Series(self.settings.retry, retries + 1)
-        started = DocumentStarted(began, self.pipeline_id, doc_id, self.source.name, self.parameters)
-        if not opened and not self.settings.where:
-            self._put(number, started)
-            opened = 1
+
+        def announce() -> None:
+            nonlocal opened
+            if not opened:
+                opened = 1
+                started = DocumentStarted(began, self.pipeline_id, doc_id, self.source.name, self.parameters)
+                self._put(number, started)
+
+        if not self.settings.where:
+            announce()
         while True:
-            document, error = (None, nameless) if nameless is not None else await self._attempt(raw)
+            document, error = (None, nameless) if nameless is not None else await self._attempt(raw, announce)
             rejected = error is None and document is None
             if rejected and not opened:
                 self._put(number, None)
                 return
             if rejected:
                 error = DocumentError("left out by where, after a failed attempt had been announced")
-            if not opened:
-                self._put(number, started)
-                opened = 1
+            announce()
             if document is not None:
                 ended = self.run.clock.time()
                 took = max(ended - began, 0.0)
@@ -266,17 +272,23 @@ class OverlappingDocumentStage(DocumentStage):
             await gate.wait(deadline)
         return True
 
-    async def _attempt(self, raw: RawRecord) -> tuple[Document | None, Exception | None]:
-        """Return the document, or the error, or neither if ``where`` leaves it out."""
+    async def _attempt(
+        self, raw: RawRecord, announce: Callable[[], None]
+    ) -> tuple[Document | None, Exception | None]:
+        """Return the document, or the error, or neither if ``where`` leaves it out.
+
+        ``announce`` is called before the first step, once ``where`` has accepted the document.
+        """
         document, error = self.understand(raw)
         if document is None:
             return None, error
         try:
+            if not all(accept(document) for accept in self.settings.where):
+                return None, None
+            announce()
             for step in self.settings.process:
                 outcome = step(document)
                 document = checked(step, await outcome if asyncio.iscoroutine(outcome) else outcome)
-            if not all(accept(document) for accept in self.settings.where):
-                return None, None
         except asyncio.CancelledError:
             if self.run.closed or self._closed:
                 raise

@@ -251,6 +251,7 @@ class SequentialDocumentStage(DocumentStage):
         name, parameters, pipeline_id = self.source.name, self.parameters, self.pipeline_id
         now, identify, examine = self.run.clock.time, self.source.identify, self._examine
         announce_first, limited = not self.settings.where, self.settings.limit is not None
+        process = self.settings.process
         page, same = self._page, self._same
         if self.owed:
             self.owed = False
@@ -277,6 +278,8 @@ class SequentialDocumentStage(DocumentStage):
                 if not self._open and outcome is not None:
                     self._open = 1
                     yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
+                if process and isinstance(outcome, Document):
+                    outcome = self._take_steps(outcome)
                 if isinstance(outcome, Document):
                     ended, retries = now(), self._open - 1
                     self._next_record()
@@ -331,19 +334,22 @@ class SequentialDocumentStage(DocumentStage):
         self._began = self._series_here = None
 
     def _examine(self, raw: RawRecord) -> Document | Exception | None:
-        """Return the document, or why there is none; ``None`` if ``where`` leaves it out."""
+        """Return the document as parsed, or why there is none; ``None`` if ``where`` leaves it out."""
         document, error = self.understand(raw)
         if document is None:
             return error
-        settings = self.settings
-        if settings.process or settings.where:
-            try:
-                for step in settings.process:
-                    document = checked(step, step(document))
-                if not all(accept(document) for accept in settings.where):
-                    return None
-            except Exception as failure:  # noqa: BLE001  a document that fails is data
-                return failure
+        try:
+            return document if all(accept(document) for accept in self.settings.where) else None
+        except Exception as failure:  # noqa: BLE001  a document that fails is data
+            return failure
+
+    def _take_steps(self, document: Document) -> Document | Exception:
+        """Return what the steps make of a document, or why they cannot."""
+        try:
+            for step in self.settings.process:
+                document = checked(step, step(document))
+        except Exception as failure:  # noqa: BLE001  a document that fails is data
+            return failure
         return document
 
     # -- positions -------------------------------------------------------------------------------

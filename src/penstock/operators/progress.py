@@ -35,6 +35,7 @@ def event_stage(operator: str, node: Node) -> Documents:
 def where(function: Callable[[Document], object]) -> Same:
     """Skip the documents for which ``function(document)`` is false: they give no events and count as skipped.
 
+    They are judged as they were parsed, before any processing step.
     Must stand directly behind an adapter or another operator of the event stage.
     """
     function_for("where", function)
