@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,14 @@ def test_an_interrupted_run_says_only_how_to_resume() -> None:
     text = lines(summary("cancelled", completed=5))
     assert "  to resume:    penstock ingest pubmed --to gone/out.jsonl a.xml" in text
     assert "replay" not in text
+
+
+def test_only_who_takes_files_is_told_about_new_ones() -> None:
+    """The demo makes its own file, so its command run once more brings nothing new."""
+    assert "  new files:    penstock ingest pubmed --to gone/out.jsonl a.xml" in lines(summary(completed=5))
+    demo = lines(summary(completed=5), replace(job(), asked=("demo",)))
+    assert "  once more:    penstock demo" in demo
+    assert "new files" not in demo
 
 
 def test_ten_thousand_files_do_not_bury_the_receipt() -> None:

@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(words)
     except KeyboardInterrupt:  # before or after the run, which handles its signals itself
+        put(
+            sys.stderr,
+            "penstock: interrupted; what was committed is kept, the same command goes on from there",
+        )
         return INTERRUPTED
     except BrokenPipeError:
         silence(sys.stdout)

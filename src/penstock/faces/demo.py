@@ -25,10 +25,17 @@ FOLDER: Final = "demo-output"
 def run_demo(folder: Path, *, records: int, restart: bool, progress: bool, debug: bool) -> int:
     """Make the sample if it is not there yet, ingest it, and say what to try next."""
     sample = folder / f"sample-{records}.xml.gz"
-    if not sample.exists():
-        put(sys.stderr, f"penstock: making up {count(records)} records in {clean(str(sample))}")
-        make_sample(sample, records)
     job = _job(sample, records, restart=restart, progress=progress, debug=debug)
+    if not sample.exists():
+        try:
+            put(sys.stderr, f"penstock: making up {count(records)} records in {clean(str(sample))}")
+            make_sample(sample, records)
+        except KeyboardInterrupt:
+            put(
+                sys.stderr,
+                f"penstock: interrupted while making up records, none are kept; again: {job.command()}",
+            )
+            return INTERRUPTED
     code = ingest(job)
     put(sys.stdout, "", *_next(job, interrupted=code == INTERRUPTED))
     return code

@@ -108,7 +108,8 @@ def _next(summary: RunSummary, job: Job) -> list[str]:
     if job.limit is not None:
         lines.append(_how("go on", _fitting(job.command(limited=False), job)))
     else:
-        lines.append(_how("new files", _fitting(job.command(), job)))
+        what = "new files" if job.asked is None else "once more"  # the demo takes no files
+        lines.append(_how(what, _fitting(job.command(), job)))
     lines.append(_how("replay all", _fitting(job.command(restart=True), job)))
     return lines
 
