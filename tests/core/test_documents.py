@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,6 @@ import penstock.core.run
 from penstock.adapters import Adapter
 from penstock.core.documents import Settings
 from penstock.core.subscription import Running
-from penstock.document import Document
 from penstock.errors import DocumentError
 from penstock.events import BatchProgress, DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
 from penstock.testing import VirtualClock
@@ -36,6 +35,9 @@ from ..scripted import (  # noqa: TID252  tests are no installed package
     take,
     wanted,
 )
+
+if TYPE_CHECKING:
+    from penstock.document import Document
 
 SCHEDULES = st.lists(st.sampled_from([1, 1, 2, 3, 7, 1000]), min_size=1, max_size=4)
 CUTS = st.lists(st.integers(1, 6), min_size=1, max_size=8)

@@ -10,6 +10,8 @@ from typing import IO
 
 import pytest
 
+import penstock as package
+
 COMMAND = Path(sys.executable).with_name("penstock")
 PATIENCE = 120
 """Seconds until a process counts as hung; nothing here takes a tenth of it."""
@@ -96,6 +98,7 @@ def environment() -> dict[str, str]:
     return {
         **kept,
         "PATH": path,
+        "PYTHONPATH": str(Path(package.__file__).parents[1]),
         "PYTHONUTF8": "1",
         "PYTHONWARNINGS": "error",
         "TERM": "xterm",

@@ -30,10 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(words)
     except KeyboardInterrupt:  # before or after the run, which handles its signals itself
-        put(
-            sys.stderr,
-            "penstock: interrupted; what was committed is kept, the same command goes on from there",
-        )
+        put(sys.stderr, "penstock: interrupted; what was committed is kept, give the same command again")
         return INTERRUPTED
     except BrokenPipeError:
         silence(sys.stdout)

@@ -31,10 +31,8 @@ def run_demo(folder: Path, *, records: int, restart: bool, progress: bool, debug
             put(sys.stderr, f"penstock: making up {count(records)} records in {clean(str(sample))}")
             make_sample(sample, records)
         except KeyboardInterrupt:
-            put(
-                sys.stderr,
-                f"penstock: interrupted while making up records, none are kept; again: {job.command()}",
-            )
+            kept = "interrupted while making up records, none are kept"
+            put(sys.stderr, f"penstock: {kept}; again: {job.command()}")
             return INTERRUPTED
     code = ingest(job)
     put(sys.stdout, "", *_next(job, interrupted=code == INTERRUPTED))
