@@ -92,6 +92,10 @@ def built(name: str) -> Node:
         "scan": (max, 0), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "prefetch": (5,), "limit_rate": (5,), "retry": (),
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
         "batch_progress": (), "repeat": (),
+        **dict.fromkeys(
+            ("combine_latest", "interleave", "merge_sorted", "race", "sequence_equal", "with_latest_from", "zip",
+             "zip_latest"), (ps.just(1),)
+        ),
     }  # fmt: skip
     source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])
     if name == "checkpoint":

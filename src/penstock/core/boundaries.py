@@ -1,4 +1,4 @@
-"""Stages that hold items or have several upstreams: ``buffer``, ``concat``, ``merge``."""
+"""Stages that hold items or start their inputs one after the other: ``buffer``, ``concat``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.held import Held
-from penstock.core.node import Node, Order
+from penstock.core.node import Node
 from penstock.core.notes import Failure
 from penstock.core.run import Gate
 from penstock.core.stage import Stage, stop
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, States
 
-__all__ = ["Buffer", "BufferStage", "Concat", "Feeder", "Merge"]
+__all__ = ["Buffer", "BufferStage", "Concat", "Feeder"]
 
 
 class Feeder:
@@ -220,193 +220,3 @@ class _ConcatStage(Stage[Any]):
             if draining:
                 self._index -= 1  # that input did not end by itself
         return []
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Merge(Node):
-    """Items of all inputs as they come; each input keeps its order."""
-
-    operator = "merge"
-    own_order = Order.INTERLEAVED
-    stateful = True
-
-    @property
-    def structure(self) -> str:
-        """The number of inputs."""
-        return f"({len(self.inputs)})"
-
-    def bound(self, n: int) -> float:
-        """Return the sum of M_i(n)."""
-        return sum(node.bound(n) for node in self.inputs)
-
-    def start(self, site: Site) -> Stage[Any]:
-        """Start all inputs; their tasks start with the first request."""
-        return _MergeStage(site)
-
-
-class _Branch:
-    """One input of a merge: a task that asks for what was asked of the merge, one chunk at a time."""
-
-    def __init__(self, stage: Stage[Any], ready: Callable[[], None]) -> None:
-        self.stage = stage
-        self.held = Held(stage.marks())
-        self.ended = False
-        self.failure: Failure | None = None
-        self._demand = 0
-        self._ready = ready
-        self._wanted = Gate(stage.run, for_task=True)
-        self._task: asyncio.Task[None] | None = None
-        self._withdrawn: asyncio.Task[None] | None = None
-
-    def want(self, n: int) -> None:
-        """Let the task ask for up to ``n`` items, if it has none."""
-        if self.ended or self.held:
-            return
-        self._demand = n
-        if self._task is None:
-            self._task = self.stage.run.spawn(self._run(self._withdrawn), f"branch {self.stage.title()}")
-        else:
-            self._wanted.open()
-
-    def rest(self) -> None:
-        """Ask for no more than what is being asked for already."""
-        self._demand = 0
-
-    def withdraw(self) -> None:
-        """Take back what is being asked for: the merge's own request was cancelled."""
-        self._demand = 0
-        if self._task is not None and not self._task.done():
-            self._task.cancel()  # requests are cancel-safe: the next task goes on where this one was
-            self._withdrawn, self._task = self._task, None
-
-    async def _run(self, before: asyncio.Task[None] | None) -> None:
-        if before is not None and not before.done():
-            await asyncio.wait([before])
-        try:
-            while True:
-                while not self._demand or self.held:
-                    await self._wanted.wait()
-                items = await self.stage.request(self._demand)
-                if not items:
-                    self.held.end(self.stage.marks())
-                    break
-                self.held.put(items, self.stage.marks())
-                self._ready()
-        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
-            if not self.stage.run.over(error):
-                self.held.end(self.stage.marks())
-                self.failure = Failure(error)
-        self.ended = True
-        self._ready()
-
-    async def stop(self) -> None:
-        """End the tasks."""
-        await stop(self._withdrawn)
-        await stop(self._task)
-
-
-class _MergeStage(Stage[Any]):
-    """Takes from the branches in turn, so that a busy one cannot starve the others.
-
-    Its state is the branch of the next item where that is known (``None`` elsewhere): a resumed run begins
-    with that one, because what stands behind may have been cut in the middle of it.
-    """
-
-    def __init__(self, site: Site) -> None:
-        super().__init__(site)
-        self._ready = Gate(self.run)
-        self._branches = [_Branch(site.input(i), self._ready.open) for i in range(len(site.vertex.inputs))]
-        self._first: int | None = (site.state or {}).get("next")
-        self._turn = 0
-        self._parts: list[tuple[int, int]] = []  # of the last chunk: which branch, how many items
-
-    @property
-    def buffered(self) -> int:
-        return sum(len(branch.held) for branch in self._branches)
-
-    def upstreams(self) -> Iterator[Stage[Any]]:
-        for branch in self._branches:
-            yield branch.stage
-
-    def marks(self) -> Marks:
-        key, parts, first = self.site.vertex.id, tuple(self._parts), self._first
-        branches = [branch.held.marks() for branch in self._branches]
-
-        def at(i: int) -> States:
-            counts = dict.fromkeys(range(len(branches)), 0)
-            following = first
-            for k, count in parts:
-                counts[k] = min(i, count)
-                if i < count:
-                    following = k
-                    break
-                i -= count
-            states: States = {key: {"next": following}}
-            for k, marks in enumerate(branches):
-                states.update(marks(counts[k]))
-            return states
-
-        return at
-
-    async def _request(self, n: int) -> list[Any]:
-        self._parts = []
-        for branch in self._branches:
-            branch.held.take(0)  # what was delivered before is behind us now
-        if self.run.strained():
-            await self.run.breathe()
-        while True:
-            out = self._collect(n)
-            if out:
-                return out
-            failure = next((b.failure for b in self._branches if b.failure is not None), None)
-            if failure is not None:
-                failure.throw()
-            if all(branch.ended for branch in self._branches):
-                return []
-            for branch in self._branches:
-                branch.want(n)
-            try:
-                await self._ready.wait()
-            except asyncio.CancelledError:
-                for branch in self._branches:
-                    branch.withdraw()
-                raise
-            for branch in self._branches:
-                branch.rest()
-
-    def _collect(self, n: int) -> list[Any]:
-        """Take up to ``n`` held items, beginning with the branch whose turn it is."""
-        if self._first is not None:
-            return self._begin_with(self._first)
-        out: list[Any] = []
-        count = len(self._branches)
-        for k in range(count):
-            index = (self._turn + k) % count
-            branch = self._branches[index]
-            if branch.held and len(out) < n:
-                items = branch.held.take(n - len(out))
-                self._parts.append((index, len(items)))
-                out += items
-        if count:
-            self._turn = (self._turn + 1) % count
-        return out
-
-    def _begin_with(self, index: int) -> list[Any]:
-        """Take one item of the branch that a resumed run has to begin with."""
-        branch = self._branches[index]
-        out = branch.held.take(1)
-        if out:
-            self._parts.append((index, 1))
-        if out or branch.ended:
-            self._first = None
-        return out
-
-    async def _stop(self) -> None:
-        errors: list[Exception] = []
-        for branch in self._branches:
-            try:
-                await branch.stop()
-            except Exception as error:  # noqa: BLE001  every branch is stopped first
-                errors.append(error)
-        if errors:
-            raise errors[0]

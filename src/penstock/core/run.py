@@ -65,7 +65,18 @@ class Run:
 
     def release(self, stage: Stage[Any]) -> None:
         """Close a stage whose items are no longer wanted, in a task, so that no request waits for it."""
-        self.releases.append(self.spawn(stage.aclose(), "release"))
+        self.let_go(stage.aclose())
+
+    def let_go(self, closing: Coroutine[Any, Any, None]) -> None:
+        """Do ``closing`` in a task; if it fails, closing the run raises its error."""
+        task = self.spawn(closing, "release")
+        self.releases.append(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        """Drop a release that went well: a run may release as many stages as it has items."""
+        if not self.closed and not task.cancelled() and task.exception() is None:
+            self.releases.remove(task)
 
     def wake(self) -> None:
         """Open every gate, so that whoever waits looks at ``closed`` and ``draining`` again."""

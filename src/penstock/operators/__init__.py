@@ -1,6 +1,17 @@
 """The catalogue of operators, by family. Each is a function that returns ``Flow[A] -> Flow[B]``."""
 
-from penstock.operators.combine import concat, merge
+from penstock.operators.combine import (
+    combine_latest,
+    concat,
+    interleave,
+    merge,
+    merge_sorted,
+    race,
+    sequence_equal,
+    with_latest_from,
+    zip_latest,
+)
+from penstock.operators.combine import zip as zip  # noqa: A004  the field's name
 from penstock.operators.concurrency import buffer, limit_rate, map_async, prefetch
 from penstock.operators.elements import choose, distinct_until_changed, scan, starmap, tap
 from penstock.operators.elements import enumerate as enumerate  # noqa: A004  the field's names
@@ -17,22 +28,27 @@ __all__ = [
     "buffer",
     "checkpoint",
     "choose",
+    "combine_latest",
     "concat",
     "distinct_until_changed",
     "enumerate",
     "filter",
     "finally_do",
     "flat_map",
+    "interleave",
     "limit_rate",
     "map",
     "map_async",
     "merge",
+    "merge_sorted",
     "on_error_resume",
     "prefetch",
+    "race",
     "recover",
     "repeat",
     "retry",
     "scan",
+    "sequence_equal",
     "skip",
     "skip_while",
     "starmap",
@@ -40,4 +56,7 @@ __all__ = [
     "take_while",
     "tap",
     "where",
+    "with_latest_from",
+    "zip",
+    "zip_latest",
 ]

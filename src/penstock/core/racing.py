@@ -1,0 +1,66 @@
+"""``race``: the input that is first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.branches import JoinStage, places_of
+from penstock.core.joining import JoinNode
+from penstock.core.node import Order
+
+if TYPE_CHECKING:
+    from penstock.core.graph import Site
+    from penstock.core.stage import Marks, Stage
+
+__all__ = ["Race"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Race(JoinNode):
+    """All items of the input that gives, completes or fails first; the others are closed at once."""
+
+    operator = "race"
+    own_order = Order.TIMED
+    stateful = True
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start the inputs, or the winner if a position names it."""
+        return _RaceStage(site)
+
+
+class _RaceStage(JoinStage):
+    """Its state is the winner, once there is one: a resumed run starts no other input."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._winner: int | None = site.state
+        if self._winner is not None:
+            self.branches = [self.branches[self._winner]]
+
+    def marks(self) -> Marks:
+        key, winner, places, moved = self.site.vertex.id, self._winner, self.places(), self.start is not None
+        return lambda i: {**places_of(places, [i if moved else 0] * len(places)), key: winner}
+
+    def prepare(self) -> None:
+        """Look for the winner, and give back at once every other input."""
+        if self._winner is not None:
+            return
+        ahead = (k for k, branch in enumerate(self.branches) if branch.left or branch.failed or branch.over)
+        first = next(ahead, None)
+        if first is None or self.branches[first].failed:
+            return
+        self._winner = first
+        for k, branch in enumerate(self.branches):
+            if k != first:
+                branch.release()
+        self.branches = [self.branches[first]]
+
+    def collect(self, n: int) -> list[Any]:
+        return self.branches[0].take(n) if self._winner is not None else []
+
+    def over(self) -> bool:
+        failed = next((branch.failure for branch in self.branches if branch.failed), None)
+        if failed is not None:
+            failed.throw()
+        return all(branch.ended for branch in self.branches)

@@ -1,0 +1,47 @@
+"""What the type checkers must infer about operators that join flows; checked, never run."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import penstock.operators as op
+from penstock import Flow
+
+
+def joined(n: Flow[int], m: Flow[int], s: Flow[str]) -> None:
+    assert_type(n.concat(m), Flow[int])
+    assert_type(n.merge(m, m, max_concurrent=2, delay_errors=True), Flow[int])
+    assert_type(n.interleave(m), Flow[int])
+    assert_type(n.merge_sorted(m, key=lambda x: -x), Flow[int])
+    assert_type(n.race(m, m), Flow[int])
+    assert_type(n.sequence_equal(s), Flow[bool])
+    assert_type(n.sequence_equal(s, lambda x, y: str(x) == y), Flow[bool])
+    assert_type(n | op.merge(m), Flow[int])
+    assert_type(n | op.interleave(m), Flow[int])
+    assert_type(n | op.merge_sorted(m), Flow[int])
+    assert_type(n | op.race(m), Flow[int])
+    assert_type(n | op.sequence_equal(m), Flow[bool])
+
+
+def zipped(n: Flow[int], s: Flow[str], b: Flow[bytes]) -> None:
+    assert_type(n.zip(), Flow[tuple[int]])
+    assert_type(n.zip(s), Flow[tuple[int, str]])
+    assert_type(n.zip(s, b, strict=True), Flow[tuple[int, str, bytes]])
+    assert_type(n.zip(s, b, n), Flow[tuple[int, str, bytes, int]])
+    assert_type(n.zip(s, b, n, s), Flow[tuple[int, str, bytes, int, str]])
+    assert_type(n.zip(s, b, n, s, b), Flow[tuple[Any, ...]])
+    assert_type(n | op.zip(s), Flow[tuple[int, str]])
+    assert_type(n | op.zip(s, b, strict=True), Flow[tuple[int, str, bytes]])
+    assert_type(n.zip(s).starmap(lambda x, y: y * x), Flow[str])
+
+
+def latest(n: Flow[int], s: Flow[str], b: Flow[bytes]) -> None:
+    assert_type(n.combine_latest(s), Flow[tuple[int, str]])
+    assert_type(n.combine_latest(s, b), Flow[tuple[int, str, bytes]])
+    assert_type(n | op.combine_latest(s, b, n, s), Flow[tuple[int, str, bytes, int, str]])
+    assert_type(n.with_latest_from(s), Flow[tuple[int, str]])
+    assert_type(n | op.with_latest_from(s, b), Flow[tuple[int, str, bytes]])
+    assert_type(n.zip_latest(s), Flow[tuple[int | None, str | None]])
+    assert_type(n.zip_latest(s, default=0.5), Flow[tuple[int | float, str | float]])
+    assert_type(n | op.zip_latest(s), Flow[tuple[int | None, str | None]])
+    assert_type(n.zip_latest(s, b), Flow[tuple[Any, ...]])
