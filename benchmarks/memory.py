@@ -1,0 +1,54 @@
+"""The peak memory of the PubMed run as the command line does it, and what ten times the input adds.
+
+Every run is a process of its own; counted is the most that was resident, interpreter and libraries included. The
+made-up file of 300,000 records is written as one file; the ledger has ten times as much to remember, too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from harness import Row
+from pubmed import run_way, source_file
+
+from penstock.adapters.biomed.sample import write_sample
+
+TITLE = "Peak memory of `penstock ingest pubmed`, in MB (10^6 bytes)"
+ALLOWED = 120e6
+GROWTH = 5e6
+RECORDS = 30_000
+TIMES = 10
+ROUNDS = 3
+
+
+def rows() -> list[Row]:
+    """Measure."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        small, large = folder / "small.xml.gz", folder / "large.xml.gz"
+        write_sample(small, RECORDS)
+        write_sample(large, RECORDS * TIMES)
+        real = peaks(folder, source_file(folder))
+        once, tenfold = peaks(folder, small), peaks(folder, large)
+    return [
+        row("a baseline file", max(real), real, ALLOWED),
+        row(f"{RECORDS:,} records", max(once), once, ALLOWED),
+        row(f"{RECORDS * TIMES:,} records", max(tenfold), tenfold, ALLOWED),
+        row(f"what {TIMES} times the records add", max(tenfold) - max(once), [], GROWTH),
+    ]
+
+
+def peaks(folder: Path, file: Path) -> list[float]:
+    """Return the peak of each round."""
+    return [run_way("command", folder, file)["peak"] for _ in range(ROUNDS)]
+
+
+def row(what: str, ours: float, each: list[float], limit: float) -> Row:
+    """Return a line of the table: the worst round against the limit."""
+    return Row(what, mb(ours), "", " ".join(map(mb, each)), f"≤ {mb(limit)}", ours <= limit)
+
+
+def mb(size: float) -> str:
+    """Return bytes for people."""
+    return f"{size / 1e6:.1f}"

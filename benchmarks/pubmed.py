@@ -1,0 +1,74 @@
+"""The PubMed run with ledger and checkpoints, against a plain loop around the same parts, and pubmed_parser.
+
+Every run is a process of its own, with nothing before it, and they take turns. The plain loop and the pipeline
+must write the same bytes. Theirs only reads: what it finds is counted and dropped, and book chapters, of which a
+made-up file has some, it does not find. Judged is processor time, of
+all threads: a run takes seconds, in which other programs on the machine have more of a say than the code has.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from harness import CORPUS_FILE, Row, Samples, at_least, at_most, in_turn
+
+from penstock.adapters.biomed.sample import write_sample
+
+TITLE = "The PubMed run: 30,000 citations from pubmed20n0014.xml.gz to JSON Lines, per citation"
+ROUNDS = 5
+SAMPLE_RECORDS = 20_000
+WAYS = ("plain", "pipeline", "pubmed_parser", "pubmed_parser in detail")
+
+
+def source_file(folder: Path) -> Path:
+    """Return the file of the corpus, or a made-up one where that is absent."""
+    if CORPUS_FILE.exists():
+        return CORPUS_FILE
+    made = folder / "sample.xml.gz"
+    write_sample(made, SAMPLE_RECORDS)
+    return made
+
+
+def run_way(way: str, folder: Path, *files: Path) -> dict[str, Any]:
+    """Run one way in a process of its own, in an empty folder."""
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        command = [sys.executable, str(Path(__file__).with_name("pubmed_ways.py")), way]
+        command += [str(Path(work, "out.jsonl")), *map(str, files)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def rows() -> list[Row]:
+    """Measure."""
+    found = {way: Samples() for way in WAYS}
+    digests: set[str] = set()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        file = source_file(folder)
+        for n in range(ROUNDS):
+            for way in in_turn(WAYS, n):
+                ran = run_way(way, folder, file)
+                found[way].wall.append(ran["wall"] / ran["done"])
+                found[way].cpu.append(ran["cpu"] / ran["done"])
+                digests |= {ran["digest"]} - {None}
+    assert len(digests) == 1, "the plain loop and the pipeline wrote different bytes"
+    detail = "pubmed_parser in detail"
+    return [
+        at_most("the run, by the plain loop", found, "pipeline", "plain", 1.10, by_cpu=True),
+        at_least("the run, by pubmed_parser in detail", found, "pipeline", detail, 2, by_cpu=True),
+        at_least(
+            "the run, by pubmed_parser with its defaults",
+            found,
+            "pipeline",
+            "pubmed_parser",
+            None,
+            by_cpu=True,
+        ),
+        at_least("the plain loop, by pubmed_parser in detail", found, "plain", detail, None, by_cpu=True),
+    ]

@@ -1,0 +1,140 @@
+"""One way to turn a PubMed file into JSON Lines, in a process of its own; prints what it took as JSON.
+
+    python benchmarks/pubmed_ways.py WAY OUTPUT FILE...
+
+Imports are done before the clock starts. ``cpu`` is the processor time of all threads; ``peak`` is the most
+memory that was resident, in bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import io
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def plain(output: Path, files: list[str]) -> Callable[[], int]:
+    """Be the loop one would write around the same reader, splitter, parser and JSON writer."""
+    from penstock.adapters.biomed.pubmed_parse import parse_record
+    from penstock.adapters.biomed.pubmed_source import PUBMED_ROOTS, deletions_of
+    from penstock.adapters.files.reader import ByteReader
+    from penstock.adapters.files.splitter import RecordSplitter
+    from penstock.sinks.lines import encode_lines
+
+    def run() -> int:
+        done = 0
+        with output.open("wb") as lines:
+            for file in files:
+                splitter = RecordSplitter(PUBMED_ROOTS)
+                with ByteReader(file) as reader:
+                    while data := reader.read():
+                        documents = [
+                            parse_record(part.data)
+                            for piece in splitter.feed(data)
+                            for part in deletions_of(piece)
+                        ]
+                        lines.write(encode_lines(documents))
+                        done += len(documents)
+                splitter.close()
+            lines.flush()
+            os.fsync(lines.fileno())
+        return done
+
+    return run
+
+
+def pipeline(output: Path, files: list[str]) -> Callable[[], int]:
+    """Be the standard run: ledger, checkpoints every 1000 documents, progress every 100."""
+    from penstock import IngestionPipeline
+    from penstock.adapters import pubmed
+
+    def run() -> int:
+        ingestion = IngestionPipeline(pubmed(*files), ledger=output.with_suffix(".db"))
+        return asyncio.run(ingestion.run(output)).counts["completed"]
+
+    return run
+
+
+def command(output: Path, files: list[str]) -> Callable[[], int]:
+    """Be the command line."""
+    import penstock.faces.ingest
+    from penstock.faces.cli import main
+
+    del penstock
+
+    def run() -> int:
+        with contextlib.redirect_stdout(io.StringIO()):
+            code = main(["ingest", "pubmed", *files, "--to", str(output), "--no-progress"])
+        assert code == 0, f"the command ended with {code}"
+        return 0
+
+    return run
+
+
+def theirs(output: Path, files: list[str], **flags: bool) -> Callable[[], int]:
+    """Be pubmed_parser, which is not even asked to write anything."""
+    import pubmed_parser
+
+    del output
+
+    def run() -> int:
+        return sum(1 for file in files for _ in pubmed_parser.parse_medline_xml(file, **flags))
+
+    return run
+
+
+def theirs_in_detail(output: Path, files: list[str]) -> Callable[[], int]:
+    """Be pubmed_parser with the flags that ask for detail; documents of ours hold more all the same."""
+    return theirs(
+        output,
+        files,
+        year_info_only=False,
+        author_list=True,
+        reference_list=True,
+        parse_downto_mesh_subterms=True,
+    )
+
+
+WAYS = {
+    "plain": plain,
+    "pipeline": pipeline,
+    "command": command,
+    "pubmed_parser": theirs,
+    "pubmed_parser in detail": theirs_in_detail,
+}
+
+
+def digest(path: Path) -> str | None:
+    """Return a checksum of the output, if there is one."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main() -> None:
+    way, output, files = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
+    run = WAYS[way](output, files)
+    from penstock.faces.resources import peak_memory
+
+    gc.collect()
+    cpu, wall = time.process_time(), time.perf_counter()
+    done = run()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    found = {"done": done, "wall": wall, "cpu": cpu, "peak": peak_memory().own, "digest": digest(output)}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
