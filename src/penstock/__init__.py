@@ -7,6 +7,7 @@ from penstock.abc import Page, Position, Statistics, Subscription
 from penstock.core.blueprint import Graph
 from penstock.core.node import Order
 from penstock.core.policy import RetryPolicy
+from penstock.core.skipping import Skipped
 from penstock.document import Document, RawRecord
 from penstock.events import (
     AdapterStateChange,
@@ -17,6 +18,7 @@ from penstock.events import (
     PipelineEvent,
 )
 from penstock.flow import Flow
+from penstock.operators.failure import DeadLetters
 from penstock.operators.sources import (
     defer,
     empty,
@@ -54,6 +56,7 @@ def __getattr__(name: str) -> object:
 __all__ = [
     "AdapterStateChange",
     "BatchProgress",
+    "DeadLetters",
     "Document",
     "DocumentCompleted",
     "DocumentFailed",
@@ -69,6 +72,7 @@ __all__ = [
     "RawRecord",
     "RetryPolicy",
     "RunSummary",
+    "Skipped",
     "Statistics",
     "Subscription",
     "__version__",

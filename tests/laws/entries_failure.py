@@ -14,6 +14,7 @@ from penstock.core.policy import RetryPolicy
 from .entry import (
     Entry,
     add,
+    batched,
     scanned,
     total,
 )
@@ -97,6 +98,42 @@ def gone_on(items: Iterator[int]) -> Iterator[int]:
         yield from (-1, -2)
 
 
+def skipped(items: Iterator[int]) -> Iterator[int]:
+    for item in items:
+        try:
+            yield breaking(item)
+        except Exception:  # noqa: BLE001, S112  whatever it is
+            continue
+
+
+def generous(x: int) -> Iterator[int]:
+    yield x
+    yield x * 2
+    if x % 4 == 1:
+        raise Broken(x)
+    yield x * 3
+
+
+def given_out(items: Iterator[int]) -> Iterator[int]:
+    """Number items, then spread them: what an item gave before it failed has been given."""
+    for number, item in enumerate(items):
+        out: list[int] = []
+        try:
+            for x in generous(item):
+                out.append(number * 1000 + x)
+        except Exception:  # noqa: BLE001, S110  whatever it is
+            pass
+        yield from out
+
+
+def gathered(items: Iterator[int]) -> Iterator[list[int]]:
+    """Running sums of what did not break, in lists of three."""
+    return batched(3)(scanned(skipped(items)))
+
+
+def ignored(error: Exception, item: object) -> None: ...
+
+
 def ended(_: object) -> None: ...
 
 
@@ -144,6 +181,39 @@ ENTRIES = [
         known={"closes_early": True, "prefetches": True},
     ),
     Entry("on_error_resume(of the source)", lambda s: s | op.on_error_resume(elsewhere), model=instead),
+    Entry(
+        "on_error_skip",
+        lambda s: s | op.map(breaking) | op.on_error_skip(ignored),
+        model=skipped,
+        bound=float,
+        skip=("errors_speak",),  # it answers every error of a function
+    ),
+    Entry(
+        "on_error_skip(numbered flat_map)",
+        lambda s: (
+            s
+            | op.enumerate()
+            | op.flat_map(lambda pair: (pair[0] * 1000 + x for x in generous(pair[1])))
+            | op.on_error_skip(ignored)
+        ),
+        model=given_out,
+        bound=lambda n: 2 * n,
+        skip=("errors_speak",),
+    ),
+    Entry(
+        "on_error_skip(batch)",
+        lambda s: (
+            s
+            | op.map(breaking)
+            | op.scan(total, 0)
+            | op.batch(3)
+            | op.on_error_skip(ignored, limit=2)
+            | op.buffer(2)
+        ),
+        model=gathered,
+        known={"folds": True, "prefetches": True},
+        skip=("errors_speak",),
+    ),
     Entry("repeat", lambda s: s | op.repeat(1), model=iter, bound=float),
     Entry(
         "repeat(3)",

@@ -7,7 +7,7 @@ from typing import assert_type
 from expression import Nothing, Option, Some
 
 import penstock.operators as op
-from penstock import Flow, RetryPolicy, just
+from penstock import DeadLetters, Flow, RetryPolicy, Skipped, just
 
 
 def or_none(error: Exception) -> Option[str]:
@@ -30,8 +30,17 @@ def methods(flow: Flow[int]) -> None:
     assert_type(flow.recover(lambda error: len(error.args)), Flow[int])
     assert_type(flow.on_error_resume(instead), Flow[int | str])
     assert_type(flow.on_error_resume(lambda error: flow), Flow[int])
+    assert_type(flow.on_error_skip(lambda error, item: None, limit=3), Flow[int])
+    assert_type(flow.on_error_skip(DeadLetters(10)), Flow[int])
     assert_type(flow.repeat(3).repeat(), Flow[int])
     assert_type(flow.finally_do(lambda ending: ending == "failed"), Flow[int])
+
+
+async def letters(failures: DeadLetters) -> None:
+    assert_type(await failures.first(), Skipped)
+    async for failure in failures:
+        assert_type(failure, Skipped)
+        assert_type(failure.error, Exception)
 
 
 def functions(flow: Flow[int]) -> None:
@@ -39,5 +48,6 @@ def functions(flow: Flow[int]) -> None:
     assert_type(flow | op.recover(text), Flow[int | str])
     assert_type(flow | op.recover(or_none), Flow[int | str])
     assert_type(flow | op.on_error_resume(instead), Flow[int | str])
+    assert_type(flow | op.on_error_skip(print, limit=3), Flow[int])
     assert_type(flow | op.repeat(2), Flow[int])
     assert_type(flow | op.finally_do(print), Flow[int])

@@ -59,6 +59,11 @@ class Element(Node):
         number = found.pop("number")
         return found if self.number_is is None else {**found, self.number_is: number}
 
+    @property
+    def skippable(self) -> bool:
+        """Whether it calls a function, or something above it does."""
+        return self.function is not None or self.inputs[0].skippable
+
     def start(self, site: Site) -> Stage[Any]:
         """Start one fused stage for this element and its neighbours."""
         from penstock.core.fused import fuse

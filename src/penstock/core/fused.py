@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 from penstock.core.elements import Batch, Element, FlatMap
 from penstock.core.loops import compile_loop
 from penstock.core.notes import Failure, annotate
-from penstock.core.run import STRETCH, Pace
+from penstock.core.run import STRETCH, Gate, Pace
 from penstock.core.stage import Stage
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ class FusedStage(Stage[Any]):
         self._held = [k for k, element in enumerate(self._elements) if element.stateful and not element.ends]
         expanded = (chain[-1].state or 0) if isinstance(last, FlatMap) else 0
         self._cell = Cell(tuple(self._elements[k].restore(chain[k].state) for k in self._held), expanded)
-        self._even = all(element.even for element in self._elements)
+        self._skipping = chain[-1].skipping
+        self._gate = Gate(self.run)
+        self._even = self._skipping is None and all(element.even for element in self._elements)
         self._loop = compile_loop(tuple(self._elements), tracked=self._tracked and not self._even)
         self._pace = Pace()
         self._page: list[Any] = []
@@ -130,6 +132,10 @@ class FusedStage(Stage[Any]):
         while not self._ended:
             if began - run.stretch > STRETCH:
                 await run.breathe()
+            if self._skipping is not None and self._skipping.full:
+                if out:
+                    return out
+                await self._skipping.pause(self._gate)
             if self._generator is None:
                 if self._taken >= len(self._page) and not await self._turn_page(n):
                     break
@@ -170,14 +176,16 @@ class FusedStage(Stage[Any]):
         """Run the slice until there are ``n`` outputs or it ends; true if the chunk is complete."""
         try:
             out.extend(islice(cast("Any", self._generator), n - len(out)))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  it is raised again, now or behind what came before
             self._generator = None
             k = self._loop.blame(error)
             annotate(error, self._vertices[-1 if k is None else k].node.describe())
-            self._failure = Failure(error)
-            if out and isinstance(error, Exception):
-                return True  # what was produced before the failure goes first (law 4)
-            raise
+            fault = self._refused(error, k)
+            if fault is not None:
+                self._failure = Failure(fault)
+                if out and isinstance(fault, Exception):
+                    return True  # what was produced before the failure goes first (law 4)
+                self._failure.throw()
         if len(out) == n:
             if self._held and self._last is None and self._finished(self._now()):
                 self._end_early()
@@ -186,6 +194,20 @@ class FusedStage(Stage[Any]):
         if self._held and self._finished(self._cell.states):
             self._end_early()
         return False
+
+    def _refused(self, error: BaseException, k: int | None) -> BaseException | None:
+        """Return what the run fails with, or leave out the input that element ``k`` failed on.
+
+        It is dropped as if by a filter in the element's place: what came before it has counted it.
+        """
+        if self._skipping is None or k is None or not isinstance(error, Exception):
+            return error
+        fault = self._skipping.refuses(error, self._loop.given(error, self._elements[k]))
+        if fault is None:
+            self._taken -= self._slice.__length_hint__()
+            self._slice = iter(())
+            self._cell.expanded = 0
+        return fault
 
     def _finished(self, states: tuple[Any, ...]) -> bool:
         return any(self._elements[k].finished(state) for k, state in zip(self._held, states, strict=True))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from penstock.abc import JSON, Position
     from penstock.core.node import Node
     from penstock.core.run import Run
+    from penstock.core.skipping import Skipping
     from penstock.core.stage import Stage, States
 
 __all__ = ["Site", "Vertex", "position_of", "require_resumable", "resolve", "states_of"]
@@ -76,13 +77,15 @@ def _resolve(node: Node, path: str) -> Vertex:
 class Site:
     """Where a node is started: its vertex, the run, the states to start from, and what is asked of it.
 
-    ``tracked`` says that downstream holds items and needs a position inside each chunk.
+    ``tracked`` says that downstream holds items and needs a position inside each chunk. ``skipping`` is
+    asked, if there is one, when a function of an operator fails on an item.
     """
 
     vertex: Vertex
     run: Run
     states: Mapping[str, Any]
     tracked: bool = False
+    skipping: Skipping | None = None
 
     @property
     def state(self) -> JSON:
@@ -101,7 +104,9 @@ class Site:
 
     def above(self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True) -> Site:
         """Return the site of an input of this node."""
-        return Site(self.vertex.inputs[index], self.run, self.states if states is None else states, tracked)
+        states = self.states if states is None else states
+        skipping = None if self.vertex.node.answers else self.skipping
+        return Site(self.vertex.inputs[index], self.run, states, tracked, skipping)
 
 
 def require_resumable(root: Node, who: str) -> None:

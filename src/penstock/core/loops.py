@@ -37,7 +37,8 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.elements import Batch, FlatMap, Take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
 
     from penstock.core.elements import Element
 
@@ -80,13 +81,26 @@ class Loop:
 
     def blame(self, error: BaseException) -> int | None:
         """Return the index of the element in whose line ``error`` left the loop, if it was one's."""
-        trace = error.__traceback__
         found = None
+        for trace in self._own(error):
+            found = self._owners.get(trace.tb_lineno, found)
+        return found
+
+    def given(self, error: BaseException, element: Element) -> Any:
+        """Return the item that ``element``, in whose line ``error`` left the loop, was given."""
+        *_, trace = self._own(error)
+        return trace.tb_frame.f_locals["z" if isinstance(element, FlatMap) else "x"]
+
+    def _own(self, error: BaseException) -> Iterator[TracebackType]:
+        """Yield the entries of a traceback that are lines of this loop, the innermost last."""
+        stray = error.__cause__
+        if isinstance(error, RuntimeError) and isinstance(stray, StopIteration):
+            error = stray  # a generator of Python 3.11 turns one into the other without a line of its own
+        trace = error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self._file:
-                found = self._owners.get(trace.tb_lineno, found)
+                yield trace
             trace = trace.tb_next
-        return found
 
 
 def compile_loop(elements: tuple[Element, ...], *, tracked: bool = False, emit: Emit = Emit.STAGE) -> Loop:
@@ -177,6 +191,7 @@ class _Writer(_Lines):
 
     def _emit(self, k: int, depth: int) -> None:
         if self._flat:
+            self.add(depth, "z = x")  # what the function was given, in case it fails
             self.add(depth, f"x = f{k}(x)", "if j:", "    x = islice(x, j, None)", "for x in x:", owner=k)
             self.add(depth + 1, "j += 1")
             self._yield(depth + 1, f"end - left() - 1, j, {self._tuple('c')}")

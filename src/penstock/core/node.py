@@ -49,6 +49,8 @@ class Node(ABC):
     """Whether a position holds a state of this node."""
     transparent: ClassVar[bool] = False
     """Whether it may stand behind a checkpoint: it neither holds nor folds items (law 12)."""
+    answers: ClassVar[bool] = False
+    """Whether it answers all errors above it, so that ``on_error_skip`` does not reach past it."""
     own_order: ClassVar[Order] = Order.EXACT
     remedy: ClassVar[str] = ""
     """Where this node is an ``obstacle``: why, and what to do instead, for people."""
@@ -95,6 +97,11 @@ class Node(ABC):
     def once(self) -> Node | None:
         """The first node, from here upwards, whose input can be read only once; ``None`` if there is none."""
         return next((found for node in self.inputs if (found := node.once)), None)
+
+    @property
+    def skippable(self) -> bool:
+        """Whether some function, here or above, may fail on an item and go on with the next one."""
+        return not self.answers and any(node.skippable for node in self.inputs)
 
     @property
     def repeatable(self) -> bool:

@@ -30,6 +30,7 @@ class Recover(Node):
 
     operator = "recover"
     stateful = True
+    answers = True
 
     function: Callable[[Exception], Any]
 
@@ -94,6 +95,7 @@ class OnErrorResume(Node):
 
     operator = "on_error_resume"
     stateful = True
+    answers = True
 
     function: Callable[[Exception], Node]
 

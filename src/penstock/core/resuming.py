@@ -78,6 +78,7 @@ class Retry(Node):
     """Upstream is started again from its position when it fails; what was delivered stays delivered."""
 
     operator = "retry"
+    answers = True
 
     policy: RetryPolicy
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from penstock.core.policy import RetryPolicy
     from penstock.core.scoping import Ending
     from penstock.flow.flow import Flow
+    from penstock.operators.failure import DeadLetters
 else:
     from penstock.flow.late import op
 
@@ -46,6 +47,12 @@ class Failure(Face[T_co]):
     def on_error_resume(self, function: Callable[[Exception], Flow[U]]) -> Flow[T_co | U]:
         """Go on with the flow that ``function(error)`` returns when upstream fails."""
         return op.on_error_resume(function)(self._flow)
+
+    def on_error_skip(
+        self, function: Callable[[Exception, Any], object] | DeadLetters, *, limit: int | None = None
+    ) -> Flow[T_co]:
+        """Leave out the items on which a function upstream fails, and tell ``function`` of each."""
+        return op.on_error_skip(function, limit=limit)(self._flow)
 
     def repeat(self, times: int | None = None) -> Flow[T_co]:
         """Run upstream ``times`` times, or for ever."""

@@ -17,7 +17,14 @@ from penstock.operators.elements import choose, distinct_until_changed, scan, st
 from penstock.operators.elements import enumerate as enumerate  # noqa: A004  the field's names
 from penstock.operators.elements import filter as filter  # noqa: A004
 from penstock.operators.elements import map as map  # noqa: A004
-from penstock.operators.failure import finally_do, on_error_resume, recover, repeat, retry
+from penstock.operators.failure import (
+    finally_do,
+    on_error_resume,
+    on_error_skip,
+    recover,
+    repeat,
+    retry,
+)
 from penstock.operators.progress import batch_progress, where
 from penstock.operators.resume import checkpoint
 from penstock.operators.shape import batch, flat_map, skip, skip_while, take, take_while
@@ -42,6 +49,7 @@ __all__ = [
     "merge",
     "merge_sorted",
     "on_error_resume",
+    "on_error_skip",
     "prefetch",
     "race",
     "recover",

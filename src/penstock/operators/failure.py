@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-from penstock.core import recovering, repeating, scoping
+from penstock.core import recovering, repeating, scoping, skipping
 from penstock.core.documents import Documents
 from penstock.core.node import assembled_at, positive
 from penstock.core.policy import RetryPolicy
 from penstock.core.resuming import Retry
 from penstock.errors import GraphError
+from penstock.flow import Flow
 from penstock.operators.attach import attach, function_for, node_of
 
 if TYPE_CHECKING:
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
 
     from penstock.core.node import Node
     from penstock.core.scoping import Ending
-    from penstock.flow import Flow
     from penstock.operators.attach import Same
 
-__all__ = ["finally_do", "on_error_resume", "recover", "repeat", "retry"]
+__all__ = [
+    "DeadLetters",
+    "finally_do",
+    "on_error_resume",
+    "on_error_skip",
+    "recover",
+    "repeat",
+    "retry",
+]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -112,6 +120,57 @@ def on_error_resume(function: Callable[[Exception], Flow[U]]) -> Or[U]:
             inputs=(node,),
             function=lambda error: node_of("what the function of on_error_resume returns", function(error)),
         )
+    )
+
+
+class DeadLetters(Flow[skipping.Skipped]):
+    """The flow of what ``on_error_skip(letters)`` left out: ``Skipped(item, error)``, as it happens.
+
+    Any number of runs may write to it; it completes when all that did have ended and everything was read.
+    Each failure goes to one reader. While ``capacity`` failures are unread, the runs that write wait before
+    they ask upstream for more; so read it at the same time, on the same event loop. It has no position.
+    """
+
+    __slots__ = ("letters",)
+
+    def __init__(self, capacity: int = 100) -> None:
+        positive("DeadLetters", "capacity", capacity)
+        self.letters = skipping.Letters(capacity)
+        super().__init__(skipping.FromLetters(letters=self.letters))
+
+
+def on_error_skip(
+    function: Callable[[Exception, Any], object] | DeadLetters, *, limit: int | None = None
+) -> Same:
+    """Leave out the items on which a function upstream fails, and tell ``function(error, item)`` of each.
+
+    ``item`` is what the failing function was given. It is dropped as a filter in that place would drop it:
+    state and position go on, nothing is started again, and of a ``flat_map`` what came out of the item
+    before stays. This holds for all operators upstream that call a plain function of each item, and for
+    ``map_async``. An error that is not of one item, such as that of a source, still ends the run, and so
+    does one that ``function`` raises: raise the error itself to let it through.
+
+    It reaches up to the next ``retry``, ``recover``, ``on_error_resume``, ``circuit_breaker`` or
+    ``on_error_skip``, which answer the errors above them, and not into flows that are built while running. A
+    resumed run may tell of failures again that come right behind its position.
+
+    Args:
+        function: Called for each failure, or the ``DeadLetters`` that it goes to.
+        limit: How many items a run may leave out; the next failure ends it. ``None`` sets no limit.
+
+    Raises:
+        GraphError: nothing upstream can be skipped.
+    """
+    if limit is not None:
+        positive("on_error_skip", "limit", limit, least=0)
+    letters: skipping.Letters | None = None
+    told: Any = function
+    if isinstance(function, DeadLetters):
+        letters = function.letters
+        told = letters.put
+    function_for("on_error_skip", told)
+    return attach(
+        lambda node: skipping.OnErrorSkip(inputs=(node,), function=told, limit=limit, letters=letters)
     )
 
 

@@ -1,0 +1,383 @@
+"""``on_error_skip``: failing items are dropped in place, told of, and nothing else changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import penstock.operators as op
+from penstock import DeadLetters, RetryPolicy, Skipped, fail, from_iterable, just
+from penstock.errors import GraphError, NotResumable
+from penstock.testing import Planted, Raise, TestSource, no_leaks
+from penstock.testing import run as virtually
+
+Model = Callable[[Iterator[Any], list[Any]], Iterator[Any]]
+
+# -- against a model: each operator as a generator that drops what its function fails on --------------
+
+
+def picky(k: int) -> Callable[[int], int]:
+    def function(x: int) -> int:
+        if x % 5 == k:
+            raise ValueError(x)
+        return x + 1
+
+    return function
+
+
+def each(function: Callable[[Any], Any], use: Callable[[Any, Any], list[Any]]) -> Model:
+    """Return the model of an operator that calls ``function(item)`` and makes items of the result."""
+
+    def model(items: Iterator[Any], told: list[Any]) -> Iterator[Any]:
+        for item in items:
+            try:
+                result = function(item)
+            except ValueError:
+                told.append(item)
+                continue
+            yield from use(item, result)
+
+    return model
+
+
+def expanding(k: int) -> Callable[[int], Iterator[int]]:
+    def function(x: int) -> Iterator[int]:
+        yield x
+        if x % 5 == k:
+            raise ValueError(x)
+        yield x + 2
+
+    return function
+
+
+def expanded(k: int) -> Model:
+    def model(items: Iterator[Any], told: list[Any]) -> Iterator[Any]:
+        for item in items:
+            try:
+                yield from expanding(k)(item)
+            except ValueError:
+                told.append(item)
+
+    return model
+
+
+def taking(count: int) -> Model:
+    def model(items: Iterator[Any], _: list[Any]) -> Iterator[Any]:
+        for taken, item in enumerate(items, 1):
+            yield item
+            if taken == count:
+                return
+
+    return model
+
+
+def summing(items: Iterator[Any], _: list[Any]) -> Iterator[Any]:
+    acc = 0
+    for item in items:
+        acc += item
+        yield acc
+
+
+def batching(items: Iterator[Any], _: list[Any]) -> Iterator[Any]:
+    held: list[Any] = []
+    for item in items:
+        held.append(item)
+        if len(held) == 2:
+            yield sum(held)
+            held = []
+    if held:
+        yield sum(held)
+
+
+ks = st.integers(0, 4)
+STEPS = st.one_of(
+    ks.map(lambda k: (f"map{k}", op.map(picky(k)), each(picky(k), lambda _, y: [y]))),
+    ks.map(lambda k: (f"filter{k}", op.filter(picky(k)), each(picky(k), lambda x, y: [x] if y else []))),
+    ks.map(lambda k: (f"tap{k}", op.tap(picky(k)), each(picky(k), lambda x, _: [x]))),
+    ks.map(lambda k: (f"flat_map{k}", op.flat_map(expanding(k)), expanded(k))),
+    st.integers(1, 6).map(lambda n: (f"take{n}", op.take(n), taking(n))),
+    st.just(("scan", op.scan(lambda acc, x: acc + x, 0), summing)),
+    st.just(("batch", lambda flow: flow | op.batch(2) | op.map(sum), batching)),
+    st.integers(1, 3).map(lambda n: (f"buffer{n}", op.buffer(n), lambda items, _: items)),
+)
+
+
+@given(
+    st.lists(STEPS, min_size=1, max_size=5),
+    st.lists(st.integers(0, 9), max_size=10),
+    st.lists(st.sampled_from([1, 2, 3, 100]), min_size=1, max_size=4),
+)
+def test_a_chain_drops_what_its_functions_fail_on(
+    steps: list[tuple[str, Any, Model]], numbers: list[int], schedule: list[int]
+) -> None:
+    """Every item and every failure of the model, however it is asked; cut behind each list, the same items."""
+    told: list[int] = []
+    wanted_told: list[int] = []
+    flow: Any = from_iterable(numbers)
+    wanted = iter(numbers)
+    for _, apply, model in [("map", op.map(picky(7)), each(picky(7), lambda _, y: [y])), *steps]:
+        flow = flow | apply
+        wanted = model(wanted, wanted_told)
+    flow = flow | op.on_error_skip(lambda _, item: told.append(item))
+    model_items = list(wanted)
+
+    async def whole() -> list[Any]:
+        out: list[Any] = []
+        async with flow.subscribe() as subscription:
+            for n in schedule * 100:
+                items = await subscription.request(n)
+                out += items
+                if not items:
+                    return out
+        raise AssertionError
+
+    assert virtually(whole()) == model_items
+    prefetches = any(name.startswith(("buffer", "take")) for name, _, _ in steps)
+    if not prefetches:
+        assert sorted(told) == sorted(wanted_told)
+
+    async def in_pieces() -> list[Any]:
+        out: list[Any] = []
+        position = None
+        for n in schedule * 100:
+            async with flow.subscribe(position) as subscription:
+                items = await subscription.request(n)
+                position = json.loads(json.dumps(subscription.position))
+            out += items
+            if not items:
+                return out
+        raise AssertionError
+
+    assert virtually(in_pieces()) == model_items
+
+
+# -- what is told ------------------------------------------------------------------------------------
+
+
+def test_the_function_gets_the_error_and_what_the_failing_function_was_given() -> None:
+    """Not what came from the source: the item as it was at the operator that the note names."""
+    told: list[tuple[Exception, Any]] = []
+    flow = (
+        just(1, 2, 3)
+        .map(lambda x: x * 10)
+        .filter(lambda x: 1 // (x - 20) or True)
+        .map(str)
+        .on_error_skip(lambda error, item: told.append((error, item)))
+    )
+    assert virtually(flow.to_list()) == ["10", "30"]
+    [(error, item)] = told
+    assert item == 20
+    assert isinstance(error, ZeroDivisionError)
+    assert f"filter at {__file__}" in error.__notes__[0]
+
+
+def test_a_flat_map_that_fails_in_the_middle() -> None:
+    """What the item had given stays; it is told of as the item, not as its last part."""
+    told: list[Any] = []
+    flow = (
+        just(3, 4)
+        .flat_map(lambda x: (12 // (k - 2) for k in range(x)))
+        .on_error_skip(lambda _, x: told.append(x))
+    )
+    assert virtually(flow.to_list()) == [-6, -12, -6, -12]
+    assert told == [3, 4]
+
+
+def test_a_stray_stop_iteration_is_told_of_as_a_runtime_error() -> None:
+    """It never ends anything in silence."""
+    told: list[str] = []
+
+    def stray(x: int) -> int:
+        if x == 1:
+            raise StopIteration
+        return x
+
+    flow = just(0, 1, 2).map(stray).on_error_skip(lambda error, _: told.append(type(error).__name__))
+    assert virtually(flow.to_list()) == [0, 2]
+    assert told == ["RuntimeError"]
+
+
+# -- what ends the run all the same ------------------------------------------------------------------
+
+
+def test_a_limit() -> None:
+    """The failure behind the last one allowed ends the run, its position in front of the failing item."""
+    told: list[int] = []
+
+    async def main() -> None:
+        flow = from_iterable(range(9)).map(picky(1)).on_error_skip(lambda _, x: told.append(x), limit=1)
+        async with flow.subscribe() as subscription:
+            assert await subscription.request(9) == [1, 3, 4, 5, 6]
+            with pytest.raises(ValueError, match="6") as caught:
+                await subscription.request(9)
+            assert "had skipped 1 items, its limit" in caught.value.__notes__[1]
+            assert told == [1]
+            position = subscription.position
+        async with flow.subscribe(position) as subscription:  # another run: another limit
+            assert await subscription.request(9) == [8, 9]
+            assert told == [1, 6]
+
+    virtually(main())
+    with pytest.raises(ValueError, match="1"):
+        virtually(just(1).map(picky(1)).on_error_skip(lambda *_: None, limit=0).to_list())
+
+
+def test_an_error_of_the_function_ends_the_run() -> None:
+    """Its own error takes the place; raising the error itself lets it through."""
+
+    def pass_on(error: Exception, item: int) -> None:
+        if item == 6:
+            raise error
+        if item == 3:
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine") as caught:
+        virtually(just(1, 3).map(picky(3)).on_error_skip(pass_on).to_list())
+    assert f"on_error_skip at {__file__}" in caught.value.__notes__[0]
+    assert isinstance(caught.value.__context__, ValueError)
+    with pytest.raises(ValueError, match="6") as other:
+        virtually(just(1, 6).map(picky(1)).filter(bool).on_error_skip(pass_on).to_list())
+    assert len(other.value.__notes__) == 1
+
+
+def test_what_came_before_is_delivered_before() -> None:
+    """A refused failure waits its turn (law 4)."""
+
+    async def main() -> None:
+        async with just(0, 1, 2).map(picky(1)).on_error_skip(lambda *_: None, limit=0).subscribe() as run:
+            assert await run.request(9) == [1]
+            for _ in range(2):
+                with pytest.raises(ValueError, match="1"):
+                    await run.request(9)
+
+    virtually(main())
+
+
+def test_a_source_that_fails_is_not_skipped() -> None:
+    """It has died; there is nothing to go on with."""
+    told: list[Any] = []
+    flow = TestSource([1, Raise(), 2]).map(str).on_error_skip(lambda *failure: told.append(failure))
+    with pytest.raises(Planted):
+        virtually(flow.to_list())
+    assert told == []
+
+
+def test_it_reaches_up_to_the_next_that_answers_errors() -> None:
+    """What stands above a retry is tried again, not skipped."""
+    told: list[Any] = []
+    tries: list[int] = []
+
+    def shaky(x: int) -> int:
+        tries.append(x)
+        if x == 2 and tries.count(2) < 3:
+            raise ConnectionError
+        return x
+
+    flow = (
+        just(1, 2, 6)
+        .map(shaky)
+        .retry(RetryPolicy(initial=0))
+        .map(picky(1))
+        .on_error_skip(lambda _, item: told.append(item))
+    )
+    assert virtually(flow.to_list()) == [3]
+    assert told == [1, 6]
+    assert tries == [1, 2, 2, 2, 6]
+
+
+def test_where_nothing_can_be_skipped_it_is_refused() -> None:
+    """Behind no function at all, or only behind one that somebody else answers for."""
+    for flow in (
+        just(1),
+        just(1).take(3).buffer(2),
+        just(1).map(str).retry(),
+        just(1).map(str).recover(repr),
+    ):
+        with pytest.raises(GraphError, match="nothing to skip"):
+            flow.on_error_skip(print)
+    with pytest.raises(GraphError, match="takes a function"):
+        just(1).map(str).on_error_skip(3)  # type: ignore[arg-type]
+    with pytest.raises(GraphError, match="limit"):
+        just(1).map(str).on_error_skip(print, limit=-1)
+    with pytest.raises(GraphError, match="capacity"):
+        DeadLetters(0)
+
+
+# -- the flow of dead letters ------------------------------------------------------------------------
+
+
+def test_dead_letters_are_a_flow() -> None:
+    """Read at the same time, it gives every failure and completes when the run has."""
+
+    async def main() -> tuple[list[int], list[Skipped]]:
+        async with no_leaks():
+            letters = DeadLetters()
+            good = from_iterable(range(7)).map(picky(2)).on_error_skip(letters)
+            return await asyncio.gather(good.to_list(), letters.to_list())
+
+    items, failures = virtually(main())
+    assert items == [1, 2, 4, 5, 6, 7]
+    assert [(one.item, repr(one.error)) for one in failures] == [(2, "ValueError(2)")]
+
+
+def test_unread_letters_make_the_run_wait() -> None:
+    """At ``capacity`` failures it asks upstream for no more, until one is read; draining and closing end that."""
+
+    async def main() -> None:
+        letters = DeadLetters(2)
+        source = TestSource(range(10))
+        flow = source.map(lambda x: x // 0 if x else x).on_error_skip(letters)
+        async with no_leaks(), flow.subscribe() as subscription, letters.subscribe() as reader:
+            assert await subscription.request(1) == [0]
+            request = asyncio.ensure_future(subscription.request(1))
+            await asyncio.sleep(5)
+            handed = source.counts.handed
+            request.cancel()
+            await asyncio.wait([request])
+            request = asyncio.ensure_future(subscription.request(1))
+            await asyncio.sleep(5)
+            assert not request.done()
+            assert source.counts.handed == handed
+            got: list[Skipped] = []
+            while not request.done():
+                got += await reader.request(3)
+                await asyncio.sleep(1)
+            assert await request == []
+            while items := await reader.request(3):
+                got += items
+            assert [one.item for one in got] == list(range(1, 10))
+
+    virtually(main())
+
+
+def test_letters_of_several_runs_end_with_the_last_of_them() -> None:
+    """Completed, failed or closed: each run that wrote has its end."""
+
+    async def main() -> None:
+        letters = DeadLetters()
+        reading = asyncio.ensure_future(letters.map(lambda one: one.item).to_list())
+        await asyncio.sleep(1)
+        first = just(1, 2).map(picky(1)).on_error_skip(letters).subscribe()
+        second = just(6).map(picky(1)).concat(fail(Planted())).on_error_skip(letters).subscribe()
+        assert await first.request(1) == [3]
+        with pytest.raises(Planted):
+            await second.request(1)
+        await asyncio.sleep(1)
+        assert not reading.done()
+        await first.aclose()
+        assert await reading == [1, 6]
+        await second.aclose()
+
+    virtually(main())
+
+
+def test_letters_have_no_position() -> None:
+    """They are gone when they were read."""
+    with pytest.raises(NotResumable, match="dead_letters"):
+        DeadLetters().retry()
