@@ -96,10 +96,16 @@ def built(name: str) -> Node:
             ("combine_latest", "interleave", "merge_sorted", "race", "sequence_equal", "with_latest_from", "zip",
              "zip_latest"), (ps.just(1),)
         ),
+        "cast": (int,), "unwrap": (), "pairwise": (), "start_with": (1,),
+        "default_if_empty": (1,), "switch_if_empty": (ps.just(1),), "collect": (), "materialize": (),
+        "dematerialize": (), "unbatch": (), "sliding": (3, 2), "skip_last": (3,), "take_last": (3,),
+        "take_until": (ps.just(1),),
     }  # fmt: skip
     source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])
     if name == "on_error_skip":
         source = source.map(str)  # something that can be skipped
+    if name == "distinct":
+        return op.distinct(capacity=9)(source).node
     if name == "checkpoint":
         return op.checkpoint(MemoryLedger(), key="k")(source).node
     given = arguments.get(name, (asyncio.sleep,) if name == "map_async" else (str,))

@@ -6,6 +6,7 @@ from penstock import operators
 from penstock.abc import Page, Position, Statistics, Subscription
 from penstock.core.blueprint import Graph
 from penstock.core.node import Order
+from penstock.core.notifications import Completed, Failed, Next, Notification
 from penstock.core.policy import RetryPolicy
 from penstock.core.skipping import Skipped
 from penstock.document import Document, RawRecord
@@ -56,15 +57,19 @@ def __getattr__(name: str) -> object:
 __all__ = [
     "AdapterStateChange",
     "BatchProgress",
+    "Completed",
     "DeadLetters",
     "Document",
     "DocumentCompleted",
     "DocumentFailed",
     "DocumentStarted",
+    "Failed",
     "Flow",
     "Graph",
     "IngestionPipeline",
     "IngestionResult",
+    "Next",
+    "Notification",
     "Order",
     "Page",
     "PipelineEvent",

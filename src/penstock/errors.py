@@ -9,6 +9,7 @@
     - AlreadySubscribed        a one-shot input was subscribed a second time
   · BufferOverflow             a buffer that may not wait is full
   · NoItem                     a single item was asked for, and there was none (also a ``LookupError``)
+  · UnwrapError                an item was ``Error(value)``, and ``unwrap`` was told nothing about errors
   · PositionError              a position does not fit the graph, or its input changed
   · SourceError                a source cannot be read (missing, truncated, changed)
   · DocumentError              one document is bad; carried as data, never ends a run by itself
@@ -45,6 +46,7 @@ __all__ = [
     "SourceError",
     "SubscriptionClosed",
     "SubscriptionError",
+    "UnwrapError",
     "WireError",
 ]
 
@@ -83,6 +85,17 @@ class BufferOverflow(PenstockError):
 
 class NoItem(PenstockError, LookupError):
     """The flow completed without an item, and one was asked for."""
+
+
+class UnwrapError(PenstockError):
+    """An item was ``Error(value)``; ``error`` is the value, which was no exception that could be raised."""
+
+    def __init__(self, error: object) -> None:
+        super().__init__(
+            f"this item is Error({error!r}). Tell unwrap what becomes of errors: errors='skip', "
+            "or errors=function to hand them to a function"
+        )
+        self.error = error
 
 
 class PositionError(PenstockError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ import penstock.operators as op
 from penstock.testing import laws
 from penstock.testing.script import Sleep, Wait
 
+from .entries_elements import key, unseen
+from .entries_shape import all_but, at_fives, five, windows
 from .entry import a_turn, a_while, add, at_once, batched, lazily, small, third, total
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ class Step:
     folds: bool = False
     closes_early: bool = False
     prefetches: bool = False
+    adds: bool = False  # items of its own, that no input accounts for
 
 
 def flat(function: Callable[[Any], Any]) -> Callable[[Iterator[Any]], Iterator[Any]]:
@@ -60,6 +64,15 @@ def summed(size: int) -> Step:
     )
 
 
+def or_five(items: Iterator[int]) -> Iterator[int]:
+    none = True
+    for item in items:
+        none = False
+        yield item
+    if none:
+        yield 5
+
+
 def numbered(items: Iterator[int]) -> Iterator[int]:
     return (i * 1000 + x for i, x in enumerate(items))
 
@@ -76,6 +89,91 @@ def _map_async(function: Any, concurrency: int, window: int | None, *, ordered: 
 
 counts = st.integers(0, 8)
 sizes = st.integers(1, 4)
+
+
+def _last(k: int) -> st.SearchStrategy[Step]:
+    return st.sampled_from(
+        [
+            Step(f"skip_last({k})", op.skip_last(k), all_but(k), free=False, folds=True),
+            Step(
+                f"take_last({k})",
+                op.take_last(k),
+                lambda items: flat(lambda all_of_it: deque(all_of_it, k))(iter([items])),
+                free=False,
+                folds=True,
+            ),
+        ]
+    )
+
+
+def _sliding(size: int, step: int, *, partial: bool) -> Step:
+    return Step(
+        f"sliding({size}, {step}, {partial})|map(sum)",
+        lambda flow: flow | op.sliding(size, step, partial=partial) | op.map(sum),
+        lambda items: map(sum, windows(size, step, partial=partial)(items)),
+        free=False,
+        folds=True,
+    )
+
+
+def _split(keep: str | None) -> Step:
+    return Step(
+        f"split({keep})|map(sum)",
+        lambda flow: flow | op.split(five, keep=keep) | op.map(sum),
+        lambda items: map(sum, at_fives(keep)(items)),
+        free=False,
+        folds=True,
+    )
+
+
+def _shapes() -> list[st.SearchStrategy[Step]]:
+    return [
+        sizes.flatmap(_last),
+        st.builds(
+            lambda size, step, partial: _sliding(size, step, partial=partial), sizes, sizes, st.booleans()
+        ),
+        st.sampled_from([None, "before", "after"]).map(_split),
+        sizes.map(lambda k: Step(f"distinct({k})", op.distinct(key, capacity=k), unseen(k), free=False)),
+        st.just(
+            Step(
+                "pairwise|map(sum)",
+                lambda flow: flow | op.pairwise() | op.map(sum),
+                lambda items: map(sum, itertools.pairwise(items)),
+                free=False,
+                folds=True,
+            )
+        ),
+        st.just(
+            Step(
+                "start_with",
+                op.start_with(1, 2),
+                lambda items: itertools.chain((1, 2), items),
+                adds=True,
+                free=False,
+            )
+        ),
+        st.just(Step("default_if_empty", op.default_if_empty(5), or_five, adds=True, free=False)),
+        st.just(
+            Step(
+                "collect(sum)",
+                op.collect(sum),
+                lambda items: (sum(all_of_it) for all_of_it in [items]),
+                adds=True,
+                free=False,
+                folds=True,
+            )
+        ),
+        st.just(
+            Step(
+                "batch(2)|unbatch",
+                lambda flow: flow | op.batch(2) | op.unbatch(),
+                lambda items: itertools.chain.from_iterable(batched(2)(items)),
+                free=False,
+                folds=True,
+            )
+        ),
+    ]
+
 
 STEPS: st.SearchStrategy[Step] = st.one_of(
     st.just(Step("map", op.map(add), lambda items: map(add, items))),
@@ -112,6 +210,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
         lambda k: Step(f"skip({k})", op.skip(k), lambda items: itertools.islice(items, k, None), free=False)
     ),
     sizes.map(summed),
+    *_shapes(),
     sizes.map(lambda k: Step(f"buffer({k})", op.buffer(k), lambda items: items, prefetches=True)),
     # some compositions cannot give a position, and a retry behind them is refused
     st.just(Step("retry", lambda flow: flow | op.retry() if flow.resumable else flow, lambda items: items)),
@@ -140,6 +239,7 @@ class Graph:
     folds: bool = False
     closes_early: bool = False
     prefetches: bool = False
+    adds: bool = False
 
     def then(self, step: Step) -> Graph:
         """Return this graph with a step behind it; one that needs order is left out where there is none."""
@@ -155,11 +255,13 @@ class Graph:
             folds=self.folds or step.folds,
             closes_early=self.closes_early or step.closes_early,
             prefetches=self.prefetches or step.prefetches,
+            adds=self.adds or step.adds,
         )
 
     def joined(self, other: Graph, how: str) -> Graph:
-        """Return both graphs merged or concatenated."""
+        """Return both graphs merged or concatenated; where one adds items, a merge could not be judged."""
         k = self.inputs
+        how = "concat" if self.adds or other.adds else how
         operator = op.merge if how == "merge" else op.concat
         return Graph(
             f"{how}({self.name}, {other.name})",
@@ -171,6 +273,7 @@ class Graph:
             folds=self.folds or other.folds,
             closes_early=self.closes_early or other.closes_early,
             prefetches=self.prefetches or other.prefetches,
+            adds=self.adds or other.adds,
         )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, States
 
-__all__ = ["Buffer", "BufferStage", "Concat", "Feeder"]
+__all__ = ["Buffer", "BufferStage", "Concat", "Feeder", "StartWith"]
 
 
 class Feeder:
@@ -182,6 +182,12 @@ class Concat(Node):
     def start(self, site: Site) -> Stage[Any]:
         """Start with the first input, or the one a position names."""
         return _ConcatStage(site)
+
+
+class StartWith(Concat):
+    """The items of the first input, which brings them itself, then those of the second."""
+
+    operator = "start_with"
 
 
 class _ConcatStage(Stage[Any]):

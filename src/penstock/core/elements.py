@@ -6,8 +6,9 @@ lines for the variable ``x``: ``fK`` is its function, ``nK`` its number, ``sK`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.core.node import Node
@@ -33,6 +34,7 @@ __all__ = [
     "Take",
     "TakeWhile",
     "Tap",
+    "Unbatch",
 ]
 
 
@@ -46,6 +48,8 @@ class Element(Node):
     """Whether each input becomes just one output and nothing is kept of it, so that places can be counted."""
     initial: ClassVar[Any] = None
     """What ``sK`` holds at the beginning."""
+    helpers: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Names, other than variables of the loop, that its lines use."""
 
     function: Callable[..., Any] | None = None
     number: int = 0
@@ -304,6 +308,12 @@ class FlatMap(Element):
 
     def bound(self, n: int) -> float:  # noqa: D102
         return self.inputs[0].bound(n) + n
+
+
+class Unbatch(FlatMap):
+    """Each item becomes its own items."""
+
+    operator = "unbatch"
 
 
 class Batch(Element):

@@ -118,6 +118,8 @@ def _compile(kinds: tuple[tuple[type[Element], bool], ...], tracked: bool, emit:
     file = f"<penstock stage {next(_serial)}: {title}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     scope: dict[str, Any] = {"islice": islice}
+    for kind, _ in kinds:
+        scope.update(kind.helpers)
     exec(compile(source, file, "exec"), scope)  # noqa: S102  only text of ours: no user string enters it
     return Loop(scope["loop"], file, writer.owners)
 

@@ -66,7 +66,7 @@ class Node(ABC):
             msg = (
                 f"{self.operator} at {self.origin} stands behind a checkpoint, but it holds or folds items, "
                 "so that a commit could acknowledge what nobody has received. Put it before the checkpoint; "
-                "only map, filter, starmap, flat_map, choose and tap may follow one."
+                "only map, filter, starmap, flat_map, choose, tap and their like may follow one."
             )
             raise GraphError(msg)
 

@@ -258,8 +258,8 @@ class _CheckpointStage(Stage[Any]):
     def _acknowledge(self, count: int) -> None:
         """Take note that the first ``count`` items of the last chunk have arrived where they were going."""
         if count > self._acknowledged and self._inner is not None:
-            states = self._inner.marks()(count)
-            self._marks = lambda _: states
+            marks = self._inner.marks()
+            self._marks = lambda _: marks(count)  # looked at only when it is committed: it may be large
             self._settled += count - self._acknowledged
             self._acknowledged = count
 

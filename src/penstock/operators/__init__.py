@@ -13,7 +13,23 @@ from penstock.operators.combine import (
 )
 from penstock.operators.combine import zip as zip  # noqa: A004  the field's name
 from penstock.operators.concurrency import buffer, limit_rate, map_async, prefetch
-from penstock.operators.elements import choose, distinct_until_changed, scan, starmap, tap
+from penstock.operators.elements import (
+    cast,
+    choose,
+    collect,
+    default_if_empty,
+    dematerialize,
+    distinct,
+    distinct_until_changed,
+    materialize,
+    pairwise,
+    scan,
+    starmap,
+    start_with,
+    switch_if_empty,
+    tap,
+    unwrap,
+)
 from penstock.operators.elements import enumerate as enumerate  # noqa: A004  the field's names
 from penstock.operators.elements import filter as filter  # noqa: A004
 from penstock.operators.elements import map as map  # noqa: A004
@@ -27,16 +43,34 @@ from penstock.operators.failure import (
 )
 from penstock.operators.progress import batch_progress, where
 from penstock.operators.resume import checkpoint
-from penstock.operators.shape import batch, flat_map, skip, skip_while, take, take_while
+from penstock.operators.shape import (
+    batch,
+    flat_map,
+    skip,
+    skip_last,
+    skip_while,
+    sliding,
+    split,
+    take,
+    take_last,
+    take_until,
+    take_while,
+    unbatch,
+)
 
 __all__ = [
     "batch",
     "batch_progress",
     "buffer",
+    "cast",
     "checkpoint",
     "choose",
+    "collect",
     "combine_latest",
     "concat",
+    "default_if_empty",
+    "dematerialize",
+    "distinct",
     "distinct_until_changed",
     "enumerate",
     "filter",
@@ -46,10 +80,12 @@ __all__ = [
     "limit_rate",
     "map",
     "map_async",
+    "materialize",
     "merge",
     "merge_sorted",
     "on_error_resume",
     "on_error_skip",
+    "pairwise",
     "prefetch",
     "race",
     "recover",
@@ -58,11 +94,20 @@ __all__ = [
     "scan",
     "sequence_equal",
     "skip",
+    "skip_last",
     "skip_while",
+    "sliding",
+    "split",
     "starmap",
+    "start_with",
+    "switch_if_empty",
     "take",
+    "take_last",
+    "take_until",
     "take_while",
     "tap",
+    "unbatch",
+    "unwrap",
     "where",
     "with_latest_from",
     "zip",

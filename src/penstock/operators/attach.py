@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from penstock.core.node import Node
 
-__all__ = ["Same", "attach", "function_for", "node_of"]
+__all__ = ["Lists", "Same", "attach", "function_for", "node_of"]
 
 T = TypeVar("T")
 
@@ -23,6 +23,14 @@ class Same(Protocol):
     """An operator that leaves the type of items as it is, whatever it is."""
 
     def __call__(self, flow: Flow[T], /) -> Flow[T]:
+        """Attach the operator to a flow."""
+        ...
+
+
+class Lists(Protocol):
+    """An operator that gathers items into lists, whatever their type is."""
+
+    def __call__(self, flow: Flow[T], /) -> Flow[list[T]]:
         """Attach the operator to a flow."""
         ...
 
