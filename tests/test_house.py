@@ -17,12 +17,15 @@ from pathlib import Path
 import pytest
 
 import penstock
+import penstock.operators as op
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 MODULES = sorted(
     m.name for m in pkgutil.walk_packages(penstock.__path__, "penstock.") if "__main__" not in m.name
 )
+
+FAMILIES = sorted({function.__module__.rpartition(".")[2] for function in map(vars(op).get, op.__all__)})
 
 IMPORT_AND_LIST = "import json, sys, penstock; print(json.dumps(sorted(sys.modules)))"
 
@@ -122,10 +125,19 @@ def test_ci_runs_exactly_the_test_command_of_the_readme():
 
 def test_catalogue_of_operators_is_complete():
     """``docs/operators.md`` has a row for each public operator, and no row for anything else."""
-    import penstock.operators as op
-
     rows = set(re.findall(r"^\| `(\w+)[`(]", text("docs/operators.md"), re.MULTILINE))
     assert rows == set(getattr(op, "__all__", rows))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_operator_has_its_types_checked(family):
+    """``tests/typing/operators_<family>.py`` says what is inferred, as a function and as a method."""
+    module = importlib.import_module(f"penstock.operators.{family}")
+    said = text(f"tests/typing/operators_{family}.py")
+    names = set(op.__all__) & set(module.__all__)
+    functions = [name for name in names if not re.search(rf"\bop\.{name}\(", said)]
+    methods = [name for name in names if not re.search(rf"(?<!\bop)\.{name}\(", said)]
+    assert (functions, methods) == ([], [])
 
 
 def test_tree_names_no_machine_path():

@@ -16,6 +16,7 @@ def joined(n: Flow[int], m: Flow[int], s: Flow[str]) -> None:
     assert_type(n.race(m, m), Flow[int])
     assert_type(n.sequence_equal(s), Flow[bool])
     assert_type(n.sequence_equal(s, lambda x, y: str(x) == y), Flow[bool])
+    assert_type(n | op.concat(m, m), Flow[int])
     assert_type(n | op.merge(m), Flow[int])
     assert_type(n | op.interleave(m), Flow[int])
     assert_type(n | op.merge_sorted(m), Flow[int])

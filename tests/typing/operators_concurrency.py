@@ -1,0 +1,49 @@
+"""What the type checkers must infer about operators that let work overlap; checked, never run."""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable
+from typing import assert_type
+
+import penstock.operators as op
+from penstock import Flow
+
+
+async def fetched(number: int) -> str:
+    return str(number)
+
+
+def promised(number: int) -> Future[bytes]:
+    raise NotImplementedError(number)
+
+
+def by_methods(numbers: Flow[int]) -> None:
+    """What is awaited, not the awaitable, is what comes out."""
+    assert_type(numbers.map_async(fetched), Flow[str])
+    assert_type(numbers.map_async(fetched, 4, ordered=False, window=9), Flow[str])
+    assert_type(numbers.map_async(promised), Flow[bytes])
+    assert_type(numbers.map_async(lambda x: fetched(x + 1)), Flow[str])
+    assert_type(numbers.buffer(4), Flow[int])
+    assert_type(numbers.buffer(4, "drop_oldest"), Flow[int])
+    assert_type(numbers.prefetch(4), Flow[int])
+    assert_type(numbers.limit_rate(4, 2), Flow[int])
+
+
+def by_operators(numbers: Flow[int]) -> None:
+    """Operators without a function leave the type of items as it is."""
+    assert_type(op.map_async(fetched), Callable[[Flow[int]], Flow[str]])
+    assert_type(numbers | op.map_async(fetched, 4, ordered=False), Flow[str])
+    assert_type(numbers | op.map_async(promised), Flow[bytes])
+    assert_type(numbers | op.buffer(4, overflow="latest"), Flow[int])
+    assert_type(numbers | op.prefetch(4), Flow[int])
+    assert_type(numbers | op.limit_rate(4), Flow[int])
+
+
+def refused(numbers: Flow[int], texts: Flow[str]) -> None:
+    """What does not fit is found before it runs."""
+    numbers.map_async(str)  # type: ignore[arg-type]
+    texts | op.map_async(fetched)  # type: ignore[arg-type]
+    numbers.buffer(4, "drop_some")  # type: ignore[arg-type]

@@ -1,0 +1,75 @@
+"""What the type checkers must infer about where flows begin; checked, never run."""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, assert_type
+
+import aioreactive as rx
+
+from penstock import (
+    Flow,
+    Page,
+    defer,
+    empty,
+    fail,
+    from_async_iterable,
+    from_iterable,
+    from_observable,
+    from_pages,
+    just,
+    never,
+)
+
+
+def rows() -> Iterator[str]:
+    yield "a"
+
+
+async def arriving() -> AsyncIterator[bytes]:
+    yield b"a"
+
+
+async def pages() -> AsyncIterator[list[int]]:
+    yield [1]
+
+
+async def pages_from(position: Any) -> AsyncIterator[Page[int]]:
+    yield Page([1], position)
+
+
+def begun(observable: rx.AsyncObservable[int]) -> None:
+    """What goes in says what comes out, from an iterable and from a function that makes one."""
+    assert_type(from_iterable([1, 2]), Flow[int])
+    assert_type(from_iterable(range(3), name="numbers"), Flow[int])
+    assert_type(from_iterable(rows()), Flow[str])
+    assert_type(from_iterable(rows), Flow[str])
+    assert_type(from_iterable({"a": 1}.items()), Flow[tuple[str, int]])
+    assert_type(from_async_iterable(arriving()), Flow[bytes])
+    assert_type(from_async_iterable(arriving), Flow[bytes])
+    assert_type(from_pages(pages), Flow[int])
+    assert_type(from_pages(pages_from, seekable=True, page_size=1), Flow[int])
+    assert_type(from_observable(observable), Flow[int])
+    assert_type(just(1, 2), Flow[int])
+    assert_type(defer(lambda: just("a")), Flow[str])
+
+
+def of_no_items() -> None:
+    """Flows without items fit everywhere."""
+    assert_type(empty(), Flow[Any])
+    assert_type(never(), Flow[Any])
+    assert_type(fail(ValueError("a")), Flow[Any])
+    assert_type(fail(lambda: ValueError("a")), Flow[Any])
+    numbers: Flow[int] = just(1).concat(empty())
+    assert_type(numbers, Flow[int])
+
+
+def refused() -> None:
+    """What does not fit is found before it runs."""
+    from_iterable(5)  # type: ignore[arg-type]
+    from_iterable(arriving)  # type: ignore[arg-type]
+    from_async_iterable(rows)  # type: ignore[arg-type]
+    from_pages(arriving)  # type: ignore[arg-type]
+    fail("a")  # type: ignore[arg-type]
