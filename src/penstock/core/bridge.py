@@ -166,8 +166,8 @@ class _ObservableStage(PumpStage):
 
     async def _asend(self, item: Any) -> None:
         """Take an item and wait until another is wanted; several producers may be waiting here at a time."""
-        if self._ended or self._closed or self.run.closed:
-            return
+        if self._ended or self._closed or self.run.closed or (self._over is not None and self._over.done()):
+            return  # also what a source sends after its own end
         self._put([item])
         gate = Gate(self.run)
         self._parked[gate] = None
@@ -196,6 +196,9 @@ class _ObservableStage(PumpStage):
                 self._over.exception()  # closed in between: nobody else asks for it
 
     async def _athrow(self, error: Exception) -> None:
+        if isinstance(error, StopIteration):  # a future refuses it
+            stray, error = error, RuntimeError(f"the observable threw {error!r}")
+            error.__cause__ = stray
         if self._over is not None and not self._over.done():
             self._over.set_exception(error)
 

@@ -1,4 +1,4 @@
-"""The testkit: virtual time, seeded schedules, scripted sources, leak checks, and the laws as checks.
+"""The testkit: virtual time, seeded schedules, sources that play scripts or marbles, probes, leaks, laws.
 
 It is what Penstock's own tests use, and works on flows, operators and adapters of anyone.
 """
@@ -10,20 +10,28 @@ from penstock.testing.exploring import Explored, RaceFound, explore, replay
 from penstock.testing.laws.subject import LawViolation, Subject
 from penstock.testing.leaks import Leak, no_leaks
 from penstock.testing.ledgers import RecordingLedger
-from penstock.testing.script import Forever, Planted, Poison, Raise, Sleep, Wait
+from penstock.testing.marble import MarbleMismatch, expect, marbles
+from penstock.testing.probe import Probe, ProbeFailure
+from penstock.testing.script import Burst, Cling, End, Forever, Planted, Poison, Raise, Sleep, Until, Wait
 from penstock.testing.seeded import Endless, SeededLoop
 from penstock.testing.sources import SourceCounts, TestSource
 from penstock.testing.time import Deadlock, VirtualClock, VirtualTimeLoop, run
 
 __all__ = [
+    "Burst",
+    "Cling",
     "Deadlock",
+    "End",
     "Endless",
     "Explored",
     "Forever",
     "LawViolation",
     "Leak",
+    "MarbleMismatch",
     "Planted",
     "Poison",
+    "Probe",
+    "ProbeFailure",
     "RaceFound",
     "Raise",
     "RecordingLedger",
@@ -32,11 +40,14 @@ __all__ = [
     "SourceCounts",
     "Subject",
     "TestSource",
+    "Until",
     "VirtualClock",
     "VirtualTimeLoop",
     "Wait",
+    "expect",
     "explore",
     "laws",
+    "marbles",
     "no_leaks",
     "replay",
     "run",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import warnings
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Leak", "no_leaks"]
 
 _SETTLING_TURNS = 20
+_DESCRIPTORS = "/dev/fd"
 
 
 class Leak(AssertionError):
@@ -25,8 +27,9 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
     """Raise ``Leak`` if the block leaves anything behind that was not there before it.
 
     Checked are tasks, async generators that were started and not finished, whatever the loop's
-    exception handler was told (an exception nobody retrieved, a task destroyed while pending), and
-    resources that warn when they are collected (files, sockets). Yields the list of findings, which is
+    exception handler was told (an exception nobody retrieved, a task destroyed while pending), files and
+    sockets that are still open (where ``/dev/fd`` shows them), and those that warn when they are
+    collected. Yields the list of findings, which is
     filled only at the end. An exception of the block itself is never masked.
 
     Args:
@@ -35,7 +38,7 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
     """
     loop = asyncio.get_running_loop()
     before = asyncio.all_tasks()
-    generators = _open_generators(loop)
+    generators, files = _open_generators(loop), _open_files()
     told: list[str] = []
     previous = loop.get_exception_handler()
     loop.set_exception_handler(lambda _loop, context: told.append(_describe_context(context)))
@@ -57,6 +60,7 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
     findings += [f"task {task.get_name()}: {task.get_coro()!r}" for task in asyncio.all_tasks() - before]
     left_open = [generator for key, generator in _open_generators(loop).items() if key not in generators]
     findings += [f"open async generator: {generator!r}" for generator in left_open]
+    findings += [f"open file: {name}" for key, name in _open_files().items() if files.get(key) != name]
     findings += [f"told to the loop's exception handler: {context}" for context in told]
     findings += [
         f"{w.category.__name__}: {w.message}" for w in caught if issubclass(w.category, ResourceWarning)
@@ -75,6 +79,17 @@ def _open_generators(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:
     """Return the async generators that were started on ``loop`` and are neither finished nor closed."""
     started = list(getattr(loop, "_asyncgens", ()))  # the loop keeps them for shutdown_asyncgens
     return {id(generator): generator for generator in started if generator.ag_frame is not None}
+
+
+def _open_files() -> dict[int, str]:
+    """Return the descriptors that this process has open, with what they lead to."""
+    found: dict[int, str] = {}
+    with suppress(OSError):
+        for number in map(int, os.listdir(_DESCRIPTORS)):  # noqa: PTH208  called often, and a Path costs more
+            with suppress(OSError):  # the one that the listing itself used is closed again
+                os.fstat(number)
+                found[number] = os.readlink(f"{_DESCRIPTORS}/{number}")  # noqa: PTH115
+    return found
 
 
 def _describe_context(context: dict[str, Any]) -> str:

@@ -1,8 +1,10 @@
 """Faults as data: what a ``TestSource`` plays besides plain items.
 
 A script is a sequence of items in which some elements are not items but instructions: ``Wait`` some
-turns of the loop, ``Sleep`` virtual seconds, wait ``Forever``, ``Raise``. A ``Poison`` is an item that
-makes a user's function fail when it is computed with.
+turns of the loop, ``Sleep`` virtual seconds or ``Until`` a moment, wait ``Forever``, ``Raise``. A
+``Poison`` is an item that makes a user's function fail when it is computed with.
+
+``End``, ``Burst`` and ``Cling`` misbehave on purpose, as foreign sources do.
 """
 
 from __future__ import annotations
@@ -11,7 +13,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
-__all__ = ["Forever", "Planted", "Poison", "Raise", "Sleep", "Wait", "items_of", "paced"]
+__all__ = [
+    "Burst",
+    "Cling",
+    "End",
+    "Forever",
+    "Planted",
+    "Poison",
+    "Raise",
+    "Sleep",
+    "Until",
+    "Wait",
+    "items_of",
+    "paced",
+]
 
 
 class Planted(Exception):
@@ -33,26 +48,60 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
+class Until:
+    """Wait until virtual ``seconds`` after the source was opened; not at all if they are over."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Forever:
     """Wait until the source is closed; nothing behind this is ever played."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """Fail here with what ``make`` returns; nothing behind this is ever played."""
+    """Fail here with what ``make`` returns.
+
+    Nothing behind this is ever played, except by an observable, which then sends after its error.
+    """
 
     make: Callable[[], BaseException] = lambda: Planted("planted in the source")
 
 
-Instruction = Wait | Sleep | Forever | Raise
+@dataclass(frozen=True, slots=True)
+class End:
+    """Say that this is the end, and go on all the same: what is behind this is sent after the end.
+
+    Only an observable can do that, or an async iterator that is no generator.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Send these items all at once, whatever the demand. Only an observable can do that."""
+
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cling:
+    """While being closed, ignore the first cancellation, and take virtual ``seconds`` after it."""
+
+    seconds: float = 1.0
+
+
+Instruction = Wait | Sleep | Until | Forever | Raise | End | Burst | Cling
 
 
 def items_of(script: Iterable[Any]) -> list[Any]:
-    """Return the items of a script, up to where it fails or stalls."""
-    items = []
+    """Return the items of a script, up to where it fails, stalls, or says that it has ended."""
+    items: list[Any] = []
     for element in script:
-        if isinstance(element, Forever | Raise):
+        if isinstance(element, Forever | Raise | End):
             break
+        if isinstance(element, Burst):
+            items += element.items
         if not isinstance(element, Instruction):
             items.append(element)
     return items

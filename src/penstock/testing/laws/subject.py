@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from penstock.testing.script import Forever, Instruction, Raise, items_of, paced
+from penstock.testing.script import Burst, End, Forever, Instruction, Raise, items_of, paced
 from penstock.testing.sources import TestSource
 from penstock.testing.time import Deadlock, run
 
@@ -167,7 +167,11 @@ def _played(script: Iterable[Any]) -> Iterator[Any]:
             raise _Stall
         if isinstance(element, Raise):
             raise element.make()
-        if not isinstance(element, Instruction):
+        if isinstance(element, End):
+            return
+        if isinstance(element, Burst):
+            yield from element.items
+        elif not isinstance(element, Instruction):
             yield element
 
 

@@ -1,0 +1,224 @@
+"""Marble strings: what comes when, drawn in one line, as Rx draws it.
+
+Each character is one step of time, also those within parentheses, so that diagrams under each other
+stay aligned:
+
+=========  ==========================================================================================
+``-``      a step in which nothing comes
+``a``      any other character is an item: itself, or what ``values`` says it stands for
+``(abc)``  all of these come in the step of the ``(``; the end may be among them: ``(ab|)``
+``|``      the end
+``#``      an error
+a space    nothing, and no time either: it is for alignment
+=========  ==========================================================================================
+
+A string without an end goes on for ever after its last item.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from penstock.testing.script import Forever, Planted, Raise, Until
+from penstock.testing.sources import TestSource
+from penstock.testing.time import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from penstock.testing.laws.subject import AnyFlow
+
+__all__ = ["Marble", "MarbleMismatch", "expect", "marbles", "parse_marbles"]
+
+_SPECIAL = "-()|# "
+_STEPS_TO_WAIT = 1_000
+_MANY = 1_000
+
+
+class MarbleMismatch(AssertionError):
+    """A flow did not do what a marble string says; the message shows both."""
+
+
+class Marble(NamedTuple):
+    """What comes at a step: ``next`` with an item, ``completed``, or ``error`` with the error."""
+
+    step: float
+    kind: str
+    value: Any = None
+
+
+def parse_marbles(diagram: str, values: Mapping[str, Any] | None = None) -> list[Marble]:
+    """Return what comes in ``diagram``, in order.
+
+    Raises:
+        ValueError: the string is no diagram; the message points at the place.
+    """
+    return list(_Parser(diagram, values or {}).marbles())
+
+
+class _Parser:
+    def __init__(self, diagram: str, values: Mapping[str, Any]) -> None:
+        self.diagram = diagram
+        self.values = values
+        self.group: int | None = None
+        self.ended = False
+
+    def marbles(self) -> Iterator[Marble]:
+        step = -1
+        for at, character in enumerate(self.diagram):
+            if character == " ":
+                continue
+            step += 1
+            if character == "(":
+                self.refuse_if(self.group is not None, at, "a group within a group")
+                self.group = step
+            elif character == ")":
+                self.refuse_if(self.group is None, at, "there is no '(' for this")
+                self.group = None
+            elif character != "-":
+                self.refuse_if(self.ended, at, "something after the end")
+                yield self.marble(self.group if self.group is not None else step, character)
+            else:
+                self.refuse_if(self.group is not None, at, "time cannot pass within a group")
+        self.refuse_if(self.group is not None, len(self.diagram), "there is no ')' for the last '('")
+
+    def marble(self, step: int, character: str) -> Marble:
+        self.ended = character in "|#"
+        if self.ended:
+            return Marble(step, "completed" if character == "|" else "error")
+        return Marble(step, "next", self.values.get(character, character))
+
+    def refuse_if(self, wrong: bool, at: int, why: str) -> None:  # noqa: FBT001  reads like a sentence
+        if wrong:
+            raise ValueError(f"this is no marble string: {why}\n  {self.diagram}\n  {' ' * at}^")
+
+
+def marbles(
+    diagram: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    step: float = 1.0,
+    error: BaseException | None = None,
+    **options: Any,
+) -> TestSource:
+    """Return a source that plays ``diagram``: its items come when the diagram says, or when asked for later.
+
+    Args:
+        diagram: A marble string (see ``penstock.testing.marble``).
+        values: What the characters stand for; one that is not in it stands for itself.
+        step: Virtual seconds per character.
+        error: What ``#`` raises; ``Planted`` unless given.
+        options: Further arguments of ``TestSource``.
+
+    Raises:
+        ValueError: the string is no diagram.
+    """
+    script: list[Any] = []
+    ended = False
+    for marble in parse_marbles(diagram, values):
+        ended = marble.kind != "next"
+        script.append(Until(marble.step * step))
+        if marble.kind == "error":
+            script.append(Raise(lambda: error or Planted("planted in the marbles")))
+        elif not ended:
+            script.append(marble.value)
+    return TestSource(script if ended else [*script, Forever()], **options)
+
+
+def expect(flow: AnyFlow, values: Mapping[str, Any] | None = None, *, step: float = 1.0) -> Expectation:
+    """Return what ``to_be`` can be called on: ``expect(flow).to_be("-a-(bc|)")``.
+
+    The flow runs in virtual time, on a loop of its own, read by a consumer that is always ready.
+
+    Args:
+        flow: What is to be run.
+        values: What the characters stand for.
+        step: Virtual seconds per character.
+    """
+    return Expectation(flow, dict(values or {}), step)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A flow of which something is expected."""
+
+    flow: AnyFlow
+    values: dict[str, Any]
+    step: float
+
+    def to_be(self, diagram: str, *, error: type[BaseException] = Exception) -> None:
+        """Run the flow and compare it with ``diagram``; ``#`` is any error of the type ``error``.
+
+        A diagram without an end means that nothing else comes in the thousand steps after it.
+
+        Raises:
+            MarbleMismatch: something else came, or at another time.
+            ValueError: the string is no diagram.
+        """
+        wanted = parse_marbles(diagram, self.values)
+        came = run(self._watch(wanted[-1].step if wanted else 0))
+        alike = [marble._replace(value=None) if marble.kind == "error" else marble for marble in came]
+        failed = came[-1].value if came and came[-1].kind == "error" else None
+        if alike == wanted and (failed is None or isinstance(failed, error)):
+            return
+        why = self._difference(wanted, alike, failed)
+        drawn = self._drawn(came) or "cannot be drawn: " + ", ".join(map(_said, came))
+        raise MarbleMismatch(f"{why}\n  expected  {diagram}\n  came      {drawn}") from failed
+
+    async def _watch(self, last: float) -> list[Marble]:
+        """Run the flow to its end, or for as long as something may be expected, and somewhat longer."""
+        loop = asyncio.get_running_loop()
+        began, came = loop.time(), list[Marble]()
+        limit = (last + _STEPS_TO_WAIT) * self.step
+        try:
+            async with asyncio.timeout_at(began + limit), self.flow.subscribe() as subscription:
+                while items := await subscription.request(_MANY):
+                    at = self._steps(loop.time() - began)
+                    came += [Marble(at, "next", item) for item in items]
+                came.append(Marble(self._steps(loop.time() - began), "completed"))
+        except TimeoutError as error:
+            if loop.time() - began < limit:
+                came.append(Marble(self._steps(loop.time() - began), "error", error))
+        except Exception as error:  # noqa: BLE001  it is what came
+            came.append(Marble(self._steps(loop.time() - began), "error", error))
+        return came
+
+    def _steps(self, seconds: float) -> float:
+        steps = round(seconds / self.step, 6)
+        return int(steps) if steps.is_integer() else steps
+
+    def _difference(self, wanted: list[Marble], came: list[Marble], failed: BaseException | None) -> str:
+        differ = next((pair for pair in zip(wanted, came, strict=False) if pair[0] != pair[1]), None)
+        if differ is not None:
+            return f"expected {_said(differ[0])}, and {_said(differ[1])} came"
+        if len(came) < len(wanted):
+            return f"{_said(wanted[len(came)])} did not come"
+        if len(came) > len(wanted):
+            return f"{_said(came[len(wanted)])} came too"
+        return f"it failed with {failed!r}"
+
+    def _drawn(self, came: list[Marble]) -> str | None:
+        """Draw what came, if each step of it has room."""
+        out = ""
+        for step in dict.fromkeys(marble.step for marble in came):
+            group = "".join(self._character(marble) for marble in came if marble.step == step)
+            if not isinstance(step, int) or step < len(out):
+                return None
+            out += "-" * (step - len(out)) + (f"({group})" if len(group) > 1 else group)
+        return out
+
+    def _character(self, marble: Marble) -> str:
+        if marble.kind != "next":
+            return "|" if marble.kind == "completed" else "#"
+        for character, value in self.values.items():
+            if value == marble.value:
+                return character
+        plain = isinstance(marble.value, str) and len(marble.value) == 1 and marble.value not in _SPECIAL
+        return marble.value if plain else "?"
+
+
+def _said(marble: Marble) -> str:
+    what = {"next": repr(marble.value), "completed": "the end", "error": "an error"}[marble.kind]
+    return f"{what} at step {marble.step:g}"
