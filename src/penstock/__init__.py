@@ -20,6 +20,14 @@ from penstock.events import (
 )
 from penstock.flow import Flow
 from penstock.operators.failure import DeadLetters
+from penstock.operators.generators import (
+    from_callable,
+    from_future,
+    from_queue,
+    iterate,
+    range_,
+    unfold,
+)
 from penstock.operators.sources import (
     defer,
     empty,
@@ -85,10 +93,16 @@ __all__ = [
     "empty",
     "fail",
     "from_async_iterable",
+    "from_callable",
+    "from_future",
     "from_iterable",
     "from_observable",
     "from_pages",
+    "from_queue",
+    "iterate",
     "just",
     "never",
     "operators",
+    "range_",
+    "unfold",
 ]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import aioreactive as rx
 
+import penstock.operators as op
+from penstock.operators.generators import from_callable, from_future, from_queue, iterate, range_, unfold
 from penstock.operators.sources import (
     defer,
     empty,
@@ -77,6 +79,45 @@ def pages_of(source: TestSource) -> Any:
     return from_pages(pages, page_size=3)
 
 
+# -- generators: they bring their own items -----------------------------------------------------------
+
+
+def countdown(state: int) -> tuple[int, int] | None:
+    return (state * 10, state - 1) if state else None
+
+
+async def counted_down(state: int) -> tuple[int, int] | None:
+    await asyncio.sleep(state % 3)
+    return countdown(state)
+
+
+async def tripled(x: int) -> int:
+    await asyncio.sleep(0)
+    return 3 * x
+
+
+async def later(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return "one"
+
+
+def filled(*items: Any, end: Any = None) -> asyncio.Queue[Any]:
+    queue: asyncio.Queue[Any] = asyncio.Queue()
+    for item in (*items, end):
+        queue.put_nowait(item)
+    return queue
+
+
+def computed(source: TestSource) -> Any:
+    """Make an item of all items of a source, so that the laws have something to fail and to stall."""
+
+    async def everything() -> list[Any]:
+        async with aclosing(source.play()) as items:
+            return [item async for item in items]
+
+    return from_callable(everything)
+
+
 ENTRIES = [
     Entry("from_iterable(range)", lambda: from_iterable(range(9)), (), lambda: range(9), bound=float),
     Entry("from_iterable(generator)", lambda s: from_iterable(s.iterate), model=iter, bound=float),
@@ -94,4 +135,37 @@ ENTRIES = [
     Entry("just", lambda: just(3, 1, 2), (), lambda: [3, 1, 2], bound=float),
     Entry("never", never, (), bound=float),
     Entry("defer", lambda s: defer(lambda: s), model=iter),
+    Entry("range_", lambda: range_(3, 20, 2), (), lambda: range(3, 20, 2), bound=float),
+    *(
+        Entry(
+            f"unfold({f.__name__})", lambda f=f: unfold(5, f), (), lambda: [50, 40, 30, 20, 10], bound=float
+        )
+        for f in (countdown, counted_down)
+    ),
+    *(
+        Entry(f"iterate({f.__name__})", lambda f=f: iterate(1, f) | op.take(5), (), lambda: [1, 3, 9, 27, 81])
+        for f in (lambda x: 3 * x, tripled)
+    ),
+    Entry("from_callable", lambda: from_callable(lambda: "one"), (), lambda: ["one"], bound=float),
+    Entry("from_callable(async)", lambda: from_callable(lambda: later(2)), (), lambda: ["one"]),
+    Entry(
+        "from_callable(of a source)",
+        computed,
+        model=lambda i: [list(i)],
+        known={"folds": True, "prefetches": True},
+        skip=("demand", "fair"),  # a function that was called goes on to its end, at its own pace
+    ),
+    Entry(
+        "from_future(task)",
+        lambda: from_future(asyncio.get_running_loop().create_task(later(0))),
+        (),
+        lambda: ["one"],
+    ),
+    Entry(
+        "from_queue",
+        lambda: from_queue(filled(3, 1, 2), sentinel=None),
+        (),
+        lambda: [3, 1, 2],
+        skip=("cold",),
+    ),
 ]

@@ -38,10 +38,13 @@ class SourceNode(Node):
 class OneShot:
     """An input that can run once: the second subscription is told so, instead of finding it empty."""
 
-    __slots__ = ("_input", "_used")
+    __slots__ = ("_advice", "_input", "_used")
 
-    def __init__(self, one: Any) -> None:
+    def __init__(
+        self, one: Any, advice: str = "from_iterable(rows) instead of from_iterable(rows())"
+    ) -> None:
         self._input = one
+        self._advice = advice
         self._used = False
 
     def __call__(self) -> Any:
@@ -49,7 +52,7 @@ class OneShot:
         if self._used:
             msg = (
                 f"{type(self._input).__name__} can be read once, and an earlier subscription has begun to. "
-                "Pass a function that makes a new one: from_iterable(rows) instead of from_iterable(rows())"
+                f"Pass a function that makes a new one: {self._advice}"
             )
             raise AlreadySubscribed(msg)
         self._used = True
@@ -125,8 +128,10 @@ class _IterableStage(Stage[Any]):
         if callable(items):
             items = items()
         self._quick = type(items) in QUICK
-        if self._quick and self._to_skip:  # an index, not a walk
+        if self._quick and self._to_skip:  # an index, or a walk that takes no time to speak of
             skip, self._to_skip = self._to_skip, 0
+            if isinstance(items, range):
+                items, skip = items[skip:], 0
             self._iterator = islice(cast("Collection[Any]", items), skip, None)
         else:
             self._iterator = iter(items)
