@@ -41,7 +41,7 @@ def _offer_pyenv() -> None:
 _offer_pyenv()
 
 
-def _install(session: nox.Session, *groups: str, extras: str = "cli,gzip") -> None:
+def _install(session: nox.Session, *groups: str, extras: str = "all") -> None:
     """Install Penstock itself, editable, with ``extras``, and these dependency groups."""
     needs = [need for group in groups for need in nox.project.dependency_groups(PYPROJECT, group)]
     session.install("-e", f".[{extras}]", *needs)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from .postgres import PostgresServer, find_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Time is never asserted, so Hypothesis must not assert it either: a busy machine is no failure.
 _SLOW = [HealthCheck.too_slow]
@@ -28,6 +34,19 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("the corpus of real data is not here; PENSTOCK_CORPUS may name its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Return a running PostgreSQL server; ``server.database()`` is the URL of an empty database."""
+    programs = find_postgres()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    server = PostgresServer(programs)
+    try:
+        yield server
+    finally:
+        server.remove()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
