@@ -89,7 +89,9 @@ def built(name: str) -> Node:
     from penstock.ledger import MemoryLedger
 
     arguments: dict[str, tuple[Any, ...]] = {
-        "scan": (max, 0), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "prefetch": (5,), "limit_rate": (5,), "retry": (),
+        "scan": (max, 0), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
+        "prefetch": (5,), "limit_rate": (5,), "broadcast": (2,), "partition_by": (str, 2), "replay": (3,),
+        "share": (), "publish": (),
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
         "batch_progress": (), "repeat": (),
         **dict.fromkeys(
@@ -109,7 +111,8 @@ def built(name: str) -> Node:
     if name == "checkpoint":
         return op.checkpoint(MemoryLedger(), key="k")(source).node
     given = arguments.get(name, (asyncio.sleep,) if name == "map_async" else (str,))
-    return getattr(op, name)(*given)(source).node
+    flow = getattr(op, name)(*given)(source)
+    return (flow[0] if isinstance(flow, tuple) else flow).node
 
 
 @pytest.mark.parametrize("name", op.__all__)

@@ -18,7 +18,7 @@ from penstock.events import (
     DocumentStarted,
     PipelineEvent,
 )
-from penstock.flow import Flow
+from penstock.flow import Connectable, Flow
 from penstock.operators.failure import DeadLetters
 from penstock.operators.generators import (
     from_callable,
@@ -66,6 +66,7 @@ __all__ = [
     "AdapterStateChange",
     "BatchProgress",
     "Completed",
+    "Connectable",
     "DeadLetters",
     "Document",
     "DocumentCompleted",

@@ -8,6 +8,7 @@ from . import (
     entries_concurrency,
     entries_elements,
     entries_failure,
+    entries_fanout,
     entries_resume,
     entries_shape,
     entries_sources,
@@ -21,6 +22,7 @@ FAMILIES = (
     entries_combine,
     entries_concurrency,
     entries_failure,
+    entries_fanout,
     entries_resume,
     entries_compositions,
 )

@@ -26,6 +26,7 @@ __all__ = [
     "Enumerate",
     "Filter",
     "FlatMap",
+    "Keyed",
     "Map",
     "Scan",
     "Skip",
@@ -133,6 +134,17 @@ class StarMap(Element):
     @staticmethod
     def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
         return [f"x = f{k}(*x)"]
+
+
+class Keyed(Element):
+    """Each item becomes ``(function(item), item)``, for whoever sorts items by that."""
+
+    operator = "keyed"
+    even = True
+
+    @staticmethod
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+        return [f"x = (f{k}(x), x)"]
 
 
 class Filter(Element):

@@ -40,10 +40,16 @@ class Vertex:
             yield from vertex.walk()
         yield self
 
+    def within(self) -> Iterator[Vertex]:
+        """Yield this vertex and all above it that belong to the same run, sources first."""
+        for vertex in () if self.node.hot else self.inputs:
+            yield from vertex.within()
+        yield self
+
     @property
     def ids(self) -> list[str]:
         """The shape: the ids of all stateful nodes, sources first."""
-        return [vertex.id for vertex in self.walk() if vertex.node.stateful]
+        return [vertex.id for vertex in self.within() if vertex.node.stateful]
 
 
 def resolve(root: Node) -> Vertex:

@@ -52,6 +52,8 @@ class Node(ABC):
     answers: ClassVar[bool] = False
     """Whether it answers all errors above it, so that ``on_error_skip`` does not reach past it."""
     own_order: ClassVar[Order] = Order.EXACT
+    hot: ClassVar[bool] = False
+    """Whether what stands above runs in a run of its own, so that no position of this one speaks of it."""
     remedy: ClassVar[str] = ""
     """Where this node is an ``obstacle``: why, and what to do instead, for people."""
 

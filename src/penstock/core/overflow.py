@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from penstock.core.boundaries import Buffer, BufferStage, Feeder
 from penstock.core.node import Order, assembled_at
@@ -54,7 +54,23 @@ def strategy(operator: str, overflow: OverflowName) -> Overflow:
         raise GraphError(msg) from None
 
 
-def put_within(held: Held, items: list[Any], marks: Marks, capacity: int, overflow: Overflow) -> int:
+class Holder(Protocol):
+    """A queue of chunks of items."""
+
+    def __len__(self) -> int:
+        """Return how many items are held."""
+        ...
+
+    def put(self, items: list[Any]) -> None:
+        """Append a chunk."""
+        ...
+
+    def drop(self, count: int) -> None:
+        """Leave out the first ``count`` items."""
+        ...
+
+
+def put_within(held: Holder, items: list[Any], capacity: int, overflow: Overflow) -> int:
     """Add to what is held, at most ``capacity`` items in all; return how many were dropped.
 
     Raises:
@@ -62,20 +78,37 @@ def put_within(held: Held, items: list[Any], marks: Marks, capacity: int, overfl
     """
     room = capacity - len(held)
     excess = len(items) - room
-    if excess <= 0:
-        held.put(items, marks)
+    if excess <= 0 or overflow is Overflow.WAIT:
+        held.put(items)
         return 0
     if overflow in {Overflow.DROP_NEWEST, Overflow.ERROR}:
         if room:
-            held.put(items[:room], marks)
+            held.put(items[:room])
         if overflow is Overflow.ERROR:
             msg = f"{capacity} items were waiting when the next came: the reader is slower than the source"
             raise BufferOverflow(msg)
         return excess
-    held.put(items, marks)
+    held.put(items)
     dropped = len(held) - 1 if overflow is Overflow.LATEST else excess
     held.drop(dropped)
     return dropped
+
+
+class _Marked:
+    """What is held, with the marks of the chunk that is being put there."""
+
+    __slots__ = ("_held", "_marks", "drop")
+
+    def __init__(self, held: Held, marks: Marks) -> None:
+        self._held = held
+        self._marks = marks
+        self.drop = held.drop
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def put(self, items: list[Any]) -> None:
+        self._held.put(items, self._marks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,7 +149,7 @@ class _LossyStage(BufferStage):
         """Hold what fits, and drop or refuse the rest."""
         node = self.node
         try:
-            self.dropped += put_within(self._feeder.held, items, marks, node.capacity, node.overflow)
+            self.dropped += put_within(_Marked(self._feeder.held, marks), items, node.capacity, node.overflow)
         except BufferOverflow as error:
             annotate(error, node.describe())
             raise

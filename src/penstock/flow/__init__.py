@@ -1,5 +1,6 @@
 """``Flow``: the cold, immutable description of a stream, and its fluent face by families of operators."""
 
 from penstock.flow.flow import Flow
+from penstock.flow.hot import Connectable
 
-__all__ = ["Flow"]
+__all__ = ["Connectable", "Flow"]

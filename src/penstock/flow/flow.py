@@ -16,6 +16,7 @@ from penstock.flow.combine import Combine
 from penstock.flow.concurrency import Concurrency
 from penstock.flow.elements import Elements
 from penstock.flow.failure import Failure
+from penstock.flow.fanout import Fanout
 from penstock.flow.progress import Progress
 from penstock.flow.resume import Resume
 from penstock.flow.shape import Shape
@@ -43,6 +44,7 @@ class Flow(
     Shape[T_co],
     Combine[T_co],
     Concurrency[T_co],
+    Fanout[T_co],
     Failure[T_co],
     Progress[T_co],
     Resume[T_co],

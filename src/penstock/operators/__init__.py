@@ -41,6 +41,7 @@ from penstock.operators.failure import (
     repeat,
     retry,
 )
+from penstock.operators.fanout import broadcast, partition, partition_by, publish, replay, share
 from penstock.operators.progress import batch_progress, where
 from penstock.operators.resume import checkpoint
 from penstock.operators.shape import (
@@ -61,6 +62,7 @@ from penstock.operators.shape import (
 __all__ = [
     "batch",
     "batch_progress",
+    "broadcast",
     "buffer",
     "cast",
     "checkpoint",
@@ -86,13 +88,18 @@ __all__ = [
     "on_error_resume",
     "on_error_skip",
     "pairwise",
+    "partition",
+    "partition_by",
     "prefetch",
+    "publish",
     "race",
     "recover",
     "repeat",
+    "replay",
     "retry",
     "scan",
     "sequence_equal",
+    "share",
     "skip",
     "skip_last",
     "skip_while",

@@ -1,0 +1,162 @@
+"""``broadcast``, ``share`` and ``publish`` to two, and to eight, subscribers, against subjects.
+
+Each subscriber adds up what it gets. aioreactive's subject is given the numbers by a loop that awaits ``asend``,
+as its users do, and hands each to one observer after the other; reactivex's runs the whole in one call without
+any waiting, and is there to compare with, because it has no backpressure and cannot wait. By hand, the loop puts
+each number into one queue per subscriber. The cost is per number, whatever the number of subscribers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aioreactive as rx
+import reactivex
+from harness import Row, Way, at_least, measure
+
+from penstock import Connectable, Flow, from_iterable
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+ITEMS = 20_000
+COUNTS = (2, 8)
+TITLE = f"one flow of {ITEMS:,} ints to several subscribers"
+
+add = lambda total, x: total + x  # noqa: E731  as in benchmarks/elements.py
+
+
+class Sum:
+    """An observer that adds up."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def take(self, x: int) -> None:
+        self.total += x
+
+    async def take_async(self, x: int) -> None:
+        self.total += x
+
+
+async def consumed(flows: Sequence[Flow[int]]) -> int:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(flow.reduce(add, 0)) for flow in flows]
+        await asyncio.sleep(0)
+        if isinstance(flows[0], Connectable):
+            flows[0].connect()
+    return sum(task.result() for task in tasks)
+
+
+async def broadcast(count: int) -> int:
+    return await consumed(from_iterable(range(ITEMS)).broadcast(count))
+
+
+async def share(count: int) -> int:
+    return await consumed([from_iterable(range(ITEMS)).share()] * count)
+
+
+async def publish(count: int) -> int:
+    return await consumed([from_iterable(range(ITEMS)).publish()] * count)
+
+
+async def async_for(count: int) -> int:
+    async def total(flow: Flow[int]) -> int:
+        result = 0
+        async for x in flow:
+            result += x
+        return result
+
+    return sum(await asyncio.gather(*(total(flow) for flow in from_iterable(range(ITEMS)).broadcast(count))))
+
+
+async def aioreactive_subject(count: int) -> int:
+    subject: Any = rx.AsyncSubject()
+    sums = [Sum() for _ in range(count)]
+    for each in sums:
+        await subject.subscribe_async(rx.AsyncAnonymousObserver(each.take_async))
+    for x in range(ITEMS):
+        await subject.asend(x)
+    await subject.aclose()
+    return sum(each.total for each in sums)
+
+
+async def queues(count: int) -> int:
+    between: list[asyncio.Queue[int | None]] = [asyncio.Queue(256) for _ in range(count)]
+
+    async def consume(queue: asyncio.Queue[int | None]) -> int:
+        total = 0
+        while (x := await queue.get()) is not None:
+            total = add(total, x)
+        return total
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(consume(queue)) for queue in between]
+        for x in [*range(ITEMS), None]:
+            for queue in between:
+                await queue.put(x)
+    return sum(task.result() for task in tasks)
+
+
+async def reactivex_subject(count: int) -> int:
+    subject: Any = reactivex.Subject()
+    sums = [Sum() for _ in range(count)]
+    for each in sums:
+        subject.subscribe(each.take)
+    reactivex.from_iterable(range(ITEMS)).subscribe(subject)
+    return sum(each.total for each in sums)
+
+
+def rows() -> list[Row]:
+    """Measure."""
+    result = []
+    with asyncio.Runner() as runner:
+
+        def way(name: str, work: Any, count: int) -> Way:
+            def later() -> int:
+                coroutine: Coroutine[object, object, int] = work(count)
+                return runner.run(coroutine)
+
+            return Way(name, later, ITEMS)
+
+        for count in COUNTS:
+            found = measure(
+                [
+                    way("broadcast", broadcast, count),
+                    way("share", share, count),
+                    way("publish", publish, count),
+                    way("async for", async_for, count),
+                    way("aioreactive", aioreactive_subject, count),
+                    way("queues", queues, count),
+                    way("reactivex", reactivex_subject, count),
+                ],
+                rounds=7,
+            )
+            result += [
+                at_least(
+                    f"broadcast({count}), by aioreactive's subject", found, "broadcast", "aioreactive", 10
+                ),
+                at_least(
+                    f"share, {count} subscribers, by aioreactive's subject", found, "share", "aioreactive", 10
+                ),
+                at_least(
+                    f"publish, {count} subscribers, by aioreactive's subject",
+                    found,
+                    "publish",
+                    "aioreactive",
+                    10,
+                ),
+                at_least(
+                    f"(async for over broadcast({count}), by the same)",
+                    found,
+                    "async for",
+                    "aioreactive",
+                    None,
+                ),
+                at_least(f"(broadcast({count}), by {count} queues)", found, "broadcast", "queues", None),
+                at_least(
+                    f"(broadcast({count}), by reactivex's subject)", found, "broadcast", "reactivex", None
+                ),
+            ]
+    return result

@@ -1,0 +1,92 @@
+"""Operators that make several flows of one, or let several subscribers share one run.
+
+What several subscribers see of each other has tests of its own (``tests/operators/test_fanout.py``); here
+each flow is held to the laws alone, or joined again with the others that came out of the same operator.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import penstock.operators as op
+
+from .entry import (
+    Entry,
+    add,
+    third,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from penstock.testing import TestSource
+
+
+def joined(split: Callable[[Any], tuple[Any, ...]]) -> Callable[[TestSource], Any]:
+    """Return a flow of all that comes out of the branches of ``split``."""
+
+    def factory(source: TestSource) -> Any:
+        first, *others = split(source)
+        return first | op.merge(*others)
+
+    return factory
+
+
+def both(source: TestSource) -> Any:
+    first, second = source | op.broadcast(2, capacity=3)
+    return first | op.merge(second | op.map(add))
+
+
+def doubled(items: Iterator[int]) -> Iterator[int]:
+    return itertools.chain.from_iterable((x, add(x)) for x in items)
+
+
+def connected(source: TestSource) -> Any:
+    flow = source | op.publish()
+    flow.connect()
+    return flow
+
+
+# the second run of two at a time joins the first one at the present; tests of its own say how
+JOINS = ("cold",)
+
+ENTRIES = [
+    *(
+        Entry(
+            f"broadcast(1, capacity={k})",
+            lambda s, k=k: (s | op.broadcast(1, capacity=k))[0],
+            model=iter,
+            bound=lambda n, k=k: k + n,
+        )
+        for k in (1, 4, 256)
+    ),
+    Entry("broadcast, joined", both, model=doubled, bound=lambda n: 2 * (3 + n)),
+    Entry("broadcast, lossy", lambda s: (s | op.broadcast(1, capacity=2, overflow="latest"))[0], model=iter),
+    Entry(
+        "partition, joined",
+        joined(op.partition(third, capacity=2)),
+        model=iter,
+        operator="partition",
+        bound=lambda n: 2 * (2 + n),
+    ),
+    Entry(
+        "partition, one of two",
+        lambda s: (s | op.partition(third))[0],
+        model=lambda i: filter(third, i),
+        operator="partition",
+    ),
+    Entry(
+        "partition_by, joined",
+        joined(op.partition_by(lambda x: x // 2, 3)),
+        model=iter,
+        operator="partition_by",
+    ),
+    *(
+        Entry(f"share(capacity={k})", lambda s, k=k: s | op.share(capacity=k), model=iter, skip=JOINS)
+        for k in (1, 256)
+    ),
+    Entry("replay(2)", lambda s: s | op.replay(2), model=iter, skip=JOINS, bound=lambda n: 258 + n),
+    # the connection, not the subscriber, closes its run
+    Entry("publish", connected, model=iter, skip=(*JOINS, "closing")),
+]
