@@ -10,6 +10,8 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import penstock.operators as op
+from penstock import Connectable
+from penstock.core.subscription import Running
 
 from .entry import (
     Entry,
@@ -20,6 +22,8 @@ from .entry import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from penstock.abc import Position, Subscription
+    from penstock.core.fanout import Connection
     from penstock.testing import TestSource
 
 
@@ -42,10 +46,27 @@ def doubled(items: Iterator[int]) -> Iterator[int]:
     return itertools.chain.from_iterable((x, add(x)) for x in items)
 
 
-def connected(source: TestSource) -> Any:
-    flow = source | op.publish()
-    flow.connect()
-    return flow
+class Connected(Connectable[Any]):
+    """A published flow whose connection lasts as long as each subscription."""
+
+    __slots__ = ()
+
+    def subscribe(self, position: Position | None = None) -> Subscription[Any]:
+        run = ConnectedRun(self.node, position)
+        run.connection = self.connect()
+        return run
+
+
+class ConnectedRun(Running[Any]):
+    """A subscription that is closed with its connection."""
+
+    connection: Connection
+
+    async def aclose(self) -> None:
+        try:
+            await super().aclose()
+        finally:
+            await self.connection.aclose()
 
 
 # the second run of two at a time joins the first one at the present; tests of its own say how
@@ -87,6 +108,5 @@ ENTRIES = [
         for k in (1, 256)
     ),
     Entry("replay(2)", lambda s: s | op.replay(2), model=iter, skip=JOINS, bound=lambda n: 258 + n),
-    # the connection, not the subscriber, closes its run
-    Entry("publish", connected, model=iter, skip=(*JOINS, "closing")),
+    Entry("publish", lambda s: Connected((s | op.publish()).node), model=iter, skip=JOINS),
 ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.notes import Failure, annotate
@@ -22,7 +23,7 @@ from penstock.core.subscription import Running
 from penstock.errors import BufferOverflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from penstock.abc import StageStatistics
     from penstock.core.graph import Site
@@ -212,6 +213,8 @@ class SharedRun:
             self.closing.add_done_callback(lambda task: task.cancelled() or task.exception())
             if failure is not None:
                 self.finish(failure)
+        elif self.closing.done():
+            return
         await asyncio.shield(self.closing)
 
     async def _close(self) -> None:
@@ -221,9 +224,9 @@ class SharedRun:
         finally:
             await self._running.aclose()
 
-    def statistics(self) -> Iterator[StageStatistics]:
-        """Yield the counts of the shared stages."""
-        yield from self._running.statistics().stages
+    def walk(self) -> Iterator[Stage[Any]]:
+        """Yield the shared stages."""
+        yield from self._running.walk()
 
     # -- the pump's side -------------------------------------------------------------------------
 
@@ -326,12 +329,18 @@ class PlaceStage(Stage[Any]):
                 shared.withdraw()
         return True
 
-    def statistics(self) -> Iterator[StageStatistics]:
-        """Yield the counts of the shared stages, then those of this one."""
+    def walk(self) -> Iterator[Stage[Any]]:
+        """Yield the shared stages, then this one."""
+        if self._place is not None:
+            yield from self._place.shared.walk()
+        yield self
+
+    def measured(self, places: Mapping[int, int]) -> StageStatistics:
+        """Return what it has done so far: all its time it waits for the shared stages."""
         if self._place is not None:
             self.dropped = self._place.dropped
-            yield from self._place.shared.statistics()
-        yield from super().statistics()
+        figures = super().measured(places)
+        return replace(figures, upstream=figures.waiting)
 
     async def _stop(self) -> None:
         if self._place is not None:

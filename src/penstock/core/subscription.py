@@ -12,7 +12,7 @@ from penstock.core.run import CLOSED, Run
 from penstock.errors import ConcurrentRequestError, SubscriptionClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from penstock.core.node import Node
     from penstock.core.stage import Stage
@@ -101,6 +101,10 @@ class Running(Subscription[T_co]):
     def statistics(self) -> Statistics:  # noqa: D102
         places = {id(vertex): key for key, vertex in enumerate(self._vertex.walk())}
         return Statistics(tuple(stage.measured(places) for stage in self._stage.walk()))
+
+    def walk(self) -> Iterator[Stage[Any]]:
+        """Yield the stages, sources first."""
+        return self._stage.walk()
 
     async def settle(self) -> None:  # noqa: D102
         self._refuse_second()
