@@ -102,6 +102,7 @@ def built(name: str) -> Node:
         "default_if_empty": (1,), "switch_if_empty": (ps.just(1),), "collect": (), "materialize": (),
         "dematerialize": (), "unbatch": (), "sliding": (3, 2), "skip_last": (3,), "take_last": (3,),
         "take_until": (ps.just(1),),
+        **dict.fromkeys(("concat_map", "flat_map_merge", "switch_map"), (ps.just,)),
     }  # fmt: skip
     source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])
     if name == "on_error_skip":

@@ -8,6 +8,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import penstock.operators as op
+from penstock.operators.sources import from_iterable
 
 from .entry import (
     Entry,
@@ -183,4 +184,51 @@ def _timed_entries() -> Iterator[Entry]:
         )
 
 
-ENTRIES = [*_merged_entries(), *_ordered_entries(), *_timed_entries()]
+def flow_of(x: int) -> Any:
+    """Return a flow of none to three items, computed from ``x`` at once, so that a poisoned one fails here."""
+    return from_iterable([x * 10 + k for k in range(x % 4)])
+
+
+def slow_flow_of(x: int) -> Any:
+    return flow_of(x) | op.map_async(pause, 1, window=1)
+
+
+def _flattened_entries() -> Iterator[Entry]:
+    def model(items: Iterator[int]) -> Iterator[int]:
+        return (x * 10 + k for x in items for k in range(x % 4))
+
+    for function in (flow_of, slow_flow_of):
+        yield Entry(
+            f"concat_map of {function.__name__}",
+            lambda s, f=function: s | op.concat_map(f),
+            model=model,
+            operator="concat_map",
+            bound=lambda n: float("inf"),
+        )
+        for concurrency in (1, 3):
+            yield Entry(
+                f"flat_map_merge of {function.__name__}, {concurrency} at a time",
+                lambda s, f=function, c=concurrency: s | op.flat_map_merge(f, c),
+                model=model,
+                operator="flat_map_merge",
+                known={"prefetches": True},
+                bound=lambda n: float("inf"),
+            )
+    for name, pace in (("ready", lambda flow: flow), ("slow", slowly)):
+        yield Entry(
+            f"switch_map of {name} items",
+            lambda s, pace=pace: pace(s) | op.switch_map(flow_of),
+            model=model,
+            operator="switch_map",
+            known={"prefetches": True},
+            bound=lambda n: float("inf"),
+        )
+    yield Entry(
+        "concat_map of merged flows",
+        lambda s: s | op.concat_map(lambda x: flow_of(x) | op.merge(flow_of(x)), order="interleaved"),
+        model=lambda items: (y for x in model(items) for y in (x, x)),
+        operator="concat_map",
+    )
+
+
+ENTRIES = [*_flattened_entries(), *_merged_entries(), *_ordered_entries(), *_timed_entries()]

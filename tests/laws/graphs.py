@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections import deque
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 import penstock.operators as op
+from penstock.operators.sources import from_iterable
 from penstock.testing import laws
 from penstock.testing.script import Sleep, Wait
 
@@ -211,6 +213,16 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     ),
     sizes.map(summed),
     *_shapes(),
+    st.just(Step("concat_map", op.concat_map(lambda x: from_iterable([*lazily(x)])), flat(lazily))),
+    sizes.map(
+        lambda k: Step(
+            f"flat_map_merge({k})",
+            op.flat_map_merge(lambda x: from_iterable([*lazily(x)]), k),
+            flat(lazily),
+            disorders=True,
+            prefetches=True,
+        )
+    ),
     sizes.map(lambda k: Step(f"buffer({k})", op.buffer(k), lambda items: items, prefetches=True)),
     # some compositions cannot give a position, and a retry behind them is refused
     st.just(Step("retry", lambda flow: flow | op.retry() if flow.resumable else flow, lambda items: items)),
@@ -259,22 +271,62 @@ class Graph:
         )
 
     def joined(self, other: Graph, how: str) -> Graph:
-        """Return both graphs merged or concatenated; where one adds items, a merge could not be judged."""
+        """Return both graphs joined: by one that does not need their order where they have none.
+
+        Where one adds items, nothing but ``concat`` could be judged.
+        """
         k = self.inputs
+        disordered = self.disordered or other.disordered
+        how = "merge" if disordered and how not in FREE_JOINS else how
         how = "concat" if self.adds or other.adds else how
-        operator = op.merge if how == "merge" else op.concat
+        operator, model = JOINS[how]
         return Graph(
             f"{how}({self.name}, {other.name})",
-            lambda *sources: operator(other.build(*sources[k:]))(self.build(*sources[:k])),
-            lambda *inputs: itertools.chain(self.model(*inputs[:k]), other.model(*inputs[k:])),
+            lambda *sources: operator(other.build(*sources[k:]), self.build(*sources[:k])),
+            lambda *inputs: model(self.model(*inputs[:k]), other.model(*inputs[k:])),
             k + other.inputs,
-            disordered=how == "merge" or self.disordered or other.disordered,
+            disordered=how == "merge" or disordered,
             keeps_order=self.keeps_order and other.keeps_order,
-            folds=self.folds or other.folds,
-            closes_early=self.closes_early or other.closes_early,
-            prefetches=self.prefetches or other.prefetches,
             adds=self.adds or other.adds,
+            folds=self.folds or other.folds or how in {"zip", "sequence_equal"},
+            closes_early=self.closes_early or other.closes_early or how in {"zip", "sequence_equal"},
+            prefetches=self.prefetches or other.prefetches or how == "sequence_equal",
         )
+
+
+def in_turn(*inputs: Iterator[Any]) -> Iterator[Any]:
+    """Yield one item of each in turn."""
+    turns = list(inputs)
+    while turns:
+        for one in tuple(turns):
+            try:
+                yield next(one)
+            except StopIteration:
+                turns.remove(one)
+
+
+def equal_so_far(one: Iterator[Any], other: Iterator[Any]) -> Iterator[int]:
+    """Yield 1 if both give equal items, and 0 otherwise, looking no further than needed."""
+    yield int(all(x == y for x, y in itertools.zip_longest(one, other)))
+
+
+JOINS: dict[
+    str, tuple[Callable[[Any, Any], Any], Callable[[Iterator[Any], Iterator[Any]], Iterator[Any]]]
+] = {
+    "merge": (lambda other, one: one | op.merge(other), itertools.chain),
+    "concat": (lambda other, one: one | op.concat(other), itertools.chain),
+    "interleave": (lambda other, one: one | op.interleave(other), in_turn),
+    "merge_sorted": (lambda other, one: one | op.merge_sorted(other), heapq.merge),
+    "zip": (
+        lambda other, one: one | op.zip(other) | op.map(sum),
+        lambda one, other: map(sum, zip(one, other, strict=False)),
+    ),
+    "sequence_equal": (lambda other, one: one | op.sequence_equal(other) | op.map(int), equal_so_far),
+}
+"""Each way to join two graphs, as operators and as a model."""
+
+FREE_JOINS = {"merge", "concat"}
+"""Those for which the order of their inputs does not matter."""
 
 
 SOURCE = Graph("source", lambda source: source, lambda items: items)
@@ -287,7 +339,7 @@ def graphs(draw: st.DrawFn, joins: int = 1) -> Graph:
     for step in draw(st.lists(STEPS, max_size=3)):
         graph = graph.then(step)
     if joins and draw(st.booleans()):
-        graph = graph.joined(draw(graphs(joins - 1)), draw(st.sampled_from(["merge", "concat"])))
+        graph = graph.joined(draw(graphs(joins - 1)), draw(st.sampled_from(list(JOINS))))
         for step in draw(st.lists(STEPS, max_size=2)):
             graph = graph.then(step)
     return graph

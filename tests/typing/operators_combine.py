@@ -24,6 +24,15 @@ def joined(n: Flow[int], m: Flow[int], s: Flow[str]) -> None:
     assert_type(n | op.sequence_equal(m), Flow[bool])
 
 
+def flattened(n: Flow[int], s: Flow[str]) -> None:
+    assert_type(n.concat_map(lambda x: s.take(x).skip(1)), Flow[str])
+    assert_type(n.flat_map_merge(lambda x: s.take(x).skip(1), 4), Flow[str])
+    assert_type(n.switch_map(lambda x: s.take(x).skip(1), order="interleaved"), Flow[str])
+    assert_type(n | op.concat_map(s.take), Flow[str])
+    assert_type(n | op.flat_map_merge(s.take), Flow[str])
+    assert_type(n | op.switch_map(s.take), Flow[str])
+
+
 def zipped(n: Flow[int], s: Flow[str], b: Flow[bytes]) -> None:
     assert_type(n.zip(), Flow[tuple[int]])
     assert_type(n.zip(s), Flow[tuple[int, str]])

@@ -47,7 +47,7 @@ class Branch:
         self._ready = ready
         self._wanted = Gate(stage.run, for_task=True)
         self._task: asyncio.Task[None] | None = None
-        self._withdrawn: asyncio.Task[None] | None = None
+        self._withdrawn: list[asyncio.Task[None]] = []
 
     @property
     def left(self) -> int:
@@ -84,7 +84,9 @@ class Branch:
             return
         self._demand = n
         if self._task is None:
-            self._task = self.stage.run.spawn(self._run(self._withdrawn), f"branch {self.stage.title()}")
+            self._task = self.stage.run.spawn(
+                self._run(tuple(self._withdrawn)), f"branch {self.stage.title()}"
+            )
         else:
             self._wanted.open()
 
@@ -97,11 +99,13 @@ class Branch:
         self._demand = 0
         if self._task is not None and not self._task.done():
             self._task.cancel()  # requests are cancel-safe: the next task goes on where this one was
-            self._withdrawn, self._task = self._task, None
+            self._withdrawn = [*(task for task in self._withdrawn if not task.done()), self._task]
+            self._task = None
 
-    async def _run(self, before: asyncio.Task[None] | None) -> None:
-        if before is not None and not before.done():
-            await asyncio.wait([before])
+    async def _run(self, before: Sequence[asyncio.Task[None]]) -> None:
+        for task in before:  # all of them: the last may have been cancelled while it waited for the others
+            if not task.done():
+                await asyncio.wait([task])
         stage = self.stage
         try:
             while True:
@@ -122,8 +126,8 @@ class Branch:
 
     async def stop(self) -> None:
         """End the tasks."""
-        await stop(self._withdrawn)
-        await stop(self._task)
+        for task in (*self._withdrawn, self._task):
+            await stop(task)
 
     async def aclose(self) -> None:
         """End the tasks, then close the input, even if that fails."""

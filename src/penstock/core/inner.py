@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.abc import JSON
-    from penstock.core.node import Node
-    from penstock.core.stage import Stage
+    from penstock.core.node import Node, Order
+    from penstock.core.stage import Stage, States
 
 __all__ = ["Inner"]
 
@@ -29,23 +29,43 @@ class Inner:
         build: Returns the graph. An error of it is annotated with the owner.
         state: What ``state_at`` gave in an earlier run; ``None`` starts at the beginning.
         tracked: Whether positions inside its chunks are wanted.
+        order: The loosest order that the owner can promise for; ``None`` asks for nothing.
 
     Raises:
-        GraphError: what was built holds a checkpoint, which nobody could see when the graph was built.
+        GraphError: what was built holds a checkpoint, which nobody could see when the graph was built, or
+            has a looser order than was promised then.
         PositionError: ``state`` belongs to another graph.
     """
 
     __slots__ = ("stage",)
 
     def __init__(
-        self, site: Site, build: Callable[[], Node], state: JSON = None, *, tracked: bool = True
+        self,
+        site: Site,
+        build: Callable[[], Node],
+        state: JSON = None,
+        *,
+        tracked: bool = True,
+        order: Order | None = None,
     ) -> None:
         owner = site.vertex.node
         try:
             vertex = resolve(build())
+        except StopIteration as stray:
+            error = RuntimeError(f"the function of {owner.operator} raised StopIteration")
+            annotate(error, owner.describe())
+            raise error from stray
         except Exception as error:
             annotate(error, owner.describe())
             raise
+        if order is not None and order.loosest(vertex.node.order) is not order:
+            came = vertex.node.order.value
+            msg = (
+                f"{owner.describe()} promised flows whose order is {order.value}, but that of "
+                f"{vertex.node.describe()} is {came}. Say so when the graph is built: "
+                f'{owner.operator}(..., order="{came}").'
+            )
+            raise GraphError(msg)
         if vertex.node.settles:
             msg = (
                 f"what {owner.describe()} built holds a checkpoint, which nobody could see when the "
@@ -60,10 +80,15 @@ class Inner:
 
         Calling it raises ``NotResumable`` if what was built cannot give a position.
         """
-        vertex, marks = self.stage.site.vertex, self.stage.marks()
+        marks, state = self.stage.marks(), self.state
+        return lambda i: state(marks(i))
 
-        def at(i: int) -> JSON:
-            require_resumable(vertex.node, "resuming a flow that was built while running")
-            return position_of(vertex, marks(i))
+    def state(self, states: States) -> JSON:
+        """Return the state that says what ``states``, some mark of the stage, says.
 
-        return at
+        Raises:
+            NotResumable: what was built cannot give a position.
+        """
+        vertex = self.stage.site.vertex
+        require_resumable(vertex.node, "resuming a flow that was built while running")
+        return position_of(vertex, states)

@@ -18,6 +18,7 @@ __all__ = ["Combine"]
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
+U = TypeVar("U")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
@@ -38,6 +39,20 @@ class Combine(Face[T_co]):
     ) -> Flow[T]:
         """Interleave with the items of ``others``, as they come."""
         return op.merge(*others, max_concurrent=max_concurrent, delay_errors=delay_errors)(self._flow)
+
+    def concat_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+        """Yield the items of the flow of each item, one flow after the other."""
+        return op.concat_map(function, order=order)(self._flow)
+
+    def flat_map_merge(
+        self, function: Callable[[T_co], Flow[U]], concurrency: int = 8, *, order: str = "exact"
+    ) -> Flow[U]:
+        """Yield the items of the flow of each item, ``concurrency`` flows at a time."""
+        return op.flat_map_merge(function, concurrency, order=order)(self._flow)
+
+    def switch_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+        """Yield the items of the flow of the latest item."""
+        return op.switch_map(function, order=order)(self._flow)
 
     def interleave(self: Combine[T], *others: Flow[T]) -> Flow[T]:
         """Take turns with ``others``, one item each."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from penstock.core import boundaries, joining, latest, merging, racing
-from penstock.core.node import positive
+from penstock.core import boundaries, flattening, joining, latest, merging, racing
+from penstock.core.node import Order, assembled_at, positive
+from penstock.errors import GraphError
 from penstock.operators.attach import attach, function_for, node_of
 
 if TYPE_CHECKING:
@@ -17,17 +18,21 @@ if TYPE_CHECKING:
 __all__ = [
     "combine_latest",
     "concat",
+    "concat_map",
+    "flat_map_merge",
     "interleave",
     "merge",
     "merge_sorted",
     "race",
     "sequence_equal",
+    "switch_map",
     "with_latest_from",
     "zip",
     "zip_latest",
 ]
 
 T = TypeVar("T")
+U = TypeVar("U")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
@@ -232,3 +237,88 @@ def sequence_equal(
         function_for("sequence_equal", equal)
     nodes = _nodes("sequence_equal", (other,))
     return attach(lambda node: joining.SequenceEqual(inputs=(node, *nodes), equal=equal))
+
+
+def concat_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Callable[[Flow[T]], Flow[U]]:
+    """Yield the items of the flow ``function(item)`` of each item, one flow after the other.
+
+    The next item is asked for when the flow of the one before has completed. An error of ``function``, or
+    of a flow, ends the whole. A position holds where the present item stands and where its flow is, so that
+    a resumed run builds that flow again and goes on inside it.
+
+    Args:
+        function: Returns a flow. Given the same item it must build the same graph.
+        order: The loosest order of the flows it may return (``"interleaved"`` if it merges, for example),
+            because nobody can see them when the graph is built. One that is looser is a ``GraphError``.
+    """
+    function_for("concat_map", function)
+    within = _order("concat_map", order)
+    return attach(
+        lambda node: flattening.ConcatMap(
+            inputs=(node,), function=_building("concat_map", function), within=within
+        )
+    )
+
+
+def flat_map_merge(
+    function: Callable[[T], Flow[U]], concurrency: int = 8, *, order: str = "exact"
+) -> Callable[[Flow[T]], Flow[U]]:
+    """Yield the items of the flow ``function(item)`` of each item as they come, several flows at once.
+
+    Flows start in the order of their items; whenever one completes, the next one starts. An error of a flow
+    ends the whole as soon as everything that had been fetched before it is delivered; an error of the items
+    or of ``function`` waits until the flows that were begun before it have completed.
+
+    A position holds where the first item stands whose flow is not done, and where each unfinished flow is;
+    so it is refused behind flows of no fixed order. A resumed run reads the items from there again and
+    leaves out those whose flows were done.
+
+    Args:
+        function: Returns a flow. Given the same item it must build the same graph.
+        concurrency: How many flows may run at once.
+        order: The loosest order of the flows it may return, as of ``concat_map``.
+    """
+    function_for("flat_map_merge", function)
+    positive("flat_map_merge", "concurrency", concurrency)
+    within = _order("flat_map_merge", order)
+    return attach(
+        lambda node: flattening.FlatMapMerge(
+            inputs=(node,),
+            function=_building("flat_map_merge", function),
+            within=within,
+            concurrency=concurrency,
+        )
+    )
+
+
+def switch_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Callable[[Flow[T]], Flow[U]]:
+    """Yield the items of the flow ``function(item)`` of the latest item: a new item ends the flow before.
+
+    What the flow before had given and nobody had taken is dropped, so behind items that are all ready
+    hardly any flow but the last gives much. It completes when its input and the present flow have. An
+    error of either is raised at once. A position holds where the present item stands and where its flow is.
+
+    Args:
+        function: Returns a flow. Given the same item it must build the same graph.
+        order: The loosest order of the flows it may return, as of ``concat_map``.
+    """
+    function_for("switch_map", function)
+    within = _order("switch_map", order)
+    return attach(
+        lambda node: flattening.SwitchMap(
+            inputs=(node,), function=_building("switch_map", function), within=within
+        )
+    )
+
+
+def _building(operator: str, function: Callable[[Any], object]) -> Callable[[Any], Node]:
+    return lambda item: node_of(f"what the function of {operator} returns", function(item))
+
+
+def _order(operator: str, order: str) -> Order:
+    try:
+        return Order(order)
+    except ValueError:
+        known = ", ".join(repr(each.value) for each in Order)
+        msg = f"{operator}(order={order!r}) at {assembled_at()}: order is one of {known}"
+        raise GraphError(msg) from None
