@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.abc import JSON, Commit, Ledger, Opened, Sink
 from penstock.errors import LedgerError, SinkError, SinkMismatch
 from penstock.ledger import MemoryLedger
+from penstock.sinks import SeveralSinks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -68,14 +69,23 @@ class Fault:
 
 
 @dataclass
+class Base:
+    """What a database holds: rows by id, and the commit that they belong to."""
+
+    name: str
+    rows: dict[str, Document] = field(default_factory=dict)
+    held: Commit | None = None
+
+
+@dataclass
 class Machine:
     """What is on disk: the books of a ledger, a file of documents, or a database of them."""
 
     books: MemoryLedger = field(default_factory=MemoryLedger)
     file: list[Document] = field(default_factory=list)
     durable: int = 0
-    rows: list[Document] = field(default_factory=list)
-    held: Commit | None = None
+    base: Base = field(default_factory=lambda: Base("one"))
+    other: Base = field(default_factory=lambda: Base("two"))
     attempts: Counter[str] = field(default_factory=Counter)
 
     def ledger(self, fault: Fault) -> Ledger:
@@ -85,7 +95,12 @@ class Machine:
         return FileSink(self, fault)
 
     def database(self, fault: Fault) -> Sink:
-        return DatabaseSink(self, fault)
+        return DatabaseSink(self.base, fault)
+
+    def several(self, fault: Fault) -> Sink:
+        """Return a database, a file and another database at once."""
+        first, second = DatabaseSink(self.base, fault), DatabaseSink(self.other, fault)
+        return SeveralSinks(first, self.file_sink(fault), second)
 
     async def lose_power(self, seed: int) -> None:
         """End the process: some of what was written and not made durable is there, some is not."""
@@ -171,16 +186,19 @@ class DatabaseSink(Sink):
 
     transactional = True
 
-    def __init__(self, machine: Machine, fault: Fault) -> None:
-        self._machine = machine
+    def __init__(self, base: Base, fault: Fault) -> None:
+        self._base = base
         self._fault = fault
         self._written: list[Document] = []
+
+    def describe(self) -> str:
+        return f"database {self._base.name}"
 
     async def open(self, record: JSON, *, restart: bool = False) -> Commit | None:
         async def opened() -> Commit | None:
             if restart:
-                self._machine.rows, self._machine.held = [], None
-            return self._machine.held
+                self._base.rows, self._base.held = {}, None
+            return self._base.held
 
         return await self._fault.around("sink.open", SinkError, opened)
 
@@ -192,8 +210,8 @@ class DatabaseSink(Sink):
 
     async def commit(self, commit: Commit) -> JSON:
         async def committed() -> None:
-            self._machine.rows += self._written
-            self._machine.held = commit
+            self._base.rows.update((document.doc_id, document) for document in self._written)
+            self._base.held = commit
             self._written = []
 
         await self._fault.around("sink.commit", SinkError, committed)

@@ -29,7 +29,7 @@ from penstock.events import (
     PipelineEvent,
 )
 from penstock.ledger import SqliteLedger
-from penstock.sinks import sink_from
+from penstock.sinks import SeveralSinks, sink_from
 
 if TYPE_CHECKING:
     import os
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from penstock.adapters.adapter import Adapter
     from penstock.core.documents import Step
     from penstock.document import RawRecord
+    from penstock.sinks import Target
 
 __all__ = ["Hook", "IngestionPipeline", "IngestionResult", "RunSummary"]
 
@@ -189,14 +190,14 @@ class IngestionPipeline:
                         failures.append(event)
         return IngestionResult(documents, failures, run.summary())
 
-    async def run(self, sink: Sink | str | os.PathLike[str] | None = None) -> RunSummary:
-        """Stream into a sink, effectively once, and return the counts only.
+    async def run(self, sink: Target | None = None) -> RunSummary:
+        """Stream into a sink, or into each of several, effectively once, and return the counts only.
 
         Raises:
             PenstockError: the source, the sink or the ledger failed; what was committed stays, and the
                 same call goes on from there.
         """
-        run = self._begin(sink_from(sink) if sink is not None else None)
+        run = self._begin(self._sink_from(sink))
         async with aclosing(run.chunks()) as chunks:
             async for _ in chunks:
                 pass
@@ -220,7 +221,7 @@ class IngestionPipeline:
         if self._running is not None:
             self._running.stop()
 
-    def explain(self, sink: Sink | str | os.PathLike[str] | None = None) -> str:
+    def explain(self, sink: Target | None = None) -> str:
         """Say in words what happens to each document, and what a crash can and cannot do."""
         source = self._adapter.source
         lines = [f"source      {source.name} {source.parameters}"]
@@ -231,15 +232,31 @@ class IngestionPipeline:
         if settings.retry:
             lines.append(f"retry       {settings.retry.limits} a document, and the source")
         lines.append(f"commit      every {settings.checkpoint_every} documents and at the end")
-        if sink is not None and self._ledger is not None:
+        chosen = self._sink_from(sink)
+        if chosen is not None and self._ledger is not None:
             lines.append(
                 "delivery    effectively once: killed at any instant and run again, the output is the same"
             )
+            if isinstance(chosen, SeveralSinks):
+                lines.append(
+                    "            all outputs go on from the lowest commit: files are cut back to it, "
+                    "databases take the one commit that they may be ahead again, as upserts"
+                )
         elif self._ledger is not None:
             lines.append("delivery    at least once: after a crash, events since the last commit come again")
         else:
             lines.append("delivery    no ledger: an interrupted run begins anew")
         return "\n".join(lines)
+
+    def _sink_from(self, target: Target | None) -> Sink | None:
+        sink = sink_from(target) if target is not None else None
+        if isinstance(sink, SeveralSinks) and self._ledger is None:
+            msg = (
+                f"several outputs ({sink.describe()}) need a ledger, which says how far all of them "
+                "have come: IngestionPipeline(adapter, ledger=...)"
+            )
+            raise GraphError(msg)
+        return sink
 
     def _begin(self, sink: Sink | None) -> _Run:
         ledger = self._ledger

@@ -24,6 +24,9 @@ SCRIPT = [
     Record("nameless"), Record(), Record(), Record("step"), Record(),
 ]  # fmt: skip
 
+SINKS = {"file": Machine.file_sink, "database": Machine.database, "several": Machine.several}
+OUTPUTS = ("file", "rows", "others")
+
 
 async def sleepy(document: Any) -> Any:
     await asyncio.sleep(document.metadata["seconds"])
@@ -46,7 +49,8 @@ async def outcome(machine: Machine) -> dict[str, Any]:
     last = machine.books._books["scripted"].last
     return {
         "file": [(d.doc_id, d.content) for d in machine.file],
-        "rows": [(d.doc_id, d.content) for d in machine.rows],
+        "rows": [(d.doc_id, d.content) for d in machine.base.rows.values()],
+        "others": [(d.doc_id, d.content) for d in machine.other.rows.values()],
         "tally": await machine.books.tally("scripted"),
         "dead": sorted([letter.key async for letter in machine.books.dead_letters("scripted")]),
         "counts": last and last[3],
@@ -59,7 +63,7 @@ async def process(
     """Run the pipeline once, as one process; return its summary, or the exception it ended with."""
     source = ScriptedSource(records)
     source.attempts = machine.attempts  # whoever was flaky goes on being so from there
-    sink = machine.file_sink(fault) if kind == "file" else machine.database(fault)
+    sink = SINKS[kind](machine, fault)
     try:
         return await pipeline_on(machine, source, fault, overlapping=overlapping).run(sink)
     except (Killed, LedgerError, SinkError) as error:
@@ -87,10 +91,10 @@ async def undisturbed(records: list[Record], kind: str, *, overlapping: bool) ->
 
 
 def sorted_outcome(result: dict[str, Any]) -> dict[str, Any]:
-    return {**result, "file": sorted(result["file"]), "rows": sorted(result["rows"])}
+    return {**result, **{name: sorted(result[name]) for name in OUTPUTS}}
 
 
-@pytest.mark.parametrize("kind", ["file", "database"])
+@pytest.mark.parametrize("kind", SINKS)
 @pytest.mark.parametrize("overlapping", [False, True], ids=["sequential", "overlapping"])
 @pytest.mark.parametrize("kill", [True, False], ids=["killed", "failed"])
 def test_every_single_fault(kind: str, kill: bool, overlapping: bool) -> None:
@@ -113,7 +117,34 @@ def test_every_single_fault(kind: str, kill: bool, overlapping: bool) -> None:
     virtually(main())
 
 
-@pytest.mark.parametrize("kind", ["file", "database"])
+@pytest.mark.parametrize("kind", SINKS)
+@pytest.mark.parametrize("kills", [(True, True), (True, False), (False, True)], ids=["kk", "kf", "fk"])
+def test_every_pair_of_faults(kind: str, kills: tuple[bool, bool]) -> None:
+    """A second process is killed, or fails, at each of its calls too: the third makes everything whole."""
+    script = SCRIPT[5:11]
+
+    async def main() -> None:
+        whole, calls = await undisturbed(script, kind, overlapping=False)
+        for at in range(calls):
+            for after in (False, True):
+                again = 0
+                while True:
+                    machine = Machine()
+                    await process(
+                        machine, script, Fault(at, kill=kills[0], after=after), kind, overlapping=False
+                    )
+                    second = Fault(again, kill=kills[1], after=not after)
+                    await process(machine, script, second, kind, overlapping=False)
+                    result = await outcome_of_another(machine, script, kind, overlapping=False)
+                    assert {**result, "counts": 0} == {**whole, "counts": 0}, (at, after, again, second.log)
+                    if second.calls <= again:
+                        break
+                    again += 1
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("kind", SINKS)
 @pytest.mark.parametrize("overlapping", [False, True], ids=["sequential", "overlapping"])
 def test_the_calls_do_not_depend_on_how_fast_the_machine_is(kind: str, overlapping: bool) -> None:
     """Faults are planted at calls counted in another run, so both must make the same ones."""
@@ -122,7 +153,7 @@ def test_the_calls_do_not_depend_on_how_fast_the_machine_is(kind: str, overlappi
         async def main() -> list[str]:
             machine, fault, source = Machine(), Fault(), ScriptedSource(SCRIPT)
             source.on_parse = lambda _: sleep(pause)
-            sink = machine.file_sink(fault) if kind == "file" else machine.database(fault)
+            sink = SINKS[kind](machine, fault)
             await pipeline_on(machine, source, fault, overlapping=overlapping).run(sink)
             return fault.log
 
@@ -133,7 +164,7 @@ def test_the_calls_do_not_depend_on_how_fast_the_machine_is(kind: str, overlappi
 
 @given(
     RECORDS,
-    st.sampled_from(["file", "database"]),
+    st.sampled_from(sorted(SINKS)),
     st.booleans(),
     st.lists(st.tuples(st.integers(0, 12), st.booleans(), st.booleans()), min_size=1, max_size=4),
 )
@@ -156,7 +187,7 @@ def test_any_series_of_faults(
         result = await outcome_of_another(machine, records, kind, overlapping=overlapping)
         assert sorted_outcome({**result, "counts": 0}) == sorted_outcome({**whole, "counts": 0})
         if not overlapping:
-            assert (result["file"], result["rows"]) == (whole["file"], whole["rows"])
+            assert [result[name] for name in OUTPUTS] == [whole[name] for name in OUTPUTS]
 
     virtually(main())
 

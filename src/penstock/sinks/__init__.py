@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from penstock.sinks.choice import sink_from
+from penstock.sinks.choice import Target, sink_from
 from penstock.sinks.jsonl import JsonLinesSink
 from penstock.sinks.memory import MemorySink
+from penstock.sinks.several import SeveralSinks
 
-__all__ = ["JsonLinesSink", "MemorySink", "sink_from"]
+__all__ = ["JsonLinesSink", "MemorySink", "SeveralSinks", "Target", "sink_from"]

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from penstock.abc import Sink
 from penstock.errors import GraphError
 from penstock.sinks.jsonl import JsonLinesSink
+from penstock.sinks.several import SeveralSinks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["sink_from"]
+__all__ = ["Target", "sink_from"]
+
+Target: TypeAlias = "Sink | str | os.PathLike[str] | Sequence[Sink | str | os.PathLike[str]]"
+"""What names an output, or several."""
 
 _BY_ENDING: dict[str, Callable[[str], Sink]] = {".jsonl": JsonLinesSink, ".ndjson": JsonLinesSink}
 _BY_SCHEME: dict[str, Callable[[str], Sink]] = {}
 
 
-def sink_from(target: Sink | str | os.PathLike[str]) -> Sink:
+def sink_from(target: Target) -> Sink:
     """Return the sink that ``target`` means: a sink as it is, a URL by its scheme, a path by its ending.
+
+    A list or tuple means all of them at once (``SeveralSinks``).
 
     Raises:
         GraphError: no sink goes by that scheme or ending; the message lists those that there are.
     """
     if isinstance(target, Sink):
         return target
-    name = os.fspath(target)
+    if isinstance(target, list | tuple):
+        return SeveralSinks(*map(sink_from, target)) if len(target) != 1 else sink_from(target[0])
+    name = os.fspath(cast("str | os.PathLike[str]", target))
     scheme, separator, _ = name.partition("://")
     if separator:
         if (make := _BY_SCHEME.get(scheme)) is not None:
