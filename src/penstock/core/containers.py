@@ -25,6 +25,7 @@ class Cast(Element):
 
     operator = "cast"
     transparent = True
+    even = True
     helpers: ClassVar[Mapping[str, Any]] = {"wrong_type": _wrong_type}
 
     @staticmethod
@@ -44,6 +45,11 @@ class Unwrap(Element):
     operator = "unwrap"
     transparent = True
     helpers: ClassVar[Mapping[str, Any]] = {"unwrapped": _unwrapped}
+
+    @property
+    def skippable(self) -> bool:
+        """True: it can fail on one ``Error`` and go on with the next item."""
+        return True
 
     @staticmethod
     def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: D102

@@ -75,6 +75,7 @@ class Distinct(Element):
 
     operator = "distinct"
     stateful = True
+    number_is = "capacity"
     helpers: ClassVar[Mapping[str, Any]] = {"meet": meet, "remember": remember}
 
     def first(self) -> State:  # noqa: D102

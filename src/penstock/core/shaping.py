@@ -18,7 +18,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.notes import Failure, annotate
-from penstock.core.run import Pace
+from penstock.core.run import Gate, Pace
 from penstock.core.stage import Stage
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class ShapingStage(Stage[Any]):
         self._last: list[int] = []  # the lows of the last chunk
         self._ended = False
         self._failure: Failure | None = None
+        self._gate = Gate(self.run)
 
     def upstreams(self) -> Iterator[Stage[Any]]:
         """Yield the one upstream."""
@@ -133,6 +134,15 @@ class ShapingStage(Stage[Any]):
         self._values.extend(values)
         self.lows.extend(lows)
 
+    def skip(self, error: Exception, item: Any) -> None:
+        """Leave out the input that a function failed on, or raise what the run fails with."""
+        error = _spoken(error)
+        annotate(error, self.site.vertex.node.describe())
+        skipping = self.site.skipping
+        fault = error if skipping is None else skipping.refuses(error, item)
+        if fault is not None:
+            raise fault
+
     def forget(self) -> None:
         """Let go of what no later position needs."""
         self.inputs.forget(self.low)
@@ -142,9 +152,12 @@ class ShapingStage(Stage[Any]):
     async def _request(self, n: int) -> list[Any]:
         if self._last:
             self.low, self._last = self._last[-1], []
+        skipping = self.site.skipping
         while True:
             if self.run.strained():
                 await self.run.breathe()
+            if skipping is not None and skipping.full:
+                await skipping.pause(self._gate)
             self._work(n)
             if self._values:
                 return self._give(n)
@@ -181,11 +194,8 @@ class ShapingStage(Stage[Any]):
         """Call ``work``; keep its error until what was put before is delivered (law 4)."""
         try:
             work()
-        except Exception as error:  # noqa: BLE001  raised by the request that finds nothing before it
-            if isinstance(error, StopIteration):
-                stray = RuntimeError("a function let a StopIteration escape")
-                stray.__cause__ = error
-                error = stray.with_traceback(error.__traceback__)
+        except Exception as raised:  # noqa: BLE001  raised by the request that finds nothing before it
+            error = _spoken(raised)
             annotate(error, self.site.vertex.node.describe())
             self._failure = Failure(error)
             self._page, self._offset = [], 0
@@ -208,3 +218,12 @@ class ShapingStage(Stage[Any]):
             return {**states, key: ahead or said} if key is not None else states
 
         return at
+
+
+def _spoken(error: Exception) -> Exception:
+    """Return ``error``, or what becomes of a stray ``StopIteration``, which would look like an end."""
+    if not isinstance(error, StopIteration):
+        return error
+    stray = RuntimeError("a function let a StopIteration escape")
+    stray.__cause__ = error
+    return stray.with_traceback(error.__traceback__)

@@ -130,6 +130,7 @@ class Materialize(Node):
 
     operator = "materialize"
     stateful = True
+    answers = True
 
     def start(self, site: Site) -> Stage[Any]:
         """Start the stage."""

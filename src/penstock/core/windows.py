@@ -175,6 +175,11 @@ class Collect(Node):
         """Return infinity: it holds all there is."""
         return math.inf
 
+    @property
+    def skippable(self) -> bool:
+        """Whether ``add`` can fail on one item, or something above can."""
+        return self.add is not None or self.inputs[0].skippable
+
     def start(self, site: Site) -> Stage[Any]:
         """Start the stage."""
         return _CollectStage(site, self)
@@ -201,7 +206,10 @@ class _CollectStage(ShapingStage):
             return
         value = self._make()
         for item in items:
-            add(value, item)
+            try:
+                add(value, item)
+            except Exception as error:  # noqa: BLE001  it ends the run, or leaves out the item
+                self.skip(error, item)
 
     def forget(self) -> None:
         self.inputs.keep_ends()
@@ -232,6 +240,11 @@ class Split(Node):
         """Return infinity: how long a list gets is for the items to say."""
         return math.inf
 
+    @property
+    def skippable(self) -> bool:
+        """True: its function can fail on one item and go on with the next."""
+        return True
+
     def start(self, site: Site) -> Stage[Any]:
         """Start the stage."""
         return _SplitStage(site, self)
@@ -250,7 +263,12 @@ class _SplitStage(ShapingStage):
     def take(self, items: list[Any]) -> None:
         function, keep = self._function, self._keep
         for number, item in enumerate(items, self.done):
-            if not function(item):
+            try:
+                separates = function(item)
+            except Exception as error:  # noqa: BLE001  it ends the run, or leaves out the item
+                self.skip(error, item)
+                continue
+            if not separates:
                 self._list.append(item)
             elif keep == "before":
                 if self._list:

@@ -1,0 +1,227 @@
+"""What gathers, holds back or cuts items, against reactivex and plain lists; and its edges."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from reactivex import operators as rxop
+
+import penstock as ps
+import penstock.operators as op
+from penstock.errors import GraphError, NotResumable
+from penstock.testing import RecordingLedger
+from penstock.testing import run as virtually
+from penstock.testing.laws.runs import collect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+ITEMS = st.lists(st.integers(0, 5), max_size=12)
+SCHEDULE = st.lists(st.integers(1, 5), min_size=1, max_size=3)
+count = st.integers(0, 6)
+size = st.integers(1, 6)
+
+
+def theirs(items: list[int], *steps: Any) -> list[Any]:
+    """Return what reactivex makes of the items."""
+    out: list[Any] = []
+    rx.from_iterable(items).pipe(*steps).subscribe(out.append)
+    return out
+
+
+def ours(items: Iterable[Any], step: Callable[[Any], Any], schedule: list[int]) -> list[Any]:
+    """Return what an operator makes of the items, asked for by a schedule."""
+
+    async def main() -> list[Any]:
+        async with (ps.from_iterable(items) | step).subscribe() as subscription:
+            return (await collect(subscription, schedule)).items
+
+    return virtually(main())
+
+
+@given(ITEMS, SCHEDULE, count)
+def test_last_ones_are_those_of_reactivex(items: list[int], schedule: list[int], k: int) -> None:
+    """``take_last`` and ``skip_last`` part the items where reactivex parts them."""
+    assert ours(items, op.take_last(k), schedule) == theirs(items, rxop.take_last(k))
+    assert ours(items, op.skip_last(k), schedule) == theirs(items, rxop.skip_last(k))
+    assert ours(items, op.skip_last(k), schedule) + ours(items, op.take_last(k), schedule) == items
+
+
+@given(ITEMS, SCHEDULE, size, size)
+def test_sliding_is_what_reactivex_buffers(
+    items: list[int], schedule: list[int], size: int, step: int
+) -> None:
+    """With ``partial=True`` the lists are those of ``buffer_with_count``; without, the full ones of them."""
+    buffers = theirs(items, rxop.buffer_with_count(size, step))
+    assert ours(items, op.sliding(size, step, partial=True), schedule) == [b for b in buffers if b]
+    assert ours(items, op.sliding(size, step), schedule) == [b for b in buffers if len(b) == size]
+
+
+@given(ITEMS, SCHEDULE)
+def test_pairs_are_those_of_itertools(items: list[int], schedule: list[int]) -> None:
+    """``pairwise`` is ``itertools.pairwise``."""
+    assert ours(items, op.pairwise(), schedule) == list(itertools.pairwise(items))
+
+
+def split_at(items: list[int]) -> Iterator[list[int]]:
+    """Split where more-itertools' ``split_at`` does, but for an empty list at the end."""
+    text = "".join(map(str, items))
+    parts = text.split("0")
+    yield from (list(map(int, part)) for part in (parts if parts[-1] else parts[:-1]))
+
+
+def split_before(items: list[int]) -> list[list[int]]:
+    """Split as more-itertools' ``split_before`` does."""
+    lists: list[list[int]] = []
+    for item in items:
+        if not item or not lists:
+            lists.append([])
+        lists[-1].append(item)
+    return lists
+
+
+def split_after(items: list[int]) -> list[list[int]]:
+    """Split as more-itertools' ``split_after`` does."""
+    return [part[::-1] for part in split_before(items[::-1])][::-1]
+
+
+@given(ITEMS, SCHEDULE)
+def test_lists_between_separators(items: list[int], schedule: list[int]) -> None:
+    """``split`` cuts at, before and behind separators, and loses nothing but the ones it leaves out."""
+    assert ours(items, op.split(lambda x: x == 0), schedule) == list(split_at(items))
+    before = ours(items, op.split(lambda x: x == 0, keep="before"), schedule)
+    after = ours(items, op.split(lambda x: x == 0, keep="after"), schedule)
+    assert before == split_before(items)
+    assert after == split_after(items)
+    assert list(itertools.chain.from_iterable(before)) == items
+
+
+@given(ITEMS, SCHEDULE)
+def test_one_value_of_all_items(items: list[int], schedule: list[int]) -> None:
+    """``collect`` gives one list, one value of that list, or one container that was added to."""
+    assert ours(items, op.collect(), schedule) == theirs(items, rxop.to_list())
+    assert ours(items, op.collect(sorted), schedule) == [sorted(items)]
+    assert ours(items, op.collect(set, set.add), schedule) == [set(items)]
+
+
+@given(st.lists(ITEMS, max_size=5), SCHEDULE)
+def test_items_of_items(lists: list[list[int]], schedule: list[int]) -> None:
+    """``unbatch`` is ``itertools.chain.from_iterable``, and undoes ``batch``."""
+    assert ours(lists, op.unbatch(), schedule) == list(itertools.chain.from_iterable(lists))
+    flat = list(itertools.chain.from_iterable(lists))
+    assert ours(flat, lambda flow: flow | op.batch(3) | op.unbatch(), schedule) == flat
+
+
+def test_an_adder_needs_no_memory_for_the_items() -> None:
+    """A container is made anew for each run, not shared by them."""
+    flow = ps.from_iterable("abca").collect(dict[str, int], lambda d, c: d.update({c: d.get(c, 0) + 1}))
+
+    async def main() -> list[Any]:
+        return [await flow.to_list(), await flow.to_list()]
+
+    assert virtually(main()) == [[{"a": 2, "b": 1, "c": 1}]] * 2
+
+
+def test_a_failing_adder_can_be_skipped() -> None:
+    """``on_error_skip`` leaves out the item that ``add``, or the function of ``split``, failed on."""
+    left: list[Any] = []
+
+    async def main() -> list[Any]:
+        skip: Any = op.on_error_skip(lambda error, item: left.append((type(error), item)))
+        added = ps.just(4, 0, 2).collect(list[float], lambda out, x: out.append(8 / x)) | skip
+        parted = ps.just(4, "x", 2) | op.split(lambda x: x + 1 == 3) | skip
+        return [await added.to_list(), await parted.to_list()]
+
+    assert virtually(main()) == [[[2.0, 4.0]], [[4]]]
+    assert left == [(ZeroDivisionError, 0), (TypeError, "x")]
+
+
+def test_nothing_of_what_is_held_stands_in_a_position() -> None:
+    """Items need not be JSON, and a position stays as small as that of the source."""
+    things = [object() for _ in range(9)]
+    steps: list[Any] = [
+        op.sliding(4), op.pairwise(), op.skip_last(3), op.batch(4), op.split(lambda x: x is things[5]),
+    ]  # fmt: skip
+
+    async def main() -> list[Any]:
+        found = []
+        for step in steps:
+            async with (ps.from_iterable(things) | step).subscribe() as subscription:
+                await subscription.request(1)
+                found.append(list(subscription.position["nodes"].values()))
+        return found
+
+    assert virtually(main()) == [[1, 0], [1], [1], [4], [6]]
+
+
+def test_a_tail_resumes_inside() -> None:
+    """A run cut among its last items goes on with the next of them."""
+    flow = ps.from_iterable(range(9)) | op.take_last(4)
+
+    async def main() -> list[Any]:
+        async with flow.subscribe() as subscription:
+            before = await subscription.request(3)
+            position = subscription.position
+        async with flow.subscribe(position) as subscription:
+            return [before, position["nodes"], (await collect(subscription, [2])).items]
+
+    assert virtually(main()) == [[5, 6, 7], {"from_iterable#0": 8}, [8]]
+
+
+def test_a_window_of_nothing() -> None:
+    """No item, and too few of them, give no window, no pair and no tail."""
+    for step in (op.sliding(3), op.sliding(3, partial=True), op.pairwise(), op.take_last(2), op.split(bool)):
+        assert ours([], step, [1]) == []
+    assert ours([1, 2], op.sliding(3), [1]) == []
+    assert ours([1, 2], op.sliding(3, partial=True), [1]) == [[1, 2], [2]]
+    assert ours([], op.collect(), [1]) == [[]]
+
+
+def test_many_windows_of_one_chunk() -> None:
+    """All windows that were asked for come in one answer, and no item more is asked for than they need."""
+    source = ps.from_iterable(range(100))
+
+    async def main() -> tuple[int, int]:
+        async with (source | op.sliding(3, 2)).subscribe() as subscription:
+            windows = await subscription.request(10)
+            return len(windows), subscription.position["nodes"]["from_iterable#0"]
+
+    assert virtually(main()) == (10, 20)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: op.sliding(0), "size must be a whole number, at least 1"),
+        (lambda: op.sliding(2, 0), "step must be a whole number, at least 1"),
+        (lambda: op.take_last(-1), "count must be a whole number, at least 0"),
+        (lambda: op.skip_last(1.5), "count must be a whole number, at least 0"),  # type: ignore[arg-type]
+        (lambda: op.batch(2, within=-1), "within must be a number, at least 0"),
+        (lambda: op.batch(2, within=float("nan")), "within must be a number"),
+        (lambda: op.split("x"), "split takes a function, not str"),  # type: ignore[arg-type]
+        (lambda: op.split(bool, keep="both"), "keep is 'before', 'after' or None"),  # type: ignore[arg-type]
+        (lambda: op.collect(3), "collect takes a function"),  # type: ignore[call-overload]
+        (lambda: op.take_until(3), "must be a Flow"),  # type: ignore[arg-type]
+    ],
+)
+def test_refused_when_the_graph_is_built(make: Callable[[], object], words: str) -> None:
+    """Arguments that make no sense are refused at once, in words."""
+    with pytest.raises(GraphError, match=words):
+        make()
+
+
+def test_where_a_checkpoint_may_stand() -> None:
+    """What holds items may not follow a checkpoint; what looks at one item may, and so may ``unbatch``."""
+    source = ps.from_iterable([[1]]) | op.checkpoint(RecordingLedger(), key="k")
+    for step in (op.sliding(2), op.take_last(1), op.collect(), op.split(bool), op.batch(2, within=1)):
+        with pytest.raises(GraphError, match="holds or folds"):
+            source | step
+    for step in (op.unbatch(), op.cast(list), op.unwrap()):
+        source | step
+    with pytest.raises(NotResumable):
+        ps.from_observable(None) | op.take_last(1) | op.checkpoint(RecordingLedger(), key="k")  # type: ignore[arg-type]

@@ -1,0 +1,166 @@
+"""Lists that time cuts, and a flow that another one ends: in virtual time, against models and reactivex."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reactivex import operators as rxop
+from reactivex.testing import ReactiveTest, TestScheduler
+
+import penstock as ps
+import penstock.operators as op
+from penstock.testing import TestSource
+from penstock.testing import run as virtually
+from penstock.testing.script import Raise, Sleep
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+GAPS = st.lists(st.integers(0, 6), max_size=12)
+
+
+def at_times(times: list[float], *, end: float = 0) -> ps.Flow[int]:
+    """Return a flow of 0, 1, 2 … that come at these seconds, and end so many later."""
+
+    async def items() -> AsyncIterator[int]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number, moment in enumerate(times):
+            await asyncio.sleep(began + moment - loop.time())
+            yield number
+        await asyncio.sleep(end)
+
+    return ps.from_async_iterable(items)
+
+
+def sums(gaps: list[int], offset: float = 0) -> list[float]:
+    """Return moments with these gaps between them."""
+    return [sum(gaps[: k + 1]) + offset for k in range(len(gaps))]
+
+
+async def heard(flow: ps.Flow[Any], n: int = 1) -> list[tuple[float, Any]]:
+    """Return items with the seconds at which they came."""
+    loop = asyncio.get_running_loop()
+    began, out = loop.time(), []
+    async with flow.subscribe() as subscription:
+        while items := await subscription.request(n):
+            out += [(round(loop.time() - began, 6), item) for item in items]
+    return out
+
+
+def lists_by_time(times: list[float], size: int, within: float, end: float) -> list[tuple[float, list[int]]]:
+    """Say when which lists go out; the last waits for the end, if that comes sooner than its time."""
+    out: list[tuple[float, list[int]]] = []
+    held: list[int] = []
+    first = 0.0
+    for number, moment in enumerate(times):
+        if held and moment > first + within:
+            out.append((first + within, held))
+            held = []
+        first = first if held else moment
+        held = [*held, number]
+        if len(held) == size:
+            out.append((moment, held))
+            held = []
+    if held:
+        out.append((min(end, first + within), held))
+    return out
+
+
+@given(GAPS, st.integers(1, 4), st.integers(0, 9), st.integers(0, 9))
+def test_lists_go_out_when_full_or_old(gaps: list[int], size: int, within: int, rest: int) -> None:
+    """A list goes out when it is full, or ``within`` seconds after its first item came, never an empty one."""
+    times = sums(gaps)
+    limit = within + 0.5  # never in the moment in which an item comes
+    end = (times[-1] if times else 0) + rest
+    flow = at_times(times, end=rest) | op.batch(size, within=limit)
+    assert virtually(heard(flow)) == lists_by_time(times, size, limit, end)
+
+
+def test_items_gather_while_nobody_asks() -> None:
+    """A slow consumer finds a list that became full meanwhile, and upstream goes no further ahead."""
+    source = TestSource([item for number in range(9) for item in (Sleep(1), number)])
+
+    async def main() -> tuple[list[Any], int]:
+        async with (source | op.batch(3, within=1.5)).subscribe() as subscription:
+            first = await subscription.request(1)
+            await asyncio.sleep(100)
+            return first + await subscription.request(1), source.counts.handed
+
+    lists, handed = virtually(main())
+    assert lists == [[0, 1], [2, 3, 4]]
+    assert handed == 5
+
+
+def test_an_unfinished_list_goes_with_a_failure() -> None:
+    """When upstream fails, the full lists before are delivered, and a position stands before the rest."""
+    source = TestSource([0, 1, 2, Raise()])
+
+    async def main() -> tuple[list[Any], Any]:
+        async with (source | op.batch(2, within=5)).subscribe() as subscription:
+            first = await subscription.request(1)
+            with pytest.raises(Exception, match="planted"):
+                await subscription.request(1)
+            return first, next(iter(subscription.position["nodes"].values()))
+
+    first, place = virtually(main())
+    assert first == [[0, 1]]
+    assert place == 2
+
+
+@given(GAPS, st.integers(0, 30))
+def test_ended_where_reactivex_ends_it(gaps: list[int], signal: int) -> None:
+    """``take_until`` lets through what came before the other flow gave an item."""
+    times = sums(gaps)
+    scheduler = TestScheduler()
+    on = [ReactiveTest.on_next(300 + int(2 * t), number) for number, t in enumerate(times)]
+    source = scheduler.create_hot_observable(*on, ReactiveTest.on_completed(900))
+    other = scheduler.create_hot_observable(ReactiveTest.on_next(300 + 2 * signal + 1, "now"))
+    result = scheduler.start(lambda: source.pipe(rxop.take_until(other)))
+    wanted = [((m.time - 300) / 2, m.value.value) for m in result.messages if m.value.kind == "N"]
+    flow = at_times(times) | op.take_until(at_times([signal + 0.5], end=100))
+    assert virtually(heard(flow)) == wanted
+
+
+def test_the_other_flow_without_an_item_ends_nothing() -> None:
+    """Completion of the other flow is no signal, and its error is an error of the whole."""
+
+    async def main() -> list[Any]:
+        source = at_times([1, 2, 3])
+        kept = await source.take_until(ps.empty()).to_list()
+        with pytest.raises(LookupError):
+            await source.take_until(ps.fail(LookupError("no signal"))).to_list()
+        return kept
+
+    assert virtually(main()) == [0, 1, 2]
+
+
+def test_both_flows_are_closed_at_once() -> None:
+    """When the signal has come, both sources are closed before the run is."""
+    source, signal = TestSource([0, Sleep(5), 1]), TestSource([Sleep(2), "now", Sleep(9), "again"])
+
+    async def main() -> tuple[list[Any], int, int]:
+        async with (source | op.take_until(signal)).subscribe() as subscription:
+            items = [await subscription.request(4), await subscription.request(4)]
+            await asyncio.sleep(1)
+            return items, source.counts.closed, signal.counts.closed
+
+    assert virtually(main()) == ([[0], []], 1, 1)
+
+
+def test_a_signal_given_stays_given() -> None:
+    """A run that was ended by the other flow, and is resumed, has ended."""
+    flow = ps.from_iterable(range(9)) | op.take_until(ps.just("now"))
+
+    async def main() -> list[Any]:
+        async with flow.subscribe() as subscription:
+            first = await subscription.request(3)
+            position = subscription.position
+        async with flow.subscribe(position) as subscription:
+            return [first, await subscription.request(3)]
+
+    assert virtually(main()) == [[], []]
