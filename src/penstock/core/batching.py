@@ -74,8 +74,11 @@ class _BatchWithinStage(Stage[Any]):
                 if feeder.failure is not None:
                     feeder.failure.throw()
                 return []
-            feeder.feed()
-            await self._ready.wait(self._deadline)
+            if feeder.held or not await feeder.ask():
+                feeder.feed()
+                await self._ready.wait(self._deadline)
+            elif self._deadline is None:
+                self._deadline = loop.time() + self._node.within
         items = feeder.held.take(self._node.size)
         self._deadline, self._last = None, len(items)
         if not feeder.ended:

@@ -8,13 +8,14 @@ from typing import Generic, TypeVar
 __all__ = ["Completed", "Failed", "Next", "Notification"]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Next(Generic[T]):
-    """An item came."""
+@dataclass(slots=True)
+class Next(Generic[T_co]):
+    """An item came. Read-only by contract, as events are: being frozen would double what it costs."""
 
-    item: T
+    item: T_co
 
 
 @dataclass(frozen=True, slots=True)

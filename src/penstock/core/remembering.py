@@ -10,12 +10,12 @@ input about as much as remembering its key.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.elements import Element
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from penstock.abc import JSON
 
@@ -45,29 +45,18 @@ class Memory:
         """Return the keys as they were ``count`` inputs behind the snapshot."""
         keys = OrderedDict.fromkeys(self._snapshot)
         for key in self.since[:count]:
-            meet(keys, key, self.capacity)
+            keys[key] = None
+            keys.move_to_end(key)
+            if len(keys) > self.capacity:
+                keys.popitem(last=False)
         return list(keys)
 
+    def renewed(self) -> State:
+        """Return the state behind the input just met, on a snapshot of its own.
 
-def meet(keys: OrderedDict[Any, None], key: Any, capacity: int) -> bool:
-    """Make ``key`` the one met last, forgetting the one met longest ago if need be; say if it is new."""
-    if key in keys:
-        keys.move_to_end(key)
-        return False
-    keys[key] = None
-    if len(keys) > capacity:
-        keys.popitem(last=False)
-    return True
-
-
-def remember(state: State, key: Any) -> State:
-    """Return the state behind an input; its memory's ``keys`` have it already."""
-    memory, count = state
-    if count >= memory.limit:
-        # a memory whose log is full is left to the positions that point into it
-        memory, count = Memory(memory.capacity, memory.keys), 0
-    memory.since.append(key)
-    return memory, count + 1
+        The full log is left to the positions that point into it.
+        """
+        return Memory(self.capacity, self.keys), 0
 
 
 class Distinct(Element):
@@ -76,7 +65,6 @@ class Distinct(Element):
     operator = "distinct"
     stateful = True
     number_is = "capacity"
-    helpers: ClassVar[Mapping[str, Any]] = {"meet": meet, "remember": remember}
 
     def first(self) -> State:  # noqa: D102
         return Memory(self.number, OrderedDict()), 0
@@ -94,8 +82,18 @@ class Distinct(Element):
         key = f"f{k}(x)" if called else "x"
         return [
             f"y = {key}",
-            f"z = meet(s{k}[0].keys, y, s{k}[0].capacity)",
-            f"s{k} = remember(s{k}, y)",
+            f"m, q = s{k}",
+            "r = m.keys",
+            "z = y not in r",
+            "if z:",
+            "    r[y] = None",
+            "    if len(r) > m.capacity:",
+            "        r.popitem(False)",
+            "else:",
+            "    r.move_to_end(y)",
+            "m.since.append(y)",
+            "q += 1",
+            f"s{k} = (m, q) if q < m.limit else m.renewed()",
             "if not z:",
             *("    " + line for line in drop),
         ]
