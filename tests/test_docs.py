@@ -93,7 +93,7 @@ def built(name: str) -> Node:
         "prefetch": (5,), "limit_rate": (5,), "broadcast": (2,), "partition_by": (str, 2), "replay": (3,),
         "share": (), "publish": (),
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
-        "batch_progress": (), "repeat": (),
+        "batch_progress": (), "repeat": (), "circuit_breaker": (),
         **dict.fromkeys(
             ("combine_latest", "interleave", "merge_sorted", "race", "sequence_equal", "with_latest_from", "zip",
              "zip_latest"), (ps.just(1),)

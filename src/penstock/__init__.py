@@ -38,6 +38,7 @@ from penstock.operators.sources import (
     from_pages,
     just,
     never,
+    using,
 )
 
 if TYPE_CHECKING:
@@ -106,4 +107,5 @@ __all__ = [
     "operators",
     "range_",
     "unfold",
+    "using",
 ]

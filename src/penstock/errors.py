@@ -8,6 +8,7 @@
     - SubscriptionClosed       *you* closed it
     - AlreadySubscribed        a one-shot input was subscribed a second time
   · BufferOverflow             a buffer that may not wait is full
+  · CircuitOpen                a circuit breaker lets nothing through just now
   · NoItem                     a single item was asked for, and there was none (also a ``LookupError``)
   · UnwrapError                an item was ``Error(value)``, and ``unwrap`` was told nothing about errors
   · PositionError              a position does not fit the graph, or its input changed
@@ -30,6 +31,7 @@ from __future__ import annotations
 __all__ = [
     "AlreadySubscribed",
     "BufferOverflow",
+    "CircuitOpen",
     "ConcurrentRequestError",
     "DocumentError",
     "GraphError",
@@ -81,6 +83,19 @@ class AlreadySubscribed(SubscriptionError):
 
 class BufferOverflow(PenstockError):
     """A buffer with ``overflow="error"`` is full: whoever reads it is slower than its source."""
+
+
+class CircuitOpen(PenstockError):
+    """A ``circuit_breaker`` lets nothing through just now; ``retry_after`` says for how many seconds.
+
+    It is retryable, and a ``retry`` behind the breaker waits just as long.
+    """
+
+    is_retryable = True
+
+    def __init__(self, failures: int, retry_after: float) -> None:
+        super().__init__(f"the circuit is open for {retry_after:.3g} s: {failures} runs in a row have failed")
+        self.retry_after = retry_after
 
 
 class NoItem(PenstockError, LookupError):

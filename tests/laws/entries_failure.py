@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from expression import Nothing, Some
@@ -15,12 +17,13 @@ from .entry import (
     Entry,
     add,
     batched,
+    lazily,
     scanned,
     total,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from penstock.testing import TestSource
 
@@ -137,6 +140,13 @@ def ignored(error: Exception, item: object) -> None: ...
 def ended(_: object) -> None: ...
 
 
+@asynccontextmanager
+async def slowly(source: TestSource) -> AsyncIterator[TestSource]:
+    await asyncio.sleep(1)
+    yield source
+    await asyncio.sleep(1)
+
+
 ENTRIES = [
     Entry("retry", lambda s: s | op.retry(), model=iter, bound=float),
     Entry(
@@ -213,6 +223,27 @@ ENTRIES = [
         model=gathered,
         known={"folds": True, "prefetches": True},
         skip=("errors_speak",),
+    ),
+    Entry("circuit_breaker", lambda s: s | op.circuit_breaker(1, 5), model=iter, bound=float),
+    Entry(
+        "circuit_breaker behind a scan",
+        lambda s: s | op.scan(total, 0) | op.circuit_breaker() | op.buffer(2),
+        model=scanned,
+        operator="scan",
+        known={"prefetches": True},
+    ),
+    Entry(
+        "using",
+        lambda s: ps.using(lambda: slowly(s), lambda source: source | op.scan(total, 0)),
+        model=scanned,
+        bound=lambda _: float("inf"),
+    ),
+    Entry(
+        "using(release)",
+        lambda s: ps.using(lambda: s, lambda source: source | op.flat_map(lazily), ended) | op.buffer(1),
+        model=lambda i: itertools.chain.from_iterable(map(lazily, i)),
+        operator="flat_map",
+        known={"prefetches": True},
     ),
     Entry("repeat", lambda s: s | op.repeat(1), model=iter, bound=float),
     Entry(

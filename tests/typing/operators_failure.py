@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import assert_type
 
 from expression import Nothing, Option, Some
 
 import penstock.operators as op
-from penstock import DeadLetters, Flow, RetryPolicy, Skipped, just
+from penstock import DeadLetters, Flow, RetryPolicy, Skipped, just, using
 
 
 def or_none(error: Exception) -> Option[str]:
@@ -32,6 +34,7 @@ def methods(flow: Flow[int]) -> None:
     assert_type(flow.on_error_resume(lambda error: flow), Flow[int])
     assert_type(flow.on_error_skip(lambda error, item: None, limit=3), Flow[int])
     assert_type(flow.on_error_skip(DeadLetters(10)), Flow[int])
+    assert_type(flow.circuit_breaker(3, 10, counts=lambda error: True), Flow[int])
     assert_type(flow.repeat(3).repeat(), Flow[int])
     assert_type(flow.finally_do(lambda ending: ending == "failed"), Flow[int])
 
@@ -43,11 +46,37 @@ async def letters(failures: DeadLetters) -> None:
         assert_type(failure.error, Exception)
 
 
+@contextmanager
+def plain() -> Iterator[bytes]:
+    yield b""
+
+
+@asynccontextmanager
+async def waiting() -> AsyncIterator[bytes]:
+    yield b""
+
+
+async def connect() -> bytes:
+    return b""
+
+
+def rows(resource: bytes) -> Flow[int]:
+    return just(len(resource))
+
+
+def resources() -> None:
+    assert_type(using(plain, rows), Flow[int])
+    assert_type(using(waiting, rows), Flow[int])
+    assert_type(using(connect, rows, print), Flow[int])
+    assert_type(using(lambda: b"", rows, lambda resource: resource.hex()), Flow[int])
+
+
 def functions(flow: Flow[int]) -> None:
     assert_type(flow | op.retry(), Flow[int])
     assert_type(flow | op.recover(text), Flow[int | str])
     assert_type(flow | op.recover(or_none), Flow[int | str])
     assert_type(flow | op.on_error_resume(instead), Flow[int | str])
     assert_type(flow | op.on_error_skip(print, limit=3), Flow[int])
+    assert_type(flow | op.circuit_breaker(), Flow[int])
     assert_type(flow | op.repeat(2), Flow[int])
     assert_type(flow | op.finally_do(print), Flow[int])

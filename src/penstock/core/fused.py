@@ -207,6 +207,7 @@ class FusedStage(Stage[Any]):
             self._taken -= self._slice.__length_hint__()
             self._slice = iter(())
             self._cell.expanded = 0
+            self.dropped += 1
         return fault
 
     def _finished(self, states: tuple[Any, ...]) -> bool:

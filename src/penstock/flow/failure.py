@@ -54,6 +54,16 @@ class Failure(Face[T_co]):
         """Leave out the items on which a function upstream fails, and tell ``function`` of each."""
         return op.on_error_skip(function, limit=limit)(self._flow)
 
+    def circuit_breaker(
+        self,
+        failures: int = 5,
+        reset_after: float = 30.0,
+        *,
+        counts: Callable[[Exception], object] | None = None,
+    ) -> Flow[T_co]:
+        """Leave upstream alone for a while when several runs of it in a row have failed."""
+        return op.circuit_breaker(failures, reset_after, counts=counts)(self._flow)
+
     def repeat(self, times: int | None = None) -> Flow[T_co]:
         """Run upstream ``times`` times, or for ever."""
         return op.repeat(times)(self._flow)

@@ -37,6 +37,7 @@ from penstock.operators.elements import enumerate as enumerate  # noqa: A004  th
 from penstock.operators.elements import filter as filter  # noqa: A004
 from penstock.operators.elements import map as map  # noqa: A004
 from penstock.operators.failure import (
+    circuit_breaker,
     finally_do,
     on_error_resume,
     on_error_skip,
@@ -70,6 +71,7 @@ __all__ = [
     "cast",
     "checkpoint",
     "choose",
+    "circuit_breaker",
     "collect",
     "combine_latest",
     "concat",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-from penstock.core import recovering, repeating, scoping, skipping
+from penstock.core import breaking, recovering, repeating, scoping, skipping
 from penstock.core.documents import Documents
 from penstock.core.node import assembled_at, positive
 from penstock.core.policy import RetryPolicy
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DeadLetters",
+    "circuit_breaker",
     "finally_do",
     "on_error_resume",
     "on_error_skip",
@@ -172,6 +173,37 @@ def on_error_skip(
     return attach(
         lambda node: skipping.OnErrorSkip(inputs=(node,), function=told, limit=limit, letters=letters)
     )
+
+
+def circuit_breaker(
+    failures: int = 5,
+    reset_after: float = 30.0,
+    *,
+    counts: Callable[[Exception], object] | None = None,
+) -> Same:
+    """Leave upstream alone for ``reset_after`` seconds when ``failures`` runs of it in a row have failed.
+
+    The breaker is *closed* at first: each run is let through. A run that gives an item, or completes, has
+    worked and ends a row of failures. After ``failures`` of them it is *open*: a run fails at its first
+    request with ``CircuitOpen``, without starting upstream. After ``reset_after`` seconds it is *half-open*:
+    one run is let through; if that works the breaker is closed, and if it fails, open again.
+
+    What this operator is called for is one breaker: every run of a flow that has it counts, each attempt
+    of a ``retry`` behind it, and all flows that the same ``guard = circuit_breaker(...)`` was put behind.
+    ``CircuitOpen`` is retryable and says how long to wait, so ``circuit_breaker() | retry(...)`` waits just
+    until the breaker is half-open.
+
+    Args:
+        failures: How many in a row open it.
+        reset_after: Seconds that it stays open.
+        counts: Which errors count as failures of upstream; all, by default.
+    """
+    positive("circuit_breaker", "failures", failures)
+    positive("circuit_breaker", "reset_after", reset_after, least=0, whole=False)
+    if counts is not None:
+        function_for("circuit_breaker", counts)
+    breaker = breaking.Breaker(failures, reset_after, counts or (lambda _: True))
+    return attach(lambda node: breaking.CircuitBreaker(inputs=(node,), breaker=breaker))
 
 
 def repeat(times: int | None = None) -> Same:

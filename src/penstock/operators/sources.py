@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from penstock.core import pumps, sources
+from penstock.core import pumps, scoping, sources
 from penstock.core.bridge import FromObservable
 from penstock.core.node import assembled_at, positive
 from penstock.errors import GraphError
 from penstock.flow import Flow
-from penstock.operators.attach import node_of
+from penstock.operators.attach import function_for, node_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+
     from aioreactive import AsyncObservable
 
     from penstock.abc import JSON, Page
@@ -27,8 +30,10 @@ __all__ = [
     "from_pages",
     "just",
     "never",
+    "using",
 ]
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -144,3 +149,50 @@ def defer(factory: Callable[[], Flow[T]]) -> Flow[T]:
         msg = f"defer takes a function that returns a Flow, not {type(factory).__name__}, at {assembled_at()}"
         raise GraphError(msg)
     return Flow(sources.Defer(factory=lambda: node_of("what the function of defer returns", factory())))
+
+
+@overload
+def using(
+    acquire: Callable[[], AbstractAsyncContextManager[R]], function: Callable[[R], Flow[T]]
+) -> Flow[T]: ...
+@overload
+def using(acquire: Callable[[], AbstractContextManager[R]], function: Callable[[R], Flow[T]]) -> Flow[T]: ...
+@overload
+def using(
+    acquire: Callable[[], Awaitable[R]], function: Callable[[R], Flow[T]], release: Callable[[R], object]
+) -> Flow[T]: ...
+@overload
+def using(
+    acquire: Callable[[], R], function: Callable[[R], Flow[T]], release: Callable[[R], object]
+) -> Flow[T]: ...
+def using(
+    acquire: Callable[[], Any],
+    function: Callable[[Any], Flow[T]],
+    release: Callable[[Any], object] | None = None,
+) -> Flow[T]:
+    """Make a flow that holds a resource for as long as it runs: the flow that ``function(resource)`` returns.
+
+    The resource is acquired at the first request of each subscription, a resumed one included, and released
+    exactly once, however the run ends: behind the last item and before the end is told, behind an error,
+    and by ``aclose``. What ``function`` returned is closed before that.
+
+    ``acquire`` returns a context manager, sync or async, which is entered (``function`` gets what entering
+    gives); or, with ``release``, any value. Both may be async functions. All of it runs in one task. A
+    context manager sees how the run ended, as in a ``with`` block around it: an error goes through it, and
+    it may swallow it, which completes the flow; a run that is closed before its end is cancelled.
+
+    An error of acquiring or releasing is one of the flow. An error of ``release`` while another is in flight
+    becomes a note on that one. An ``acquire`` under way when the run is closed is cancelled. What
+    ``function`` returns may not hold a checkpoint, and ``max_in_flight`` is infinite, as with ``defer``.
+    """
+    function_for("using", acquire, asynchronous=True)
+    function_for("using", function)
+    if release is not None:
+        function_for("using", release, asynchronous=True)
+    return Flow(
+        scoping.Using(
+            acquire=acquire,
+            build=lambda resource: node_of("what the function of using returns", function(resource)),
+            release=release,
+        )
+    )
