@@ -61,7 +61,8 @@ def test_races(entry: Entry) -> None:
 
 def test_most_entries_have_something_to_race() -> None:
     """Seeds give different schedules, so that trying many of them is worth something."""
-    assert all(racing(entry.subject, seeds=10).schedules > 2 for entry in ENTRIES[:20])
+    fed = [entry for entry in ENTRIES if entry.inputs]
+    assert all(racing(entry.subject, seeds=6, skip=entry.skip).schedules > 2 for entry in fed[::5])
 
 
 # -- what is cancelled leaves nothing ----------------------------------------------------------------
@@ -105,17 +106,10 @@ def test_cancelled_at_every_await_it_leaves_nothing(entry: Entry) -> None:
 
 # -- what is cancelled keeps its place ---------------------------------------------------------------
 
-EXACT = [
-    entry
-    for entry in ENTRIES
-    if (flow := entry.subject.start().flow).resumable
-    and flow.exact
-    and flow.order == "exact"
-    and "position" not in entry.skip
-]
+KEPT = [entry for entry in ENTRIES if "position" not in entry.skip]
 
 
-@pytest.mark.parametrize("entry", EXACT, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", KEPT, ids=lambda entry: entry.name)
 def test_the_position_after_a_cancelled_request_is_behind_what_was_delivered(entry: Entry) -> None:
     """A run that goes on from there repeats nothing, wherever in the request the cancellation struck."""
     subject = entry.subject.fed(*entry.inputs, pace=PACE)
@@ -123,8 +117,11 @@ def test_the_position_after_a_cancelled_request_is_behind_what_was_delivered(ent
     async def cancelled_after(turns: int) -> tuple[list[Any], list[Any]]:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
+        flow = subject.start().flow
+        if not flow.resumable or not flow.exact or flow.order != "exact":
+            return [], []
         wanted = await expected(subject)
-        async with open_run(subject.start().flow) as subscription:
+        async with open_run(flow) as subscription:
             before = await collect(subscription, (2,), requests=1)
             pending = loop.create_task(subscription.request(2))
             loop.at_turn(loop.turns + turns, pending.cancel)
