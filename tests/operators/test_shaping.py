@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from reactivex import operators as rxop
 import penstock as ps
 import penstock.operators as op
 from penstock.errors import GraphError, NotResumable
-from penstock.testing import RecordingLedger
+from penstock.testing import RecordingLedger, Sleep, TestSource
 from penstock.testing import run as virtually
 from penstock.testing.laws.runs import collect
 
@@ -225,3 +226,39 @@ def test_where_a_checkpoint_may_stand() -> None:
         source | step
     with pytest.raises(NotResumable):
         ps.from_observable(None) | op.take_last(1) | op.checkpoint(RecordingLedger(), key="k")  # type: ignore[arg-type]
+
+
+HOLDERS = st.one_of(
+    count.map(op.take_last),
+    count.map(op.skip_last),
+    st.builds(lambda size, step, partial: op.sliding(size, step, partial=partial), size, size, st.booleans()),
+    st.sampled_from([None, "before", "after"]).map(lambda keep: op.split(lambda x: x % 3 == 0, keep=keep)),
+    st.just(op.collect()),
+    st.just(op.pairwise()),
+)
+
+
+@given(HOLDERS, SCHEDULE, st.integers(0, 12), st.integers(0, 5))
+def test_drained_what_is_held_waits_for_the_resumed_run(
+    step: Any, schedule: list[int], moment: int, first: int
+) -> None:
+    """A run that is drained gives nothing that is not finished; one that is resumed gives it whole."""
+    source = [part for number in range(10) for part in (Sleep(1), number)]
+
+    async def main() -> tuple[list[Any], list[Any]]:
+        loop = asyncio.get_running_loop()
+        whole = await (ps.from_iterable(range(10)) | step).to_list()
+        flow = TestSource(source) | step
+        async with flow.subscribe() as subscription:
+            before = await collect(subscription, schedule, requests=first)
+            drained: list[asyncio.Task[None]] = []
+            loop.call_later(moment + 0.5, lambda: drained.append(loop.create_task(subscription.drain())))
+            rest = await collect(subscription, schedule)
+            position = subscription.position
+        async with (TestSource(source) | step).subscribe(position) as subscription:
+            last = await collect(subscription, schedule)
+        await asyncio.gather(*drained)
+        return whole, before.items + rest.items + last.items
+
+    whole, came = virtually(main())
+    assert came == whole
