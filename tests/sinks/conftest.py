@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 from itertools import count
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from penstock.sinks import JsonLinesSink, MemorySink
 from penstock.sinks.lines import encode_lines
@@ -153,6 +155,8 @@ class MemoryKind:
     def content(self, sink):
         return encode_lines(sink.documents)
 
+    stored = content
+
     def meddle(self, sink):
         sink.documents[-1] = sink.documents[-1].model_copy(update={"doc_id": "somebody else's"})
 
@@ -163,8 +167,8 @@ class MemoryKind:
 class JsonLinesKind:
     """On the real disk a crash leaves the file, and the system gives back the lock."""
 
-    def __init__(self, folder: Path):
-        self._path = folder / "out.jsonl"
+    def __init__(self, folder: Path, ending=""):
+        self._path = folder / f"out.jsonl{ending}"
 
     def new(self):
         return JsonLinesSink(self._path)
@@ -178,6 +182,9 @@ class JsonLinesKind:
         return self.new()
 
     def content(self, sink):
+        return unpacked(self._path.read_bytes(), self._path.suffix)
+
+    def stored(self, sink):
         return self._path.read_bytes()
 
     def meddle(self, sink):
@@ -189,10 +196,22 @@ class JsonLinesKind:
         self._path.write_bytes(self._path.read_bytes()[:-1])
 
 
-@pytest.fixture(params=["memory", "jsonl"])
+def unpacked(data, suffix):
+    """Return what a file of lines holds, by the ending of its name; a part that was cut makes it fail."""
+    if suffix == ".gz":
+        return gzip.decompress(data)
+    if suffix == ".zst":
+        return zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).readall()
+    return data
+
+
+ENDINGS = {"jsonl": "", "jsonl.gz": ".gz", "jsonl.zst": ".zst"}
+
+
+@pytest.fixture(params=["memory", *ENDINGS])
 def kind(request, tmp_path):
     """Return one kind of sink."""
-    return MemoryKind() if request.param == "memory" else JsonLinesKind(tmp_path)
+    return MemoryKind() if request.param == "memory" else JsonLinesKind(tmp_path, ENDINGS[request.param])
 
 
 @pytest.fixture

@@ -118,10 +118,10 @@ async def test_an_output_that_became_shorter_is_refused(kind, sink):
     record = await stored(sink)
     await sink.aclose()
     kind.shorten(sink)
-    before = kind.content(sink)
+    before = kind.stored(sink)
     with pytest.raises(SinkMismatch, match="restart"):
         await sink.open(record)
-    assert kind.content(sink) == before
+    assert kind.stored(sink) == before
 
 
 async def test_an_output_that_is_another_is_refused(kind, sink):
@@ -131,10 +131,10 @@ async def test_an_output_that_is_another_is_refused(kind, sink):
     record = await stored(sink)
     await sink.aclose()
     kind.meddle(sink)
-    before = kind.content(sink)
+    before = kind.stored(sink)
     with pytest.raises(SinkMismatch, match="not the one"):
         await sink.open(record)
-    assert kind.content(sink) == before
+    assert kind.stored(sink) == before
 
 
 @pytest.mark.parametrize("record", [{}, {"format": "parquet", "parts": []}, [], "x", 7])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 
@@ -14,14 +15,16 @@ from penstock.errors import SinkError
 from penstock.sinks import JsonLinesSink
 from penstock.sinks.lines import encode_lines
 
-PATH = Path("/disk/out.jsonl")
-CUTS = 300
+from .conftest import ENDINGS, unpacked
+
+CUTS = int(os.environ.get("PENSTOCK_CUTS", "120"))
+"""Power cuts per kind of file; 1,000 and more for the record."""
 DOCUMENTS = [Document(doc_id=f"d{n}", source="test", title="t" * (37 * n % 5000)) for n in range(120)]
 
 
-async def run(disk, ledger, rng, *, until):
+async def run(disk, ledger, rng, path, *, until):
     """Go on from the ledger's record, as a driver does; stop silently after ``until`` steps."""
-    sink = JsonLinesSink(PATH, storage=disk)
+    sink = JsonLinesSink(path, storage=disk)
     sink._worker.run = directly
     await sink.open(ledger["record"])
     if ledger["record"] is None:
@@ -47,41 +50,51 @@ async def directly(call):
     return call()
 
 
+@pytest.fixture(params=ENDINGS.values(), ids=ENDINGS)
+def path(request):
+    """Return the path of each kind of file."""
+    return Path(f"/disk/out.jsonl{request.param}")
+
+
+def content(disk, path, length=None):
+    return unpacked(disk.files[path].now[:length], path.suffix)
+
+
 @pytest.mark.parametrize("seed", range(CUTS))
-async def test_a_power_cut_takes_nothing_that_was_committed(fragile_disk, seed):
+async def test_a_power_cut_takes_nothing_that_was_committed(fragile_disk, path, seed):
     """However often the power is cut, the output becomes that of an undisturbed run."""
     rng = random.Random(seed)
     disk, ledger = fragile_disk(seed), {"record": None, "at": 0}
     while ledger["at"] < len(DOCUMENTS):
-        await run(disk, ledger, rng, until=rng.randrange(60))
+        await run(disk, ledger, rng, path, until=rng.randrange(60))
         disk.cut_power()
         if ledger["record"] is not None and ledger["record"]["offset"]:
             length = ledger["record"]["offset"]
-            assert disk.files[PATH].now[:length] == encode_lines(DOCUMENTS[: ledger["at"]])
-    await run(disk, ledger, rng, until=-1)
-    assert disk.files[PATH].now == encode_lines(DOCUMENTS)
+            assert content(disk, path, length) == encode_lines(DOCUMENTS[: ledger["at"]])
+    await run(disk, ledger, rng, path, until=-1)
+    assert content(disk, path) == encode_lines(DOCUMENTS)
 
 
 @pytest.mark.parametrize("fail_at", range(1, 31))
-async def test_a_failing_disk_takes_nothing_that_was_committed(fragile_disk, fail_at):
+async def test_a_failing_disk_takes_nothing_that_was_committed(fragile_disk, path, fail_at):
     """Whichever write, truncate or fsync fails, the error names the output, and the next run ends well."""
     disk, ledger = fragile_disk(), {"record": None, "at": 0}
     disk.fail_at = fail_at
     try:
-        await run(disk, ledger, random.Random(1), until=-1)
+        await run(disk, ledger, random.Random(1), path, until=-1)
     except SinkError as error:
         told = str(error)
-        assert str(PATH) in told
+        assert str(path) in told
         assert "the disk reports an input/output error; check it" in told
     assert disk.steps >= fail_at
-    await run(disk, ledger, random.Random(2), until=-1)
-    assert disk.files[PATH].now == encode_lines(DOCUMENTS)
+    await run(disk, ledger, random.Random(2), path, until=-1)
+    assert content(disk, path) == encode_lines(DOCUMENTS)
 
 
-async def test_after_a_failure_the_sink_refuses_until_it_is_opened_again(fragile_disk):
+async def test_after_a_failure_the_sink_refuses_until_it_is_opened_again(fragile_disk, path):
     """A second fsync might succeed although the first one lost the bytes."""
     disk = fragile_disk()
-    sink = JsonLinesSink(PATH, storage=disk)
+    sink = JsonLinesSink(path, storage=disk)
     await sink.open(None)
     record = await sink.commit(Commit(1, {}))
     await sink.write(DOCUMENTS[:3])
@@ -93,4 +106,4 @@ async def test_after_a_failure_the_sink_refuses_until_it_is_opened_again(fragile
     await sink.write(DOCUMENTS[:3])
     await sink.commit(Commit(1, {}))
     await sink.aclose()
-    assert disk.files[PATH].durable == encode_lines(DOCUMENTS[:3])
+    assert unpacked(disk.files[path].durable, path.suffix) == encode_lines(DOCUMENTS[:3])

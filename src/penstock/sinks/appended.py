@@ -18,24 +18,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.abc import JSON
+    from penstock.sinks.codecs import Codec, Compressor
     from penstock.storage import Storage, StoredFile
 
 __all__ = ["AppendedFile"]
 
-_FORMAT = "jsonl"
 _TAIL = 4096
-_OUR_BEGINNING = b'{"doc_id":'
 
 
 class AppendedFile:
-    """The open output, or nothing yet.
+    """The open output, or nothing yet; what is appended is compressed as ``codec`` says.
 
     A record holds the committed length and a checksum of the last 4 KB before it, by which the file is
     known again, wherever it was moved. A change further up that keeps the length is not noticed.
     """
 
-    def __init__(self, path: Path, storage: Storage) -> None:
+    def __init__(self, path: Path, storage: Storage, codec: Codec) -> None:
         self._path = path
+        self._codec = codec
+        self._compressor: Compressor | None = None
         self._storage = storage
         self._lock = storage.lock(path)
         self._file: StoredFile | None = None
@@ -54,7 +55,7 @@ class AppendedFile:
                 if record is None:
                     self._begin(restart=restart)
                 else:
-                    self._resume(_Record.parse(record, self._path))
+                    self._resume(_Record.parse(record, self._path, self._codec))
         except BaseException:
             self._lock.release()
             raise
@@ -107,6 +108,7 @@ class AppendedFile:
 
     def _accept(self, file: StoredFile, offset: int, lines: int, tail: bytes) -> None:
         self._file = file
+        self._compressor = None
         self._offset = self._committed = offset
         self._tail = tail
         self.lines = lines
@@ -115,7 +117,12 @@ class AppendedFile:
         """Write ``parts`` at the end; after an error everything fails until the file is opened again."""
         data = b"".join(parts)
         with self._writing() as file:
-            file.append(data)
+            if self._compressor is None:
+                self._compressor = self._codec.new()
+            self._put(file, data if self._compressor is None else self._compressor.compress(data))
+
+    def _put(self, file: StoredFile, data: bytes) -> None:
+        file.append(data)
         self._offset += len(data)
         self._tail = data[-_TAIL:] if len(data) >= _TAIL else (self._tail + data)[-_TAIL:]
 
@@ -124,10 +131,13 @@ class AppendedFile:
         if parts:
             self.append(parts)
         with self._writing() as file:
+            if self._compressor is not None:
+                rest, self._compressor = self._compressor.flush(), None
+                self._put(file, rest)
             file.fsync()
         self._committed, self.lines = self._offset, lines
         record: dict[str, Any] = {
-            "format": _FORMAT,
+            "format": self._codec.format,
             "name": self._path.name,
             "offset": self._offset,
             "lines": lines,
@@ -183,22 +193,24 @@ class _Record:
     lines: int
     tail: str
     file: str | None
+    beginning: bytes
 
     @classmethod
-    def parse(cls, record: JSON, path: Path) -> _Record:
+    def parse(cls, record: JSON, path: Path, codec: Codec) -> _Record:
         try:
-            if record["format"] == _FORMAT:
+            if record["format"] == codec.format:
                 return cls(
                     str(record["name"]),
                     int(record["offset"]),
                     int(record["lines"]),
                     str(record["tail"]),
                     record.get("file"),
+                    codec.beginning,
                 )
         except (TypeError, KeyError, ValueError):
             pass
         raise SinkMismatch(
-            f"the ledger's record is of another kind of output than the JSON Lines file {path}; "
+            f"the ledger's record is of another kind of output than the {codec.format} file {path}; "
             "name the output of the earlier runs, or restart to begin anew"
         )
 
@@ -220,8 +232,8 @@ class _Record:
 
     def _began(self, file: StoredFile) -> bool:
         """Whether ``file`` holds nothing but what a run wrote that did not get to its first commit."""
-        head = file.read(0, len(_OUR_BEGINNING))
-        return file.identity == self.file and (_OUR_BEGINNING.startswith(head) or not head.strip(b"\0"))
+        head = file.read(0, len(self.beginning))
+        return file.identity == self.file and (self.beginning.startswith(head) or not head.strip(b"\0"))
 
 
 def _digest(tail: bytes) -> str:

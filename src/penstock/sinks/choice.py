@@ -19,7 +19,9 @@ __all__ = ["Target", "sink_from"]
 Target: TypeAlias = "Sink | str | os.PathLike[str] | Sequence[Sink | str | os.PathLike[str]]"
 """What names an output, or several."""
 
-_BY_ENDING: dict[str, Callable[[str], Sink]] = {".jsonl": JsonLinesSink, ".ndjson": JsonLinesSink}
+_BY_ENDING: dict[str, Callable[[str], Sink]] = {
+    f"{kind}{packed}": JsonLinesSink for kind in (".jsonl", ".ndjson") for packed in ("", ".gz", ".zst")
+}
 _BY_SCHEME: dict[str, Callable[[str], Sink]] = {}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from penstock.abc import JSON, Commit, Sink
 from penstock.errors import SinkError
 from penstock.sinks.appended import AppendedFile
+from penstock.sinks.codecs import CODECS
 from penstock.sinks.lines import encode_lines
 from penstock.storage import DiskStorage, Worker
 
@@ -27,6 +28,9 @@ _BUFFERED = 1 << 20
 class JsonLinesSink(Sink):
     """Appends documents to ``path``, one JSON object per line (see ``penstock.sinks.lines``).
 
+    A path that ends in ``.gz`` or ``.zst`` is compressed; each commit ends a gzip member or a Zstandard
+    frame, so that a file is whole whenever it was committed; few documents a commit compress badly.
+
     ``commit`` fsyncs and returns the length of the file; ``open`` cuts the file back to that length.
     ``aclose`` cuts off what was not committed, so that the file always ends with a whole line. Encoding runs
     where ``write`` is called, everything that touches the disk on a thread of its own. A cancelled
@@ -42,6 +46,9 @@ class JsonLinesSink(Sink):
         path: The file; created if it is absent, its folder must exist.
         include_raw: Whether to write the raw bytes too, in base64.
         storage: Where files live; the real disk by default.
+
+    Raises:
+        GraphError: a library for this ending is not installed; the message says how to install it.
     """
 
     def __init__(
@@ -53,7 +60,9 @@ class JsonLinesSink(Sink):
     ) -> None:
         self._path = Path(path)
         self._include_raw = include_raw
-        self._file = AppendedFile(self._path, storage or DiskStorage())
+        codec = CODECS.get(self._path.suffix.lower(), CODECS[""])
+        codec.new()  # says now if something is not installed
+        self._file = AppendedFile(self._path, storage or DiskStorage(), codec)
         self._worker = Worker("penstock-sink")
         self._buffer: list[bytes] = []
         self._buffered = 0
