@@ -7,7 +7,7 @@ import importlib
 
 from harness import machine, say, table
 
-NAMES = ("elements", "events", "map_async", "buffer", "fanout", "heartbeat", "pubmed", "memory")
+NAMES = ("elements", "events", "map_async", "buffer", "fanout", "joins", "heartbeat", "pubmed", "memory")
 
 
 def main() -> None:
