@@ -1,0 +1,555 @@
+"""Operators that join flows by a rule, against the standard library; and what all that join share."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import penstock.operators as op
+from penstock import empty, fail, from_iterable, from_observable, just, never
+from penstock.errors import GraphError, NotResumable
+from penstock.ledger import MemoryLedger
+from penstock.testing import Forever, Planted, Raise, Sleep, TestSource, Wait, no_leaks
+from penstock.testing import run as virtually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+INPUTS = st.lists(st.lists(st.integers(0, 99), max_size=9), min_size=1, max_size=4)
+SCHEDULES = st.lists(st.sampled_from([1, 2, 3, 1000]), min_size=1, max_size=4)
+PACES = st.lists(st.sampled_from([None, None, Wait(1), Sleep(1)]), min_size=1, max_size=3)
+
+
+def sources(inputs: list[list[int]], pace: list[Any]) -> list[TestSource]:
+    waits = itertools.cycle(pace)
+    return [
+        TestSource([part for x in one for part in (next(waits), x) if part is not None]) for one in inputs
+    ]
+
+
+async def collected(flow: Any, schedule: list[int]) -> list[Any]:
+    out: list[Any] = []
+    async with flow.subscribe() as subscription:
+        for n in itertools.cycle(schedule):
+            items = await subscription.request(n)
+            assert len(items) <= n
+            if not items:
+                return out
+            out += items
+    raise AssertionError
+
+
+async def read_on(subscription: Any, out: list[Any]) -> None:
+    """Put everything into ``out``, which keeps it when an error ends this."""
+    while items := await subscription.request(1):
+        out += items
+
+
+# -- by a rule ---------------------------------------------------------------------------------------
+
+
+@given(INPUTS, PACES, SCHEDULES)
+def test_zip(inputs: list[list[int]], pace: list[Any], schedule: list[int]) -> None:
+    """The built-in ``zip``."""
+    first, *others = sources(inputs, pace)
+    assert virtually(collected(first | op.zip(*others), schedule)) == list(zip(*inputs, strict=False))
+
+
+@given(INPUTS, PACES, SCHEDULES)
+def test_zip_strict(inputs: list[list[int]], pace: list[Any], schedule: list[int]) -> None:
+    """Another length is a ``ValueError`` behind all whole tuples, named with both inputs."""
+    first, *others = sources(inputs, pace)
+    flow, out = first | op.zip(*others, strict=True), []
+
+    async def main() -> None:
+        async with flow.subscribe() as subscription:
+            for n in itertools.cycle(schedule):
+                items = await subscription.request(n)
+                if not items:
+                    return
+                out.extend(items)
+
+    if len({len(one) for one in inputs}) > 1:
+        with pytest.raises(ValueError, match=r"input \d has ended, but input \d has more items"):
+            virtually(main())
+    else:
+        virtually(main())
+    assert out == list(zip(*inputs, strict=False))
+
+
+def roundrobin(*inputs: Any) -> Iterator[Any]:
+    """The recipe of itertools' documentation."""
+    iterators = map(iter, inputs)
+    for active in range(len(inputs), 0, -1):
+        iterators = itertools.cycle(itertools.islice(iterators, active))
+        yield from map(next, iterators)
+
+
+@given(INPUTS, PACES, SCHEDULES)
+def test_interleave(inputs: list[list[int]], pace: list[Any], schedule: list[int]) -> None:
+    """The round robin of the itertools recipes."""
+    first, *others = sources(inputs, pace)
+    assert virtually(collected(first | op.interleave(*others), schedule)) == list(roundrobin(*inputs))
+
+
+@given(INPUTS, PACES, SCHEDULES, st.booleans(), st.booleans())
+def test_merge_sorted(
+    inputs: list[list[int]], pace: list[Any], schedule: list[int], by_digit: bool, reverse: bool
+) -> None:
+    """``heapq.merge``, with its keys, its directions and its stability."""
+    key = (lambda pair: pair[0] % 10) if by_digit else (lambda pair: pair[0])
+    marked = [
+        sorted(((x, k, i) for i, x in enumerate(one)), key=key, reverse=reverse)
+        for k, one in enumerate(inputs)
+    ]
+    first, *others = sources(marked, pace)
+    flow = first | op.merge_sorted(*others, key=key, reverse=reverse)
+    assert virtually(collected(flow, schedule)) == list(heapq.merge(*marked, key=key, reverse=reverse))
+
+
+@given(INPUTS, PACES, SCHEDULES)
+def test_merge_sorted_asks_each_key_once(
+    inputs: list[list[int]], pace: list[Any], schedule: list[int]
+) -> None:
+    """The key of an item is computed once, however many requests it waits for."""
+    seen: list[tuple[int, int]] = []
+
+    def key(pair: tuple[int, int]) -> int:
+        seen.append(pair)
+        return pair[0]
+
+    marked = [[(x, k * 100 + i) for i, x in enumerate(sorted(one))] for k, one in enumerate(inputs)]
+    first, *others = sources(marked, pace)
+    virtually(collected(first | op.merge_sorted(*others, key=key), schedule))
+    assert sorted(seen) == sorted(itertools.chain(*marked))
+
+
+def test_merge_sorted_compares_nothing_but_keys() -> None:
+    """Items need no order of their own, and equal keys do not need one either."""
+    left, right = just((1, {"a": 1}), (2, {"b": 2})), just((1, {"c": 3}))
+    flow = left | op.merge_sorted(right, key=lambda pair: pair[0])
+    assert asyncio.run(flow.to_list()) == [(1, {"a": 1}), (1, {"c": 3}), (2, {"b": 2})]
+
+
+@given(
+    st.lists(st.integers(0, 3), max_size=6), st.lists(st.integers(0, 3), max_size=6), PACES, st.integers(1, 3)
+)
+def test_sequence_equal(one: list[int], other: list[int], pace: list[Any], n: int) -> None:
+    """``==`` of lists."""
+    first, second = sources([one, other], pace)
+    assert virtually(collected(first | op.sequence_equal(second), [n])) == [one == other]
+
+
+def test_sequence_equal_of_many_items() -> None:
+    """Long sequences are compared in lists, and lengths that differ by one are found."""
+
+    async def main() -> list[bool]:
+        flows = [from_iterable(range(n)) for n in (10_000, 10_000, 9_999, 10_001)]
+        return [await flows[0].sequence_equal(other).first() for other in flows]
+
+    assert asyncio.run(main()) == [True, True, False, False]
+
+
+def test_sequence_equal_ends_at_the_first_difference() -> None:
+    """An answer that is known does not wait for inputs that go on, and closes both."""
+
+    async def main() -> tuple[list[bool], list[int]]:
+        left, right = TestSource([1, 2, Forever()]), TestSource([1, 3, Forever()])
+        async with (left | op.sequence_equal(right)).subscribe() as subscription:
+            answer = await subscription.request(1)
+            await asyncio.sleep(1)
+            return answer, [left.counts.closed, right.counts.closed]
+
+    assert virtually(main()) == ([False], [1, 1])
+
+
+# -- ends, errors, demand ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operator", "others_end"),
+    [(op.zip, True), (op.race, True), (op.with_latest_from, True), (op.merge, False), (op.interleave, False)],
+    ids=["zip", "race", "with_latest_from", "merge", "interleave"],
+)
+def test_what_is_no_longer_wanted_is_closed_at_once(operator: Any, others_end: bool) -> None:
+    """The end of an input closes those that could add nothing, and only those."""
+
+    async def main() -> bool:
+        short, long = TestSource([Sleep(1), 1]), TestSource([Sleep(2), 2, Forever()])
+        async with no_leaks(), (short | operator(long)).subscribe() as subscription:
+            task = asyncio.create_task(collected_until_stalled(subscription))
+            await asyncio.sleep(10)
+            closed = bool(long.counts.closed)
+            task.cancel()
+            await asyncio.wait([task])
+        return closed
+
+    async def collected_until_stalled(subscription: Any) -> None:
+        while await subscription.request(1):
+            pass
+
+    assert virtually(main()) is others_end
+
+
+@pytest.mark.parametrize("operator", [op.merge, op.interleave, op.zip, op.merge_sorted, op.combine_latest])
+@pytest.mark.parametrize("n", [1, 3, 10])
+def test_inputs_are_asked_for_no_more_than_is_wanted(operator: Any, n: int) -> None:
+    """Of an input no more is handed over than what was delivered of it, and ``n``."""
+
+    async def main() -> None:
+        inputs = [TestSource(range(k * 100, k * 100 + 30)) for k in range(3)]
+        flow = inputs[0] | operator(*inputs[1:])
+        came: list[int] = []
+        async with flow.subscribe() as subscription:
+            for _ in range(4):
+                for item in await subscription.request(n):
+                    came += item if isinstance(item, tuple) else [item]
+                for k, source in enumerate(inputs):
+                    of_it = {x for x in came if x // 100 == k}
+                    assert source.counts.handed <= len(of_it) + n + (operator is op.combine_latest)
+
+    virtually(main())
+
+
+@pytest.mark.parametrize(
+    "operator", [op.merge, op.interleave, op.zip, op.merge_sorted, op.combine_latest, op.race]
+)
+def test_inputs_wait_at_the_same_time(operator: Any) -> None:
+    """What two inputs take a second for takes one second, not two."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        left, right = TestSource([Sleep(1), 1]), TestSource([Sleep(1), 2])
+        began = loop.time()
+        assert await (left | operator(right)).first() in {1, (1, 2)}
+        return loop.time() - began
+
+    assert virtually(main()) == 1
+
+
+def test_merge_runs_so_many_at_once() -> None:
+    """With ``max_concurrent`` an input is opened when one before it has ended."""
+
+    async def main() -> tuple[list[tuple[float, Any]], list[int]]:
+        loop = asyncio.get_running_loop()
+        inputs = [TestSource([Sleep(1), (k, 0), Sleep(1), (k, 1)]) for k in range(5)]
+        flow = inputs[0] | op.merge(*inputs[1:], max_concurrent=2)
+        found, running = [], []
+        async with flow.subscribe() as subscription:
+            while items := await subscription.request(9):
+                found += [(loop.time(), item) for item in items]
+                running.append(sum(source.counts.opened - source.counts.closed for source in inputs))
+        return [(moment - found[0][0] + 1, item) for moment, item in found], running
+
+    found, running = virtually(main())
+    assert sorted(found) == sorted((1 + 2 * (k // 2) + j, (k, j)) for k in range(5) for j in range(2))
+    assert max(running) == 2
+
+
+def test_merge_delays_errors() -> None:
+    """With ``delay_errors`` the first error comes when all other inputs have ended, and the position can mend it."""
+
+    async def main() -> tuple[list[int], list[int]]:
+        def make(fault: Any) -> Any:
+            left = TestSource([1, 2, fault, 3])
+            return left | op.merge(TestSource([Sleep(5), 10, Sleep(5), 11]), delay_errors=True)
+
+        came: list[int] = []
+        async with make(Raise()).subscribe() as subscription:
+            with pytest.raises(Planted):
+                await read_on(subscription, came)
+            position = json.loads(json.dumps(subscription.position))
+        async with make(Wait(1)).subscribe(position) as subscription:
+            return came, await subscription.request(9)
+
+    assert virtually(main()) == ([1, 2, 10, 11], [3])
+
+
+def test_an_error_ends_what_does_not_delay_it() -> None:
+    """The first error ends a merge while other inputs go on, and they are closed."""
+
+    async def main() -> int:
+        other = TestSource([1, Forever()])
+        flow = TestSource([Sleep(1), Raise()]) | op.merge(other)
+        with pytest.raises(Planted):
+            await flow.to_list()
+        return other.counts.closed
+
+    assert virtually(main()) == 1
+
+
+def test_zip_does_not_see_an_error_behind_its_end() -> None:
+    """An error that comes later than the end of a shorter input belongs to items that nobody wants."""
+
+    async def main() -> list[Any]:
+        return await (TestSource([1]) | op.zip(TestSource([1, 2, Sleep(1), Raise()]))).to_list()
+
+    assert virtually(main()) == [(1, 1)]
+
+
+def test_a_race_of_failures_is_run_again() -> None:
+    """A failure that comes first ends the race, but a resumed run holds it again."""
+
+    async def main() -> list[int]:
+        def make(first: Any) -> Any:
+            return TestSource([first, 1]) | op.race(TestSource([Sleep(1), 2]))
+
+        async with make(Raise()).subscribe() as subscription:
+            with pytest.raises(Planted):
+                await subscription.request(1)
+            position = subscription.position
+        async with make(Sleep(5)).subscribe(position) as subscription:
+            return await subscription.request(1)
+
+    assert virtually(main()) == [2]
+
+
+@pytest.mark.parametrize("operator", [op.merge, op.interleave, op.zip, op.combine_latest, op.race])
+def test_nothing_to_join_with(operator: Any) -> None:
+    """A flow joined with no other is itself, as single tuples where there are tuples."""
+    assert asyncio.run((just(1, 2) | operator()).to_list()) in ([1, 2], [(1,), (2,)])
+
+
+def test_empty_flows() -> None:
+    """Joins with empty flows end, and never wait for a flow whose items could add nothing."""
+
+    async def main() -> list[list[Any]]:
+        flows = [
+            empty() | op.zip(never()),
+            never() | op.combine_latest(empty()),
+            never() | op.with_latest_from(empty()),
+            empty() | op.with_latest_from(never()),
+            empty() | op.race(never()),
+            empty() | op.merge_sorted(just(1)),
+            empty() | op.interleave(just(1), empty()),
+            empty() | op.sequence_equal(empty()),
+            empty() | op.concat_map(just),
+            empty() | op.flat_map_merge(just),
+            empty() | op.switch_map(just),
+            just(1, 2) | op.concat_map(lambda _: empty()),
+        ]
+        return [await flow.to_list() for flow in flows]
+
+    assert virtually(main()) == [[], [], [], [], [], [1], [1], [True], [], [], [], []]
+
+
+# -- flows of flows ----------------------------------------------------------------------------------
+
+
+class Flows:
+    """A function that returns flows, and what it was asked."""
+
+    def __init__(self, length: Callable[[int], int] = lambda _: 3) -> None:
+        self.length = length
+        self.asked: list[int] = []
+
+    def __call__(self, x: int) -> Any:
+        self.asked.append(x)
+        return TestSource([part for k in range(self.length(x)) for part in (Sleep(1), x * 10 + k)])
+
+
+def test_concat_map_builds_only_what_is_not_done() -> None:
+    """A resumed run builds the present item's flow again, goes on inside it, and builds no earlier one."""
+
+    async def main() -> tuple[list[int], list[int]]:
+        before, after = Flows(), Flows()
+        async with (just(1, 2, 3) | op.concat_map(before)).subscribe() as subscription:
+            came = [x for _ in range(5) for x in await subscription.request(1)]
+            position = json.loads(json.dumps(subscription.position))
+        async with (just(1, 2, 3) | op.concat_map(after)).subscribe(position) as subscription:
+            while items := await subscription.request(9):
+                came += items
+        return came, after.asked
+
+    assert virtually(main()) == ([10, 11, 12, 20, 21, 22, 30, 31, 32], [2, 3])
+
+
+def test_flat_map_merge_keeps_its_position_small() -> None:
+    """Behind a flow that never ends, thousands that have ended leave nothing in the position, or in memory."""
+
+    def flow_of(x: int) -> Any:
+        return TestSource([0, Forever()]) if x == 0 else just(x)
+
+    async def main() -> tuple[list[int], int, int]:
+        came: list[int] = []
+        async with (from_iterable(range(3_000)) | op.flat_map_merge(flow_of, 3)).subscribe() as subscription:
+            while len(came) < 2_000:
+                came += await subscription.request(10)
+            position = json.loads(json.dumps(subscription.position))
+            await asyncio.sleep(1)
+            kept = len(subscription.run.releases) + len(subscription.run.tasks)  # type: ignore[attr-defined]
+        again = Flows(lambda _: 1)
+        async with (from_iterable(range(3_000)) | op.flat_map_merge(flow_of, 3)).subscribe(
+            position
+        ) as subscription:
+            while len(came) < 3_000:
+                came += await subscription.request(10)
+        assert again.asked == []
+        return sorted(came), len(json.dumps(position)), kept
+
+    came, size, kept = virtually(main())
+    assert came == list(range(3_000))
+    assert size < 500
+    assert kept < 20
+
+
+def test_flat_map_merge_does_not_build_again_what_is_done() -> None:
+    """A resumed run reads items of finished flows again, but builds none of these."""
+
+    async def main() -> tuple[list[int], list[int]]:
+        def make(flows: Flows) -> Any:
+            return just(0, 1, 2, 3) | op.flat_map_merge(flows, 2)
+
+        before, after = Flows(lambda x: 9 if x == 0 else 1), Flows(lambda x: 9 if x == 0 else 1)
+        came: list[int] = []
+        async with make(before).subscribe() as subscription:
+            while 20 not in came:
+                came += await subscription.request(1)
+            position = json.loads(json.dumps(subscription.position))
+        async with make(after).subscribe(position) as subscription:
+            while items := await subscription.request(9):
+                came += items
+        return sorted(came), after.asked
+
+    came, asked = virtually(main())
+    assert came == [*range(9), 10, 20, 30]
+    assert asked[0] == 0
+    assert 1 not in asked
+
+
+def test_an_error_of_the_items_waits_for_flows_that_were_begun() -> None:
+    """What was handed over before a failing item is delivered before its error."""
+
+    async def main() -> list[int]:
+        came: list[int] = []
+        flow = TestSource([1, 2, Raise()]) | op.flat_map_merge(Flows())
+        async with flow.subscribe() as subscription:
+            with pytest.raises(Planted):
+                await read_on(subscription, came)
+        return sorted(came)
+
+    assert virtually(main()) == [10, 11, 12, 20, 21, 22]
+
+
+@pytest.mark.parametrize("operator", [op.concat_map, op.flat_map_merge, op.switch_map])
+class TestFlowsOfFlows:
+    """What is refused, alike by all three."""
+
+    def test_no_flow(self, operator: Any) -> None:
+        """A function that returns something else is told so, with operator and line."""
+        with pytest.raises(GraphError, match=r"function of \w+ returns must be a Flow, not list") as caught:
+            asyncio.run((just(1) | operator(lambda x: [x])).to_list())
+        assert any(operator.__name__ in note for note in caught.value.__notes__)
+
+    def test_a_looser_order(self, operator: Any) -> None:
+        """A flow in no fixed order is refused unless that was said; saying it makes the whole as loose."""
+
+        def merged(x: int) -> Any:
+            return just(x) | op.merge(just(x))
+
+        with pytest.raises(GraphError, match=r'order="interleaved"'):
+            asyncio.run((just(1) | operator(merged)).to_list())
+        allowed = just(1) | operator(merged, order="interleaved")
+        assert asyncio.run(allowed.to_list()) == [1, 1]
+        assert allowed.order in {"interleaved", "lossy"}
+        assert not (allowed | op.flat_map(str)).resumable
+        with pytest.raises(GraphError, match="order is one of 'exact', 'interleaved'"):
+            operator(merged, order="any")
+
+    def test_a_checkpoint_within(self, operator: Any) -> None:
+        """A checkpoint that nobody could see when the graph was built is refused."""
+
+        def checkpointed(x: int) -> Any:
+            return just(x) | op.checkpoint(MemoryLedger(), key="k")
+
+        with pytest.raises(GraphError, match="holds a checkpoint"):
+            asyncio.run((just(1) | operator(checkpointed)).to_list())
+
+    def test_no_position_within(self, operator: Any) -> None:
+        """A flow that cannot be resumed runs, but no position can be taken inside it."""
+        from aioreactive import from_iterable as observable
+
+        async def main() -> list[int]:
+            async with (
+                just(1) | operator(lambda x: from_observable(observable([x, x])))
+            ).subscribe() as subscription:
+                items = await subscription.request(1)
+                with pytest.raises(NotResumable, match="from_observable"):
+                    _ = subscription.position
+                return items
+
+        assert asyncio.run(main()) == [1]
+
+    def test_behind_what_comes_in_no_fixed_order(self, operator: Any) -> None:
+        """Where a resumed run might begin with another item there is no position."""
+
+        async def later(x: int) -> int:
+            return x
+
+        assert not (just(1) | op.map_async(later, ordered=False) | operator(just)).resumable
+
+    def test_closes_the_flow_it_is_in(self, operator: Any) -> None:
+        """Leaving a run in the middle of a flow closes it, once."""
+
+        async def main() -> list[int]:
+            inner: list[TestSource] = []
+
+            def flow_of(x: int) -> Any:
+                inner.append(TestSource([x, Forever()]))
+                return inner[-1]
+
+            async with no_leaks():
+                assert await (TestSource([1, Forever()]) | operator(flow_of)).first() == 1
+            return [source.counts.closed for source in inner]
+
+        assert virtually(main()) == [1]
+
+
+# -- refused when the graph is built -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "concat", "merge", "interleave", "merge_sorted", "zip", "combine_latest", "zip_latest",
+        "with_latest_from", "race", "sequence_equal",
+    ],
+)  # fmt: skip
+def test_only_flows_are_joined(name: str) -> None:
+    """What is no flow is refused by name, where the graph is built."""
+    with pytest.raises(
+        GraphError, match=rf"what {name} \w+( \w+)? must be a Flow, not list, at .*test_combine.py"
+    ):
+        getattr(op, name)([1, 2])
+
+
+def test_arguments_are_checked() -> None:
+    """Counts and functions are looked at when the graph is built."""
+
+    async def later(x: int) -> Any:
+        return just(x)
+
+    for make in (
+        lambda: op.merge(just(1), max_concurrent=0),
+        lambda: op.flat_map_merge(just, 0),
+        lambda: op.concat_map(later),
+        lambda: op.switch_map(3),  # type: ignore[arg-type]
+        lambda: op.merge_sorted(just(1), key=later),
+        lambda: op.sequence_equal(just(1), later),
+    ):
+        with pytest.raises(GraphError):
+            make()
+
+
+def test_an_error_within_a_flow_names_its_place() -> None:
+    """The error of a flow that was built while running keeps the note of where that was assembled."""
+    with pytest.raises(Planted) as caught:
+        asyncio.run((just(1) | op.concat_map(lambda _: fail(Planted()))).to_list())
+    assert any("test_combine.py" in note for note in caught.value.__notes__)

@@ -1,0 +1,340 @@
+"""Operators whose items depend on time, against RxPY: the same items at the same moments."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reactivex import operators as rx_op
+from reactivex.testing import ReactiveTest, TestScheduler
+
+import penstock.operators as op
+from penstock.testing import Sleep, TestSource, Wait
+from penstock.testing import run as virtually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from penstock import Flow
+
+SIZES = st.sampled_from([1, 2, 100])
+FOREVER = 100_000
+
+
+@dataclass(frozen=True)
+class Script:
+    """Items and their moments, and the moment of the end; all in whole seconds from the start."""
+
+    items: tuple[tuple[int, Any], ...]
+    end: int
+
+    def flow(self) -> Flow[Any]:
+        elements: list[Any] = []
+        now = 0
+        for moment, item in self.items:
+            elements += [Sleep(moment - now), item]
+            now = moment
+        return TestSource([*elements, Sleep(self.end - now)])
+
+    def observable(self, scheduler: TestScheduler) -> Any:
+        sent = [ReactiveTest.on_next(moment, item) for moment, item in self.items]
+        return scheduler.create_cold_observable(*sent, ReactiveTest.on_completed(self.end))
+
+
+@st.composite
+def scripts(draw: st.DrawFn, count: int) -> list[Script]:
+    """Draw scripts of which no two events, ends included, are at the same moment."""
+    lengths = [draw(st.integers(0, 4)) for _ in range(count)]
+    moments = draw(
+        st.lists(
+            st.integers(1, 60), unique=True, min_size=sum(lengths) + count, max_size=sum(lengths) + count
+        )
+    )
+    found = []
+    for index, length in enumerate(lengths):
+        own = sorted(moments[: length + 1])
+        del moments[: length + 1]
+        items = tuple((moment, index * 100 + k) for k, moment in enumerate(own[:-1]))
+        found.append(Script(items, own[-1]))
+    return found
+
+
+async def timeline(flow: Any, n: int) -> tuple[list[tuple[float, Any]], float]:
+    """Return what a flow gives and when, and when it ends."""
+    loop = asyncio.get_running_loop()
+    began, found = loop.time(), []
+    async with flow.subscribe() as subscription:
+        while items := await subscription.request(n):
+            found += [(loop.time() - began, item) for item in items]
+        return found, loop.time() - began
+
+
+def theirs(create: Callable[[TestScheduler], Any]) -> tuple[list[tuple[float, Any]], float]:
+    """Return the same of an observable."""
+    scheduler = TestScheduler()
+    observer = scheduler.start(lambda: create(scheduler), created=0.25, subscribed=1, disposed=FOREVER)
+    found = [(seen.time - 1, seen.value.value) for seen in observer.messages if seen.value.kind == "N"]
+    ends = [seen.time - 1 for seen in observer.messages if seen.value.kind == "C"]
+    return found, ends[0] if ends else float("inf")
+
+
+@given(scripts(3), SIZES)
+def test_combine_latest(three: list[Script], n: int) -> None:
+    """All items meet as in RxPY; it ends no later, and earlier where nothing can come any more."""
+    flows = [script.flow() for script in three]
+    ours, end = virtually(timeline(flows[0] | op.combine_latest(*flows[1:]), n))
+
+    def create(scheduler: TestScheduler) -> Any:
+        first, *others = [script.observable(scheduler) for script in three]
+        return first.pipe(rx_op.combine_latest(*others))
+
+    items, ended = theirs(create)
+    assert ours == items
+    assert end <= ended
+    empty = [script.end for script in three if not script.items]
+    assert end == (min(empty) if empty else max(script.end for script in three))
+
+
+@given(scripts(2), SIZES)
+def test_zip_latest(two: list[Script], n: int) -> None:
+    """From the first item on there is a tuple for each; whole ones are those of ``combine_latest``."""
+    first, second = two
+    ours, end = virtually(timeline(first.flow() | op.zip_latest(second.flow(), default=-1), n))
+    events = sorted((moment, k, item) for k in (0, 1) for moment, item in two[k].items)
+    latest, wanted = [-1, -1], []
+    for moment, k, item in events:
+        latest[k] = item
+        wanted.append((moment, tuple(latest)))
+    assert ours == wanted
+    assert end == max(first.end, second.end)
+    whole, _ = virtually(timeline(first.flow() | op.zip_latest(second.flow(), partial=False), n))
+    assert whole == [(moment, pair) for moment, pair in wanted if -1 not in pair]
+
+
+@given(scripts(3), SIZES)
+def test_with_latest_from(three: list[Script], n: int) -> None:
+    """Items of the first meet the latest of the others, as in RxPY."""
+    flows = [script.flow() for script in three]
+    ours, end = virtually(timeline(flows[0] | op.with_latest_from(*flows[1:]), n))
+
+    def create(scheduler: TestScheduler) -> Any:
+        first, *others = [script.observable(scheduler) for script in three]
+        return first.pipe(rx_op.with_latest_from(*others))
+
+    items, ended = theirs(create)
+    assert ours == items
+    assert end == min([ended, *(script.end for script in three[1:] if not script.items)])
+
+
+@given(scripts(3), SIZES)
+def test_race(three: list[Script], n: int) -> None:
+    """The first to give an item or to end wins, as in RxPY."""
+    flows = [script.flow() for script in three]
+    ours = virtually(timeline(flows[0] | op.race(*flows[1:]), n))
+
+    def create(scheduler: TestScheduler) -> Any:
+        first, second, third = [script.observable(scheduler) for script in three]
+        return first.pipe(rx_op.amb(second), rx_op.amb(third))
+
+    assert ours == theirs(create)
+
+
+@given(scripts(3), SIZES)
+def test_merge(three: list[Script], n: int) -> None:
+    """Items come as they come in RxPY."""
+    flows = [script.flow() for script in three]
+    ours = virtually(timeline(flows[0] | op.merge(*flows[1:]), n))
+
+    def create(scheduler: TestScheduler) -> Any:
+        first, *others = [script.observable(scheduler) for script in three]
+        return first.pipe(rx_op.merge(*others))
+
+    assert ours == theirs(create)
+
+
+# inner flows give their items and end at moments that are no tens, outer items come at tens
+INNER = st.lists(st.sampled_from([3, 7, 13, 17, 23, 38]), unique=True, max_size=4).map(sorted)
+
+
+@st.composite
+def nested(draw: st.DrawFn) -> tuple[Script, dict[int, Script]]:
+    """Draw a script whose items name scripts."""
+    gaps = draw(st.lists(st.sampled_from([10, 20, 40]), max_size=4))
+    moments = list(itertools.accumulate(gaps))
+    outer = Script(tuple(enumerate_at(moments)), (moments or [0])[-1] + draw(st.sampled_from([10, 50])))
+    inner = {}
+    for k in range(len(moments)):
+        offsets = draw(INNER)
+        items = tuple((moment, k * 100 + j) for j, moment in enumerate(offsets))
+        inner[k] = Script(items, (offsets or [0])[-1] + draw(st.sampled_from([1, 2, 6])))
+    return outer, inner
+
+
+def enumerate_at(moments: Sequence[int]) -> list[tuple[int, int]]:
+    return [(moment, k) for k, moment in enumerate(moments)]
+
+
+@given(nested(), SIZES)
+def test_switch_map(drawn: tuple[Script, dict[int, Script]], n: int) -> None:
+    """A new item ends the flow before, as in RxPY."""
+    outer, inner = drawn
+    ours = virtually(timeline(outer.flow() | op.switch_map(lambda k: inner[k].flow()), n))
+    assert ours == theirs(
+        lambda scheduler: outer.observable(scheduler).pipe(
+            rx_op.switch_map(lambda k: inner[k].observable(scheduler))
+        )
+    )
+
+
+@given(nested(), st.integers(1, 4), SIZES)
+def test_flat_map_merge(drawn: tuple[Script, dict[int, Script]], concurrency: int, n: int) -> None:
+    """Flows run at once, and wait for room, as in RxPY: what comes at one moment may change places.
+
+    Ours does not take an item from its input before there is room for it: then the input waits, where
+    RxPY's goes on and piles up. So the inputs here are all there from the start.
+    """
+    outer, inner = drawn
+    ready = Script(tuple((1, k) for _, k in outer.items), 1)
+    flow = ready.flow() | op.flat_map_merge(lambda k: inner[k].flow(), concurrency)
+    ours, end = virtually(timeline(flow, n))
+    items, ended = theirs(
+        lambda scheduler: ready.observable(scheduler).pipe(
+            rx_op.map(lambda k: inner[k].observable(scheduler)), rx_op.merge(max_concurrent=concurrency)
+        )
+    )
+    assert sorted(ours) == sorted(items)
+    assert end == ended
+
+
+@given(nested(), SIZES)
+def test_concat_map(drawn: tuple[Script, dict[int, Script]], n: int) -> None:
+    """Flows run one after the other, as in RxPY."""
+    outer, inner = drawn
+    ready = Script(tuple((1, k) for _, k in outer.items), 1)
+    ours = virtually(timeline(ready.flow() | op.concat_map(lambda k: inner[k].flow()), n))
+    assert ours == theirs(
+        lambda scheduler: ready.observable(scheduler).pipe(
+            rx_op.map(lambda k: inner[k].observable(scheduler)), rx_op.merge(max_concurrent=1)
+        )
+    )
+
+
+# -- resumed, whatever the moments ------------------------------------------------------------------
+
+PACES = st.lists(st.sampled_from([None, Wait(1), Wait(2), Sleep(1), Sleep(2.5)]), min_size=1, max_size=4)
+
+
+def paced(items: Sequence[int], pace: Sequence[Any]) -> TestSource:
+    """Play items with waits before them."""
+    waits = itertools.cycle(pace)
+    return TestSource([part for item in items for part in (next(waits), item) if part is not None])
+
+
+async def in_pieces(make: Callable[[], Any], n: int, cuts: Sequence[int]) -> list[Any]:
+    """Run with cuts after so many requests; the position goes through JSON."""
+    position, out = None, []
+    for requests in [*cuts, FOREVER]:
+        async with make().subscribe(position) as subscription:
+            for _ in range(requests):
+                items = await subscription.request(n)
+                out += items
+                if not items:
+                    break
+            position = json.loads(json.dumps(subscription.position))
+    return out
+
+
+LENGTHS = st.lists(st.integers(1, 4), min_size=2, max_size=3)
+CUTS = st.lists(st.integers(0, 4), max_size=4)
+
+
+@given(LENGTHS, st.lists(PACES, min_size=3, max_size=3), SIZES, CUTS)
+def test_combine_latest_in_pieces(lengths: list[int], paces: Any, n: int, cuts: list[int]) -> None:
+    """However often it is cut, every item of every input arrives once, in order, and none is left out."""
+
+    def make() -> Any:
+        sources = [paced(range(length), pace) for length, pace in zip(lengths, paces, strict=False)]
+        return sources[0] | op.combine_latest(*sources[1:])
+
+    came = virtually(in_pieces(make, n, cuts))
+    assert 0 in came[0]
+    assert came[-1] == tuple(length - 1 for length in lengths)
+    for before, after in itertools.pairwise(came):
+        assert sorted(b - a for a, b in zip(before, after, strict=True)) == [0] * (len(lengths) - 1) + [1]
+
+
+@given(LENGTHS, st.lists(PACES, min_size=3, max_size=3), SIZES, CUTS)
+def test_with_latest_from_in_pieces(lengths: list[int], paces: Any, n: int, cuts: list[int]) -> None:
+    """However often it is cut, items of the first arrive once, in order; what they meet never goes back."""
+
+    def make() -> Any:
+        sources = [paced(range(length), pace) for length, pace in zip(lengths, paces, strict=False)]
+        return sources[0] | op.with_latest_from(*sources[1:])
+
+    came = virtually(in_pieces(make, n, cuts))
+    assert [first for first, *_ in came] == list(range(lengths[0]))[lengths[0] - len(came) :]
+    for before, after in itertools.pairwise(came):
+        assert all(a <= b for a, b in zip(before[1:], after[1:], strict=True))
+
+
+@given(st.lists(PACES, min_size=3, max_size=3), SIZES, CUTS)
+def test_race_in_pieces(paces: Any, n: int, cuts: list[int]) -> None:
+    """The winner stays the winner, and no other input is ever opened again."""
+    opened: list[TestSource] = []
+
+    def make() -> Any:
+        opened[:] = [paced(range(k * 10, k * 10 + 4), pace) for k, pace in enumerate(paces)]
+        return opened[0] | op.race(*opened[1:])
+
+    came = virtually(in_pieces(make, n, [1, *cuts]))
+    winner = came[0] // 10
+    assert came == list(range(winner * 10, winner * 10 + 4))
+    assert [source.counts.opened for source in opened] == [int(k == winner) for k in range(3)]
+
+
+@given(PACES, PACES, SIZES, CUTS)
+def test_switch_map_in_pieces(pace: Any, inner: Any, n: int, cuts: list[int]) -> None:
+    """However often it is cut, what comes is part of what ``concat_map`` gives, and the last flow is whole."""
+
+    def make() -> Any:
+        return paced(range(4), pace) | op.switch_map(lambda x: paced(range(x * 10, x * 10 + 3), inner))
+
+    came = virtually(in_pieces(make, n, cuts))
+    assert came == sorted(set(came))
+    assert came[-3:] == [30, 31, 32]
+
+
+def test_a_held_item_is_not_in_the_position() -> None:
+    """Items that are remembered may be anything: they are read again."""
+
+    async def main() -> list[Any]:
+        def make() -> Any:
+            left = TestSource([0, Sleep(2), 1, Sleep(2), 2]) | op.map(lambda x: {x})
+            return left | op.combine_latest(TestSource([Sleep(1), 10]) | op.map(lambda x: {x}))
+
+        async with make().subscribe() as subscription:
+            before = await subscription.request(1)
+            before += await subscription.request(1)
+            position = json.loads(json.dumps(subscription.position))
+        async with make().subscribe(position) as subscription:
+            return before + await subscription.request(9)
+
+    assert virtually(main()) == [({0}, {10}), ({1}, {10}), ({2}, {10})]
+
+
+@pytest.mark.parametrize("operator", [op.combine_latest, op.with_latest_from, op.zip_latest])
+def test_what_cannot_be_read_again_is_refused(operator: Any) -> None:
+    """Behind an unordered stage a resumed run might read another item than the latest one."""
+
+    async def later(x: int) -> int:
+        return x
+
+    unordered = TestSource([1, 2]) | op.map_async(later, ordered=False)
+    assert (TestSource([1]) | operator(TestSource([2]) | op.merge(TestSource([3])))).resumable
+    assert not (TestSource([1]) | operator(unordered)).resumable
