@@ -215,6 +215,22 @@ def test_an_error_of_a_type_that_is_gone_becomes_the_nearest_base() -> None:
     assert type(rebuilt({"types": ["os:system"], "args": ["x"]})) is Exception
 
 
+def test_the_order_of_the_other_flow_must_be_promised() -> None:
+    """Nobody can see it when the graph is built; one that is looser is refused when it comes."""
+
+    def merged(_: Exception) -> Flow[int]:
+        return just(1).merge(just(2))
+
+    assert fail(Planted()).on_error_resume(merged).order == "exact"
+    with pytest.raises(GraphError, match=r'on_error_resume\(\.\.\., order="interleaved"\)'):
+        virtually(fail(Planted()).on_error_resume(merged).to_list())
+    promised = fail(Planted()).on_error_resume(merged, order="interleaved")
+    assert promised.order == "interleaved"
+    assert sorted(virtually(promised.to_list())) == [1, 2]
+    with pytest.raises(GraphError, match="order is one of"):
+        just(1).on_error_resume(merged, order="any")
+
+
 # -- what is refused ---------------------------------------------------------------------------------
 
 

@@ -446,7 +446,10 @@ async def test_a_deferred_flow_without_a_position_says_so() -> None:
     async def function(x: int) -> int:
         return x
 
-    flow = defer(lambda: from_iterable([1]).map_async(function, ordered=False).flat_map(lambda x: [x]))
+    flow = defer(
+        lambda: from_iterable([1]).map_async(function, ordered=False).flat_map(lambda x: [x]),
+        order="interleaved",
+    )
     async with flow.subscribe() as subscription:
         assert await subscription.request(1) == [1]
         with pytest.raises(NotResumable):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.graph import Site, position_of, require_resumable, resolve, states_of
+from penstock.core.node import Node, Order
 from penstock.core.notes import annotate
 from penstock.errors import GraphError
 
@@ -12,10 +14,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.abc import JSON
-    from penstock.core.node import Node, Order
     from penstock.core.stage import Stage, States
 
-__all__ = ["Inner"]
+__all__ = ["Building", "Inner"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Building(Node):
+    """A node that goes on with a flow built while running, of an order no looser than ``within``."""
+
+    stateful = True
+
+    within: Order = Order.EXACT
+
+    def bound(self, n: int) -> float:  # noqa: ARG002  nobody knows what will be built
+        """Return infinity: what will be built is not known yet."""
+        return float("inf")
+
+    @property
+    def order(self) -> Order:
+        """The loosest of the input's, and that of what it builds."""
+        return self.within.loosest(*(node.order for node in self.inputs))
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the input is, and what is built is exact."""
+        return self.within is Order.EXACT and all(node.repeatable for node in self.inputs)
 
 
 class Inner:

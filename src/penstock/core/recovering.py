@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from expression import Option
 
-from penstock.core.inner import Inner
+from penstock.core.inner import Building, Inner
 from penstock.core.node import Node
 from penstock.core.notes import Failure, annotate
 from penstock.core.stage import Stage
@@ -90,18 +91,13 @@ class _RecoverStage(Stage[Any]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class OnErrorResume(Node):
+class OnErrorResume(Building):
     """When upstream fails, the stream goes on with the flow that ``function(error)`` returns."""
 
     operator = "on_error_resume"
-    stateful = True
     answers = True
 
     function: Callable[[Exception], Node]
-
-    def bound(self, n: int) -> float:  # noqa: ARG002  nobody knows what the function will return
-        """Return infinity: what it goes on with is not known yet."""
-        return float("inf")
 
     def start(self, site: Site) -> Stage[Any]:
         """Start with upstream, or with what a position says it went on with."""
@@ -152,8 +148,9 @@ class _OnErrorResumeStage(Stage[Any]):
     def _go_on(self, error: Exception, state: JSON) -> None:
         try:
             self._fallback = Inner(
-                self.site, lambda: self._node.function(error), state, tracked=self.site.tracked
-            )
+                self.site, partial(self._node.function, error), state,
+                tracked=self.site.tracked, order=self._node.within,
+            )  # fmt: skip
         except Exception as own:
             self._failure = Failure(own)
             raise

@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from penstock.core.inner import Inner
+from penstock.core.inner import Building, Inner
 from penstock.core.node import Node
 from penstock.core.notes import Failure, annotate
 from penstock.core.run import Gate
-from penstock.core.sources import SourceNode
 from penstock.core.stage import Stage
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class _FinallyStage(Stage[Any]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Using(SourceNode):
+class Using(Building):
     """The flow that ``build(resource)`` returns, with a resource that is held for as long as it runs."""
 
     operator = "using"
@@ -108,10 +107,6 @@ class Using(SourceNode):
     acquire: Callable[[], Any]
     build: Callable[[Any], Node]
     release: Callable[[Any], Any] | None
-
-    def bound(self, n: int) -> float:  # noqa: ARG002  nobody knows what will be built
-        """Return infinity: what will be built is not known yet."""
-        return float("inf")
 
     def start(self, site: Site) -> Stage[Any]:
         """Start a stage that acquires its resource at the first request."""
@@ -178,8 +173,9 @@ class _UsingStage(Stage[Any]):
     async def _keep(self, over: asyncio.Future[BaseException | None]) -> None:
         async with _held(self._node) as resource:
             self._inner = Inner(
-                self.site, lambda: self._node.build(resource), self.site.state, tracked=self.site.tracked
-            )
+                self.site, lambda: self._node.build(resource), self.site.state,
+                tracked=self.site.tracked, order=self._node.within,
+            )  # fmt: skip
             self._changed.open()
             try:
                 error = await over

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from penstock.core.inner import Inner
+from penstock.core.inner import Building, Inner
 from penstock.core.node import Node
 from penstock.core.notes import Failure, annotate
 from penstock.core.run import STRETCH, Gate, Pace
@@ -232,16 +232,12 @@ class _NeverStage(Stage[Any]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Defer(SourceNode):
+class Defer(Building):
     """The flow that a factory builds at the first request, anew for each subscription."""
 
     operator = "defer"
 
     factory: Callable[[], Node]
-
-    def bound(self, n: int) -> float:  # noqa: ARG002  nobody knows what the factory will build
-        """Return infinity: what will be built is not known yet."""
-        return float("inf")
 
     def start(self, site: Site) -> Stage[Any]:
         """Start a stage that builds its flow when it is first asked."""
@@ -270,5 +266,7 @@ class _DeferStage(Stage[Any]):
     async def _request(self, n: int) -> list[Any]:
         if self._inner is None:
             site = self.site
-            self._inner = Inner(site, self._node.factory, site.state, tracked=site.tracked)
+            self._inner = Inner(
+                site, self._node.factory, site.state, tracked=site.tracked, order=self._node.within
+            )
         return await self._inner.stage.request(n)

@@ -44,9 +44,11 @@ class Failure(Face[T_co]):
         """Deliver ``function(error)`` as the last item when upstream fails."""
         return op.recover(function)(self._flow)
 
-    def on_error_resume(self, function: Callable[[Exception], Flow[U]]) -> Flow[T_co | U]:
+    def on_error_resume(
+        self, function: Callable[[Exception], Flow[U]], *, order: str = "exact"
+    ) -> Flow[T_co | U]:
         """Go on with the flow that ``function(error)`` returns when upstream fails."""
-        return op.on_error_resume(function)(self._flow)
+        return op.on_error_resume(function, order=order)(self._flow)
 
     def on_error_skip(
         self, function: Callable[[Exception, Any], object] | DeadLetters, *, limit: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from penstock.core.node import assembled_at
+from penstock.core.node import Order, assembled_at
 from penstock.errors import GraphError
 from penstock.flow import Flow
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from penstock.core.node import Node
 
-__all__ = ["Lists", "Same", "attach", "function_for", "node_of"]
+__all__ = ["Lists", "Same", "attach", "function_for", "node_of", "order_named"]
 
 T = TypeVar("T")
 
@@ -69,3 +69,13 @@ def function_for(operator: str, function: object, *, asynchronous: bool = False)
             f"Use map_async({name}) instead."
         )
         raise GraphError(msg)
+
+
+def order_named(operator: str, order: str) -> Order:
+    """Return the order of that name, or refuse it while the graph is built."""
+    try:
+        return Order(order)
+    except ValueError:
+        known = ", ".join(repr(each.value) for each in Order)
+        msg = f"{operator}(order={order!r}) at {assembled_at()}: order is one of {known}"
+        raise GraphError(msg) from None

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.core import boundaries, flattening, joining, latest, merging, racing
-from penstock.core.node import Order, assembled_at, positive
-from penstock.errors import GraphError
-from penstock.operators.attach import attach, function_for, node_of
+from penstock.core.node import positive
+from penstock.operators.attach import attach, function_for, node_of, order_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,7 +251,7 @@ def concat_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Cal
             because nobody can see them when the graph is built. One that is looser is a ``GraphError``.
     """
     function_for("concat_map", function)
-    within = _order("concat_map", order)
+    within = order_named("concat_map", order)
     return attach(
         lambda node: flattening.ConcatMap(
             inputs=(node,), function=_building("concat_map", function), within=within
@@ -280,7 +279,7 @@ def flat_map_merge(
     """
     function_for("flat_map_merge", function)
     positive("flat_map_merge", "concurrency", concurrency)
-    within = _order("flat_map_merge", order)
+    within = order_named("flat_map_merge", order)
     return attach(
         lambda node: flattening.FlatMapMerge(
             inputs=(node,),
@@ -303,7 +302,7 @@ def switch_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Cal
         order: The loosest order of the flows it may return, as of ``concat_map``.
     """
     function_for("switch_map", function)
-    within = _order("switch_map", order)
+    within = order_named("switch_map", order)
     return attach(
         lambda node: flattening.SwitchMap(
             inputs=(node,), function=_building("switch_map", function), within=within
@@ -313,12 +312,3 @@ def switch_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Cal
 
 def _building(operator: str, function: Callable[[Any], object]) -> Callable[[Any], Node]:
     return lambda item: node_of(f"what the function of {operator} returns", function(item))
-
-
-def _order(operator: str, order: str) -> Order:
-    try:
-        return Order(order)
-    except ValueError:
-        known = ", ".join(repr(each.value) for each in Order)
-        msg = f"{operator}(order={order!r}) at {assembled_at()}: order is one of {known}"
-        raise GraphError(msg) from None

@@ -12,7 +12,7 @@ from penstock.core.policy import RetryPolicy
 from penstock.core.resuming import Retry
 from penstock.errors import GraphError
 from penstock.flow import Flow
-from penstock.operators.attach import attach, function_for, node_of
+from penstock.operators.attach import attach, function_for, node_of, order_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ def recover(function: Callable[[Exception], Any]) -> Or[Any]:
     return attach(lambda node: recovering.Recover(inputs=(node,), function=function))
 
 
-def on_error_resume(function: Callable[[Exception], Flow[U]]) -> Or[U]:
+def on_error_resume(function: Callable[[Exception], Flow[U]], *, order: str = "exact") -> Or[U]:
     """When upstream fails, go on with the items of the flow that ``function(error)`` returns.
 
     An error of that flow, or one that the function raises, ends the stream: raise the error itself to let
@@ -114,12 +114,19 @@ def on_error_resume(function: Callable[[Exception], Flow[U]]) -> Or[U]:
     A position taken behind the error holds what the flow needs to go on there: a resumed run does not
     start upstream; it calls the function with an error of the same type and arguments (where its class is
     not loaded, of the nearest base class that is), which must return the same flow.
+
+    Args:
+        function: Returns the flow to go on with.
+        order: The loosest order that flow may have (``"interleaved"`` if it merges, for example), because
+            nobody can see it when the graph is built. One that is looser is a ``GraphError``.
     """
     function_for("on_error_resume", function)
+    within = order_named("on_error_resume", order)
     return attach(
         lambda node: recovering.OnErrorResume(
             inputs=(node,),
             function=lambda error: node_of("what the function of on_error_resume returns", function(error)),
+            within=within,
         )
     )
 

@@ -10,7 +10,7 @@ from penstock.core.bridge import FromObservable
 from penstock.core.node import assembled_at, positive
 from penstock.errors import GraphError
 from penstock.flow import Flow
-from penstock.operators.attach import function_for, node_of
+from penstock.operators.attach import function_for, node_of, order_named
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -140,35 +140,57 @@ def never() -> Flow[Any]:
     return Flow(sources.Never())
 
 
-def defer(factory: Callable[[], Flow[T]]) -> Flow[T]:
+def defer(factory: Callable[[], Flow[T]], *, order: str = "exact") -> Flow[T]:
     """Make a flow that is built by ``factory`` at the first request of each subscription.
 
     What it builds may not hold a checkpoint: nobody could see it when the graph is built. Put that behind.
+    Nor may its order be looser than ``order`` (``"interleaved"``, for example, if it merges).
     """
+    within = order_named("defer", order)
     if not callable(factory):
         msg = f"defer takes a function that returns a Flow, not {type(factory).__name__}, at {assembled_at()}"
         raise GraphError(msg)
-    return Flow(sources.Defer(factory=lambda: node_of("what the function of defer returns", factory())))
+    return Flow(
+        sources.Defer(factory=lambda: node_of("what the function of defer returns", factory()), within=within)
+    )
 
 
 @overload
 def using(
-    acquire: Callable[[], AbstractAsyncContextManager[R]], function: Callable[[R], Flow[T]]
-) -> Flow[T]: ...
-@overload
-def using(acquire: Callable[[], AbstractContextManager[R]], function: Callable[[R], Flow[T]]) -> Flow[T]: ...
-@overload
-def using(
-    acquire: Callable[[], Awaitable[R]], function: Callable[[R], Flow[T]], release: Callable[[R], object]
+    acquire: Callable[[], AbstractAsyncContextManager[R]],
+    function: Callable[[R], Flow[T]],
+    *,
+    order: str = "exact",
 ) -> Flow[T]: ...
 @overload
 def using(
-    acquire: Callable[[], R], function: Callable[[R], Flow[T]], release: Callable[[R], object]
+    acquire: Callable[[], AbstractContextManager[R]],
+    function: Callable[[R], Flow[T]],
+    *,
+    order: str = "exact",
+) -> Flow[T]: ...
+@overload
+def using(
+    acquire: Callable[[], Awaitable[R]],
+    function: Callable[[R], Flow[T]],
+    release: Callable[[R], object],
+    *,
+    order: str = "exact",
+) -> Flow[T]: ...
+@overload
+def using(
+    acquire: Callable[[], R],
+    function: Callable[[R], Flow[T]],
+    release: Callable[[R], object],
+    *,
+    order: str = "exact",
 ) -> Flow[T]: ...
 def using(
     acquire: Callable[[], Any],
     function: Callable[[Any], Flow[T]],
     release: Callable[[Any], object] | None = None,
+    *,
+    order: str = "exact",
 ) -> Flow[T]:
     """Make a flow that holds a resource for as long as it runs: the flow that ``function(resource)`` returns.
 
@@ -183,7 +205,8 @@ def using(
 
     An error of acquiring or releasing is one of the flow. An error of ``release`` while another is in flight
     becomes a note on that one. An ``acquire`` under way when the run is closed is cancelled. What
-    ``function`` returns may not hold a checkpoint, and ``max_in_flight`` is infinite, as with ``defer``.
+    ``function`` returns may not hold a checkpoint, nor be of a looser order than ``order``, and
+    ``max_in_flight`` is infinite, as with ``defer``.
     """
     function_for("using", acquire, asynchronous=True)
     function_for("using", function)
@@ -194,5 +217,6 @@ def using(
             acquire=acquire,
             build=lambda resource: node_of("what the function of using returns", function(resource)),
             release=release,
+            within=order_named("using", order),
         )
     )
