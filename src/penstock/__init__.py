@@ -18,7 +18,7 @@ from penstock.events import (
     DocumentStarted,
     PipelineEvent,
 )
-from penstock.flow import Connectable, Flow
+from penstock.flow import Connectable, Flow, GroupedFlow
 from penstock.operators.failure import DeadLetters
 from penstock.operators.generators import (
     from_callable,
@@ -76,6 +76,7 @@ __all__ = [
     "Failed",
     "Flow",
     "Graph",
+    "GroupedFlow",
     "IngestionPipeline",
     "IngestionResult",
     "Next",

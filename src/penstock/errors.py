@@ -9,6 +9,7 @@
     - AlreadySubscribed        a one-shot input was subscribed a second time
   · BufferOverflow             a buffer that may not wait is full
   · CircuitOpen                a circuit breaker lets nothing through just now
+  · GroupError                 there are too many groups, or one that nobody reads holds up the others
   · NoItem                     a single item was asked for, and there was none (also a ``LookupError``)
   · UnwrapError                an item was ``Error(value)``, and ``unwrap`` was told nothing about errors
   · PositionError              a position does not fit the graph, or its input changed
@@ -35,6 +36,7 @@ __all__ = [
     "ConcurrentRequestError",
     "DocumentError",
     "GraphError",
+    "GroupError",
     "LedgerBusy",
     "LedgerCorrupt",
     "LedgerError",
@@ -96,6 +98,10 @@ class CircuitOpen(PenstockError):
     def __init__(self, failures: int, retry_after: float) -> None:
         super().__init__(f"the circuit is open for {retry_after:.3g} s: {failures} runs in a row have failed")
         self.retry_after = retry_after
+
+
+class GroupError(PenstockError):
+    """``group_by`` cannot go on: too many groups are open, or one that nobody reads holds up the others."""
 
 
 class NoItem(PenstockError, LookupError):

@@ -16,6 +16,7 @@ from penstock.core.subscription import Running
 from .entry import (
     Entry,
     add,
+    batched,
     third,
 )
 
@@ -69,6 +70,18 @@ class ConnectedRun(Running[Any]):
             await self.connection.aclose()
 
 
+async def listed(flow: Any) -> list[Any]:
+    result: list[Any] = await flow.to_list()
+    return result
+
+
+def grouped(items: Iterator[int]) -> Iterator[list[int]]:
+    groups: dict[int, list[int]] = {}
+    for item in items:
+        groups.setdefault(item % 3, []).append(item)
+    yield from groups.values()
+
+
 # the second run of two at a time joins the first one at the present; tests of its own say how
 JOINS = ("cold",)
 
@@ -108,5 +121,26 @@ ENTRIES = [
         for k in (1, 256)
     ),
     Entry("replay(2)", lambda s: s | op.replay(2), model=iter, skip=JOINS, bound=lambda n: 258 + n),
+    *(
+        Entry(
+            f"window({k})",
+            lambda s, k=k: s | op.window(k) | op.map_async(listed, 1),
+            model=batched(k),
+            known={"folds": True, "prefetches": True},
+        )
+        for k in (1, 3, 100)
+    ),
+    *(
+        Entry(
+            f"group_by({limit})",
+            lambda s, limit=limit: (
+                s | op.group_by(lambda x: x % 3, 3, on_limit=limit) | op.map_async(listed, 8)
+            ),
+            model=grouped,
+            operator="group_by",
+            known={"folds": True, "prefetches": True},
+        )
+        for limit in ("error", "complete_oldest")
+    ),
     Entry("publish", lambda s: Connected((s | op.publish()).node), model=iter, skip=JOINS),
 ]

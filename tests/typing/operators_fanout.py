@@ -6,7 +6,7 @@ from typing import assert_type
 
 import penstock as ps
 import penstock.operators as op
-from penstock import Connectable, Flow
+from penstock import Connectable, Flow, GroupedFlow
 from penstock.core.fanout import Connection
 
 numbers: Flow[int] = ps.from_iterable([1, 2, 3])
@@ -43,3 +43,15 @@ async def connected() -> None:
     async with flow.connect() as connection:
         assert_type(connection, Connection)
         assert_type(await flow.to_list(), list[int])
+
+
+async def nested() -> None:
+    groups = numbers.group_by(lambda n: str(n % 3))
+    assert_type(groups, Flow[GroupedFlow[str, int]])
+    assert_type(groups.map(lambda group: group.key), Flow[str])
+    async for group in groups:
+        assert_type(group.key, str)
+        assert_type(await group.to_list(), list[int])
+    assert_type(op.group_by(str.upper)(ps.just("a")), Flow[GroupedFlow[str, str]])
+    assert_type(numbers.window(3), Flow[Flow[int]])
+    assert_type(numbers | op.window(3), Flow[Flow[int]])

@@ -94,7 +94,7 @@ class Place:
         self.ended = False
         self.failure: Failure | None = None
         self.dropped = 0
-        self._capacity = capacity
+        self.capacity = capacity
         self._overflow = overflow
 
     @property
@@ -106,14 +106,14 @@ class Place:
         """Return how many items may come before this place holds all others back."""
         if self.left or self.ended:
             return math.inf
-        return self._capacity - (len(self.held) if self._overflow is Overflow.WAIT else 0)
+        return self.capacity - (len(self.held) if self._overflow is Overflow.WAIT else 0)
 
     def give(self, items: list[Any]) -> None:
         """Put items into the queue, or what fits; nobody changes the list afterwards."""
         if self.left or self.ended:
             return
         try:
-            self.dropped += put_within(self.held, items, self._capacity, self._overflow)
+            self.dropped += put_within(self.held, items, self.capacity, self._overflow)
         except BufferOverflow as error:
             annotate(error, self.shared.where)
             self.end(Failure(error))

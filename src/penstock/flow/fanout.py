@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from penstock.flow.face import Face
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     import penstock.operators as op
     from penstock.core.overflow import OverflowName
     from penstock.flow.flow import Flow
-    from penstock.flow.hot import Connectable
+    from penstock.flow.hot import Connectable, GroupedFlow
 else:
     from penstock.flow.late import op
 
 __all__ = ["Fanout"]
 
 T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+K = TypeVar("K", bound="Hashable")
 
 CAPACITY = 256
 
@@ -68,3 +70,21 @@ class Fanout(Face[T_co]):
     ) -> Connectable[T_co]:
         """Share one run that begins with ``connect()``."""
         return op.publish(replay=replay, capacity=capacity, overflow=overflow)(self._flow)
+
+    def group_by(
+        self,
+        key: Callable[[T_co], K],
+        max_groups: int = 256,
+        *,
+        capacity: int = 64,
+        on_limit: Literal["error", "complete_oldest"] = "error",
+        patience: float | None = 30.0,
+    ) -> Flow[GroupedFlow[K, T_co]]:
+        """Make a flow of one flow per key, which has the items with that ``key(item)``, and the ``key``."""
+        return op.group_by(key, max_groups, capacity=capacity, on_limit=on_limit, patience=patience)(
+            self._flow
+        )
+
+    def window(self: Fanout[T], size: int) -> Flow[Flow[T]]:
+        """Make a flow of flows of ``size`` items each; the last may have fewer."""
+        return op.window(size)(self._flow)

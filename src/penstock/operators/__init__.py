@@ -45,7 +45,16 @@ from penstock.operators.failure import (
     repeat,
     retry,
 )
-from penstock.operators.fanout import broadcast, partition, partition_by, publish, replay, share
+from penstock.operators.fanout import (
+    broadcast,
+    group_by,
+    partition,
+    partition_by,
+    publish,
+    replay,
+    share,
+    window,
+)
 from penstock.operators.progress import batch_progress, where
 from penstock.operators.resume import checkpoint
 from penstock.operators.shape import (
@@ -85,6 +94,7 @@ __all__ = [
     "finally_do",
     "flat_map",
     "flat_map_merge",
+    "group_by",
     "interleave",
     "limit_rate",
     "map",
@@ -124,6 +134,7 @@ __all__ = [
     "unbatch",
     "unwrap",
     "where",
+    "window",
     "with_latest_from",
     "zip",
     "zip_latest",

@@ -7,27 +7,29 @@ full, so the slowest subscriber holds the others back, unless ``overflow`` says 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from zlib import crc32
 
-from penstock.core import fanout
+from penstock.core import fanout, grouping
 from penstock.core.node import positive
-from penstock.core.overflow import strategy
+from penstock.core.overflow import Overflow, strategy
+from penstock.errors import GraphError
 from penstock.flow import Flow
-from penstock.flow.hot import Connectable
+from penstock.flow.hot import Connectable, GroupedFlow
 from penstock.operators.attach import attach, function_for, node_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from penstock.core.elements import Keyed
     from penstock.core.node import Node
-    from penstock.core.overflow import Overflow, OverflowName
+    from penstock.core.overflow import OverflowName
     from penstock.operators.attach import Same
 
-__all__ = ["broadcast", "partition", "partition_by", "publish", "replay", "share"]
+__all__ = ["broadcast", "group_by", "partition", "partition_by", "publish", "replay", "share", "window"]
 
 T = TypeVar("T")
+K = TypeVar("K", bound="Hashable")
 
 CAPACITY = 256
 """How many items a subscriber may lag behind by default; as many as a driver asks for at most."""
@@ -205,3 +207,79 @@ def publish(*, replay: int = 0, capacity: int = CAPACITY, overflow: OverflowName
     positive("publish", "replay", replay, least=0)
     positive("publish", "capacity", capacity)
     return Published(replay, capacity, strategy("publish", overflow))
+
+
+def group_by(
+    key: Callable[[T], K],
+    max_groups: int = 256,
+    *,
+    capacity: int = 64,
+    on_limit: Literal["error", "complete_oldest"] = "error",
+    patience: float | None = 30.0,
+) -> Callable[[Flow[T]], Flow[GroupedFlow[K, T]]]:
+    """Make a flow of one flow per key, which has the items with that ``key(item)``, and the ``key``.
+
+    A group comes with its first item, and completes with upstream. Its flow can be subscribed to once, in
+    any task or run. When its subscription is closed early, what it holds is dropped, and the next item of
+    its key begins another group. Upstream is asked for what somebody waits for, groups or items, as far as
+    there is room in every group: so read all groups at a time, and each as it comes. The run lasts until
+    nobody takes groups or reads in one any more; when only readers are left, items of new keys are dropped.
+
+    Args:
+        key: What items of a group have in common; it must be hashable.
+        max_groups: How many groups may be open at a time.
+        capacity: How many items a group may hold for its reader before all others wait for it.
+        on_limit: What an item of one group too many does: ``error`` lets the flow fail with ``GroupError``;
+            ``complete_oldest`` completes the group that has gone longest without an item.
+        patience: Seconds for which a group that nobody has begun to read may be full while somebody else
+            waits; then the flow fails with ``GroupError``, which names the key, instead of waiting for ever.
+            ``None`` waits.
+    """
+    function_for("group_by", key)
+    positive("group_by", "max_groups", max_groups)
+    positive("group_by", "capacity", capacity)
+    if patience is not None:
+        positive("group_by", "patience", patience, least=0, whole=False)
+    if on_limit not in set(grouping.Limit):
+        msg = f"group_by(on_limit={on_limit!r}): on_limit must be error or complete_oldest"
+        raise GraphError(msg)
+    return attach(
+        lambda node: grouping.GroupBy(
+            inputs=(grouping.GroupKey(inputs=(node,), function=key),),
+            capacity=capacity,
+            overflow=Overflow.WAIT,
+            make=GroupedFlow,
+            max_groups=max_groups,
+            limit=grouping.Limit(on_limit),
+            patience=patience,
+        )
+    )
+
+
+class Windowed:
+    """What ``window`` returns: generic in the item."""
+
+    __slots__ = ("_size",)
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __call__(self, flow: Flow[T], /) -> Flow[Flow[T]]:
+        """Attach it to a flow."""
+        return attach(
+            lambda node: grouping.Window(
+                inputs=(node,), capacity=self._size, overflow=Overflow.WAIT, make=Flow[Any]
+            )
+        )(flow)
+
+
+def window(size: int) -> Windowed:
+    """Make a flow of flows of ``size`` items each; the last may have fewer.
+
+    Unlike a list of ``batch``, a window comes with its first item, and the others as they are asked for, in
+    it or by asking for the next window. Its flow can be subscribed to once, in any task or run. One that is
+    not read keeps its items; of one that was closed early the rest is dropped. An error of upstream reaches
+    the present window and whoever asks for the next one.
+    """
+    positive("window", "size", size)
+    return Windowed(size)
