@@ -33,3 +33,17 @@ def test_the_largest_child_is_known() -> None:
     worker = peak_memory().worker
     assert worker is not None
     assert worker > 100_000_000
+
+
+SPARED = """
+import gc
+from penstock.faces.resources import spare_the_collector
+spare_the_collector()
+print(gc.isenabled(), gc.get_freeze_count() > 1000, gc.get_threshold()[0] > 700)
+"""
+
+
+def test_the_collector_is_spared_and_stays_on() -> None:
+    """What was imported is passed over and looks are rare, but cycles are still found."""
+    done = subprocess.run([sys.executable, "-c", SPARED], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"] * 3

@@ -12,7 +12,7 @@ from penstock.faces.exits import INTERRUPTED
 from penstock.faces.failures import HINT
 from penstock.faces.progress import PlainProgress, ProgressFace, SilentProgress, is_live_terminal
 from penstock.faces.receipt import exit_code, receipt
-from penstock.faces.resources import peak_memory
+from penstock.faces.resources import peak_memory, spare_the_collector
 from penstock.faces.signals import Interrupts
 from penstock.faces.text import put
 
@@ -114,6 +114,7 @@ class _Run:
         self._pipeline = build(self._job, [self._face, *([self._events] if self._events else [])])
         if self._stopping:  # a signal came while all this was being imported
             self._pipeline.stop()
+        spare_the_collector()
         return await self._pipeline.run(self._job.to)
 
     def _stop(self) -> None:
