@@ -70,7 +70,7 @@ async def latest(flows: list[Flow[int]]) -> int:
 
 
 async def flattened(count: int) -> int:
-    return await added(from_iterable(range(count)).flat_map_merge(lambda x: from_iterable(range(WAYS)), WAYS))
+    return await added(from_iterable(range(count)).flat_map_merge(lambda _: from_iterable(range(WAYS)), WAYS))
 
 
 # -- theirs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from penstock.core import boundaries, flattening, joining, latest, merging, racing
+from penstock.core import boundaries, flatmerge, flattening, joining, latest, merging, racing, switchmap
 from penstock.core.node import positive
 from penstock.operators.attach import attach, function_for, node_of, order_named
 
@@ -281,7 +281,7 @@ def flat_map_merge(
     positive("flat_map_merge", "concurrency", concurrency)
     within = order_named("flat_map_merge", order)
     return attach(
-        lambda node: flattening.FlatMapMerge(
+        lambda node: flatmerge.FlatMapMerge(
             inputs=(node,),
             function=_building("flat_map_merge", function),
             within=within,
@@ -304,7 +304,7 @@ def switch_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Cal
     function_for("switch_map", function)
     within = order_named("switch_map", order)
     return attach(
-        lambda node: flattening.SwitchMap(
+        lambda node: switchmap.SwitchMap(
             inputs=(node,), function=_building("switch_map", function), within=within
         )
     )

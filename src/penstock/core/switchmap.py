@@ -1,0 +1,119 @@
+"""``switch_map``: flows of flows, the latest one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.branches import Branch, withdrawing
+from penstock.core.flattening import Flattening, Started
+from penstock.core.inner import Inner
+from penstock.core.node import Order
+from penstock.core.run import Gate
+from penstock.core.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.abc import JSON
+    from penstock.core.branches import Place
+    from penstock.core.graph import Site
+    from penstock.core.stage import Marks
+
+__all__ = ["SwitchMap"]
+
+
+class SwitchMap(Flattening):
+    """The items of the flow that ``function`` makes of the latest item; a new item ends the flow before."""
+
+    operator = "switch_map"
+    own_order = Order.LOSSY
+
+    @property
+    def repeatable(self) -> bool:
+        """False: whether the present flow gives the next item, or a new one does, is a matter of time."""
+        return False
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start the input; its task starts with the first request."""
+        return _SwitchMapStage(site, self)
+
+
+class _SwitchMapStage(Stage[Any]):
+    """Its state is that of the present item's flow; the input stands before that item."""
+
+    def __init__(self, site: Site, node: SwitchMap) -> None:
+        super().__init__(site)
+        self._node = node
+        self._ready = Gate(self.run)
+        self._outer = Branch(site.input(), self._ready.open)
+        self._present: Started | None = None
+        self._state: JSON = site.state
+        self._start: Place | None = None
+
+    @property
+    def buffered(self) -> int:
+        return self._outer.left + (self._present.branch.left if self._present is not None else 0)
+
+    def upstreams(self) -> Iterator[Stage[Any]]:
+        yield self._outer.stage
+        if self._present is not None:
+            yield self._present.inner.stage
+
+    def marks(self) -> Marks:
+        key, present, state = self.site.vertex.id, self._present, self._state
+        if present is None:
+            page, offset = self._outer.place
+            return lambda _: {**page(offset), key: state}
+        page, offset = present.place
+        (inner, at), moved = self._start or present.branch.place, self._start is not None
+        return lambda i: {**page(offset), key: present.inner.state(inner(at + (i if moved else 0)))}
+
+    async def _request(self, n: int) -> list[Any]:
+        self._start = None
+        if self.run.strained():
+            await self.run.breathe()
+        while True:
+            if self._outer.left and not self.run.draining:
+                self._switch()
+            present = self._present
+            if present is not None and present.branch.left:
+                self._start = present.branch.place
+                return present.branch.take(n)
+            if self._over():
+                return []
+            self._outer.want(1)
+            branches = [self._outer] if self._present is None else [self._outer, self._present.branch]
+            for branch in branches[1:]:
+                branch.want(n)
+            with withdrawing(branches):
+                await (self.run.breathe() if self.run.strained() else self._ready.wait())
+
+    def _switch(self) -> None:
+        """End the present flow and start that of the new item."""
+        outer, function = self._outer, self._node.function
+        place, item = outer.place, outer.items[outer.at]
+        inner = Inner(self.site, partial(function, item), self._state, order=self._node.within)
+        if self._present is not None:
+            self._present.branch.release()
+        self._present, self._state = Started(0, place, inner, self._ready.open), None
+        outer.at += 1
+
+    def _over(self) -> bool:
+        """Say whether nothing can come any more; raise what has failed, let go what has ended."""
+        outer, present = self._outer, self._present
+        for branch in [outer] if present is None else [present.branch, outer]:
+            if branch.failed and branch.failure is not None:
+                branch.failure.throw()
+        if present is not None and present.branch.over:
+            present.branch.release()
+            self._present = present = None
+        idle = self.run.draining if outer.left else outer.ended
+        return idle and (present is None or present.branch.ended)
+
+    async def _stop(self) -> None:
+        try:
+            await self._outer.stop()
+        finally:
+            if self._present is not None:
+                await self._present.branch.stop()

@@ -1,0 +1,201 @@
+"""``concat_map``, ``flat_map_merge`` and ``switch_map``: what they build, keep and refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import penstock.operators as op
+from penstock import fail, from_iterable, from_observable, just
+from penstock.errors import GraphError, NotResumable
+from penstock.ledger import MemoryLedger
+from penstock.testing import Forever, Planted, Raise, Sleep, TestSource, no_leaks
+from penstock.testing import run as virtually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+async def read_on(subscription: Any, out: list[Any]) -> None:
+    """Put everything into ``out``, which keeps it when an error ends this."""
+    while items := await subscription.request(1):
+        out += items
+
+
+class Flows:
+    """A function that returns flows, and what it was asked."""
+
+    def __init__(self, length: Callable[[int], int] = lambda _: 3) -> None:
+        self.length = length
+        self.asked: list[int] = []
+
+    def __call__(self, x: int) -> Any:
+        self.asked.append(x)
+        return TestSource([part for k in range(self.length(x)) for part in (Sleep(1), x * 10 + k)])
+
+
+def test_concat_map_builds_only_what_is_not_done() -> None:
+    """A resumed run builds the present item's flow again, goes on inside it, and builds no earlier one."""
+
+    async def main() -> tuple[list[int], list[int]]:
+        before, after = Flows(), Flows()
+        async with (just(1, 2, 3) | op.concat_map(before)).subscribe() as subscription:
+            came = [x for _ in range(5) for x in await subscription.request(1)]
+            position = json.loads(json.dumps(subscription.position))
+        async with (just(1, 2, 3) | op.concat_map(after)).subscribe(position) as subscription:
+            while items := await subscription.request(9):
+                came += items
+        return came, after.asked
+
+    assert virtually(main()) == ([10, 11, 12, 20, 21, 22, 30, 31, 32], [2, 3])
+
+
+def test_flat_map_merge_keeps_its_position_small() -> None:
+    """Behind a flow that never ends, thousands that have ended leave nothing in the position, or in memory."""
+
+    def flow_of(x: int) -> Any:
+        return TestSource([0, Forever()]) if x == 0 else just(x)
+
+    async def main() -> tuple[list[int], int, int]:
+        came: list[int] = []
+        async with (from_iterable(range(3_000)) | op.flat_map_merge(flow_of, 3)).subscribe() as subscription:
+            while len(came) < 2_000:
+                came += await subscription.request(10)
+            position = json.loads(json.dumps(subscription.position))
+            await asyncio.sleep(1)
+            kept = len(subscription.run.releases) + len(subscription.run.tasks)  # type: ignore[attr-defined]
+        again = Flows(lambda _: 1)
+        async with (from_iterable(range(3_000)) | op.flat_map_merge(flow_of, 3)).subscribe(
+            position
+        ) as subscription:
+            while len(came) < 3_000:
+                came += await subscription.request(10)
+        assert again.asked == []
+        return sorted(came), len(json.dumps(position)), kept
+
+    came, size, kept = virtually(main())
+    assert came == list(range(3_000))
+    assert size < 500
+    assert kept < 20
+
+
+def test_flat_map_merge_does_not_build_again_what_is_done() -> None:
+    """A resumed run reads items of finished flows again, but builds none of these."""
+
+    async def main() -> tuple[list[int], list[int]]:
+        def make(flows: Flows) -> Any:
+            return just(0, 1, 2, 3) | op.flat_map_merge(flows, 2)
+
+        before, after = Flows(lambda x: 9 if x == 0 else 1), Flows(lambda x: 9 if x == 0 else 1)
+        came: list[int] = []
+        async with make(before).subscribe() as subscription:
+            while 20 not in came:
+                came += await subscription.request(1)
+            position = json.loads(json.dumps(subscription.position))
+        async with make(after).subscribe(position) as subscription:
+            while items := await subscription.request(9):
+                came += items
+        return sorted(came), after.asked
+
+    came, asked = virtually(main())
+    assert came == [*range(9), 10, 20, 30]
+    assert asked[0] == 0
+    assert 1 not in asked
+
+
+def test_an_error_of_the_items_waits_for_flows_that_were_begun() -> None:
+    """What was handed over before a failing item is delivered before its error."""
+
+    async def main() -> list[int]:
+        came: list[int] = []
+        flow = TestSource([1, 2, Raise()]) | op.flat_map_merge(Flows())
+        async with flow.subscribe() as subscription:
+            with pytest.raises(Planted):
+                await read_on(subscription, came)
+        return sorted(came)
+
+    assert virtually(main()) == [10, 11, 12, 20, 21, 22]
+
+
+@pytest.mark.parametrize("operator", [op.concat_map, op.flat_map_merge, op.switch_map])
+class TestFlowsOfFlows:
+    """What is refused, alike by all three."""
+
+    def test_no_flow(self, operator: Any) -> None:
+        """A function that returns something else is told so, with operator and line."""
+        with pytest.raises(GraphError, match=r"function of \w+ returns must be a Flow, not list") as caught:
+            asyncio.run((just(1) | operator(lambda x: [x])).to_list())
+        assert any(operator.__name__ in note for note in caught.value.__notes__)
+
+    def test_a_looser_order(self, operator: Any) -> None:
+        """A flow in no fixed order is refused unless that was said; saying it makes the whole as loose."""
+
+        def merged(x: int) -> Any:
+            return just(x) | op.merge(just(x))
+
+        with pytest.raises(GraphError, match=r'order="interleaved"'):
+            asyncio.run((just(1) | operator(merged)).to_list())
+        allowed = just(1) | operator(merged, order="interleaved")
+        assert asyncio.run(allowed.to_list()) == [1, 1]
+        assert allowed.order in {"interleaved", "lossy"}
+        assert not (allowed | op.flat_map(str)).resumable
+        with pytest.raises(GraphError, match="order is one of 'exact', 'interleaved'"):
+            operator(merged, order="any")
+
+    def test_a_checkpoint_within(self, operator: Any) -> None:
+        """A checkpoint that nobody could see when the graph was built is refused."""
+
+        def checkpointed(x: int) -> Any:
+            return just(x) | op.checkpoint(MemoryLedger(), key="k")
+
+        with pytest.raises(GraphError, match="holds a checkpoint"):
+            asyncio.run((just(1) | operator(checkpointed)).to_list())
+
+    def test_no_position_within(self, operator: Any) -> None:
+        """A flow that cannot be resumed runs, but no position can be taken inside it."""
+        from aioreactive import from_iterable as observable
+
+        async def main() -> list[int]:
+            async with (
+                just(1) | operator(lambda x: from_observable(observable([x, x])))
+            ).subscribe() as subscription:
+                items = await subscription.request(1)
+                with pytest.raises(NotResumable, match="from_observable"):
+                    _ = subscription.position
+                return items
+
+        assert asyncio.run(main()) == [1]
+
+    def test_behind_what_comes_in_no_fixed_order(self, operator: Any) -> None:
+        """Where a resumed run might begin with another item there is no position."""
+
+        async def later(x: int) -> int:
+            return x
+
+        assert not (just(1) | op.map_async(later, ordered=False) | operator(just)).resumable
+
+    def test_closes_the_flow_it_is_in(self, operator: Any) -> None:
+        """Leaving a run in the middle of a flow closes it, once."""
+
+        async def main() -> list[int]:
+            inner: list[TestSource] = []
+
+            def flow_of(x: int) -> Any:
+                inner.append(TestSource([x, Forever()]))
+                return inner[-1]
+
+            async with no_leaks():
+                assert await (TestSource([1, Forever()]) | operator(flow_of)).first() == 1
+            return [source.counts.closed for source in inner]
+
+        assert virtually(main()) == [1]
+
+
+def test_an_error_within_a_flow_names_its_place() -> None:
+    """The error of a flow that was built while running keeps the note of where that was assembled."""
+    with pytest.raises(Planted) as caught:
+        asyncio.run((just(1) | op.concat_map(lambda _: fail(Planted()))).to_list())
+    assert any("test_flattening.py" in note for note in caught.value.__notes__)
