@@ -51,7 +51,7 @@ class _SwitchIfEmptyStage(Stage[Any]):
         super().__init__(site)
         self._choice: int = site.state or UNDECIDED
         self._before = self._choice
-        self._current = site.input(1 if self._choice == SECOND else 0)
+        self._current = site.input(1 if self._choice == SECOND else 0, tracked=site.tracked)
         self._others: States = dict(site.states)
 
     def upstreams(self) -> Iterator[Stage[Any]]:
@@ -68,7 +68,7 @@ class _SwitchIfEmptyStage(Stage[Any]):
         if self._choice == UNDECIDED and not items and not self.run.draining:
             self._others = {**self._others, **self._current.marks()(0)}
             self.run.release(self._current)
-            self._current = self.site.input(1)
+            self._current = self.site.input(1, tracked=self.site.tracked)
             self._before = self._choice = SECOND
             items = await self._current.request(n)
         if self._choice == UNDECIDED and items:
@@ -142,7 +142,7 @@ class _MaterializeStage(Stage[Any]):
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self._upstream = site.input()
+        self._upstream = site.input(tracked=site.tracked)
         self._ended = bool(site.state)
         self._last = 0  # items of the last chunk; a word about the end is none of upstream's
         self._saying = False

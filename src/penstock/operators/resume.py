@@ -22,8 +22,9 @@ def checkpoint(ledger: Ledger, *, key: str, every: int = 1) -> Same:
     committed when at least ``every`` items were acknowledged, and at the end. So after a crash, a
     ``break`` or ``aclose`` the last list comes again: at least once.
 
-    Only ``map``, ``filter``, ``starmap``, ``flat_map``, ``choose`` and ``tap`` may follow. For a sink use
-    ``into(sink, ledger=...)``, which is a checkpoint itself.
+    Only ``map``, ``filter``, ``starmap``, ``flat_map``, ``choose``, ``tap`` and their like (``cast``,
+    ``unwrap``, ``unbatch``) may follow. For a sink use ``into(sink, ledger=...)``, which is a checkpoint
+    itself.
 
     Raises:
         NotResumable: upstream has no position; the message names the operator.
