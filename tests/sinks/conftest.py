@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
 from itertools import count
 from pathlib import Path
 
+import pyarrow.dataset
 import pytest
 import zstandard
 
-from penstock.sinks import JsonLinesSink, MemorySink
+from penstock.document import Document
+from penstock.sinks import JsonLinesSink, MemorySink, ParquetSink
 from penstock.sinks.lines import encode_lines
 
 
@@ -97,10 +100,17 @@ class FragileDisk:
         self.durable_names = dict(self.files)
 
     def rename(self, source, target):
+        self.step()
         self.files[target] = self.files.pop(source)
 
     def remove(self, path):
         del self.files[path]
+
+    def make_folder(self, path):
+        pass
+
+    def names(self, folder):
+        return sorted(path.name for path in self.files if path.parent == folder)
 
     def lock(self, path):
         return FragileLock()
@@ -196,6 +206,52 @@ class JsonLinesKind:
         self._path.write_bytes(self._path.read_bytes()[:-1])
 
 
+class ParquetKind:
+    """A folder: a crash leaves whole parts, and perhaps one under its temporary name."""
+
+    def __init__(self, folder: Path):
+        self._path = folder / "out.parquet"
+
+    def new(self):
+        return ParquetSink(self._path)
+
+    async def crash(self, sink):
+        await sink._worker.run(lambda: None)
+        if sink._folder._file is not None:
+            sink._folder._file.close()
+            sink._folder._file = None
+        await sink.aclose()
+        return self.new()
+
+    def content(self, sink):
+        return encode_lines(stored_documents(self._path))
+
+    def stored(self, sink):
+        return b"".join(path.read_bytes() for path in sorted(self._path.iterdir()))
+
+    def meddle(self, sink):
+        data = bytearray(self._last().read_bytes())
+        data[-5] ^= 1
+        self._last().write_bytes(data)
+
+    def shorten(self, sink):
+        self._last().write_bytes(self._last().read_bytes()[:-1])
+
+    def _last(self):
+        return max(self._path.glob("part-*.parquet"))
+
+
+def stored_documents(path):
+    """Return the documents of a folder of Parquet files, read as one dataset, in order."""
+    parts = sorted(map(str, path.glob("part-*.parquet")))
+    if not parts:
+        return []
+    table = pyarrow.dataset.dataset(parts).to_table()
+    columns = [name for name in table.column_names if not name.startswith("metadata.")]
+    rows = table.select(columns).to_pylist()
+    return [Document(**{**row, "metadata": json.loads(row["metadata"])}) for row in rows]
+
+
 def unpacked(data, suffix):
     """Return what a file of lines holds, by the ending of its name; a part that was cut makes it fail."""
     if suffix == ".gz":
@@ -208,9 +264,11 @@ def unpacked(data, suffix):
 ENDINGS = {"jsonl": "", "jsonl.gz": ".gz", "jsonl.zst": ".zst"}
 
 
-@pytest.fixture(params=["memory", *ENDINGS])
+@pytest.fixture(params=["memory", *ENDINGS, "parquet"])
 def kind(request, tmp_path):
     """Return one kind of sink."""
+    if request.param == "parquet":
+        return ParquetKind(tmp_path)
     return MemoryKind() if request.param == "memory" else JsonLinesKind(tmp_path, ENDINGS[request.param])
 
 

@@ -137,7 +137,7 @@ async def test_an_output_that_is_another_is_refused(kind, sink):
     assert kind.stored(sink) == before
 
 
-@pytest.mark.parametrize("record", [{}, {"format": "parquet", "parts": []}, [], "x", 7])
+@pytest.mark.parametrize("record", [{}, {"format": "other", "parts": []}, [], "x", 7])
 async def test_a_record_of_another_sink_is_refused(sink, record):
     """A ledger that was used with another kind of output is not believed."""
     with pytest.raises(SinkMismatch, match="another kind of output"):

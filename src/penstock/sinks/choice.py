@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from penstock.abc import Sink
 from penstock.errors import GraphError
 from penstock.sinks.jsonl import JsonLinesSink
+from penstock.sinks.parquet import ParquetSink
 from penstock.sinks.several import SeveralSinks
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Target: TypeAlias = "Sink | str | os.PathLike[str] | Sequence[Sink | str | os.Pa
 _BY_ENDING: dict[str, Callable[[str], Sink]] = {
     f"{kind}{packed}": JsonLinesSink for kind in (".jsonl", ".ndjson") for packed in ("", ".gz", ".zst")
 }
+_BY_ENDING[".parquet"] = _BY_ENDING["/"] = ParquetSink
 _BY_SCHEME: dict[str, Callable[[str], Sink]] = {}
 
 

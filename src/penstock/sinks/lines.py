@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from penstock.document import Document
 
-__all__ = ["encode_lines"]
+__all__ = ["encode_lines", "encode_value", "without_surrogates"]
 
 
 def encode_lines(documents: Sequence[Document], *, include_raw: bool = False) -> bytes:
@@ -43,10 +43,24 @@ def _encode_line(document: Document, include_raw: bool) -> bytes:  # noqa: FBT00
         try:
             return _ENCODER.encode(fields) + b"\n"
         except UnicodeEncodeError:
-            return _ENCODER.encode(_without_surrogates(msgspec.to_builtins(fields, enc_hook=_plain))) + b"\n"
+            return _ENCODER.encode(without_surrogates(msgspec.to_builtins(fields, enc_hook=_plain))) + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
         raise SinkError(
             f"the document {document.doc_id!r} cannot be written as JSON ({error}); "
+            "let its adapter or the step that changed it keep to JSON values"
+        ) from error
+
+
+def encode_value(value: Any, doc_id: str) -> str:
+    """Return one value as JSON text, by the same rules; ``doc_id`` is for the message of ``SinkError``."""
+    try:
+        try:
+            return _ENCODER.encode(value).decode()
+        except UnicodeEncodeError:
+            return _ENCODER.encode(without_surrogates(msgspec.to_builtins(value, enc_hook=_plain))).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SinkError(
+            f"the metadata of the document {doc_id!r} are not JSON ({error}); "
             "let its adapter or the step that changed it keep to JSON values"
         ) from error
 
@@ -65,13 +79,14 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-def _without_surrogates(value: Any) -> Any:
+def without_surrogates(value: Any) -> Any:
+    """Return a JSON value with each lone surrogate of its texts replaced."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+        return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_surrogates(item) for item in value]
+        return [without_surrogates(item) for item in value]
     return value
 
 

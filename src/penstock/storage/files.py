@@ -82,6 +82,14 @@ class Storage(Protocol):
         """Remove the file; ``FileNotFoundError`` if there is none."""
         ...
 
+    def make_folder(self, path: Path) -> None:
+        """Make the folder ``path`` if there is none, durably; the one above it must exist."""
+        ...
+
+    def names(self, folder: Path) -> list[str]:
+        """Return the names in ``folder``, sorted; ``FileNotFoundError`` if there is no such folder."""
+        ...
+
     def lock(self, path: Path) -> Lock:
         """Return a lock, not yet taken, that lets one process at a time write ``path``."""
         ...
@@ -171,6 +179,16 @@ class DiskStorage:
     def remove(self, path: Path) -> None:
         """See ``Storage.remove``."""
         path.unlink()
+
+    def make_folder(self, path: Path) -> None:
+        """See ``Storage.make_folder``."""
+        if not path.is_dir():
+            path.mkdir()
+            self.fsync_folder(path.parent)
+
+    def names(self, folder: Path) -> list[str]:
+        """See ``Storage.names``."""
+        return sorted(path.name for path in folder.iterdir())
 
     def lock(self, path: Path) -> Lock:
         """See ``Storage.lock``: an operating-system lock on ``<path>.lock``."""

@@ -1,0 +1,250 @@
+"""The Parquet sink: its folder, its columns, and a disk that forgets."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import duckdb
+import pyarrow.dataset
+import pyarrow.parquet as pq
+import pytest
+
+from penstock.abc import Commit
+from penstock.document import Document
+from penstock.errors import GraphError, SinkError, SinkMismatch
+from penstock.sinks import ParquetSink, sink_from
+from penstock.sinks.lines import encode_lines
+
+from .conftest import stored_documents
+from .test_power import CUTS, directly
+
+COMMIT = Commit(1, {})
+DOCUMENTS = [
+    Document(doc_id=f"d{n}", source="test", title="t" * (37 * n % 500), metadata={"n": n}) for n in range(60)
+]
+FOLDER = Path("/disk/out.parquet")
+
+
+async def written(sink, *commits):
+    """Open afresh, write and commit each list of documents; return the last record."""
+    await sink.open(None)
+    for documents in commits:
+        await sink.write(documents)
+        record = await sink.commit(COMMIT)
+    await sink.aclose()
+    return json.loads(json.dumps(record))
+
+
+async def test_every_reader_takes_the_folder_as_one_table(tmp_path):
+    """Pyarrow by the folder's name, DuckDB by a pattern; the marker and temporary names do not disturb them."""
+    path = tmp_path / "out"
+    await written(ParquetSink(path), DOCUMENTS[:3], [], DOCUMENTS[3:10])
+    (path / ".part-00000003.parquet.tmp").write_bytes(b"half")
+    assert sorted(p.name for p in path.glob("part-*")) == ["part-00000001.parquet", "part-00000002.parquet"]
+    table = pyarrow.dataset.dataset(path).to_table()
+    assert table.column("doc_id").to_pylist() == [d.doc_id for d in DOCUMENTS[:10]]
+    [(count, total)] = duckdb.sql(
+        f"SELECT count(*), sum((metadata->>'n')::int) FROM '{path}/*.parquet'"  # noqa: S608  a path of our own
+    ).fetchall()
+    assert (count, total) == (10, 45)
+
+
+async def test_all_parts_have_one_schema(tmp_path):
+    """Whatever the documents hold, types come from the model and from what was asked for."""
+    odd = Document(doc_id="x", source="s", metadata={"n": "seven", "deep": {"list": ["a"], "flag": True}})
+    other = Document(doc_id="y", source="s", metadata={"n": 7, "deep": {"list": ["a", 1], "flag": 1, "x": 2}})
+    wanted = {"n": "int64", "deep.list": "list<string>", "deep.flag": "bool", "deep.x": "double"}
+    await written(ParquetSink(tmp_path / "out", flatten=wanted), [odd], [other])
+    schemas = [pq.read_schema(path) for path in sorted((tmp_path / "out").glob("part-*"))]
+    assert schemas[0] == schemas[1]
+    table = pyarrow.dataset.dataset(tmp_path / "out").to_table()
+    assert table.column("metadata.n").to_pylist() == [None, 7]
+    assert table.column("metadata.deep.list").to_pylist() == [["a"], None]
+    assert table.column("metadata.deep.flag").to_pylist() == [True, None]
+    assert table.column("metadata.deep.x").to_pylist() == [None, 2.0]
+    assert [json.loads(text) for text in table.column("metadata").to_pylist()] == [
+        odd.metadata,
+        other.metadata,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(2**63, "int64"), (True, "int64"), (1.5, "int64"), (1, "string")]
+)
+async def test_what_does_not_fit_its_column_is_null(tmp_path, value, kind):
+    """And nothing is lost: it is in the column of all metadata."""
+    document = Document(doc_id="x", source="s", metadata={"v": value})
+    await written(ParquetSink(tmp_path / "out", flatten={"v": kind}), [document])
+    table = pyarrow.dataset.dataset(tmp_path / "out").to_table()
+    assert table.column("metadata.v").to_pylist() == [None]
+    assert json.loads(table.column("metadata")[0].as_py()) == {"v": value}
+
+
+async def test_text_that_utf8_cannot_hold(tmp_path):
+    """A lone surrogate is replaced, a NUL and everything else stays."""
+    document = Document(
+        doc_id="x\0", source="s", title="a\ud800b", content="\U0001f9ec\n\x1b[31m", metadata={"t": "\udfff"}
+    )
+    await written(ParquetSink(tmp_path / "out"), [document])
+    (found,) = stored_documents(tmp_path / "out")
+    assert (found.doc_id, found.title, found.content) == ("x\0", "a\ufffdb", document.content)
+    assert found.metadata == {"t": "\ufffd"}
+
+
+async def test_raw_bytes_only_when_asked_for(tmp_path):
+    """As for every sink."""
+    document = Document(doc_id="x", source="s", raw=b"\x00<a/>")
+    await written(ParquetSink(tmp_path / "a"), [document])
+    await written(ParquetSink(tmp_path / "b", include_raw=True), [document])
+    assert stored_documents(tmp_path / "a")[0].raw is None
+    assert stored_documents(tmp_path / "b")[0].raw == b"\x00<a/>"
+
+
+async def test_metadata_that_are_not_json_are_refused(tmp_path):
+    """The message names the document."""
+    sink = ParquetSink(tmp_path / "out")
+    await sink.open(None)
+    await sink.write([Document(doc_id="odd", source="s", metadata={"f": object()})])
+    with pytest.raises(SinkError, match="'odd' are not JSON"):
+        await sink.commit(COMMIT)
+    await sink.aclose()
+
+
+async def test_large_documents_go_out_in_groups(tmp_path):
+    """Before the commit they are in a file under a temporary name, not in memory."""
+    sink = ParquetSink(tmp_path / "out")
+    await sink.open(None)
+    await sink.write([Document(doc_id=f"d{n}", source="s", content="x" * (1 << 20)) for n in range(40)])
+    (temporary,) = (tmp_path / "out").glob(".part-*")
+    assert sink._buffer == []
+    await sink.commit(COMMIT)
+    assert not temporary.exists()
+    await sink.aclose()
+    assert len(stored_documents(tmp_path / "out")) == 40
+
+
+async def test_a_folder_of_somebody_elses_is_left_alone(tmp_path):
+    """Also when it looks like ours, and restart removes only parts."""
+    await written(ParquetSink(tmp_path / "ours"), DOCUMENTS[:3])
+    record = await written(ParquetSink(tmp_path / "others"), DOCUMENTS[:3])
+    with pytest.raises(SinkMismatch, match="is not the one, but 3 documents were committed"):
+        await ParquetSink(tmp_path / "ours").open(record)
+    (tmp_path / "ours" / "notes.txt").write_text("keep")
+    sink = ParquetSink(tmp_path / "ours")
+    with pytest.raises(SinkMismatch, match="already holds"):
+        await sink.open(None)
+    await sink.open(None, restart=True)
+    await sink.aclose()
+    assert sorted(p.name for p in (tmp_path / "ours").iterdir()) == ["_penstock.json", "notes.txt"]
+
+
+@pytest.mark.parametrize("harm", ["a part is gone", "the folder is gone"])
+async def test_what_was_committed_must_be_there(tmp_path, harm):
+    """It cannot be made again."""
+    record = await written(ParquetSink(tmp_path / "out"), DOCUMENTS[:3], DOCUMENTS[3:5])
+    if harm == "a part is gone":
+        (tmp_path / "out" / "part-00000001.parquet").unlink()
+    else:
+        (tmp_path / "out").rename(tmp_path / "elsewhere")
+    with pytest.raises(SinkMismatch, match=r"(lacks part-00000001\.parquet|is gone), but 5 documents"):
+        await ParquetSink(tmp_path / "out").open(record)
+
+
+def test_a_file_in_place_of_the_folder(tmp_path):
+    """One clear sentence."""
+    (tmp_path / "out.parquet").write_bytes(b"")
+    import asyncio
+
+    with pytest.raises(SinkError, match=r"cannot open the output .*out\.parquet"):
+        asyncio.run(ParquetSink(tmp_path / "out.parquet").open(None))
+
+
+def test_chosen_by_name(tmp_path):
+    """A name that ends in a slash or in .parquet is a folder of Parquet files."""
+    assert isinstance(sink_from(f"{tmp_path}/out/"), ParquetSink)
+    assert isinstance(sink_from(tmp_path / "out.parquet"), ParquetSink)
+
+
+def test_types_are_checked_at_once(tmp_path):
+    """A misspelt type is no surprise at the first document."""
+    with pytest.raises(GraphError, match=r"'n': 'int'.*int64"):
+        ParquetSink(tmp_path, flatten={"n": "int"})
+
+
+def test_without_pyarrow_it_says_how_to_get_it(tmp_path):
+    """The extra is named."""
+    code = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from penstock.sinks import ParquetSink\n"
+        "try: ParquetSink('x')\nexcept Exception as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "pip install 'penstock[parquet]'" in said
+
+
+# -- a disk that forgets
+
+
+async def run(disk, ledger, rng, *, until):
+    """Go on from the ledger's record, as a driver does; stop silently after ``until`` steps."""
+    sink = ParquetSink(FOLDER, storage=disk)
+    sink._worker.run = directly
+    await sink.open(ledger["record"])
+    if ledger["record"] is None:
+        ledger["record"] = await sink.commit(COMMIT)
+    at = ledger["at"]
+    while at < len(DOCUMENTS):
+        if until == 0:
+            return
+        until -= 1
+        step = rng.randrange(1, 6)
+        await sink.write(DOCUMENTS[at : at + step])
+        at = min(at + step, len(DOCUMENTS))
+        if rng.random() < 0.3:
+            sink._group(sink._taken())
+        if rng.random() < 0.5 or at == len(DOCUMENTS):
+            record = json.loads(json.dumps(await sink.commit(COMMIT)))
+            if rng.random() < 0.8:
+                ledger.update(record=record, at=at)
+    ledger.update(record=await sink.commit(COMMIT), at=at)
+
+
+def content(disk, ledger):
+    """Return what the committed parts hold."""
+    names = [f"part-{n:08}.parquet" for n in range(1, ledger["record"]["parts"] + 1)]
+    tables = [pq.read_table(BytesIO(disk.files[FOLDER / name].now)) for name in names]
+    rows = [row for table in tables for row in table.to_pylist()]
+    return encode_lines([Document(**{**row, "metadata": json.loads(row["metadata"])}) for row in rows])
+
+
+@pytest.mark.parametrize("seed", range(CUTS // 2))
+async def test_a_power_cut_takes_nothing_that_was_committed(fragile_disk, seed):
+    """However often the power is cut, the parts become those of an undisturbed run."""
+    rng = random.Random(seed)
+    disk, ledger = fragile_disk(seed), {"record": None, "at": 0}
+    while ledger["at"] < len(DOCUMENTS):
+        await run(disk, ledger, rng, until=rng.randrange(12))
+        disk.cut_power()
+        if ledger["record"] is not None:
+            assert content(disk, ledger) == encode_lines(DOCUMENTS[: ledger["at"]])
+    await run(disk, ledger, rng, until=-1)
+    assert content(disk, ledger) == encode_lines(DOCUMENTS)
+
+
+@pytest.mark.parametrize("fail_at", range(1, 40))
+async def test_a_failing_disk_takes_nothing_that_was_committed(fragile_disk, fail_at):
+    """Whichever write, fsync or rename fails, the error names the output, and the next run ends well."""
+    disk, ledger = fragile_disk(), {"record": None, "at": 0}
+    disk.fail_at = fail_at
+    try:
+        await run(disk, ledger, random.Random(1), until=-1)
+    except SinkError as error:
+        assert str(FOLDER) in str(error)
+    assert disk.steps >= fail_at
+    await run(disk, ledger, random.Random(2), until=-1)
+    assert content(disk, ledger) == encode_lines(DOCUMENTS)
