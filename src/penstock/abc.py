@@ -369,6 +369,8 @@ class Sink(ABC):
     """
 
     transactional: ClassVar[bool] = False
+    effectively_once: ClassVar[bool] = True
+    """Whether a run that was killed ends with the output of an undisturbed one; otherwise at least once."""
 
     @abstractmethod
     async def open(self, record: JSON, *, restart: bool = False) -> Commit | None:

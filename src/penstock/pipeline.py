@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -232,21 +232,26 @@ class IngestionPipeline:
         if settings.retry:
             lines.append(f"retry       {settings.retry.limits} a document, and the source")
         lines.append(f"commit      every {settings.checkpoint_every} documents and at the end")
-        chosen = self._sink_from(sink)
-        if chosen is not None and self._ledger is not None:
-            lines.append(
-                "delivery    effectively once: killed at any instant and run again, the output is the same"
-            )
-            if isinstance(chosen, SeveralSinks):
-                lines.append(
-                    "            all outputs go on from the lowest commit: files are cut back to it, "
-                    "databases take the one commit that they may be ahead again, as upserts"
-                )
-        elif self._ledger is not None:
-            lines.append("delivery    at least once: after a crash, events since the last commit come again")
-        else:
-            lines.append("delivery    no ledger: an interrupted run begins anew")
+        lines += [f"delivery    {words}" for words in self._promises(self._sink_from(sink))]
         return "\n".join(lines)
+
+    def _promises(self, sink: Sink | None) -> Iterator[str]:
+        """Yield what a crash can and cannot do to what goes into ``sink``."""
+        if self._ledger is None:
+            yield "no ledger: an interrupted run begins anew"
+            return
+        sinks = sink.sinks if isinstance(sink, SeveralSinks) else (sink,) if sink else ()
+        if not sinks:
+            yield "at least once: after a crash, events since the last commit come again"
+        if loose := ", ".join(one.describe() for one in sinks if not one.effectively_once):
+            yield f"at least once into {loose}: after a crash documents may come again"
+        if any(one.effectively_once for one in sinks):
+            yield "effectively once: killed at any instant and run again, the output is the same"
+        if isinstance(sink, SeveralSinks):
+            yield (
+                "all outputs go on from the lowest commit: files are cut back to it, databases take the one "
+                "commit that they may be ahead again, as upserts"
+            )
 
     def _sink_from(self, target: Target | None) -> Sink | None:
         sink = sink_from(target) if target is not None else None
