@@ -21,7 +21,8 @@ class CallbackSink(Sink):
     """Calls ``function`` with each list of documents, and waits for it if it is async.
 
     *At least once*: what the function did cannot be undone, so after a crash the documents since the last
-    commit come again. Let it know them by ``doc_id``. An exception of it ends the run; what was committed stays.
+    commit come again. Let it know them by ``doc_id``. An exception of it ends the run, and what was
+    committed stays.
     A plain function runs on the event loop: one that waits should be async.
 
     Args:
