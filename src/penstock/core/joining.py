@@ -203,6 +203,7 @@ class _SortedStage(JoinStage):
         self._heap: list[tuple[Any, int]] = []
         self._unknown = list(range(len(self.branches)))
         self._picks: list[int] = []
+        self._plain = node.key is None and not node.reverse
         self._failure: Failure | None = None
         self._pace = Pace()
 
@@ -235,7 +236,7 @@ class _SortedStage(JoinStage):
         return out
 
     def _pick(self, out: list[Any], n: int) -> None:
-        heap, picks, branches = self._heap, self._picks, self.branches
+        heap, picks, branches, plain = self._heap, self._picks, self.branches, self._plain
         while len(out) < n and self._look() and heap:
             while True:
                 index = heap[0][1]
@@ -247,7 +248,8 @@ class _SortedStage(JoinStage):
                     heappop(heap)
                     self._unknown.append(index)
                     break
-                self._rank(branch, index, heapreplace)
+                item = branch.items[branch.at]
+                heapreplace(heap, (item if plain else self._key(item), index))
                 if len(out) >= n:
                     break
 
@@ -257,20 +259,21 @@ class _SortedStage(JoinStage):
         for index in self._unknown:
             branch = self.branches[index]
             if branch.left:
-                self._rank(branch, index, heappush)
+                heappush(self._heap, (self._key(branch.items[branch.at]), index))
             elif not branch.over:
                 waiting.append(index)
         self._unknown = waiting
         return not waiting
 
-    def _rank(self, branch: Branch, index: int, put: Callable[[list[Any], Any], Any]) -> None:
-        item, node = branch.items[branch.at], self._node
+    def _key(self, item: Any) -> Any:
+        """Return what an item is compared by."""
+        node = self._node
         try:
             key = item if node.key is None else node.key(item)
         except StopIteration as error:
             msg = "the key function of merge_sorted raised StopIteration"
             raise RuntimeError(msg) from error
-        put(self._heap, (_Descending(key) if node.reverse else key, index))
+        return _Descending(key) if node.reverse else key
 
     def over(self) -> bool:
         waiting = [self.branches[index] for index in self._unknown]
