@@ -25,6 +25,10 @@ async def read_on(subscription: Any, out: list[Any]) -> None:
         out += items
 
 
+def pages_of(x: int) -> Any:
+    return just(x)
+
+
 class Flows:
     """A function that returns flows, and what it was asked."""
 
@@ -176,6 +180,10 @@ class TestFlowsOfFlows:
             return x
 
         assert not (just(1) | op.map_async(later, ordered=False) | operator(just)).resumable
+
+    def test_shows_the_name_of_its_function(self, operator: Any) -> None:
+        """A picture of the graph names the user's function, not ours."""
+        assert "function=pages_of" in (just(1) | operator(pages_of)).explain()
 
     def test_closes_the_flow_it_is_in(self, operator: Any) -> None:
         """Leaving a run in the middle of a flow closes it, once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.core import boundaries, flatmerge, flattening, joining, latest, merging, racing, switchmap
@@ -311,4 +312,8 @@ def switch_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Cal
 
 
 def _building(operator: str, function: Callable[[Any], object]) -> Callable[[Any], Node]:
-    return lambda item: node_of(f"what the function of {operator} returns", function(item))
+    @wraps(function)  # pictures of the graph show its name
+    def build(item: Any) -> Node:
+        return node_of(f"what the function of {operator} returns", function(item))
+
+    return build
