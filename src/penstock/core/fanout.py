@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 
+_SERVING = {"branches", "hub", "make", "manual", "split"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hot(Node):
     """A subscriber's side of a shared run: no position, and at most ``capacity`` items held for it."""
@@ -51,9 +54,20 @@ class Hot(Node):
     overflow: Overflow
 
     @property
+    def parameters(self) -> dict[str, Any]:
+        """What it was asked for, without what only serves the running."""
+        found: dict[str, Any] = Node.parameters.__get__(self)
+        return {name: value for name, value in found.items() if name not in _SERVING}
+
+    @property
     def order(self) -> Order:
         """The loosest of upstream, this operator, and what an overflow leaves."""
         return self.own_order.loosest(self.overflow.order, *(node.order for node in self.inputs))
+
+    @property
+    def skippable(self) -> bool:
+        """False: what fails above fails in the shared run, for all."""
+        return False
 
     @property
     def obstacle(self) -> Node:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from penstock.abc import StageStatistics
-    from penstock.core.graph import Site
+    from penstock.core.graph import Site, Vertex
     from penstock.core.node import Node
     from penstock.core.stage import Marks, States
 
@@ -224,9 +224,9 @@ class SharedRun:
         finally:
             await self._running.aclose()
 
-    def walk(self) -> Iterator[Stage[Any]]:
-        """Yield the shared stages."""
-        yield from self._running.walk()
+    def figures(self, vertex: Vertex, places: Mapping[int, int]) -> Iterator[StageStatistics]:
+        """Yield what the shared stages have done so far, as those that end with ``vertex``."""
+        return self._running.figures(vertex, places)
 
     # -- the pump's side -------------------------------------------------------------------------
 
@@ -329,11 +329,12 @@ class PlaceStage(Stage[Any]):
                 shared.withdraw()
         return True
 
-    def walk(self) -> Iterator[Stage[Any]]:
-        """Yield the shared stages, then this one."""
-        if self._place is not None:
-            yield from self._place.shared.walk()
-        yield self
+    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
+        """Yield what the shared stages have done so far, then what this one has."""
+        above = self.site.vertex.inputs
+        if self._place is not None and above:
+            yield from self._place.shared.figures(above[0], places)
+        yield self.measured(places)
 
     def measured(self, places: Mapping[int, int]) -> StageStatistics:
         """Return what it has done so far: all its time it waits for the shared stages."""

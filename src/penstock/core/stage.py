@@ -112,11 +112,11 @@ class Stage(ABC, Generic[T]):
     async def _stop(self) -> None:
         """End this stage's own tasks, generators and files."""
 
-    def walk(self) -> Iterator[Stage[Any]]:
-        """Yield the stages above, then this one."""
+    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
+        """Yield what the stages above have done so far, then what this one has."""
         for stage in self.upstreams():
-            yield from stage.walk()
-        yield self
+            yield from stage.figures(places)
+        yield self.measured(places)
 
     def waited(self, now: float) -> float:
         """Return the seconds spent in requests, the one under way included."""

@@ -12,8 +12,10 @@ from penstock.core.run import CLOSED, Run
 from penstock.errors import ConcurrentRequestError, SubscriptionClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 
+    from penstock.abc import StageStatistics
+    from penstock.core.graph import Vertex
     from penstock.core.node import Node
     from penstock.core.stage import Stage
 
@@ -99,12 +101,19 @@ class Running(Subscription[T_co]):
         return lambda: position_of(vertex, marks(count))
 
     def statistics(self) -> Statistics:  # noqa: D102
-        places = {id(vertex): key for key, vertex in enumerate(self._vertex.walk())}
-        return Statistics(tuple(stage.measured(places) for stage in self._stage.walk()))
+        return Statistics(tuple(self.figures(self._vertex)))
 
-    def walk(self) -> Iterator[Stage[Any]]:
-        """Yield the stages, sources first."""
-        return self._stage.walk()
+    def figures(self, vertex: Vertex, places: Mapping[int, int] | None = None) -> Iterator[StageStatistics]:
+        """Yield what every stage has done so far, as if this graph ended with ``vertex`` of another one.
+
+        ``places`` are the keys of the vertices of that one by identity; its own order counts unless given.
+        """
+        own = self._vertex.walk()
+        keys = {
+            id(mine): places[id(other)] if places is not None else key
+            for key, (mine, other) in enumerate(zip(own, vertex.walk(), strict=True))
+        }
+        return self._stage.figures(keys)
 
     async def settle(self) -> None:  # noqa: D102
         self._refuse_second()
