@@ -254,8 +254,12 @@ class Graph:
     adds: bool = False
 
     def then(self, step: Step) -> Graph:
-        """Return this graph with a step behind it; one that needs order is left out where there is none."""
-        if self.disordered and not step.free:
+        """Return this graph with a step behind it.
+
+        One that needs order is left out where there is none, and one that adds items where nobody could
+        say which of several inputs they stand for.
+        """
+        if (self.disordered and not step.free) or (step.adds and self.inputs > 1):
             return self
         return replace(
             self,
@@ -273,12 +277,13 @@ class Graph:
     def joined(self, other: Graph, how: str) -> Graph:
         """Return both graphs joined: by one that does not need their order where they have none.
 
-        Where one adds items, nothing but ``concat`` could be judged.
+        Where one adds items, nobody could say what of a join stands for which input: it is left out.
         """
+        if self.adds or other.adds:
+            return self
         k = self.inputs
         disordered = self.disordered or other.disordered
         how = "merge" if disordered and how not in FREE_JOINS else how
-        how = "concat" if self.adds or other.adds else how
         operator, model = JOINS[how]
         return Graph(
             f"{how}({self.name}, {other.name})",
@@ -287,7 +292,6 @@ class Graph:
             k + other.inputs,
             disordered=how == "merge" or disordered,
             keeps_order=self.keeps_order and other.keeps_order,
-            adds=self.adds or other.adds,
             folds=self.folds or other.folds or how in {"zip", "sequence_equal"},
             closes_early=self.closes_early or other.closes_early or how in {"zip", "sequence_equal"},
             prefetches=self.prefetches or other.prefetches or how == "sequence_equal",
