@@ -1,9 +1,9 @@
 """The one place where aioreactive lives: flows as its observables, its observables as flows.
 
-Two rules of this edge come from failures. ``dispose_async`` called from inside ``asend``, however deep,
+Three rules of this edge come from failures. ``dispose_async`` called from inside ``asend``, however deep,
 must not wait for the task that is just running that ``asend``: a context variable, inherited by child
 tasks, tells. And ``subscribe_async`` of a foreign observable may send before it returns, so it runs in a
-task of its own.
+task of its own. And a worker of aioreactive may die without telling anybody: see ``core.foreign``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from aioreactive import AsyncAnonymousObserver, AsyncObserver
 from expression.system import AsyncDisposable
 
 from penstock.core.drivers import SlowStart
+from penstock.core.foreign import Workers
 from penstock.core.pumps import PumpStage
 from penstock.core.run import Gate
 from penstock.core.sources import SourceNode
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from penstock.core.stage import Marks, Stage
 
 __all__ = ["FromObservable", "observe"]
+
+QUIET = 50
+"""Turns of the loop without an item after which nothing is on its way any more."""
 
 _driving: ContextVar[frozenset[int]] = ContextVar("penstock_driving", default=frozenset())
 
@@ -150,6 +154,7 @@ class _ObservableStage(PumpStage):
         super().__init__(site, node)
         self._observable = node.observable
         self._over: asyncio.Future[None] | None = None
+        self._arrived = 0
         self._parked: dict[Gate, None] = {}
 
     def marks(self) -> Marks:
@@ -157,17 +162,47 @@ class _ObservableStage(PumpStage):
 
     async def _fill(self) -> None:
         self._over = asyncio.get_running_loop().create_future()
-        observer = AsyncAnonymousObserver(self._asend, self._athrow, self._aclose_observer)
-        disposable = await self._observable.subscribe_async(observer)
+        workers = Workers()
         try:
-            await self._over
+            disposable = await workers.watch(self._subscribe())
+            try:
+                await self._told(self._over, workers)
+            finally:
+                await disposable.dispose_async()
         finally:
-            await disposable.dispose_async()
+            await workers.end()
+
+    async def _subscribe(self) -> AsyncDisposable:
+        observer = AsyncAnonymousObserver(self._asend, self._athrow, self._aclose_observer)
+        return await self._observable.subscribe_async(observer)
+
+    async def _told(self, over: asyncio.Future[None], workers: Workers) -> None:
+        """Wait for the end that the observable tells of, or for the death of a worker that cannot tell.
+
+        What was on its way when the worker died comes first: nothing may have come for some turns of the
+        loop in which items were wanted.
+        """
+        either: list[asyncio.Future[Any]] = [over, workers.death]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        quiet = 0
+        while not over.done() and quiet < QUIET:
+            await self._until_wanted()
+            before = self._arrived
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if self._arrived == before else 0
+        if over.done():
+            over.result()
+        else:
+            raise workers.death.result()
 
     async def _asend(self, item: Any) -> None:
         """Take an item and wait until another is wanted; several producers may be waiting here at a time."""
         if self._ended or self._closed or self.run.closed or (self._over is not None and self._over.done()):
-            return  # also what a source sends after its own end
+            # Also what a source sends after its own end. It may be a producer that awaits nothing else, and
+            # without a turn of the loop it would never hear that it is disposed.
+            await asyncio.sleep(0)
+            return
+        self._arrived += 1
         self._put([item])
         gate = Gate(self.run)
         self._parked[gate] = None

@@ -116,6 +116,10 @@ def from_observable(observable: AsyncObservable[T]) -> Flow[T]:
 
     Its ``asend`` waits until there is demand, so an observable that awaits it is slowed down to the
     consumer's pace; one that does not cannot be bounded. There is no position.
+
+    The tasks that aioreactive itself starts while it is subscribed are ended with the subscription; if one of
+    them dies of an error that no observer was told of, the flow fails with it, behind what had come. Tasks
+    that those start later (for the flows within a ``flat_map``, say) are out of sight.
     """
     return Flow(FromObservable(observable=observable))
 
