@@ -70,9 +70,16 @@ class ScriptedSource(Source):
     name: ClassVar[str] = "scripted"
 
     def __init__(
-        self, records: Sequence[Record], *, page: int = 3, down: dict[int, int] | None = None, first: int = 0
+        self,
+        records: Sequence[Record],
+        *,
+        page: int = 3,
+        down: dict[int, int] | None = None,
+        first: int = 0,
+        promised: int | None = None,
     ) -> None:
         self.records = list(records)
+        self.promised = promised
         self.page = page
         self.down = dict(down or {})
         self.first = first
@@ -88,7 +95,7 @@ class ScriptedSource(Source):
                 raise ConnectionError(f"page {at} is down")
             end = min(at + self.page, len(self.records))
             self.fetched += end - at
-            yield Page([self.raw(i) for i in range(at, end)], end)
+            yield Page([self.raw(i) for i in range(at, end)], end, promised=self.promised)
             at = end
         if self.down.get(-1, 0) > 0:  # behind the last page
             self.down[-1] -= 1

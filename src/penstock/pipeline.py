@@ -58,7 +58,8 @@ class RunSummary:
     ``counts`` are sums of the whole logical run, ``session`` those of this process (also ``retried``);
     ``duration`` is in seconds and ``bytes_read`` counts raw records, both of this process. ``state`` is
     ``completed`` or ``cancelled``: a run that fails raises its exception. ``limited`` says that it
-    completed because as many documents were processed as were asked for.
+    completed because as many documents were processed as were asked for. ``warning`` says that the number of
+    documents is not the one that the source promised, or that there was none at all.
     """
 
     pipeline_id: str
@@ -75,6 +76,7 @@ class RunSummary:
     ledger: str | None
     limited: bool = False
     reason: str | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,4 +486,6 @@ class _Run:
             nothing_to_do=not any(session.values()) and self.state in ("running", "completed"),
             sink=self.sink.describe() if self.sink else None, ledger=str(path) if path else None,
             limited=self.limited, reason=self.reason,
+            # completed for a reason: a limit, or a number of documents that is wrong
+            warning=self.reason if self.state == "completed" and not self.limited else None,
         )  # fmt: skip

@@ -221,3 +221,11 @@ def test_a_name_that_is_not_text_in_events(penstock: Penstock) -> None:
     (penstock.folder / name).write_bytes(GOOD)
     done = penstock("ingest", "pubmed", name, "--to", "out.jsonl", "--events")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_file_without_records(penstock: Penstock) -> None:
+    """It is a file of the right kind, but silent zero is no success: a warning, and exit code 3."""
+    (penstock.folder / "none.xml").write_bytes(articles())
+    done = penstock("ingest", "pubmed", "none.xml", "--to", "out.jsonl")
+    assert done.returncode == 3, done.stderr
+    assert "the source gave no documents at all" in done.stdout

@@ -118,3 +118,23 @@ def test_names_are_shown_safely() -> None:
     """A path with an escape sequence is written out, also within commands."""
     asked = Job("pubmed", ("a\x1b[2J.xml",), Path("o\x9b.jsonl"), Path("o\x9b.jsonl.ledger.db"))
     assert all(line.isprintable() for line in receipt(summary(completed=1), asked, Peak(None)))
+
+
+def test_a_wrong_number_of_documents_is_said_and_has_its_exit_code() -> None:
+    """Above the counts, and worse than some that failed."""
+    found = replace(
+        summary(completed=5, failed=1), warning="the source promised 7 documents, but 6 were settled"
+    )
+    assert exit_code(found) == 3
+    lines = receipt(found, job(), SOME)
+    assert "  warning   the source promised 7 documents, but 6 were settled" in lines
+    assert exit_code(replace(found, state="cancelled")) == 130
+
+
+def test_no_document_at_all_is_not_nothing_to_do() -> None:
+    """The first run of an empty source has a warning in its receipt."""
+    found = replace(summary(nothing=True), warning="the source gave no documents at all")
+    assert exit_code(found) == 3
+    lines = receipt(found, job(), SOME)
+    assert "nothing to do" not in lines[0]
+    assert "  warning   the source gave no documents at all" in lines

@@ -138,6 +138,7 @@ class Book:
         "so_far",
         "state",
         "tail",
+        "whole",
     )
 
     def __init__(self, state: dict[str, Any], now: float) -> None:
@@ -150,6 +151,8 @@ class Book:
         self.state: str = state.get("state", "new")
         self.tail: bool = state.get("tail", False)
         self.limited: bool = state.get("limited", False)
+        self.whole: bool = state.get("whole", True)
+        """Whether this logical run began where the source begins."""
         self.so_far = self.settled
         self.began = now
 
@@ -159,7 +162,8 @@ class Book:
         return self.completed + self.failed + self.skipped
 
     def reset(self, now: float) -> None:
-        """Begin a new logical run."""
+        """Begin a new logical run, behind the records of those before it."""
+        self.whole = False
         self.completed = self.failed = self.skipped = self.deleted = self.retried = self.so_far = 0
         self.began = now
 
@@ -259,11 +263,13 @@ class DocumentStage(Stage[PipelineEvent]):
     def _announce_start(self) -> None:
         if self.book.state == "new":
             self._change("new", "running")
-        elif self.book.state not in ("running", "completed"):
+        elif self.book.state not in ("running", "completed", "incomplete"):
             self._change(self.book.state, "running", "resumed")
 
     def wake_if_completed(self) -> None:
         """When a completed run finds new records, say so; unless a limit ended it, the sums begin anew."""
+        if self.book.state == "incomplete":
+            self._change("incomplete", "running", "there is more")
         if self.book.state != "completed":
             return
         if not self.book.limited:
@@ -281,24 +287,32 @@ class DocumentStage(Stage[PipelineEvent]):
         now = self.run.clock.time()
         self.extras.append(AdapterStateChange(now, self.pipeline_id, self.source.name, old, new, reason))
 
-    def _finish(self, state: str, reason: str | None = None) -> None:
+    def _finish(self, state: str, reason: str | None = None, *, old: str | None = None) -> None:
         """Queue the two events with which every run ends."""
         self._over = True
         if self.book.state == state == "completed" and not self.book.tail:
             return  # it had ended before, and nothing has come since
         if not self.book.tail:
             self.extras.append(self.progress(checkpoint=True))
-        self._change(self.book.state, state, reason)
+        self._change(old or self.book.state, state, reason)
 
     def _upstream_ended(self) -> None:
         if self.run.draining:
             self._finish("cancelled", "stopped by request")
             return
-        promised = getattr(self.upstream, "promised", None)
-        reason = None
-        if promised is not None and promised != self.book.settled:
-            reason = f"the source promised {promised} documents, but {self.book.settled} were settled"
-        self._finish("completed", reason)
+        book, promised = self.book, getattr(self.upstream, "promised", None)
+        if book.state == "completed" or not book.whole:
+            self._finish(
+                "completed"
+            )  # nothing new, or only what is new: the source speaks of all that it has
+        elif promised is not None and promised != book.settled:
+            reason = f"the source promised {promised:,} documents, but {book.settled:,} were settled"
+            if book.state != "incomplete":
+                self._change(book.state, "incomplete", reason)
+            self._finish("completed", reason, old="incomplete")
+        else:
+            none = not book.settled and promised is None  # silent zero is an error
+            self._finish("completed", "the source gave no documents at all" if none else None)
 
     def end_by_limit(self) -> None:
         """End the run because enough documents were processed."""
@@ -468,6 +482,7 @@ class DocumentStage(Stage[PipelineEvent]):
         return {
             "state": book.state, "counts": book.counts(), "open": {str(k): v for k, v in open_events.items()},
             "owed": self.owed, "tail": book.tail, "acked": acked, "limited": book.limited,
+            "whole": book.whole,
         }  # fmt: skip
 
     async def _stop(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ALL_COMPLETED", "DOCUMENTS_FAILED", "INTERRUPTED", "READER_LEFT", "UNUSABLE"]
+__all__ = ["ALL_COMPLETED", "DOCUMENTS_FAILED", "INCOMPLETE", "INTERRUPTED", "READER_LEFT", "UNUSABLE"]
 
 ALL_COMPLETED: Final = 0
 """Every document went through, or there was nothing to do."""
@@ -14,6 +14,9 @@ DOCUMENTS_FAILED: Final = 1
 
 UNUSABLE: Final = 2
 """Wrong usage, or an input, output or ledger that cannot be used."""
+
+INCOMPLETE: Final = 3
+"""The run completed, but not with as many documents as the source promised, or with none at all."""
 
 INTERRUPTED: Final = 130
 """Ctrl-C or SIGTERM: 128 + SIGINT, as shells have it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.faces.exits import ALL_COMPLETED, DOCUMENTS_FAILED, INTERRUPTED
+from penstock.faces.exits import ALL_COMPLETED, DOCUMENTS_FAILED, INCOMPLETE, INTERRUPTED
 from penstock.faces.text import clean, count, duration, size
 
 if TYPE_CHECKING:
@@ -22,9 +22,11 @@ LONGEST_COMMAND = 2000
 
 
 def exit_code(summary: RunSummary) -> int:
-    """Return 0 for all completed, 1 if some documents failed, 130 if the run was interrupted."""
+    """Return 0 for all completed, 1 if some failed, 3 if their number is wrong, 130 if it was interrupted."""
     if summary.state == "cancelled":
         return INTERRUPTED
+    if summary.warning is not None:
+        return INCOMPLETE
     if summary.nothing_to_do:
         return ALL_COMPLETED
     return DOCUMENTS_FAILED if summary.counts.get("failed", 0) else ALL_COMPLETED
@@ -41,7 +43,7 @@ def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
 
 
 def _headline(summary: RunSummary, job: Job) -> str:
-    if summary.nothing_to_do:
+    if summary.nothing_to_do and summary.warning is None:
         why = f"{clean(str(job.to))} already holds all that these inputs have to give"
         if summary.limited and job.limit is not None:
             why = f"the limit of {count(job.limit)} was reached before"
@@ -59,6 +61,7 @@ def _headline(summary: RunSummary, job: Job) -> str:
 
 def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
     return [
+        *([f"  {'warning':<10}{clean(summary.warning)}", ""] if summary.warning else []),
         *([] if summary.nothing_to_do else _table(summary)),
         *_costs(summary, peak),
         f"  {'output':<10}{clean(str(job.to))}{_of(_bytes_of(job))}",
