@@ -9,6 +9,9 @@ numbers of requests after which to cut; a property-based test draws these. A bro
 ``LawViolation``, which names the law, says what was wanted and what came, and holds the parameters
 that show it again.
 
+``RULES`` are the rules of the Reactive Streams specification, each with the laws that stand for it; a
+violation names them.
+
 A law that cannot apply is checked for the opposite promise: a flow that is not resumable must say so,
 and refuse to give a position and to stand in front of a checkpoint.
 """
@@ -20,10 +23,12 @@ from typing import TYPE_CHECKING, Any
 from penstock.testing.laws.asking import demand, ending, promptness
 from penstock.testing.laws.cancelling import cancel_safe, serial
 from penstock.testing.laws.closing import closing
+from penstock.testing.laws.foreign import flow_of
 from penstock.testing.laws.items import chunk_invariance, prefix
 from penstock.testing.laws.manners import errors_speak, fair
 from penstock.testing.laws.racing import racing
 from penstock.testing.laws.resuming import cold, position
+from penstock.testing.laws.rules import RULES, Rule
 from penstock.testing.laws.settling import settled_by_demand
 from penstock.testing.laws.subject import AnyFlow, LawViolation, Subject, Trial
 
@@ -34,8 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LAWS",
+    "RULES",
     "AnyFlow",
     "LawViolation",
+    "Rule",
     "Subject",
     "Trial",
     "cancel_safe",
@@ -47,6 +54,7 @@ __all__ = [
     "ending",
     "errors_speak",
     "fair",
+    "flow_of",
     "position",
     "prefix",
     "promptness",
@@ -89,7 +97,8 @@ def check(
         inputs: The items of each input. Plain distinct integers serve best: they can be poisoned.
         model: What comes out, in plain Python (see ``Subject``).
         skip: Names of laws not to be checked.
-        attach: Puts a checkpoint behind a flow; Penstock's own unless given.
+        attach: Puts a checkpoint behind a flow; Penstock's own unless given (which a flow that is not one of
+            Penstock's cannot have in front of it, so that law 12 is checked without a checkpoint then).
         seeds: Under how many seeded schedules to run it as well (see ``racing``).
         known: Further fields of ``Subject``.
 
@@ -106,15 +115,8 @@ def check(
         if name in skip:
             continue
         if law is settled_by_demand:
-            law(subject, attach=attach or _checkpointed)
+            law(subject, attach=attach)
         else:
             law(subject)
     if seeds:
         racing(subject, seeds=seeds, skip=tuple(skip))
-
-
-def _checkpointed(flow: Any, ledger: Ledger) -> AnyFlow:
-    from penstock.operators import checkpoint  # not at the top: a law needs no operator
-
-    result: AnyFlow = checkpoint(ledger, key="laws")(flow)
-    return result

@@ -23,6 +23,7 @@ __all__ = ["demand", "ending", "promptness"]
 
 _LONG = 1_000.0
 _TURNS_TO_LOOK = 10
+_MOST = 2**63 - 1
 
 
 def demand(subject: Subject, *, schedule: Sequence[int] = (1, 3, 2, 7)) -> None:
@@ -50,6 +51,7 @@ def demand(subject: Subject, *, schedule: Sequence[int] = (1, 3, 2, 7)) -> None:
         require(all(came <= asked for asked, came in pairs), "demand", text, pairs=pairs)
         require(not watch.found, "demand", "; ".join(watch.found[:3]))
         await _gives_fresh_lists(subject, schedule)
+        await _takes_any_demand(subject)
 
     judge("demand", main, schedule=schedule, subject=subject)
 
@@ -151,6 +153,14 @@ async def _refuse_less_than_one(subscription: Subscription[Any]) -> None:
         except Exception as error:  # noqa: BLE001  whatever else it is, it is not what was promised
             require(holds=False, law="demand", message=f"request({n}) raised {error!r} instead of ValueError")
         require(holds=False, law="demand", message=f"request({n}) did not raise ValueError")
+
+
+async def _takes_any_demand(subject: Subject) -> None:
+    """Request as much as the specification of Reactive Streams allows for (its rule 3.17)."""
+    async with open_run(subject.start().flow) as subscription:
+        outcome = await collect(subscription, (_MOST,), patience=subject.patience)
+    refused = isinstance(outcome.error, OverflowError | ValueError | MemoryError)
+    require(not refused, "demand", f"request({_MOST}) raised {outcome.error!r}")
 
 
 async def _gives_fresh_lists(subject: Subject, schedule: Sequence[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from contextlib import suppress
 from functools import partial
 from itertools import cycle
@@ -62,15 +63,21 @@ async def _closed_in(
     subject: Subject,
     schedule: Sequence[int],
 ) -> None:
+    held: Any = None
     try:
         async with no_leaks():
             trial, subscription = await state(subject, schedule)
             for _ in range(2):
                 await subscription.aclose()
             await _after(trial, subscription)
+            if state not in _FAILING:
+                with suppress(TypeError):  # a class with slots may allow no weak reference
+                    held = weakref.ref(subscription)
             del subscription
     except Leak as leak:
         require(holds=False, law="closing", message=str(leak))
+    text = "a closed subscription is still referred to, although nobody uses it any more"
+    require(held is None or held() is None, "closing", text)
 
 
 async def _unused(subject: Subject, _schedule: Sequence[int]) -> tuple[Trial, Subscription[Any]]:
@@ -130,6 +137,10 @@ async def _with_error_and_failing_close(
     subject: Subject, schedule: Sequence[int]
 ) -> tuple[Trial, Subscription[Any]]:
     return await _with_error(subject, schedule, on_close=(Raise(lambda: ValueError("planted in the close")),))
+
+
+_FAILING = (_failed, _with_error, _with_error_and_failing_close)
+"""States whose error may be kept by somebody, and refers to the frames that it went through."""
 
 
 def _expect_close(trial: Trial) -> None:

@@ -8,6 +8,8 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotResumable
+from penstock.flow import Flow
+from penstock.operators.resume import checkpoint
 from penstock.testing.laws.runs import collect, expected, multiset_difference, open_run, require
 from penstock.testing.laws.subject import Subject, judge
 from penstock.testing.ledgers import RecordingLedger
@@ -26,24 +28,30 @@ _COMMIT = 2.0
 _LONG = 1_000.0
 
 
-def settled_by_demand(subject: Subject, *, attach: Attach, schedule: Sequence[int] = (2, 1, 3)) -> None:
+def settled_by_demand(
+    subject: Subject, *, attach: Attach | None = None, schedule: Sequence[int] = (2, 1, 3)
+) -> None:
     """Law 12: a checkpoint behind the flow commits what was acknowledged, never what was only delivered.
 
     Args:
         subject: The flow in front of the checkpoint. If it is not resumable, it is checked that the
             checkpoint is refused when the graph is built; if it is not exact, only that nothing is lost.
-        attach: Puts a checkpoint with the given ledger behind a flow (committing at every request).
+        attach: Puts a checkpoint with the given ledger behind a flow (committing at every request);
+            Penstock's own unless given, and none behind a flow that is not one of Penstock's.
         schedule: What is requested, in turn.
     """
 
     async def main() -> None:
         await _settles_without_demand(subject)
         flow = subject.start().flow
+        put = attach or (_checkpointed if isinstance(flow, Flow) else None)
+        if put is None:
+            return
         if not flow.resumable:
-            _refuses_checkpoint(attach, flow)
+            _refuses_checkpoint(put, flow)
             return
         wanted = await expected(subject)
-        run = _Checkpointed(subject, attach, wanted)
+        run = _Checkpointed(subject, put, wanted)
         await run.by_demand(schedule)
         for requests in range(1, len(wanted) + 1):
             await run.left_after(schedule, requests)
@@ -65,6 +73,10 @@ async def _settles_without_demand(subject: Subject) -> None:
         await subscription.settle()
         await asyncio.sleep(_LONG)
         require(trial.handed == before, "settled_by_demand", "settle() asked the sources for more")
+
+
+def _checkpointed(flow: Any, ledger: Ledger) -> AnyFlow:
+    return checkpoint(ledger, key="laws")(flow)
 
 
 def _refuses_checkpoint(attach: Attach, flow: AnyFlow) -> None:

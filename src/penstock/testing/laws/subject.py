@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from penstock.testing.laws.rules import rules_of
 from penstock.testing.script import Burst, End, Forever, Instruction, Raise, items_of, paced
 from penstock.testing.sources import TestSource
 from penstock.testing.time import Deadlock, run
@@ -22,11 +23,16 @@ T = TypeVar("T")
 
 
 class LawViolation(AssertionError):
-    """A flow broke a law; ``law`` names it, ``replay`` holds the parameters that show it again."""
+    """A flow broke a law; ``law`` names it, ``replay`` holds the parameters that show it again.
+
+    ``rules`` are the rules of the Reactive Streams specification that the law stands for.
+    """
 
     def __init__(self, law: str, message: str, **replay: Any) -> None:
         shown = "".join(f"\n  {key} = {value!r}" for key, value in replay.items())
-        super().__init__(f"law of {law}: {message}{shown}")
+        self.rules = rules_of(law)
+        streams = f" (Reactive Streams {', '.join(self.rules)})" if self.rules else ""
+        super().__init__(f"law of {law}{streams}: {message}{shown}")
         self.law = law
         self.message = message
         self.replay = replay
