@@ -7,6 +7,7 @@ import gc
 import os
 import warnings
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
     findings += [f"task {task.get_name()}: {task.get_coro()!r}" for task in asyncio.all_tasks() - before]
     left_open = [generator for key, generator in _open_generators(loop).items() if key not in generators]
     findings += [f"open async generator: {generator!r}" for generator in left_open]
-    findings += [f"open file: {name}" for key, name in _open_files().items() if files.get(key) != name]
+    findings += [f"open file: {name}" for name in _files_opened_since(files)]
     findings += [f"told to the loop's exception handler: {context}" for context in told]
     findings += [
         f"{w.category.__name__}: {w.message}" for w in caught if issubclass(w.category, ResourceWarning)
@@ -81,14 +82,21 @@ def _open_generators(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:
     return {id(generator): generator for generator in started if generator.ag_frame is not None}
 
 
-def _open_files() -> dict[int, str]:
-    """Return the descriptors that this process has open, with what they lead to."""
-    found: dict[int, str] = {}
-    with suppress(OSError):
-        for number in map(int, os.listdir(_DESCRIPTORS)):  # noqa: PTH208  called often, and a Path costs more
-            with suppress(OSError):  # the one that the listing itself used is closed again
-                os.fstat(number)
-                found[number] = os.readlink(f"{_DESCRIPTORS}/{number}")  # noqa: PTH115
+def _open_files() -> set[str]:
+    """Return the numbers of the descriptors that this process has open; one is the listing's own."""
+    try:
+        return set(os.listdir(_DESCRIPTORS))  # noqa: PTH208  called often, and a Path costs more
+    except OSError:
+        return set()
+
+
+def _files_opened_since(before: set[str]) -> list[str]:
+    """Return what the descriptors lead to that were not open before."""
+    found = []
+    for number in sorted(_open_files() - before):
+        with suppress(OSError):  # the listing itself is closed again
+            os.fstat(int(number))
+            found.append(str(Path(_DESCRIPTORS, number).readlink()))
     return found
 
 
