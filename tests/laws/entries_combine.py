@@ -62,6 +62,10 @@ def equal_digits(one: Iterator[int], other: Iterator[int]) -> Iterator[bool]:
     yield all(gone not in (x, y) and same_digit(x, y) for x, y in pairs)
 
 
+def repeat(x: int) -> list[int]:
+    return [x + 100, x + 200]
+
+
 def with_only(items: Iterator[int], only: Iterator[int]) -> Iterator[tuple[int, int]]:
     other = next(only)
     return ((item, other) for item in items)
@@ -91,6 +95,12 @@ def _merged_entries() -> Iterator[Entry]:
             model=itertools.chain,
             bound=lambda n, most=most: most * n,
         )
+    yield Entry(
+        "flat_map behind a merge, cut within its expansions",
+        lambda first, *others: first | op.merge(*others) | op.flat_map(repeat),
+        THREE,
+        model=lambda *inputs: (y for x in itertools.chain(*inputs) for y in repeat(x)),
+    )
     yield Entry(
         "merge of 3, errors last",
         lambda first, *others: first | op.merge(*others, delay_errors=True),
@@ -222,6 +232,12 @@ def _flattened_entries() -> Iterator[Entry]:
             operator="switch_map",
             known={"prefetches": True},
             bound=lambda n: float("inf"),
+        )
+        yield Entry(
+            f"flat_map behind a flat_map_merge of {name} items",
+            lambda s, pace=pace: pace(s) | op.flat_map_merge(flow_of, 3) | op.flat_map(repeat),
+            model=lambda items: (y for x in model(items) for y in repeat(x)),
+            known={"prefetches": True},
         )
     yield Entry(
         "concat_map of merged flows",

@@ -310,6 +310,18 @@ def test_switch_map_in_pieces(pace: Any, inner: Any, n: int, cuts: list[int]) ->
     assert came[-3:] == [30, 31, 32]
 
 
+@given(PACES, PACES, st.integers(1, 4), SIZES, CUTS)
+def test_flat_map_merge_in_pieces(pace: Any, inner: Any, concurrency: int, n: int, cuts: list[int]) -> None:
+    """However often it is cut, also before it has read again what it needs, nothing is lost or comes twice."""
+
+    def make() -> Any:
+        flow_of = lambda x: paced(range(x * 10, x * 10 + 1 + x % 3), inner)  # noqa: E731
+        return paced(range(6), pace) | op.flat_map_merge(flow_of, concurrency)
+
+    came = virtually(in_pieces(make, n, cuts))
+    assert sorted(came) == [x * 10 + k for x in range(6) for k in range(1 + x % 3)]
+
+
 def test_a_held_item_is_not_in_the_position() -> None:
     """Items that are remembered may be anything: they are read again."""
 
