@@ -61,7 +61,7 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
     findings += [f"task {task.get_name()}: {task.get_coro()!r}" for task in asyncio.all_tasks() - before]
     left_open = [generator for key, generator in _open_generators(loop).items() if key not in generators]
     findings += [f"open async generator: {generator!r}" for generator in left_open]
-    findings += [f"open file: {name}" for name in _files_opened_since(files)]
+    findings += [f"open file: {name}" for name in _lead_to(_open_files() - files)]
     findings += [f"told to the loop's exception handler: {context}" for context in told]
     findings += [
         f"{w.category.__name__}: {w.message}" for w in caught if issubclass(w.category, ResourceWarning)
@@ -82,21 +82,23 @@ def _open_generators(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:
     return {id(generator): generator for generator in started if generator.ag_frame is not None}
 
 
-def _open_files() -> set[str]:
-    """Return the numbers of the descriptors that this process has open; one is the listing's own."""
-    try:
-        return set(os.listdir(_DESCRIPTORS))  # noqa: PTH208  called often, and a Path costs more
-    except OSError:
-        return set()
+def _open_files() -> set[int]:
+    """Return the descriptors that this process has open."""
+    found = set()
+    with suppress(OSError):
+        for number in map(int, os.listdir(_DESCRIPTORS)):  # noqa: PTH208  called often, and a Path costs more
+            with suppress(OSError):  # the listing's own is closed again
+                os.fstat(number)
+                found.add(number)
+    return found
 
 
-def _files_opened_since(before: set[str]) -> list[str]:
-    """Return what the descriptors lead to that were not open before."""
+def _lead_to(descriptors: set[int]) -> list[str]:
+    """Return what descriptors lead to, as far as the system tells."""
     found = []
-    for number in sorted(_open_files() - before):
-        with suppress(OSError):  # the listing itself is closed again
-            os.fstat(int(number))
-            found.append(str(Path(_DESCRIPTORS, number).readlink()))
+    for number in sorted(descriptors):
+        with suppress(OSError):
+            found.append(str(Path(_DESCRIPTORS, str(number)).readlink()))
     return found
 
 
