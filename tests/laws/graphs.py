@@ -224,6 +224,9 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
         )
     ),
     sizes.map(lambda k: Step(f"buffer({k})", op.buffer(k), lambda items: items, prefetches=True)),
+    st.just(Step("finally_do", op.finally_do(lambda _: None), lambda items: items)),
+    st.just(Step("circuit_breaker", lambda flow: flow | op.circuit_breaker(1), lambda items: items)),
+    st.just(Step("repeat(1)", op.repeat(1), lambda items: items)),
     # some compositions cannot give a position, and a retry behind them is refused
     st.just(Step("retry", lambda flow: flow | op.retry() if flow.resumable else flow, lambda items: items)),
     st.builds(
