@@ -111,7 +111,7 @@ def built(name: str) -> Node:
         return op.distinct(capacity=9)(source).node
     if name == "checkpoint":
         return op.checkpoint(MemoryLedger(), key="k")(source).node
-    given = arguments.get(name, (asyncio.sleep,) if name == "map_async" else (str,))
+    given = arguments.get(name, (asyncio.sleep,) if name in {"map_async", "filter_async"} else (str,))
     flow = getattr(op, name)(*given)(source)
     return (flow[0] if isinstance(flow, tuple) else flow).node
 

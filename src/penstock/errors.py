@@ -13,6 +13,7 @@
   · NoItem                     a single item was asked for, and there was none (also a ``LookupError``)
   · UnwrapError                an item was ``Error(value)``, and ``unwrap`` was told nothing about errors
   · PositionError              a position does not fit the graph, or its input changed
+  · WorkerDied                 a worker process ended before its work was done
   · SourceError                a source cannot be read (missing, truncated, changed)
   · DocumentError              one document is bad; carried as data, never ends a run by itself
   · WireError                  an event cannot be written or read as JSON (also a ``ValueError``)
@@ -52,6 +53,7 @@ __all__ = [
     "SubscriptionError",
     "UnwrapError",
     "WireError",
+    "WorkerDied",
 ]
 
 
@@ -121,6 +123,10 @@ class UnwrapError(PenstockError):
 
 class PositionError(PenstockError):
     """A position does not fit this graph, cannot be stored as JSON, or its input has changed."""
+
+
+class WorkerDied(PenstockError):
+    """A worker process ended before its work was done; the message says how, and what was lost with it."""
 
 
 class SourceError(PenstockError):

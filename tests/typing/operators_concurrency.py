@@ -47,3 +47,35 @@ def refused(numbers: Flow[int], texts: Flow[str]) -> None:
     numbers.map_async(str)  # type: ignore[arg-type]
     texts | op.map_async(fetched)  # type: ignore[arg-type]
     numbers.buffer(4, "drop_some")  # type: ignore[arg-type]
+
+
+async def text(x: int) -> str:
+    return str(x)
+
+
+async def odd(x: int) -> bool:
+    return x % 2 == 1
+
+
+def half(x: int) -> float:
+    return x / 2
+
+
+def at_once_by_methods(flow: Flow[int]) -> None:
+    assert_type(flow.filter_async(odd), Flow[int])
+    assert_type(flow.filter_async(odd, 4, ordered=False, window=8), Flow[int])
+    assert_type(flow.map_thread(half), Flow[float])
+    assert_type(flow.map_thread(lambda x: x.bit_length(), 2), Flow[int])
+    assert_type(flow.map_process(half), Flow[float])
+    assert_type(flow.map_process(half, 2, ordered=False, window=100), Flow[float])
+
+
+def at_once_by_operators(flow: Flow[int]) -> None:
+    assert_type(flow | op.filter_async(odd), Flow[int])
+    assert_type(flow | op.map_thread(half), Flow[float])
+    assert_type(flow | op.map_process(half, 0), Flow[float])
+
+
+async def terminals(flow: Flow[int]) -> None:
+    await flow.for_each_async(text)
+    await flow.for_each_async(odd, 3)

@@ -37,6 +37,39 @@ class Concurrency(Face[T_co]):
         """Turn each item into ``await function(item)``, ``concurrency`` at a time."""
         return op.map_async(function, concurrency, ordered=ordered, window=window)(self._flow)
 
+    def filter_async(
+        self,
+        function: Callable[[T_co], Awaitable[object]],
+        concurrency: int = 8,
+        *,
+        ordered: bool = True,
+        window: int | None = None,
+    ) -> Flow[T_co]:
+        """Keep the items for which ``await function(item)`` is true, ``concurrency`` at a time."""
+        return op.filter_async(function, concurrency, ordered=ordered, window=window)(self._flow)
+
+    def map_thread(
+        self,
+        function: Callable[[T_co], U],
+        concurrency: int = 8,
+        *,
+        ordered: bool = True,
+        window: int | None = None,
+    ) -> Flow[U]:
+        """Turn each item into ``function(item)``, called in ``concurrency`` threads."""
+        return op.map_thread(function, concurrency, ordered=ordered, window=window)(self._flow)
+
+    def map_process(
+        self,
+        function: Callable[[T_co], U],
+        processes: int | None = None,
+        *,
+        ordered: bool = True,
+        window: int | None = None,
+    ) -> Flow[U]:
+        """Turn each item into ``function(item)``, called in worker processes."""
+        return op.map_process(function, processes, ordered=ordered, window=window)(self._flow)
+
     def buffer(self, capacity: int, overflow: OverflowName = "wait") -> Flow[T_co]:
         """Fetch up to ``capacity`` items ahead of demand; ``overflow`` says what a full buffer does."""
         return op.buffer(capacity, overflow)(self._flow)

@@ -10,7 +10,7 @@ from penstock.errors import NoItem
 from penstock.flow.face import Face
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from penstock.abc import Ledger, Sink
     from penstock.core.delivery import Delivered
@@ -74,6 +74,18 @@ class Terminals(Face[T_co]):
     async def for_each(self, function: Callable[[T_co], object]) -> None:
         """Call ``function(item)`` for every item."""
         await drivers.for_each(self.node, function)
+
+    async def for_each_async(
+        self, function: Callable[[T_co], Awaitable[object]], concurrency: int = 8
+    ) -> None:
+        """Call ``await function(item)`` for every item, ``concurrency`` of them at a time, as they come.
+
+        No item is taken from upstream before a call is free for it. The first error ends it: the calls
+        under way are cancelled, and it is raised when they have ended.
+        """
+        from penstock.core.concurrent import each_of
+
+        await drivers.count(each_of(self.node, function, concurrency))
 
     async def run(self) -> None:
         """Run to the end for the effects along the way, keeping nothing."""

@@ -15,7 +15,15 @@ from penstock.operators.combine import (
     zip_latest,
 )
 from penstock.operators.combine import zip as zip  # noqa: A004  the field's name
-from penstock.operators.concurrency import buffer, limit_rate, map_async, prefetch
+from penstock.operators.concurrency import (
+    buffer,
+    filter_async,
+    limit_rate,
+    map_async,
+    map_process,
+    map_thread,
+    prefetch,
+)
 from penstock.operators.elements import (
     cast,
     choose,
@@ -91,6 +99,7 @@ __all__ = [
     "distinct_until_changed",
     "enumerate",
     "filter",
+    "filter_async",
     "finally_do",
     "flat_map",
     "flat_map_merge",
@@ -99,6 +108,8 @@ __all__ = [
     "limit_rate",
     "map",
     "map_async",
+    "map_process",
+    "map_thread",
     "materialize",
     "merge",
     "merge_sorted",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.core import boundaries, concurrent
+from penstock.core import boundaries, concurrent, parallel, threads
 from penstock.core.node import positive
 from penstock.core.overflow import LimitRate, LossyBuffer, Overflow, Prefetch, strategy
 from penstock.errors import GraphError
@@ -13,17 +14,30 @@ from penstock.operators.attach import attach, function_for
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from penstock.core.node import Node
     from penstock.core.overflow import OverflowName
+    from penstock.core.windowed import Windowed
     from penstock.flow import Flow
     from penstock.operators.attach import Same
 
-__all__ = ["buffer", "limit_rate", "map_async", "prefetch"]
+__all__ = [
+    "buffer",
+    "filter_async",
+    "limit_rate",
+    "map_async",
+    "map_process",
+    "map_thread",
+    "prefetch",
+]
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 WINDOWS = 4
 """The default window, in multiples of the concurrency."""
+
+WINDOWS_OF_PROCESSES = 64
+"""The same for processes: short calls travel in long lists."""
 
 
 def map_async(
@@ -40,19 +54,109 @@ def map_async(
         concurrency: How many calls may be under way at once.
         ordered: Whether results keep the order of their inputs; otherwise they come as they complete.
         window: How many inputs may be taken from upstream and not delivered yet; four times the
-            concurrency by default. A larger one keeps the workers busy behind a slow input.
+            concurrency by default. A larger one keeps the workers busy behind a slow input: unordered
+            results overtake one by no more inputs than this.
     """
     function_for("map_async", function, asynchronous=True)
-    positive("map_async", "concurrency", concurrency)
-    window = concurrency * WINDOWS if window is None else window
-    positive("map_async", "window", window)
-    if window < concurrency:
-        msg = f"map_async(concurrency={concurrency}, window={window}): the window must hold what is under way"
-        raise GraphError(msg)
     kind = concurrent.MapAsync if ordered else concurrent.MapAsyncUnordered
-    return attach(
-        lambda node: kind(inputs=(node,), function=function, concurrency=concurrency, window=window)
-    )
+    return _windowed("map_async", kind, function, concurrency, window)
+
+
+def filter_async(
+    function: Callable[[T], Awaitable[object]],
+    concurrency: int = 8,
+    *,
+    ordered: bool = True,
+    window: int | None = None,
+) -> Callable[[Flow[T]], Flow[T]]:
+    """Keep the items for which ``await function(item)`` is true, asking about ``concurrency`` at a time.
+
+    The arguments are those of ``map_async``.
+    """
+    function_for("filter_async", function, asynchronous=True)
+    kind = concurrent.FilterAsync if ordered else concurrent.FilterAsyncUnordered
+    return _windowed("filter_async", kind, function, concurrency, window)
+
+
+def map_thread(
+    function: Callable[[T], U],
+    concurrency: int = 8,
+    *,
+    ordered: bool = True,
+    window: int | None = None,
+) -> Callable[[Flow[T]], Flow[U]]:
+    """Turn each item into ``function(item)``, a plain function that may block, in ``concurrency`` threads.
+
+    The threads belong to the run. Each call sees a copy of the context variables as they were at the first
+    request. A call that runs cannot be stopped: closing waits for those under way, without blocking the
+    event loop, and begins no other. The other arguments are those of ``map_async``.
+    """
+    function_for("map_thread", function)
+    kind = threads.MapThread if ordered else threads.MapThreadUnordered
+    return _windowed("map_thread", kind, function, concurrency, window)
+
+
+def map_process(
+    function: Callable[[T], U],
+    processes: int | None = None,
+    *,
+    ordered: bool = True,
+    window: int | None = None,
+) -> Callable[[Flow[T]], Flow[U]]:
+    """Turn each item into ``function(item)``, called in worker processes: for work that computes.
+
+    The processes belong to the run, are new interpreters (never forks), and import the function by its
+    name: it must be defined at the top of a module, or of a script that does its work under
+    ``if __name__ == "__main__":``. Items and results are pickled. Quick calls travel in lists, so a result
+    may wait for those in front of it in its list, but not for more than a few milliseconds of work and the
+    call under way.
+
+    Args:
+        function: A plain function.
+        processes: How many; by default as many as there are processors. 0 makes the calls in this
+            process, one after the other, for debugging.
+        ordered: Whether results keep the order of their inputs; otherwise they come as they complete.
+        window: How many inputs may be taken from upstream and not delivered yet; 64 for each process by
+            default. A list has at most half of a process's part of it: a larger window suits calls of
+            microseconds, a smaller one calls of seconds.
+
+    Raises:
+        GraphError: the function cannot be found by its name (a lambda, a function within a function).
+        WorkerDied: when it runs, a process ended by itself or was killed; the message says how, and which
+            items were lost. The position stands before them.
+    """
+    function_for("map_process", function)
+    parallel.importable(function)
+    processes = os.cpu_count() or 1 if processes is None else processes
+    positive("map_process", "processes", processes, least=0)
+    count = max(processes, 1)
+    kind = parallel.MapProcess if ordered else parallel.MapProcessUnordered
+    window = count * WINDOWS_OF_PROCESSES if window is None else window
+    return _windowed("map_process", kind, function, count, window, inline=not processes)
+
+
+def _windowed(
+    operator: str,
+    kind: type[Windowed],
+    function: Callable[..., Any],
+    concurrency: int,
+    window: int | None,
+    **more: Any,
+) -> Callable[[Flow[Any]], Flow[Any]]:
+    """Check the numbers, and return the operator that adds such a node."""
+    positive(operator, "concurrency", concurrency)
+    window = concurrency * WINDOWS if window is None else window
+    positive(operator, "window", window)
+    if window < concurrency:
+        msg = (
+            f"{operator}(concurrency={concurrency}, window={window}): the window must hold what is under way"
+        )
+        raise GraphError(msg)
+
+    def make(node: Node) -> Node:
+        return kind(inputs=(node,), function=function, concurrency=concurrency, window=window, **more)
+
+    return attach(make)
 
 
 def buffer(capacity: int, overflow: OverflowName = "wait") -> Same:

@@ -134,12 +134,17 @@ class Poison(int):
     """
 
     make: Callable[[], BaseException]
+    _given: Callable[[], BaseException] | None
 
     def __new__(cls, value: int, make: Callable[[], BaseException] | None = None) -> Self:
         """Make a poisoned ``value``."""
         self = super().__new__(cls, value)
         self.make = make or (lambda: Planted(f"planted in item {value}"))
+        self._given = make
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (int.__int__(self), self._given)
 
     def __repr__(self) -> str:
         """Show it without touching it."""

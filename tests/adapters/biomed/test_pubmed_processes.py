@@ -137,7 +137,7 @@ async def test_a_process_that_dies(folder: Path) -> None:
 
 async def test_a_process_that_cannot_start(folder: Path, monkeypatch) -> None:
     """The last line that it said tells why."""
-    monkeypatch.setattr(module, "_BOOT", "raise RuntimeError('no such luck')")
+    monkeypatch.setattr(module, "_PROGRAM", "raise RuntimeError('no such luck')")
     with pytest.raises(SourceError, match=r"died \(exit code 1\): RuntimeError: no such luck"):
         await outcomes(folder, 2)
 
@@ -206,7 +206,7 @@ main()
 
 async def test_a_bug_in_a_process_is_told_with_its_traceback(folder: Path, monkeypatch) -> None:
     """It is no fault of the file, and does not look like one."""
-    monkeypatch.setattr(module, "_BOOT", BUG)
+    monkeypatch.setattr(module, "_PROGRAM", BUG)
     with pytest.raises(RuntimeError, match=r"in another process failed: ZeroDivisionError") as caught:
         await outcomes(folder, 2)
     assert "in parse\n" in "".join(caught.value.__notes__)

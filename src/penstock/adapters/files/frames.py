@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from penstock.adapters.files.outcome import ok
+from penstock.core.processes import LENGTH
+from penstock.core.processes import frame as framed
 from penstock.document import Document, RawRecord
 from penstock.errors import DocumentError
 
@@ -31,12 +33,11 @@ __all__ = [
     "Question",
     "decode_answer",
     "decode_question",
+    "encode",
     "frame",
     "freeze",
     "thaw",
 ]
-
-LENGTH = 8
 
 
 class Open(msgspec.Struct, tag=True, array_like=True):
@@ -92,10 +93,14 @@ decode_question = _questions.decode
 decode_answer = _answers.decode
 
 
+def encode(message: Question | Answer) -> bytes:
+    """Return the bytes of a message."""
+    return _encoder.encode(message)
+
+
 def frame(message: Question | Answer) -> bytes:
     """Return the bytes of a message, with their length in front."""
-    body = _encoder.encode(message)
-    return len(body).to_bytes(LENGTH) + body
+    return framed(encode(message))
 
 
 @dataclass(slots=True)

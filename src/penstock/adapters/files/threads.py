@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from penstock.core.threads import to_the_end
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,18 +24,3 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
     """
     loop = asyncio.get_running_loop()
     return await to_the_end(loop.run_in_executor(None, lambda: function(*args, **kwargs)))
-
-
-async def to_the_end(future: asyncio.Future[R]) -> R:
-    """Wait for ``future`` even if cancelled meanwhile: then it ends first, and its result is dropped."""
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = cancelled or error
-    if cancelled is None:
-        return future.result()
-    if not future.cancelled():
-        future.exception()  # seen, and of no interest any more
-    raise cancelled

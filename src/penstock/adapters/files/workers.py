@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import sys
-import tempfile
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapters.files.frames import LENGTH, More, Open, Parsed, decode_answer, frame, thaw
+from penstock.adapters.files.frames import More, Open, Parsed, decode_answer, encode, thaw
 from penstock.adapters.files.reading import Reading
 from penstock.adapters.files.threads import to_the_end
-from penstock.errors import SourceError
+from penstock.core.processes import Process
+from penstock.errors import SourceError, WorkerDied
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from penstock.adapters.files.frames import Answer
     from penstock.adapters.files.inventory import InputFile
     from penstock.document import RawRecord
@@ -30,11 +26,7 @@ __all__ = ["RemoteReading", "Workers"]
 AHEAD = 2
 """Pages that a process may parse before they are asked for."""
 
-_BUFFER = 4 * 1024 * 1024
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from penstock.adapters.files.worker import main; main()"
-)
+_PROGRAM = "from penstock.adapters.files.worker import main; main()"
 
 
 class Workers:
@@ -54,9 +46,9 @@ class Workers:
         """Return a process that has nothing to do."""
         if self._idle:
             return self._idle.pop()
-        worker = Worker()
+        worker = Worker(self._description)
         self._all.append(worker)  # known before it runs: whatever happens, it is ended
-        await worker.start(self._description)
+        await worker.start()
         return worker
 
     def put(self, worker: Worker) -> None:
@@ -76,31 +68,18 @@ class Workers:
 
 
 class Worker:
-    """One process, and the pipes to it."""
+    """One process that parses, and what is asked of it."""
 
-    def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
-        self._log: BinaryIO | None = None
+    def __init__(self, description: str) -> None:
+        self._process = Process(_PROGRAM, description)
 
-    async def start(self, description: str) -> None:
-        """Start the process; the session of its own keeps a Ctrl-C for its parent from it."""
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the pipes
-        await to_the_end(asyncio.ensure_future(self._spawn(description, self._log)))
-
-    async def _spawn(self, description: str, log: BinaryIO) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", _BOOT, json.dumps(sys.path), description),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            limit=_BUFFER,
-            start_new_session=True,
-        )
+    async def start(self) -> None:
+        """Start the process."""
+        await self._process.start()
 
     def send(self, *questions: Open | More) -> None:
         """Ask."""
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write(b"".join(map(frame, questions)))
+        self._process.send(*map(encode, questions))
 
     async def receive(self) -> Answer:
         """Wait for the next answer.
@@ -108,40 +87,18 @@ class Worker:
         Raises:
             SourceError: the process died.
         """
-        process = self._process
-        if process is None or process.stdout is None:
-            raise SourceError("the process that parses it has been ended")
         try:
-            size = int.from_bytes(await process.stdout.readexactly(LENGTH))
-            return decode_answer(await process.stdout.readexactly(size))
-        except asyncio.IncompleteReadError:
-            code = await process.wait()
-        cause = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        raise SourceError(f"the process that parses it died ({cause}){self._last_words()}")
-
-    def _last_words(self) -> str:
-        if self._log is None:
-            return ""
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return f": {lines[-1]}" if lines else ""
+            return decode_answer(await self._process.receive())
+        except WorkerDied as error:
+            raise SourceError(f"the process that parses it {error}") from error
 
     def kill(self) -> None:
         """End the process at once. Idempotent."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        self._process.kill()
 
     async def gone(self) -> None:
-        """Wait for its end, and close the pipes. Idempotent."""
-        process, self._process = self._process, None
-        if process is not None:
-            if process.stdin is not None:
-                process.stdin.close()
-            while process.stdout is not None and await process.stdout.read(_BUFFER):
-                pass
-            await process.wait()
-        if self._log is not None:
-            self._log.close()
+        """Wait for its end. Idempotent."""
+        await self._process.gone()
 
 
 class RemoteReading(Reading):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import traceback
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
@@ -99,13 +100,13 @@ def errors_speak(subject: Subject, *, operator: str | None = None, file: str | N
             if error is not None:
                 require(isinstance(error, Planted), "errors_speak", f"a source's Planted became {error!r}")
                 _check_note(error, None, ".py")
-        for poisoned in _poisoned(subject, lambda: Planted("planted")):
+        for poisoned in _poisoned(subject, partial(Planted, "planted")):
             error = await _error_of(poisoned)
             if error is not None:
                 require(isinstance(error, Planted), "errors_speak", f"a function's Planted became {error!r}")
                 _check_note(error, operator, place)
                 _check_traceback(error)
-        for poisoned in _poisoned(subject, lambda: StopIteration("stray")):
+        for poisoned in _poisoned(subject, partial(StopIteration, "stray")):
             await _check_stop_iteration(subject, poisoned)
 
     judge("errors_speak", main, operator=operator, file=place, subject=subject)
@@ -133,8 +134,12 @@ def _check_note(error: BaseException, operator: str | None, place: str) -> None:
 
 
 def _check_traceback(error: BaseException) -> None:
-    entries = traceback.extract_tb(error.__traceback__)
-    kept = any(entry.filename == Poison.__new__.__code__.co_filename for entry in entries)
+    """Find the line that raised in the traceback, or in a note: no traceback crosses from another process."""
+    entries, file = traceback.extract_tb(error.__traceback__), Poison.__new__.__code__.co_filename
+    notes: list[str] = getattr(error, "__notes__", [])
+    kept = any(entry.filename == file for entry in entries) or any(
+        f'"{file}", line' in note for note in notes
+    )
     text = "the traceback does not reach the line that raised"
     require(kept, "errors_speak", text, traceback=[str(entry) for entry in entries])
 
