@@ -86,7 +86,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def laws(session: nox.Session) -> None:
-    """Run the property tests long: the Hypothesis profile ``laws``."""
+    """Run the property tests long: the Hypothesis profile ``laws``, and 500 seeds for each operator."""
     _install(session, "test")
     session.run(
         "pytest", "--numprocesses=auto", "--hypothesis-profile=laws", "--timeout=3600", *session.posargs
