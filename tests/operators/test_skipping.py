@@ -309,6 +309,84 @@ def test_where_nothing_can_be_skipped_it_is_refused() -> None:
         DeadLetters(0)
 
 
+# -- several calls at a time -------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.integers(0, 9), max_size=12),
+    st.integers(1, 4),
+    st.booleans(),
+    st.lists(st.sampled_from([1, 2, 100]), min_size=1, max_size=4),
+)
+def test_map_async_drops_what_its_function_fails_on(
+    numbers: list[int],
+    concurrency: int,
+    ordered: bool,
+    schedule: list[int],
+) -> None:
+    """In order or not, whole and in pieces: the items of the calls that worked, none lost and none twice."""
+    told: list[int] = []
+
+    async def call(pair: tuple[int, int]) -> tuple[int, int]:
+        await asyncio.sleep(pair[1] % 3)
+        return pair[0], picky(2)(pair[1])
+
+    flow = (
+        from_iterable(numbers)
+        .enumerate()
+        .map_async(call, concurrency, ordered=ordered)
+        .on_error_skip(lambda _, pair: told.append(pair[1]))
+    )
+    wanted = [(i, x + 1) for i, x in enumerate(numbers) if x % 5 != 2]
+
+    async def main(*, in_pieces: bool) -> list[Any]:
+        out: list[Any] = []
+        async with no_leaks():
+            position = None
+            subscription = flow.subscribe()
+            for n in schedule * 100:
+                items = await subscription.request(n)
+                out += items
+                if not items:
+                    break
+                if in_pieces:
+                    position = json.loads(json.dumps(subscription.position))
+                    await subscription.aclose()
+                    subscription = flow.subscribe(position)
+            await subscription.aclose()
+        return out
+
+    for in_pieces in (False, True):
+        told.clear()
+        came = virtually(main(in_pieces=in_pieces))
+        assert (came if ordered else sorted(came)) == wanted
+        if not in_pieces:
+            assert sorted(told) == sorted(x for x in numbers if x % 5 == 2)
+
+
+def test_unread_letters_make_the_calls_wait() -> None:
+    """At most as many failures beyond the capacity as there are calls at a time."""
+
+    async def main() -> None:
+        letters = DeadLetters(3)
+        source = TestSource(range(99))
+
+        async def fails(x: int) -> int:
+            raise ValueError(x)
+
+        flow = source.map_async(fails, 2, window=4).on_error_skip(letters)
+        async with no_leaks(), flow.subscribe() as subscription:
+            request = asyncio.ensure_future(subscription.request(1))
+            await asyncio.sleep(100)
+            assert len(letters.letters.queue) <= 3 + 2
+            assert source.counts.handed < 20
+            read = asyncio.ensure_future(letters.to_list())
+            assert await request == []
+            assert sorted(one.item for one in await read) == list(range(99))
+
+    virtually(main())
+
+
 # -- the flow of dead letters ------------------------------------------------------------------------
 
 

@@ -155,8 +155,8 @@ def on_error_skip(
     ``item`` is what the failing function was given. It is dropped as a filter in that place would drop it:
     state and position go on, nothing is started again, and of a ``flat_map`` what came out of the item
     before stays. This holds for all operators upstream that call a plain function of each item, and for
-    ``map_async``. An error that is not of one item, such as that of a source, still ends the run, and so
-    does one that ``function`` raises: raise the error itself to let it through.
+    ``map_async`` and its relatives. An error that is not of one item, such as that of a source, still ends
+    the run, and so does one that ``function`` raises: raise the error itself to let it through.
 
     It reaches up to the next ``retry``, ``recover``, ``on_error_resume``, ``circuit_breaker`` or
     ``on_error_skip``, which answer the errors above them, and not into flows that are built while running. A
