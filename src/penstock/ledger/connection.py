@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["beside", "connect", "read_only", "transaction"]
 
-_CACHE_KIB = 8192
+_CACHE_KIB = 2048
 _KEPT_LOG = 16 << 20
 _BUSY_SECONDS = 5.0
 
