@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -262,3 +263,46 @@ def test_drained_what_is_held_waits_for_the_resumed_run(
 
     whole, came = virtually(main())
     assert came == whole
+
+
+async def test_a_slow_function_lets_others_run() -> None:
+    """A chunk whose separators take long to be found is worked on in slices, with turns of the loop between."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    def slow(x: int) -> bool:
+        until = perf_counter() + 0.002
+        while perf_counter() < until:
+            pass
+        return x == 99
+
+    ticker = asyncio.create_task(others())
+    async with (ps.from_iterable(range(100)) | op.split(slow)).subscribe() as subscription:
+        assert await subscription.request(100) == [list(range(99))]
+    ticker.cancel()
+    assert turns >= 10
+
+
+def test_it_waits_for_room_for_its_failures() -> None:
+    """Where nobody reads what was left out, a stage that leaves items out goes on only when somebody does."""
+    letters = ps.DeadLetters(1)
+
+    async def main() -> tuple[list[Any], list[Any]]:
+        flow = ps.just("a", "b", 3, "c") | op.split(lambda x: x + 1 == 4) | op.on_error_skip(letters)
+        read: list[Any] = []
+
+        async def reader() -> None:
+            await asyncio.sleep(5)
+            read.extend([skipped.item async for skipped in letters])
+
+        reading = asyncio.create_task(reader())
+        lists = await flow.to_list()
+        await reading
+        return lists, read
+
+    assert virtually(main()) == ([[]], ["a", "b", "c"])
