@@ -65,7 +65,7 @@ def test_the_same_documents_give_the_same_bytes():
     """Field by field, in the order in which metadata was put together."""
     one = Document(doc_id="d", source="s", metadata={"b": 1, "a": [True, None, 1.5]}, deleted=True)
     assert encode_lines([one]) == (
-        b'{"doc_id":"d","source":"s","version":"","title":"","content":"",'
+        b'{"doc_id":"d","source":"s","record_id":"","version":"","title":"","content":"",'
         b'"metadata":{"b":1,"a":[true,null,1.5]},"content_hash":"","deleted":true}\n'
     )
 

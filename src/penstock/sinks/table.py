@@ -24,7 +24,7 @@ __all__ = ["DocumentTable"]
 
 _PLAIN = {"string": str, "int64": int, "double": float, "bool": bool}
 _PREFIX = "metadata."
-_TEXT = ("doc_id", "source", "version", "title", "content")
+_TEXT = ("doc_id", "source", "record_id", "version", "title", "content")
 
 
 class DocumentTable:

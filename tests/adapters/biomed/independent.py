@@ -218,6 +218,7 @@ def document(pmid, title: str, metadata: dict[str, Any]) -> dict[str, Any]:
     return {
         "doc_id": f"PMID:{text(pmid)}.{version}",
         "source": "pubmed",
+        "record_id": f"PMID:{text(pmid)}",
         "version": version,
         "title": title,
         "content": joined(metadata.get("abstract", [])),

@@ -95,6 +95,7 @@ def test_versions() -> None:
     second = article(pmid='<PMID Version="2">7</PMID>')
     assert parse_record(second).doc_id == identify_record(second) == "PMID:7.2"
     assert parse_record(second).version == "2"
+    assert parse_record(second).record_id == "PMID:7"
     old = article(pmid="<PMID>7</PMID>")
     assert parse_record(old).doc_id == identify_record(old) == "PMID:7.1"
 

@@ -75,6 +75,11 @@ def document_id(pmid: str, version: str) -> str:
     return f"PMID:{pmid}.{version}"
 
 
+def _record_id(pmid: str) -> str:
+    """Return ``PMID:<number>``, which all versions of a record share."""
+    return f"PMID:{pmid}"
+
+
 def identify_record(data: bytes, key: str = "", namespaces: Mapping[str, str] | None = None) -> str:
     """Return the ``doc_id`` of a record, from its first bytes where they are as usual.
 
@@ -126,6 +131,7 @@ def parse_record(
     metadata["pmc"] = first_value(article_ids, "pmc")
     return Document(
         doc_id=document_id(_checked(metadata["pmid"], key), draft.version),
+        record_id=_record_id(metadata["pmid"]),
         source=SOURCE,
         version=draft.version,
         title=draft.title,
@@ -151,6 +157,7 @@ def _deletion(root: Element, data: bytes, key: str, *, keep_raw: bool) -> Docume
     version = root.get("Version") or "1"
     return Document(
         doc_id=document_id(pmid, version),
+        record_id=_record_id(pmid),
         source=SOURCE,
         version=version,
         metadata={"pmid": pmid, "kind": "deletion"},
