@@ -270,3 +270,18 @@ async def test_items_are_not_taken_beyond_the_window() -> None:
         assert await subscription.request(1) == [0]
         await asyncio.sleep(0.2)
         assert source.counts.handed <= 11
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_on_error_skip_leaves_out_the_failing_item_of_a_list(processes: int, ordered: bool) -> None:
+    """The items that travelled behind it are sent again, and each failure is told of once."""
+    items = [x % 7 for x in range(300)]
+    told: list[int] = []
+    flow = from_iterable(items) | op.map_process(
+        functools.partial(operator.floordiv, 10), processes, ordered=ordered
+    )
+    came = await (flow | op.on_error_skip(lambda _, item: told.append(item))).to_list()
+    assert told == [0] * items.count(0)
+    wanted = [10 // x for x in items if x]
+    assert (came if ordered else sorted(came)) == (wanted if ordered else sorted(wanted))
