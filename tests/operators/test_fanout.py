@@ -272,6 +272,21 @@ def test_a_branch_nobody_subscribes_to_holds_all_back() -> None:
         run(first.to_list())
 
 
+def test_a_branch_closed_without_a_request_holds_nobody_back() -> None:
+    """It never took its place in the run, and gives it up all the same."""
+
+    async def main() -> None:
+        first, second = ps.from_iterable(range(9)) | op.broadcast(2, capacity=2)
+        unused = second.subscribe()
+        reader = asyncio.ensure_future(first.to_list())
+        await asyncio.sleep(1)
+        assert not reader.done()
+        await unused.aclose()
+        assert await reader == list(range(9))
+
+    checked(main)
+
+
 def test_joined_branches_run_as_often_as_one_likes() -> None:
     """A graph with a diamond in it is cold: runs at a time and one after the other are runs of their own."""
 

@@ -107,6 +107,13 @@ class Branches:
         split.runs.append(stage.run)
         return split.branches[node.index]
 
+    def decline(self, node: Branch) -> None:
+        """Let the others not wait for a branch whose subscriber was closed without ever asking."""
+        loop = asyncio.get_running_loop()
+        free = [s for s in self._runs if not s.over and s.loop is loop and s.is_free(node.index)]
+        if free:
+            free[0].dismiss(free[0].branches[node.index])
+
 
 class Split(SharedRun):
     """The shared run of a broadcast."""
@@ -118,7 +125,7 @@ class Split(SharedRun):
 
     def is_free(self, index: int) -> bool:
         """Whether nobody has subscribed to a branch of this run yet."""
-        return self.branches[index].reader is None
+        return self.branches[index].reader is None and not self.branches[index].left
 
 
 class Sorted(Split):
@@ -146,7 +153,9 @@ class Branch(Hot):
 
     def start(self, site: Site) -> Stage[Any]:
         """Start a stage that takes its place with its first request."""
-        return PlaceStage(site, lambda stage: self.branches.enter(stage, self))
+        return PlaceStage(
+            site, lambda stage: self.branches.enter(stage, self), lambda: self.branches.decline(self)
+        )
 
 
 class Part(Branch):

@@ -274,10 +274,16 @@ class SharedRun:
 class PlaceStage(Stage[Any]):
     """Reads at a place of a shared run, which it takes with its first request and gives up when closed."""
 
-    def __init__(self, site: Site, enter: Callable[[PlaceStage], Place]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        enter: Callable[[PlaceStage], Place],
+        decline: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(site)
         self.ready = Gate(self.run)
         self._enter = enter
+        self._decline = decline
         self._place: Place | None = None
 
     def upstreams(self) -> Iterator[Stage[Any]]:
@@ -294,15 +300,15 @@ class PlaceStage(Stage[Any]):
         return len(self._place.held) if self._place is not None else 0
 
     async def _request(self, n: int) -> list[Any]:
-        if self.run.strained():
-            await self.run.breathe()
         place = self._place
-        if place is None:
+        if place is None:  # it joins before anything else: what comes from now on is for it
             if self.run.draining:
                 return []
             place = self._enter(self)
             place.reader = self
             self._place = place
+        if self.run.strained():
+            await self.run.breathe()
         if not await self._until_ready(place, n):
             return []
         items = place.held.take(n)
@@ -346,3 +352,5 @@ class PlaceStage(Stage[Any]):
     async def _stop(self) -> None:
         if self._place is not None:
             await self._place.shared.leave(self._place)
+        elif self._decline is not None:
+            self._decline()
