@@ -284,6 +284,26 @@ def test_an_error_ends_what_does_not_delay_it() -> None:
     assert virtually(main()) == 1
 
 
+def test_a_merge_begins_with_another_input_where_the_one_it_was_cut_in_is_gone() -> None:
+    """A resumed run whose filter drops all of the input that it should begin with does not wait for it."""
+
+    async def main() -> list[int]:
+        def make(keep: bool) -> Any:
+            left = just(1, 2) | op.filter(lambda _: keep)
+            return left | op.merge(just(10, 20)) | op.flat_map(lambda x: [x, -x])
+
+        async with make(keep=True).subscribe() as subscription:
+            came = await subscription.request(1)
+            position = json.loads(json.dumps(subscription.position))
+        async with make(keep=False).subscribe(position) as subscription:
+            await read_on(subscription, came)
+        return came
+
+    came = virtually(main())
+    assert came[0] == 1
+    assert came[-2:] == [20, -20]
+
+
 def test_zip_does_not_see_an_error_behind_its_end() -> None:
     """An error that comes later than the end of a shorter input belongs to items that nobody wants."""
 
