@@ -57,6 +57,28 @@ def test_concat_map_builds_only_what_is_not_done() -> None:
     assert virtually(main()) == ([10, 11, 12, 20, 21, 22, 30, 31, 32], [2, 3])
 
 
+def test_concat_map_stands_behind_what_came_when_it_is_cancelled_before_it_asks() -> None:
+    """A request that is cancelled while it lets others run leaves the position behind the last list."""
+
+    async def main() -> list[int]:
+        flow = just(1, 2) | op.concat_map(lambda x: just(x, x + 10))
+        async with flow.subscribe() as subscription:
+            came = await subscription.request(1)
+            subscription.run.stretch -= 1  # type: ignore[attr-defined]  as if it had kept the loop for a second
+            pending = asyncio.create_task(subscription.request(1))
+            await asyncio.sleep(0)
+            pending.cancel()
+            await asyncio.wait([pending])
+            assert pending.cancelled()
+            position = subscription.position
+        async with flow.subscribe(position) as subscription:
+            while items := await subscription.request(9):
+                came += items
+        return came
+
+    assert virtually(main()) == [1, 11, 2, 12]
+
+
 def test_flat_map_merge_keeps_its_position_small() -> None:
     """Behind a flow that never ends, thousands that have ended leave nothing in the position, or in memory."""
 
