@@ -103,6 +103,8 @@ def built(name: str) -> Node:
         "dematerialize": (), "unbatch": (), "sliding": (3, 2), "skip_last": (3,), "take_last": (3,),
         "take_until": (ps.just(1),),
         **dict.fromkeys(("concat_map", "flat_map_merge", "switch_map"), (ps.just,)),
+        "throttle": (5,), "delay": (1,), "debounce": (1,), "sample": (1,), "timestamp": (), "elapsed": (),
+        "keep_alive": (1, 0),
     }  # fmt: skip
     source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])
     if name == "on_error_skip":
@@ -111,6 +113,8 @@ def built(name: str) -> Node:
         return op.distinct(capacity=9)(source).node
     if name == "checkpoint":
         return op.checkpoint(MemoryLedger(), key="k")(source).node
+    if name == "timeout":
+        return op.timeout(each=1)(source).node
     given = arguments.get(name, (asyncio.sleep,) if name in {"map_async", "filter_async"} else (str,))
     flow = getattr(op, name)(*given)(source)
     return (flow[0] if isinstance(flow, tuple) else flow).node

@@ -40,6 +40,7 @@ from penstock.operators.sources import (
     never,
     using,
 )
+from penstock.operators.timing import interval, timer
 
 if TYPE_CHECKING:
     from penstock.pipeline import IngestionPipeline, IngestionResult, RunSummary
@@ -102,11 +103,13 @@ __all__ = [
     "from_observable",
     "from_pages",
     "from_queue",
+    "interval",
     "iterate",
     "just",
     "never",
     "operators",
     "range_",
+    "timer",
     "unfold",
     "using",
 ]

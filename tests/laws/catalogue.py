@@ -12,6 +12,7 @@ from . import (
     entries_resume,
     entries_shape,
     entries_sources,
+    entries_timing,
 )
 from .entry import Entry, checkpointed
 
@@ -24,6 +25,7 @@ FAMILIES = (
     entries_failure,
     entries_fanout,
     entries_resume,
+    entries_timing,
     entries_compositions,
 )
 

@@ -21,6 +21,7 @@ from penstock.flow.progress import Progress
 from penstock.flow.resume import Resume
 from penstock.flow.shape import Shape
 from penstock.flow.terminals import Terminals
+from penstock.flow.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -48,6 +49,7 @@ class Flow(
     Failure[T_co],
     Progress[T_co],
     Resume[T_co],
+    Timing[T_co],
     Terminals[T_co],
 ):
     """A stream that runs when somebody subscribes, afresh each time.

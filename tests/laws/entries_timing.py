@@ -1,0 +1,125 @@
+"""Operators that look at the clock, and flows that do nothing else."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import penstock.operators as op
+from penstock import interval, just, timer
+from penstock.testing.script import Sleep
+
+from .entry import Entry, taken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EACH_SECOND = (Sleep(1),)
+PAUSES = (None, Sleep(50))
+FAR = 1e4
+"""Seconds that no source of the laws lets pass, except one that waits for ever."""
+
+
+def _numbered(items: Iterator[Any]) -> Iterator[tuple[float, Any]]:
+    return ((0.0, item) for item in items)
+
+
+def _dropping_entries() -> Iterator[Entry]:
+    """Yield each stage that drops, with a source that is slow enough for it, and with one that is not."""
+    for name, step in (
+        ("debounce(0.5)", op.debounce(0.5)),
+        ("sample(0.375)", op.sample(0.375)),
+    ):
+        for pace in (EACH_SECOND, ()):
+            yield Entry(
+                f"{name} of {'slow' if pace else 'fast'} items",
+                lambda s, step=step: s | step,
+                model=iter,
+                known={"pace": pace},
+                bound=lambda n: 64 + n,
+                # it drops what comes at once, so that what it gives is not all that its input gives
+                skip=() if pace else ("promptness",),
+            )
+    for pace in (EACH_SECOND, (), (None, Sleep(1), Sleep(0.5))):
+        yield Entry(
+            f"sample(flow) at {len(pace)} paces",
+            lambda a, b: a | op.sample(b),
+            (tuple(range(5)), tuple(range(100, 107))),
+            model=lambda a, _: a,
+            known={"pace": pace, "closes_early": True},
+            bound=lambda n: 64 + n + 1,
+            skip=("promptness",),  # where one of two inputs stalls, it drops what the model keeps
+        )
+
+
+ENTRIES = [
+    *(
+        Entry(
+            f"throttle({rate}, {burst}, per={per})",
+            lambda s, r=rate, b=burst, p=per: s | op.throttle(r, b, per=p),
+            model=iter,
+            bound=float,
+        )
+        for rate, burst, per in ((1000, 1, 1), (2, 3, 1), (5, 2, 3))
+    ),
+    *(
+        Entry(
+            f"delay({seconds}, {capacity})",
+            lambda s, t=seconds, c=capacity: s | op.delay(t, c),
+            model=iter,
+            known={"prefetches": True},
+            bound=lambda n, c=capacity: c + n,
+        )
+        for seconds, capacity in ((0, 3), (2, 256), (0.5, 2))
+    ),
+    *_dropping_entries(),
+    Entry("timeout(each)", lambda s: s | op.timeout(each=FAR), model=iter, bound=float),
+    Entry("timeout(first)", lambda s: s | op.timeout(first=FAR), model=iter, bound=float),
+    Entry(
+        "timeout(fallback) that is not needed",
+        lambda s: s | op.timeout(each=FAR, fallback=just("late")),
+        model=iter,
+        known={"closes_early": True},
+        bound=float,
+    ),
+    Entry(
+        "timeout(fallback) that is needed",
+        lambda s: s | op.timeout(each=10, fallback=just("a", "b", "c")),
+        known={"closes_early": True, "pace": (None, None, Sleep(50))},
+        # its items come from another source than the one that is counted, and a stall is answered by them
+        skip=("demand", "prefix"),
+    ),
+    Entry(
+        "keep_alive",
+        lambda s: s | op.keep_alive(20, -1) | op.filter(lambda x: x != -1),
+        model=iter,
+        known={"pace": PAUSES, "patience": 1e3},
+        skip=("promptness",),  # it never comes to rest, though its source does
+        bound=float,
+    ),
+    Entry(
+        "keep_alive|take",
+        lambda s: s | op.keep_alive(0.75, -1) | op.take(12),
+        known={"closes_early": True},
+        skip=("demand", "prefix"),  # what it inserts comes from no input, and a stall is answered by it
+    ),
+    *(
+        Entry(
+            f"{name}",
+            lambda s, make=make: s | make(),
+            model=_numbered,
+            known={"same": operator.itemgetter(1), "pace": pace},
+            bound=float,
+        )
+        for name, make in (("timestamp", op.timestamp), ("elapsed", op.elapsed))
+        for pace in ((), EACH_SECOND)
+    ),
+    Entry("interval", lambda: interval(2) | op.take(5), (), lambda: range(5)),
+    Entry("timer", lambda: timer(3), (), lambda: [0], bound=float),
+    Entry(
+        "throttle|delay|timeout|take",
+        lambda s: s | op.throttle(4) | op.delay(1.5) | op.timeout(each=FAR) | op.take(5),
+        model=taken(5),
+        known={"closes_early": True, "prefetches": True},
+    ),
+]
