@@ -19,9 +19,9 @@ from penstock.ledger import MemoryLedger
 from penstock.sinks import SeveralSinks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from penstock.abc import DocumentState
+    from penstock.abc import DeadLetter, DocumentState
     from penstock.document import Document
 
 
@@ -136,6 +136,12 @@ class FaultyLedger(Ledger):
 
     async def finish(self, key: str, state: str) -> None:
         await self._call("finish", key, state)
+
+    async def count_dead_letters(self, key: str) -> int:
+        return await self._call("count_dead_letters", key)
+
+    def dead_letters(self, key: str) -> AsyncIterator[DeadLetter]:
+        return self._books.dead_letters(key)
 
     async def states(self, key: str, ids: Sequence[str]) -> list[DocumentState | None]:
         return await self._books.states(key, ids)

@@ -277,7 +277,8 @@ class Commit:
 
     ``record`` is what the sink's ``commit`` returned: what it needs to open again at this very point.
     ``counts`` are sums of the logical run so far: ``started``, ``completed``, ``failed``, ``skipped``,
-    ``deleted``.
+    ``deleted``. ``resolved`` are the keys of records whose dead letters are settled by this; those of the
+    documents in ``states`` that did not fail need not be named.
     """
 
     epoch: int
@@ -286,6 +287,7 @@ class Commit:
     dead_letters: Sequence[DeadLetter] = ()
     record: JSON = None
     counts: dict[str, int] = field(default_factory=dict)
+    resolved: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +343,17 @@ class Ledger(ABC):
     @abstractmethod
     async def confirm(self, key: str, epoch: int) -> None:
         """Make pending commits up to ``epoch`` true, and forget later ones: the sink has decided."""
+
+    async def count_dead_letters(self, key: str) -> int:
+        """Return how many dead letters of ``key``, which is open, are unresolved."""
+        raise NotImplementedError(f"{type(self).__name__} cannot count dead letters of {key!r}")
+
+    def dead_letters(self, key: str) -> AsyncIterator[DeadLetter]:
+        """Yield the unresolved dead letters of ``key``, which is open, oldest first, few in memory at a time.
+
+        Letters that are committed meanwhile come behind those that were there.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot read dead letters of {key!r}")
 
     @abstractmethod
     async def finish(self, key: str, state: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -18,8 +19,8 @@ from penstock.core.drivers import SlowStart
 from penstock.core.node import positive
 from penstock.core.policy import RetryPolicy
 from penstock.core.pumps import closing
+from penstock.core.replaying import Replayed, letter_of, replay
 from penstock.core.subscription import Running
-from penstock.document import Document, content_hash
 from penstock.errors import GraphError
 from penstock.events import (
     AdapterStateChange,
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
     from penstock.abc import Page, Position
     from penstock.adapters.adapter import Adapter
     from penstock.core.documents import Step
-    from penstock.document import RawRecord
+    from penstock.document import Document, RawRecord
     from penstock.sinks import Target
 
-__all__ = ["Hook", "IngestionPipeline", "IngestionResult", "RunSummary"]
+__all__ = ["Hook", "IngestionPipeline", "IngestionResult", "Replayed", "RunSummary"]
 
 Hook = Callable[[Sequence[PipelineEvent]], None]
 """Gets every list of events, in order, before it is acknowledged."""
@@ -214,6 +215,40 @@ class IngestionPipeline:
             stacklevel=2,
         )
         return [document.doc_id async for document in self.iter_results()]
+
+    async def replay(self, sink: Target | None = None, *, keys: Collection[str] | None = None) -> Replayed:
+        """Try dead letters again: parse the raw bytes that the ledger kept with today's parser and steps.
+
+        Nothing is fetched. What succeeds goes into ``sink`` and out of the dead letters, in one commit; what
+        fails again stays, with today's error. The position of the ingestion does not move, so that an
+        interrupted run goes on from where it was.
+
+        Args:
+            sink: The output of the earlier runs; without one, documents only leave the dead letters.
+            keys: Only the letters of these records (``file#index``).
+
+        Raises:
+            GraphError: there is no ledger.
+        """
+        if self._ledger is None:
+            msg = "replay() reads dead letters from a ledger: IngestionPipeline(adapter, ledger=...)"
+            raise GraphError(msg)
+        owned = not isinstance(self._ledger, Ledger)
+        ledger = self._ledger if isinstance(self._ledger, Ledger) else SqliteLedger(self._ledger)
+        settings = replace(self._settings, limit=None)
+        try:
+            return await replay(
+                self._adapter.source,
+                partial(self._adapter.events, settings),
+                ledger,
+                self._sink_from(sink),
+                key=self._key,
+                commit_every=self._checkpoint_every,
+                wanted=keys,
+            )
+        finally:
+            if owned:
+                await ledger.aclose()
 
     # -- around them -----------------------------------------------------------------------------
 
@@ -418,7 +453,9 @@ class _Run:
                     session["retried"] += 1
                     continue
                 session["failed"] += 1
-                self._read_failure(event, states, dead)
+                state, letter = letter_of(event)
+                states.append(state)
+                dead.append(letter)
             elif isinstance(event, AdapterStateChange):
                 self.state, self.reason = event.new_state, event.reason
                 if event.old_state == "completed":
@@ -426,29 +463,6 @@ class _Run:
             elif isinstance(event, BatchProgress):
                 session["skipped"] = event.skipped - self.skipped_before
         return documents, states, dead
-
-    def _read_failure(
-        self, event: DocumentFailed, states: list[DocumentState], dead: list[DeadLetter]
-    ) -> None:
-        raw, tries = event.raw or b"", 1 + event.retry_count
-        doc_id = event.doc_id or "?"
-        states.append(
-            DocumentState(doc_id, "failed", content_hash(raw), tries, event.error, event.error_type)
-        )
-        dead.append(
-            DeadLetter(
-                event.doc_id,
-                event.key or doc_id,
-                event.adapter,
-                event.error,
-                event.error_type,
-                raw,
-                event.context,
-                traceback=event.traceback,
-                attempts=tries,
-                timestamp=event.timestamp,
-            )
-        )
 
     def _read_sums(self, position: Position) -> None:
         """Take the sums of the logical run from the position that they belong to."""

@@ -64,6 +64,7 @@ class Delivery:
         self._documents: list[Document] = []
         self._states: list[DocumentState] = []
         self._dead: list[DeadLetter] = []
+        self._resolved: list[str] = []
         self._task: asyncio.Task[None] | None = None
         self.uncommitted = 0
         """Documents and states taken since the last commit began."""
@@ -101,12 +102,14 @@ class Delivery:
         documents: list[Document],
         states: list[DocumentState] = [],  # noqa: B006  never changed
         dead: list[DeadLetter] = [],  # noqa: B006
+        resolved: list[str] = [],  # noqa: B006
     ) -> None:
         """Take what a chunk of items came to."""
         self._documents += documents
         self._moved = True
         self._states += states
         self._dead += dead
+        self._resolved += resolved
         self.uncommitted += len(documents) + len(states)
         if self._sink is not None and self._documents and (self._task is None or self._task.done()):
             await self._settle_task()
@@ -125,8 +128,11 @@ class Delivery:
         await self._settle_task()
         await self._hand_over()
         self._epoch += 1
-        commit = Commit(self._epoch, position, self._states, self._dead, counts=counts)
-        self._states, self._dead, self.uncommitted, self._moved = [], [], 0, False
+        commit = Commit(
+            self._epoch, position, self._states, self._dead, counts=counts, resolved=self._resolved
+        )
+        self._states, self._dead, self._resolved = [], [], []
+        self.uncommitted, self._moved = 0, False
         if self._sink is not None or self._ledger is not None:
             self._task = asyncio.get_running_loop().create_task(
                 self._make_true(commit), name="penstock commit"

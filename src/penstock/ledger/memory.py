@@ -85,7 +85,12 @@ class MemoryLedger(Ledger):
         book = self._book(key)
         check_commit(key, commit.epoch, last=book.epoch, pending=(), states=commit.states)
         written = _written(book.run, key, commit)
-        kept = replace(commit, states=tuple(commit.states), dead_letters=tuple(commit.dead_letters))
+        kept = replace(
+            commit,
+            states=tuple(commit.states),
+            dead_letters=tuple(commit.dead_letters),
+            resolved=tuple(commit.resolved),
+        )
         book.pending = {e: p for e, p in book.pending.items() if e < commit.epoch}
         book.pending[commit.epoch] = (written, kept)
 
@@ -161,5 +166,7 @@ def _apply(book: _Book, written: tuple[int, str, str, str], commit: Commit) -> N
     for letter in commit.dead_letters:
         book.letters.pop(letter.key, None)
         book.letters[letter.key] = replace(letter)
+    for key in commit.resolved:
+        book.letters.pop(key, None)
     done = {s.doc_id for s in commit.states if book.states[s.doc_id].status in SETTLED}
     book.letters = {k: v for k, v in book.letters.items() if v.doc_id is None or v.doc_id not in done}

@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from penstock.abc import DeadLetter
 from penstock.ledger.connection import transaction
 from penstock.ledger.keys import count_dead_letters
 from penstock.ledger.records import clean, dead_letter_row, pack_hash, state_of, state_values
@@ -71,6 +72,9 @@ WHERE key_id = :key_id AND epoch <= :epoch
   )
 """
 
+_ANSWER = ""
+_ANSWERED = "DELETE FROM dead_letters WHERE key_id = :key_id AND epoch = :epoch AND adapter = ''"
+
 _RESOLVE = """
 DELETE FROM dead_letters
 WHERE key_id = :key_id AND epoch <= :epoch AND doc_id IN (
@@ -93,14 +97,19 @@ SELECT {_STATE} FROM (
 
 
 def insert(db: sqlite3.Connection, key: Key, commit: Commit) -> None:
-    """Append the states and dead letters of ``commit`` under its epoch."""
+    """Append the states and dead letters of ``commit`` under its epoch.
+
+    What it resolves is a letter too, of the adapter ``""``: it supersedes those of its record when the epoch
+    becomes true, and is gone then.
+    """
     for first, part in _parts(commit.states):
         values: list[Any] = []
         for n, state in enumerate(part, first):
             values += (key.key_id, commit.epoch, n)
             values += state_values(state)
         _execute(db, _insert_statement(len(part)), values)
-    for letter in commit.dead_letters:  # rare, and each as large as its record
+    answers = (DeadLetter(None, name, _ANSWER, "", "", b"") for name in commit.resolved)
+    for letter in (*commit.dead_letters, *answers):  # rare, and each as large as its record
         row = dead_letter_row(key.key_id, commit.epoch, letter)
         db.execute(f"INSERT INTO dead_letters VALUES (NULL{', ?' * len(row)})", row)
 
@@ -115,6 +124,7 @@ def settle(db: sqlite3.Connection, key: Key, epoch: int) -> int:
     if count := count_dead_letters(db, key.key_id, epoch):
         where = {"key_id": key.key_id, "epoch": epoch}
         db.execute(_SUPERSEDE, where)
+        db.execute(_ANSWERED, where)
         db.execute(_RESOLVE, where)
         count = count_dead_letters(db, key.key_id, epoch)
     return count

@@ -1,0 +1,172 @@
+"""Dead letters, tried again: parsed from the raw bytes that the ledger kept, without fetching anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from penstock.abc import DeadLetter, DocumentState, Page
+from penstock.core.delivery import Delivery
+from penstock.core.drivers import SlowStart
+from penstock.core.subscription import Running
+from penstock.document import RawRecord, content_hash
+from penstock.events import DocumentCompleted, DocumentFailed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection
+
+    from penstock.abc import Ledger, Opened, Position, Sink, Source
+    from penstock.core.node import Node
+    from penstock.document import Document
+    from penstock.events import PipelineEvent
+
+__all__ = ["Replayed", "letter_of", "replay"]
+
+PAGE = 64
+"""Letters that are read from the ledger at a time; each is as large as its record."""
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay came to: of ``letters`` tried, those that ``completed`` and those that ``failed`` again.
+
+    The others were left out by ``where``, and stay. ``failures`` are the last few errors, for people.
+    """
+
+    letters: int = 0
+    completed: int = 0
+    failed: int = 0
+    failures: list[DeadLetter] = field(default_factory=list)
+
+
+KEPT_FAILURES = 10
+
+
+@dataclass(slots=True, eq=False)
+class _Replay:
+    """One pass over the letters that there are at its beginning."""
+
+    source: Source
+    ledger: Ledger
+    key: str
+    wanted: Collection[str] | None
+    result: Replayed = field(default_factory=Replayed)
+    keys: dict[str, list[str]] = field(default_factory=dict)
+    """Of the letters under way: by document id, as the source gives it now, the keys of the letters."""
+
+    async def fetch(self, _: Any) -> AsyncIterator[Page[RawRecord]]:
+        """Yield the letters as records."""
+        page: list[RawRecord] = []
+        left = await self.ledger.count_dead_letters(self.key)
+        if not left:
+            return
+        async for letter in self.ledger.dead_letters(self.key):
+            if self.wanted is None or letter.key in self.wanted:
+                page.append(self._record(letter))
+            if len(page) >= PAGE:
+                yield Page(page, position=self.result.letters)
+                page = []
+            left -= 1
+            if not left:  # what is behind has failed again, just now
+                break
+        yield Page(page, position=self.result.letters)
+
+    def _record(self, letter: DeadLetter) -> RawRecord:
+        raw = RawRecord(letter.key, letter.raw, letter.context)
+        self.result.letters += 1
+        try:
+            doc_id = self.source.identify(raw)
+        except Exception:  # noqa: BLE001  a record without an id goes by its key, as in the event stage
+            doc_id = raw.key
+        self.keys.setdefault(doc_id, []).append(letter.key)
+        return raw
+
+    def read(
+        self, events: list[PipelineEvent]
+    ) -> tuple[list[Document], list[DocumentState], list[DeadLetter], list[str]]:
+        """Return what the events mean: documents, states, letters of what failed, keys of what did not."""
+        documents: list[Document] = []
+        states: list[DocumentState] = []
+        dead: list[DeadLetter] = []
+        resolved: list[str] = []
+        for event in events:
+            if isinstance(event, DocumentCompleted):
+                document, tries = event.document, 1 + event.retry_count
+                status = "deleted" if document.deleted else "completed"
+                documents.append(document)
+                states.append(DocumentState(document.doc_id, status, document.content_hash, tries))
+                resolved += self._letters_of(event.doc_id)
+                self.result.completed += 1
+            elif isinstance(event, DocumentFailed) and not event.will_retry:
+                state, letter = letter_of(event)
+                states.append(state)
+                dead.append(letter)
+                self.result.failed += 1
+                self.result.failures = [*self.result.failures, letter][-KEPT_FAILURES:]
+        return documents, states, dead, resolved
+
+    def _letters_of(self, doc_id: str) -> list[str]:
+        keys = self.keys.get(doc_id, [])
+        key = keys.pop(0) if keys else None
+        if not keys:
+            self.keys.pop(doc_id, None)
+        return [key] if key is not None else []
+
+
+def letter_of(event: DocumentFailed) -> tuple[DocumentState, DeadLetter]:
+    """Return the state and the dead letter of a document that failed for good."""
+    raw, tries, doc_id = event.raw or b"", 1 + event.retry_count, event.doc_id or "?"
+    state = DocumentState(doc_id, "failed", content_hash(raw), tries, event.error, event.error_type)
+    letter = DeadLetter(
+        event.doc_id, event.key or doc_id, event.adapter, event.error, event.error_type, raw, event.context,
+        traceback=event.traceback, attempts=tries, timestamp=event.timestamp,
+    )  # fmt: skip
+    return state, letter
+
+
+async def replay(
+    source: Source,
+    events: Callable[..., Node],
+    ledger: Ledger,
+    sink: Sink | None,
+    *,
+    key: str,
+    commit_every: int,
+    wanted: Collection[str] | None = None,
+) -> Replayed:
+    """Try the dead letters of ``key`` again; see ``IngestionPipeline.replay``.
+
+    ``events(fetch=...)`` returns the event stage that reads from ``fetch``. Every commit repeats the position
+    and the sums of the last one: an interrupted run goes on from there later, as if nothing had been between.
+    """
+    delivery, one, demand = Delivery(sink, ledger, key), _Replay(source, ledger, key, wanted), SlowStart()
+    try:
+        opened, position = await delivery.open()
+
+        def reached() -> tuple[Position, dict[str, int]]:
+            return position or {}, opened.counts if opened else {}
+
+        async with Running[Any](events(fetch=one.fetch)) as subscription:
+            try:
+                while chunk := await subscription.request(demand.n):
+                    began = subscription.run.clock.monotonic()
+                    await delivery.take(*one.read(chunk))
+                    if delivery.uncommitted >= commit_every:
+                        await delivery.commit(*reached())
+                    demand.took(subscription.run.clock.monotonic() - began)
+                await delivery.commit(*reached())
+                await _finish(delivery, opened)
+            except BaseException as error:
+                await delivery.keep(error, reached)
+                raise
+    finally:
+        await delivery.aclose()
+    return one.result
+
+
+async def _finish(delivery: Delivery, opened: Opened | None) -> None:
+    """End the logical run that opening has begun; one that was interrupted goes on later."""
+    if opened is not None and opened.resumed:
+        await delivery.settled()
+    else:
+        await delivery.finish()

@@ -1,0 +1,173 @@
+"""Dead letters, tried again: from the ledger's bytes, into the sink, without a move of the position."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from expression import Error, Ok
+
+from penstock import Document, IngestionPipeline, RawRecord
+from penstock.adapters import Adapter
+from penstock.errors import DocumentError, GraphError, LedgerError, SinkError
+from penstock.ledger import MemoryLedger, SqliteLedger
+from penstock.sinks import JsonLinesSink, MemorySink
+from penstock.testing import run as virtually
+
+from ..machines import Fault, Killed, Machine  # noqa: TID252  tests are no installed package
+from ..scripted import Record, ScriptedSource  # noqa: TID252
+
+SCRIPT = [Record("bad" if n % 3 == 1 else "nameless" if n == 6 else "ok") for n in range(12)]
+"""Records 1, 4, 7 and 10 are refused by the parser, and 6 has no id."""
+
+
+class Mended(ScriptedSource):
+    """The same source with a better parser, which takes what ``refused`` does not name; nothing is fetched."""
+
+    def __init__(self, refused: tuple[str, ...] = ()) -> None:
+        super().__init__(SCRIPT)
+        self.refused = refused
+
+    def fetch(self, position: Any) -> Any:
+        raise AssertionError("a replay fetches nothing")
+
+    def identify(self, raw: RawRecord) -> str:
+        return f"doc-{raw.key}"
+
+    def parse(self, raw: RawRecord) -> Any:
+        if any(raw.key.endswith(name) for name in self.refused):
+            return Error(DocumentError("still bad"))
+        return Ok(Document(doc_id=f"doc-{raw.key}", source="scripted", content=raw.data.decode()))
+
+
+def first(ledger: Any, **options: Any) -> IngestionPipeline:
+    return IngestionPipeline(Adapter(ScriptedSource(SCRIPT)), ledger=ledger, checkpoint_every=2, **options)
+
+
+def second(ledger: Any, *refused: str, **options: Any) -> IngestionPipeline:
+    return IngestionPipeline(Adapter(Mended(refused)), ledger=ledger, checkpoint_every=2, **options)
+
+
+async def letters(ledger: Any) -> list[str]:
+    await ledger.open("scripted")
+    return [letter.key async for letter in ledger.dead_letters("scripted")]
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_what_succeeds_goes_into_the_sink_and_out_of_the_letters(kind, tmp_path) -> None:
+    """Those without an id too; what fails again stays, with today's error."""
+    ledger = MemoryLedger() if kind == "memory" else SqliteLedger(tmp_path / "ledger.db")
+    sink = MemorySink()
+    assert (await first(ledger).run(sink)).counts["failed"] == 5
+    before = [document.doc_id for document in sink.documents]
+    keys = await letters(ledger)
+    assert len(keys) == 5
+    result = await second(ledger, keys[1]).replay(sink)
+    assert (result.letters, result.completed, result.failed) == (5, 4, 1)
+    assert [d.doc_id for d in sink.documents[len(before) :]] == [f"doc-{k}" for k in keys if k != keys[1]]
+    assert await letters(ledger) == [keys[1]]
+    (letter,) = [one async for one in ledger.dead_letters("scripted")]
+    assert (letter.error, letter.doc_id) == ("still bad", f"doc-{keys[1]}")
+    assert [one.key for one in result.failures] == [keys[1]]
+    await ledger.aclose()
+
+
+async def test_only_the_letters_that_are_named() -> None:
+    """The others are left as they are."""
+    ledger, sink = MemoryLedger(), MemorySink()
+    await first(ledger).run(sink)
+    keys = await letters(ledger)
+    result = await second(ledger).replay(sink, keys=keys[:2])
+    assert (result.letters, result.completed) == (2, 2)
+    assert await letters(ledger) == keys[2:]
+
+
+async def test_what_always_fails_is_tried_once(tmp_path) -> None:
+    """Letters that come back while others are read do not come round again."""
+    async with SqliteLedger(tmp_path / "ledger.db") as ledger:
+        await first(ledger).run(MemorySink())
+        keys = await letters(ledger)
+        result = await second(ledger, *keys).replay(None)
+        assert (result.letters, result.failed) == (5, 5)
+        assert await letters(ledger) == keys
+
+
+async def test_an_interrupted_run_goes_on_where_it_was() -> None:
+    """A replay in between moves neither its position nor its sums, and ends nothing."""
+    ledger, sink = MemoryLedger(), MemorySink()
+    limited = await first(ledger, limit=6).run(sink)
+    assert limited.limited
+    keys = await letters(ledger)
+    assert (await second(ledger).replay(sink)).completed == len(keys) == 2
+    opened = await ledger.open("scripted")
+    assert opened.resumed
+    summary = await first(ledger).run(sink)
+    assert (summary.counts["completed"], summary.counts["failed"]) == (7, 5)
+    ids = [document.doc_id for document in sink.documents]
+    assert len(ids) == len(set(ids)) == 9
+
+
+async def test_with_nothing_to_do_it_does_nothing() -> None:
+    """No letters, no documents, no error."""
+    ledger, sink = MemoryLedger(), MemorySink()
+    await IngestionPipeline(Adapter(ScriptedSource([Record()])), ledger=ledger).run(sink)
+    result = await IngestionPipeline(Adapter(Mended()), ledger=ledger).replay(sink)
+    assert (result.letters, result.completed, result.failed, len(sink.documents)) == (0, 0, 0, 1)
+
+
+async def test_without_a_ledger_there_are_none() -> None:
+    """It says what is missing."""
+    with pytest.raises(GraphError, match="from a ledger"):
+        await IngestionPipeline(Adapter(Mended())).replay()
+
+
+async def test_a_path_is_opened_and_closed(tmp_path) -> None:
+    """Ledger and sink by their names, as everywhere."""
+    ledger, out = tmp_path / "ledger.db", tmp_path / "out.jsonl"
+    await first(ledger).run(out)
+    assert (await second(ledger).replay(out)).completed == 5
+    assert len(out.read_bytes().splitlines()) == 12
+    async with SqliteLedger(ledger) as again:
+        assert await letters(again) == []
+    sink = JsonLinesSink(out)
+    await sink.aclose()
+
+
+SINKS = {"file": Machine.file_sink, "database": Machine.database, "several": Machine.several}
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_killed_or_failed_at_any_call_the_next_replay_makes_it_whole(kind: str) -> None:
+    """No document is lost and none comes twice, whatever the instant."""
+
+    async def replayed(machine: Machine, fault: Fault) -> Any:
+        one = IngestionPipeline(Adapter(Mended()), ledger=machine.ledger(fault), checkpoint_every=2)
+        try:
+            return await one.replay(SINKS[kind](machine, fault))
+        except (Killed, LedgerError, SinkError) as error:
+            return error
+        finally:
+            await machine.lose_power(fault.at)
+
+    async def after(at: int, *, kill: bool, late: bool) -> tuple[list[list[str]], int, int]:
+        machine, fault = Machine(), Fault(at, kill=kill, after=late)
+        await first(machine.ledger(Fault())).run(SINKS[kind](machine, Fault()))
+        await machine.lose_power(0)
+        await replayed(machine, fault)
+        await replayed(machine, Fault())
+        await machine.books.open("scripted")
+        outputs = [machine.file, [*machine.base.rows.values()], [*machine.other.rows.values()]]
+        left = await machine.books.count_dead_letters("scripted")
+        return [sorted(d.doc_id for d in output) for output in outputs], left, fault.calls
+
+    async def main() -> None:
+        whole, left, calls = await after(-1, kill=False, late=False)
+        assert (left, max(map(len, whole))) == (0, 12)
+        assert calls > 8
+        for at in range(calls):
+            for kill in (True, False):
+                for late in (True, False):
+                    result, left, _ = await after(at, kill=kill, late=late)
+                    assert (result, left) == (whole, 0), (at, kill, late)
+
+    virtually(main())
