@@ -111,6 +111,8 @@ def built(name: str) -> Node:
         source = source.map(str)  # something that can be skipped
     if name == "distinct":
         return op.distinct(capacity=9)(source).node
+    if name == "dead_letters":
+        return op.dead_letters(MemoryLedger())(source).node
     if name == "checkpoint":
         return op.checkpoint(MemoryLedger(), key="k")(source).node
     if name == "timeout":

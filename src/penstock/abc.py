@@ -355,6 +355,10 @@ class Ledger(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} cannot read dead letters of {key!r}")
 
+    async def drop_dead_letters(self, key: str, records: Sequence[str] | None = None) -> int:
+        """Remove the dead letters of ``records``, or all, and return how many; ``key`` need not be open."""
+        raise NotImplementedError(f"{type(self).__name__} cannot drop dead letters of {key!r}, {records}")
+
     @abstractmethod
     async def finish(self, key: str, state: str) -> None:
         """End the logical run with ``state``: ``completed``. An interrupted run is simply not finished."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import penstock.operators as op
+from penstock.events import DocumentFailed
 from penstock.testing import RecordingLedger
 
 from .entry import (
@@ -13,7 +15,20 @@ from .entry import (
     spread,
 )
 
+
+def some_fail(x: int) -> Any:
+    """Every third document has failed for good, every fifth will be tried again."""
+    if x % 3 and x % 5:
+        return x
+    return DocumentFailed(0.0, "p", f"d{x}", "a", "bad", "E", 0, False, bool(x % 3), None, b"raw")
+
+
 ENTRIES = [
+    Entry(
+        "dead_letters",
+        lambda s: s | op.map(some_fail) | op.dead_letters(RecordingLedger(seconds=0.5)),
+        model=lambda i: map(some_fail, i),
+    ),
     Entry(
         "checkpoint",
         lambda s: s | op.checkpoint(RecordingLedger(), key="laws"),

@@ -30,6 +30,10 @@ app = App(
     help_format="plaintext",
     version=version_line,
 )
+dead_app = App(
+    name="dead", help="Documents that failed for good: look, try again, drop.", help_format="plaintext"
+)
+app.command(dead_app)
 ingest_app = App(name="ingest", help="Bring documents from a source into a file.", help_format="plaintext")
 app.command(ingest_app)
 
@@ -123,3 +127,107 @@ def status(ledger_or_output: Path, /, *, failures: AtLeastOne = 10, debug: Flag 
     from penstock.faces.status import show_status
 
     return show_status(ledger_or_output, failures=failures)
+
+
+@dead_app.command(name="list", usage="Usage: penstock dead list LEDGER_OR_OUTPUT [OPTIONS]\n")
+def dead_list(
+    ledger_or_output: Path,
+    /,
+    *,
+    key: str | None = None,
+    latest: AtLeastOne = 100,
+    json: Flag = False,
+    debug: Flag = False,
+) -> int:
+    """List the dead letters: the record, the document, the error.
+
+    Works while a run is going, and disturbs nothing.
+
+    Args:
+        ledger_or_output: A ledger, or the output that one lies beside.
+        key: Which ingestion of the ledger, if it has several.
+        latest: Show so many of the latest, the oldest of them first.
+        json: One JSON object a line, for programs.
+        debug: Show tracebacks.
+    """
+    del debug
+    from penstock.faces.dead import list_letters
+
+    return list_letters(ledger_or_output, key=key, latest=latest, as_json=json)
+
+
+@dead_app.command(name="show", usage="Usage: penstock dead show LEDGER_OR_OUTPUT RECORD [OPTIONS]\n")
+def dead_show(
+    ledger_or_output: Path,
+    record: str,
+    /,
+    *,
+    key: str | None = None,
+    raw: Flag = False,
+    debug: Flag = False,
+) -> int:
+    """Show one dead letter whole: its error, its traceback, its bytes.
+
+    Args:
+        ledger_or_output: A ledger, or the output that one lies beside.
+        record: The record, as the list names it (file#number).
+        key: Which ingestion of the ledger, if it has several.
+        raw: Write the bytes of the record to stdout as they are, and nothing else.
+        debug: Show tracebacks.
+    """
+    del debug
+    from penstock.faces.dead import show_letter
+
+    return show_letter(ledger_or_output, record, key=key, raw=raw)
+
+
+@dead_app.command(name="replay", usage="Usage: penstock dead replay OUTPUT [RECORDS...] [OPTIONS]\n")
+def dead_replay(
+    output: Path,
+    /,
+    *records: str,
+    ledger: Path | None = None,
+    key: str | None = None,
+    debug: Flag = False,
+) -> int:
+    """Try dead letters again with today's parser, without fetching anything.
+
+    What succeeds goes into the output and out of the dead letters; what fails again stays.
+
+    Args:
+        output: The output that the documents are missing from.
+        records: Only these records; all by default.
+        ledger: Where the letters are; beside the output by default.
+        key: Which ingestion of the ledger, if it has several.
+        debug: Show tracebacks.
+    """
+    del debug
+    from penstock.faces.dead import replay_letters
+
+    return replay_letters(output, records, ledger=ledger, key=key)
+
+
+@dead_app.command(
+    name="drop", usage="Usage: penstock dead drop LEDGER_OR_OUTPUT (RECORDS... | --all) [OPTIONS]\n"
+)
+def dead_drop(
+    ledger_or_output: Path,
+    /,
+    *records: str,
+    all: Flag = False,  # noqa: A002  the word of the command line
+    key: str | None = None,
+    debug: Flag = False,
+) -> int:
+    """Remove dead letters for good, with their bytes.
+
+    Args:
+        ledger_or_output: A ledger, or the output that one lies beside.
+        records: The records, as the list names them.
+        all: All of them.
+        key: Which ingestion of the ledger, if it has several.
+        debug: Show tracebacks.
+    """
+    del debug
+    from penstock.faces.dead import drop_letters
+
+    return drop_letters(ledger_or_output, records, key=key, everything=all)

@@ -52,6 +52,12 @@ class Job:
         """Return the command that shows where this job stands and what failed."""
         return shell_command([*program(), "status", str(self.to if self._beside else self.ledger)])
 
+    def dead_command(self, verb: str) -> str:
+        """Return the command that lists, or replays, the dead letters of this job."""
+        words = [*program(), "dead", verb, str(self.to if self._beside or verb == "replay" else self.ledger)]
+        elsewhere = [] if self._beside or verb != "replay" else _option("--ledger", self.ledger)
+        return shell_command([*words, *elsewhere])
+
     @property
     def _beside(self) -> bool:
         return self.ledger == default_ledger(self.to)

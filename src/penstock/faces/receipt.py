@@ -107,7 +107,8 @@ def _next(summary: RunSummary, job: Job) -> list[str]:
         return [_how("to resume", _fitting(job.command(), job))]
     lines = []
     if summary.counts.get("failed", 0):
-        lines.append(_how("what failed", job.status_command()))
+        lines.append(_how("what failed", job.dead_command("list")))
+        lines.append(_how("try again", job.dead_command("replay")))
     if job.limit is not None:
         lines.append(_how("go on", _fitting(job.command(limited=False), job)))
     else:

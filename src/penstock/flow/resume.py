@@ -26,3 +26,7 @@ class Resume(Face[T_co]):
     def checkpoint(self, ledger: Ledger, *, key: str, every: int = 1) -> Flow[T_co]:
         """Commit positions to a ledger as downstream acknowledges items."""
         return op.checkpoint(ledger, key=key, every=every)(self._flow)
+
+    def dead_letters(self, ledger: Ledger, *, key: str = "dead letters") -> Flow[T_co]:
+        """Keep the documents of an event stream that failed for good in a ledger."""
+        return op.dead_letters(ledger, key=key)(self._flow)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from penstock.ledger.connection import read_only
 from penstock.ledger.keys import load_keys
-from penstock.ledger.records import checksum, dead_letter_of, parse_json
+from penstock.ledger.records import checksum, clean, dead_letter_of, parse_json
 from penstock.ledger.trouble import corrupt, speaking
 
 if TYPE_CHECKING:
@@ -60,8 +60,10 @@ def read_runs(path: str | os.PathLike[str], key: str) -> list[RunRecord]:
     ]
 
 
-def read_dead_letters(path: str | os.PathLike[str], key: str, *, latest: int) -> list[DeadLetter]:
-    """Return the ``latest`` committed dead letters of ``key``, the oldest of them first.
+def read_dead_letters(
+    path: str | os.PathLike[str], key: str, *, latest: int, record: str | None = None
+) -> list[DeadLetter]:
+    """Return the ``latest`` committed dead letters of ``key``, or of a ``record``, the oldest of them first.
 
     Blocks, for milliseconds; takes no lock and disturbs no run.
 
@@ -78,8 +80,9 @@ def read_dead_letters(path: str | os.PathLike[str], key: str, *, latest: int) ->
             return letters
         rows = db.execute(
             "SELECT record_key, doc_id, adapter, error, error_type, raw, context, traceback, attempts,"
-            " failed_at, checksum FROM dead_letters WHERE key_id = ? AND epoch <= ? ORDER BY id DESC LIMIT ?",
-            (known.key_id, known.epoch, latest),
+            " failed_at, checksum FROM dead_letters WHERE key_id = ? AND epoch <= ?"
+            " AND record_key = coalesce(?, record_key) ORDER BY id DESC LIMIT ?",
+            (known.key_id, known.epoch, clean(record), latest),
         ).fetchall()
     for *fields, expected in reversed(rows):
         letter = dead_letter_of(fields, expected)

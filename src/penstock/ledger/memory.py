@@ -138,6 +138,14 @@ class MemoryLedger(Ledger):
         for letter in list(self._book(key).letters.values()):
             yield letter
 
+    async def drop_dead_letters(self, key: str, records: Sequence[str] | None = None) -> int:
+        """See ``Ledger.drop_dead_letters``."""
+        book = self._books.get(key, _Book())
+        dropped = [name for name in book.letters if records is None or name in records]
+        for name in dropped:
+            del book.letters[name]
+        return len(dropped)
+
     async def aclose(self) -> None:
         """End the session. Idempotent."""
         self._open.clear()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "dead_letters",
     "drop_from",
+    "drop_letters",
     "forget",
     "insert",
     "merge",
@@ -207,6 +208,19 @@ def dead_letters(db: sqlite3.Connection, key: Key, after: int, limit: int) -> li
         " WHERE key_id = ? AND epoch <= ? AND id > ? ORDER BY id LIMIT ?",
         (key.key_id, key.epoch, after, limit),
     ).fetchall()
+
+
+def drop_letters(db: sqlite3.Connection, key: Key, records: Sequence[str] | None) -> int:
+    """Remove the letters of ``records``, or all that are true, and return how many are left."""
+    if records is None:
+        db.execute("DELETE FROM dead_letters WHERE key_id = ? AND epoch <= ?", (key.key_id, key.epoch))
+    else:
+        for record in records:
+            db.execute(
+                "DELETE FROM dead_letters WHERE key_id = ? AND epoch <= ? AND record_key = ?",
+                (key.key_id, key.epoch, clean(record)),
+            )
+    return count_dead_letters(db, key.key_id, key.epoch)
 
 
 def _parts(items: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:

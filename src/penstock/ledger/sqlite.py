@@ -104,6 +104,10 @@ class SqliteLedger(Ledger):
             for letter in page:
                 yield letter
 
+    async def drop_dead_letters(self, key: str, records: Sequence[str] | None = None) -> int:
+        """See ``Ledger.drop_dead_letters``; what a pending commit holds stays."""
+        return await self._worker.run(partial(self._store.drop_dead_letters, _name(key), records))
+
     async def aclose(self) -> None:
         """Release file, lock and thread. Idempotent."""
         await self._worker.aclose(self._store.close)

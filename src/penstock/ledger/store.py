@@ -43,6 +43,11 @@ class Store:
 
     def open(self, name: str, *, restart: bool) -> Opened:
         """See ``Ledger.open``."""
+        db = self._connected()
+        with speaking(self._path, "open"):
+            return self._begin(db, name, restart=restart)
+
+    def _connected(self) -> sqlite3.Connection:
         if self._db is None:
             db = connect(self._path, self._lock)
             try:
@@ -53,8 +58,7 @@ class Store:
                 self._lock.release()
                 raise
             self._db = db
-        with speaking(self._path, "open"):
-            return self._begin(self._db, name, restart=restart)
+        return self._db
 
     def close(self) -> None:
         """See ``Ledger.aclose``."""
@@ -208,6 +212,19 @@ class Store:
     def count_dead_letters(self, name: str) -> int:
         """See ``SqliteLedger.count_dead_letters``."""
         return self._opened(name)[1].letters
+
+    def drop_dead_letters(self, name: str, records: Sequence[str] | None) -> int:
+        """See ``SqliteLedger.drop_dead_letters``."""
+        db = self._connected()
+        key = self._keys.get(name)
+        if key is None:
+            return 0
+        before = key.letters
+        with speaking(self._path, "write to"), transaction(db):
+            left = rows.drop_letters(db, key, records)
+            save_key(db, key, key.epoch, left)
+        key.letters = left
+        return before - left
 
     def dead_letters(self, name: str, after: int) -> tuple[list[DeadLetter], int | None]:
         """Return the page of letters behind the row ``after``, and the row to go on after."""

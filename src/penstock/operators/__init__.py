@@ -64,7 +64,7 @@ from penstock.operators.fanout import (
     window,
 )
 from penstock.operators.progress import batch_progress, where
-from penstock.operators.resume import checkpoint
+from penstock.operators.resume import checkpoint, dead_letters
 from penstock.operators.shape import (
     batch,
     flat_map,
@@ -103,6 +103,7 @@ __all__ = [
     "combine_latest",
     "concat",
     "concat_map",
+    "dead_letters",
     "debounce",
     "default_if_empty",
     "delay",

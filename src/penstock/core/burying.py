@@ -1,0 +1,95 @@
+"""``dead_letters``: the documents of an event stream that failed for good, kept in a ledger as they pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.abc import Commit, DeadLetter, Ledger
+from penstock.core.held import Held
+from penstock.core.node import Node
+from penstock.core.notes import Failure, annotate
+from penstock.core.replaying import letter_of
+from penstock.core.resuming import Errand
+from penstock.core.stage import Stage
+from penstock.events import DocumentFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.core.graph import Site
+    from penstock.core.stage import Marks
+
+__all__ = ["Bury"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bury(Node):
+    """Events pass unchanged; a ``DocumentFailed`` that is not tried again is in the ledger before it does."""
+
+    operator = "dead_letters"
+
+    ledger: Ledger
+    key: str
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start a stage that opens the ledger when the first document has failed."""
+        return _BuryStage(site, self)
+
+
+class _BuryStage(Stage[Any]):
+    """Holds a chunk until its letters are durable, so that a cancelled request loses nothing."""
+
+    def __init__(self, site: Site, node: Bury) -> None:
+        super().__init__(site)
+        self._node = node
+        self._upstream = site.input()
+        self._held = Held(self._upstream.marks())
+        self._errand = Errand(self.run)
+        self._epoch: int | None = None
+        self._failure: Failure | None = None
+
+    def upstreams(self) -> Iterator[Stage[Any]]:
+        yield self._upstream
+
+    @property
+    def buffered(self) -> int:
+        return len(self._held)
+
+    def marks(self) -> Marks:
+        return self._held.marks()
+
+    async def _request(self, n: int) -> list[Any]:
+        if self._failure is not None:
+            self._failure.throw()
+        try:
+            if not self._held:
+                await self._fetch(n)
+            await self._errand.result()
+        except Exception as error:
+            if not self.run.over(error):
+                annotate(error, self._node.describe())
+                self._failure = Failure(error)
+            raise
+        return self._held.take(n)
+
+    async def _fetch(self, n: int) -> None:
+        self._held.take(0)  # what was delivered before is behind us now
+        events = await self._upstream.request(n)
+        if not events:
+            self._held.end(self._upstream.marks())
+            return
+        self._held.put(events, self._upstream.marks())
+        letters = [letter_of(e)[1] for e in events if isinstance(e, DocumentFailed) and not e.will_retry]
+        if letters:
+            self._errand.begin(self._bury(letters), self._node.operator)
+
+    async def _bury(self, letters: list[DeadLetter]) -> None:
+        node = self._node
+        if self._epoch is None:
+            self._epoch = (await node.ledger.open(node.key)).epoch
+        self._epoch += 1
+        await node.ledger.commit(node.key, Commit(self._epoch, {}, dead_letters=letters))
+
+    async def _stop(self) -> None:
+        await self._errand.finish()
