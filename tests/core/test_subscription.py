@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import penstock.operators as op
 from penstock import Flow, from_async_iterable, from_iterable, from_observable, just
 from penstock.errors import (
     ConcurrentRequestError,
@@ -39,6 +40,23 @@ async def collected(subscription: Any) -> list[Any]:
     while got := await subscription.request(1):
         out += got
     return out
+
+
+@pytest.mark.parametrize("n", [2**63 - 1, 2**63, 2**100])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        op.pairwise(), op.skip_last(2), op.sliding(3, 2), op.batch(3), op.skip(2), op.take(2**70),
+        op.skip_last(2**70), op.buffer(2**70), op.start_with(1),
+    ],
+    ids=lambda _: "",
+)  # fmt: skip
+async def test_any_demand_will_do(shape: Any, n: int) -> None:
+    """A demand that no list could hold is as good as any, also where a stage asks for more than it was asked for."""
+    flow = from_iterable(range(9)) | shape
+    async with flow.subscribe() as subscription:
+        asked, by_one = await subscription.request(n), await collected(flow.subscribe())
+        assert asked == by_one[: len(asked)]
 
 
 # -- positions ---------------------------------------------------------------------------------------

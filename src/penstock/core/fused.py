@@ -20,7 +20,6 @@ those before that input. It turns into a position by asking ``page`` for its own
 
 from __future__ import annotations
 
-import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -233,7 +232,7 @@ class FusedStage(Stage[Any]):
 
     def _demand(self, n: int) -> int:
         if isinstance(self._last, Batch):
-            n = min(n * self._last.number - len(self._cell.batch), sys.maxsize)  # as far as islice counts
+            n = n * self._last.number - len(self._cell.batch)
         for k, state in zip(reversed(self._held), reversed(self._cell.states), strict=True):
             n = self._elements[k].demand(n, state)
         return n

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -45,7 +46,12 @@ class Stage(ABC, Generic[T]):
         self._closed = False
 
     async def request(self, n: int) -> list[T]:
-        """Return 1 to ``n`` items; the empty list is the end. Counts, then asks ``_request``."""
+        """Return 1 to ``n`` items; the empty list is the end. Counts, then asks ``_request``.
+
+        An ``n`` beyond what lists and ``islice`` can count is as good as the most they can: a stage that asks
+        for more than it was asked for need not think of it.
+        """
+        n = min(n, sys.maxsize)
         self.requests += 1
         self.requested += n
         began = self._asked = self.run.clock.monotonic()
