@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import penstock.operators as op
 from penstock.errors import NotResumable
+from penstock.operators.sources import from_iterable
 from penstock.testing import RecordingLedger, laws
 
 from .entry import a_while, checkpointed
@@ -54,6 +55,16 @@ def test_ending(subject: laws.Subject, schedule: list[int]) -> None:
 def test_prefix(subject: laws.Subject, schedule: list[int]) -> None:
     """Law 4 holds for random graphs, failed and poisoned at each item."""
     laws.prefix(subject, schedule=schedule)
+
+
+def test_prefix_where_inputs_change_each_others_items() -> None:
+    """Law 4 asks nothing impossible where an item tells of what other inputs gave, as their number does."""
+
+    def numbered(a: TestSource, b: TestSource) -> Any:
+        joined = a | op.concat(b) | op.enumerate()
+        return joined | op.flat_map_merge(lambda pair: from_iterable([pair]), 1)
+
+    laws.prefix(laws.Subject(numbered, ((0,), (50,))))
 
 
 @examples(1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import penstock.operators as op
 from penstock.testing import laws
 
 from .mutants import MUTANTS, HoldsTheLastBack, ReturnsLate
@@ -65,3 +66,28 @@ def test_mutant_is_found(law: str, mutant: type[Any]) -> None:
     with pytest.raises(laws.LawViolation) as caught:
         laws.check(factory, range(7), skip=others, attach=attach, **KNOWN.get(mutant, {}))
     assert caught.value.law == law
+
+
+class FillsUp:
+    """Waits until a request is full, so that a failure takes with it what was ready before."""
+
+    def __init__(self, whole: Any) -> None:
+        self._whole = whole
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+    def subscribe(self) -> FillsUp:
+        return FillsUp(self._whole.subscribe())
+
+    async def request(self, n: int) -> list[Any]:
+        out: list[Any] = []
+        while len(out) < n and (items := await self._whole.request(n - len(out))):
+            out += items
+        return out
+
+
+def test_a_loss_is_found_behind_a_merge() -> None:
+    """Law 4 sees that one of several inputs lost an item before its failure, whatever the others gave."""
+    with pytest.raises(laws.LawViolation, match="lost what input 1 gave before it failed"):
+        laws.prefix(laws.Subject(lambda a, b: FillsUp(a | op.merge(b)), ((0, 1), (50, 51))))
