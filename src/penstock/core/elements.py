@@ -61,8 +61,8 @@ class Element(Node):
     def parameters(self) -> dict[str, Any]:
         """Its own fields, with ``number`` under the name that users know."""
         found = Node.parameters.__get__(self)
-        number = found.pop("number")
-        return found if self.number_is is None else {**found, self.number_is: number}
+        found.pop("number", None)
+        return found if self.number_is is None else {**found, self.number_is: self.number}
 
     @property
     def skippable(self) -> bool:

@@ -117,9 +117,17 @@ class Node(ABC):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What this node was asked for, by the names of its fields; for pictures, never for positions."""
-        own = (one.name for one in fields(self) if one.name not in {"inputs", "origin", "name"})
-        return {name: value for name in own if (value := getattr(self, name)) is not None}
+        """What this node was asked for, by the names of its fields; for pictures, never for positions.
+
+        What has the default of its field is left out, as one would when writing the call.
+        """
+        own = (one for one in fields(self) if one.name not in {"inputs", "origin", "name"})
+        asked = ((one.name, getattr(self, one.name), one.default) for one in own)
+        return {
+            name: value
+            for name, value, default in asked
+            if value is not None and not (type(value) is type(default) and value == default)
+        }
 
     def describe(self) -> str:
         """Name this operator and where it was assembled, for people."""
