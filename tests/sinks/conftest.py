@@ -1,11 +1,9 @@
-"""The sinks that must keep the same promises, and a disk that forgets what was not fsynced."""
+"""The sinks that must keep the same promises."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import random
-from itertools import count
 from pathlib import Path
 
 import pyarrow.dataset
@@ -15,142 +13,6 @@ import zstandard
 from penstock.document import Document
 from penstock.sinks import JsonLinesSink, MemorySink, ParquetSink
 from penstock.sinks.lines import encode_lines
-
-
-class FragileFile:
-    """A file of ``FragileDisk``: what is durable, and what was done since."""
-
-    def __init__(self, identity):
-        self.identity = identity
-        self.durable = b""
-        self.since = []  # the contents after each step since the last fsync
-
-    @property
-    def now(self):
-        return self.since[-1] if self.since else self.durable
-
-    def size(self):
-        return len(self.now)
-
-    def read(self, offset, length):
-        return self.now[offset : offset + length]
-
-    def append(self, data):
-        self.since.append(self.now + data)
-
-    def truncate(self, size):
-        self.since.append(self.now[:size])
-
-    def fsync(self):
-        self.durable, self.since = self.now, []
-
-    def close(self):
-        pass
-
-    def after_power_cut(self, rng):
-        """Return what may be left: any step, with sectors lost, zeroed or taken from another step."""
-        versions = [self.durable, *self.since]
-        left = bytearray(rng.choice(versions))
-        common = min(map(len, versions))
-        while common and any(version[:common] != self.durable[:common] for version in versions):
-            common -= 1  # what no step touched since the fsync is as it was
-        for start in range(common, len(left), 64):
-            sector = slice(max(start, common), start + 64)
-            other = rng.choice([left, left, left, bytes(len(left)), *versions])[sector]
-            if len(other) == len(left[sector]):
-                left[sector] = other
-        if rng.random() < 0.3:
-            del left[rng.randrange(common, len(left) + 1) :]
-        return bytes(left)
-
-
-class FragileLock:
-    def acquire(self):
-        return None
-
-    def release(self):
-        pass
-
-
-class FragileDisk:
-    """A ``Storage`` in memory, with a power switch."""
-
-    def __init__(self, seed=0):
-        self._rng = random.Random(seed)
-        self._identities = count()
-        self.files = {}
-        self.durable_names = {}
-        self.fail_at = None
-        self.steps = 0
-
-    def step(self):
-        self.steps += 1
-        if self.steps == self.fail_at:
-            raise OSError(5, "Input/output error")
-
-    def open(self, path, *, create):
-        if path not in self.files:
-            if not create:
-                raise FileNotFoundError(2, "No such file", str(path))
-            self.files[path] = FragileFile(f"file {next(self._identities)}")
-        return Watched(self, self.files[path])
-
-    def fsync_folder(self, folder):
-        self.step()
-        self.durable_names = dict(self.files)
-
-    def rename(self, source, target):
-        self.step()
-        self.files[target] = self.files.pop(source)
-
-    def remove(self, path):
-        del self.files[path]
-
-    def make_folder(self, path):
-        pass
-
-    def names(self, folder):
-        return sorted(path.name for path in self.files if path.parent == folder)
-
-    def lock(self, path):
-        return FragileLock()
-
-    def cut_power(self):
-        """Forget whatever was not fsynced, or some of it; names that were not, too."""
-        names = dict(self.durable_names)
-        for path, file in self.files.items():
-            if self._rng.random() < 0.5:
-                names.setdefault(path, file)
-        self.files = self.durable_names = names
-        for file in names.values():
-            file.durable, file.since = file.after_power_cut(self._rng), []
-
-
-class Watched:
-    """A file whose every writing step counts, and may be the one that fails."""
-
-    def __init__(self, disk, file):
-        self._disk = disk
-        self._file = file
-
-    def __getattr__(self, name):
-        return getattr(self._file, name)
-
-    def append(self, data):
-        try:
-            self._disk.step()
-        except OSError:
-            self._file.append(data[: len(data) // 2])  # a failed write may have written a part
-            raise
-        self._file.append(data)
-
-    def truncate(self, size):
-        self._disk.step()
-        self._file.truncate(size)
-
-    def fsync(self):
-        self._disk.step()
-        self._file.fsync()
 
 
 class MemoryKind:
@@ -278,9 +140,3 @@ async def sink(kind):
     sink = kind.new()
     yield sink
     await sink.aclose()
-
-
-@pytest.fixture
-def fragile_disk():
-    """Return the class of disks that forget."""
-    return FragileDisk

@@ -19,6 +19,7 @@ from penstock.document import Document
 from penstock.errors import GraphError, SinkError, SinkMismatch
 from penstock.sinks import ParquetSink, sink_from
 from penstock.sinks.lines import encode_lines
+from penstock.testing.faults import Faults, FaultyStorage, FragileDisk
 
 from .conftest import stored_documents
 from .test_power import CUTS, directly
@@ -217,16 +218,16 @@ async def run(disk, ledger, rng, *, until):
 def content(disk, ledger):
     """Return what the committed parts hold."""
     names = [f"part-{n:08}.parquet" for n in range(1, ledger["record"]["parts"] + 1)]
-    tables = [pq.read_table(BytesIO(disk.files[FOLDER / name].now)) for name in names]
+    tables = [pq.read_table(BytesIO(disk.content(FOLDER / name))) for name in names]
     rows = [row for table in tables for row in table.to_pylist()]
     return encode_lines([Document(**{**row, "metadata": json.loads(row["metadata"])}) for row in rows])
 
 
 @pytest.mark.parametrize("seed", range(CUTS // 2))
-async def test_a_power_cut_takes_nothing_that_was_committed(fragile_disk, seed):
+async def test_a_power_cut_takes_nothing_that_was_committed(seed):
     """However often the power is cut, the parts become those of an undisturbed run."""
     rng = random.Random(seed)
-    disk, ledger = fragile_disk(seed), {"record": None, "at": 0}
+    disk, ledger = FragileDisk(seed), {"record": None, "at": 0}
     while ledger["at"] < len(DOCUMENTS):
         await run(disk, ledger, rng, until=rng.randrange(12))
         disk.cut_power()
@@ -237,14 +238,14 @@ async def test_a_power_cut_takes_nothing_that_was_committed(fragile_disk, seed):
 
 
 @pytest.mark.parametrize("fail_at", range(1, 40))
-async def test_a_failing_disk_takes_nothing_that_was_committed(fragile_disk, fail_at):
+async def test_a_failing_disk_takes_nothing_that_was_committed(fail_at):
     """Whichever write, fsync or rename fails, the error names the output, and the next run ends well."""
-    disk, ledger = fragile_disk(), {"record": None, "at": 0}
-    disk.fail_at = fail_at
+    disk, ledger = FragileDisk(), {"record": None, "at": 0}
+    faults = Faults(fail_at - 1, kill=False)
     try:
-        await run(disk, ledger, random.Random(1), until=-1)
+        await run(FaultyStorage(disk, faults), ledger, random.Random(1), until=-1)
     except SinkError as error:
         assert str(FOLDER) in str(error)
-    assert disk.steps >= fail_at
+    assert faults.calls >= fail_at
     await run(disk, ledger, random.Random(2), until=-1)
     assert content(disk, ledger) == encode_lines(DOCUMENTS)

@@ -14,6 +14,7 @@ from penstock.document import Document
 from penstock.errors import SinkError
 from penstock.sinks import JsonLinesSink
 from penstock.sinks.lines import encode_lines
+from penstock.testing.faults import Faults, FaultyStorage, FragileDisk
 
 from .conftest import ENDINGS, unpacked
 
@@ -57,14 +58,14 @@ def path(request):
 
 
 def content(disk, path, length=None):
-    return unpacked(disk.files[path].now[:length], path.suffix)
+    return unpacked(disk.content(path)[:length], path.suffix)
 
 
 @pytest.mark.parametrize("seed", range(CUTS))
-async def test_a_power_cut_takes_nothing_that_was_committed(fragile_disk, path, seed):
+async def test_a_power_cut_takes_nothing_that_was_committed(path, seed):
     """However often the power is cut, the output becomes that of an undisturbed run."""
     rng = random.Random(seed)
-    disk, ledger = fragile_disk(seed), {"record": None, "at": 0}
+    disk, ledger = FragileDisk(seed), {"record": None, "at": 0}
     while ledger["at"] < len(DOCUMENTS):
         await run(disk, ledger, rng, path, until=rng.randrange(60))
         disk.cut_power()
@@ -76,29 +77,29 @@ async def test_a_power_cut_takes_nothing_that_was_committed(fragile_disk, path, 
 
 
 @pytest.mark.parametrize("fail_at", range(1, 31))
-async def test_a_failing_disk_takes_nothing_that_was_committed(fragile_disk, path, fail_at):
+async def test_a_failing_disk_takes_nothing_that_was_committed(path, fail_at):
     """Whichever write, truncate or fsync fails, the error names the output, and the next run ends well."""
-    disk, ledger = fragile_disk(), {"record": None, "at": 0}
-    disk.fail_at = fail_at
+    disk, ledger = FragileDisk(), {"record": None, "at": 0}
+    faults = Faults(fail_at - 1, kill=False)
     try:
-        await run(disk, ledger, random.Random(1), path, until=-1)
+        await run(FaultyStorage(disk, faults), ledger, random.Random(1), path, until=-1)
     except SinkError as error:
         told = str(error)
         assert str(path) in told
         assert "the disk reports an input/output error; check it" in told
-    assert disk.steps >= fail_at
+    assert faults.calls >= fail_at
     await run(disk, ledger, random.Random(2), path, until=-1)
     assert content(disk, path) == encode_lines(DOCUMENTS)
 
 
-async def test_after_a_failure_the_sink_refuses_until_it_is_opened_again(fragile_disk, path):
+async def test_after_a_failure_the_sink_refuses_until_it_is_opened_again(path):
     """A second fsync might succeed although the first one lost the bytes."""
-    disk = fragile_disk()
-    sink = JsonLinesSink(path, storage=disk)
+    disk, faults = FragileDisk(), Faults(kill=False)
+    sink = JsonLinesSink(path, storage=FaultyStorage(disk, faults))
     await sink.open(None)
     record = await sink.commit(Commit(1, {}))
     await sink.write(DOCUMENTS[:3])
-    disk.fail_at = disk.steps + 2
+    faults.at = faults.calls + 1
     for _ in range(3):
         with pytest.raises(SinkError, match="input/output error"):
             await sink.commit(Commit(1, {}))
@@ -106,4 +107,4 @@ async def test_after_a_failure_the_sink_refuses_until_it_is_opened_again(fragile
     await sink.write(DOCUMENTS[:3])
     await sink.commit(Commit(1, {}))
     await sink.aclose()
-    assert unpacked(disk.files[path].durable, path.suffix) == encode_lines(DOCUMENTS[:3])
+    assert unpacked(disk.durable(path), path.suffix) == encode_lines(DOCUMENTS[:3])

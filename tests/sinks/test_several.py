@@ -11,7 +11,7 @@ from penstock.abc import Commit
 from penstock.errors import GraphError, SinkError, SinkMismatch
 from penstock.sinks import JsonLinesSink, MemorySink, SeveralSinks, sink_from
 
-from ..machines import Base, DatabaseSink, Fault  # noqa: TID252  tests are no installed package
+from ..machines import Base, DatabaseSink  # noqa: TID252  tests are no installed package
 from ..scripted import Record, ScriptedSource  # noqa: TID252
 
 
@@ -20,7 +20,7 @@ def document(n: int) -> Document:
 
 
 def three(folder: Path, base: Base) -> SeveralSinks:
-    return SeveralSinks(JsonLinesSink(folder / "a.jsonl"), DatabaseSink(base, Fault()), MemorySink())
+    return SeveralSinks(JsonLinesSink(folder / "a.jsonl"), DatabaseSink(base), MemorySink())
 
 
 async def test_each_gets_everything(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def test_a_database_that_is_one_commit_ahead_takes_it_again(tmp_path: Path
 async def test_a_database_of_another_ledger_is_refused(tmp_path: Path, held: int, epoch: int) -> None:
     """It is behind, or further ahead than one crash can bring it."""
     base = Base("one", held=Commit(held, {}) if held else None)
-    sink = SeveralSinks(DatabaseSink(base, Fault()), MemorySink())
+    sink = SeveralSinks(DatabaseSink(base), MemorySink())
     parts = [
         {"name": "database one", "record": None},
         {"name": "memory", "record": {"count": 0, "last": None}},
