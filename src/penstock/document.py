@@ -36,12 +36,12 @@ class RawRecord:
 class Document(BaseModel):
     """One version of one record, parsed.
 
-    ``doc_id`` is stable and unique per version of a record; ``record_id`` is the same for all its versions,
-    and empty where a source knows no versions. ``version`` orders them: numbers in it by their value, all
-    else as text. ``content_hash`` is the SHA-256 of the raw
-    bytes. ``metadata`` holds everything a source knows beyond title and content, as JSON values; its
-    keys are the adapter's to document. ``deleted`` marks a tombstone: the source says that this record
-    is gone. ``raw`` is left out of sinks and of ``repr`` unless asked for.
+    ``doc_id`` is stable and unique per version of a record; ``record_id`` is the same for all versions of a
+    record, and empty where a source knows none. ``version`` orders them: numbers in it by value, all else
+    as text. ``content_hash`` is the SHA-256 of the raw bytes. ``metadata`` holds everything a source knows
+    beyond title and content, as JSON values; its keys are the adapter's to document. ``deleted`` marks a
+    tombstone: the source says that this record is gone. ``raw`` is left out of sinks and of ``repr`` unless
+    asked for.
     """
 
     model_config = ConfigDict(extra="forbid")

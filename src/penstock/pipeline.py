@@ -275,7 +275,10 @@ class IngestionPipeline:
     def _promises(self, sink: Sink | None) -> Iterator[str]:
         """Yield what a crash can and cannot do to what goes into ``sink``."""
         if self._ledger is None:
-            yield "no ledger: an interrupted run begins anew"
+            if sink is not None and sink.transactional:
+                yield "without a ledger, an interrupted run goes on from what the output holds"
+            else:
+                yield "no ledger: an interrupted run begins anew"
             return
         sinks = sink.sinks if isinstance(sink, SeveralSinks) else (sink,) if sink else ()
         if not sinks:

@@ -14,6 +14,8 @@ from penstock.document import Document
 from penstock.sinks import JsonLinesSink, MemorySink, ParquetSink
 from penstock.sinks.lines import encode_lines
 
+from .databases import DATABASES, FILE_DATABASES, database_of
+
 
 class MemoryKind:
     """In memory a crash leaves the object, with whatever was written to it."""
@@ -126,12 +128,30 @@ def unpacked(data, suffix):
 ENDINGS = {"jsonl": "", "jsonl.gz": ".gz", "jsonl.zst": ".zst"}
 
 
-@pytest.fixture(params=["memory", *ENDINGS, "parquet"])
+FILES = ["memory", *ENDINGS, "parquet"]
+
+
+@pytest.fixture(params=[*FILES, *DATABASES])
 def kind(request, tmp_path):
     """Return one kind of sink."""
-    if request.param == "parquet":
+    name = request.param
+    if name in DATABASES:
+        return database_of(request, tmp_path)
+    if name == "parquet":
         return ParquetKind(tmp_path)
-    return MemoryKind() if request.param == "memory" else JsonLinesKind(tmp_path, ENDINGS[request.param])
+    return MemoryKind() if name == "memory" else JsonLinesKind(tmp_path, ENDINGS[name])
+
+
+@pytest.fixture(params=DATABASES)
+def database(request, tmp_path):
+    """Return one kind of database."""
+    return database_of(request, tmp_path)
+
+
+@pytest.fixture(params=FILE_DATABASES)
+def file_database(request, tmp_path):
+    """Return one kind of database that is a file."""
+    return database_of(request, tmp_path)
 
 
 @pytest.fixture

@@ -89,6 +89,8 @@ class Delivery:
             held = await self._sink.open(opened.record if opened else None, restart=self._restart)
             if self._sink.transactional:
                 self._epoch = held.epoch if held else 0
+                if opened is not None and self._epoch < opened.epoch:
+                    raise SinkMismatch(_behind(self._key, opened.epoch, self._sink, self._epoch))
                 position = held.position if held else None
                 if self._ledger is not None:
                     await self._ledger.confirm(self._key, self._epoch)
@@ -211,6 +213,13 @@ def _without_output(key: str, sink: Sink) -> str:
     return (
         f"the ledger's {key!r} has come this far without an output, so that {sink.describe()} would lack "
         "everything before; give the output another key= or ledger, or restart to begin anew"
+    )
+
+
+def _behind(key: str, epoch: int, sink: Sink, held: int) -> str:
+    return (
+        f"the ledger's {key!r} is at commit {epoch}, but {sink.describe()} holds commit {held}; use the "
+        "output of its earlier runs, or give this one another key= or ledger, or restart to begin anew"
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from penstock.errors import LedgerBusy, LedgerCorrupt, LedgerError
-from penstock.storage import reason
+from penstock.storage import primary_code, reason, sqlite_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["corrupt", "speaking"]
 
-_PRIMARY = 0xFF  # the low byte of SQLite's extended result codes
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 
 
 def corrupt(path: Path, detail: str) -> LedgerCorrupt:
@@ -45,7 +43,7 @@ def speaking(path: Path, doing: str) -> Iterator[None]:
 def _explained(path: Path, doing: str, error: sqlite3.Error) -> LedgerError:
     # Absent where Python's own layer raised it, and there only text that is no UTF-8 can come up.
     code = getattr(error, "sqlite_errorcode", None)
-    primary = None if code is None else code & _PRIMARY
+    primary = primary_code(error)
     if primary == sqlite3.SQLITE_NOTADB:
         return LedgerCorrupt(
             f"{path} is not a SQLite database, so not a ledger, or its first page is damaged; "
@@ -57,32 +55,4 @@ def _explained(path: Path, doing: str, error: sqlite3.Error) -> LedgerError:
         return LedgerBusy(
             f"the ledger {path} is locked by another program ({error}); close that, then run again"
         )
-    return LedgerError(f"cannot {doing} the ledger {path}: {_why(path, primary, error)}")
-
-
-def _why(path: Path, primary: int | None, error: sqlite3.Error) -> str:
-    if primary == sqlite3.SQLITE_FULL:
-        return "the disk is full; free some space and run again"
-    if primary in _REFUSED:
-        return f"{error}; see that the file and its folder exist and can be written"
-    told = f"{error}, {getattr(error, 'sqlite_errorname', 'unnamed')}"
-    return _input_output(path, told) if primary == sqlite3.SQLITE_IOERR else told
-
-
-def _input_output(path: Path, told: str) -> str:
-    """Explain an input/output error: SQLite says no more of a file-size limit, and of some full disks."""
-    if (limit := _file_size_limit()) is not None:
-        return f"{told}: this process may write files of {limit} bytes at most; raise the limit (ulimit -f)"
-    import shutil
-
-    free = shutil.disk_usage(path.parent).free
-    return f"{told}: check the disk, of which {free >> 20} MB are free, then run again"
-
-
-def _file_size_limit() -> int | None:
-    try:
-        import resource
-    except ImportError:  # pragma: no cover - Windows
-        return None
-    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    return None if limit == resource.RLIM_INFINITY else limit
+    return LedgerError(f"cannot {doing} the ledger {path}: {sqlite_reason(path, error)}")

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from penstock.abc import Sink
 from penstock.errors import GraphError
+from penstock.sinks.duckdb import DuckDBSink
 from penstock.sinks.jsonl import JsonLinesSink
 from penstock.sinks.parquet import ParquetSink
 from penstock.sinks.several import SeveralSinks
+from penstock.sinks.sqlite import SqliteSink
+from penstock.sinks.urls import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +27,10 @@ _BY_ENDING: dict[str, Callable[[str], Sink]] = {
     f"{kind}{packed}": JsonLinesSink for kind in (".jsonl", ".ndjson") for packed in ("", ".gz", ".zst")
 }
 _BY_ENDING[".parquet"] = _BY_ENDING["/"] = ParquetSink
-_BY_SCHEME: dict[str, Callable[[str], Sink]] = {}
+_BY_SCHEME: dict[str, Callable[[str], Sink]] = {
+    "sqlite": SqliteSink.from_url,
+    "duckdb": DuckDBSink.from_url,
+}
 
 
 def sink_from(target: Target) -> Sink:
@@ -48,5 +54,6 @@ def sink_from(target: Target) -> Sink:
         for ending, make in _BY_ENDING.items():
             if name.lower().endswith(ending):
                 return make(name)
+    shown = shown_url(name) if separator else name  # a URL may hold a password
     known = ", ".join([*_BY_ENDING, *(f"{scheme}://" for scheme in _BY_SCHEME)])
-    raise GraphError(f"no sink is known for {name!r}; name an output ending in one of: {known}")
+    raise GraphError(f"no sink is known for {shown!r}; name an output ending in one of: {known}")

@@ -1,0 +1,70 @@
+"""URLs of databases: what they name, and how they are shown without what is secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from penstock.errors import GraphError
+
+__all__ = ["DatabaseUrl", "file_url", "parse_file_url", "parse_url", "shown_url"]
+
+_OURS = ("table", "versions", "deleted", "raw")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """A URL taken apart: ``base`` is what comes before the ``?``, ``options`` are arguments of the sink."""
+
+    base: str
+    options: dict[str, Any]
+    rest: dict[str, str]
+    """Parameters that are not ours."""
+
+
+def parse_url(url: str) -> DatabaseUrl:
+    """Take apart the URL of a database; everything behind ``?`` that is ours becomes an argument.
+
+    Raises:
+        GraphError: ``raw`` is neither ``true`` nor ``false``.
+    """
+    base, _, query = url.partition("?")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    options: dict[str, Any] = {name: given.pop(name) for name in _OURS if name in given}
+    if "raw" in options:
+        raw = options.pop("raw")
+        if raw not in ("true", "false"):
+            raise GraphError(f"raw is true or false in {shown_url(url)}, not {raw!r}")
+        options["include_raw"] = raw == "true"
+    return DatabaseUrl(base, options, given)
+
+
+def parse_file_url(url: str) -> tuple[Path, dict[str, Any]]:
+    """Return the path and the options of ``sqlite:///path.db?table=…`` and its like.
+
+    Raises:
+        GraphError: it names no file, or has a parameter that nobody knows.
+    """
+    parsed = parse_url(url)
+    scheme, _, rest = parsed.base.partition("://")
+    path = unquote(rest[1:])
+    if not rest.startswith("/") or path in ("", ":memory:") or "\0" in path:
+        raise GraphError(
+            f"{url!r} names no file: write {scheme}:///relative/path or {scheme}:////absolute/path"
+        )
+    if parsed.rest:
+        known = ", ".join(_OURS)
+        raise GraphError(f"{url!r} has the unknown parameter {min(parsed.rest)!r}; there are {known}")
+    return Path(path), parsed.options
+
+
+def file_url(scheme: str, path: Path, table: str) -> str:
+    """Return the URL by which a table in a file is shown."""
+    return f"{scheme}:///{quote(str(path), safe='/~:@ ')}?{urlencode({'table': table})}"
+
+
+def shown_url(url: str) -> str:
+    """Return the scheme and dots: all of a URL that is sure to hold no secret, wherever somebody put one."""
+    return f"{url.partition('://')[0]}://..."

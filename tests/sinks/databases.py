@@ -1,0 +1,144 @@
+# ruff: noqa: S608 - tables are those of the tests
+"""The databases that documents go into, as the tests see them: from outside, and through the drivers' own eyes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from itertools import count
+
+import duckdb
+
+from penstock.document import Document
+from penstock.sinks import sink_from
+from penstock.sinks.duckdb import _SETTINGS
+from penstock.sinks.lines import encode_lines
+
+FIELDS = (
+    "doc_id",
+    "record_id",
+    "source",
+    "version",
+    "title",
+    "content",
+    "metadata",
+    "content_hash",
+    "deleted",
+)
+
+
+def document_of(row):
+    """Return a row as the document that it was."""
+    fields = dict(zip(FIELDS, row, strict=True))
+    if fields["record_id"] == fields["doc_id"]:
+        fields["record_id"] = ""
+    metadata = fields.pop("metadata")
+    metadata = json.loads(metadata) if isinstance(metadata, str) else metadata
+    return Document(**{**fields, "metadata": metadata, "deleted": bool(fields["deleted"])})
+
+
+class DatabaseKind:
+    """A database of the tests' own; ``url`` names its table."""
+
+    table = "documents"
+    nul = "\0"
+    """What a NUL becomes."""
+
+    def new(self, **options):
+        """Return a sink, by its URL."""
+        query = "&".join(f"{name}={value}" for name, value in {"table": self.table, **options}.items())
+        return sink_from(f"{self.base}?{query}")
+
+    def query(self, statement, *values):
+        """Execute a statement as anybody else would, and return its rows."""
+        raise NotImplementedError
+
+    def documents(self):
+        """Return what the table holds, by number and version."""
+        table = '"' + self.table.replace('"', '""') + '"'
+        rows = self.query(f"SELECT {', '.join(FIELDS)} FROM {table}")
+        return sorted(map(document_of, rows), key=lambda d: (d.metadata.get("n", 0), d.doc_id))
+
+    def content(self, sink):
+        return encode_lines(self.documents())
+
+    def held(self):
+        """Return the epoch that is committed."""
+        [(epoch,)] = self.query("SELECT epoch FROM penstock_commits")
+        return epoch
+
+    def known_as(self, table):
+        """Return how the table is called in the table of commits."""
+        return table
+
+    async def behind_our_back(self, sink, statement):
+        """Let somebody else change the database while ``sink`` has it open."""
+        self.query(statement)
+
+    def break_at(self, sink, at, *, after):
+        """Let the call number ``at`` to the database fail, before or after it has taken effect."""
+        calls = count()
+        for name in ("connect", "begin", "execute", "change", "put", "merge"):
+            setattr(sink._table, name, self._broken(getattr(sink._table, name), calls, at, after))
+
+    def _broken(self, call, calls, at, after):
+        def broken(*args):
+            now = next(calls) == at
+            if now and not after:
+                raise self.error()
+            result = call(*args)
+            if now:
+                raise self.error()
+            return result
+
+        return broken
+
+    async def crash(self, sink):
+        """End the process: whatever it had not committed is gone."""
+        await sink._worker.run(sink._table.disconnect)
+        await sink.aclose()
+        return self.new()
+
+
+class SqliteKind(DatabaseKind):
+    """A file."""
+
+    limit = 200_000
+    """A file size that the documents of a test pass."""
+    error = staticmethod(lambda: sqlite3.OperationalError("disk I/O error, as planned"))
+
+    def __init__(self, folder):
+        self.path = folder / "out.db"
+        self.base = f"sqlite:///{self.path}"
+
+    def query(self, statement, *values):
+        with contextlib.closing(sqlite3.connect(self.path)) as db, db:
+            return db.execute(statement, values).fetchall()
+
+
+class DuckDBKind(DatabaseKind):
+    """A file that one process at a time can open."""
+
+    limit = 700_000
+    error = staticmethod(lambda: duckdb.IOException("no space left, as planned"))
+
+    def __init__(self, folder):
+        self.path = folder / "out.duckdb"
+        self.base = f"duckdb:///{self.path}"
+
+    def query(self, statement, *values):
+        with duckdb.connect(str(self.path), config=_SETTINGS) as db:
+            return db.execute(statement, values).fetchall()
+
+    def known_as(self, table):
+        return table.lower()
+
+
+FILE_DATABASES = ["sqlite", "duckdb"]
+DATABASES = [*FILE_DATABASES]
+
+
+def database_of(request, folder):
+    """Return the database of that name."""
+    return {"sqlite": SqliteKind, "duckdb": DuckDBKind}[request.param](folder)
