@@ -30,6 +30,7 @@ from penstock.events import (
     PipelineEvent,
 )
 from penstock.ledger import SqliteLedger
+from penstock.redact import redact_json
 from penstock.sinks import SeveralSinks, sink_from
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ class IngestionPipeline:
     def explain(self, sink: Target | None = None) -> str:
         """Say in words what happens to each document, and what a crash can and cannot do."""
         source = self._adapter.source
-        lines = [f"source      {source.name} {source.parameters}"]
+        lines = [f"source      {source.name} {redact_json(source.parameters)}"]
         settings = self._settings
         if settings.process:
             names = ", ".join(getattr(step, "__name__", repr(step)) for step in settings.process)

@@ -15,7 +15,14 @@ __all__ = ["Adapter", "PubMedSource", "pubmed"]
 PAGE_SIZE = 256
 
 
-def pubmed(*paths: str | os.PathLike[str], page_size: int = PAGE_SIZE, processes: int = 1) -> Adapter:
+def pubmed(
+    *paths: str | os.PathLike[str],
+    page_size: int = PAGE_SIZE,
+    processes: int = 1,
+    max_record_bytes: int | None = None,
+    max_ratio: int | None = None,
+    max_unpacked_bytes: int | None = None,
+) -> Adapter:
     """Read PubMed XML files (baseline, update, efetch), gzipped or not, as an adapter.
 
     Args:
@@ -23,9 +30,20 @@ def pubmed(*paths: str | os.PathLike[str], page_size: int = PAGE_SIZE, processes
         page_size: Records that travel together, at most.
         processes: In how many processes files are parsed, each file in one; with more than one, files take
             turns by pages, so that the order of documents is another, though always the same.
+        max_record_bytes: A larger record fails, and is not held in memory (64 MiB by default).
+        max_ratio: A gzip file that unpacks to more than so many times its bytes is refused (200 by default).
+        max_unpacked_bytes: The same for one that unpacks to more than so many bytes (100 GiB by default).
 
     Raises:
         TypeError: a path is neither a string nor a path.
         ValueError: there is no path, or a number is less than 1.
     """
-    return Adapter(PubMedSource(*paths, page_size=page_size, processes=processes), page_size=page_size)
+    source = PubMedSource(
+        *paths,
+        page_size=page_size,
+        processes=processes,
+        max_record_bytes=max_record_bytes,
+        max_ratio=max_ratio,
+        max_unpacked_bytes=max_unpacked_bytes,
+    )
+    return Adapter(source, page_size=page_size)

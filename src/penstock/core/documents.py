@@ -38,6 +38,7 @@ from penstock.events import (
     DocumentFailed,
     PipelineEvent,
 )
+from penstock.redact import redact, redact_json
 
 if TYPE_CHECKING:
     from penstock.core.graph import Site
@@ -181,7 +182,7 @@ class DocumentStage(Stage[PipelineEvent]):
         self.settings = node.settings
         self.source = node.source
         self.pipeline_id = node.settings.pipeline_id or uuid4().hex
-        self.parameters = node.source.parameters
+        self.parameters = redact_json(node.source.parameters)
         self.validates = type(node.source).validate is not Source.validate
         self.upstream = site.input()
         state = site.state or {}
@@ -284,6 +285,7 @@ class DocumentStage(Stage[PipelineEvent]):
         return limit is not None and self.book.completed + self.book.failed >= limit
 
     def _change(self, old: str, new: str, reason: str | None = None) -> None:
+        reason = reason and redact(reason)
         now = self.run.clock.time()
         self.extras.append(AdapterStateChange(now, self.pipeline_id, self.source.name, old, new, reason))
 
@@ -398,11 +400,12 @@ class DocumentStage(Stage[PipelineEvent]):
     ) -> DocumentFailed:
         """Make the event of one failed attempt."""
         known = isinstance(error, DocumentError)
-        trace = None if known else "".join(traceback.format_exception(error))
+        trace = None if known else redact("".join(traceback.format_exception(error)))
         retryable = self.settings.retry.retry_on(error) if self.settings.retry else is_retryable(error)
         return DocumentFailed(
-            self.run.clock.time(), self.pipeline_id, doc_id, self.source.name, str(error),
-            type(error).__name__, retries, retryable, will_retry, trace, raw.data, raw.key, raw.context,
+            self.run.clock.time(), self.pipeline_id, doc_id, self.source.name, redact(str(error)),
+            type(error).__name__, retries, retryable, will_retry, trace, raw.data, raw.key,
+            redact_json(raw.context),
         )  # fmt: skip
 
     def settle_completed(self, document: Document) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sized
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from penstock.redact import redact
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,7 +47,7 @@ def shown(value: Any) -> str:
     if isinstance(value, Callable):  # type: ignore[arg-type]  # a class for isinstance, a form for mypy
         result = getattr(value, "__qualname__", type(value).__name__).rpartition(".<locals>.")[2]
     elif value is None or isinstance(value, bool | int | float | str | range):
-        result = repr(value.value if isinstance(value, Enum) else value)
+        result = redact(repr(value.value if isinstance(value, Enum) else value))
     elif isinstance(value, Sized):
         result = f"<{len(value):,} items>"
     else:

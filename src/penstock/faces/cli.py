@@ -10,6 +10,7 @@ from penstock.errors import MissingExtra
 from penstock.faces.exits import INTERRUPTED, READER_LEFT, UNUSABLE
 from penstock.faces.failures import complain
 from penstock.faces.text import clean, put, silence
+from penstock.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,7 @@ def _dispatch(words: list[str]) -> int:
     try:
         command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        put(sys.stderr, f"penstock: {clean(str(error))} (--help shows what there is)")
+        put(sys.stderr, f"penstock: {clean(redact(str(error)))} (--help shows what there is)")
         return UNUSABLE
     asked_for_help = any(word in {"--help", "-h"} for word in words)
     if command == app.help_print and not asked_for_help:  # a bare ``penstock ingest`` has done nothing

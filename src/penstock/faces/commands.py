@@ -47,6 +47,9 @@ def pubmed(
     processes: AtLeastOne = 1,
     restart: Flag = False,
     fail_fast: Flag = False,
+    max_record_bytes: AtLeastOne | None = None,
+    max_ratio: AtLeastOne | None = None,
+    max_unpacked_bytes: AtLeastOne | None = None,
     progress: Switch = True,
     events: Flag = False,
     debug: Flag = False,
@@ -64,6 +67,9 @@ def pubmed(
         processes: Parse files in so many processes; the order of documents is then free.
         restart: Forget what was done, empty the output and begin again.
         fail_fast: End at the first document that fails.
+        max_record_bytes: Let a larger record fail, instead of holding it in memory; 64 MiB by default.
+        max_ratio: Refuse a gzip file that unpacks to more than so many times its bytes; 200 by default.
+        max_unpacked_bytes: Refuse a gzip file that unpacks to more bytes; 100 GiB by default.
         progress: Show how it goes, on stderr.
         events: Print every event as a line of JSON on stdout; what is for people goes to stderr.
         debug: Show tracebacks.
@@ -82,6 +88,9 @@ def pubmed(
             restart=restart,
             fail_fast=fail_fast,
             processes=processes,
+            max_record_bytes=max_record_bytes,
+            max_ratio=max_ratio,
+            max_unpacked_bytes=max_unpacked_bytes,
             debug=debug,
         )
     )

@@ -10,7 +10,8 @@ from typing import Final
 from penstock.errors import DocumentError, PenstockError
 from penstock.faces.exits import DOCUMENTS_FAILED, UNUSABLE
 from penstock.faces.job import UsageProblem
-from penstock.faces.text import clean, put
+from penstock.faces.text import clean, clean_lines, put
+from penstock.redact import redact
 
 __all__ = ["HINT", "complain", "explain_failure"]
 
@@ -33,7 +34,7 @@ _ADVICE = {
 def complain(error: BaseException, *, debug: bool) -> int:
     """Say on stderr what went wrong, with the traceback for ``debug``, and return the exit code."""
     if debug:
-        traceback.print_exception(error)
+        put(sys.stderr, *clean_lines(redact("".join(traceback.format_exception(error)))))
     sentence, code = explain_failure(error)
     lines = [sentence, *hints(error)]
     put(sys.stderr, *(f"penstock: {line}" for line in lines))
@@ -48,20 +49,24 @@ def hints(error: BaseException) -> list[str]:
 def explain_failure(error: BaseException) -> tuple[str, int]:
     """Return what to tell people about ``error`` (clean, without the ``penstock:``), and the exit code.
 
-    A ``DocumentError`` only gets here under ``--fail-fast``, and so means that a document failed.
+    Secrets are taken out of it. A ``DocumentError`` only gets here under ``--fail-fast``, and so means that
+    a document failed.
     """
+    code = DOCUMENTS_FAILED if isinstance(error, DocumentError) else UNUSABLE
+    return clean(redact(_in_words(error))), code
+
+
+def _in_words(error: BaseException) -> str:
     if isinstance(error, DocumentError):
-        return clean(f"a document failed, and --fail-fast was asked for: {error}"), DOCUMENTS_FAILED
+        return f"a document failed, and --fail-fast was asked for: {error}"
     if isinstance(error, (PenstockError, UsageProblem)):
-        return clean(str(error)), UNUSABLE
+        return str(error)
     if isinstance(error, OSError) and error.errno is not None:
-        return clean(_of_the_system(error)), UNUSABLE
+        return _of_the_system(error)
     if isinstance(error, MemoryError):
-        return "out of memory; nothing that was committed is lost", UNUSABLE
+        return "out of memory; nothing that was committed is lost"
     kind = type(error).__name__
-    return clean(
-        f"this should not have happened ({kind}: {error}); --debug shows where, please report it"
-    ), UNUSABLE
+    return f"this should not have happened ({kind}: {error}); --debug shows where, please report it"
 
 
 def _of_the_system(error: OSError) -> str:

@@ -72,7 +72,13 @@ def build(job: Job, hooks: Sequence[Hook]) -> IngestionPipeline:
     from penstock.pipeline import IngestionPipeline
 
     return IngestionPipeline(
-        pubmed(*job.files, processes=job.processes),
+        pubmed(
+            *job.files,
+            processes=job.processes,
+            max_record_bytes=job.max_record_bytes,
+            max_ratio=job.max_ratio,
+            max_unpacked_bytes=job.max_unpacked_bytes,
+        ),
         ledger=job.ledger,
         limit=job.limit,
         restart=job.restart,

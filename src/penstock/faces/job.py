@@ -34,6 +34,9 @@ class Job:
     restart: bool = False
     fail_fast: bool = False
     processes: int = 1
+    max_record_bytes: int | None = None
+    max_ratio: int | None = None
+    max_unpacked_bytes: int | None = None
     debug: bool = False
     asked: tuple[str, ...] | None = None
     """The words that repeat this job where they are not ``ingest``'s (``penstock demo``)."""
@@ -68,6 +71,9 @@ class Job:
             words += _option("--ledger", self.ledger)
         if self.processes != 1:
             words += ["--processes", str(self.processes)]
+        for name in ("max_record_bytes", "max_ratio", "max_unpacked_bytes"):
+            if (most := getattr(self, name)) is not None:
+                words += [f"--{name.replace('_', '-')}", str(most)]
         if self.limit is not None and limited:
             words += ["--limit", str(self.limit)]
         words += [word for word, given in self._flags() if given]

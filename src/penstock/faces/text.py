@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "clean",
+    "clean_lines",
     "count",
     "duration",
     "percent",
@@ -35,7 +36,15 @@ def clean(text: str) -> str:
     Runs of white space become one blank; control characters, escape sequences, bidirectional overrides,
     lone surrogates and whatever else is not printable are written as ``\x1b`` and the like.
     """
-    line = " ".join(text.split())
+    return _disarmed(" ".join(text.split()))
+
+
+def clean_lines(text: str) -> list[str]:
+    """Return the lines of ``text``, such as a traceback, each as ``clean`` leaves it, but for its blanks."""
+    return [_disarmed(line.expandtabs(4)) for line in text.splitlines()]
+
+
+def _disarmed(line: str) -> str:
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)

@@ -69,8 +69,8 @@ def test_members_and_padding(tmp_path: Path, padding: bytes) -> None:
 def test_a_small_file_that_unpacks_to_much_comes_in_chunks(tmp_path: Path) -> None:
     """A bomb of a thousand to one does not swell a chunk."""
     path = tmp_path / "a.gz"
-    path.write_bytes(gzip.compress(b"\0" * 20_000_000))
-    assert len(read_all(path)) == 20_000_000
+    path.write_bytes(gzip.compress(b"\0" * 15_000_000))
+    assert len(read_all(path)) == 15_000_000
 
 
 SMALL = gzip.compress(b"".join(b"<r>%d</r>" % number for number in range(2_000)))

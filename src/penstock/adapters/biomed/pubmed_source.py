@@ -11,7 +11,7 @@ from penstock.adapters.files.frames import ParsedRecord
 from penstock.adapters.files.outcome import ok
 from penstock.adapters.files.records import Format
 from penstock.adapters.files.source import XmlFilesSource
-from penstock.adapters.files.splitter import MAX_RECORD_BYTES, Piece, RecordSplitter
+from penstock.adapters.files.splitter import Piece, RecordSplitter
 from penstock.errors import DocumentError, SourceError
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ class PubMedSource(XmlFilesSource):
     def format(self) -> Format:
         """What PubMed's files look like."""
         return Format(
-            PUBMED_ROOTS, expand=deletions_of, max_record_bytes=self._max_record_bytes or MAX_RECORD_BYTES
+            PUBMED_ROOTS,
+            expand=deletions_of,
+            max_record_bytes=self._max_record_bytes,
+            unpacking=self._unpacking,
         )
 
     def identify(self, raw: RawRecord) -> str:

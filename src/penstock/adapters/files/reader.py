@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -24,12 +25,13 @@ try:
 except ImportError:
     _gzip_engine = zlib
 
-__all__ = ["CHUNK", "ByteReader", "open_file"]
+__all__ = ["CHUNK", "ByteReader", "Unpacking", "open_file"]
 
 CHUNK = 256 * 1024
 """The most bytes that one `ByteReader.read` returns."""
 
 _COMPRESSED_CHUNK = 16 * 1024
+_FREE = 16 * 1024 * 1024  # so much may come out of any file: a short text that repeats itself is no bomb
 _GZIP_WINDOW = 31  # zlib's way to say: a gzip member with header and checksum
 _GZIP_MAGIC = b"\x1f\x8b"
 _FOREIGN = {
@@ -39,6 +41,20 @@ _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "zstandard",
     b"7z\xbc\xaf": "a 7z archive",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacking:
+    """How much may come out of a compressed file: what is more is taken for a decompression bomb.
+
+    Args:
+        max_ratio: Bytes of content for each byte on disk, once 16 MiB came out. XML packs at 5 to 30, and
+            gzip cannot do better than about 1,030.
+        max_bytes: Bytes of content in all, of all members of the file.
+    """
+
+    max_ratio: int = 200
+    max_bytes: int = 100 * 1024**3
 
 
 class _Decompressor(Protocol):
@@ -54,14 +70,17 @@ class ByteReader:
 
     Args:
         path: The file.
+        unpacking: How much may come out of it, if it is compressed.
 
     Raises:
         SourceError: it is missing, a directory, not a regular file, empty, unreadable, or compressed with
             something that is not gzip.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], unpacking: Unpacking = Unpacking()) -> None:
         self.path = os.fspath(path)
+        self._unpacking = unpacking
+        self._unpacked = 0
         self._file = open_file(self.path)
         try:
             status = os.fstat(self._file.fileno())
@@ -91,7 +110,8 @@ class ByteReader:
 
         Raises:
             SourceError: the gzip data is damaged or ends early (all that could be decompressed before has
-                been returned), the disk fails, or the file changed while it was read.
+                been returned) or becomes more than ``unpacking`` allows, the disk fails, or the file changed
+                while it was read.
         """
         data = self._read_gzip() if self._gzip else self._read_plain()
         if not data:
@@ -160,7 +180,26 @@ class ByteReader:
             )
             raise SourceError(message) from error
         self._input = member.unconsumed_tail
+        self._unpacked += len(data)
+        self._refuse_bombs()
         return data
+
+    def _refuse_bombs(self) -> None:
+        unpacked, allowed = self._unpacked, self._unpacking
+        if unpacked > allowed.max_bytes:
+            what = f"more than the {allowed.max_bytes} bytes that max_unpacked_bytes allows"
+        elif unpacked > _FREE and unpacked > allowed.max_ratio * self.consumed:
+            what = (
+                f"more than {allowed.max_ratio} times its bytes (up to byte {self.consumed} of {self.size})"
+            )
+            what += ", which is what max_ratio allows"
+        else:
+            return
+        message = (
+            f"{self.path} unpacks to {what}: it may be a decompression bomb; if you know that it is none, "
+            "allow more"
+        )
+        raise SourceError(message)
 
     def _next_member(self) -> _Decompressor | None:
         """Begin the next gzip member; ``None`` at the end of the file. Zeros after a member are padding."""

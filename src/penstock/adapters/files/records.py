@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.files.encoding import Utf8Stream
-from penstock.adapters.files.reader import ByteReader
+from penstock.adapters.files.reader import ByteReader, Unpacking
 from penstock.adapters.files.splitter import MAX_RECORD_BYTES, Piece, RecordSplitter
 from penstock.document import RawRecord
 from penstock.errors import SourceError
@@ -33,12 +33,14 @@ class Format:
         expand: Makes records of a record, where one element stands for many.
         nested: Whether records may hold elements of their own name.
         max_record_bytes: A larger record is given as a faulty one.
+        unpacking: How much may come out of a compressed file.
     """
 
     roots: Mapping[str, Sequence[str]]
     expand: Callable[[Piece], Iterable[Piece]] = _itself
     nested: bool = False
     max_record_bytes: int = MAX_RECORD_BYTES
+    unpacking: Unpacking = Unpacking()  # noqa: RUF009  frozen
 
 
 class FileRecords:
@@ -123,7 +125,7 @@ class FileRecords:
     def _read(self) -> None:
         try:
             if self._reader is None:
-                self._reader = ByteReader(self.file.path)
+                self._reader = ByteReader(self.file.path, self._format.unpacking)
             data = self._reader.read()
             if data:
                 self._accept(self._splitter.feed(self._encoding.feed(data)))

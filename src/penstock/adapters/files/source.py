@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.abc import JSON, Page, Source
 from penstock.adapters.files.inventory import as_text
+from penstock.adapters.files.reader import Unpacking
 from penstock.adapters.files.reading import LocalReading, Reading
+from penstock.adapters.files.splitter import MAX_RECORD_BYTES
 from penstock.adapters.files.walk import Walk, states_of
 from penstock.adapters.files.workers import RemoteReading, Workers
 
@@ -38,7 +40,11 @@ class XmlFilesSource(Source):
     Args:
         paths: Files and globs (``*``, ``?``, ``[…]``, ``**``, ``~``), at least one.
         page_size: Records per page, at most.
-        max_record_bytes: A larger record becomes a `DocumentError` instead of being held in memory.
+        max_record_bytes: A larger record becomes a `DocumentError` instead of being held in memory; its first
+            64 KiB go into the dead letter. 64 MiB by default.
+        max_ratio: A gzip file that unpacks to more than so many times its bytes is refused, once 16 MiB came
+            out of it. 200 by default.
+        max_unpacked_bytes: The same for one that unpacks to more than so many bytes. 100 GiB by default.
         processes: In how many processes files are parsed, each file in one. With more than one, files take
             turns by pages, so the order of records is another, though always the same, and each process is
             up to two pages ahead. A run may be resumed with another number.
@@ -53,6 +59,8 @@ class XmlFilesSource(Source):
         *paths: str | os.PathLike[str],
         page_size: int = 256,
         max_record_bytes: int | None = None,
+        max_ratio: int | None = None,
+        max_unpacked_bytes: int | None = None,
         processes: int = 1,
     ) -> None:
         if not paths:
@@ -60,7 +68,12 @@ class XmlFilesSource(Source):
             raise ValueError(message)
         self._paths = [_path(path) for path in paths]
         self.page_size = positive("page_size", page_size)
-        self._max_record_bytes = max_record_bytes and positive("max_record_bytes", max_record_bytes)
+        self._max_record_bytes = _limit("max_record_bytes", max_record_bytes, MAX_RECORD_BYTES)
+        usual = Unpacking()
+        self._unpacking = Unpacking(
+            _limit("max_ratio", max_ratio, usual.max_ratio),
+            _limit("max_unpacked_bytes", max_unpacked_bytes, usual.max_bytes),
+        )
         self.processes = positive("processes", processes)
         self._parameters = {"paths": [as_text(path) for path in self._paths]}
 
@@ -107,7 +120,11 @@ class XmlFilesSource(Source):
 
     def _options(self) -> dict[str, Any]:
         """Return the keyword arguments that another process needs to make an equal source, as JSON."""
-        return {"max_record_bytes": self._max_record_bytes}
+        return {
+            "max_record_bytes": self._max_record_bytes,
+            "max_ratio": self._unpacking.max_ratio,
+            "max_unpacked_bytes": self._unpacking.max_bytes,
+        }
 
 
 def _path(path: str | os.PathLike[str]) -> str:
@@ -116,6 +133,10 @@ def _path(path: str | os.PathLike[str]) -> str:
         message = f"a path must be a str or a pathlib.Path, not {type(path).__name__}"
         raise TypeError(message)
     return text
+
+
+def _limit(name: str, number: int | None, usual: int) -> int:
+    return usual if number is None else positive(name, number)
 
 
 def positive(name: str, number: int) -> int:

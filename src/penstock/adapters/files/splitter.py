@@ -34,6 +34,7 @@ __all__ = ["MAX_RECORD_BYTES", "Piece", "RecordSplitter"]
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 _HEAD_BYTES = 64 * 1024  # what is kept of a record that is too large: enough to say which one it was
 _MAX_PROLOG_BYTES = 1024 * 1024
+_MAX_TAG_BYTES = 1024 * 1024  # a tag that goes on for longer is broken
 _PATIENCE = 16  # false alarms before the exact, slower search
 
 
@@ -104,6 +105,9 @@ class RecordSplitter:
         self._oversize = False
         self._state = _State.PROLOG
         self._found: list[Piece] = []
+        self._nearest: dict[
+            bytes, int
+        ] = {}  # of what is looked for, where it stands next in the buffer, or -1
         self._error: SourceError | None = None
         self.count = 0
         self.namespaces: dict[str, str] = {}
@@ -138,6 +142,7 @@ class RecordSplitter:
             _State.RECORD: self._record,
             _State.EPILOG: self._epilog,
         }
+        self._nearest.clear()
         try:
             while step[self._state]():
                 pass
@@ -251,8 +256,10 @@ class RecordSplitter:
         return self._foreign()
 
     def _end_root(self) -> bool:
-        end = self._buffer.find(b">", self._at)
+        end = self._buffer.find(b">", self._at, self._at + _MAX_TAG_BYTES)
         if end < 0:
+            if len(self._buffer) - self._at >= _MAX_TAG_BYTES:
+                raise self._broken(f"is not well-formed: the end tag of <{self._root_name}> does not end")
             return False
         self._at = end + 1
         self._state = _State.EPILOG
@@ -274,6 +281,10 @@ class RecordSplitter:
                 f"is not well-formed at byte {self._base + at}: {bytes(buffer[at : at + 20])!r}"
             )
         if match.end() == len(buffer):
+            if len(buffer) - at >= _MAX_TAG_BYTES:
+                raise self._broken(
+                    f"is not well-formed: the name of an element at byte {self._base + at} does not end"
+                )
             return False
         return self._open(match[1], match.end(), emit=False)
 
@@ -311,7 +322,7 @@ class RecordSplitter:
         if not self._inside_construct():
             return False
         buffer, at = self._buffer, self._at
-        close = self._find_tag(b"</" + self._name, at, len(buffer)) if self._name else -1
+        close = self._next_tag(b"</" + self._name, at) if self._name else -1
         limit = len(buffer) if close < 0 else close
         border = self._find_border(at, limit)
         special = self._find_special(at, limit if border < 0 else border)
@@ -336,9 +347,10 @@ class RecordSplitter:
     def _at_border(self, border: int) -> bool:
         if self._nested:
             end = self._tag_end(border + 1 + len(self._name))
-            if end is None:
+            if end is None and len(self._buffer) - border < _MAX_TAG_BYTES:
                 self._at = border
                 return False
+            end = end or border + 1 + len(self._name)
             self._at = end
             if self._buffer[end - 2 : end] != b"/>":
                 self._depth += 1
@@ -347,14 +359,17 @@ class RecordSplitter:
         return True
 
     def _at_close(self, close: int) -> bool:
-        end = self._buffer.find(b">", close)
+        end = self._buffer.find(b">", close, close + _MAX_TAG_BYTES)
+        fault = ""
         if end < 0:
-            self._at = close
-            return False
+            if len(self._buffer) - close < _MAX_TAG_BYTES:
+                self._at = close
+                return False
+            end, fault = close + 1 + len(self._name), "its end tag does not end"
         self._at = end + 1
         self._depth -= 1
         if not self._depth:
-            self._finish(end + 1)
+            self._finish(end + 1, fault)
         return True
 
     def _finish(self, end: int, fault: str = "") -> None:
@@ -418,12 +433,21 @@ class RecordSplitter:
         self._until = b""
         return True
 
-    def _find_tag(self, token: bytes, at: int, limit: int) -> int:
-        """Return where ``token`` stands as a whole tag name in [at, limit), or -1."""
+    # What was found is remembered until more bytes come. Otherwise a stream of nothing but "<!", or of
+    # records that never end, would be searched to its end from each of its bytes.
+
+    def _next_tag(self, token: bytes, at: int) -> int:
+        """Return where ``token`` stands next as a whole tag name, or -1."""
+        nearest = self._nearest.get(token, 0)
+        if 0 <= nearest < at or token not in self._nearest:
+            nearest = self._nearest[token] = self._find_tag(token, at)
+        return nearest
+
+    def _find_tag(self, token: bytes, at: int) -> int:
         buffer = self._buffer
         length = len(token)
         while True:
-            at = buffer.find(token, at, limit)
+            at = buffer.find(token, at)
             if at < 0 or at + length >= len(buffer):
                 return -1
             if buffer[at + length] in _ENDS_NAME:
@@ -431,32 +455,36 @@ class RecordSplitter:
             at += length
 
     def _find_border(self, at: int, limit: int) -> int:
-        if self._nested:
-            return self._find_tag(b"<" + self._name, at, limit)
+        """Return where the next tag stands in [at, limit) that ends a record, or all of them, or -1."""
         nearest = -1
-        for token in self._borders:
-            border = self._find_tag(token, at, limit)
-            if border >= 0:
+        for token in (b"<" + self._name,) if self._nested else self._borders:
+            border = self._next_tag(token, at)
+            if 0 <= border < limit:
                 nearest = limit = border
         return nearest
 
     def _find_special(self, at: int, limit: int) -> int:
         """Return where the next ``<!`` or ``<?`` stands in [at, limit), or -1."""
-        bang = self._find_after_less(b"!", at, limit)
-        query = self._find_after_less(b"?", at, limit if bang < 0 else bang)
-        return bang if query < 0 else query
+        nearest = -1
+        for mark in (b"!", b"?"):
+            special = self._nearest.get(mark, 0)
+            if 0 <= special < at or mark not in self._nearest:
+                special = self._nearest[mark] = self._find_after_less(mark, at)
+            if 0 <= special < limit:
+                nearest = limit = special
+        return nearest
 
-    def _find_after_less(self, mark: bytes, at: int, limit: int) -> int:
+    def _find_after_less(self, mark: bytes, at: int) -> int:
         # The search for one byte is memchr, ten times faster than for two; both marks are rare in text.
         buffer = self._buffer
-        found = buffer.find(mark, at, limit)
+        found = buffer.find(mark, at)
         for _ in range(_PATIENCE):
             if found < 0:
                 return -1
             if found > at and buffer[found - 1] == ord("<"):
                 return found - 1
-            found = buffer.find(mark, found + 1, limit)
-        return -1 if found < 0 else buffer.find(b"<" + mark, found - 1, limit)
+            found = buffer.find(mark, found + 1)
+        return -1 if found < 0 else buffer.find(b"<" + mark, max(at, found - 1))
 
     # -- errors
 

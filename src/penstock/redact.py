@@ -1,0 +1,68 @@
+"""Takes secrets out of what is shown and stored: URLs, data source names, headers, parameters."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+__all__ = ["HIDDEN", "redact", "redact_json"]
+
+HIDDEN = "***"
+
+_NAMES = (
+    r"(?:[\w-]*[_-])?(?:passw(?:or)?d|pwd|passphrase|secrets?|tokens?|api[_-]?key|access[_-]?key(?:[_-]?id)?"
+    r"|secret[_-]?key|private[_-]?key|credentials?|signature|sig|authorization|cookie)|apikey|accesskey|auth"
+)
+_SECRET_NAME = re.compile(rf"(?:{_NAMES})\Z", re.IGNORECASE)
+# Up to the last @ before the path: a password may hold one, though it should not.
+_USERINFO = re.compile(r"(?<=://)[^\s/?#\"'<>]+(?=@)")
+_HEADER = re.compile(
+    r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(\s*+[\"']?+\s*+[:=]\s*+[\"']?+)(?!\*\*\*)[^\r\n\"']+",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/-]{8,}=*", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    rf"(?<![\w-])((?:{_NAMES})[\"']?+\s*+(?:=|:(?!//))\s*+)"
+    r"(?![\"']?\*\*\*)(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s&;,\"'<>)\]}]+)",
+    re.IGNORECASE,
+)
+
+
+def redact(text: str) -> str:
+    """Return ``text`` with ``***`` in place of what looks like a secret.
+
+    That is the user information of URLs (``postgresql://***@host/db``), the values of query parameters,
+    keywords and fields whose names speak of secrets (``password=``, ``api_key=``, ``"token": "…"``), and the
+    headers ``Authorization`` and ``Cookie``. A secret under an innocent name cannot be told from other text.
+    """
+    if "@" in text and "://" in text:
+        text = _USERINFO.sub(HIDDEN, text)
+    if "=" not in text and ":" not in text and " " not in text:
+        return text
+    text = _HEADER.sub(rf"\1\2{HIDDEN}", text)
+    text = _BEARER.sub(rf"\1 {HIDDEN}", text)
+    return _ASSIGNED.sub(rf"\1{HIDDEN}", text)
+
+
+def redact_json(value: Any) -> Any:
+    """Return JSON with ``redact`` applied to all text in it, and values under secret names hidden whole.
+
+    What holds no secret is returned as it is, not copied.
+    """
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        fresh = {
+            key: HIDDEN if _is_secret(key, inner) else redact_json(inner) for key, inner in value.items()
+        }
+        return fresh if any(fresh[key] is not value[key] for key in value) else value
+    if isinstance(value, list | tuple):
+        items = [redact_json(inner) for inner in value]
+        if all(one is other for one, other in zip(items, value, strict=True)):
+            return value
+        return items if isinstance(value, list) else tuple(items)
+    return value
+
+
+def _is_secret(key: object, value: object) -> bool:
+    return isinstance(key, str) and bool(_SECRET_NAME.match(key)) and value is not None and value != HIDDEN

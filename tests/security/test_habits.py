@@ -1,0 +1,93 @@
+"""What no module may do: unpickle, unpack archives, put values into SQL."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import penstock
+
+ROOT = Path(penstock.__file__).parent
+MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
+
+UNPICKLERS = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "jsonpickle"}
+BETWEEN_OUR_PROCESSES = {
+    "core/child.py": "the worker of map_process: reads what its parent wrote into a pipe that only they hold",
+    "core/parallel.py": "the parent of those workers: reads what they wrote into that pipe",
+}
+ARCHIVES = {"zipfile", "tarfile", "zipimport"}
+
+
+def tree(name: str) -> ast.Module:
+    return ast.parse((ROOT / name).read_text("utf-8"))
+
+
+def imported(name: str) -> set[str]:
+    """Return the top-level names of all that a module imports, wherever it does."""
+    found: set[str] = set()
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_nothing_is_unpickled_but_between_our_own_processes(name: str) -> None:
+    """No module imports what runs code on reading data, except for two, each with its reason."""
+    if imported(name) & UNPICKLERS:
+        assert name in BETWEEN_OUR_PROCESSES
+
+
+def test_the_exceptions_are_still_needed() -> None:
+    """An exception that nobody needs any more is taken off the list."""
+    assert all(imported(name) & UNPICKLERS for name in BETWEEN_OUR_PROCESSES)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_archive_is_unpacked(name: str) -> None:
+    """So there is no path of a member to leave its folder; whoever reads archives must check the names first."""
+    assert not imported(name) & ARCHIVES
+    assert "unpack_archive" not in (ROOT / name).read_text("utf-8")
+
+
+def _may_be_variable(statement: ast.expr) -> bool:
+    """Whether the text of an SQL statement is put together from something else than itself."""
+    return isinstance(statement, ast.JoinedStr | ast.BinOp) or (
+        isinstance(statement, ast.Call)
+        and isinstance(statement.func, ast.Attribute)
+        and statement.func.attr in ("format", "join", "replace")
+    )
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_sql_is_put_together_from_constants(name: str) -> None:
+    """A statement that is not one literal holds names of constants, or its module says why that is right (S608).
+
+    A ``PRAGMA`` takes no parameters that could be bound.
+    """
+    reasoned = "S608" in (ROOT / name).read_text("utf-8")
+    for node in ast.walk(tree(name)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+            continue
+        if node.func.attr not in ("execute", "executemany", "executescript", "sql") or not _may_be_variable(
+            node.args[0]
+        ):
+            continue
+        if "PRAGMA" in ast.unparse(node.args[0]):
+            continue
+        used = {n.id for n in ast.walk(node.args[0]) if isinstance(n, ast.Name)}
+        lower = {word for word in used if not word.isupper() and not word.startswith("_")}
+        assert not lower or reasoned, f"line {node.lineno}: {sorted(lower)} in a statement"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_an_exception_from_the_rule_against_injection_says_why(name: str) -> None:
+    """Ruff finds SQL made of text (S608); where that is switched off, the reason stands behind it."""
+    for line in (ROOT / name).read_text("utf-8").splitlines():
+        if "noqa" in line and re.search(r"noqa[^#]*S608", line):
+            assert re.search(r"S608\S*\s+(-\s*)?\w.{8,}", line), line

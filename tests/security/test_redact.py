@@ -1,0 +1,62 @@
+"""What looks like a secret is hidden, and ordinary words are left alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.redact import redact, redact_json
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:s3cret@db:5432/x", "postgresql://***@db:5432/x"),
+        ("at https://ghp_token@host/a?b=1", "at https://***@host/a?b=1"),
+        ("postgresql://me:p@ss:w@db/x", "postgresql://***@db/x"),
+        ("GET https://h/a?api_key=s3cret&term=x", "GET https://h/a?api_key=***&term=x"),
+        ("https://b.s3/x?X-Amz-Signature=s3cret&y=1", "https://b.s3/x?X-Amz-Signature=***&y=1"),
+        ("host=db user=me password=s3cret dbname=x", "host=db user=me password=*** dbname=x"),
+        ("host=db password='s3 cret' dbname=x", "host=db password=*** dbname=x"),
+        ("{'headers': {'Authorization': 'Bearer abc.def-s3cret'}}", "{'headers': {'Authorization': '***'}}"),
+        ('{"token": "s3cret", "n": 1}', '{"token": ***, "n": 1}'),
+        ("Authorization: Basic dXNlcjpwdw==", "Authorization: ***"),
+        ("sent Bearer s3cret-s3cret to it", "sent Bearer *** to it"),
+    ],
+)
+def test_a_secret_is_hidden(text: str, shown: str) -> None:
+    """User information of URLs, parameters, keywords, fields and headers."""
+    assert redact(text) == shown
+    assert redact(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "record a.xml#3 cannot be parsed as XML: Opening and ending tag mismatch: i line 1",
+        "the tokenizer: a tokens count of 3",
+        "write to a@b.org, or see https://host/path?page=2",
+        "author: Smith; keywords: signatures, passwords",
+        'File "/a/b.py", line 3, in password_of',
+    ],
+)
+def test_ordinary_words_are_left_alone(text: str) -> None:
+    """Names of secrets in prose, addresses of mail, and URLs without a secret are shown as they are."""
+    assert redact(text) == text
+
+
+@given(st.text())
+def test_any_text_is_redacted_once(text: str) -> None:
+    """Nothing is left to hide in what was redacted."""
+    assert redact(redact(text)) == redact(text)
+
+
+def test_parameters_are_redacted_and_shared() -> None:
+    """Values under secret names are hidden at any depth; what holds none is not copied."""
+    asked = {"url": "https://a:b@c/d", "deep": [{"api_key": "k", "page": 2}], "password": None}
+    shown = {"url": "https://***@c/d", "deep": [{"api_key": "***", "page": 2}], "password": None}
+    assert redact_json(asked) == shown
+    plain = {"paths": ["a.xml"], "n": (1, 2)}
+    assert redact_json(plain) is plain
