@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from penstock.abc import Sink
 from penstock.errors import GraphError
 from penstock.sinks.duckdb import DuckDBSink
-from penstock.redact import redact
 from penstock.sinks.jsonl import JsonLinesSink
 from penstock.sinks.parquet import ParquetSink
 from penstock.sinks.several import SeveralSinks
 from penstock.sinks.sqlite import SqliteSink
+from penstock.sinks.urls import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,5 +54,6 @@ def sink_from(target: Target) -> Sink:
         for ending, make in _BY_ENDING.items():
             if name.lower().endswith(ending):
                 return make(name)
+    shown = shown_url(name) if separator else name  # a URL may hold a password
     known = ", ".join([*_BY_ENDING, *(f"{scheme}://" for scheme in _BY_SCHEME)])
-    raise GraphError(f"no sink is known for {redact(name)!r}; name an output ending in one of: {known}")
+    raise GraphError(f"no sink is known for {shown!r}; name an output ending in one of: {known}")
