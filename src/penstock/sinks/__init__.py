@@ -8,6 +8,7 @@ from penstock.sinks.duckdb import DuckDBSink
 from penstock.sinks.jsonl import JsonLinesSink
 from penstock.sinks.memory import MemorySink
 from penstock.sinks.parquet import ParquetSink
+from penstock.sinks.postgres import PostgresSink
 from penstock.sinks.several import SeveralSinks
 from penstock.sinks.sqlite import SqliteSink
 
@@ -17,6 +18,7 @@ __all__ = [
     "JsonLinesSink",
     "MemorySink",
     "ParquetSink",
+    "PostgresSink",
     "SeveralSinks",
     "SqliteSink",
     "Target",

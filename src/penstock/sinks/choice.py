@@ -11,6 +11,7 @@ from penstock.errors import GraphError
 from penstock.sinks.duckdb import DuckDBSink
 from penstock.sinks.jsonl import JsonLinesSink
 from penstock.sinks.parquet import ParquetSink
+from penstock.sinks.postgres import PostgresSink
 from penstock.sinks.several import SeveralSinks
 from penstock.sinks.sqlite import SqliteSink
 from penstock.sinks.urls import shown_url
@@ -30,6 +31,8 @@ _BY_ENDING[".parquet"] = _BY_ENDING["/"] = ParquetSink
 _BY_SCHEME: dict[str, Callable[[str], Sink]] = {
     "sqlite": SqliteSink.from_url,
     "duckdb": DuckDBSink.from_url,
+    "postgresql": PostgresSink.from_url,
+    "postgres": PostgresSink.from_url,
 }
 
 

@@ -42,7 +42,7 @@ class DatabaseSink(Sink):
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._maker = RowMaker(table.shape, table.clean)
+        self._maker = RowMaker(table.shape, table.clean, table.clean_json)
         self._fold = Fold(table.shape, table.staged, table.group, table.size)
         self._worker = Worker("penstock-sink")
         self._is_open = False

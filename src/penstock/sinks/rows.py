@@ -89,11 +89,14 @@ def clean(text: str) -> str:
 
 
 class RowMaker:
-    """Makes rows of documents; ``clean`` is what a database does to any text."""
+    """Makes rows of documents; ``clean`` and ``clean_json`` are what a database does to any text and JSON."""
 
-    def __init__(self, shape: Shape, clean: Callable[[str], str]) -> None:
+    def __init__(
+        self, shape: Shape, clean: Callable[[str], str], clean_json: Callable[[str], str] = str
+    ) -> None:
         self._raw = shape.include_raw
         self._clean = clean
+        self._clean_json = clean_json
 
     def rows(self, documents: Sequence[Document]) -> list[Row]:
         """Return ``documents`` as rows.
@@ -114,7 +117,7 @@ class RowMaker:
             version_order(version),
             clean(document.title),
             clean(document.content),
-            encode_value(document.metadata, doc_id),
+            self._clean_json(encode_value(document.metadata, doc_id)),
             clean(document.content_hash),
             document.deleted,
         )

@@ -58,6 +58,8 @@ class Table(ABC):
     """What stands for a bound value."""
     types: ClassVar[dict[str, str]] = {}
     """The types of columns, as far as they are not ``TEXT``."""
+    emptying: ClassVar[str] = "DELETE FROM"
+    """What empties a table."""
     errors: tuple[type[Exception], ...] = (OSError,)
     """What the database raises."""
 
@@ -109,6 +111,10 @@ class Table(ABC):
     def clean(self, text: str) -> str:
         """Return text that the database can hold."""
         return clean(text)
+
+    def clean_json(self, text: str) -> str:
+        """Return JSON text that the database can hold."""
+        return text
 
     def quoted(self, name: str) -> str:
         """Return an identifier for a statement."""
@@ -213,7 +219,7 @@ class Table(ABC):
 
     def _empty(self, *, alike: bool) -> None:
         if alike:
-            self.execute(f"DELETE FROM {self.target}")
+            self.execute(f"{self.emptying} {self.target}")
         else:
             self.execute(f"DROP TABLE IF EXISTS {self.target}")
             self._create_table()

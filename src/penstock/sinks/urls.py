@@ -52,11 +52,13 @@ def parse_file_url(url: str) -> tuple[Path, dict[str, Any]]:
     path = unquote(rest[1:])
     if not rest.startswith("/") or path in ("", ":memory:") or "\0" in path:
         raise GraphError(
-            f"{url!r} names no file: write {scheme}:///relative/path or {scheme}:////absolute/path"
+            f"{shown_url(url)} names no file: write {scheme}:///relative/path or {scheme}:////absolute/path"
         )
     if parsed.rest:
         known = ", ".join(_OURS)
-        raise GraphError(f"{url!r} has the unknown parameter {min(parsed.rest)!r}; there are {known}")
+        raise GraphError(
+            f"{shown_url(url)} has the unknown parameter {min(parsed.rest)!r}; there are {known}"
+        )
     return Path(path), parsed.options
 
 

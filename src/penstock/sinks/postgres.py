@@ -1,0 +1,275 @@
+# ruff: noqa: S608 - statements are put together from constants and quoted identifiers; values are bound
+"""PostgreSQL: a table of documents in a database that others use too."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote, urlencode
+
+from penstock.errors import GraphError, SinkError
+from penstock.sinks.database import DatabaseSink
+from penstock.sinks.rows import ORDER, Deleted, Row, Shape, Versions, clean
+from penstock.sinks.tables import Table, check_table_name
+from penstock.sinks.urls import parse_url
+from penstock.storage import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["PostgresSink"]
+
+_STAGING = "pg_temp.penstock_staging"
+_PATIENCE = 10.0
+"""Seconds until a locked table counts as in use: the server may not yet know that a client was killed."""
+_DEFAULTS = {
+    "application_name": "penstock", "connect_timeout": "10", "client_encoding": "utf8",
+    "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3",
+}  # fmt: skip
+_AUTHORITY = re.compile(r"postgres(?:ql)?://(?P<login>[^/?#@]*@)?(?P<hosts>[^/?#@]*)(?P<rest>[^@]*)")
+_HOLDER = """
+SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'),
+       a.backend_start::timestamp(0)::text
+FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND ((l.classid::bigint << 32) | l.objid::bigint) = hashtextextended(%s, 0)
+"""
+
+
+class PostgresSink(DatabaseSink):
+    """Writes documents into a table of a PostgreSQL database; see ``DatabaseSink``.
+
+    Documents are copied into a temporary table and go from there, in the transaction of ``commit``, in one
+    statement. An advisory lock of the session lets one sink at a time write to a table (a pooler must leave
+    sessions whole for that). ``metadata`` is JSONB. PostgreSQL has no NUL: it becomes U+FFFD.
+
+    Args:
+        url: As libpq takes it: ``postgresql://user@host:5432/database``. It is never shown; a password is
+            better kept in ``~/.pgpass`` or ``PGPASSWORD``. What it leaves out comes from libpq's variables.
+        table: The table; ``schema.table`` names its schema too, otherwise it is the first of the search path.
+        versions: Whether a newer version of a record replaces the older one, or all are kept.
+        deleted: Whether a tombstone marks a row, or deletes it.
+        include_raw: Whether to write the raw bytes too, as BYTEA.
+
+    Raises:
+        GraphError: psycopg is not installed (the message says how), the URL or the name of the table cannot
+            be one, or a choice is unknown.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        table: str = "documents",
+        versions: Versions = "replace",
+        deleted: Deleted = "mark",
+        include_raw: bool = False,
+    ) -> None:
+        super().__init__(_PostgresTable(_connection_of(url), table, Shape(versions, deleted, include_raw)))
+
+    @classmethod
+    def from_url(cls, url: str) -> PostgresSink:
+        """Return the sink of ``postgresql://…?table=…&versions=…&deleted=…&raw=true``."""
+        parsed = parse_url(url)
+        rest = f"?{urlencode(parsed.rest, quote_via=quote)}" if parsed.rest else ""
+        return cls(parsed.base + rest, **parsed.options)
+
+
+def _connection_of(url: str) -> dict[str, Any]:
+    """Return what libpq needs to connect; no error shows any of it."""
+    try:
+        import psycopg
+    except ImportError:
+        raise GraphError("writing to PostgreSQL needs psycopg: pip install 'penstock[postgres]'") from None
+    known: dict[str, Any] = {}
+    found = _AUTHORITY.fullmatch(url)
+    if found is not None:
+        with contextlib.suppress(psycopg.Error):
+            known = psycopg.conninfo.conninfo_to_dict(url)
+    ports = str(known.get("port") or "0").split(",")
+    if (not known and url.partition("://")[2]) or not all(port.isdigit() for port in ports):
+        raise GraphError(
+            "this is not a URL that PostgreSQL knows: postgresql://user:password@host:5432/database, with "
+            "@ : / ? and % in a name or password written as %40 %3A %2F %3F and %25"
+        ) from None
+    return {**_DEFAULTS, **known}
+
+
+class _PostgresTable(Table):
+    staged: ClassVar[bool] = True
+    group: ClassVar[int] = 2048
+    mark: ClassVar[str] = "%s"
+    emptying: ClassVar[str] = "TRUNCATE TABLE"
+    types: ClassVar[dict[str, str]] = {
+        "key": 'TEXT COLLATE "C"', "record_id": 'TEXT COLLATE "C"', "doc_id": 'TEXT COLLATE "C"',
+        "version_order": 'TEXT COLLATE "C"', "metadata": "JSONB", "deleted": "BOOLEAN", "raw": "BYTEA",
+    }  # fmt: skip
+
+    def __init__(self, connection: dict[str, Any], table: str, shape: Shape) -> None:
+        import psycopg
+
+        schema, dot, name = table.rpartition(".")
+        place = f"{connection.get('host', '')}:{connection.get('port', '')}".removesuffix(":")
+        url = f"postgresql://{place}/{quote(connection.get('dbname', ''))}?{urlencode({'table': table})}"
+        super().__init__(url, check_table_name(name), shape)
+        self._schema = check_table_name(schema) if dot else ""
+        self._connection = connection
+        self._psycopg = psycopg
+        self.errors = (psycopg.Error, OSError)
+        self._db: Any = None
+        self._gathered = 0
+
+    @property
+    def db(self) -> Any:
+        """The connection."""
+        if self._db is None:
+            raise SinkError(f"the output {self.output} is not open; await open(record) first")
+        return self._db
+
+    def quoted(self, name: str) -> str:
+        return super().quoted(name).replace("%", "%%")  # psycopg looks for marks in the whole statement
+
+    @property
+    def key_name(self) -> str:
+        return self.name
+
+    @property
+    def target(self) -> str:
+        return f"{self.quoted(self._schema)}.{self.quoted(self.name)}"
+
+    @property
+    def commits(self) -> str:
+        return f"{self.quoted(self._schema)}.{super().commits}"
+
+    def clean(self, text: str) -> str:
+        return clean(text).replace("\0", "\ufffd")
+
+    def clean_json(self, text: str) -> str:
+        if "\\u0000" not in text:
+            return text
+        return json.dumps(_without_nul(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+
+    def connect(self) -> None:
+        self._db = self._psycopg.connect(**self._connection, autocommit=True)
+        if not self._schema:
+            [(schema,)] = self.execute("SELECT current_schema()")
+            if schema is None:
+                raise SinkError(
+                    f"cannot open the output {self.output}: its search path names no schema that is there; "
+                    "write table=schema.table"
+                )
+            self._schema = schema
+        self._lock()
+        if self.execute("SHOW synchronous_commit") == [("off",)]:
+            self.execute("SET synchronous_commit = on")
+        columns = ", ".join(f"{self.quoted(name)} {self._type(name)}" for name in self.shape.columns)
+        self.execute(f"CREATE TEMP TABLE {_STAGING.partition('.')[2]} ({columns})")
+
+    def _lock(self) -> None:
+        """Take the lock of the table, or say who has it."""
+        name, until = f"penstock {self._schema}.{self.name}", time.monotonic() + _PATIENCE
+        while self.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)) != [(True,)]:
+            if time.monotonic() > until:
+                found = self.execute(_HOLDER, (name,))
+                who = (
+                    "server process {} ({} from {}) since {}".format(*found[0])
+                    if found
+                    else "another session"
+                )
+                raise SinkError(
+                    f"the output {self.output} is being written by {who}; "
+                    "wait for it or stop it, then run again"
+                )
+            time.sleep(0.1)
+
+    def disconnect(self) -> None:
+        db, self._db, self._gathered = self._db, None, 0
+        if db is not None:
+            with contextlib.suppress(*self.errors):
+                db.close()
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        cursor = self.db.execute(statement, tuple(values))
+        rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
+        return rows
+
+    def change(self, statement: str, values: Sequence[Any]) -> int:
+        return int(self.db.execute(statement, tuple(values)).rowcount)
+
+    def begin(self) -> None:
+        if self.db.info.transaction_status == self._psycopg.pq.TransactionStatus.IDLE:
+            self.db.execute("BEGIN")
+
+    def columns(self, table: str) -> list[str]:
+        statement = (
+            "SELECT attname FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid"
+            " JOIN pg_namespace ON relnamespace = pg_namespace.oid"
+            " WHERE nspname = %s AND relname = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+        )
+        return [name for (name,) in self.execute(statement, (self._schema, table))]
+
+    def _create_commits(self) -> None:
+        # two outputs of one schema may be opened at once, each for the first time
+        self.execute("SELECT pg_advisory_xact_lock(hashtextextended('penstock_commits', 0))")
+        super()._create_commits()
+
+    def put(self, rows: Sequence[Row]) -> None:
+        block = "".join(map(_line, rows)).encode()
+        with self.db.cursor() as cursor, cursor.copy(f"COPY {_STAGING} FROM STDIN") as copy:
+            copy.write(block)
+        self._gathered += len(rows)
+
+    def merge(self) -> None:
+        if not self._gathered:
+            return
+        self.begin()
+        names = ", ".join(map(self.quoted, self.shape.columns))
+        deleting = self.shape.deleted == "delete"
+        if deleting:
+            key, order = (self.shape.columns[at] for at in (self.shape.key, ORDER))
+            self.execute(
+                f"DELETE FROM {self.target} AS t USING {_STAGING} AS i"
+                f" WHERE i.deleted AND t.{key} = i.{key} AND i.{order} >= t.{order}"
+            )
+        live = " WHERE NOT deleted" if deleting else ""
+        self.execute(f"{self.insert}SELECT {names} FROM {_STAGING}{live}{self.upsert}")
+        self.execute(f"TRUNCATE {_STAGING}")
+        self._gathered = 0
+
+    def reason(self, error: Exception) -> str:
+        if not isinstance(error, self._psycopg.Error):
+            return reason(error) if isinstance(error, OSError) else str(error)
+        told = " ".join((str(error).strip() or type(error).__name__).split("\n", maxsplit=1)[0].split())
+        if password := self._connection.get("password"):
+            told = told.replace(password, "...")
+        if isinstance(error, self._psycopg.OperationalError) and not error.sqlstate:
+            return f"PostgreSQL says: {told}; see that the server can be reached, then run again"
+        return f"PostgreSQL says: {told}"
+
+
+def _line(row: Row) -> str:
+    """Return a row in the text format of COPY."""
+    return "\t".join([_field(value) for value in row]) + "\n"
+
+
+def _field(value: str | bytes | bool | None) -> str:  # noqa: FBT001  a value of a column
+    if isinstance(value, str):
+        value = value.replace("\\", "\\\\")
+        return value.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return "\\N" if value is None else f"\\\\x{value.hex()}"
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    return value
