@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import tomllib
@@ -56,7 +57,10 @@ def pytest_run(folder: Path, test: str, *arguments: str, conftest: str = "") -> 
     (folder / "conftest.py").write_text(conftest)
     (folder / "pytest.ini").write_text(SETTINGS)
     command = [sys.executable, "-m", "pytest", "-p", "penstock_pytest", "-p", "no:cacheprovider", *arguments]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # our own
+    ran = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
     last = ran.stdout.strip().splitlines()[-1].replace(",", "").split()
     counts = {word: int(number) for number, word in pairwise(last) if number.isdigit()}
     return counts, ran.stdout + ran.stderr

@@ -128,9 +128,7 @@ class Poison(int):
     It may be handed on, stored, hashed, checked for equality and shown by ``repr``, as a page of items
     or a list of results is. So whoever fails on it is a user's function and not the machinery.
 
-    Args:
-        value: The integer it stands for.
-        make: Returns what to raise; ``Planted`` unless given.
+    ``Poison(value)`` raises ``Planted``, and ``Poison(value, make)`` what ``make()`` returns.
     """
 
     make: Callable[[], BaseException]
