@@ -147,6 +147,8 @@ class _FlatMapMergeStage(Stage[Any]):
             one.branch.release()
             if self._first == one.number:
                 self._first = None
+        if self._outer.over and self._first not in self._running:
+            self._first = None  # there are fewer inputs than there were
 
     def _fill(self) -> None:
         """Start flows of the inputs that are there, as long as there is room."""
@@ -201,6 +203,9 @@ class _FlatMapMergeStage(Stage[Any]):
 
     def _over(self) -> bool:
         idle = self.run.draining or (self._outer.ended and not self._outer.left)
+        if idle and self._first is not None:  # what the other flows hold cannot go before that one's item
+            first = self._running.get(self._first)
+            return first is None or first.branch.ended
         return idle and all(one.branch.ended for one in self._running.values())
 
     async def _stop(self) -> None:

@@ -173,7 +173,12 @@ class _LatestStage(JoinStage):
         return (page, offset + count - 1) if count else before or place
 
     def missing(self) -> bool:
-        """Whether an input has ended without an item, so that nothing can come any more."""
+        """Whether an input has ended without an item, or was drained before it gave the latest one again.
+
+        Then nothing can come any more.
+        """
+        if any(self.branches[index].drained and not self.branches[index].left for index in self.owed):
+            return True
         return any(
             branch.over and self.latest[index] is NONE and self.remembers(index)
             for index, branch in enumerate(self.branches)

@@ -9,6 +9,7 @@ from penstock.core.branches import JoinStage, places_of
 from penstock.core.node import Node, Order
 
 if TYPE_CHECKING:
+    from penstock.core.branches import Branch
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, Stage, States
 
@@ -106,11 +107,23 @@ class _MergeStage(JoinStage):
         return out
 
     def over(self) -> bool:
+        if self._first is not None and self._cut_off(self.branches[self._first]):
+            return True
         failed = next((branch.failure for branch in self.branches if branch.failed), None)
         ended = all(branch.ended for branch in self.branches)
         if failed is not None and (ended or not self._delays):
             failed.throw()
         return ended
+
+    @staticmethod
+    def _cut_off(first: Branch) -> bool:
+        """Whether the branch to begin with was drained before its item came; raise what it failed with.
+
+        What the others hold cannot go before that item, so it stays for the next run.
+        """
+        if first.failed and first.failure is not None:
+            first.failure.throw()
+        return first.drained and not first.left
 
     def ask(self, n: int) -> None:
         """Let the first branches that have not ended ask, as many as may run at once."""
