@@ -229,3 +229,23 @@ def test_an_error_within_a_flow_names_its_place() -> None:
     with pytest.raises(Planted) as caught:
         asyncio.run((just(1) | op.concat_map(lambda _: fail(Planted()))).to_list())
     assert any("test_flattening.py" in note for note in caught.value.__notes__)
+
+
+def test_concat_map_cancelled_again_before_it_asks() -> None:
+    """However often a request is cancelled, the position stays behind what was delivered."""
+
+    async def main() -> None:
+        flow = just(0) | op.concat_map(lambda _: from_iterable(range(9)))
+        async with flow.subscribe() as subscription:
+            assert await subscription.request(3) == [0, 1, 2]
+            behind = subscription.position
+            for _ in range(2):
+                subscription.run.stretch -= 1  # type: ignore[attr-defined]  as if it had kept the loop for a second
+                pending = asyncio.ensure_future(subscription.request(3))
+                await asyncio.sleep(0)
+                pending.cancel()
+                await asyncio.wait([pending])
+                assert subscription.position == behind
+            assert await subscription.request(3) == [3, 4, 5]
+
+    virtually(main())

@@ -105,7 +105,8 @@ class _ConcatMapStage(Stage[Any]):
         return lambda i: {**page(offset), key: at(arrived + i)}
 
     async def _request(self, n: int) -> list[Any]:
-        self._arrived, self._chunk = self._chunk, 0
+        self._arrived += self._chunk  # it may be cancelled more than once before the flow is asked
+        self._chunk = 0
         while True:
             if self.run.strained():
                 await self.run.breathe()
