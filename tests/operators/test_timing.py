@@ -418,3 +418,18 @@ def test_what_is_no_time_is_refused(make: Any, wrong: Any) -> None:
     with pytest.raises(GraphError) as caught:
         make(wrong)
     assert repr(wrong) in str(caught.value) or "needs each=" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "flow", [interval(0.1), just(*range(300)) | op.throttle(3e6, burst=1)], ids=["interval", "throttle"]
+)
+def test_far_from_the_beginning_of_the_clock(flow: Flow[int]) -> None:
+    """Where seconds are rounded, a deadline that is reached is over, and one that is not comes later."""
+
+    async def main() -> None:
+        await asyncio.sleep(1e6 + 0.3)
+        async with flow.subscribe() as subscription:
+            for i in range(300):
+                assert await subscription.request(1) == [i]
+
+    virtually(main())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from math import ulp
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from penstock.core.boundaries import Feeder
@@ -128,8 +129,9 @@ class _ThrottleStage(PassingStage):
     async def _request(self, n: int) -> list[Any]:
         loop = asyncio.get_running_loop()
         self._waiting = True  # that is: upstream still thinks that its last chunk is being read
-        while (allowed := self._fill(loop.time())) < 1:
-            await self._gate.wait(loop.time() + (1 - self._tokens) / self._rate)
+        while (allowed := self._fill(now := loop.time())) < 1:
+            seconds = max((1 - self._tokens) / self._rate, ulp(now))  # less would be no time at all
+            await self._gate.wait(now + seconds)
         self._waiting, self._count = False, 0
         items = await self.upstream.request(min(n, allowed))
         self._fill(loop.time())
@@ -467,11 +469,11 @@ class _IntervalStage(Stage[Any]):
         if self._began is None:
             self._began = loop.time()
         while self._index < self._end and not self.run.draining:
-            passed = loop.time() - self._began
-            next_one = self._index + 1 - self._first
-            if passed >= next_one * self._seconds:
-                ticks = max(next_one, int(passed / self._seconds) if self._seconds else 1)
+            now, next_one = loop.time(), self._index + 1 - self._first
+            deadline = self._began + next_one * self._seconds
+            if now >= deadline:  # and not the seconds passed, which may be rounded to less at the deadline
+                ticks = max(next_one, int((now - self._began) / self._seconds) if self._seconds else 1)
                 self._index = int(min(self._index + n, self._first + ticks, self._end))
                 return list(range(self._before, self._index))
-            await self._gate.wait(self._began + next_one * self._seconds)
+            await self._gate.wait(deadline)
         return []
