@@ -637,3 +637,17 @@ def test_nonsense_is_refused_when_the_graph_is_built(make: Callable[[], object],
     """Arguments are checked where they are given."""
     with pytest.raises(GraphError, match=message):
         make()
+
+
+def test_a_place_may_hold_thousands_of_small_chunks() -> None:
+    """A subscriber that was slow, and one that asked for one item at a time, cost no depth of calls."""
+
+    async def main() -> None:
+        quick, slow = ps.from_iterable(range(3000)) | op.broadcast(2, capacity=3000)
+        async with quick.subscribe() as one, slow.subscribe() as other:
+            began = asyncio.ensure_future(other.request(1))
+            for i in range(3000):
+                assert await one.request(1) == [i]
+            assert [*await began, *await other.request(5000)] == list(range(3000))
+
+    checked(main)

@@ -65,19 +65,20 @@ class Queue:
     def take(self, n: int) -> list[Any]:
         """Remove the first ``n`` items, or all there are, and return them in a list of their own."""
         chunks = self._chunks
-        if not chunks:
-            return []
-        start = self._gone
-        out = chunks[0][start : start + n]
-        if start + len(out) < len(chunks[0]):
-            self._gone += len(out)
-            self._length -= len(out)
-            return out
-        chunks.popleft()
+        out: list[Any] = []
+        while chunks and len(out) < n:
+            start = self._gone
+            part = chunks[0][start : start + n - len(out)]
+            if start + len(part) < len(chunks[0]):
+                self._gone += len(part)
+            else:
+                chunks.popleft()
+                self._gone = 0
+            if out:
+                out += part
+            else:
+                out = part
         self._length -= len(out)
-        self._gone = 0
-        if chunks and len(out) < n:
-            out += self.take(n - len(out))
         return out
 
 
