@@ -454,3 +454,21 @@ async def test_a_deferred_flow_without_a_position_says_so() -> None:
         assert await subscription.request(1) == [1]
         with pytest.raises(NotResumable):
             _ = subscription.position
+
+
+async def test_an_iterator_that_fails_and_cannot_be_closed() -> None:
+    """The error of closing is a note on the one that came first."""
+
+    class Broken:
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> Any:
+            raise Planted
+
+        async def aclose(self) -> None:
+            raise OSError("no way back")
+
+    with pytest.raises(Planted) as caught:
+        await from_async_iterable(Broken).to_list()
+    assert any("no way back" in note for note in caught.value.__notes__)

@@ -260,7 +260,7 @@ class PagesStage(PumpStage):
 
 
 class closing:  # noqa: N801  named like contextlib's
-    """``aclosing`` for iterators that may have no ``aclose``."""
+    """``aclosing`` for iterators that may have no ``aclose``; its error never masks the one in flight."""
 
     def __init__(self, iterator: AsyncIterator[Any]) -> None:
         self._iterator = iterator
@@ -268,7 +268,13 @@ class closing:  # noqa: N801  named like contextlib's
     async def __aenter__(self) -> AsyncIterator[Any]:
         return self._iterator
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         close = getattr(self._iterator, "aclose", None)
-        if close is not None:
+        if close is None:
+            return
+        try:
             await close()
+        except Exception as own:
+            if not isinstance(error, Exception):  # a run that is closed has none that could be masked
+                raise
+            error.add_note(f"penstock: closing the iterator failed too: {own!r}")
