@@ -14,7 +14,7 @@ import penstock.operators as op
 from penstock import defer, from_iterable, from_observable
 from penstock.errors import ConcurrentRequestError, GraphError, LedgerError, NotResumable, PositionError
 from penstock.ledger import MemoryLedger
-from penstock.testing import RecordingLedger
+from penstock.testing import Planted, Raise, RecordingLedger, TestSource
 from penstock.testing import run as virtually
 
 from ..machines import Fault, Machine  # noqa: TID252  tests are no installed package
@@ -250,3 +250,19 @@ async def test_a_changed_graph_is_refused_with_what_changed() -> None:
     flow = from_iterable(range(4)).enumerate() | op.checkpoint(ledger, key="k")
     with pytest.raises(PositionError, match="enumerate#1 that the position lacks"):
         await flow.to_list()
+
+
+def test_a_failure_upstream_leaves_what_was_acknowledged_committed() -> None:
+    """The next run begins with the first item that nobody has acknowledged, though no batch was full."""
+    ledger = MemoryLedger()
+
+    def flow(*behind: Any) -> Any:
+        return TestSource([1, 2, 3, 4, *behind]) | op.checkpoint(ledger, key="k", every=100)
+
+    async def main() -> list[int]:
+        with pytest.raises(Planted):
+            await flow(Raise()).run()
+        async with flow(5).subscribe() as subscription:
+            return list(await subscription.request(1))
+
+    assert virtually(main()) == [5]

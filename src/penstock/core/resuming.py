@@ -201,6 +201,7 @@ class _CheckpointStage(Stage[Any]):
         self._marks: Marks | None = None  # where the acknowledged ones end
         self._ended = False
         self._failure: Failure | None = None
+        self._sound = True  # whether the last commit that was begun worked
 
     def upstreams(self) -> Iterator[Stage[Any]]:
         if self._inner is not None:
@@ -271,11 +272,13 @@ class _CheckpointStage(Stage[Any]):
             await self._errand.result()
 
     async def _write(self, marks: Marks, *, finished: bool) -> None:
+        self._sound = False
         self._epoch += 1
         position = position_of(self.site.vertex.inputs[0], marks(0))
         await self._node.ledger.commit(self._node.key, Commit(self._epoch, position))
         if finished:
             await self._node.ledger.finish(self._node.key, "completed")
+        self._sound = True
 
     async def settle(self, count: int) -> None:
         """Commit what downstream has acknowledged, now."""
@@ -286,5 +289,5 @@ class _CheckpointStage(Stage[Any]):
 
     async def _stop(self) -> None:
         await self._errand.finish()
-        if self._settled and self._marks is not None and self._failure is None:
+        if self._settled and self._marks is not None and self._sound:
             await self._write(self._marks, finished=False)
