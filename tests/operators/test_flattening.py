@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import penstock.operators as op
-from penstock import fail, from_iterable, from_observable, just
-from penstock.errors import GraphError, NotResumable
+from penstock import defer, fail, from_iterable, from_observable, just, never
+from penstock.errors import GraphError, NotResumable, PositionError
 from penstock.ledger import MemoryLedger
 from penstock.testing import Forever, Planted, Raise, Sleep, TestSource, no_leaks
 from penstock.testing import run as virtually
@@ -247,5 +247,33 @@ def test_concat_map_cancelled_again_before_it_asks() -> None:
                 await asyncio.wait([pending])
                 assert subscription.position == behind
             assert await subscription.request(3) == [3, 4, 5]
+
+    virtually(main())
+
+
+def without_position() -> Any:
+    """Return a flow without items that has a state which is not JSON."""
+    state = from_iterable([1, 2]) | op.scan(lambda kept, _: (*kept, object()), ())
+    return state | op.filter(lambda _: False)
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        defer(without_position) | op.concat(just(1)),
+        defer(without_position) | op.switch_if_empty(just(1)),
+        defer(lambda: from_observable(never())) | op.timeout(each=1, fallback=just(1)),
+    ],
+    ids=["concat", "switch_if_empty", "timeout"],
+)
+def test_going_on_behind_a_flow_that_has_no_position(flow: Any) -> None:
+    """What was built while running may have none: that is of no interest before somebody asks for it."""
+
+    async def main() -> None:
+        async with flow.subscribe() as subscription:
+            assert await subscription.request(2) == [1]
+            with pytest.raises((PositionError, NotResumable)):
+                _ = subscription.position
+            assert await subscription.request(2) == []
 
     virtually(main())

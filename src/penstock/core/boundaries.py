@@ -10,7 +10,7 @@ from penstock.core.held import Held
 from penstock.core.node import Node
 from penstock.core.notes import Failure
 from penstock.core.run import Gate
-from penstock.core.stage import Stage, stop
+from penstock.core.stage import Stage, behind, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -199,7 +199,7 @@ class _ConcatStage(Stage[Any]):
         self._index: int = site.state or 0
         self._others: States = dict(site.states)
         self._current = site.input(self._index) if self._index < self._count else None
-        self._done: States = {}
+        self._done: tuple[Marks, ...] = ()  # of the inputs that have ended
 
     def upstreams(self) -> Iterator[Stage[Any]]:
         if self._current is not None:
@@ -209,14 +209,14 @@ class _ConcatStage(Stage[Any]):
         key, index, done = self.site.vertex.id, self._index, self._done
         above = self._current.marks() if self._current is not None else None
         rest = {k: v for k, v in self._others.items() if k != key}
-        return lambda i: {**rest, **done, **(above(i) if above else {}), key: index}
+        return lambda i: {**rest, **behind(done), **(above(i) if above else {}), key: index}
 
     async def _request(self, n: int) -> list[Any]:
         while self._current is not None:
             items = await self._current.request(n)
             if items:
                 return items
-            self._done = {**self._done, **self._current.marks()(0)}
+            self._done = (*self._done, self._current.marks())
             self.run.release(self._current)
             self._index += 1
             draining = self.run.draining

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from penstock.core.graph import Site, Vertex
 
-__all__ = ["Marks", "Stage", "States", "stop"]
+__all__ = ["Marks", "Stage", "States", "behind", "stop"]
 
 T = TypeVar("T")
 
@@ -148,6 +148,17 @@ class Stage(ABC, Generic[T]):
     def title(self) -> str:
         """Name this stage in statistics."""
         return self.site.vertex.node.operator
+
+
+def behind(ended: Iterable[Marks]) -> States:
+    """Return where inputs stand that have ended, given their last marks.
+
+    Keep these, and call this only when a position is asked for: it fails where they cannot give one.
+    """
+    states: States = {}
+    for marks in ended:
+        states.update(marks(0))
+    return states
 
 
 async def stop(task: asyncio.Task[Any] | None) -> None:

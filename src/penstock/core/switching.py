@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.branches import JoinStage, places_of
 from penstock.core.node import Node, Order
 from penstock.core.notifications import Completed, Failed, Next
-from penstock.core.stage import Stage
+from penstock.core.stage import Stage, behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,20 +53,21 @@ class _SwitchIfEmptyStage(Stage[Any]):
         self._before = self._choice
         self._current = site.input(1 if self._choice == SECOND else 0, tracked=site.tracked)
         self._others: States = dict(site.states)
+        self._done: tuple[Marks, ...] = ()  # of the first input, when it has ended
 
     def upstreams(self) -> Iterator[Stage[Any]]:
         yield self._current
 
     def marks(self) -> Marks:
         key, others, above = self.site.vertex.id, self._others, self._current.marks()
-        before, now = self._before, self._choice
-        return lambda i: {**others, **above(i), key: now if i else before}
+        done, before, now = self._done, self._before, self._choice
+        return lambda i: {**others, **behind(done), **above(i), key: now if i else before}
 
     async def _request(self, n: int) -> list[Any]:
         self._before = self._choice
         items = await self._current.request(n)
         if self._choice == UNDECIDED and not items and not self.run.draining:
-            self._others = {**self._others, **self._current.marks()(0)}
+            self._done = (self._current.marks(),)
             self.run.release(self._current)
             self._current = self.site.input(1, tracked=self.site.tracked)
             self._before = self._choice = SECOND

@@ -18,7 +18,7 @@ from penstock.core.node import Node, Order
 from penstock.core.notes import Failure, annotate
 from penstock.core.run import Gate
 from penstock.core.sources import SourceNode
-from penstock.core.stage import Stage
+from penstock.core.stage import Stage, behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -287,6 +287,7 @@ class _TimeoutStage(Stage[Any]):
         self._patience = Patience(None if self._over else node.first)
         self._limit = node.first
         self._others: States = dict(site.states) if node.stateful else {}
+        self._left: tuple[Marks, ...] = ()  # of the first input, when it took too long
         self._failure: Failure | None = None
 
     def upstreams(self) -> Iterator[Stage[Any]]:
@@ -296,8 +297,8 @@ class _TimeoutStage(Stage[Any]):
         above = self._current.marks()
         if not self._node.stateful:
             return above
-        key, others, over = self.site.vertex.id, self._others, self._over
-        return lambda i: {**others, **above(i), key: over}
+        key, others, left, over = self.site.vertex.id, self._others, self._left, self._over
+        return lambda i: {**others, **behind(left), **above(i), key: over}
 
     async def _request(self, n: int) -> list[Any]:
         if self._failure is not None:
@@ -311,13 +312,11 @@ class _TimeoutStage(Stage[Any]):
             self._fail()
         if self.run.draining:
             return []
-        self._others = {**self._others, **self._current.marks()(0)}
+        self._left = (self._current.marks(),)
         self.run.release(self._current)
-        self._current, self._over, self._patience = self._second(), True, Patience(None)
+        self._current = self.site.input(1, tracked=self.site.tracked)
+        self._over, self._patience = True, Patience(None)
         return await self._current.request(n)
-
-    def _second(self) -> Stage[Any]:
-        return self.site.input(1, states=self._others, tracked=self.site.tracked)
 
     def _fail(self) -> NoReturn:
         error = TimeoutError(f"{self._current.title()} gave no item within {self._limit:g} s")
