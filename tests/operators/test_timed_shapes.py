@@ -164,3 +164,10 @@ def test_a_signal_given_stays_given() -> None:
             return [first, await subscription.request(3)]
 
     assert virtually(main()) == [[], []]
+
+
+def test_nothing_is_cut_in_the_middle_behind_take_until() -> None:
+    """A resumed run may hear the signal before the item it was cut in, whose rest would be lost."""
+    flow = ps.just(1, 2) | op.take_until(ps.never())
+    assert flow.resumable
+    assert not (flow | op.flat_map(lambda x: [x, x])).resumable

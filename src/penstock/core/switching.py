@@ -89,6 +89,11 @@ class TakeUntil(Node):
         """Return M(n) of the first input and M(1) of the second."""
         return self.inputs[0].bound(n) + self.inputs[1].bound(1)
 
+    @property
+    def repeatable(self) -> bool:
+        """False: whether the first input gives the next item, or the second ends all, is a matter of time."""
+        return False
+
     def start(self, site: Site) -> Stage[Any]:
         """Start both inputs, the second first; their tasks start with the first request."""
         return _TakeUntilStage(site)
