@@ -1,0 +1,119 @@
+"""Every write, fsync, rename and commit fails once, or is the last of its process, under a whole pipeline.
+
+The outputs lie on a disk that forgets what was not fsynced; the ledger's calls are counted with the disk's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from penstock import IngestionPipeline
+from penstock.adapters import Adapter
+from penstock.errors import PenstockError
+from penstock.ledger import MemoryLedger
+from penstock.sinks import JsonLinesSink, ParquetSink, SeveralSinks
+from penstock.testing.faults import Faults, FaultyLedger, FaultyStorage, FragileDisk, Killed
+
+from ..scripted import Record, ScriptedSource  # noqa: TID252  tests are no installed package
+
+FOLDER = Path("/disk")
+SCRIPT = [Record(), Record("bad"), Record(), Record("gone"), Record(), Record(), Record("crash"), Record()]
+
+
+def unpack_zstd(data):
+    return zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).readall()
+
+
+def lines(name, unpack, disk):
+    return [json.loads(line) for line in unpack(disk.content(FOLDER / name)).splitlines()]
+
+
+def rows(disk):
+    folder = FOLDER / "out.parquet"
+    parts = [name for name in disk.names(folder) if name.startswith("part-")]
+    tables = [pq.read_table(BytesIO(disk.content(folder / name))) for name in parts]
+    return [row for table in tables for row in table.to_pylist()]
+
+
+SINKS = {
+    "jsonl": (partial(JsonLinesSink, FOLDER / "out.jsonl"), partial(lines, "out.jsonl", bytes)),
+    "jsonl.gz": (
+        partial(JsonLinesSink, FOLDER / "out.jsonl.gz"),
+        partial(lines, "out.jsonl.gz", gzip.decompress),
+    ),
+    "jsonl.zst": (
+        partial(JsonLinesSink, FOLDER / "out.jsonl.zst"),
+        partial(lines, "out.jsonl.zst", unpack_zstd),
+    ),
+    "parquet": (partial(ParquetSink, FOLDER / "out.parquet"), rows),
+}
+KINDS = {name: [name] for name in SINKS} | {"several": ["parquet", "jsonl", "jsonl.gz"]}
+
+
+class Machine:
+    """A disk, the books of a ledger, and what one process after the other makes of them."""
+
+    def __init__(self, kinds, seed):
+        self.disk = FragileDisk(seed)
+        self.books = MemoryLedger()
+        self.kinds = kinds
+
+    async def process(self, faults):
+        """Run the pipeline as one process; return the error or the kill that it ended with, if any."""
+        storage = FaultyStorage(self.disk, faults)
+        sinks = [SINKS[kind][0](storage=storage) for kind in self.kinds]
+        pipeline = IngestionPipeline(
+            Adapter(ScriptedSource(SCRIPT), page_size=3),
+            ledger=FaultyLedger(self.books, faults),
+            checkpoint_every=3,
+            progress_every=2,
+        )
+        try:
+            await pipeline.run(SeveralSinks(*sinks) if len(sinks) > 1 else sinks[0])
+        except (PenstockError, Killed) as error:
+            return error
+        finally:
+            await self.books.aclose()  # the process ends, and its lock is free
+        return None
+
+    async def outcome(self):
+        await self.books.open("scripted")
+        documents = {kind: SINKS[kind][1](self.disk) for kind in self.kinds}
+        dead = sorted([letter.key async for letter in self.books.dead_letters("scripted")])
+        tally = await self.books.tally("scripted")
+        await self.books.aclose()
+        return documents, dead, tally
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("kill", [True, False], ids=["killed", "failed"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_call_goes_wrong_once(kind, kill, after):
+    """Power cut or error, before or after any call: the next process leaves what an undisturbed one leaves."""
+
+    async def main():
+        counted, whole = Faults(), Machine(KINDS[kind], 0)
+        assert await whole.process(counted) is None
+        assert {"write", "fsync", "fsync_folder", "ledger.commit", "ledger.finish"} <= set(counted.log)
+        assert ("rename" in counted.log) == ("parquet" in KINDS[kind])
+        wanted = await whole.outcome()
+        for at in range(counted.calls):
+            machine = Machine(KINDS[kind], at)
+            faults = Faults(at, kill=kill, after=after)
+            ended = await machine.process(faults)
+            assert isinstance(ended, Killed if kill else PenstockError), (counted.log[at], ended)
+            if kill:
+                machine.disk.cut_power()
+            assert await machine.process(Faults()) is None
+            assert await machine.outcome() == wanted, (at, counted.log[at])
+
+    asyncio.run(main())
