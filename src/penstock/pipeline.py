@@ -17,6 +17,7 @@ from penstock.core.delivery import Delivery
 from penstock.core.documents import Settings
 from penstock.core.drivers import SlowStart
 from penstock.core.node import positive
+from penstock.core.patience import CutShort, Patience
 from penstock.core.policy import RetryPolicy
 from penstock.core.pumps import closing
 from penstock.core.replaying import Replayed, letter_of, replay
@@ -108,6 +109,8 @@ class IngestionPipeline:
         skip_completed: Leave out documents that an *earlier* run completed with the same content.
         fail_fast: End the run at the first document that failed for good.
         limit: Process at most so many documents, those of the interrupted run included.
+        grace: Seconds that ``stop`` leaves to what is in flight; what is still unfinished then is cut, and
+            comes again in the next run. ``None`` waits as long as it takes.
         restart: Forget what ledger and sink hold, and begin anew.
         hooks: Called with every list of events.
 
@@ -130,6 +133,7 @@ class IngestionPipeline:
         skip_completed: bool = True,
         fail_fast: bool = False,
         limit: int | None = None,
+        grace: float | None = 10.0,
         restart: bool = False,
         hooks: Sequence[Hook] = (),
     ) -> None:
@@ -145,9 +149,12 @@ class IngestionPipeline:
         positive("IngestionPipeline", "checkpoint_every", checkpoint_every)
         if limit is not None:
             positive("IngestionPipeline", "limit", limit)
+        if grace is not None and not grace >= 0:
+            raise GraphError(f"IngestionPipeline: grace={grace!r} should be seconds, 0 or more, or None")
         self._adapter = adapter
         self._ledger = ledger
         self._key = key or source.name
+        self._grace = grace
         self._restart = restart
         self._skip = skip_completed
         self._hooks = tuple(hooks)
@@ -254,7 +261,11 @@ class IngestionPipeline:
     # -- around them -----------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Take no new input: what is in flight is settled and committed, then the run ends as cancelled."""
+        """Take no new input: what is in flight is settled and committed, then the run ends as cancelled.
+
+        What is not settled when the grace period is over is cut, and comes again. A step that does not let
+        itself be cancelled, or blocks the event loop, cannot be cut.
+        """
         self._stopping = True
         if self._running is not None:
             self._running.stop()
@@ -341,11 +352,14 @@ class _Run:
     before: _Run | None = None
     leaving: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    patience: Patience | None = None
 
     def stop(self) -> None:
         self.stopping = True
         if self.subscription is not None:
             self.subscription.take_no_more()
+        if self.patience is not None:
+            self.patience.begin()
 
     async def chunks(self) -> AsyncGenerator[list[PipelineEvent], None]:
         """Yield lists of events; asking for the next acknowledges the last."""
@@ -419,7 +433,15 @@ class _Run:
     ) -> AsyncIterator[list[PipelineEvent]]:
         demand, every = SlowStart(), self.pipeline._checkpoint_every  # noqa: SLF001
         due, clock = 0, subscription.run.clock
-        while events := await subscription.request(demand.n):
+        patience = self._patience()
+        while True:
+            try:
+                events = await patience.wait_for(subscription.request(demand.n))
+            except CutShort as cut:
+                yield self._cut(cut)
+                break
+            if not events:
+                break
             began = clock.monotonic()
             documents, states, dead = self._read(events)
             for hook in self.pipeline._hooks:  # noqa: SLF001
@@ -432,6 +454,25 @@ class _Run:
                 due = 0
                 await self._commit(delivery, subscription.position)
             demand.took(clock.monotonic() - began)
+
+    def _patience(self) -> Patience:
+        """Return what bounds the requests of a run that was told to stop, or will be."""
+        self.patience = Patience(self.pipeline._grace)  # noqa: SLF001
+        if self.stopping:
+            self.patience.begin()
+        return self.patience
+
+    def _cut(self, cut: CutShort) -> list[PipelineEvent]:
+        """Return the event with which a run ends that did not wait for all that was in flight."""
+        pipeline = self.pipeline
+        change: PipelineEvent = AdapterStateChange(
+            clock_of_the_loop().time(), self.pipeline_id, pipeline._adapter.source.name,  # noqa: SLF001
+            self.state, "cancelled", f"{cut}; it comes again",
+        )  # fmt: skip
+        self._read([change])
+        for hook in pipeline._hooks:  # noqa: SLF001
+            hook([change])
+        return [change]
 
     def _read(
         self, events: list[PipelineEvent]

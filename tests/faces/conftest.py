@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
 import penstock as package
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMMAND = Path(sys.executable).with_name("penstock")
 PATIENCE = 120
@@ -76,10 +79,15 @@ class Penstock:
             check=False,
         )
 
-    def start(self, *words: str | Path, stderr: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
-        """Start it with a pipe to read from; nobody reading holds it up, which is how tests stop its time."""
+    def start(
+        self, *words: str | Path, stderr: int | IO[bytes] = subprocess.PIPE, before: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start it with a pipe to read from; nobody reading holds it up, which is how tests stop its time.
+
+        ``before`` is a command that runs the command.
+        """
         process = subprocess.Popen(
-            [os.fspath(word) for word in (COMMAND, *words)],
+            [os.fspath(word) for word in (*before, COMMAND, *words)],
             cwd=self.folder,
             env=environment(),
             stdin=subprocess.DEVNULL,

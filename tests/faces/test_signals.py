@@ -39,11 +39,22 @@ def test_ending_within_the_grace_leaves_nothing_behind() -> None:
         assert not thread.is_alive()
 
 
+@pytest.mark.parametrize("patience", [3600.0, None])
+def test_one_signal_has_its_time(patience: float | None) -> None:
+    """A run that ends in time is not ended, and leaves no timer behind."""
+    with Interrupts(lambda: None, lambda: None, patience=patience):
+        os.kill(os.getpid(), signal.SIGINT)
+        watching = [t for t in threading.enumerate() if t.name == "penstock-signals"]
+    for thread in (*watching, *(t for t in threading.enumerate() if isinstance(t, threading.Timer))):
+        thread.join(10)
+        assert not thread.is_alive()
+
+
 STUCK = """
 import os, signal, sys
 from penstock.faces import signals
 signals.GRACE = float(sys.argv[2])
-with signals.Interrupts(lambda: None, lambda: None):
+with signals.Interrupts(lambda: None, lambda: None, patience=float(sys.argv[3])):
     for _ in range(int(sys.argv[1])):
         os.kill(os.getpid(), signal.SIGINT)
     while True:
@@ -51,10 +62,12 @@ with signals.Interrupts(lambda: None, lambda: None):
 """
 
 
-@pytest.mark.parametrize(("signals", "grace"), [(2, 0.01), (3, 3600.0)])
-def test_a_stuck_process_is_ended_all_the_same(signals: int, grace: float) -> None:
-    """Two signals end a loop that never yields when the grace is over, a third does not wait for it."""
-    command = [sys.executable, "-c", STUCK, str(signals), str(grace)]
+@pytest.mark.parametrize(
+    ("signals", "grace", "patience"), [(1, 3600.0, 0.01), (2, 0.01, 3600.0), (3, 3600.0, 3600.0)]
+)
+def test_a_stuck_process_is_ended_all_the_same(signals: int, grace: float, patience: float) -> None:
+    """A loop that never yields ends some time after one signal, soon after two, and at once after three."""
+    command = [sys.executable, "-c", STUCK, str(signals), str(grace), str(patience)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 130
     assert "stopped at once" in done.stderr

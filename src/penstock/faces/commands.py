@@ -10,11 +10,12 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from penstock.faces.demo import FOLDER, RECORDS
-from penstock.faces.job import Job, default_ledger
+from penstock.faces.job import GRACE, Job, default_ledger
 
 __all__ = ["app"]
 
 AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
+Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Switch = Annotated[bool, Parameter(show_default=False)]
 
@@ -45,6 +46,7 @@ def pubmed(
     ledger: Path | None = None,
     limit: AtLeastOne | None = None,
     processes: AtLeastOne = 1,
+    grace: Seconds = GRACE,
     restart: Flag = False,
     fail_fast: Flag = False,
     max_record_bytes: AtLeastOne | None = None,
@@ -65,6 +67,7 @@ def pubmed(
         ledger: Where to keep what was done; beside the output by default.
         limit: Stop after so many documents.
         processes: Parse files in so many processes; the order of documents is then free.
+        grace: After Ctrl-C, wait so many seconds for what is in flight; what is cut then comes again.
         restart: Forget what was done, empty the output and begin again.
         fail_fast: End at the first document that fails.
         max_record_bytes: Let a larger record fail, instead of holding it in memory; 64 MiB by default.
@@ -91,6 +94,7 @@ def pubmed(
             max_record_bytes=max_record_bytes,
             max_ratio=max_ratio,
             max_unpacked_bytes=max_unpacked_bytes,
+            grace=grace,
             debug=debug,
         )
     )

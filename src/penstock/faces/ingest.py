@@ -13,7 +13,7 @@ from penstock.faces.failures import HINT
 from penstock.faces.progress import PlainProgress, ProgressFace, SilentProgress, is_live_terminal
 from penstock.faces.receipt import exit_code, receipt
 from penstock.faces.resources import peak_memory, spare_the_collector
-from penstock.faces.signals import Interrupts
+from penstock.faces.signals import GRACE, Interrupts
 from penstock.faces.text import put
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def build(job: Job, hooks: Sequence[Hook]) -> IngestionPipeline:
         limit=job.limit,
         restart=job.restart,
         fail_fast=job.fail_fast,
+        grace=job.grace,
         hooks=hooks,
     )
 
@@ -106,7 +107,9 @@ class _Run:
 
     def to_its_end(self) -> RunSummary | None:
         """Run, and return the summary; ``None`` if a second signal cut the run short."""
-        with Interrupts(self._first, self._second) as interrupts:
+        grace = self._job.grace
+        # twice: once for what is in flight, once for a commit under way
+        with Interrupts(self._first, self._second, patience=2 * grace + GRACE) as interrupts:
             try:
                 return asyncio.run(self._main())
             except asyncio.CancelledError:

@@ -10,10 +10,14 @@ from pathlib import Path
 
 from penstock.faces.text import shell_command
 
-__all__ = ["LEDGER_SUFFIX", "Job", "UsageProblem", "default_ledger", "program"]
+__all__ = ["GRACE", "LEDGER_SUFFIX", "Job", "UsageProblem", "default_ledger", "program"]
 
 LEDGER_SUFFIX = ".ledger.db"
 """The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` unless another one is named."""
+
+
+GRACE = 10.0
+"""Seconds that one signal leaves to what is in flight."""
 
 
 class UsageProblem(Exception):
@@ -37,6 +41,7 @@ class Job:
     max_record_bytes: int | None = None
     max_ratio: int | None = None
     max_unpacked_bytes: int | None = None
+    grace: float = GRACE
     debug: bool = False
     asked: tuple[str, ...] | None = None
     """The words that repeat this job where they are not ``ingest``'s (``penstock demo``)."""
@@ -74,6 +79,8 @@ class Job:
         for name in ("max_record_bytes", "max_ratio", "max_unpacked_bytes"):
             if (most := getattr(self, name)) is not None:
                 words += [f"--{name.replace('_', '-')}", str(most)]
+        if self.grace != GRACE:
+            words += ["--grace", f"{self.grace:g}"]
         if self.limit is not None and limited:
             words += ["--limit", str(self.limit)]
         words += [word for word, given in self._flags() if given]

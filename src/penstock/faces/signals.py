@@ -1,8 +1,8 @@
 """Ctrl-C, once and twice.
 
-The first SIGINT or SIGTERM asks the run to end well. The second gives it two seconds to close its files
-and ends the process; the third ends it at once. Ending it hard is safe: what was committed stays, and the
-next run goes on from there.
+The first SIGINT or SIGTERM asks the run to end well, for which it has some time. The second gives it two
+seconds to close its files and ends the process; the third ends it at once. Ending it hard is safe: what was
+committed stays, and the next run goes on from there.
 """
 
 from __future__ import annotations
@@ -35,14 +35,19 @@ class Interrupts:
     Args:
         first: Called at the first signal, from a thread: it may only schedule something.
         second: Called at the second, likewise.
+        patience: Seconds between the first signal and the end, whatever the run is doing; ``None`` is
+            without an end.
 
     The interpreter writes the number of each signal into a pipe in whichever thread the kernel chose, and
     a thread of ours reads it there. A handler would have to wait for the main thread, which is not even
     interrupted if it is stuck in a write and the signal went to another thread.
     """
 
-    def __init__(self, first: Callable[[], object], second: Callable[[], object]) -> None:
+    def __init__(
+        self, first: Callable[[], object], second: Callable[[], object], *, patience: float | None = None
+    ) -> None:
         self.count = 0
+        self._patience = patience
         self._first = first
         self._second = second
         self._read, self._write = -1, -1
@@ -65,13 +70,14 @@ class Interrupts:
 
     def _watch(self, pipe: int) -> None:
         """Act on signals until the pipe ends."""
-        grace = threading.Timer(GRACE, end_now)
-        grace.daemon = True
+        grace, patience = _timer(GRACE), _timer(self._patience or 0.0)
         while number := os.read(pipe, 1):
             if number[0] not in _SIGNALS:
                 continue
             self.count += 1
             if self.count == 1:
+                if self._patience is not None:
+                    patience.start()
                 self._first()
             elif self.count == _SECOND:
                 grace.start()
@@ -79,7 +85,14 @@ class Interrupts:
             else:
                 end_now()
         grace.cancel()
+        patience.cancel()
         os.close(pipe)
+
+
+def _timer(seconds: float) -> threading.Timer:
+    timer = threading.Timer(seconds, end_now)
+    timer.daemon = True
+    return timer
 
 
 def _handled_elsewhere(_number: int, _frame: FrameType | None) -> None:

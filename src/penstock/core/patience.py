@@ -1,0 +1,61 @@
+"""How long to wait for what is in flight once a run was told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+__all__ = ["CutShort", "Patience"]
+
+T = TypeVar("T")
+
+
+class CutShort(Exception):  # it is no error: what was cut comes again
+    """The grace period is over, and something was still unfinished."""
+
+
+class Patience:
+    """Waits for one thing after the other; from ``begin`` on, for ``seconds`` altogether.
+
+    Args:
+        seconds: On the clock of the loop; ``None`` is without an end.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._until: float | None = None
+        self._scope: asyncio.Timeout | None = None
+
+    def begin(self) -> None:
+        """Start the grace period, once; allowed from a signal handler, and when the loop has ended."""
+        if self.seconds is not None and self._until is None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._begin, self.seconds)
+
+    def _begin(self, seconds: float) -> None:
+        if self._until is None:
+            self._until = self._loop.time() + seconds
+            if self._scope is not None:
+                self._scope.reschedule(self._until)
+
+    async def wait_for(self, awaited: Awaitable[T]) -> T:
+        """Await it; if the grace period ends before it does, cancel it.
+
+        Raises:
+            CutShort: it was cancelled so.
+        """
+        scope = asyncio.timeout_at(self._until)
+        try:
+            async with scope:
+                self._scope = scope
+                try:
+                    return await awaited
+                finally:
+                    self._scope = None
+        except TimeoutError as error:
+            if not scope.expired():
+                raise
+            raise CutShort(f"{self.seconds:g} s after it was stopped, something was unfinished") from error

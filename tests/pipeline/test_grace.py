@@ -1,0 +1,160 @@
+"""A run that was told to stop waits for what is in flight, and no longer than it was allowed to."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from penstock import IngestionPipeline
+from penstock.adapters import Adapter
+from penstock.errors import GraphError
+from penstock.events import AdapterStateChange, BatchProgress, DocumentCompleted
+from penstock.ledger import MemoryLedger
+from penstock.sinks import MemorySink
+from penstock.testing import no_leaks, run
+
+from ..scripted import Record, ScriptedSource  # noqa: TID252  tests are no installed package
+
+RECORDS = [Record() for _ in range(7)]
+
+
+class Ingestion:
+    """A pipeline whose step takes its time with one document, and that is stopped while it does."""
+
+    def __init__(self, *, seconds, grace=10.0, concurrency=1, stubborn=False):
+        self.ledger, self.sink = MemoryLedger(), MemorySink()
+        self.seconds, self.stubborn = seconds, stubborn
+        self.options = {"grace": grace, "concurrency": concurrency, "checkpoint_every": 2}
+        self.events = []
+        self.pipeline = self.new(hooks=[self.events.extend])
+
+    def new(self, **more):
+        source = ScriptedSource(RECORDS, page=2)
+        return IngestionPipeline(
+            Adapter(source), ledger=self.ledger, process=[self.step], **self.options, **more
+        )
+
+    async def step(self, document):
+        if document.doc_id == "d3" and self.seconds is not None:
+            asyncio.get_running_loop().call_later(1, self.pipeline.stop)
+            until = asyncio.get_running_loop().time() + self.seconds
+            while (now := asyncio.get_running_loop().time()) < until:
+                try:
+                    await asyncio.sleep(until - now)
+                except asyncio.CancelledError:
+                    if not self.stubborn:
+                        raise
+        return document
+
+    @property
+    def ids(self):
+        return sorted(document.doc_id for document in self.sink.documents)
+
+
+async def timed(awaitable):
+    began = asyncio.get_running_loop().time()
+    summary = await awaitable
+    return summary, asyncio.get_running_loop().time() - began
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.parametrize("grace", [0, 2.5, 10.0])
+def test_a_hanging_step_is_cut_when_the_grace_period_is_over(concurrency, grace):
+    """The run ends as cancelled then; what was finished is committed, and the next run brings the rest."""
+
+    async def main():
+        job = Ingestion(seconds=1e9, grace=grace, concurrency=concurrency)
+        async with no_leaks():
+            summary, seconds = await timed(job.pipeline.run(job.sink))
+            assert (summary.state, seconds) == ("cancelled", 1 + grace)
+            assert summary.reason == (
+                f"{grace:g} s after it was stopped, something was unfinished; it comes again"
+            )
+            assert {"d0", "d1", "d2"} <= set(job.ids) <= {f"d{n}" for n in range(7)} - {"d3"}
+            assert summary.counts["completed"] == len(job.ids)
+            last = job.events[-1]
+            assert isinstance(last, AdapterStateChange)
+            assert (last.old_state, last.new_state) == ("running", "cancelled")
+            job.seconds = None
+            again = await job.new().run(job.sink)
+            assert (again.state, again.counts["completed"], again.resumed) == ("completed", 7, True)
+            assert job.ids == [f"d{n}" for n in range(7)]
+
+    run(main())
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.parametrize("grace", [5.0, None])
+def test_what_is_finished_in_time_is_delivered(concurrency, grace):
+    """A step that ends within the grace period is not cut; without one it may take for ever."""
+
+    async def main():
+        job = Ingestion(seconds=4.0 if grace else 4000.0, grace=grace, concurrency=concurrency)
+        async with no_leaks():
+            summary, seconds = await timed(job.pipeline.run(job.sink))
+        assert (summary.state, summary.reason) == ("cancelled", "stopped by request")
+        assert seconds == job.seconds
+        assert "d3" in job.ids
+        assert isinstance(job.events[-2], BatchProgress)
+
+    run(main())
+
+
+def test_the_consumer_of_events_hears_of_it():
+    """``stream_events`` ends with the change to cancelled, and loses no document that was finished."""
+
+    async def main():
+        job = Ingestion(seconds=1e9, concurrency=3)
+        events = [event async for event in job.pipeline.stream_events()]
+        assert events == job.events
+        assert events[-1].new_state == "cancelled"
+        done = {event.document.doc_id for event in events if isinstance(event, DocumentCompleted)}
+        job.seconds = None
+        done |= {document.doc_id async for document in job.new().iter_results()}
+        assert done == {f"d{n}" for n in range(7)}
+
+    run(main())
+
+
+def test_a_pipeline_stopped_before_it_runs_waits_for_nothing():
+    """The grace period begins with the run then."""
+
+    async def main():
+        job = Ingestion(seconds=1e9)
+        job.pipeline.stop()
+        summary, seconds = await timed(job.pipeline.run(job.sink))
+        assert (summary.state, seconds, job.ids) == ("cancelled", 0, [])
+
+    run(main())
+
+
+def test_a_step_that_clings_is_waited_for():
+    """What ignores its cancellation cannot be cut, and comes again all the same."""
+
+    async def main():
+        job = Ingestion(seconds=50.0, grace=2.0, stubborn=True)
+        summary, seconds = await timed(job.pipeline.run(job.sink))
+        assert (summary.state, seconds, job.ids) == ("cancelled", 50, ["d0", "d1", "d2"])
+
+    run(main())
+
+
+def test_a_timeout_of_a_step_is_its_own():
+    """A ``TimeoutError`` that has nothing to do with stopping fails its document, as ever."""
+
+    async def late(document):
+        raise TimeoutError("too late")
+
+    async def main():
+        pipeline = IngestionPipeline(Adapter(ScriptedSource(RECORDS[:1])), process=[late], retry=None)
+        return await pipeline.run_async()
+
+    assert [failure.error for failure in run(main()).failures] == ["too late"]
+
+
+@pytest.mark.parametrize("grace", [-1, float("nan")])
+def test_a_grace_period_is_no_less_than_nothing(grace):
+    """The argument is checked when the pipeline is built."""
+    with pytest.raises(GraphError, match="grace="):
+        IngestionPipeline(Adapter(ScriptedSource(RECORDS)), grace=grace)
