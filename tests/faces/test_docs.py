@@ -11,6 +11,10 @@ import pytest
 from penstock.faces import commands, exits
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text("utf-8")
+EVERY = [
+    getattr(commands, name)
+    for name in ("pubmed", "demo", "status", "doctor", "dead_list", "dead_show", "dead_replay", "dead_drop")
+]
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 
@@ -20,6 +24,7 @@ SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE
         ("penstock ingest pubmed", commands.pubmed),
         ("penstock demo", commands.demo),
         ("penstock status", commands.status),
+        ("penstock doctor", commands.doctor),
     ],
 )
 def test_every_option_is_on_the_page(title: str, command: object) -> None:
@@ -33,9 +38,7 @@ def test_no_option_on_the_page_is_made_up() -> None:
     """Whatever is written like an option is one of some command."""
     named = set(re.findall(r"`--([a-z-]+)", PAGE))
     parameters = {
-        name.replace("_", "-")
-        for command in (commands.pubmed, commands.demo, commands.status)
-        for name in inspect.signature(command).parameters
+        name.replace("_", "-") for command in EVERY for name in inspect.signature(command).parameters
     }
     assert named <= parameters | {"no-progress"}
 

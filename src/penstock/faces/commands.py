@@ -142,6 +142,22 @@ def status(ledger_or_output: Path, /, *, failures: AtLeastOne = 10, debug: Flag 
     return show_status(ledger_or_output, failures=failures)
 
 
+@app.command
+def doctor(folder: Path = Path(), /, *, debug: Flag = False) -> int:
+    """Look whether this machine can be relied on: versions, what they imply, and whether files are kept.
+
+    Ends with 2 if something would make runs fail; a note is no failure.
+
+    Args:
+        folder: Where outputs and ledgers are to go; it is written to, and left as it was.
+        debug: Show tracebacks.
+    """
+    del debug  # read from the command line by faces/cli.py, for every command alike
+    from penstock.faces.doctor import examine
+
+    return examine(folder)
+
+
 @dead_app.command(name="list", usage="Usage: penstock dead list LEDGER_OR_OUTPUT [OPTIONS]\n")
 def dead_list(
     ledger_or_output: Path,
