@@ -90,7 +90,7 @@ def sqlite_implies(number: tuple[int, ...]) -> Finding:
     return Finding(
         NOTE,
         f"{name}: before 3.51.3, two connections that write to one file at the same instant can damage it "
-        "(the WAL-reset bug). Penstock writes with one connection, and its lock keeps other Penstock processes "
+        "(the WAL-reset bug). Penstock writes with one connection, and its lock keeps others of Penstock "
         "out: let no other program write to a ledger or to an output in SQLite",
     )
 
