@@ -62,7 +62,10 @@ class PenstockError(Exception):
 
 
 class GraphError(PenstockError, ValueError):
-    """The flow cannot be built as asked; raised when it is assembled or subscribed, never later."""
+    """The flow cannot be built as asked: raised when it is assembled or subscribed.
+
+    A flow that is built while running (by ``defer``, ``concat_map`` and their like) is assembled only then.
+    """
 
 
 class NotResumable(GraphError):
