@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow.dataset
 import zstandard
 
@@ -38,6 +41,16 @@ def read_parts(folder: Path) -> list[str]:
     return [json.dumps(row, sort_keys=True, default=str) for row in rows]
 
 
+def read_sqlite(folder: Path) -> list[str]:
+    with closing(sqlite3.connect(folder / "out.db")) as db:
+        return [repr(row) for row in db.execute("SELECT * FROM documents ORDER BY doc_id")]
+
+
+def read_duckdb(folder: Path) -> list[str]:
+    with closing(duckdb.connect(str(folder / "out.duckdb"))) as db:
+        return [repr(row) for row in db.execute("SELECT * FROM documents ORDER BY doc_id").fetchall()]
+
+
 ONES = {
     "jsonl": lines("out.jsonl", bytes),
     "jsonl.gz": lines("out.jsonl.gz", gzip.decompress),
@@ -45,10 +58,21 @@ ONES = {
     "parquet": Output("out.parquet", read_parts),
 }
 
+DATABASES = {
+    "sqlite": Output("sqlite:///out.db", read_sqlite),
+    "duckdb": Output("duckdb:///out.duckdb", read_duckdb),
+}
+
+
+def together(outputs: list[Output]) -> Output:
+    """Return several outputs as one."""
+    targets = [one.target for one in outputs if isinstance(one.target, str)]
+    return Output(targets, lambda folder: [line for one in outputs for line in one.read(folder)])
+
+
 OUTPUTS = {
     **ONES,
-    "several": Output(
-        [one.target for one in ONES.values() if isinstance(one.target, str)],
-        lambda folder: [line for one in ONES.values() for line in one.read(folder)],
-    ),
+    "several": together([*ONES.values()]),
+    **DATABASES,
+    "a file and a database": together([ONES["jsonl"], DATABASES["sqlite"]]),
 }

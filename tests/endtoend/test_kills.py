@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCRIPT = Path(__file__).with_name("ingest.py")
-KILLS = int(os.environ.get("PENSTOCK_KILLS", "4"))
+KILLS = int(os.environ.get("PENSTOCK_KILLS", "2"))
 """Per kind of output; 200 for the record."""
 
 

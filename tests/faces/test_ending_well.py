@@ -20,7 +20,7 @@ from .conftest import COMMAND, PATIENCE, Penstock, environment
 if TYPE_CHECKING:
     import subprocess
 
-STOPS = int(os.environ.get("PENSTOCK_STOPS", "4"))
+STOPS = int(os.environ.get("PENSTOCK_STOPS", "3"))
 """Signals per kind of output; 100 for the record."""
 
 ENDINGS = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
