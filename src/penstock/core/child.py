@@ -112,19 +112,24 @@ def prepare(where: tuple[str, str] | None) -> None:
 
 def main(clock: Callable[[], float]) -> None:
     """Answer on standard output what is asked on standard input, until that ends."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whoever prints must not break the frames
-    server: Server | None = None
     try:
-        while (question := _read(sys.stdin.buffer)) is not None:
-            if server is None:
-                server = Server(question, clock, find_main=True)
-                continue
-            for answer in server.answer(question):
+        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whoever prints must not break the frames
+            for answer in _answers(clock):
                 answers.write(len(answer).to_bytes(_LENGTH, "big") + answer)
                 answers.flush()
     except BrokenPipeError:  # whoever asked is gone
         os._exit(0)
+
+
+def _answers(clock: Callable[[], float]) -> Iterator[bytes]:
+    """Yield the answers to what is asked."""
+    server: Server | None = None
+    while (question := _read(sys.stdin.buffer)) is not None:
+        if server is None:
+            server = Server(question, clock, find_main=True)
+        else:
+            yield from server.answer(question)
 
 
 def _read(stream: BinaryIO) -> bytes | None:

@@ -1,0 +1,142 @@
+"""The program of a worker process, run in this one: what it answers, whatever it is asked."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import operator
+import os
+import pickle
+import sys
+from functools import partial
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from penstock.core import child
+from penstock.core.processes import frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def unframed(data: bytes) -> Iterator[Any]:
+    """Yield what the answers hold."""
+    while data:
+        size = int.from_bytes(data[:8], "big")
+        yield loaded(data[8 : 8 + size])
+        data = data[8 + size :]
+
+
+def loaded(data: bytes) -> Any:
+    return pickle.loads(data)  # noqa: S301  what the program under test wrote
+
+
+def setup(function: Any, main: Any = None) -> bytes:
+    return pickle.dumps((main, pickle.dumps(function)))
+
+
+def question(*items: Any) -> bytes:
+    return pickle.dumps([pickle.dumps(item) for item in items])
+
+
+def spoken_with(monkeypatch: pytest.MonkeyPatch, said: bytes) -> list[Any]:
+    """Run the program on ``said``; return its answers. It is given pipes for its standard streams."""
+    reads, writes = os.pipe()
+    errors = os.open(os.devnull, os.O_WRONLY)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(said)))
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(fileno=lambda: writes))
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(fileno=lambda: errors))
+    ticks = itertools.count()
+    try:
+        child.main(lambda: next(ticks) / 1000)
+    finally:
+        os.close(writes)
+        os.close(errors)
+        with os.fdopen(reads, "rb") as answers:
+            data = answers.read()
+    return list(unframed(data))
+
+
+def answered(answers: list[Any]) -> list[list[Any]]:
+    """Return the results of each answer."""
+    return [[loaded(one) for one in results] for results, _, _ in answers]
+
+
+def test_lists_of_items_are_answered_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first frame says what to do; each further one is answered, the last with the seconds it took."""
+    said = frame(setup(partial(operator.mul, 2))) + frame(question(1, 2)) + frame(question(3))
+    answers = spoken_with(monkeypatch, said)
+    assert answered(answers) == [[2, 4], [6]]
+    assert all(failure is None and seconds > 0 for _, failure, seconds in answers)
+
+
+def test_results_of_a_long_list_are_sent_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After five milliseconds what is done is sent, so that nobody waits for the rest of the list."""
+    answers = spoken_with(monkeypatch, frame(setup(abs)) + frame(question(*range(9))))
+    assert answered(answers) == [[0, 1, 2, 3, 4, 5], [6, 7, 8]]
+    assert [seconds is None for _, _, seconds in answers] == [True, False]
+
+
+def test_a_failure_comes_behind_what_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what failed, in text and as it was raised; the rest of the list is not done."""
+    answers = spoken_with(monkeypatch, frame(setup(partial(operator.floordiv, 6))) + frame(question(2, 0, 1)))
+    ((_, (data, text, trace), _),) = answers
+    assert answered(answers) == [[3]]
+    assert isinstance(loaded(data), ZeroDivisionError)
+    assert text.startswith("ZeroDivisionError: ")
+    assert "Traceback" in trace
+
+
+@pytest.mark.parametrize("cut", [3, 11])
+def test_a_frame_that_was_cut_off_ends_it(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+    """Half a frame is what a parent leaves that was killed while it wrote."""
+    whole = frame(setup(abs)) + frame(question(-1))
+    assert answered(spoken_with(monkeypatch, whole + frame(question(-2))[:cut])) == [[1]]
+
+
+def test_a_stray_stop_iteration_and_what_cannot_be_made_again() -> None:
+    """The one would look like an end; of the other only the text can be sent."""
+
+    class Local(Exception):
+        pass
+
+    data, text, _ = child.failed(StopIteration(3))
+    assert isinstance(loaded(data or b""), RuntimeError)
+    assert text == "RuntimeError: map_process: the function raised StopIteration"
+    data, text, _ = child.failed(Local("here"))
+    assert (data, text) == (None, "Local: here")
+
+
+@pytest.mark.parametrize("kind", ["path", "module"])
+def test_what_the_main_program_defines_is_found(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is run once, under another name, so that its guarded part is not; and known as being prepared."""
+    (tmp_path / "worked_for.py").write_text(
+        "import os\n"
+        f"prepared = os.environ[{child.PREPARING!r}]\n"
+        "def thrice(x): return 3 * x\n"
+        "if __name__ == '__main__': raise SystemExit\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    where = str(tmp_path / "worked_for.py") if kind == "path" else "worked_for"
+    monkeypatch.setitem(sys.modules, "__mp_main__", ModuleType("__mp_main__"))
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    by_name = b"\x80\x04c__main__\nthrice\n."  # what pickle writes of a function of the main program
+    server = child.Server(pickle.dumps(((kind, where), by_name)), lambda: 0.0, find_main=True)
+    assert [loaded(next(server.answer(question(x)))) for x in (1, 2)] == [
+        ([pickle.dumps(3, pickle.HIGHEST_PROTOCOL)], None, 0.0),
+        ([pickle.dumps(6, pickle.HIGHEST_PROTOCOL)], None, 0.0),
+    ]
+    assert sys.modules["__main__"].prepared == where
+    assert child.PREPARING not in os.environ
+
+
+def test_without_a_main_program_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interactive session has none that could be found again."""
+    main = sys.modules["__main__"]
+    child.prepare(None)
+    assert sys.modules["__main__"] is main
