@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from penstock.ledger import MemoryLedger, SqliteLedger
+from penstock.ledger import MemoryLedger, PostgresLedger, SqliteLedger
 
 
 class MemoryKind:
@@ -47,19 +49,50 @@ class SqliteKind:
         return after
 
 
-KINDS = {"memory": MemoryKind, "sqlite": SqliteKind}
+class PostgresKind:
+    """In a database a crash ends the session: the next ledger has another one."""
+
+    urls = {}  # noqa: RUF012  one database per server: making one takes a second, emptying it no time
+
+    def __init__(self, server):
+        self._url = self.urls.get(server) or self.urls.setdefault(server, server.database())
+
+    def new(self):
+        with psycopg.connect(self._url, autocommit=True) as db:
+            db.execute("DROP SCHEMA IF EXISTS penstock_ledger CASCADE")
+        return PostgresLedger(self._url)
+
+    async def crash(self, ledger):
+        after = PostgresLedger(ledger._store._url)
+        store = ledger._store
+        if store._db is not None:
+            with psycopg.connect(store._url, autocommit=True) as other:
+                pid = store._db.info.backend_pid
+                await ledger._worker.run(store._db.close)
+                while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone():  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+        await ledger.aclose()
+        return after
+
+
+KINDS = {"memory": MemoryKind, "sqlite": SqliteKind, "postgres": PostgresKind}
+
+
+def place_for(request, name, folder):
+    """Return where ledgers of that kind go; skips where there is no PostgreSQL."""
+    return request.getfixturevalue("postgres_server") if name == "postgres" else folder
 
 
 @pytest.fixture(params=KINDS)
 def kind(request, tmp_path):
     """Return one kind of ledger."""
-    return KINDS[request.param](tmp_path)
+    return KINDS[request.param](place_for(request, request.param, tmp_path))
 
 
 @pytest.fixture
-def kinds():
-    """Return all kinds of ledger, by name."""
-    return KINDS
+def make_kind(request, tmp_path):
+    """Return a function of the name of a kind, which returns one."""
+    return lambda name: KINDS[name](place_for(request, name, tmp_path))
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
+from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -71,13 +69,12 @@ class Book:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    kind_type: type
+    new_kind: Callable
 
     def __init__(self):
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
         self.runner = asyncio.Runner()
-        self.kind = self.kind_type(self.folder)
+        self.kind = type(self).new_kind()
         self.ledger = self.kind.new()
         self.books = {key: Book() for key in KEYS}
         self.open_keys = set()
@@ -88,7 +85,6 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self):
         self.do(self.ledger.aclose())
         self.runner.close()
-        shutil.rmtree(self.folder)
 
     @rule(key=st.sampled_from(KEYS), restart=st.sampled_from([False, False, False, True]))
     def open(self, key, restart):
@@ -181,12 +177,13 @@ class LedgerMachine(RuleBasedStateMachine):
         assert await self.ledger.tally(key) == counts
 
 
-@pytest.mark.parametrize("name", ["memory", "sqlite"])
-def test_any_use_agrees_with_the_model(kinds, name):
+@pytest.mark.parametrize("name", ["memory", "sqlite", "postgres"])
+def test_any_use_agrees_with_the_model(make_kind, name):
     """Whatever is called in whatever order, and however often it crashes, ledger and model agree."""
+    kind = make_kind(name)
 
     class Machine(LedgerMachine):
-        kind_type = kinds[name]
+        new_kind = staticmethod(lambda: kind)
 
-    examples = settings.default.max_examples
+    examples = settings.default.max_examples // (6 if name == "postgres" else 1)
     run_state_machine_as_test(Machine, settings=settings(max_examples=examples, stateful_step_count=30))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from penstock.ledger.memory import MemoryLedger
+from penstock.ledger.postgres import PostgresLedger
 from penstock.ledger.sqlite import SqliteLedger
 from penstock.ledger.status import KeyStatus, read_status
 
-__all__ = ["KeyStatus", "MemoryLedger", "SqliteLedger", "read_status"]
+__all__ = ["KeyStatus", "MemoryLedger", "PostgresLedger", "SqliteLedger", "read_status"]

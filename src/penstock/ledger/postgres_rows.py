@@ -1,0 +1,250 @@
+"""The rows of documents and dead letters in a PostgreSQL ledger, read and written many at a time.
+
+Each kind of row goes in by one statement with a bound array per column, so that a commit costs a few
+messages, whatever its size. Whoever calls a function that writes has begun a transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from penstock.abc import DeadLetter, DocumentState
+from penstock.ledger.postgres_text import hash_of, hold, pack, release, short
+from penstock.ledger.records import dead_letter_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import psycopg
+
+    from penstock.abc import Commit
+    from penstock.ledger.keys import Key
+
+    Database = psycopg.Connection[Any]
+
+__all__ = [
+    "count_dead_letters",
+    "dead_letters",
+    "drop_from",
+    "drop_letters",
+    "forget",
+    "insert",
+    "merge",
+    "settle",
+    "states",
+    "tally",
+    "unchanged",
+]
+
+_INSERT = """
+INSERT INTO penstock_ledger.outcomes
+SELECT %s, %s, n - 1, doc_id, status, content_hash, attempts, error, error_type
+FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::bigint[], %s::text[], %s::text[])
+    WITH ORDINALITY AS t(doc_id, status, content_hash, attempts, error, error_type, n)
+"""
+
+_INSERT_LETTER = """
+INSERT INTO penstock_ledger.dead_letters (
+    key_id, epoch, record_key, doc_id, adapter, error, error_type, raw, context, traceback, attempts,
+    failed_at, checksum, record, document, resolves
+) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+_SUPERSEDE = """
+DELETE FROM penstock_ledger.dead_letters AS old
+USING (
+    SELECT record, max(id) AS last FROM penstock_ledger.dead_letters
+    WHERE key_id = %(key_id)s AND epoch = %(epoch)s GROUP BY record
+) AS new
+WHERE old.key_id = %(key_id)s AND old.epoch <= %(epoch)s AND old.record = new.record AND old.id < new.last
+"""
+
+_RESOLVED = (
+    "DELETE FROM penstock_ledger.dead_letters WHERE key_id = %(key_id)s AND epoch = %(epoch)s AND resolves"
+)
+
+_SUCCEEDED = """
+DELETE FROM penstock_ledger.dead_letters
+WHERE key_id = %(key_id)s AND epoch <= %(epoch)s AND document IN (
+    SELECT doc_id FROM (
+        SELECT DISTINCT ON (doc_id) doc_id, status FROM penstock_ledger.outcomes
+        WHERE key_id = %(key_id)s AND epoch = %(epoch)s ORDER BY doc_id, n DESC
+    ) AS final WHERE status <> 'failed'
+)
+"""
+
+_MERGE = """
+INSERT INTO penstock_ledger.documents AS known
+    (key_id, doc_id, epoch, status, content_hash, earlier_hash, attempts, error, error_type)
+SELECT %(key_id)s, doc_id, epoch, status, final.content_hash,
+    CASE status WHEN 'failed' THEN settled.content_hash END, attempts, error, error_type
+FROM (
+    SELECT DISTINCT ON (doc_id) * FROM penstock_ledger.outcomes
+    WHERE key_id = %(key_id)s AND epoch <= %(epoch)s ORDER BY doc_id, epoch DESC, n DESC
+) AS final
+LEFT JOIN (
+    SELECT DISTINCT ON (doc_id) doc_id, content_hash FROM penstock_ledger.outcomes
+    WHERE key_id = %(key_id)s AND epoch <= %(epoch)s AND status <> 'failed'
+    ORDER BY doc_id, epoch DESC, n DESC
+) AS settled USING (doc_id)
+ON CONFLICT (key_id, doc_id) DO UPDATE SET
+    epoch = excluded.epoch,
+    earlier_hash = CASE
+        WHEN excluded.status <> 'failed' THEN NULL
+        WHEN excluded.earlier_hash IS NOT NULL THEN excluded.earlier_hash
+        WHEN known.status = 'failed' THEN known.earlier_hash
+        ELSE known.content_hash
+    END,
+    status = excluded.status,
+    content_hash = excluded.content_hash,
+    attempts = excluded.attempts,
+    error = excluded.error,
+    error_type = excluded.error_type
+"""
+
+_UNCHANGED = """
+SELECT n FROM unnest(%s::text[], %s::bytea[]) WITH ORDINALITY AS asked(id, hash, n)
+JOIN penstock_ledger.documents ON key_id = %s AND doc_id = id
+WHERE hash = CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END
+"""
+
+_LATEST = """
+SELECT DISTINCT ON (doc_id) doc_id, status, content_hash, attempts, error, error_type FROM (
+    SELECT doc_id, status, content_hash, attempts, error, error_type, 0 AS epoch, 0 AS n
+    FROM penstock_ledger.documents WHERE key_id = %(key_id)s
+    UNION ALL
+    SELECT doc_id, status, content_hash, attempts, error, error_type, epoch, n
+    FROM penstock_ledger.outcomes WHERE key_id = %(key_id)s AND epoch <= %(epoch)s
+) AS every {where} ORDER BY doc_id, epoch DESC, n DESC
+"""
+_STATES = _LATEST.format(where="WHERE doc_id = ANY(%(ids)s)")
+_TALLY = f"SELECT status, count(*) FROM ({_LATEST.format(where='')}) AS latest GROUP BY status"  # noqa: S608
+
+_LETTERS = """
+SELECT id, record_key, doc_id, adapter, error, error_type, raw, context, traceback, attempts, failed_at,
+    checksum
+FROM penstock_ledger.dead_letters WHERE key_id = %s AND epoch <= %s AND id > %s ORDER BY id LIMIT %s
+"""
+
+_DROP = (
+    "DELETE FROM penstock_ledger.commits WHERE key_id = %s AND epoch >= %s",
+    "DELETE FROM penstock_ledger.outcomes WHERE key_id = %s AND epoch >= %s",
+    "DELETE FROM penstock_ledger.dead_letters WHERE key_id = %s AND epoch >= %s",
+)
+
+
+def insert(db: Database, key: Key, commit: Commit) -> None:
+    """Append the states and dead letters of ``commit`` under its epoch.
+
+    What it resolves is a row among the letters too: it supersedes those of its record when the epoch becomes
+    true, and is gone then.
+    """
+    if commit.states:
+        columns = [
+            [short(state.doc_id) for state in commit.states],
+            [state.status for state in commit.states],
+            [pack(state.content_hash) for state in commit.states],
+            [state.attempts for state in commit.states],
+            [hold(state.error) for state in commit.states],
+            [hold(state.error_type) for state in commit.states],
+        ]
+        db.execute(_INSERT, (key.key_id, commit.epoch, *columns))
+    letters = [_letter(key, commit.epoch, letter) for letter in commit.dead_letters]
+    letters += [
+        _letter(key, commit.epoch, DeadLetter(None, name, "", "", "", b""), resolves=True)
+        for name in commit.resolved
+    ]
+    if letters:  # rare, and each as large as its record
+        with db.cursor() as cursor:
+            cursor.executemany(_INSERT_LETTER, letters)
+
+
+def drop_letters(db: Database, key: Key, records: Sequence[str] | None) -> int:
+    """Remove the letters of ``records``, or all that are true, and return how many are left."""
+    db.execute(
+        "DELETE FROM penstock_ledger.dead_letters WHERE key_id = %s AND epoch <= %s"
+        " AND (%s OR record = ANY(%s::text[]))",
+        (key.key_id, key.epoch, records is None, [short(record) for record in records or ()]),
+    )
+    return count_dead_letters(db, key.key_id, key.epoch)
+
+
+def _letter(key: Key, epoch: int, letter: DeadLetter, *, resolves: bool = False) -> tuple[Any, ...]:
+    row = (hold(v) if isinstance(v, str) else v for v in dead_letter_row(key.key_id, epoch, letter))
+    document = None if letter.doc_id is None else short(letter.doc_id)
+    return (*row, short(letter.key), document, resolves)
+
+
+def count_dead_letters(db: Database, key_id: int, epoch: int) -> int:
+    """Return how many unresolved dead letters there are up to ``epoch``."""
+    row = db.execute(
+        "SELECT count(*) FROM penstock_ledger.dead_letters WHERE key_id = %s AND epoch <= %s", (key_id, epoch)
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def settle(db: Database, key: Key, epoch: int) -> int:
+    """Let ``epoch`` become true: replace or resolve older dead letters, and return how many there are."""
+    if count := count_dead_letters(db, key.key_id, epoch):
+        where = {"key_id": key.key_id, "epoch": epoch}
+        for statement in (_SUPERSEDE, _RESOLVED, _SUCCEEDED):
+            db.execute(statement, where)
+        count = count_dead_letters(db, key.key_id, epoch)
+    return count
+
+
+def drop_from(db: Database, key: Key, epoch: int) -> None:
+    """Forget everything that was written under ``epoch`` and later ones."""
+    for statement in _DROP:
+        db.execute(statement, (key.key_id, epoch))
+
+
+def forget(db: Database, key: Key) -> None:
+    """Forget all of the key but its runs."""
+    drop_from(db, key, 0)
+    db.execute("DELETE FROM penstock_ledger.documents WHERE key_id = %s", (key.key_id,))
+
+
+def merge(db: Database, key: Key) -> None:
+    """Move the outcomes of the run that is being finished into ``documents``."""
+    where = {"key_id": key.key_id, "epoch": key.epoch}
+    db.execute(_MERGE, where)
+    db.execute("DELETE FROM penstock_ledger.outcomes WHERE key_id = %(key_id)s AND epoch <= %(epoch)s", where)
+
+
+def unchanged(db: Database, key: Key, documents: Sequence[tuple[str, str]]) -> list[bool]:
+    """See ``Ledger.unchanged``."""
+    answers = [False] * len(documents)
+    if documents:
+        ids = [short(doc_id) for doc_id, _ in documents]
+        hashes = [pack(content_hash) if content_hash else None for _, content_hash in documents]
+        for (n,) in db.execute(_UNCHANGED, (ids, hashes, key.key_id)):
+            answers[n - 1] = True
+    return answers
+
+
+def states(db: Database, key: Key, doc_ids: Sequence[str]) -> list[DocumentState | None]:
+    """Return the latest state of each document, ``None`` where there is none. Reads the whole run."""
+    names = [short(doc_id) for doc_id in doc_ids]
+    where = {"key_id": key.key_id, "epoch": key.epoch, "ids": names}
+    found = {row[0]: row for row in db.execute(_STATES, where)}
+    return [
+        _state(doc_id, found[name]) if name in found else None
+        for doc_id, name in zip(doc_ids, names, strict=True)
+    ]
+
+
+def _state(doc_id: str, row: Sequence[Any]) -> DocumentState:
+    _, status, content_hash, attempts, error, error_type = row
+    return DocumentState(doc_id, status, hash_of(content_hash), attempts, release(error), release(error_type))
+
+
+def tally(db: Database, key: Key) -> dict[str, int]:
+    """Return how many documents are in each status by now. Reads everything."""
+    return dict(db.execute(_TALLY, {"key_id": key.key_id, "epoch": key.epoch}).fetchall())
+
+
+def dead_letters(db: Database, key: Key, after: int, limit: int) -> list[tuple[Any, ...]]:
+    """Return the rows of up to ``limit`` letters behind row ``after``: id, fields, checksum."""
+    rows = db.execute(_LETTERS, (key.key_id, key.epoch, after, limit)).fetchall()
+    return [tuple(release(v) if isinstance(v, str) else v for v in row) for row in rows]
