@@ -30,7 +30,7 @@ from penstock.events import (
     DocumentFailed,
     PipelineEvent,
 )
-from penstock.ledger import SqliteLedger
+from penstock.ledger import ledger_from
 from penstock.redact import redact_json
 from penstock.sinks import SeveralSinks, sink_from
 
@@ -96,8 +96,8 @@ class IngestionPipeline:
 
     Args:
         adapter: Where documents come from.
-        ledger: What remembers runs: a ledger, or the path of an SQLite file. Without one nothing is
-            resumed or skipped.
+        ledger: What remembers runs: a ledger, the path of an SQLite file, or ``postgresql://...``. Without
+            one nothing is resumed or skipped.
         key: What the ledger calls this ingestion; the adapter's name by default.
         process: Steps that each document goes through; plain or async functions that return the document,
             or one in its place, and raise if they cannot.
@@ -151,6 +151,8 @@ class IngestionPipeline:
             positive("IngestionPipeline", "limit", limit)
         if grace is not None and not grace >= 0:
             raise GraphError(f"IngestionPipeline: grace={grace!r} should be seconds, 0 or more, or None")
+        if ledger is not None and not isinstance(ledger, Ledger):
+            ledger_from(ledger)  # what it names is looked at here, and opened when a run begins
         self._adapter = adapter
         self._ledger = ledger
         self._key = key or source.name
@@ -242,7 +244,7 @@ class IngestionPipeline:
             msg = "replay() reads dead letters from a ledger: IngestionPipeline(adapter, ledger=...)"
             raise GraphError(msg)
         owned = not isinstance(self._ledger, Ledger)
-        ledger = self._ledger if isinstance(self._ledger, Ledger) else SqliteLedger(self._ledger)
+        ledger = self._ledger if isinstance(self._ledger, Ledger) else ledger_from(self._ledger)
         settings = replace(self._settings, limit=None)
         try:
             return await replay(
@@ -318,7 +320,7 @@ class IngestionPipeline:
     def _begin(self, sink: Sink | None) -> _Run:
         ledger = self._ledger
         owned = not isinstance(ledger, Ledger) and ledger is not None
-        opened = ledger if isinstance(ledger, Ledger) or ledger is None else SqliteLedger(ledger)
+        opened = ledger if isinstance(ledger, Ledger) or ledger is None else ledger_from(ledger)
         self._running = _Run(self, sink, opened, owned=owned, before=self._running)
         if self._stopping:
             self._stopping = False
@@ -535,7 +537,7 @@ class _Run:
         """Return the counts."""
         session = self.session
         session["started"] = session["completed"] + session["failed"]
-        path = getattr(self.ledger, "path", None)
+        place = getattr(self.ledger, "place", None)
         return RunSummary(
             pipeline_id=self.pipeline_id, key=self.pipeline._key, run=self.number,  # noqa: SLF001
             state="completed" if self.state in ("running", "new") else self.state,
@@ -543,7 +545,7 @@ class _Run:
             duration=clock_of_the_loop().monotonic() - self.began,
             bytes_read=self.bytes_read, resumed=self.resumed,
             nothing_to_do=not any(session.values()) and self.state in ("running", "completed"),
-            sink=self.sink.describe() if self.sink else None, ledger=str(path) if path else None,
+            sink=self.sink.describe() if self.sink else None, ledger=place,
             limited=self.limited, reason=self.reason,
             # completed for a reason: a limit, or a number of documents that is wrong
             warning=self.reason if self.state == "completed" and not self.limited else None,

@@ -49,18 +49,25 @@ class SqliteKind:
         return after
 
 
+_databases = {}
+
+
+def empty_database(server):
+    """Return the URL of a database without a ledger: one per server, since making one takes a second."""
+    url = _databases.get(server) or _databases.setdefault(server, server.database())
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("DROP SCHEMA IF EXISTS penstock_ledger CASCADE")
+    return url
+
+
 class PostgresKind:
     """In a database a crash ends the session: the next ledger has another one."""
 
-    urls = {}  # noqa: RUF012  one database per server: making one takes a second, emptying it no time
-
     def __init__(self, server):
-        self._url = self.urls.get(server) or self.urls.setdefault(server, server.database())
+        self._server = server
 
     def new(self):
-        with psycopg.connect(self._url, autocommit=True) as db:
-            db.execute("DROP SCHEMA IF EXISTS penstock_ledger CASCADE")
-        return PostgresLedger(self._url)
+        return PostgresLedger(empty_database(self._server))
 
     async def crash(self, ledger):
         after = PostgresLedger(ledger._store._url)
@@ -101,3 +108,9 @@ async def ledger(kind):
     ledger = kind.new()
     yield ledger
     await ledger.aclose()
+
+
+@pytest.fixture
+def url(postgres_server):
+    """Return the URL of a PostgreSQL database without a ledger."""
+    return empty_database(postgres_server)

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from penstock.faces.demo import FOLDER, RECORDS
-from penstock.faces.job import GRACE, Job, default_ledger
+from penstock.faces.job import GRACE, Job, default_ledger, place_of
 
 __all__ = ["app"]
 
@@ -43,7 +43,7 @@ app.command(ingest_app)
 def pubmed(
     *files: str,
     to: Path,
-    ledger: Path | None = None,
+    ledger: str | None = None,
     limit: AtLeastOne | None = None,
     processes: AtLeastOne = 1,
     grace: Seconds = GRACE,
@@ -64,7 +64,7 @@ def pubmed(
     Args:
         files: PubMed XML (baseline, update or efetch), gzipped or not; patterns like '*.xml.gz' too.
         to: The JSON Lines file to write.
-        ledger: Where to keep what was done; beside the output by default.
+        ledger: Where to keep what was done: a file, or postgresql://...; beside the output by default.
         limit: Stop after so many documents.
         processes: Parse files in so many processes; the order of documents is then free.
         grace: After Ctrl-C, wait so many seconds for what is in flight; what is cut then comes again.
@@ -84,7 +84,7 @@ def pubmed(
             adapter="pubmed",
             files=files,
             to=to,
-            ledger=ledger or default_ledger(to),
+            ledger=place_of(ledger) if ledger else default_ledger(to),
             limit=limit,
             progress=progress,
             events=events,
@@ -126,7 +126,7 @@ def demo(
 
 
 @app.command
-def status(ledger_or_output: Path, /, *, failures: AtLeastOne = 10, debug: Flag = False) -> int:
+def status(ledger_or_output: str, /, *, failures: AtLeastOne = 10, debug: Flag = False) -> int:
     """Show where an ingestion stands: its runs, counts per state, and what failed.
 
     Works while a run is going, and disturbs nothing.
@@ -139,7 +139,7 @@ def status(ledger_or_output: Path, /, *, failures: AtLeastOne = 10, debug: Flag 
     del debug  # read from the command line by faces/cli.py, for every command alike
     from penstock.faces.status import show_status
 
-    return show_status(ledger_or_output, failures=failures)
+    return show_status(place_of(ledger_or_output), failures=failures)
 
 
 @app.command
@@ -160,7 +160,7 @@ def doctor(folder: Path = Path(), /, *, debug: Flag = False) -> int:
 
 @dead_app.command(name="list", usage="Usage: penstock dead list LEDGER_OR_OUTPUT [OPTIONS]\n")
 def dead_list(
-    ledger_or_output: Path,
+    ledger_or_output: str,
     /,
     *,
     key: str | None = None,
@@ -182,12 +182,12 @@ def dead_list(
     del debug
     from penstock.faces.dead import list_letters
 
-    return list_letters(ledger_or_output, key=key, latest=latest, as_json=json)
+    return list_letters(place_of(ledger_or_output), key=key, latest=latest, as_json=json)
 
 
 @dead_app.command(name="show", usage="Usage: penstock dead show LEDGER_OR_OUTPUT RECORD [OPTIONS]\n")
 def dead_show(
-    ledger_or_output: Path,
+    ledger_or_output: str,
     record: str,
     /,
     *,
@@ -207,7 +207,7 @@ def dead_show(
     del debug
     from penstock.faces.dead import show_letter
 
-    return show_letter(ledger_or_output, record, key=key, raw=raw)
+    return show_letter(place_of(ledger_or_output), record, key=key, raw=raw)
 
 
 @dead_app.command(name="replay", usage="Usage: penstock dead replay OUTPUT [RECORDS...] [OPTIONS]\n")
@@ -215,7 +215,7 @@ def dead_replay(
     output: Path,
     /,
     *records: str,
-    ledger: Path | None = None,
+    ledger: str | None = None,
     key: str | None = None,
     debug: Flag = False,
 ) -> int:
@@ -233,14 +233,14 @@ def dead_replay(
     del debug
     from penstock.faces.dead import replay_letters
 
-    return replay_letters(output, records, ledger=ledger, key=key)
+    return replay_letters(output, records, ledger=place_of(ledger) if ledger else None, key=key)
 
 
 @dead_app.command(
     name="drop", usage="Usage: penstock dead drop LEDGER_OR_OUTPUT (RECORDS... | --all) [OPTIONS]\n"
 )
 def dead_drop(
-    ledger_or_output: Path,
+    ledger_or_output: str,
     /,
     *records: str,
     all: Flag = False,  # noqa: A002  the word of the command line
@@ -259,4 +259,4 @@ def dead_drop(
     del debug
     from penstock.faces.dead import drop_letters
 
-    return drop_letters(ledger_or_output, records, key=key, everything=all)
+    return drop_letters(place_of(ledger_or_output), records, key=key, everything=all)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from penstock.errors import LedgerError
 from penstock.faces.exits import ALL_COMPLETED, DOCUMENTS_FAILED
-from penstock.faces.job import LEDGER_SUFFIX, UsageProblem, default_ledger, program
+from penstock.faces.job import LEDGER_SUFFIX, UsageProblem, default_ledger, program, shown_place
 from penstock.faces.status import find_ledger
 from penstock.faces.text import clean, count, put, shell_command, shorten, size
 
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
     from penstock.abc import DeadLetter
     from penstock.adapters import Adapter
+    from penstock.faces.job import Place
 
 __all__ = ["drop_letters", "list_letters", "replay_letters", "show_letter"]
 
 _LINE = 160
 
 
-def key_of(ledger: Path, wanted: str | None) -> str:
+def key_of(ledger: Place, wanted: str | None) -> str:
     """Return the key of the ledger that is meant: the one asked for, or the only one.
 
     Raises:
@@ -40,10 +41,10 @@ def key_of(ledger: Path, wanted: str | None) -> str:
     if wanted in known:
         return str(wanted)
     names = ", ".join(known) or "none: nothing has run yet"
-    raise UsageProblem(f"which ingestion is meant? {ledger} has {names}; name one with --key")
+    raise UsageProblem(f"which ingestion is meant? {shown_place(ledger)} has {names}; name one with --key")
 
 
-def list_letters(place: Path, *, key: str | None, latest: int, as_json: bool) -> int:
+def list_letters(place: Place, *, key: str | None, latest: int, as_json: bool) -> int:
     """Print the dead letters, the oldest first, one line each."""
     from penstock.ledger.history import read_dead_letters
 
@@ -78,7 +79,7 @@ def _as_json(letter: DeadLetter) -> dict[str, object]:
     }
 
 
-def show_letter(place: Path, record: str, *, key: str | None, raw: bool) -> int:
+def show_letter(place: Place, record: str, *, key: str | None, raw: bool) -> int:
     """Print one letter with its traceback and its bytes, or only the bytes as they are.
 
     Raises:
@@ -107,19 +108,21 @@ def show_letter(place: Path, record: str, *, key: str | None, raw: bool) -> int:
     return ALL_COMPLETED
 
 
-def _find(place: Path, record: str, key: str | None) -> DeadLetter:
+def _find(place: Place, record: str, key: str | None) -> DeadLetter:
     from penstock.ledger.history import read_dead_letters
 
     ledger = find_ledger(place)
     name = key_of(ledger, key)
     found = read_dead_letters(ledger, name, latest=1, record=record)
     if not found:
-        command = shell_command([*program(), "dead", "list", str(place)])
-        raise LedgerError(f"{ledger} has no dead letter of {record!r}; {command} names those that there are")
+        command = shell_command([*program(), "dead", "list", shown_place(place)])
+        raise LedgerError(
+            f"{shown_place(ledger)} has no dead letter of {record!r}; {command} names those that there are"
+        )
     return found[0]
 
 
-def drop_letters(place: Path, records: Sequence[str], *, key: str | None, everything: bool) -> int:
+def drop_letters(place: Place, records: Sequence[str], *, key: str | None, everything: bool) -> int:
     """Remove letters for good.
 
     Raises:
@@ -133,14 +136,14 @@ def drop_letters(place: Path, records: Sequence[str], *, key: str | None, everyt
     return ALL_COMPLETED if everything or dropped == len(set(records)) else DOCUMENTS_FAILED
 
 
-async def _drop(path: Path, key: str, records: Sequence[str] | None) -> int:
-    from penstock.ledger import SqliteLedger
+async def _drop(path: Place, key: str, records: Sequence[str] | None) -> int:
+    from penstock.ledger import ledger_from
 
-    async with SqliteLedger(path) as ledger:
+    async with ledger_from(path) as ledger:
         return await ledger.drop_dead_letters(key, records)
 
 
-def replay_letters(output: Path, records: Sequence[str], *, ledger: Path | None, key: str | None) -> int:
+def replay_letters(output: Path, records: Sequence[str], *, ledger: Place | None, key: str | None) -> int:
     """Try letters again, into the output that they were missing from; 1 if some failed again.
 
     Raises:

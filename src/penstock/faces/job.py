@@ -7,10 +7,24 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from penstock.faces.text import shell_command
 
-__all__ = ["GRACE", "LEDGER_SUFFIX", "Job", "UsageProblem", "default_ledger", "program"]
+__all__ = [
+    "GRACE",
+    "LEDGER_SUFFIX",
+    "Job",
+    "Place",
+    "UsageProblem",
+    "default_ledger",
+    "place_of",
+    "program",
+    "shown_place",
+]
+
+Place: TypeAlias = "Path | str"
+"""Where a ledger is: a file, or the URL of a database."""
 
 LEDGER_SUFFIX = ".ledger.db"
 """The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` unless another one is named."""
@@ -31,7 +45,7 @@ class Job:
     adapter: str
     files: tuple[str, ...]
     to: Path
-    ledger: Path
+    ledger: Place
     limit: int | None = None
     progress: bool = True
     events: bool = False
@@ -58,11 +72,16 @@ class Job:
 
     def status_command(self) -> str:
         """Return the command that shows where this job stands and what failed."""
-        return shell_command([*program(), "status", str(self.to if self._beside else self.ledger)])
+        return shell_command([*program(), "status", shown_place(self.to if self._beside else self.ledger)])
 
     def dead_command(self, verb: str) -> str:
         """Return the command that lists, or replays, the dead letters of this job."""
-        words = [*program(), "dead", verb, str(self.to if self._beside or verb == "replay" else self.ledger)]
+        words = [
+            *program(),
+            "dead",
+            verb,
+            shown_place(self.to if self._beside or verb == "replay" else self.ledger),
+        ]
         elsewhere = [] if self._beside or verb != "replay" else _option("--ledger", self.ledger)
         return shell_command([*words, *elsewhere])
 
@@ -112,9 +131,23 @@ class Job:
             raise UsageProblem(f"{self.to} is both the output and the ledger: choose another --ledger")
 
 
-def _option(name: str, path: Path) -> list[str]:
-    value = str(path)
+def _option(name: str, path: Place) -> list[str]:
+    value = shown_place(path)
     return [f"{name}={value}"] if value.startswith("-") else [name, value]
+
+
+def place_of(word: str) -> Place:
+    """Return what a word of the command line names: a URL as it is, anything else as a path."""
+    if word.startswith("sqlite:///"):
+        return Path(word.removeprefix("sqlite:///"))
+    return word if "://" in word else Path(word)
+
+
+def shown_place(place: Place) -> str:
+    """Return a path, or a URL without its password."""
+    from penstock.ledger.postgres_text import is_postgres, shown
+
+    return shown(str(place)) if is_postgres(place) else str(place)
 
 
 def default_ledger(output: Path) -> Path:
@@ -122,7 +155,9 @@ def default_ledger(output: Path) -> Path:
     return output.with_name(output.name + LEDGER_SUFFIX)
 
 
-def _same(one: Path, other: Path) -> bool:
+def _same(one: Place, other: Place) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return False
     try:
         return one.samefile(other)
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.faces.exits import ALL_COMPLETED, DOCUMENTS_FAILED, INCOMPLETE, INTERRUPTED
+from penstock.faces.job import shown_place
 from penstock.faces.text import clean, count, duration, size
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
         *([] if summary.nothing_to_do else _table(summary)),
         *_costs(summary, peak),
         f"  {'output':<10}{clean(str(job.to))}{_of(_bytes_of(job))}",
-        f"  {'ledger':<10}{clean(str(job.ledger))}",
+        f"  {'ledger':<10}{clean(shown_place(job.ledger))}",
     ]
 
 

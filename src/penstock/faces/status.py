@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from penstock.errors import LedgerError
 from penstock.faces.exits import ALL_COMPLETED
-from penstock.faces.job import LEDGER_SUFFIX, default_ledger
+from penstock.faces.job import LEDGER_SUFFIX, default_ledger, shown_place
 from penstock.faces.receipt import STATES
 from penstock.faces.text import clean, count, duration, put, shorten
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.abc import DeadLetter
+    from penstock.faces.job import Place
     from penstock.ledger import KeyStatus
     from penstock.ledger.history import RunRecord
 
@@ -28,7 +29,7 @@ _LINE = 160
 _SHOWN_RUNS = 10
 
 
-def show_status(ledger_or_output: Path, *, failures: int) -> int:
+def show_status(ledger_or_output: Place, *, failures: int) -> int:
     """Print where every key of a ledger stands, and return the exit code.
 
     Raises:
@@ -40,7 +41,7 @@ def show_status(ledger_or_output: Path, *, failures: int) -> int:
 
     ledger = find_ledger(ledger_or_output)
     keys = read_status(ledger)
-    lines = [f"ledger {clean(str(ledger))}"]
+    lines = [f"ledger {clean(shown_place(ledger))}"]
     if not keys:
         lines.append("  nothing has run yet")
     for status in keys:
@@ -51,8 +52,10 @@ def show_status(ledger_or_output: Path, *, failures: int) -> int:
     return ALL_COMPLETED
 
 
-def find_ledger(path: Path) -> Path:
+def find_ledger(path: Place) -> Place:
     """Return the ledger that ``path`` is, or that lies beside it."""
+    if isinstance(path, str):
+        return path
     beside = default_ledger(path)
     if _is_database(path) or (path.name.endswith(_DATABASE_NAMES) and not beside.exists()):
         return path

@@ -1,4 +1,4 @@
-"""What a SQLite ledger remembers beyond where it stands: its earlier runs, and what failed."""
+"""What a ledger in a database remembers beyond where it stands: its earlier runs, and what failed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.ledger import postgres_reading
 from penstock.ledger.connection import read_only
 from penstock.ledger.keys import load_keys
+from penstock.ledger.postgres_text import is_postgres
 from penstock.ledger.records import checksum, clean, dead_letter_of, parse_json
 from penstock.ledger.trouble import corrupt, speaking
 
@@ -44,6 +46,8 @@ def read_runs(path: str | os.PathLike[str], key: str) -> list[RunRecord]:
         LedgerError: there is no ledger, or it cannot be read.
         LedgerCorrupt: it is not a ledger, or is damaged where this looks.
     """
+    if is_postgres(path):
+        return postgres_reading.read_runs(str(path), key)
     place = Path(path)
     with contextlib.closing(read_only(place)) as db, speaking(place, "read"):
         rows = db.execute(
@@ -71,6 +75,8 @@ def read_dead_letters(
         LedgerError: there is no ledger, or it cannot be read.
         LedgerCorrupt: it is not a ledger, or is damaged where this looks.
     """
+    if is_postgres(path):
+        return postgres_reading.read_dead_letters(str(path), key, latest=latest, record=record)
     place = Path(path)
     letters: list[DeadLetter] = []
     with contextlib.closing(read_only(place)) as db, speaking(place, "read"):

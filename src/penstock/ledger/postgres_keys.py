@@ -53,16 +53,20 @@ def load_names(db: Database) -> list[str]:
     return [name for (name,) in rows]
 
 
-def load_key(db: Database, name: str, place: str) -> Key | None:
-    """Return a key, ``None`` if it never ran; raises ``LedgerCorrupt`` if it or its last run is damaged."""
+def load_key(db: Database, name: str, place: str, *, stored: bool = False) -> Key | None:
+    """Return a key, ``None`` if it never ran; raises ``LedgerCorrupt`` if it or its last run is damaged.
+
+    ``stored`` says that ``name`` is as it is stored.
+    """
+    text = name if stored else short(name)
     row = db.execute(
         "SELECT key_id, run, epoch, letters, checksum FROM penstock_ledger.keys WHERE key = %s",
-        (short(name),),
+        (text,),
     ).fetchone()
     if row is None or (row[1] == 0 and row[4] == ""):
         return None
     key_id, run, epoch, letters, expected = row
-    if checksum(key_id, short(name), run, epoch, letters) != expected:
+    if checksum(key_id, text, run, epoch, letters) != expected:
         raise corrupt(place, f"the key {name!r} fails its checksum")
     last = db.execute(
         "SELECT state, started_at, ended_at, counts, checksum FROM penstock_ledger.runs"
@@ -132,7 +136,7 @@ def last_commit(db: Database, key: Key, place: str) -> LastCommit | None:
     if row is None:
         raise corrupt(place, f"commit {key.epoch} of {key.name!r} is missing")
     run, position, record, counts, expected = row
-    if checksum(short(key.name), key.epoch, run, position, record, counts) != expected:
+    if checksum(key.key_id, key.epoch, run, position, record, counts) != expected:
         raise corrupt(place, f"commit {key.epoch} of {key.name!r} fails its checksum")
     return run, parse_json(position), parse_json(record), parse_json(counts)
 
@@ -142,7 +146,7 @@ def insert_commit(db: Database, key: Key, commit: Commit, state: str) -> None:
     position = to_json(commit.position, f"the position of {key.name!r}")
     record = to_json(commit.record, f"the sink's record of {key.name!r}")
     counts = to_json(commit.counts, f"the counts of {key.name!r}")
-    digest = checksum(short(key.name), commit.epoch, key.run, position, record, counts)
+    digest = checksum(key.key_id, commit.epoch, key.run, position, record, counts)
     db.execute(
         "DELETE FROM penstock_ledger.commits WHERE key_id = %s AND epoch <= %s",
         (key.key_id, key.epoch - _KEPT_COMMITS),

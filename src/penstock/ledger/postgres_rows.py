@@ -29,6 +29,7 @@ __all__ = [
     "drop_letters",
     "forget",
     "insert",
+    "last_letters",
     "merge",
     "settle",
     "states",
@@ -126,6 +127,12 @@ SELECT id, record_key, doc_id, adapter, error, error_type, raw, context, traceba
 FROM penstock_ledger.dead_letters WHERE key_id = %s AND epoch <= %s AND id > %s ORDER BY id LIMIT %s
 """
 
+_LAST_LETTERS = """
+SELECT record_key, doc_id, adapter, error, error_type, raw, context, traceback, attempts, failed_at, checksum
+FROM penstock_ledger.dead_letters
+WHERE key_id = %s AND epoch <= %s AND record = coalesce(%s, record) ORDER BY id DESC LIMIT %s
+"""
+
 _DROP = (
     "DELETE FROM penstock_ledger.commits WHERE key_id = %s AND epoch >= %s",
     "DELETE FROM penstock_ledger.outcomes WHERE key_id = %s AND epoch >= %s",
@@ -167,6 +174,13 @@ def drop_letters(db: Database, key: Key, records: Sequence[str] | None) -> int:
         (key.key_id, key.epoch, records is None, [short(record) for record in records or ()]),
     )
     return count_dead_letters(db, key.key_id, key.epoch)
+
+
+def last_letters(db: Database, key: Key, latest: int, record: str | None) -> list[tuple[Any, ...]]:
+    """Return the rows of the ``latest`` letters, the oldest of them first: fields, checksum."""
+    wanted = None if record is None else short(record)
+    rows = db.execute(_LAST_LETTERS, (key.key_id, key.epoch, wanted, latest)).fetchall()
+    return [tuple(release(v) if isinstance(v, str) else v for v in row) for row in reversed(rows)]
 
 
 def _letter(key: Key, epoch: int, letter: DeadLetter, *, resolves: bool = False) -> tuple[Any, ...]:

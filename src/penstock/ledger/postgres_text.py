@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlsplit
 
 from penstock.ledger.records import clean
 
-__all__ = ["hash_of", "hold", "pack", "release", "secrets_of", "short", "shown"]
+__all__ = ["hash_of", "hold", "is_postgres", "pack", "release", "secrets_of", "short", "shown"]
 
 _INDEXED = 2000
 """Bytes of a text in an index, whose rows end at 2,704."""
 
 _KEPT = 500
+
+
+def is_postgres(place: str | os.PathLike[str]) -> bool:
+    """Whether ``place`` is the URL of a PostgreSQL database."""
+    return str(place).startswith(("postgresql://", "postgres://"))
 
 
 def hold(text: str | None) -> str | None:

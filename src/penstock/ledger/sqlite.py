@@ -33,5 +33,10 @@ class SqliteLedger(ThreadedLedger):
         """Where the ledger is."""
         return self._path
 
+    @property
+    def place(self) -> str:
+        """The same, for people."""
+        return str(self._path)
+
     def __repr__(self) -> str:
         return f"SqliteLedger({os.fspath(self._path)!r})"

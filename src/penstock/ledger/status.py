@@ -1,4 +1,4 @@
-"""Looking at a SQLite ledger from outside, also while a run is writing it."""
+"""Looking at a ledger in a database from outside, also while a run is writing it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.ledger import postgres_reading
 from penstock.ledger.connection import read_only
 from penstock.ledger.keys import load_keys
+from penstock.ledger.postgres_text import is_postgres
 from penstock.ledger.records import checksum, parse_json
 from penstock.ledger.trouble import corrupt, speaking
 from penstock.storage import Holder, holder_of, lock_path
@@ -46,7 +48,7 @@ class KeyStatus:
 
 
 def read_status(path: str | os.PathLike[str]) -> list[KeyStatus]:
-    """Return what the ledger at ``path`` knows of each of its keys, in order of their names.
+    """Return what the ledger at ``path``, or of the URL, knows of each of its keys, in order of their names.
 
     Blocks, for milliseconds; takes no lock and disturbs no run.
 
@@ -54,6 +56,8 @@ def read_status(path: str | os.PathLike[str]) -> list[KeyStatus]:
         LedgerError: there is no ledger, or it cannot be read.
         LedgerCorrupt: it is not a ledger, or is damaged where this looks.
     """
+    if is_postgres(path):
+        return postgres_reading.read_status(str(path))
     place = Path(path)
     holder = holder_of(lock_path(place))
     with contextlib.closing(read_only(place)) as db, speaking(place, "read"):

@@ -1,0 +1,28 @@
+"""A process that opens a key of a PostgreSQL ledger, says so, and commits once for each line it is told."""
+
+import asyncio
+import sys
+
+from penstock.abc import Commit
+from penstock.errors import LedgerError
+from penstock.ledger import PostgresLedger
+
+
+def say(*words):
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+async def main(url, lease):
+    async with PostgresLedger(url, lease=float(lease)) as ledger:
+        opened = await ledger.open("k")
+        say("open", opened.run, opened.epoch, opened.resumed)
+        for epoch, _ in enumerate(sys.stdin, opened.epoch + 1):
+            try:
+                await ledger.commit("k", Commit(epoch, {"at": epoch}))
+                say(epoch)
+            except LedgerError as error:
+                say(type(error).__name__, error)
+
+
+asyncio.run(main(*sys.argv[1:]))
