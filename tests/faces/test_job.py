@@ -10,7 +10,7 @@ import pytest
 
 from penstock.faces import job as job_module
 from penstock.faces.commands import app
-from penstock.faces.job import Job, UsageProblem, default_ledger
+from penstock.faces.job import Job, UsageProblem, default_ledger, place_of
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +31,7 @@ def job(**given: object) -> Job:
         {"files": ("-x.xml", "with blank.xml", "d'or.xml.gz")},
         {"to": Path("my out/é.jsonl"), "ledger": Path("my out/é.jsonl.ledger.db")},
         {"ledger": Path("else where.db"), "limit": 5, "processes": 3},
+        {"ledger": "postgresql://me@host/runs"},
         {"to": Path("-o.jsonl"), "ledger": Path("-l.db")},
         {"fail_fast": True, "events": True, "progress": False, "debug": True},
     ],
@@ -43,7 +44,7 @@ def test_the_command_is_read_back_as_the_job(given: dict[str, object]) -> None:
     _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
     options = dict(bound.arguments)
     files, to = options.pop("files"), options.pop("to")
-    ledger = options.pop("ledger", None) or default_ledger(to)
+    ledger = place_of(options.pop("ledger")) if "ledger" in options else default_ledger(to)
     assert Job("pubmed", files, to, ledger, **options) == wanted
 
 

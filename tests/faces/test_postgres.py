@@ -1,0 +1,33 @@
+"""``--ledger postgresql://...``: the command line with a ledger on a server."""
+
+from __future__ import annotations
+
+from .conftest import article, articles, pmid
+
+
+def test_a_ledger_in_postgresql(penstock, postgres_server):
+    """It ingests, is resumed, looked at and replayed like any other, and the password is shown nowhere."""
+    url = postgres_server.database()
+    secret = url.replace("tester@", "tester:s3cr3t@")
+    (penstock.folder / "one.xml").write_bytes(
+        articles(*(article(pmid(n)) for n in range(1, 20)), article("<PMID></PMID>"))
+    )
+    first = penstock("ingest", "pubmed", "one.xml", "--to", "out.jsonl", "--ledger", secret, "--no-progress")
+    assert first.returncode == 1, first.stderr
+    assert "tester:***@127.0.0.1" in first.stdout
+    assert len((penstock.folder / "out.jsonl").read_text().splitlines()) == 19
+    again = penstock("ingest", "pubmed", "one.xml", "--to", "out.jsonl", "--ledger", secret)
+    assert "already holds all" in again.stdout + again.stderr
+    status = penstock("status", secret)
+    assert status.returncode == 0, status.stderr
+    assert "pubmed: run 2 completed" in status.stdout
+    assert "1 dead letter" in status.stdout
+    listed = penstock("dead", "list", secret)
+    assert "one.xml#" in listed.stdout
+    replayed = penstock("dead", "replay", "out.jsonl", "--ledger", secret)
+    assert "1 failed again" in replayed.stdout, replayed.stderr
+    dropped = penstock("dead", "drop", secret, "--all")
+    assert "dropped 1 of the dead letters" in dropped.stdout
+    for ran in (first, again, status, listed, replayed, dropped):
+        assert "s3cr3t" not in ran.stdout + ran.stderr
+    assert [path.name for path in penstock.folder.glob("*ledger*")] == []
