@@ -39,7 +39,8 @@ from xml.parsers import expat
 
 from lxml import etree
 
-from penstock.adapters.biomed.pubmed_parse import _PARSER, parse_record
+from penstock.adapters.biomed.pubmed_parse import parse_record
+from penstock.adapters.biomed.pubmed_parts import PARSER
 from penstock.adapters.biomed.pubmed_source import PUBMED_ROOTS, PubMedSource
 from penstock.adapters.biomed.sample import write_sample
 from penstock.adapters.files.reader import ByteReader
@@ -70,12 +71,12 @@ def walk(element: Any) -> None:
 
 def with_lxml(records: list[bytes]) -> None:
     for record in records:
-        walk(etree.fromstring(record, _PARSER))
+        walk(etree.fromstring(record, PARSER))
 
 
 def with_lxml_ten_at_once(records: list[bytes]) -> None:
     for at in range(0, len(records), 10):
-        walk(etree.fromstring(b"<r>" + b"".join(records[at : at + 10]) + b"</r>", _PARSER))
+        walk(etree.fromstring(b"<r>" + b"".join(records[at : at + 10]) + b"</r>", PARSER))
 
 
 def with_elementtree(records: list[bytes]) -> None:

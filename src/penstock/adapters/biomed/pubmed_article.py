@@ -7,7 +7,7 @@ A *table* maps a child's tag to what is done with it; a tag that no table knows 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lxml.etree import _Element as Element
@@ -22,6 +22,7 @@ from penstock.adapters.biomed.pubmed_elements import (
     read_event,
     read_grant,
     read_identifier,
+    read_journal_info,
     read_keywords,
     read_mesh,
     read_object,
@@ -31,7 +32,7 @@ from penstock.adapters.biomed.pubmed_elements import (
 )
 
 if TYPE_CHECKING:
-    from penstock.adapters.biomed.pubmed_schema import Journal, PubMedMetadata
+    from penstock.adapters.biomed.pubmed_schema import PubMedMetadata
 
 __all__ = [
     "Draft",
@@ -54,11 +55,15 @@ __all__ = [
 
 @dataclass(slots=True)
 class Draft:
-    """A document on its way: its metadata (`PubMedMetadata`), and what becomes fields of its own."""
+    """A document on its way: its metadata (`PubMedMetadata`), and what becomes fields of its own.
+
+    ``parts`` is what was cut out of its record and not yet asked for; see `pubmed_parts`.
+    """
 
     metadata: dict[str, Any]
     version: str = ""
     title: str = ""
+    parts: dict[str, Any] = field(default_factory=dict)
 
 
 Handler: TypeAlias = Callable[[Element, Draft], None]
@@ -133,7 +138,11 @@ def read_children(element: Element, draft: Draft, table: Table) -> None:
         if handler is not None:
             handler(child, draft)
         else:
-            draft.metadata["extra"].setdefault(child.tag, []).append(text_of(child))
+            _keep(child, draft)
+
+
+def _keep(element: Element, draft: Draft) -> None:
+    draft.metadata["extra"].setdefault(element.tag, []).append(text_of(element))
 
 
 def put(key: str, read: Callable[[Element], Any]) -> Handler:
@@ -161,6 +170,29 @@ def extend(key: str, read: Callable[[Element], list[Any]]) -> Handler:
         draft.metadata[key] += read(element)
 
     return handler
+
+
+def part(take: Callable[[dict[str, Any], Any], None]) -> Handler:
+    """Give ``take`` what the part says that was cut out here; an element of that name alone is not known."""
+
+    def handler(element: Element, draft: Draft) -> None:
+        said = draft.parts.pop(element.tag, None)
+        if said is None:
+            _keep(element, draft)
+        else:
+            take(draft.metadata, said)
+
+    return handler
+
+
+def put_part(key: str) -> Handler:
+    """Set ``key`` to what a part says."""
+    return part(lambda metadata, said: metadata.__setitem__(key, said))
+
+
+def extend_part(key: str) -> Handler:
+    """Append all that a part says."""
+    return part(lambda metadata, said: metadata[key].extend(said))
 
 
 def each(key: str, read: Callable[[Element], Any], *, complete: str = "") -> Handler:
@@ -239,8 +271,8 @@ def _read_other_abstract(element: Element, draft: Draft) -> None:
     )
 
 
-def _journal_of(draft: Draft) -> Journal:
-    journal: Journal | None = draft.metadata["journal"]
+def _journal_of(metadata: dict[str, Any]) -> dict[str, str]:
+    journal: dict[str, str] | None = metadata["journal"]
     if journal is None:
         journal = {
             "title": "",
@@ -255,12 +287,12 @@ def _journal_of(draft: Draft) -> Journal:
             "issue": "",
             "cited_medium": "",
         }
-        draft.metadata["journal"] = journal
+        metadata["journal"] = journal
     return journal
 
 
 def _read_journal(element: Element, draft: Draft) -> None:
-    journal = _journal_of(draft)
+    journal = _journal_of(draft.metadata)
     for child in element:
         tag = child.tag
         if tag == "JournalIssue":
@@ -274,7 +306,7 @@ def _read_journal(element: Element, draft: Draft) -> None:
             journal["issn_type"] = child.get("IssnType", "")
 
 
-def _read_issue(element: Element, journal: Journal, draft: Draft) -> None:
+def _read_issue(element: Element, journal: dict[str, str], draft: Draft) -> None:
     journal["cited_medium"] = element.get("CitedMedium", "")
     for child in element:
         tag = child.tag
@@ -284,20 +316,12 @@ def _read_issue(element: Element, journal: Journal, draft: Draft) -> None:
             journal["issue"] = text_of(child)
         elif tag == "PubDate":
             draft.metadata["publication_date"] = read_date(child)
+        elif tag == "_PubDate" and tag in draft.parts:
+            draft.metadata["publication_date"] = draft.parts.pop(tag)
 
 
 def _read_journal_info(element: Element, draft: Draft) -> None:
-    journal = _journal_of(draft)
-    for child in element:
-        tag = child.tag
-        if tag == "Country":
-            journal["country"] = text_of(child)
-        elif tag == "MedlineTA":
-            journal["medline_abbreviation"] = text_of(child)
-        elif tag == "NlmUniqueID":
-            journal["nlm_id"] = text_of(child)
-        elif tag == "ISSNLinking":
-            journal["issn_linking"] = text_of(child)
+    _journal_of(draft.metadata).update(read_journal_info(element))
 
 
 def _read_note(element: Element) -> dict[str, str]:
@@ -323,14 +347,18 @@ _CITATION: Table = {
     "DateCreated": put("date_created", read_date),
     "DateCompleted": put("date_completed", read_date),
     "DateRevised": put("date_revised", read_date),
+    "_DateCompleted": put_part("date_completed"),
+    "_DateRevised": put_part("date_revised"),
     "Article": _read_article,
     "MedlineJournalInfo": _read_journal_info,
+    "_MedlineJournalInfo": part(lambda metadata, said: _journal_of(metadata).update(said)),
     "ChemicalList": each("chemicals", read_chemical),
     "SupplMeshList": each("supplementary_mesh", read_term),
     "CitationSubset": add("citation_subsets", text_of),
     "CommentsCorrectionsList": each("comments_corrections", read_comment),
     "GeneSymbolList": each("gene_symbols", text_of),
     "MeshHeadingList": extend("mesh", read_mesh),
+    "_MeshHeadingList": extend_part("mesh"),
     "NumberOfReferences": put("number_of_references", text_of),
     "PersonalNameSubjectList": each("personal_name_subjects", read_author),
     "OtherID": add("other_ids", _identifier_by("Source")),
@@ -353,12 +381,14 @@ _ARTICLE: Table = {
     "DataBankList": each("databanks", read_databank, complete="databanks_complete"),
     "GrantList": each("grants", read_grant, complete="grants_complete"),
     "PublicationTypeList": each("publication_types", read_term),
+    "_PublicationTypeList": extend_part("publication_types"),
     "VernacularTitle": put("vernacular_title", text_of),
     "ArticleDate": add("article_dates", _event_by("DateType")),
 }
 
 _PUBMED_DATA: Table = {
     "History": each("history", _event_by("PubStatus")),
+    "_History": extend_part("history"),
     "PublicationStatus": put("publication_status", text_of),
     "ArticleIdList": each("article_ids", _identifier_by("IdType")),
     "ObjectList": each("objects", read_object),

@@ -39,6 +39,7 @@ __all__ = [
     "read_event",
     "read_grant",
     "read_identifier",
+    "read_journal_info",
     "read_keywords",
     "read_mesh",
     "read_object",
@@ -185,6 +186,19 @@ def read_mesh(element: Element) -> list[MeshHeading]:
             }
         )
     return headings
+
+
+_JOURNAL_KEYS = {
+    "Country": "country",
+    "MedlineTA": "medline_abbreviation",
+    "NlmUniqueID": "nlm_id",
+    "ISSNLinking": "issn_linking",
+}
+
+
+def read_journal_info(element: Element) -> dict[str, str]:
+    """Read a ``MedlineJournalInfo``: the keys of the `Journal` that it knows."""
+    return {_JOURNAL_KEYS[child.tag]: text_of(child) for child in element if child.tag in _JOURNAL_KEYS}
 
 
 def read_chemical(element: Element) -> Term:

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 from xml.sax.saxutils import quoteattr
 
-from lxml.etree import XMLParser, XMLSyntaxError, fromstring
+from lxml.etree import XMLSyntaxError, fromstring
 
 from penstock.adapters.biomed.pubmed_article import (
     Draft,
@@ -22,6 +22,7 @@ from penstock.adapters.biomed.pubmed_article import (
 )
 from penstock.adapters.biomed.pubmed_book import read_book_document
 from penstock.adapters.biomed.pubmed_elements import first_value, text_of
+from penstock.adapters.biomed.pubmed_parts import PARSER, cut_out
 from penstock.document import Document, content_hash
 from penstock.errors import DocumentError
 
@@ -36,16 +37,6 @@ __all__ = ["SOURCE", "abstract_text", "document_id", "identify_record", "parse_r
 
 SOURCE = "pubmed"
 
-# Comments and instructions are left out, so that the text around them is one text. Beyond libxml2's limits (a
-# text of 10 MB, a depth of 256) a record is refused.
-_PARSER = XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    huge_tree=False,
-    remove_comments=True,
-    remove_pis=True,
-    collect_ids=False,
-)
 _READERS = {
     "MedlineCitation": read_citation,
     "PubmedData": read_pubmed_data,
@@ -120,11 +111,12 @@ def parse_record(
     Raises:
         DocumentError: it is not well-formed, not a PubMed record, or has no PMID.
     """
-    root = _root(data, key, namespaces)
-    if root.tag == "PMID":
-        return _deletion(root, data, key, keep_raw=keep_raw)
-    draft = Draft(cast("dict[str, Any]", empty_metadata(_KINDS[root.tag])))
-    _read_record(root, draft)
+    draft = None if namespaces else _read_cut(data)
+    if draft is None:
+        root = _root(data, key, namespaces)
+        if root.tag == "PMID":
+            return _deletion(root, data, key, keep_raw=keep_raw)
+        draft = _read_record(root, {})
     metadata = draft.metadata
     article_ids = metadata["article_ids"]
     metadata["doi"] = first_value(article_ids, "doi") or first_value(metadata["elocation_ids"], "doi")
@@ -167,16 +159,36 @@ def _deletion(root: Element, data: bytes, key: str, *, keep_raw: bool) -> Docume
     )
 
 
-def _read_record(root: Element, draft: Draft) -> None:
+def _read_cut(data: bytes) -> Draft | None:
+    """Read an article whose repeating parts are known; ``None`` if it must be read as a whole."""
+    if not data.startswith(_ARTICLES):
+        return None
+    rest, parts = cut_out(data)
+    if not parts:
+        return None
+    try:
+        root = fromstring(rest, PARSER)
+    except XMLSyntaxError:
+        return None
+    draft = _read_record(root, parts) if root.tag in _KINDS else None
+    return None if parts else draft
+
+
+_ARTICLES = (b"<PubmedArticle", b"<MedlineCitation")
+
+
+def _read_record(root: Element, parts: dict[str, Any]) -> Draft:
+    draft = Draft(cast("dict[str, Any]", empty_metadata(_KINDS[root.tag])), parts=parts)
     if root.tag in _READERS:  # a MedlineCitation or BookDocument by itself, as older sets have them
         _READERS[root.tag](root, draft)
-        return
+        return draft
     for child in root:
         reader = _READERS.get(child.tag)
         if reader is None:
             draft.metadata["extra"].setdefault(child.tag, []).append(text_of(child))
         else:
             reader(child, draft)
+    return draft
 
 
 def _root(data: bytes, key: str, namespaces: Mapping[str, str] | None) -> Element:
@@ -185,7 +197,7 @@ def _root(data: bytes, key: str, namespaces: Mapping[str, str] | None) -> Elemen
         message = f"{_where(key)} is not a PubMed record: it begins with {bytes(data[:40])!r}"
         raise DocumentError(message)
     try:
-        root = fromstring(_wrapped(data, namespaces), _PARSER)[0] if namespaces else fromstring(data, _PARSER)
+        root = fromstring(_wrapped(data, namespaces), PARSER)[0] if namespaces else fromstring(data, PARSER)
     except XMLSyntaxError as error:
         message = f"{_where(key)} cannot be parsed as XML: {error.msg}"
         raise DocumentError(message) from error
