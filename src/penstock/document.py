@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Document", "RawRecord", "content_hash"]
+__all__ = ["Document", "RawRecord", "content_hash", "trusted_document"]
 
 
 def content_hash(data: bytes) -> str:
@@ -56,3 +56,17 @@ class Document(BaseModel):
     content_hash: str = ""
     deleted: bool = False
     raw: bytes | None = Field(default=None, repr=False, exclude=True)
+
+
+def trusted_document(fields: dict[str, Any]) -> Document:
+    """Return a document of all ``fields``, in the order of the class, unchecked: 1 µs where checking takes 7.
+
+    For parsers that make every field themselves, and have checked what they must. ``metadata`` is not copied.
+    """
+    document = Document.__new__(Document)
+    keep = object.__setattr__
+    keep(document, "__dict__", fields)
+    keep(document, "__pydantic_fields_set__", set(fields))
+    keep(document, "__pydantic_extra__", None)
+    keep(document, "__pydantic_private__", None)
+    return document

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from penstock.adapters.biomed.pubmed_parse import parse_record
 from penstock.adapters.biomed.pubmed_parts import cut_out
 from penstock.adapters.biomed.sample import sample_record
+from penstock.document import Document
 from penstock.errors import DocumentError
-
-if TYPE_CHECKING:
-    from penstock.document import Document
 
 REGULAR = """\
 <PubmedArticle>
@@ -158,3 +156,19 @@ def test_damaged_records(number: int, data: st.DataObject) -> None:
 def test_made_up_records(number: int) -> None:
     """Every kind of record of the made-up files."""
     check(sample_record(number))
+
+
+def test_a_parsed_document_is_one_that_was_checked() -> None:
+    """Nothing tells it from a `Document` that pydantic made of the same fields, and changes are as good."""
+    trusted = parse_record(REGULAR.encode(), keep_raw=True)
+    fields = {name: getattr(trusted, name) for name in Document.model_fields}
+    checked = Document(**fields)
+    assert trusted == checked
+    assert vars(trusted).keys() == vars(checked).keys()
+    assert list(vars(trusted)) == list(vars(checked))
+    assert trusted.model_fields_set == checked.model_fields_set
+    assert trusted.model_dump_json() == checked.model_dump_json()
+    assert repr(trusted) == repr(checked)
+    assert pickle.loads(pickle.dumps(trusted)) == checked  # noqa: S301  our own
+    changed = trusted.model_copy(update={"title": "new"})
+    assert (changed.title, trusted.title) == ("new", "T")

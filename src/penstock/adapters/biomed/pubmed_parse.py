@@ -23,7 +23,7 @@ from penstock.adapters.biomed.pubmed_article import (
 from penstock.adapters.biomed.pubmed_book import read_book_document
 from penstock.adapters.biomed.pubmed_elements import first_value, text_of
 from penstock.adapters.biomed.pubmed_parts import PARSER, cut_out
-from penstock.document import Document, content_hash
+from penstock.document import Document, content_hash, trusted_document
 from penstock.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -121,16 +121,19 @@ def parse_record(
     article_ids = metadata["article_ids"]
     metadata["doi"] = first_value(article_ids, "doi") or first_value(metadata["elocation_ids"], "doi")
     metadata["pmc"] = first_value(article_ids, "pmc")
-    return Document(
-        doc_id=document_id(_checked(metadata["pmid"], key), draft.version),
-        record_id=_record_id(metadata["pmid"]),
-        source=SOURCE,
-        version=draft.version,
-        title=draft.title,
-        content=abstract_text(metadata["abstract"]),
-        metadata=metadata,
-        content_hash=content_hash(data),
-        raw=data if keep_raw else None,
+    return trusted_document(
+        {
+            "doc_id": document_id(_checked(metadata["pmid"], key), draft.version),
+            "source": SOURCE,
+            "record_id": _record_id(metadata["pmid"]),
+            "version": draft.version,
+            "title": draft.title,
+            "content": abstract_text(metadata["abstract"]),
+            "metadata": metadata,
+            "content_hash": content_hash(data),
+            "deleted": False,
+            "raw": data if keep_raw else None,
+        }
     )
 
 
