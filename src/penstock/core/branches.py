@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Place = tuple[Marks, int]
 
-__all__ = ["Branch", "JoinStage", "places_of", "withdrawing"]
+__all__ = ["Branch", "JoinStage", "places_of", "stop_all", "withdrawing"]
 
 
 class Branch:
@@ -207,6 +207,12 @@ class JoinStage(Stage[Any]):
     def over(self) -> bool:
         """Say whether this is the end, given that nothing could be collected; raise what has failed."""
 
+    def throw(self) -> None:
+        """Raise the failure of a branch, if that is what comes next there."""
+        failed = next((branch.failure for branch in self.branches if branch.failed), None)
+        if failed is not None:
+            failed.throw()
+
     def begin(self) -> None:
         """Take note that what was delivered before has arrived."""
         self.start = None
@@ -247,14 +253,19 @@ class JoinStage(Stage[Any]):
                     branch.release()
 
     async def _stop(self) -> None:
-        errors: list[Exception] = []
-        for branch in self.branches:
-            try:
-                await branch.stop()
-            except Exception as error:  # noqa: BLE001  every branch is stopped first
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        await stop_all(self.branches)
+
+
+async def stop_all(branches: Iterable[Branch]) -> None:
+    """End the tasks of all branches, even if that fails for some; then raise the first error."""
+    errors: list[Exception] = []
+    for branch in branches:
+        try:
+            await branch.stop()
+        except Exception as error:  # noqa: BLE001  every branch is stopped first
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def places_of(places: Sequence[Place], counts: Sequence[int]) -> States:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.branches import Branch, withdrawing
+from penstock.core.branches import Branch, stop_all, withdrawing
 from penstock.core.flattening import Flattening, Started
 from penstock.core.inner import Inner
 from penstock.core.node import Node, Order
@@ -209,11 +209,4 @@ class _FlatMapMergeStage(Stage[Any]):
         return idle and all(one.branch.ended for one in self._running.values())
 
     async def _stop(self) -> None:
-        errors: list[Exception] = []
-        for branch in [self._outer, *(one.branch for one in self._running.values())]:
-            try:
-                await branch.stop()
-            except Exception as error:  # noqa: BLE001  every branch is stopped first
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        await stop_all([self._outer, *(one.branch for one in self._running.values())])

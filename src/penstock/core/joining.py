@@ -67,9 +67,7 @@ class _ZipStage(JoinStage):
         return list(zip(*(branch.take(count) for branch in self.branches), strict=True)) if count else []
 
     def over(self) -> bool:
-        failed = next((branch.failure for branch in self.branches if branch.failed), None)
-        if failed is not None:
-            failed.throw()
+        self.throw()
         gone = [branch.ended and not branch.left for branch in self.branches]
         if not self._node.strict or self.run.draining:
             return any(gone)
@@ -363,7 +361,5 @@ class _EqualStage(JoinStage):
         return [equal]
 
     def over(self) -> bool:
-        failed = next((branch.failure for branch in self.branches if branch.failed), None)
-        if failed is not None:
-            failed.throw()
+        self.throw()
         return self.run.draining and any(branch.ended for branch in self.branches)

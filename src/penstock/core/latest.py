@@ -184,12 +184,6 @@ class _LatestStage(JoinStage):
             for index, branch in enumerate(self.branches)
         )
 
-    def throw(self) -> None:
-        """Raise the failure of an input, if there is one."""
-        failed = next((branch.failure for branch in self.branches if branch.failed), None)
-        if failed is not None:
-            failed.throw()
-
 
 class _CombineStage(_LatestStage):
     """Takes from the inputs in turn where several have items."""

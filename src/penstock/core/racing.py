@@ -60,7 +60,5 @@ class _RaceStage(JoinStage):
         return self.branches[0].take(n) if self._winner is not None else []
 
     def over(self) -> bool:
-        failed = next((branch.failure for branch in self.branches if branch.failed), None)
-        if failed is not None:
-            failed.throw()
+        self.throw()
         return all(branch.ended for branch in self.branches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.branches import Branch, withdrawing
+from penstock.core.branches import Branch, stop_all, withdrawing
 from penstock.core.flattening import Flattening, Started
 from penstock.core.inner import Inner
 from penstock.core.node import Order
@@ -112,8 +112,4 @@ class _SwitchMapStage(Stage[Any]):
         return idle and (present is None or present.branch.ended)
 
     async def _stop(self) -> None:
-        try:
-            await self._outer.stop()
-        finally:
-            if self._present is not None:
-                await self._present.branch.stop()
+        await stop_all([self._outer, *([self._present.branch] if self._present is not None else [])])
