@@ -1,0 +1,66 @@
+"""A SQLite ledger of another version: an older one is migrated whole, a newer one is left alone."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from penstock.abc import Commit, DocumentState
+from penstock.errors import LedgerError
+from penstock.ledger import SqliteLedger, schema
+
+
+def version_of(path):
+    db = sqlite3.connect(path)
+    try:
+        return db.execute("PRAGMA user_version").fetchone()[0]
+    finally:
+        db.close()
+
+
+async def used(path):
+    async with SqliteLedger(path) as ledger:
+        opened = await ledger.open("k")
+        commit = Commit(opened.epoch + 1, {"at": 1}, [DocumentState("d", "completed", "h")])
+        await ledger.commit("k", commit)
+        return opened.epoch
+
+
+def add_note(db):
+    db.execute("ALTER TABLE runs ADD COLUMN note TEXT")
+
+
+def fail_midway(db):
+    add_note(db)
+    db.execute("SELECT * FROM nowhere")
+
+
+async def test_an_older_ledger_is_migrated(tmp_path, monkeypatch):
+    """In one transaction with its version; a migration that fails leaves the older ledger, which still works."""
+    path = tmp_path / "run.db"
+    await used(path)
+    with monkeypatch.context() as later:
+        later.setattr(schema, "VERSION", 2)
+        later.setitem(schema._MIGRATIONS, 1, fail_midway)
+        with pytest.raises(LedgerError, match="nowhere"):
+            await SqliteLedger(path).open("k")
+    assert version_of(path) == 1
+    assert await used(path) == 1
+    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setitem(schema._MIGRATIONS, 1, lambda db: db.execute("CREATE TABLE notes (note TEXT)"))
+    assert await used(path) == 2
+    assert version_of(path) == 2
+    assert await used(path) == 3
+
+
+async def test_a_newer_ledger_is_refused(tmp_path):
+    """With what to do about it; and it stays as it is."""
+    path = tmp_path / "run.db"
+    await used(path)
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    db.close()
+    with pytest.raises(LedgerError, match=r"knows none above .*; use the newer Penstock that wrote it"):
+        await SqliteLedger(path).open("k")
+    assert version_of(path) == schema.VERSION + 1
