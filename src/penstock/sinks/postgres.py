@@ -83,13 +83,14 @@ def _connection_of(url: str) -> dict[str, Any]:
     """Return what libpq needs to connect; no error shows any of it."""
     try:
         import psycopg
+        from psycopg.conninfo import conninfo_to_dict
     except ImportError:
         raise GraphError("writing to PostgreSQL needs psycopg: pip install 'penstock[postgres]'") from None
     known: dict[str, Any] = {}
     found = _AUTHORITY.fullmatch(url)
     if found is not None:
         with contextlib.suppress(psycopg.Error):
-            known = psycopg.conninfo.conninfo_to_dict(url)
+            known = conninfo_to_dict(url)
     ports = str(known.get("port") or "0").split(",")
     if (not known and url.partition("://")[2]) or not all(port.isdigit() for port in ports):
         raise GraphError(
