@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from expression import Error, Ok, Result
 from hypothesis import strategies as st
 
-from penstock.abc import Page, Source
+from penstock.abc import Page, Source, Standing
 from penstock.adapters import Adapter
 from penstock.core.documents import Settings
 from penstock.core.policy import RetryPolicy
@@ -173,12 +173,12 @@ class Plan:
             progress_every=self.every,
             fail_fast=self.fail_fast,
             limit=self.limit,
-            unchanged=self._unchanged if self.unchanged else None,
+            compare=self._compare if self.unchanged else None,
             pipeline_id="test",
         )
 
-    async def _unchanged(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        return [doc_id in self.unchanged for doc_id, _ in pairs]
+    async def _compare(self, pairs: Sequence[tuple[str, str]]) -> list[Standing]:
+        return ["unchanged" if doc_id in self.unchanged else "new" for doc_id, _ in pairs]
 
     def running(self, source: Source, position: Position | None = None) -> Running[PipelineEvent]:
         return Running(Adapter(source, page_size=3).events(self.settings), position)

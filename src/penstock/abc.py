@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -243,6 +243,10 @@ class Source(ABC):
         return Ok(document)
 
 
+Standing = Literal["new", "changed", "unchanged"]
+"""What a record is to earlier runs: never completed, completed with another content, or just so."""
+
+
 @dataclass(slots=True)
 class DocumentState:
     """The outcome of one document within a commit: ``status`` is ``completed``, ``failed`` or ``deleted``."""
@@ -331,6 +335,14 @@ class Ledger(ABC):
 
         Answers as of the start of the current logical run, whatever this run has committed since.
         """
+
+    async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
+        """Say how each (doc_id, content hash) stands to what *earlier* logical runs completed or deleted.
+
+        Like ``unchanged``, as of the start of the current logical run. A ledger that leaves this as it is
+        calls everything new that is not unchanged.
+        """
+        return ["unchanged" if same else "new" for same in await self.unchanged(key, documents)]
 
     @abstractmethod
     async def commit(self, key: str, commit: Commit) -> None:

@@ -37,7 +37,7 @@ from penstock.sinks import SeveralSinks, sink_from
 if TYPE_CHECKING:
     import os
 
-    from penstock.abc import Page, Position
+    from penstock.abc import Opened, Page, Position
     from penstock.adapters.adapter import Adapter
     from penstock.core.documents import Step
     from penstock.document import Document, RawRecord
@@ -52,13 +52,16 @@ TURNS_TO_CLOSE = 3
 """Turns of the loop until a generator that nobody holds any more has begun to close."""
 
 COUNTS = ("started", "completed", "failed", "skipped", "deleted")
+FRESHNESS = ("new", "changed", "unchanged")
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
     """What a run came to.
 
-    ``counts`` are sums of the whole logical run, ``session`` those of this process (also ``retried``);
+    ``counts`` are sums of the whole logical run, ``session`` those of this process (also ``retried``):
+    of the ``completed`` documents those that were ``new``, had ``changed`` since an earlier run, or are
+    ``deleted`` (tombstones); of the ``skipped`` ones those that were ``unchanged``.
     ``duration`` is in seconds and ``bytes_read`` counts raw records, both of this process. ``state`` is
     ``completed`` or ``cancelled``: a run that fails raises its exception. ``limited`` says that it
     completed because as many documents were processed as were asked for. ``warning`` says that the number of
@@ -112,6 +115,8 @@ class IngestionPipeline:
         grace: Seconds that ``stop`` leaves to what is in flight; what is still unfinished then is cut, and
             comes again in the next run. ``None`` waits as long as it takes.
         restart: Forget what ledger and sink hold, and begin anew.
+        refresh: Read the source from its beginning again, though earlier runs have read it, to take what has
+            changed in it. Interrupted, the same call goes on.
         hooks: Called with every list of events.
 
     Raises:
@@ -135,6 +140,7 @@ class IngestionPipeline:
         limit: int | None = None,
         grace: float | None = 10.0,
         restart: bool = False,
+        refresh: bool = False,
         hooks: Sequence[Hook] = (),
     ) -> None:
         source = getattr(adapter, "source", None)
@@ -153,11 +159,15 @@ class IngestionPipeline:
             raise GraphError(f"IngestionPipeline: grace={grace!r} should be seconds, 0 or more, or None")
         if ledger is not None and not isinstance(ledger, Ledger):
             ledger_from(ledger)  # what it names is looked at here, and opened when a run begins
+        if refresh and (restart or ledger is None):
+            why = "restart=True, which forgets all that" if restart else "no ledger="
+            raise GraphError(f"refresh=True compares with what earlier runs took, and was given {why}")
         self._adapter = adapter
         self._ledger = ledger
         self._key = key or source.name
         self._grace = grace
         self._restart = restart
+        self._refresh = refresh
         self._skip = skip_completed
         self._hooks = tuple(hooks)
         self._checkpoint_every = checkpoint_every
@@ -338,7 +348,8 @@ class _Run:
     owned: bool
     pipeline_id: str = field(default_factory=lambda: uuid4().hex)
     session: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*COUNTS, "retried"), 0))
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*COUNTS, *FRESHNESS), 0))
+    counts_before: dict[str, int] = field(default_factory=dict)
     bytes_read: int = 0
     began: float = field(default_factory=lambda: clock_of_the_loop().monotonic())
     number: int = 1
@@ -370,12 +381,14 @@ class _Run:
         try:
             await self._await_the_one_before()
             opened, position = await delivery.open()
+            if opened is not None and pipeline._refresh:  # noqa: SLF001
+                opened, position = await self._from_the_beginning(delivery, opened, position)
             if opened is not None:
                 self.number, self.resumed = opened.run, opened.resumed and bool(position)
             async with self._subscribe(position or None) as subscription:
                 if position:
                     self._read_sums(position)
-                    self.skipped_before = self.counts["skipped"]
+                    self.skipped_before, self.counts_before = self.counts["skipped"], self.counts
                 try:
                     async for events in self._pull(subscription, delivery):
                         yield events
@@ -401,6 +414,19 @@ class _Run:
                 finally:
                     self.over.set()
 
+    async def _from_the_beginning(
+        self, delivery: Delivery, opened: Opened, position: Position | None
+    ) -> tuple[Opened, Position | None]:
+        """Return where a refresh goes on: where an interrupted one stands, else at the beginning."""
+        state = (position or {}).get("nodes", {}).get("documents") or {}
+        if opened.resumed and state.get("since") == opened.run and state["state"] != "failed":
+            return opened, position
+        if opened.resumed and opened.counts:
+            # A run that took only what is new; or one whose source failed, and may not be as it was. What it
+            # took is to be unchanged now.
+            opened = await delivery.begin_anew() or opened
+        return opened, None
+
     async def _await_the_one_before(self) -> None:
         """A run that its consumer left by ``break`` closes in the background: let it, it holds the ledger."""
         before, self.before = self.before, None
@@ -415,8 +441,10 @@ class _Run:
         pipeline, ledger = self.pipeline, self.ledger
         key = pipeline._key  # noqa: SLF001
         changes: dict[str, Any] = {"pipeline_id": self.pipeline_id}
-        if ledger is not None and pipeline._skip and self.number > 1:  # noqa: SLF001  before, nothing can be known
-            changes["unchanged"] = lambda pairs: ledger.unchanged(key, pairs)
+        if ledger is not None:
+            changes["run"] = self.number
+            if pipeline._skip and self.number > 1:  # noqa: SLF001  before, nothing can be known
+                changes["compare"] = lambda pairs: ledger.compare(key, pairs)
         node = pipeline._adapter.events(pipeline._settings, fetch=self._fetch, **changes)  # noqa: SLF001
         self.subscription = Running(node, position)
         if self.stopping:
@@ -507,6 +535,7 @@ class _Run:
                 self.state, self.reason = event.new_state, event.reason
                 if event.old_state == "completed":
                     self.skipped_before = 0 if not self.limited else self.skipped_before
+                    self.counts_before = {} if not self.limited else self.counts_before
             elif isinstance(event, BatchProgress):
                 session["skipped"] = event.skipped - self.skipped_before
         return documents, states, dead
@@ -517,12 +546,14 @@ class _Run:
         counts = state.get("counts", {})
         self.counts = {name: counts.get(name, 0) for name in COUNTS}
         self.counts["started"] = self.counts["completed"] + self.counts["failed"]
+        self.counts |= {name: counts.get(name, 0) for name in FRESHNESS[1:]}
+        self.counts["new"] = self.counts["completed"] - self.counts["deleted"] - self.counts["changed"]
         self.limited = state.get("limited", False)
 
     async def _commit(self, delivery: Delivery, position: Position, *, empty: bool = False) -> None:
         self._read_sums(position)
         if empty:  # the sums in the position are still those of the run before
-            self.counts = dict.fromkeys(COUNTS, 0)
+            self.counts, self.counts_before = dict.fromkeys((*COUNTS, *FRESHNESS), 0), {}
         await delivery.commit(position, self.counts)
 
     def _reached(self) -> tuple[Position, dict[str, int]]:
@@ -535,8 +566,9 @@ class _Run:
 
     def summary(self) -> RunSummary:
         """Return the counts."""
-        session = self.session
+        session, before = self.session, self.counts_before
         session["started"] = session["completed"] + session["failed"]
+        session |= {name: self.counts[name] - before.get(name, 0) for name in FRESHNESS}
         place = getattr(self.ledger, "place", None)
         return RunSummary(
             pipeline_id=self.pipeline_id, key=self.pipeline._key, run=self.number,  # noqa: SLF001

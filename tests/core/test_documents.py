@@ -37,6 +37,7 @@ from ..scripted import (  # noqa: TID252  tests are no installed package
 )
 
 if TYPE_CHECKING:
+    from penstock.abc import Standing
     from penstock.document import Document
 
 SCHEDULES = st.lists(st.sampled_from([1, 1, 2, 3, 7, 1000]), min_size=1, max_size=4)
@@ -503,13 +504,13 @@ def test_a_question_about_unchanged_documents_may_fail_once(plan: Plan) -> None:
     """A ledger that is out of reach for a moment is asked again; no record of the page is lost."""
     failures = iter([ConnectionError("lost")])
 
-    async def unchanged(pairs: Any) -> list[bool]:
+    async def compare(pairs: Any) -> list[Standing]:
         for error in failures:
             raise error
-        return [False] * len(pairs)
+        return ["new"] * len(pairs)
 
     source = ScriptedSource([Record()] * 8)
     node = plan.running(source)._vertex.node  # type: ignore[attr-defined]
-    events, error = virtually(all_of(Running(node.with_settings(unchanged=unchanged)), [100]))
+    events, error = virtually(all_of(Running(node.with_settings(compare=compare)), [100]))
     assert error is None
     assert documents_of([shown(event) for event in events]) == documents_of(expected(plan, source).events)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.abc import Commit, DeadLetter, DocumentState
+from penstock.abc import Commit, DeadLetter, DocumentState, Ledger
 from penstock.errors import LedgerError, PositionError
 
 KEY = "pubmed"
@@ -109,6 +109,43 @@ async def test_unchanged_answers_as_of_the_start_of_the_run(ledger):
     await ledger.finish(KEY, "completed")
     await ledger.open(KEY)
     assert await ledger.unchanged(KEY, asked) == [False, True, True, False]
+
+
+async def test_compare_tells_what_changed_from_what_is_new(ledger):
+    """As of the start of the run; a document that only ever failed is new, a deleted one is known."""
+    await run_of(ledger, done("a", "1"), failed("b", "1"), done("c", "1"), deleted("d", "1"), done("e", ""))
+    await run_of(ledger, failed("c", "2"))
+    await ledger.open(KEY)
+    asked = [
+        ("a", "1"),
+        ("a", "2"),
+        ("b", "1"),
+        ("c", "1"),
+        ("c", "2"),
+        ("d", "2"),
+        ("e", ""),
+        ("f", "1"),
+        ("a", ""),
+    ]
+    standings = [
+        "unchanged",
+        "changed",
+        "new",
+        "unchanged",
+        "changed",
+        "changed",
+        "changed",
+        "new",
+        "changed",
+    ]
+    assert await ledger.compare(KEY, asked) == standings
+    await ledger.commit(KEY, commit(3, done("f", "1"), done("a", "2")))
+    assert await ledger.compare(KEY, asked) == standings
+    assert await Ledger.compare(ledger, KEY, asked[:3]) == [
+        "unchanged",
+        "new",
+        "new",
+    ]  # as a ledger has it by default
 
 
 async def test_a_failure_does_not_forget_what_was_completed(ledger):

@@ -118,6 +118,9 @@ def test_all_five_calls_agree_with_the_model(records: list[Record], every: int) 
             **counts,
             "started": model.completed + model.failed,
             "deleted": len(set(completed) & set(gone)),
+            "new": len(set(completed) - set(gone)),
+            "changed": 0,
+            "unchanged": 0,
         }
         assert summary.counts == eager.summary.counts
         assert {k: summary.session[k] for k in summary.counts} == summary.counts

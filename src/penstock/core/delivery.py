@@ -195,6 +195,14 @@ class Delivery:
         if self._ledger is not None:
             await self._ledger.finish(self._key, "completed")
 
+    async def begin_anew(self) -> Opened | None:
+        """End an interrupted logical run where it stands, and begin the next, before anything is taken."""
+        if self._ledger is None:
+            return None
+        await self._settle_task()
+        await self._ledger.finish(self._key, "completed")
+        return await self._ledger.open(self._key)
+
     async def aclose(self) -> None:
         """Let a commit under way end, then release the sink; what was not committed is dropped."""
         in_flight = sys.exception()

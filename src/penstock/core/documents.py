@@ -5,7 +5,7 @@ stages behind it, because they work on documents: filtering *events* would break
 stream promises (started = completed + failed + in flight).
 
 **Position.** It counts settled records, and of the one being worked on the events that went out. Its
-state is ``{"state", "counts", "open", "owed", "tail", "acked", "limited"}``: the adapter state last
+state is ``{"since", "state", "counts", "open", "owed", "tail", "acked", "limited"}``: the adapter state last
 announced; sums as of the last settled record; non-terminal events delivered of unsettled records, by
 their distance from the first of them; whether a ``BatchProgress`` is owed; whether the final one went
 out; records settled beyond the first unsettled one (concurrent stages only); whether a limit ended it.
@@ -23,7 +23,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from penstock.abc import Source
+from penstock.abc import Source, Standing
 from penstock.core.node import Node, Order
 from penstock.core.notes import Failure, annotate
 from penstock.core.policy import RetryPolicy, Series, is_retryable
@@ -43,15 +43,15 @@ from penstock.redact import redact, redact_json
 if TYPE_CHECKING:
     from penstock.core.graph import Site
 
-__all__ = ["DocumentStage", "Documents", "Settings", "Step", "Unchanged"]
+__all__ = ["Compare", "DocumentStage", "Documents", "Settings", "Step"]
 
 Step = Callable[[Document], Any]
 """A processing step: returns the document, or one in its place; may be async; raises if it cannot."""
 
-Unchanged = Callable[[Sequence[tuple[str, str]]], Awaitable[list[bool]]]
-"""Says of each (doc_id, content hash) whether an earlier run completed just that."""
+Compare = Callable[[Sequence[tuple[str, str]]], Awaitable[list[Standing]]]
+"""Says of each (doc_id, content hash) how it stands to what earlier runs completed."""
 
-COUNTS = ("completed", "failed", "skipped", "deleted", "retried")
+COUNTS = ("completed", "failed", "skipped", "deleted", "retried", "changed", "unchanged")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,8 @@ class Settings:
     checkpoint_every: int | None = None
     fail_fast: bool = False
     limit: int | None = None
-    unchanged: Unchanged | None = None
+    compare: Compare | None = None
+    run: int | None = None  # the number of the logical run
     pipeline_id: str | None = None
 
     @property
@@ -130,15 +131,18 @@ class Book:
 
     __slots__ = (
         "began",
+        "changed",
         "completed",
         "deleted",
         "failed",
         "limited",
         "retried",
+        "since",
         "skipped",
         "so_far",
         "state",
         "tail",
+        "unchanged",
         "whole",
     )
 
@@ -149,11 +153,15 @@ class Book:
         self.skipped: int = counts.get("skipped", 0)
         self.deleted: int = counts.get("deleted", 0)
         self.retried: int = counts.get("retried", 0)
+        self.changed: int = counts.get("changed", 0)
+        self.unchanged: int = counts.get("unchanged", 0)
         self.state: str = state.get("state", "new")
         self.tail: bool = state.get("tail", False)
         self.limited: bool = state.get("limited", False)
         self.whole: bool = state.get("whole", True)
         """Whether this logical run began where the source begins."""
+        self.since: int | None = state.get("since")
+        """The logical run that began where the source begins, and led here."""
         self.so_far = self.settled
         self.began = now
 
@@ -162,10 +170,16 @@ class Book:
         """Documents that are done with, one way or another."""
         return self.completed + self.failed + self.skipped
 
+    @property
+    def processed(self) -> int:
+        """Documents of this logical run that count for its limit; a run that completed is the one before."""
+        return 0 if self.state == "completed" and not self.limited else self.completed + self.failed
+
     def reset(self, now: float) -> None:
         """Begin a new logical run, behind the records of those before it."""
         self.whole = False
         self.completed = self.failed = self.skipped = self.deleted = self.retried = self.so_far = 0
+        self.changed = self.unchanged = 0
         self.began = now
 
     def counts(self) -> dict[str, int]:
@@ -186,7 +200,7 @@ class DocumentStage(Stage[PipelineEvent]):
         self.validates = type(node.source).validate is not Source.validate
         self.upstream = site.input()
         state = site.state or {}
-        self.book = Book(state, self.run.clock.monotonic())
+        self.book = Book(state or {"since": node.settings.run}, self.run.clock.monotonic())
         self.owed: bool = state.get("owed", False)
         self._until = self._distance()
         self.extras: deque[PipelineEvent] = deque()
@@ -282,7 +296,7 @@ class DocumentStage(Stage[PipelineEvent]):
     def reached_limit(self) -> bool:
         """Whether as many documents were processed as were asked for."""
         limit = self.settings.limit
-        return limit is not None and self.book.completed + self.book.failed >= limit
+        return limit is not None and self.book.processed >= limit
 
     def _change(self, old: str, new: str, reason: str | None = None) -> None:
         reason = reason and redact(reason)
@@ -408,11 +422,13 @@ class DocumentStage(Stage[PipelineEvent]):
             redact_json(raw.context),
         )  # fmt: skip
 
-    def settle_completed(self, document: Document) -> None:
-        """Count a document that passed every step."""
+    def settle_completed(self, document: Document, *, changed: bool = False) -> None:
+        """Count a document that passed every step; one that an earlier run knew otherwise is ``changed``."""
         self.book.completed += 1
         if document.deleted:
             self.book.deleted += 1
+        elif changed:
+            self.book.changed += 1
         self._until -= 1
         if not self._until:
             self.owe()
@@ -424,9 +440,10 @@ class DocumentStage(Stage[PipelineEvent]):
         if not self._until:
             self.owe()
 
-    def settle_skipped(self) -> None:
-        """Count a document that was left out."""
+    def settle_skipped(self, *, unchanged: bool = False) -> None:
+        """Count a document that was left out, by ``where`` or because it is unchanged."""
         self.book.skipped += 1
+        self.book.unchanged += unchanged
         self._until -= 1
         if not self._until:
             self.owe()
@@ -466,16 +483,20 @@ class DocumentStage(Stage[PipelineEvent]):
 
     # -- skipping what is unchanged --------------------------------------------------------------
 
-    async def unchanged(self, records: list[RawRecord]) -> set[int]:
-        """Return which of the records an earlier run completed just so."""
-        known = self.settings.unchanged
+    async def compare(self, records: list[RawRecord]) -> tuple[set[int], set[int]]:
+        """Return which of the records an earlier run completed just so, and which with another content."""
+        known = self.settings.compare
         if known is None or not records:
-            return set()
+            return set(), set()
         named = [(self.name_of(raw), raw) for raw in records]
         asked = [(doc_id, content_hash(raw.data)) for (doc_id, error), raw in named if error is None]
         places = [i for i, ((_, error), _) in enumerate(named) if error is None]
         answers = await known(asked)
-        return {i for i, same in zip(places, answers, strict=True) if same}
+        same, changed = set[int](), set[int]()
+        for i, standing in zip(places, answers, strict=True):
+            if standing != "new":
+                (same if standing == "unchanged" else changed).add(i)
+        return same, changed
 
     # -- positions -------------------------------------------------------------------------------
 
@@ -483,6 +504,7 @@ class DocumentStage(Stage[PipelineEvent]):
         """Return the state for a position."""
         book = self.book
         return {
+            **({} if book.since is None else {"since": book.since}),
             "state": book.state, "counts": book.counts(), "open": {str(k): v for k, v in open_events.items()},
             "owed": self.owed, "tail": book.tail, "acked": acked, "limited": book.limited,
             "whole": book.whole,

@@ -40,6 +40,8 @@ class OverlappingDocumentStage(DocumentStage):
         self._places: deque[tuple[Marks, int]] = deque()
         self._behind: tuple[Marks, int] = (self.upstream.marks(), 0)
         self._records: deque[tuple[int, RawRecord, bool]] = deque()  # number, record, whether it is unchanged
+        self._same: set[int] = set()  # numbers of records not settled that are unchanged
+        self._changed: set[int] = set()
         self._queue: deque[tuple[int, PipelineEvent | None]] = deque()
         self._unsettled = 0
         self._fetching = False
@@ -123,17 +125,20 @@ class OverlappingDocumentStage(DocumentStage):
             self.book.retried += 1
             return
         self._open.pop(number, None)
+        same, changed = number in self._same, number in self._changed
+        self._same.discard(number)
+        self._changed.discard(number)
         self._unsettled -= 1
         self._acked.add(number)
         self._pass_settled()
         if isinstance(event, DocumentCompleted):
-            self.settle_completed(event.document)
+            self.settle_completed(event.document, changed=changed)
         elif isinstance(event, DocumentFailed):
             self.settle_failed()
             if self.settings.fail_fast:
                 self.end_by_failure(event.doc_id or "?", event.error)
         else:
-            self.settle_skipped()
+            self.settle_skipped(unchanged=same)
         self._call_for_records()
 
     def _room(self) -> int:
@@ -141,7 +146,7 @@ class OverlappingDocumentStage(DocumentStage):
         room = window_of(self.settings) - (self._fetched - self._low)
         limit = self.settings.limit
         if limit is not None:
-            room = min(room, limit - self.book.completed - self.book.failed - self._unsettled)
+            room = min(room, limit - self.book.processed - self._unsettled)
         return 0 if self._over or self.extras else room
 
     def _call_for_records(self) -> None:
@@ -176,7 +181,7 @@ class OverlappingDocumentStage(DocumentStage):
         try:
             page = await self.upstream.request(self._room())
             marks = self.upstream.marks()
-            same = await self.unchanged(page)
+            same, changed = await self.compare(page)
         except Exception as error:
             if self.run.over(error):
                 raise
@@ -201,7 +206,12 @@ class OverlappingDocumentStage(DocumentStage):
             if number in self._done_before:
                 continue
             self._unsettled += 1
-            self._records.append((number, raw, i in same and number not in self._open))
+            skip = i in same and number not in self._open
+            if skip:
+                self._same.add(number)
+            elif i in changed:
+                self._changed.add(number)
+            self._records.append((number, raw, skip))
         self._pass_settled()
         self._ready.open()
 

@@ -40,6 +40,7 @@ class SequentialDocumentStage(DocumentStage):
         self._at = 0
         self._fresh = False  # a page that nobody has compared with earlier runs yet
         self._same: set[int] = set()
+        self._changed: set[int] = set()
         self._retry_at: float | None = None
         self._generator: GeneratorType[PipelineEvent, None, None] | None = None
         self._plain = False  # whether the generator counts in variables of its own
@@ -131,7 +132,7 @@ class SequentialDocumentStage(DocumentStage):
             return False
         limit = self.settings.limit
         if limit is not None:
-            n = min(n, limit - self.book.completed - self.book.failed)
+            n = min(n, limit - self.book.processed)
         page = await self.upstream.request(n)
         gone = len(self._page)
         self._acked = {i - gone for i in self._acked if i >= gone}
@@ -139,7 +140,7 @@ class SequentialDocumentStage(DocumentStage):
         self._open = self._opens.pop(0, self._open)
         self._base, self._page, self._at = self.upstream.marks(), page, 0
         self._fresh = bool(page)
-        self._same = set()
+        self._same, self._changed = set(), set()
         if page:
             self.got_records()
             self.wake_if_completed()
@@ -149,10 +150,10 @@ class SequentialDocumentStage(DocumentStage):
         """Find out which records of the page are unchanged; a cancelled request leaves that going on."""
         if not self._fresh:
             return
-        if self.settings.unchanged is not None:
+        if self.settings.compare is not None:
             if not self._errand.running:
-                self._errand.begin(self.unchanged(self._page), "skip")
-            self._same = await self._errand.result()
+                self._errand.begin(self.compare(self._page), "skip")
+            self._same, self._changed = await self._errand.result()
         self._same -= {
             0 if self._open else -1,
             *self._opens,
@@ -169,6 +170,7 @@ class SequentialDocumentStage(DocumentStage):
             or settings.limit is not None
             or self.validates
             or self._same
+            or self._changed
             or self._opens
             or self._open
             or self.owed
@@ -282,8 +284,9 @@ class SequentialDocumentStage(DocumentStage):
                     outcome = self._take_steps(outcome)
                 if isinstance(outcome, Document):
                     ended, retries = now(), self._open - 1
+                    different = self._at in self._changed
                     self._next_record()
-                    self.settle_completed(outcome)
+                    self.settle_completed(outcome, changed=different)
                     took = ended - began if ended > began else 0.0
                     yield DocumentCompleted(ended, pipeline_id, doc_id, name, outcome, took, retries)
                 elif not self._open:
@@ -322,11 +325,11 @@ class SequentialDocumentStage(DocumentStage):
 
     def _pass_over(self) -> None:
         """Count the current record as skipped, unless it was settled by the run that this one resumes."""
-        settled = self._at in self._acked
+        settled, same = self._at in self._acked, self._at in self._same
         self._acked.discard(self._at)
         self._next_record()
         if not settled:
-            self.settle_skipped()
+            self.settle_skipped(unchanged=same)
 
     def _next_record(self) -> None:
         self._at += 1

@@ -48,6 +48,7 @@ def pubmed(
     processes: AtLeastOne = 1,
     grace: Seconds = GRACE,
     restart: Flag = False,
+    refresh: Flag = False,
     fail_fast: Flag = False,
     max_record_bytes: AtLeastOne | None = None,
     max_ratio: AtLeastOne | None = None,
@@ -69,6 +70,7 @@ def pubmed(
         processes: Parse files in so many processes; the order of documents is then free.
         grace: After Ctrl-C, wait so many seconds for what is in flight; what is cut then comes again.
         restart: Forget what was done, empty the output and begin again.
+        refresh: Read the files from the beginning again, and take what has changed in them or is new.
         fail_fast: End at the first document that fails.
         max_record_bytes: Let a larger record fail, instead of holding it in memory; 64 MiB by default.
         max_ratio: Refuse a gzip file that unpacks to more than so many times its bytes; 200 by default.
@@ -89,6 +91,7 @@ def pubmed(
             progress=progress,
             events=events,
             restart=restart,
+            refresh=refresh,
             fail_fast=fail_fast,
             processes=processes,
             max_record_bytes=max_record_bytes,

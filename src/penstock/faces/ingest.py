@@ -82,6 +82,7 @@ def build(job: Job, hooks: Sequence[Hook]) -> IngestionPipeline:
         ledger=job.ledger,
         limit=job.limit,
         restart=job.restart,
+        refresh=job.refresh,
         fail_fast=job.fail_fast,
         grace=job.grace,
         hooks=hooks,

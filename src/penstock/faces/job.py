@@ -50,6 +50,7 @@ class Job:
     progress: bool = True
     events: bool = False
     restart: bool = False
+    refresh: bool = False
     fail_fast: bool = False
     processes: int = 1
     max_record_bytes: int | None = None
@@ -60,13 +61,15 @@ class Job:
     asked: tuple[str, ...] | None = None
     """The words that repeat this job where they are not ``ingest``'s (``penstock demo``)."""
 
-    def command(self, *, restart: bool = False, limited: bool = True) -> str:
+    def command(self, *, restart: bool = False, limited: bool = True, refresh: bool | None = None) -> str:
         """Return the command that does this job again, quoted for a shell.
 
         ``--restart`` is in it only if it is asked for here: repeated by accident, it would throw away
-        what it is meant to continue.
+        what it is meant to continue. ``--refresh`` is, unless asked otherwise, if it was in this one: it goes
+        on with the refresh that was interrupted.
         """
-        again = ["--restart"] if restart else []
+        fresh = self.refresh if refresh is None else refresh
+        again = ["--restart"] if restart else ["--refresh"] if fresh else []
         asked = [*self.asked, *again] if self.asked is not None else self._words(again, limited=limited)
         return shell_command([*program(), *asked])
 
@@ -124,6 +127,8 @@ class Job:
             raise UsageProblem(
                 f"no files to read: name them, as in penstock ingest {self.adapter} FILES --to {self.to}"
             )
+        if self.restart and self.refresh:
+            raise UsageProblem("--refresh compares with what --restart forgets: choose one of them")
         for what, path in (("output", self.to), ("ledger", self.ledger)):
             if any(_same(path, Path(name)) for name in self.files):
                 raise UsageProblem(f"{path} is both the {what} and an input: choose another {what}")

@@ -18,6 +18,9 @@ __all__ = ["STATES", "exit_code", "receipt", "went"]
 STATES = ("completed", "failed", "skipped", "deleted")
 """The states of a receipt, in its order; ``started`` is their sum and would only need explaining."""
 
+FRESHNESS = ("new", "changed", "unchanged")
+"""How documents stand to earlier runs: of those completed the first two, of those skipped the last."""
+
 LONGEST_COMMAND = 2000
 """A longer command than this is not printed: nobody pastes it, and it buries everything else."""
 
@@ -77,6 +80,10 @@ def _table(summary: RunSummary) -> list[str]:
     for state in STATES:
         line = f"  {state:<10}{count(summary.session.get(state, 0)):>12}"
         lines.append(line + f"{count(summary.counts.get(state, 0)):>12}" if summary.resumed else line)
+    if any(summary.counts.get(state) for state in ("changed", "unchanged")):
+        for state in FRESHNESS:
+            line = f"    {state:<10}{count(summary.session.get(state, 0)):>10}"
+            lines.append(line + f"{count(summary.counts.get(state, 0)):>12}" if summary.resumed else line)
     retried = summary.session.get("retried", 0)
     if retried:
         lines.append(f"  {'retried':<10}{count(retried):>12}")
@@ -114,7 +121,9 @@ def _next(summary: RunSummary, job: Job) -> list[str]:
         lines.append(_how("go on", _fitting(job.command(limited=False), job)))
     else:
         what = "new files" if job.asked is None else "once more"  # the demo takes no files
-        lines.append(_how(what, _fitting(job.command(), job)))
+        lines.append(_how(what, _fitting(job.command(refresh=False), job)))
+    if job.refresh:
+        lines.append(_how("changed ones", _fitting(job.command(), job)))
     lines.append(_how("replay all", _fitting(job.command(restart=True), job)))
     return lines
 

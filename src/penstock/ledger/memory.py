@@ -13,7 +13,7 @@ from penstock.ledger.records import SETTLED, check_commit, parse_json, to_json
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from penstock.abc import DocumentState
+    from penstock.abc import DocumentState, Standing
 
 __all__ = ["MemoryLedger"]
 
@@ -71,8 +71,12 @@ class MemoryLedger(Ledger):
 
     async def unchanged(self, key: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
         """See ``Ledger.unchanged``; a deleted document counts like a completed one, an empty hash never."""
+        return [standing == "unchanged" for standing in await self.compare(key, documents)]
+
+    async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
+        """See ``Ledger.compare``."""
         settled = self._book(key).settled
-        return [digest != "" and settled.get(doc_id) == digest for doc_id, digest in documents]
+        return [_standing(settled.get(doc_id), digest) for doc_id, digest in documents]
 
     async def commit(self, key: str, commit: Commit) -> None:
         """See ``Ledger.commit``; raises ``LedgerError`` and ``PositionError`` as ``SqliteLedger`` does."""
@@ -154,6 +158,12 @@ class MemoryLedger(Ledger):
         if key not in self._open:
             raise LedgerError(f"the ledger in memory is not open for {key!r}; await open({key!r}) first")
         return self._books[key]
+
+
+def _standing(known: str | None, digest: str) -> Standing:
+    if known is None:
+        return "new"
+    return "unchanged" if digest and known == digest else "changed"
 
 
 def _written(run: int, key: str, commit: Commit) -> tuple[int, str, str, str]:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from penstock.abc import Commit
+    from penstock.abc import Commit, Standing
     from penstock.ledger.keys import Key
 
     Database = psycopg.Connection[Any]
 
 __all__ = [
+    "compare",
     "count_dead_letters",
     "dead_letters",
     "drop_from",
@@ -34,7 +35,6 @@ __all__ = [
     "settle",
     "states",
     "tally",
-    "unchanged",
 ]
 
 _INSERT = """
@@ -103,10 +103,11 @@ ON CONFLICT (key_id, doc_id) DO UPDATE SET
     error_type = excluded.error_type
 """
 
-_UNCHANGED = """
-SELECT n FROM unnest(%s::text[], %s::bytea[]) WITH ORDINALITY AS asked(id, hash, n)
+_COMPARE = """
+SELECT n, hash IS NOT NULL AND hash = CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END
+FROM unnest(%s::text[], %s::bytea[]) WITH ORDINALITY AS asked(id, hash, n)
 JOIN penstock_ledger.documents ON key_id = %s AND doc_id = id
-WHERE hash = CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END
+WHERE status <> 'failed' OR earlier_hash IS NOT NULL
 """
 
 _LATEST = """
@@ -226,14 +227,14 @@ def merge(db: Database, key: Key) -> None:
     db.execute("DELETE FROM penstock_ledger.outcomes WHERE key_id = %(key_id)s AND epoch <= %(epoch)s", where)
 
 
-def unchanged(db: Database, key: Key, documents: Sequence[tuple[str, str]]) -> list[bool]:
-    """See ``Ledger.unchanged``."""
-    answers = [False] * len(documents)
+def compare(db: Database, key: Key, documents: Sequence[tuple[str, str]]) -> list[Standing]:
+    """See ``Ledger.compare``."""
+    answers: list[Standing] = ["new"] * len(documents)
     if documents:
         ids = [short(doc_id) for doc_id, _ in documents]
         hashes = [pack(content_hash) if content_hash else None for _, content_hash in documents]
-        for (n,) in db.execute(_UNCHANGED, (ids, hashes, key.key_id)):
-            answers[n - 1] = True
+        for n, same in db.execute(_COMPARE, (ids, hashes, key.key_id)):
+            answers[n - 1] = "unchanged" if same else "changed"
     return answers
 
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from penstock.abc import Commit, DeadLetter, DocumentState, Opened
+from penstock.abc import Commit, DeadLetter, DocumentState, Opened, Standing
 from penstock.errors import LedgerBusy, LedgerError
 from penstock.ledger import postgres_keys as keys
 from penstock.ledger import postgres_lease as lease
@@ -277,8 +277,12 @@ class PostgresStore:
 
     def unchanged(self, name: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
         """See ``Ledger.unchanged``."""
+        return [standing == "unchanged" for standing in self.compare(name, documents)]
+
+    def compare(self, name: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
+        """See ``Ledger.compare``."""
         with self._reading(name) as (db, key):
-            return rows.unchanged(db, key, documents)
+            return rows.compare(db, key, documents)
 
     def states(self, name: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
         """See ``ThreadedLedger.states``."""

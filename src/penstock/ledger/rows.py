@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-    from penstock.abc import Commit, DocumentState
+    from penstock.abc import Commit, DocumentState, Standing
     from penstock.ledger.keys import Key
 
 __all__ = [
+    "compare",
     "dead_letters",
     "drop_from",
     "drop_letters",
@@ -34,7 +35,6 @@ __all__ = [
     "settle",
     "states",
     "tally",
-    "unchanged",
 ]
 
 T = TypeVar("T")
@@ -42,6 +42,7 @@ T = TypeVar("T")
 _MOST_ROWS = 512
 _MERGED_AT_ONCE = 1_000_000
 """Each part may touch every page of ``documents``, so few parts are best; the log grows to that size."""
+_KNOWN = "CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END"
 _STATE = "doc_id, status, content_hash, attempts, error, error_type"
 
 _MERGE = f"""
@@ -160,26 +161,26 @@ def merge(db: sqlite3.Connection, key: Key) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def unchanged(db: sqlite3.Connection, key: Key, documents: Sequence[tuple[str, str]]) -> list[bool]:
-    """See ``Ledger.unchanged``."""
-    answers = [False] * len(documents)
+def compare(db: sqlite3.Connection, key: Key, documents: Sequence[tuple[str, str]]) -> list[Standing]:
+    """See ``Ledger.compare``."""
+    answers: list[Standing] = ["new"] * len(documents)
     for first, part in _parts(documents):
         values: list[Any] = []
         for doc_id, content_hash in part:
             values += (doc_id, pack_hash(content_hash) if content_hash else None)
         values.append(key.key_id)
-        for (n,) in _execute(db, _unchanged_statement(len(part)), values):
-            answers[first + n] = True
+        for n, same in _execute(db, _compare_statement(len(part)), values):
+            answers[first + n] = "unchanged" if same else "changed"
     return answers
 
 
 @cache
-def _unchanged_statement(count: int) -> str:
+def _compare_statement(count: int) -> str:
     asked = ", ".join(f"({n}, ?, ?)" for n in range(count))
     return (
         f"WITH asked(n, id, hash) AS (VALUES {asked}) "
-        "SELECT n FROM asked CROSS JOIN documents ON key_id = ? AND doc_id = id "
-        "WHERE hash = CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END"
+        f"SELECT n, hash = {_KNOWN} FROM asked CROSS JOIN documents ON key_id = ? AND doc_id = id "
+        f"WHERE {_KNOWN} IS NOT NULL"
     )
 
 

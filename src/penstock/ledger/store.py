@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from penstock.abc import Standing
     from penstock.storage import Lock
 
 __all__ = ["Store"]
@@ -193,9 +194,13 @@ class Store:
 
     def unchanged(self, name: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
         """See ``Ledger.unchanged``."""
+        return [standing == "unchanged" for standing in self.compare(name, documents)]
+
+    def compare(self, name: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
+        """See ``Ledger.compare``."""
         db, key = self._opened(name)
         with speaking(self._path, "read"):
-            return rows.unchanged(db, key, documents)
+            return rows.compare(db, key, documents)
 
     def states(self, name: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
         """See ``SqliteLedger.states``."""

@@ -12,7 +12,7 @@ from penstock.storage import Worker
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from penstock.abc import Commit, DeadLetter, DocumentState, Opened
+    from penstock.abc import Commit, DeadLetter, DocumentState, Opened, Standing
 
 __all__ = ["LedgerStore", "ThreadedLedger"]
 
@@ -26,6 +26,10 @@ class LedgerStore(Protocol):
 
     def unchanged(self, name: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
         """See ``Ledger.unchanged``."""
+        ...
+
+    def compare(self, name: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
+        """See ``Ledger.compare``."""
         ...
 
     def commit(self, name: str, commit: Commit) -> None:
@@ -86,6 +90,10 @@ class ThreadedLedger(Ledger):
     async def unchanged(self, key: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
         """See ``Ledger.unchanged``; a deleted document counts like a completed one, an empty hash never."""
         return await self._worker.run(partial(self._store.unchanged, _name(key), documents))
+
+    async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
+        """See ``Ledger.compare``."""
+        return await self._worker.run(partial(self._store.compare, _name(key), documents))
 
     async def commit(self, key: str, commit: Commit) -> None:
         """See ``Ledger.commit``.

@@ -102,8 +102,8 @@ class Walk:
         if known != found:
             message = (
                 f"{file.path} has changed since an earlier run read it as {file.name!r} "
-                f"(fingerprint {known} then, {found} now): give it another name to read it as a new file, "
-                "or start over"
+                f"(fingerprint {known} then, {found} now): read everything again with refresh=True "
+                "(--refresh), or give it another name to read it as a new file"
             )
             raise SourceError(message)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from penstock.abc import DeadLetter, DocumentState
+    from penstock.abc import DeadLetter, DocumentState, Standing
     from penstock.document import Document
     from penstock.storage import Lock, Storage, StoredFile
     from penstock.testing.faults.plan import Faults
@@ -151,6 +151,11 @@ class FaultyLedger(Ledger):
         """See ``Ledger.unchanged``."""
         answers: list[bool] = await self._call("unchanged", key, documents)
         return answers
+
+    async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
+        """See ``Ledger.compare``."""
+        standings: list[Standing] = await self._call("compare", key, documents)
+        return standings
 
     async def commit(self, key: str, commit: Commit) -> None:
         """See ``Ledger.commit``."""
