@@ -11,6 +11,7 @@ import pytest
 from penstock.faces import job as job_module
 from penstock.faces.commands import app
 from penstock.faces.job import Job, UsageProblem, default_ledger, place_of
+from penstock.faces.outputs import output_of
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,9 @@ def job(**given: object) -> Job:
         {"ledger": Path("else where.db"), "limit": 5, "processes": 3},
         {"ledger": "postgresql://me@host/runs"},
         {"to": Path("-o.jsonl"), "ledger": Path("-l.db")},
+        {"also": (Path("b.jsonl.gz"), "sqlite:///x.db?table=my%20table")},
+        {"to": "sqlite:////a/b.db?table=x&deleted=delete", "ledger": Path("/a/b.db.x.ledger.db")},
+        {"to": "postgresql://me@h:5/db?table=a.b&sslmode=require", "ledger": Path("db.a.b.ledger.db")},
         {"fail_fast": True, "events": True, "progress": False, "debug": True},
     ],
 )
@@ -43,9 +47,9 @@ def test_the_command_is_read_back_as_the_job(given: dict[str, object]) -> None:
     assert words[0] == "penstock"
     _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
     options = dict(bound.arguments)
-    files, to = options.pop("files"), options.pop("to")
-    ledger = place_of(options.pop("ledger")) if "ledger" in options else default_ledger(to)
-    assert Job("pubmed", files, to, ledger, **options) == wanted
+    files, to = options.pop("files"), [output_of(word) for word in options.pop("to")]
+    ledger = place_of(options.pop("ledger")) if "ledger" in options else default_ledger(to[0])
+    assert Job("pubmed", files, to[0], ledger, also=tuple(to[1:]), **options) == wanted
 
 
 def test_restart_is_repeated_only_when_it_is_meant() -> None:

@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 
 from penstock.faces.demo import FOLDER, RECORDS
 from penstock.faces.job import GRACE, Job, default_ledger, place_of
+from penstock.faces.outputs import output_of
 
 __all__ = ["app"]
 
@@ -35,14 +36,16 @@ dead_app = App(
     name="dead", help="Documents that failed for good: look, try again, drop.", help_format="plaintext"
 )
 app.command(dead_app)
-ingest_app = App(name="ingest", help="Bring documents from a source into a file.", help_format="plaintext")
+ingest_app = App(
+    name="ingest", help="Bring documents from a source into a file or a database.", help_format="plaintext"
+)
 app.command(ingest_app)
 
 
 @ingest_app.command(usage="Usage: penstock ingest pubmed FILES... --to OUT.jsonl [OPTIONS]\n")
 def pubmed(
     *files: str,
-    to: Path,
+    to: list[str],
     ledger: str | None = None,
     limit: AtLeastOne | None = None,
     processes: AtLeastOne = 1,
@@ -57,14 +60,15 @@ def pubmed(
     events: Flag = False,
     debug: Flag = False,
 ) -> int:
-    """Bring PubMed XML files into a JSON Lines file, one document per line.
+    """Bring PubMed XML files into a file or a database.
 
     Interrupted in any way, the same command goes on at the last commit.
     After completion it takes only what is new: more files, or changed records.
 
     Args:
         files: PubMed XML (baseline, update or efetch), gzipped or not; patterns like '*.xml.gz' too.
-        to: The JSON Lines file to write.
+        to: Where to write: a file (.jsonl, .jsonl.gz, .jsonl.zst, .parquet) or the URL of a table
+            (sqlite:///out.db?table=articles, duckdb:///..., postgresql://...); several times for several.
         ledger: Where to keep what was done: a file, or postgresql://...; beside the output by default.
         limit: Stop after so many documents.
         processes: Parse files in so many processes; the order of documents is then free.
@@ -81,12 +85,14 @@ def pubmed(
     """
     from penstock.faces.ingest import ingest
 
+    outputs = [output_of(word) for word in to]
     return ingest(
         Job(
             adapter="pubmed",
             files=files,
-            to=to,
-            ledger=place_of(ledger) if ledger else default_ledger(to),
+            to=outputs[0],
+            also=tuple(outputs[1:]),
+            ledger=place_of(ledger) if ledger else default_ledger(outputs[0]),
             limit=limit,
             progress=progress,
             events=events,
@@ -215,10 +221,11 @@ def dead_show(
 
 @dead_app.command(name="replay", usage="Usage: penstock dead replay OUTPUT [RECORDS...] [OPTIONS]\n")
 def dead_replay(
-    output: Path,
+    output: str,
     /,
     *records: str,
-    ledger: str | None = None,
+    to: list[str] | None = None,
+    ledger: Path | None = None,
     key: str | None = None,
     debug: Flag = False,
 ) -> int:
@@ -229,6 +236,7 @@ def dead_replay(
     Args:
         output: The output that the documents are missing from.
         records: Only these records; all by default.
+        to: Further outputs of the same ingestion.
         ledger: Where the letters are; beside the output by default.
         key: Which ingestion of the ledger, if it has several.
         debug: Show tracebacks.
@@ -236,7 +244,8 @@ def dead_replay(
     del debug
     from penstock.faces.dead import replay_letters
 
-    return replay_letters(output, records, ledger=place_of(ledger) if ledger else None, key=key)
+    outputs = [output_of(word) for word in (output, *(to or ()))]
+    return replay_letters(outputs, records, ledger=ledger, key=key)
 
 
 @dead_app.command(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.errors import LedgerError
@@ -16,11 +17,11 @@ from penstock.faces.text import clean, count, put, shell_command, shorten, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from penstock.abc import DeadLetter
     from penstock.adapters import Adapter
     from penstock.faces.job import Place
+    from penstock.faces.outputs import Output
 
 __all__ = ["drop_letters", "list_letters", "replay_letters", "show_letter"]
 
@@ -143,8 +144,10 @@ async def _drop(path: Place, key: str, records: Sequence[str] | None) -> int:
         return await ledger.drop_dead_letters(key, records)
 
 
-def replay_letters(output: Path, records: Sequence[str], *, ledger: Place | None, key: str | None) -> int:
-    """Try letters again, into the output that they were missing from; 1 if some failed again.
+def replay_letters(
+    outputs: Sequence[Output], records: Sequence[str], *, ledger: Place | None, key: str | None
+) -> int:
+    """Try letters again, into the outputs that they were missing from; 1 if some failed again.
 
     Raises:
         UsageProblem: a ledger was named where the output is wanted.
@@ -152,7 +155,8 @@ def replay_letters(output: Path, records: Sequence[str], *, ledger: Place | None
     from penstock.ledger.history import read_dead_letters
     from penstock.pipeline import IngestionPipeline
 
-    if ledger is None and output.name.endswith(LEDGER_SUFFIX):
+    output = outputs[0]
+    if ledger is None and isinstance(output, Path) and output.name.endswith(LEDGER_SUFFIX):
         raise UsageProblem(f"{output} is a ledger: name the output that the documents are to go into")
     path = ledger or default_ledger(output)
     name = key_of(path, key)
@@ -161,7 +165,7 @@ def replay_letters(output: Path, records: Sequence[str], *, ledger: Place | None
         put(sys.stdout, f"penstock: nothing to replay: {clean(name)} has no dead letters")
         return ALL_COMPLETED
     pipeline = IngestionPipeline(_adapter(letters[0].adapter), ledger=path, key=name)
-    result = asyncio.run(pipeline.replay(output, keys=set(records) or None))
+    result = asyncio.run(pipeline.replay(outputs, keys=set(records) or None))
     put(
         sys.stdout,
         f"penstock: replayed {count(result.letters)}: {count(result.completed)} completed, "

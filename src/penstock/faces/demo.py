@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.faces.exits import INTERRUPTED
 from penstock.faces.ingest import ingest
 from penstock.faces.job import Job, default_ledger, program
+from penstock.faces.outputs import shown
 from penstock.faces.text import clean, count, put, shell_command
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _options(records: int, folder: Path) -> list[str]:
 
 def _next(job: Job, *, interrupted: bool) -> list[str]:
     """Return what to try, shell-quoted."""
-    output = str(job.to)
+    output = shown(job.to)
     lines = ["Try next:"]
     if interrupted:
         lines.append(f"  go on where it stopped        {job.command()}")

@@ -125,7 +125,7 @@ class _Run:
         if self._stopping:  # a signal came while all this was being imported
             self._pipeline.stop()
         spare_the_collector()
-        return await self._pipeline.run(self._job.to)
+        return await self._pipeline.run(self._job.outputs)
 
     def _stop(self) -> None:
         self._stopping = True

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from penstock.faces.outputs import LEDGER_SUFFIX, Output, default_ledger, file_of, shown
 from penstock.faces.text import shell_command
 
 __all__ = [
@@ -26,9 +27,6 @@ __all__ = [
 Place: TypeAlias = "Path | str"
 """Where a ledger is: a file, or the URL of a database."""
 
-LEDGER_SUFFIX = ".ledger.db"
-"""The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` unless another one is named."""
-
 
 GRACE = 10.0
 """Seconds that one signal leaves to what is in flight."""
@@ -44,7 +42,7 @@ class Job:
 
     adapter: str
     files: tuple[str, ...]
-    to: Path
+    to: Output
     ledger: Place
     limit: int | None = None
     progress: bool = True
@@ -58,6 +56,8 @@ class Job:
     max_unpacked_bytes: int | None = None
     grace: float = GRACE
     debug: bool = False
+    also: tuple[Output, ...] = ()
+    """Further outputs; each gets every document."""
     asked: tuple[str, ...] | None = None
     """The words that repeat this job where they are not ``ingest``'s (``penstock demo``)."""
 
@@ -75,27 +75,35 @@ class Job:
 
     def status_command(self) -> str:
         """Return the command that shows where this job stands and what failed."""
-        return shell_command([*program(), "status", shown_place(self.to if self._beside else self.ledger)])
+        return shell_command([*program(), "status", self._place])
 
     def dead_command(self, verb: str) -> str:
         """Return the command that lists, or replays, the dead letters of this job."""
-        words = [
-            *program(),
-            "dead",
-            verb,
-            shown_place(self.to if self._beside or verb == "replay" else self.ledger),
-        ]
-        elsewhere = [] if self._beside or verb != "replay" else _option("--ledger", self.ledger)
-        return shell_command([*words, *elsewhere])
+        if verb != "replay":
+            return shell_command([*program(), "dead", verb, self._place])
+        more = [word for output in self.also for word in _option("--to", shown(output))]
+        more += [] if self._beside else _option("--ledger", shown_place(self.ledger))
+        return shell_command([*program(), "dead", verb, shown(self.to), *more])
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """All of them."""
+        return (self.to, *self.also)
+
+    @property
+    def _place(self) -> str:
+        beside = self._beside and isinstance(self.to, Path)
+        return str(self.to) if beside else shown_place(self.ledger)
 
     @property
     def _beside(self) -> bool:
         return self.ledger == default_ledger(self.to)
 
     def _words(self, more: list[str], *, limited: bool) -> list[str]:
-        words = ["ingest", self.adapter, *_option("--to", self.to)]
+        words = ["ingest", self.adapter]
+        words += [word for output in self.outputs for word in _option("--to", shown(output))]
         if not self._beside:
-            words += _option("--ledger", self.ledger)
+            words += _option("--ledger", shown_place(self.ledger))
         if self.processes != 1:
             words += ["--processes", str(self.processes)]
         for name in ("max_record_bytes", "max_ratio", "max_unpacked_bytes"):
@@ -125,19 +133,20 @@ class Job:
         """
         if not self.files:
             raise UsageProblem(
-                f"no files to read: name them, as in penstock ingest {self.adapter} FILES --to {self.to}"
+                f"no files to read: name them, as in penstock ingest {self.adapter} FILES "
+                f"--to {shown(self.to)}"
             )
         if self.restart and self.refresh:
             raise UsageProblem("--refresh compares with what --restart forgets: choose one of them")
-        for what, path in (("output", self.to), ("ledger", self.ledger)):
+        files = [file for output in self.outputs if (file := file_of(output)) is not None]
+        for what, path in (*(("output", path) for path in files), ("ledger", self.ledger)):
             if any(_same(path, Path(name)) for name in self.files):
                 raise UsageProblem(f"{path} is both the {what} and an input: choose another {what}")
-        if _same(self.to, self.ledger):
-            raise UsageProblem(f"{self.to} is both the output and the ledger: choose another --ledger")
+        if any(_same(path, self.ledger) for path in files):
+            raise UsageProblem(f"{self.ledger} is both the output and the ledger: choose another --ledger")
 
 
-def _option(name: str, path: Place) -> list[str]:
-    value = shown_place(path)
+def _option(name: str, value: str) -> list[str]:
     return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
@@ -153,11 +162,6 @@ def shown_place(place: Place) -> str:
     from penstock.ledger.postgres_text import is_postgres, shown
 
     return shown(str(place)) if is_postgres(place) else str(place)
-
-
-def default_ledger(output: Path) -> Path:
-    """Return where the ledger of ``output`` is unless told otherwise."""
-    return output.with_name(output.name + LEDGER_SUFFIX)
 
 
 def _same(one: Place, other: Place) -> bool:

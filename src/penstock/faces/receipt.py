@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from penstock.faces.exits import ALL_COMPLETED, DOCUMENTS_FAILED, INCOMPLETE, INTERRUPTED
 from penstock.faces.job import shown_place
+from penstock.faces.outputs import file_of, shown
 from penstock.faces.text import clean, count, duration, size
 
 if TYPE_CHECKING:
     from penstock.faces.job import Job
+    from penstock.faces.outputs import Output
     from penstock.faces.resources import Peak
     from penstock.pipeline import RunSummary
 
@@ -48,7 +50,7 @@ def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
 
 def _headline(summary: RunSummary, job: Job) -> str:
     if summary.nothing_to_do and summary.warning is None:
-        why = f"{clean(str(job.to))} already holds all that these inputs have to give"
+        why = f"{clean(', '.join(map(shown, job.outputs)))} already holds all that these inputs have to give"
         if summary.limited and job.limit is not None:
             why = f"the limit of {count(job.limit)} was reached before"
         return f"penstock: nothing to do: {why}"
@@ -68,7 +70,7 @@ def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
         *([f"  {'warning':<10}{clean(summary.warning)}", ""] if summary.warning else []),
         *([] if summary.nothing_to_do else _table(summary)),
         *_costs(summary, peak),
-        f"  {'output':<10}{clean(str(job.to))}{_of(_bytes_of(job))}",
+        *(f"  {'output':<10}{clean(shown(output))}{_of(_bytes_of(output))}" for output in job.outputs),
         f"  {'ledger':<10}{clean(shown_place(job.ledger))}",
     ]
 
@@ -98,9 +100,10 @@ def _costs(summary: RunSummary, peak: Peak) -> list[str]:
     return lines
 
 
-def _bytes_of(job: Job) -> int | None:
+def _bytes_of(output: Output) -> int | None:
+    path = file_of(output)
     try:
-        return job.to.stat().st_size
+        return None if path is None else path.stat().st_size
     except OSError:
         return None
 

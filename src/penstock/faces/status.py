@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["find_ledger", "show_status"]
 
 _MAGIC = b"SQLite format 3\0"
+_MARK, _OURS = slice(68, 72), b"PENS"
 _DATABASE_NAMES = (LEDGER_SUFFIX, ".db", ".sqlite", ".sqlite3")
 _LINE = 160
 _SHOWN_RUNS = 10
@@ -57,7 +58,7 @@ def find_ledger(path: Place) -> Place:
     if isinstance(path, str):
         return path
     beside = default_ledger(path)
-    if _is_database(path) or (path.name.endswith(_DATABASE_NAMES) and not beside.exists()):
+    if _is_ledger(path, beside) or (path.name.endswith(_DATABASE_NAMES) and not beside.exists()):
         return path
     if not beside.exists():
         where = f"neither {path} nor {beside} is there" if not path.exists() else f"{beside} is not there"
@@ -67,12 +68,14 @@ def find_ledger(path: Place) -> Place:
     return beside
 
 
-def _is_database(path: Path) -> bool:
+def _is_ledger(path: Path, beside: Path) -> bool:
+    """Say whether ``path`` is a ledger, and not an output in SQLite that has one beside it."""
     try:
         with path.open("rb") as file:
-            return file.read(len(_MAGIC)) == _MAGIC
+            head = file.read(_MARK.stop)
     except OSError:
         return False
+    return head.startswith(_MAGIC) and (head[_MARK] == _OURS or not beside.exists())
 
 
 def _key(status: KeyStatus) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlencode
@@ -14,7 +13,7 @@ from penstock.errors import GraphError, SinkError
 from penstock.sinks.database import DatabaseSink
 from penstock.sinks.rows import ORDER, Deleted, Row, Shape, Versions, clean
 from penstock.sinks.tables import Table, check_table_name
-from penstock.sinks.urls import parse_url
+from penstock.sinks.urls import AUTHORITY, parse_url
 from penstock.storage import reason
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ _DEFAULTS = {
     "application_name": "penstock", "connect_timeout": "10", "client_encoding": "utf8",
     "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3",
 }  # fmt: skip
-_AUTHORITY = re.compile(r"postgres(?:ql)?://(?P<login>[^/?#@]*@)?(?P<hosts>[^/?#@]*)(?P<rest>[^@]*)")
 _HOLDER = """
 SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'),
        a.backend_start::timestamp(0)::text
@@ -87,7 +85,7 @@ def _connection_of(url: str) -> dict[str, Any]:
     except ImportError:
         raise GraphError("writing to PostgreSQL needs psycopg: pip install 'penstock[postgres]'") from None
     known: dict[str, Any] = {}
-    found = _AUTHORITY.fullmatch(url)
+    found = AUTHORITY.fullmatch(url)
     if found is not None:
         with contextlib.suppress(psycopg.Error):
             known = conninfo_to_dict(url)

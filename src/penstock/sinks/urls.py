@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,21 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from penstock.errors import GraphError
 
-__all__ = ["DatabaseUrl", "file_url", "parse_file_url", "parse_url", "shown_url"]
+__all__ = [
+    "AUTHORITY",
+    "DatabaseUrl",
+    "file_url",
+    "parse_file_url",
+    "parse_url",
+    "shown_url",
+    "without_password",
+]
 
+AUTHORITY = re.compile(
+    r"(?P<scheme>\w+)://(?:(?P<user>[^/?#@:]*)(?::[^/?#@]*)?@)?(?P<hosts>[^/?#@]*)(?P<rest>[^@]*)"
+)
+"""A URL of a server in which all is where it seems to be: an ``@`` elsewhere may belong to a password."""
+_SECRET = ("password", "sslpassword")
 _OURS = ("table", "versions", "deleted", "raw")
 
 
@@ -70,3 +84,15 @@ def file_url(scheme: str, path: Path, table: str) -> str:
 def shown_url(url: str) -> str:
     """Return the scheme and dots: all of a URL that is sure to hold no secret, wherever somebody put one."""
     return f"{url.partition('://')[0]}://..."
+
+
+def without_password(url: str) -> str:
+    """Return ``url`` as it may be shown and given again: libpq finds the password elsewhere, if anywhere."""
+    found = AUTHORITY.fullmatch(url)
+    if found is None:
+        return shown_url(url)
+    path, _, query = found["rest"].partition("?")
+    given = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in _SECRET]
+    user = f"{found['user']}@" if found["user"] else ""
+    rest = f"?{urlencode(given, quote_via=quote)}" if given else ""
+    return f"{found['scheme']}://{user}{found['hosts']}{path}{rest}"
