@@ -7,7 +7,18 @@ import importlib
 
 from harness import machine, say, table
 
-NAMES = ("elements", "events", "map_async", "buffer", "fanout", "joins", "heartbeat", "pubmed", "memory")
+NAMES = (
+    "elements",
+    "events",
+    "map_async",
+    "buffer",
+    "fanout",
+    "joins",
+    "heartbeat",
+    "pubmed",
+    "memory",
+    "sinks",
+)
 
 
 def main() -> None:

@@ -1,0 +1,177 @@
+"""The sinks of databases beside hand-written loops that use the same library's fastest path, and a busy event loop.
+
+Both write the same documents of 4 to 5 KB in commits of 1,000, each durable, in a thread of their own, while the
+loop is busy for a millisecond at a time, as parsing keeps it. The hand-written loop knows nothing of versions,
+tombstones or text that cannot be stored. PostgreSQL is measured if PENSTOCK_POSTGRES names a database to write to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from harness import Row, Way, at_most, measure
+
+from ledger import articles
+from penstock.abc import Commit
+from penstock.sinks import sink_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.document import Document
+
+TITLE = "Documents into databases, commits of 1,000, beside a busy event loop"
+PER_COMMIT = 1000
+FIELDS = ("doc_id", "source", "version", "title", "content", "metadata", "content_hash", "deleted")
+MARKS = ", ".join("?" * len(FIELDS))
+CHANGES = ", ".join(f"{name} = excluded.{name}" for name in FIELDS[1:])
+UPSERT = f" ON CONFLICT (doc_id) DO UPDATE SET {CHANGES}"
+TABLE = "CREATE TABLE hand (doc_id TEXT PRIMARY KEY, source TEXT, version TEXT, title TEXT, content TEXT, metadata {}, content_hash TEXT, deleted BOOLEAN)"
+encode = msgspec.json.Encoder().encode
+
+
+async def busy() -> None:
+    """Keep the loop as a parser does."""
+    while True:
+        until = time.perf_counter() + 0.001
+        while time.perf_counter() < until:
+            pass
+        await asyncio.sleep(0)
+
+
+def beside(work: Callable[[], Any]) -> Callable[[], object]:
+    """Return a way that does ``work``, an async function, beside a busy loop."""
+
+    async def both() -> object:
+        other = asyncio.ensure_future(busy())
+        try:
+            return await work()
+        finally:
+            other.cancel()
+
+    return lambda: asyncio.run(both())
+
+
+def ours(url: str, documents: list[Document]) -> Callable[[], Any]:
+    async def work() -> int:
+        sink = sink_from(url)
+        await sink.open(None, restart=True)
+        for epoch, first in enumerate(range(0, len(documents), PER_COMMIT), 1):
+            for page in range(first, first + PER_COMMIT, 100):
+                await sink.write(documents[page : page + 100])
+            await sink.commit(Commit(epoch, {}))
+        await sink.aclose()
+        return len(documents)
+
+    return work
+
+
+def rows_of(documents: list[Document]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            d.doc_id,
+            d.source,
+            d.version,
+            d.title,
+            d.content,
+            encode(d.metadata).decode(),
+            d.content_hash,
+            d.deleted,
+        )
+        for d in documents
+    ]
+
+
+def by_hand(write: Callable[[list[Document]], None], documents: list[Document]) -> Callable[[], Any]:
+    async def work() -> int:
+        for first in range(0, len(documents), PER_COMMIT):
+            await asyncio.to_thread(write, documents[first : first + PER_COMMIT])
+        return len(documents)
+
+    return work
+
+
+def sqlite_by_hand(path: Path) -> Callable[[list[Document]], None]:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute(TABLE.format("TEXT"))
+
+    def write(documents: list[Document]) -> None:
+        if documents[0].doc_id == "PMID:0:1":
+            db.execute("DELETE FROM hand")
+        db.execute("BEGIN IMMEDIATE")
+        for first in range(0, len(documents), 500):
+            rows = rows_of(documents[first : first + 500])
+            statement = f"INSERT INTO hand VALUES {', '.join([f'({MARKS})'] * len(rows))}{UPSERT}"  # noqa: S608
+            db.execute(statement, [value for row in rows for value in row])
+        db.execute("COMMIT")
+
+    return write
+
+
+def duckdb_by_hand(path: Path) -> Callable[[list[Document]], None]:
+    import duckdb
+    import pyarrow as pa
+
+    db = duckdb.connect(str(path), config={"memory_limit": "512MB", "threads": 2})
+    db.execute(TABLE.format("JSON"))
+
+    def write(documents: list[Document]) -> None:
+        if documents[0].doc_id == "PMID:0:1":
+            db.execute("DELETE FROM hand")
+        columns = dict(zip(FIELDS, map(list, zip(*rows_of(documents), strict=True)), strict=True))
+        db.register("incoming", pa.table(columns))
+        db.execute(f"INSERT INTO hand SELECT * FROM incoming{UPSERT}")  # noqa: S608
+        db.unregister("incoming")
+
+    return write
+
+
+def postgres_by_hand(url: str) -> Callable[[list[Document]], None]:
+    import psycopg
+
+    db = psycopg.connect(url, autocommit=True)
+    db.execute("DROP TABLE IF EXISTS hand")
+    db.execute(TABLE.format("JSONB"))
+    db.execute("CREATE TEMP TABLE incoming (LIKE hand)")
+
+    def write(documents: list[Document]) -> None:
+        if documents[0].doc_id == "PMID:0:1":
+            db.execute("TRUNCATE hand")
+        with db.transaction(), db.cursor() as cursor:
+            with cursor.copy("COPY incoming FROM STDIN") as copy:
+                for row in rows_of(documents):
+                    copy.write_row(row)
+            cursor.execute(f"INSERT INTO hand SELECT * FROM incoming{UPSERT}")  # type: ignore[arg-type]  # noqa: S608
+            cursor.execute("TRUNCATE incoming")
+
+    return write
+
+
+def rows() -> list[Row]:
+    documents, result = articles(), []
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        folder = Path(name)
+        pairs = {
+            "SQLite": (f"sqlite:///{folder}/ours.db", sqlite_by_hand(folder / "hand.db")),
+            "DuckDB": (f"duckdb:///{folder}/ours.duckdb", duckdb_by_hand(folder / "hand.duckdb")),
+        }
+        if url := os.environ.get("PENSTOCK_POSTGRES"):
+            pairs["PostgreSQL"] = (url, postgres_by_hand(url))
+        for what, (url, write) in pairs.items():
+            ways = [
+                Way("sink", beside(ours(url, documents)), len(documents)),
+                Way("by hand", beside(by_hand(write, documents)), len(documents)),
+            ]
+            result.append(
+                at_most(f"{what}, by a hand-written loop", measure(ways, 7), "sink", "by hand", 1.2)
+            )
+    return result
