@@ -21,7 +21,7 @@ async def main(url, total):
     epoch, at = (held.epoch, held.position["at"]) if held else (0, 0)
     while at < total:
         for _ in range(rng.randrange(1, 5)):
-            last = min(total, at + rng.randrange(1, 200))
+            last = min(total, at + rng.randrange(1, 40))
             await sink.write([document(n) for n in range(at, last)])
             at = last
         epoch += 1
