@@ -5,7 +5,7 @@ It is what Penstock's own tests use, and works on flows, operators and adapters 
 
 from __future__ import annotations
 
-from penstock.testing import faults, laws, sink_laws
+from penstock.testing import faults, laws, ledger_laws, sink_laws
 from penstock.testing.exploring import Explored, RaceFound, explore, replay
 from penstock.testing.laws.subject import LawViolation, Subject
 from penstock.testing.leaks import Leak, no_leaks
@@ -48,6 +48,7 @@ __all__ = [
     "explore",
     "faults",
     "laws",
+    "ledger_laws",
     "marbles",
     "no_leaks",
     "replay",
