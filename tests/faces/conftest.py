@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -94,9 +95,15 @@ class Penstock:
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509  nothing here has threads while it forks
         )
         self.started.append(process)
         return process
+
+
+def hear_ctrl_c() -> None:
+    """Undo what a shell does to what it starts in the background: it would not hear SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def environment() -> dict[str, str]:

@@ -57,7 +57,7 @@ def acquire(db: psycopg.Connection[Any], key_id: int, token: str, seconds: float
         with db.transaction():
             db.execute("SET LOCAL lock_timeout = '3s'")
             row = db.execute(
-                f"SELECT token, {_LIVE} FROM penstock_ledger.leases WHERE key_id = %s FOR UPDATE",  # noqa: S608
+                f"SELECT token, {_LIVE} FROM penstock_ledger.leases WHERE key_id = %s FOR UPDATE",  # noqa: S608  constants
                 (key_id,),
             ).fetchone()
     except errors.LockNotAvailable:  # its holder is in the midst of a long transaction
@@ -87,7 +87,7 @@ def _is_there(pid: int) -> bool:
 def holder_in(db: psycopg.Connection[Any], key_id: int) -> Holder | None:
     """Return who holds the lease of a key now."""
     row = db.execute(
-        f"SELECT {_WHO} FROM penstock_ledger.leases WHERE key_id = %s AND token <> ''"  # noqa: S608
+        f"SELECT {_WHO} FROM penstock_ledger.leases WHERE key_id = %s AND token <> ''"  # noqa: S608  a constant of this module
         " AND expires > clock_timestamp() AND backend IN (SELECT pid FROM pg_stat_activity)",
         (key_id,),
     ).fetchone()

@@ -120,7 +120,7 @@ SELECT DISTINCT ON (doc_id) doc_id, status, content_hash, attempts, error, error
 ) AS every {where} ORDER BY doc_id, epoch DESC, n DESC
 """
 _STATES = _LATEST.format(where="WHERE doc_id = ANY(%(ids)s)")
-_TALLY = f"SELECT status, count(*) FROM ({_LATEST.format(where='')}) AS latest GROUP BY status"  # noqa: S608
+_TALLY = f"SELECT status, count(*) FROM ({_LATEST.format(where='')}) AS latest GROUP BY status"  # noqa: S608  constants of this module
 
 _LETTERS = """
 SELECT id, record_key, doc_id, adapter, error, error_type, raw, context, traceback, attempts, failed_at,
