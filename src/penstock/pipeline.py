@@ -236,7 +236,7 @@ class IngestionPipeline:
         )
         return [document.doc_id async for document in self.iter_results()]
 
-    async def replay(self, sink: Target | None = None, *, keys: Collection[str] | None = None) -> Replayed:
+    async def replay(self, sink: Target, *, keys: Collection[str] | None = None) -> Replayed:
         """Try dead letters again: parse the raw bytes that the ledger kept with today's parser and steps.
 
         Nothing is fetched. What succeeds goes into ``sink`` and out of the dead letters, in one commit; what
@@ -244,7 +244,8 @@ class IngestionPipeline:
         interrupted run goes on from where it was.
 
         Args:
-            sink: The output of the earlier runs; without one, documents only leave the dead letters.
+            sink: The output of the earlier runs, all of them if there were several: what leaves the dead
+                letters must arrive there.
             keys: Only the letters of these records (``file#index``).
 
         Raises:
@@ -261,7 +262,7 @@ class IngestionPipeline:
                 self._adapter.source,
                 partial(self._adapter.events, settings),
                 ledger,
-                self._sink_from(sink),
+                sink_from(sink),
                 key=self._key,
                 commit_every=self._checkpoint_every,
                 wanted=keys,

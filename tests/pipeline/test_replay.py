@@ -85,9 +85,10 @@ async def test_only_the_letters_that_are_named() -> None:
 async def test_what_always_fails_is_tried_once(tmp_path) -> None:
     """Letters that come back while others are read do not come round again."""
     async with SqliteLedger(tmp_path / "ledger.db") as ledger:
-        await first(ledger).run(MemorySink())
+        sink = MemorySink()
+        await first(ledger).run(sink)
         keys = await letters(ledger)
-        result = await second(ledger, *keys).replay(None)
+        result = await second(ledger, *keys).replay(sink)
         assert (result.letters, result.failed) == (5, 5)
         assert await letters(ledger) == keys
 
@@ -118,7 +119,7 @@ async def test_with_nothing_to_do_it_does_nothing() -> None:
 async def test_without_a_ledger_there_are_none() -> None:
     """It says what is missing."""
     with pytest.raises(GraphError, match="from a ledger"):
-        await IngestionPipeline(Adapter(Mended())).replay()
+        await IngestionPipeline(Adapter(Mended())).replay(MemorySink())
 
 
 async def test_a_path_is_opened_and_closed(tmp_path) -> None:

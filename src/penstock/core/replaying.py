@@ -128,7 +128,7 @@ async def replay(
     source: Source,
     events: Callable[..., Node],
     ledger: Ledger,
-    sink: Sink | None,
+    sink: Sink,
     *,
     key: str,
     commit_every: int,
