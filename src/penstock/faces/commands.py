@@ -225,7 +225,7 @@ def dead_replay(
     /,
     *records: str,
     to: list[str] | None = None,
-    ledger: Path | None = None,
+    ledger: str | None = None,
     key: str | None = None,
     debug: Flag = False,
 ) -> int:
@@ -245,7 +245,7 @@ def dead_replay(
     from penstock.faces.dead import replay_letters
 
     outputs = [output_of(word) for word in (output, *(to or ()))]
-    return replay_letters(outputs, records, ledger=ledger, key=key)
+    return replay_letters(outputs, records, ledger=place_of(ledger) if ledger else None, key=key)
 
 
 @dead_app.command(
