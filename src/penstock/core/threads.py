@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.core.concurrent import AwaitingStage
 from penstock.core.windowed import Unordered, Windowed
+from penstock.storage.yielding import yielding_to_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +62,10 @@ class _ThreadStage(AwaitingStage):
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._node.concurrency, "penstock map_thread")
         loop, context = asyncio.get_running_loop(), copy_context()
-        return await to_the_end(
-            loop.run_in_executor(self._threads, _called, context, self._node.function, item)
-        )
+        with yielding_to_threads():
+            return await to_the_end(
+                loop.run_in_executor(self._threads, _called, context, self._node.function, item)
+            )
 
     async def _stop(self) -> None:
         try:

@@ -7,6 +7,8 @@ import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from penstock.storage.yielding import yielding_to_threads
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -61,7 +63,8 @@ class Worker:
 
         future.add_done_callback(done)
         try:
-            await waiter
+            with yielding_to_threads():
+                await waiter
         except asyncio.CancelledError:
             self._abandoned.append(future)
             raise

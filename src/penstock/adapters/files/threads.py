@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from penstock.core.threads import to_the_end
+from penstock.storage.yielding import yielding_to_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,4 +24,5 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
     ``CancelledError``: whoever is cancelled may then close what the call was using. Keep calls short.
     """
     loop = asyncio.get_running_loop()
-    return await to_the_end(loop.run_in_executor(None, lambda: function(*args, **kwargs)))
+    with yielding_to_threads():
+        return await to_the_end(loop.run_in_executor(None, lambda: function(*args, **kwargs)))
