@@ -2,10 +2,10 @@
 
 CPython lets a thread have the interpreter lock (GIL) when the holder releases it, or has not for a whole
 switch interval, 5 ms. An event loop that is busy in short steps releases it between any two of them, for the
-moment of a poll: too short for a waiting thread to wake up in, and each time its 5 ms begin anew. On a machine
-that does nothing else, one system call in a thread then takes seconds; connecting to a database timed out, and
-3,000 documents were not in SQLite after 300 s. So while a thread works for it, the loop lies still for a moment
-in every switch interval.
+moment of a poll: too short for a waiting thread to wake up in, and each time its 5 ms begin anew. On a
+machine that does nothing else, one system call in a thread then takes seconds; connecting to a database timed
+out, and 3,000 documents were not in SQLite after 300 s. So while a thread works for it, the loop lies still
+for a moment in every switch interval.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["yielding_to_threads"]
 
-_MOMENT = (
-    5e-5  # seconds; with the system's own slack a waiting thread wakes up in it, at 100 to 150 µs in all
-)
+_MOMENT = 5e-5  # seconds; 100 to 150 µs as systems count: a waiting thread wakes up in that
 
 
 class _Yielding:
