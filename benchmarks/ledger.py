@@ -1,10 +1,13 @@
-"""What the ledger costs per document, and the JSON Lines sink beside a hand-written loop.
+"""What the ledgers cost per document, and the JSON Lines sink beside a hand-written loop.
 
     python benchmarks/ledger.py [--documents 300000] [--rounds 30]
+    PENSTOCK_POSTGRES=postgresql://user@host/empty python benchmarks/ledger.py --only postgres
 
 Prints microseconds per document: of a commit of 1,000 documents in a table of 300,000 (its fsync included,
-median of the rounds), of the merge when the run is finished, and of a look-up of 100. Identifiers come in
-order, as PubMed's do, or at random, as hashes do.
+median and mean of the rounds), of the merge when the run is finished, the sum of the two, how much of it was
+this process' own CPU, and of a look-up of 100. Identifiers come in order, as PubMed's do, or at random, as
+hashes do. PostgreSQL is measured if ``PENSTOCK_POSTGRES`` names a database (whose ledger is dropped), beside
+the least that any commit costs there: one row and an fsync, in one message.
 """
 
 from __future__ import annotations
@@ -18,17 +21,19 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from penstock.abc import Commit, DocumentState
 from penstock.document import Document
-from penstock.ledger import SqliteLedger
+from penstock.ledger import PostgresLedger, SqliteLedger
 from penstock.sinks import JsonLinesSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from penstock.ledger.threaded import ThreadedLedger
 
 PER_COMMIT = 1000
 
@@ -48,26 +53,43 @@ def states(name: Callable[[int], str], first: int, version: int) -> list[Documen
     ]
 
 
+class Figures(NamedTuple):
+    """Microseconds per document."""
+
+    median: float
+    mean: float
+    merge: float
+    own: float
+
+    def __str__(self) -> str:
+        parts = f"commit {self.median:6.2f} (mean {self.mean:6.2f}), merge {self.merge:6.2f}"
+        return f"{parts}, sum {self.mean + self.merge:6.2f}, own CPU {self.own:5.2f}"
+
+
 async def one_run(
-    ledger: SqliteLedger, name: Callable[[int], str], first: int, rounds: int, run: int
-) -> list[float]:
-    """Return the microseconds per document of a commit (median), all commits (mean) and the merge."""
+    ledger: ThreadedLedger, name: Callable[[int], str], first: int, rounds: int, run: int
+) -> Figures:
     opened = await ledger.open("k")
-    seconds = []
+    seconds, used = [], 0.0
     for n in range(rounds):
         commit = Commit(opened.epoch + n + 1, {"v": 1}, states(name, first + n * PER_COMMIT, run))
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         await ledger.commit("k", commit)
         seconds.append(time.perf_counter() - began)
-    began = time.perf_counter()
+        used += time.process_time() - cpu
+    began, cpu = time.perf_counter(), time.process_time()
     await ledger.finish("k", "completed")
     merge = (time.perf_counter() - began) / rounds
-    return [
-        1e6 * each / PER_COMMIT for each in (statistics.median(seconds), statistics.fmean(seconds), merge)
-    ]
+    used = (used + time.process_time() - cpu) / rounds
+    return Figures(
+        *(
+            1e6 * each / PER_COMMIT
+            for each in (statistics.median(seconds), statistics.fmean(seconds), merge, used)
+        )
+    )
 
 
-async def look_ups(ledger: SqliteLedger, name: Callable[[int], str]) -> float:
+async def look_ups(ledger: ThreadedLedger, name: Callable[[int], str]) -> float:
     """Return the microseconds per document of ``unchanged`` for pages of 100."""
     await ledger.open("k")
     seconds = []
@@ -79,19 +101,46 @@ async def look_ups(ledger: SqliteLedger, name: Callable[[int], str]) -> float:
     return 1e6 * statistics.median(seconds) / 100
 
 
-async def measure_ledger(folder: Path, documents: int, rounds: int) -> None:
-    print(f"ledger, SQLite {sqlite3.sqlite_version}, µs per document (commit median, commits mean, merge)")
+async def measure_ledger(new: Callable[[str], ThreadedLedger], documents: int, rounds: int) -> None:
     for name in (in_order, at_random):
-        async with SqliteLedger(folder / f"{name.__name__}.db") as ledger:
-            figures = {
-                "first run": await one_run(ledger, name, 0, documents // PER_COMMIT, 1),
-                "new documents": await one_run(ledger, name, documents, rounds, 2),
-                "changed documents": await one_run(ledger, name, 0, rounds, 3),
+        async with new(name.__name__) as ledger:
+            runs = {
+                "first run": (0, documents // PER_COMMIT),
+                "new documents": (documents, rounds),
+                "changed documents": (0, rounds),
             }
-            for what, (commit, mean, merge) in figures.items():
-                each = f"{commit:6.2f} {mean:6.2f} {merge:6.2f}"
-                print(f"  {name.__name__:10} {what:18} {each}  sum {mean + merge:6.2f}")
+            for run, (what, (first, count)) in enumerate(runs.items(), 1):
+                print(f"  {name.__name__:10} {what:18} {await one_run(ledger, name, first, count, run)}")
             print(f"  {name.__name__:10} look-up            {await look_ups(ledger, name):6.2f}")
+
+
+async def measure_sqlite(folder: Path, documents: int, rounds: int) -> None:
+    print(f"ledger, SQLite {sqlite3.sqlite_version}, µs per document")
+    await measure_ledger(lambda name: SqliteLedger(folder / f"{name}.db"), documents, rounds)
+
+
+async def measure_postgres(url: str, documents: int, rounds: int) -> None:
+    import psycopg
+
+    def new(_: str) -> PostgresLedger:
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute("DROP SCHEMA IF EXISTS penstock_ledger CASCADE")
+            db.execute("CHECKPOINT")
+        return PostgresLedger(url)
+
+    with psycopg.connect(url, autocommit=True) as db:
+        print(f"ledger, PostgreSQL {db.info.parameter_status('server_version')}, µs per document")
+        db.execute("CREATE TABLE IF NOT EXISTS floor (n bigint)")
+        seconds = []
+        for n in range(100):
+            began = time.perf_counter()
+            db.execute("INSERT INTO floor VALUES (%s)", (n,))
+            seconds.append(1e6 * (time.perf_counter() - began) / PER_COMMIT)
+        db.execute("DROP TABLE floor")
+        print(
+            f"  the least of a commit: median {statistics.median(seconds):.2f}, mean {statistics.fmean(seconds):.2f}"
+        )
+    await measure_ledger(new, documents, rounds)
 
 
 def articles() -> list[Document]:
@@ -173,10 +222,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=300_000)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--only", choices=["sqlite", "postgres", "sink"])
     chosen = parser.parse_args()
+    url, every = os.environ.get("PENSTOCK_POSTGRES"), chosen.only is None
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        asyncio.run(measure_ledger(Path(folder), chosen.documents, chosen.rounds))
-        asyncio.run(measure_sink(Path(folder), 11))
+        if every or chosen.only == "sqlite":
+            asyncio.run(measure_sqlite(Path(folder), chosen.documents, chosen.rounds))
+        if url and (every or chosen.only == "postgres"):
+            asyncio.run(measure_postgres(url, chosen.documents, chosen.rounds))
+        if every or chosen.only == "sink":
+            asyncio.run(measure_sink(Path(folder), 11))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ import pytest
 
 from penstock.abc import Commit, DeadLetter, DocumentState
 from penstock.errors import GraphError, LedgerBusy, LedgerCorrupt, LedgerError
-from penstock.ledger import PostgresLedger, postgres_schema
+from penstock.ledger import PostgresLedger, postgres_rows, postgres_schema
+from penstock.testing.faults import CuttingProxy
 
 HERE = Path(__file__).parent
 
@@ -200,41 +201,89 @@ async def test_a_server_that_crashes(url, postgres_server):
     await ledger.aclose()
 
 
-async def test_a_connection_cut_at_any_statement(url):
+async def commit_on(ledger, epoch):
+    while True:
+        await ledger.commit("k", large(epoch))
+        epoch += 1
+
+
+@pytest.mark.parametrize("sent", [0, 10, 100, 1000, 5000, 30_000, 50_000, 55_000, 58_000, 60_000])
+async def test_a_connection_that_is_cut(url, postgres_server, sent):
     """Cut in the midst of a commit, all of it is there or nothing, and the run goes on."""
-    epoch = 0
-    for cut in range(1, 14):
-        ledger = PostgresLedger(url)
-        opened = await ledger.open("k")
-        assert opened.epoch in (epoch, epoch + 1)
-        epoch = opened.epoch
-        db, pid = ledger._store._db, ledger._store._db.info.backend_pid
-        Cutting(db, url, pid, cut)
-        try:
-            await ledger.commit("k", large(epoch + 1))
-            epoch += 1
-        except LedgerError as error:
-            assert "lost the connection" in str(error)
+    port = postgres_server.port
+    with CuttingProxy("127.0.0.1", port) as proxy:
+        ledger = PostgresLedger(url.replace(f":{port}/", f":{proxy.port}/"))
+        await ledger.open("k")
+        await ledger.commit("k", large(1))
+        proxy.cut_after(sent)
+        with pytest.raises(
+            LedgerError, match=r"lost the connection to the ledger .*what was committed is kept"
+        ):
+            await commit_on(ledger, 2)
         await ledger.aclose()
-    assert epoch >= 1
     async with PostgresLedger(url) as ledger:
-        opened = await ledger.open("k")
-        assert await ledger.tally("k") == {"completed": 500 * opened.epoch}
-        assert await ledger.count_dead_letters("k") == opened.epoch
+        epoch = (await ledger.open("k")).epoch
+    assert epoch in (1, 2, 3)
+    await goes_on(url, epoch)
 
 
-class Cutting:
-    """Ends the server's side of a connection before its n-th statement."""
+class Counting:
+    """Counts how often the other side is waited for."""
 
-    def __init__(self, db, url, pid, n):
-        self.left, self.url, self.pid, self.execute = n, url, pid, db.execute
-        db.execute = self
+    def __init__(self, db):
+        self.waits, self._wait = 0, db.wait
+        db.wait = self
 
     def __call__(self, *args, **kwargs):
-        self.left -= 1
-        if self.left == 0:
-            execute(self.url, "SELECT pg_terminate_backend(%s, 5000)", self.pid)
-        return self.execute(*args, **kwargs)
+        self.waits += 1
+        return self._wait(*args, **kwargs)
+
+
+async def test_a_commit_is_one_message(url):
+    """A thread beside a busy loop waits for its turn at each answer, so there is one."""
+    states = [DocumentState(f"d{n}", "completed", f"{n:064x}") for n in range(1000)]
+    async with PostgresLedger(url) as ledger:
+        await ledger.open("k")
+        counting = Counting(ledger._store._db)
+        await ledger.commit("k", Commit(1, {}, states))
+        assert counting.waits == 1
+        await ledger.pending("k", Commit(2, {}, states))
+        await ledger.confirm("k", 2)
+        assert counting.waits == 3
+        asked = [(state.doc_id, state.content_hash) for state in states]
+        await ledger.unchanged("k", asked)
+        assert counting.waits == 4
+
+
+async def test_look_ups_never_read_the_whole_table(url):
+    """Not even of a table without statistics, as one is that was only just filled."""
+    async with PostgresLedger(url) as ledger:
+        await ledger.open("k")
+        for epoch in range(1, 21):
+            states = [DocumentState(f"{epoch}/{n}", "completed", f"{n:064x}") for n in range(1000)]
+            await ledger.commit("k", Commit(epoch, {}, states))
+        await ledger.finish("k", "completed")
+        await ledger.open("k")
+        asked = [(f"{n // 10}/{n % 10}", f"{n % 10:064x}") for n in range(10, 200)]
+        assert all(await ledger.unchanged("k", asked))
+    plan = execute(url, "EXPLAIN " + postgres_rows._COMPARE, "{a}", "{}", 1)
+    assert "doc_id = asked.id" in next(line for (line,) in plan if "Index Cond" in line)
+
+
+async def test_what_the_server_refuses_amid_a_commit(url):
+    """Whatever part of it fails, nothing is committed, and the ledger can go on."""
+    async with PostgresLedger(url) as ledger:
+        await ledger.open("k")
+        await ledger.commit("k", large(1))
+        for table in ("outcomes", "dead_letters", "commits", "keys"):
+            broken = f"ALTER TABLE penstock_ledger.{table} ADD CONSTRAINT broken CHECK (key_id < 0) NOT VALID"
+            execute(url, broken)
+            with pytest.raises(LedgerError, match='violates check constraint "broken"'):
+                await ledger.commit("k", large(2))
+            execute(url, f"ALTER TABLE penstock_ledger.{table} DROP CONSTRAINT broken")
+            assert execute(url, "SELECT max(epoch) FROM penstock_ledger.outcomes") == [(1,)]
+        await ledger.commit("k", large(2))
+    await goes_on(url, 2)
 
 
 async def test_no_server_at_all(unused_tcp_port):

@@ -1,4 +1,4 @@
-"""The keys of a PostgreSQL ledger, their runs and their commits."""
+"""The keys of a PostgreSQL ledger, their runs and their last commits."""
 
 from __future__ import annotations
 
@@ -6,31 +6,25 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from penstock.ledger.keys import Key
+from penstock.ledger.postgres_commit import save_key
 from penstock.ledger.postgres_rows import count_dead_letters
 from penstock.ledger.postgres_text import short
 from penstock.ledger.postgres_trouble import corrupt
-from penstock.ledger.records import checksum, parse_json, to_json
+from penstock.ledger.records import checksum, parse_json
 
 if TYPE_CHECKING:
     import psycopg
-
-    from penstock.abc import Commit
 
     Database = psycopg.Connection[Any]
 
 __all__ = [
     "begin_run",
     "end_run",
-    "insert_commit",
     "last_commit",
     "load_key",
     "load_names",
     "new_key",
-    "save_key",
 ]
-
-_KEPT_COMMITS = 8
-"""How many of the latest commits stay readable: for a sink that was committed a little earlier."""
 
 LastCommit = tuple[int, Any, Any, dict[str, int]]
 """Run, position, record and counts."""
@@ -105,15 +99,6 @@ def end_run(db: Database, key: Key, counts: str) -> None:
     _save_run(db, key, "completed", time.time(), counts)
 
 
-def save_key(db: Database, key: Key, epoch: int, letters: int) -> None:
-    """Write down the last true epoch and the dead letters by then; ``key`` is the caller's to change."""
-    digest = checksum(key.key_id, short(key.name), key.run, epoch, letters)
-    db.execute(
-        "UPDATE penstock_ledger.keys SET run = %s, epoch = %s, letters = %s, checksum = %s WHERE key_id = %s",
-        (key.run, epoch, letters, digest, key.key_id),
-    )
-
-
 def _save_run(db: Database, key: Key, state: str, ended_at: float | None, counts: str) -> None:
     digest = checksum(key.key_id, key.run, state, key.started_at, ended_at, counts)
     db.execute(
@@ -139,19 +124,3 @@ def last_commit(db: Database, key: Key, place: str) -> LastCommit | None:
     if checksum(key.key_id, key.epoch, run, position, record, counts) != expected:
         raise corrupt(place, f"commit {key.epoch} of {key.name!r} fails its checksum")
     return run, parse_json(position), parse_json(record), parse_json(counts)
-
-
-def insert_commit(db: Database, key: Key, commit: Commit, state: str) -> None:
-    """Write down a commit without its rows, and forget those of long ago."""
-    position = to_json(commit.position, f"the position of {key.name!r}")
-    record = to_json(commit.record, f"the sink's record of {key.name!r}")
-    counts = to_json(commit.counts, f"the counts of {key.name!r}")
-    digest = checksum(key.key_id, commit.epoch, key.run, position, record, counts)
-    db.execute(
-        "DELETE FROM penstock_ledger.commits WHERE key_id = %s AND epoch <= %s",
-        (key.key_id, key.epoch - _KEPT_COMMITS),
-    )
-    db.execute(
-        "INSERT INTO penstock_ledger.commits VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (key.key_id, commit.epoch, key.run, state, time.time(), position, record, counts, digest),
-    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import LedgerBusy
@@ -22,13 +23,25 @@ if TYPE_CHECKING:
 
     import psycopg
 
-__all__ = ["Held", "Renewal", "acquire", "give_back", "holder_in", "lost", "renew"]
+__all__ = ["Fence", "Held", "Renewal", "acquire", "give_back", "holder_in", "lost", "renew"]
 
 _LIVE = (
     "token <> '' AND expires > clock_timestamp() AND backend <> pg_backend_pid()"
     " AND backend IN (SELECT pid FROM pg_stat_activity)"
 )
 _WHO = "host, pid, extract(epoch FROM since)::float8, extract(epoch FROM expires)::float8"
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What a statement needs to renew a lease of ours."""
+
+    token: str
+    seconds: float
+
+    def values(self) -> dict[str, Any]:
+        """Return it as parameters."""
+        return {"token": self.token, "seconds": self.seconds}
 
 
 class Held(Exception):
@@ -42,6 +55,11 @@ class Held(Exception):
     def surely_alive(self) -> bool:
         """Whether the holder is a process of this machine that is there."""
         return self.holder.host == socket.gethostname() and _is_there(self.holder.pid)
+
+    @property
+    def surely_gone(self) -> bool:
+        """Whether the holder was a process of this machine and has ended."""
+        return self.holder.host == socket.gethostname() and not _is_there(self.holder.pid)
 
 
 def acquire(db: psycopg.Connection[Any], key_id: int, token: str, seconds: float) -> None:

@@ -1,7 +1,6 @@
 """The rows of documents and dead letters in a PostgreSQL ledger, read and written many at a time.
 
-Each kind of row goes in by one statement with a bound array per column, so that a commit costs a few
-messages, whatever its size. Whoever calls a function that writes has begun a transaction.
+Whoever calls a function that writes has begun a transaction.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import DeadLetter, DocumentState
-from penstock.ledger.postgres_text import hash_of, hold, pack, release, short
+from penstock.ledger.postgres_text import array, hash_of, hashes, hold, release, short, shortened
 from penstock.ledger.records import dead_letter_row
 
 if TYPE_CHECKING:
@@ -29,20 +28,17 @@ __all__ = [
     "drop_from",
     "drop_letters",
     "forget",
-    "insert",
+    "insert_letters",
     "last_letters",
     "merge",
+    "outcomes_of",
     "settle",
     "states",
     "tally",
 ]
 
-_INSERT = """
-INSERT INTO penstock_ledger.outcomes
-SELECT %s, %s, n - 1, doc_id, status, content_hash, attempts, error, error_type
-FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::bigint[], %s::text[], %s::text[])
-    WITH ORDINALITY AS t(doc_id, status, content_hash, attempts, error, error_type, n)
-"""
+_MERGED_AT_ONCE = 500_000
+"""Documents in one transaction: so that it takes a few seconds, and nobody has to wait for longer."""
 
 _INSERT_LETTER = """
 INSERT INTO penstock_ledger.dead_letters (
@@ -64,28 +60,43 @@ _RESOLVED = (
     "DELETE FROM penstock_ledger.dead_letters WHERE key_id = %(key_id)s AND epoch = %(epoch)s AND resolves"
 )
 
-_SUCCEEDED = """
+_EACH = """
+SELECT epoch, n, doc_id, coalesce(status, 'completed') AS status, content_hash,
+    coalesce(attempts, 1) AS attempts, error, error_type
+FROM penstock_ledger.outcomes,
+    unnest(doc_ids, content_hashes, statuses, tries, errors, error_types) WITH ORDINALITY
+    AS each(doc_id, content_hash, status, attempts, error, error_type, n)
+WHERE key_id = %(key_id)s AND epoch
+"""
+
+_SUCCEEDED = f"""
 DELETE FROM penstock_ledger.dead_letters
 WHERE key_id = %(key_id)s AND epoch <= %(epoch)s AND document IN (
     SELECT doc_id FROM (
-        SELECT DISTINCT ON (doc_id) doc_id, status FROM penstock_ledger.outcomes
-        WHERE key_id = %(key_id)s AND epoch = %(epoch)s ORDER BY doc_id, n DESC
+        SELECT DISTINCT ON (doc_id) doc_id, status FROM ({_EACH} = %(epoch)s) AS said ORDER BY doc_id, n DESC
     ) AS final WHERE status <> 'failed'
 )
+"""  # noqa: S608  constants of this module
+
+_SLICE = """
+SELECT max(epoch) FROM (
+    SELECT epoch, sum(size) OVER (ORDER BY epoch) - size AS before
+    FROM penstock_ledger.outcomes WHERE key_id = %(key_id)s AND epoch <= %(epoch)s
+) AS every WHERE before < %(most)s
 """
 
-_MERGE = """
+_MERGE = f"""
+WITH said AS MATERIALIZED ({_EACH} <= %(epoch)s)
 INSERT INTO penstock_ledger.documents AS known
     (key_id, doc_id, epoch, status, content_hash, earlier_hash, attempts, error, error_type)
 SELECT %(key_id)s, doc_id, epoch, status, final.content_hash,
     CASE status WHEN 'failed' THEN settled.content_hash END, attempts, error, error_type
 FROM (
-    SELECT DISTINCT ON (doc_id) * FROM penstock_ledger.outcomes
-    WHERE key_id = %(key_id)s AND epoch <= %(epoch)s ORDER BY doc_id, epoch DESC, n DESC
+    SELECT DISTINCT ON (doc_id) * FROM said ORDER BY doc_id, epoch DESC, n DESC
 ) AS final
 LEFT JOIN (
-    SELECT DISTINCT ON (doc_id) doc_id, content_hash FROM penstock_ledger.outcomes
-    WHERE key_id = %(key_id)s AND epoch <= %(epoch)s AND status <> 'failed'
+    SELECT DISTINCT ON (doc_id) doc_id, content_hash FROM said
+    WHERE status <> 'failed' AND doc_id IN (SELECT doc_id FROM said WHERE status = 'failed')
     ORDER BY doc_id, epoch DESC, n DESC
 ) AS settled USING (doc_id)
 ON CONFLICT (key_id, doc_id) DO UPDATE SET
@@ -101,24 +112,27 @@ ON CONFLICT (key_id, doc_id) DO UPDATE SET
     attempts = excluded.attempts,
     error = excluded.error,
     error_type = excluded.error_type
-"""
+"""  # noqa: S608  constants of this module
 
 _COMPARE = """
-SELECT n, hash IS NOT NULL AND hash = CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END
+SELECT n, hash IS NOT NULL AND hash = known
 FROM unnest(%s::text[], %s::bytea[]) WITH ORDINALITY AS asked(id, hash, n)
-JOIN penstock_ledger.documents ON key_id = %s AND doc_id = id
-WHERE status <> 'failed' OR earlier_hash IS NOT NULL
+CROSS JOIN LATERAL (
+    SELECT CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END AS known
+    FROM penstock_ledger.documents WHERE key_id = %s AND doc_id = id
+    LIMIT 1  -- so that each is looked up: a table without statistics would be read as a whole
+) AS found WHERE known IS NOT NULL
 """
 
-_LATEST = """
+_LATEST = f"""
 SELECT DISTINCT ON (doc_id) doc_id, status, content_hash, attempts, error, error_type FROM (
     SELECT doc_id, status, content_hash, attempts, error, error_type, 0 AS epoch, 0 AS n
     FROM penstock_ledger.documents WHERE key_id = %(key_id)s
     UNION ALL
     SELECT doc_id, status, content_hash, attempts, error, error_type, epoch, n
-    FROM penstock_ledger.outcomes WHERE key_id = %(key_id)s AND epoch <= %(epoch)s
-) AS every {where} ORDER BY doc_id, epoch DESC, n DESC
-"""
+    FROM ({_EACH} <= %(epoch)s) AS said
+) AS every {{where}} ORDER BY doc_id, epoch DESC, n DESC
+"""  # noqa: S608  constants of this module
 _STATES = _LATEST.format(where="WHERE doc_id = ANY(%(ids)s)")
 _TALLY = f"SELECT status, count(*) FROM ({_LATEST.format(where='')}) AS latest GROUP BY status"  # noqa: S608  constants of this module
 
@@ -141,30 +155,37 @@ _DROP = (
 )
 
 
-def insert(db: Database, key: Key, commit: Commit) -> None:
-    """Append the states and dead letters of ``commit`` under its epoch.
+def outcomes_of(states: Sequence[DocumentState]) -> dict[str, Any]:
+    """Return the columns of the row of ``outcomes`` that says this of documents; empty ones are ``None``."""
+    return {
+        "size": len(states),
+        "doc_ids": array(shortened([state.doc_id for state in states])),
+        "content_hashes": hashes([state.content_hash for state in states]),
+        "statuses": _unless("completed", [state.status for state in states]),
+        "tries": _unless("1", [str(state.attempts) for state in states]),
+        "errors": _unless(None, [state.error for state in states]),
+        "error_types": _unless(None, [state.error_type for state in states]),
+    }
 
-    What it resolves is a row among the letters too: it supersedes those of its record when the epoch becomes
+
+def _unless(usual: str | None, column: Sequence[str | None]) -> str | None:
+    """Return ``column`` as an array, ``None`` if all of it is as usual."""
+    return None if column.count(usual) == len(column) else array([hold(text) for text in column])
+
+
+def insert_letters(db: Database, key: Key, commit: Commit) -> None:
+    """Append the dead letters of ``commit`` under its epoch.
+
+    What it resolves is a row among them too: it supersedes those of its record when the epoch becomes
     true, and is gone then.
     """
-    if commit.states:
-        columns = [
-            [short(state.doc_id) for state in commit.states],
-            [state.status for state in commit.states],
-            [pack(state.content_hash) for state in commit.states],
-            [state.attempts for state in commit.states],
-            [hold(state.error) for state in commit.states],
-            [hold(state.error_type) for state in commit.states],
-        ]
-        db.execute(_INSERT, (key.key_id, commit.epoch, *columns))
     letters = [_letter(key, commit.epoch, letter) for letter in commit.dead_letters]
     letters += [
         _letter(key, commit.epoch, DeadLetter(None, name, "", "", "", b""), resolves=True)
         for name in commit.resolved
     ]
-    if letters:  # rare, and each as large as its record
-        with db.cursor() as cursor:
-            cursor.executemany(_INSERT_LETTER, letters)
+    for letter in letters:  # rare, and each as large as its record
+        db.execute(_INSERT_LETTER, letter)
 
 
 def drop_letters(db: Database, key: Key, records: Sequence[str] | None) -> int:
@@ -198,14 +219,10 @@ def count_dead_letters(db: Database, key_id: int, epoch: int) -> int:
     return int(row[0]) if row else 0
 
 
-def settle(db: Database, key: Key, epoch: int) -> int:
-    """Let ``epoch`` become true: replace or resolve older dead letters, and return how many there are."""
-    if count := count_dead_letters(db, key.key_id, epoch):
-        where = {"key_id": key.key_id, "epoch": epoch}
-        for statement in (_SUPERSEDE, _RESOLVED, _SUCCEEDED):
-            db.execute(statement, where)
-        count = count_dead_letters(db, key.key_id, epoch)
-    return count
+def settle(db: Database, key: Key, epoch: int) -> None:
+    """Let ``epoch`` become true: replace or resolve older dead letters."""
+    for statement in (_SUPERSEDE, _RESOLVED, _SUCCEEDED):
+        db.execute(statement, {"key_id": key.key_id, "epoch": epoch})
 
 
 def drop_from(db: Database, key: Key, epoch: int) -> None:
@@ -220,20 +237,26 @@ def forget(db: Database, key: Key) -> None:
     db.execute("DELETE FROM penstock_ledger.documents WHERE key_id = %s", (key.key_id,))
 
 
-def merge(db: Database, key: Key) -> None:
-    """Move the outcomes of the run that is being finished into ``documents``."""
-    where = {"key_id": key.key_id, "epoch": key.epoch}
+def merge(db: Database, key: Key) -> bool:
+    """Move outcomes of a finished run into ``documents``, the oldest first; whether there were any left."""
+    where = {"key_id": key.key_id, "epoch": key.epoch, "most": _MERGED_AT_ONCE}
+    row = db.execute(_SLICE, where).fetchone()
+    if row is None or row[0] is None:
+        return False
+    where["epoch"] = row[0]
+    db.execute("SET LOCAL work_mem = '64MB'")
     db.execute(_MERGE, where)
     db.execute("DELETE FROM penstock_ledger.outcomes WHERE key_id = %(key_id)s AND epoch <= %(epoch)s", where)
+    return True
 
 
 def compare(db: Database, key: Key, documents: Sequence[tuple[str, str]]) -> list[Standing]:
     """See ``Ledger.compare``."""
     answers: list[Standing] = ["new"] * len(documents)
     if documents:
-        ids = [short(doc_id) for doc_id, _ in documents]
-        hashes = [pack(content_hash) if content_hash else None for _, content_hash in documents]
-        for n, same in db.execute(_COMPARE, (ids, hashes, key.key_id)):
+        ids = array(shortened([doc_id for doc_id, _ in documents]))
+        asked = hashes([content_hash or None for _, content_hash in documents])
+        for n, same in db.execute(_COMPARE, (ids, asked, key.key_id)):
             answers[n - 1] = "unchanged" if same else "changed"
     return answers
 

@@ -1,7 +1,12 @@
 """The tables of the PostgreSQL ledger, their version, and how an older version becomes this one.
 
 They are those of the SQLite ledger (``schema``), for the same reasons, in a schema of their own. Texts that
-an index holds are shortened (``postgres_text``); dead letters therefore have theirs twice.
+an index holds are shortened (``postgres_text``); dead letters therefore have theirs twice. They are compared
+by bytes (``COLLATE "C"``): what the language of the server thinks of identifiers only takes time.
+
+All outcomes of one commit are one row of arrays, which are unnested when the run is merged: a row each, and
+an entry in an index each, would cost several times as much to write, to log and to delete. Hashes and
+identifiers hardly compress, so that is not tried.
 """
 
 from __future__ import annotations
@@ -65,20 +70,22 @@ CREATE TABLE penstock_ledger.commits (
     PRIMARY KEY (key_id, epoch)
 );
 CREATE TABLE penstock_ledger.outcomes (
-    key_id        bigint NOT NULL,
-    epoch         bigint NOT NULL,
-    n             bigint NOT NULL,
-    doc_id        text NOT NULL,
-    status        text NOT NULL CHECK (status IN ('completed', 'failed', 'deleted')),
-    content_hash  bytea NOT NULL,
-    attempts      bigint NOT NULL,
-    error         text,
-    error_type    text,
-    PRIMARY KEY (key_id, epoch, n)
+    key_id          bigint NOT NULL,
+    epoch           bigint NOT NULL,
+    size            bigint NOT NULL,
+    doc_ids         text[] COLLATE "C" NOT NULL,
+    content_hashes  bytea[] NOT NULL,
+    statuses        text[],             -- none if all of them are completed
+    tries           bigint[],           -- none if one was enough for each
+    errors          text[],             -- none if there are none
+    error_types     text[],
+    PRIMARY KEY (key_id, epoch)
 );
+ALTER TABLE penstock_ledger.outcomes
+    ALTER doc_ids SET STORAGE EXTERNAL, ALTER content_hashes SET STORAGE EXTERNAL;
 CREATE TABLE penstock_ledger.documents (
     key_id        bigint NOT NULL,
-    doc_id        text NOT NULL,
+    doc_id        text COLLATE "C" NOT NULL,
     epoch         bigint NOT NULL,
     status        text NOT NULL CHECK (status IN ('completed', 'failed', 'deleted')),
     content_hash  bytea NOT NULL,
@@ -92,9 +99,9 @@ CREATE TABLE penstock_ledger.dead_letters (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key_id      bigint NOT NULL REFERENCES penstock_ledger.keys,
     epoch       bigint NOT NULL,
-    record      text NOT NULL,          -- record_key, shortened
-    document    text,                   -- doc_id, shortened
-    resolves    boolean NOT NULL,       -- no letter, but the end of those of its record
+    record      text COLLATE "C" NOT NULL,  -- record_key, shortened
+    document    text COLLATE "C",           -- doc_id, shortened
+    resolves    boolean NOT NULL,           -- no letter, but the end of those of its record
     record_key  text NOT NULL,
     doc_id      text,
     adapter     text NOT NULL,

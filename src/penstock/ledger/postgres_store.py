@@ -13,10 +13,12 @@ from penstock.errors import LedgerBusy, LedgerError
 from penstock.ledger import postgres_keys as keys
 from penstock.ledger import postgres_lease as lease
 from penstock.ledger import postgres_rows as rows
+from penstock.ledger.postgres_commit import confirm_commits, save_key, write_commit
 from penstock.ledger.postgres_schema import prepare
 from penstock.ledger.postgres_text import secrets_of, shown
 from penstock.ledger.postgres_trouble import corrupt, speaking
 from penstock.ledger.records import check_commit, dead_letter_of, to_json
+from penstock.storage import postgres_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +35,8 @@ T = TypeVar("T")
 
 _LETTERS_PER_PAGE = 16
 _MOMENT = 1.0
+_PATIENCE = 10.0
+"""Seconds until the server must know that a process of this machine is gone, also amid a statement of it."""
 _RENEWALS = 4
 """How often a lease is renewed in the time in which it would expire."""
 
@@ -45,7 +49,7 @@ def connect(url: str, name: str) -> Database:
     """
     import psycopg
 
-    db = psycopg.connect(url, autocommit=True, application_name=name, client_encoding="UTF8")
+    db = psycopg.connect(**{**postgres_parameters(url), "application_name": name}, autocommit=True)
     encoding = db.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         db.close()
@@ -59,6 +63,8 @@ def connect(url: str, name: str) -> Database:
     except BaseException:
         db.close()
         raise
+    with contextlib.suppress(psycopg.Error):  # PostgreSQL 14, and not on every system
+        db.execute("SET client_connection_check_interval = '1s'")  # of whether we live
     return db
 
 
@@ -69,11 +75,12 @@ class PostgresStore:
         self.place = shown(url)
         self._url = url
         self._secrets = secrets_of(url)
-        self._seconds = seconds
-        self._token = uuid4().hex
+        self._fence = lease.Fence(uuid4().hex, seconds)
         self._mutex = threading.RLock()
         self._db: Database | None = None
         self._keys: dict[str, Key] = {}
+        self._unsettled: set[str] = set()
+        """The keys whose pending commits may hold dead letters."""
         self._renewal: lease.Renewal | None = None
 
     # -- opening and closing
@@ -93,17 +100,18 @@ class PostgresStore:
                 db.close()
                 raise
             self._db = db
-            self._renewal = lease.Renewal(self._renew, self._seconds / _RENEWALS)
+            self._renewal = lease.Renewal(self._renew, self._fence.seconds / _RENEWALS)
         return self._db
 
     def _in_time(self, name: str, call: Callable[[], T]) -> T:
         """Make a call that takes a lease; the server needs a moment to notice that a holder was killed."""
-        until = time.monotonic() + _MOMENT
+        began = time.monotonic()
         while True:
             try:
                 return call()
             except lease.Held as held:
-                if held.surely_alive or time.monotonic() > until:
+                patience = _PATIENCE if held.surely_gone else _MOMENT
+                if held.surely_alive or time.monotonic() - began > patience:
                     raise LedgerBusy(
                         f"{name!r} in the ledger {self.place} is in use by {held.holder}; "
                         "wait for it or stop it, then run again"
@@ -122,7 +130,7 @@ class PostgresStore:
             import psycopg
 
             with contextlib.suppress(psycopg.Error):  # then the leases expire
-                lease.give_back(db, self._token)
+                lease.give_back(db, self._fence.token)
             db.close()
 
     def _renew(self) -> None:
@@ -131,20 +139,26 @@ class PostgresStore:
         with self._mutex, contextlib.suppress(psycopg.Error):  # what is wrong is told to who calls next
             if self._db is not None:
                 held = [key.key_id for key in self._keys.values()]
-                lease.renew(self._db, held, self._token, self._seconds)
+                lease.renew(self._db, held, self._fence.token, self._fence.seconds)
 
     def _begin(self, db: Database, name: str, *, restart: bool) -> Opened:
+        self._keys.pop(name, None)
         with db.transaction():
             key_id = keys.new_key(db, name)
-            self._keys.pop(name, None)
-            lease.acquire(db, key_id, self._token, self._seconds)
+            lease.acquire(db, key_id, self._fence.token, self._fence.seconds)
             key = keys.load_key(db, name, self.place)
-            resumed = key is not None and key.running and not restart
+        resumed = key is not None and key.running and not restart
+        if key is not None and not key.running and not restart:
+            self._merge(db, key)  # an earlier merge may have been interrupted
+        with self._fenced(db, key_id, name):
             if key is None or not resumed:
                 if key is not None and restart:
                     rows.forget(db, key)
                 key = keys.begin_run(db, key_id, name, key, restart=restart)
             commit = keys.last_commit(db, key, self.place)
+        self._unsettled.discard(name)
+        if key.pending:
+            self._unsettled.add(name)
         key.open = True
         self._keys[name] = key
         run, position, record, counts = commit or (0, None, None, {})
@@ -177,16 +191,28 @@ class PostgresStore:
                     renewal.stop_soon()
 
     @contextlib.contextmanager
-    def _writing(self, name: str) -> Iterator[tuple[Database, Key]]:
+    def _fenced(self, db: Database, key_id: int, name: str) -> Iterator[None]:
         """Begin a transaction under the lease, which is renewed at its beginning and at its end."""
+        with db.transaction():
+            if not lease.renew(db, [key_id], self._fence.token, self._fence.seconds):
+                raise self._lost(db, key_id, name)
+            yield
+            lease.renew(db, [key_id], self._fence.token, self._fence.seconds)
+
+    def _lost(self, db: Database, key_id: int, name: str) -> LedgerBusy:
+        self._keys.pop(name, None)
+        return lease.lost(db, key_id, name, self.place)
+
+    @contextlib.contextmanager
+    def _writing(self, name: str, *, several: bool) -> Iterator[tuple[Database, Key]]:
+        """Let one statement be a transaction; or begin one for several, which go out together."""
         with self._mutex, self._speaking("write to"):
             db, key = self._opened(name)
-            with db.transaction():
-                if not lease.renew(db, [key.key_id], self._token, self._seconds):
-                    key.open = False
-                    raise lease.lost(db, key.key_id, name, self.place)
+            if several:
+                with _transaction(db):
+                    yield db, key
+            else:
                 yield db, key
-                lease.renew(db, [key.key_id], self._token, self._seconds)
 
     @contextlib.contextmanager
     def _reading(self, name: str) -> Iterator[tuple[Database, Key]]:
@@ -199,23 +225,39 @@ class PostgresStore:
         """See ``Ledger.commit``."""
         _, key = self._opened(name)
         check_commit(name, commit.epoch, last=key.epoch, pending=key.pending, states=commit.states)
-        with self._writing(name) as (db, key):
-            keys.insert_commit(db, key, commit, "confirmed")
-            rows.insert(db, key, commit)
-            some = key.letters or commit.dead_letters or commit.resolved
-            letters = rows.settle(db, key, commit.epoch) if some else 0
-            keys.save_key(db, key, commit.epoch, letters)
+        letters, some = key.letters, bool(key.letters or commit.dead_letters or commit.resolved)
+        with self._writing(name, several=some) as (db, key):
+            written = write_commit(db, self._fence, key, commit, true=True)
+            if some:
+                rows.insert_letters(db, key, commit)
+                rows.settle(db, key, commit.epoch)
+                letters = rows.count_dead_letters(db, key.key_id, commit.epoch)
+                save_key(db, key, commit.epoch, letters)
+            self._check(db, key, written)
         key.epoch, key.letters = commit.epoch, letters
+
+    def _check(self, db: Database, key: Key, written: psycopg.Cursor[Any]) -> None:
+        """Raise before anything is committed, if the lease was lost."""
+        if not written.rowcount:
+            raise self._lost(db, key.key_id, key.name)
 
     def pending(self, name: str, commit: Commit) -> None:
         """See ``Ledger.pending``."""
         _, key = self._opened(name)
         check_commit(name, commit.epoch, last=key.epoch, pending=(), states=commit.states)
-        with self._writing(name) as (db, key):
-            rows.drop_from(db, key, commit.epoch)
-            keys.insert_commit(db, key, commit, "pending")
-            rows.insert(db, key, commit)
-        key.pending = [*(epoch for epoch in key.pending if epoch < commit.epoch), commit.epoch]
+        earlier = [epoch for epoch in key.pending if epoch < commit.epoch]
+        replaces, some = earlier != key.pending, bool(commit.dead_letters or commit.resolved)
+        with self._writing(name, several=replaces or some) as (db, key):
+            if replaces:
+                rows.drop_from(db, key, commit.epoch)
+            written = write_commit(db, self._fence, key, commit, true=False)
+            if some:
+                rows.insert_letters(db, key, commit)
+                self._unsettled.add(name)
+            if replaces or some:
+                rows.count_dead_letters(db, key.key_id, commit.epoch)
+            self._check(db, key, written)
+        key.pending = [*earlier, commit.epoch]
 
     def confirm(self, name: str, epoch: int) -> None:
         """See ``Ledger.confirm``."""
@@ -224,31 +266,43 @@ class PostgresStore:
             return
         true = [pending for pending in key.pending if pending <= epoch]
         last = max(true, default=key.epoch)
-        with self._writing(name) as (db, key):
-            db.execute(
-                "UPDATE penstock_ledger.commits SET state = 'confirmed' WHERE key_id = %s AND epoch <= %s",
-                (key.key_id, last),
-            )
-            letters = key.letters
-            for pending in true:
-                letters = rows.settle(db, key, pending)
-            rows.drop_from(db, key, last + 1)
-            keys.save_key(db, key, last, letters)
+        letters = key.letters
+        some = bool(letters or true != key.pending or name in self._unsettled)
+        with self._writing(name, several=some) as (db, key):
+            confirmed = confirm_commits(db, self._fence, key, last)
+            if some:
+                for pending in true:
+                    rows.settle(db, key, pending)
+                rows.drop_from(db, key, last + 1)
+                letters = rows.count_dead_letters(db, key.key_id, last)
+                save_key(db, key, last, letters)
+            self._check(db, key, confirmed)
+        self._unsettled.discard(name)
         key.epoch, key.letters, key.pending = last, letters, []
 
     def finish(self, name: str) -> None:
         """See ``Ledger.finish``."""
-        _, key = self._opened(name)
-        if key.pending:
-            raise LedgerError(
-                f"epoch {key.pending[0]} of {name!r} is still pending; confirm up to some epoch before finish"
-            )
-        with self._writing(name) as (db, key):
-            commit = keys.last_commit(db, key, self.place)
-            counts = commit[3] if commit is not None and commit[0] == key.run else {}
-            keys.end_run(db, key, to_json(counts, "counts"))
-            rows.merge(db, key)
-        key.running = key.open = False
+        with self._mutex, self._speaking("write to"):
+            db, key = self._opened(name)
+            if key.pending:
+                raise LedgerError(
+                    f"epoch {key.pending[0]} of {name!r} is still pending; "
+                    "confirm up to some epoch before finish"
+                )
+            with self._fenced(db, key.key_id, name):
+                commit = keys.last_commit(db, key, self.place)
+                counts = commit[3] if commit is not None and commit[0] == key.run else {}
+                keys.end_run(db, key, to_json(counts, "counts"))
+            key.running = key.open = False
+            self._merge(db, key)
+
+    def _merge(self, db: Database, key: Key) -> None:
+        """Let the next run know the outcomes of the last one; each part is a transaction of its own."""
+        some = True
+        while some:
+            with self._fenced(db, key.key_id, key.name):
+                some = rows.merge(db, key)
+            self._renew()  # other keys too
 
     def drop_dead_letters(self, name: str, records: Sequence[str] | None) -> int:
         """See ``Ledger.drop_dead_letters``; takes the lease for it if ``name`` is not open."""
@@ -262,13 +316,13 @@ class PostgresStore:
             key = keys.load_key(db, name, self.place)
             if key is None:
                 return 0
-            lease.acquire(db, key.key_id, self._token, self._seconds)
+            lease.acquire(db, key.key_id, self._fence.token, self._fence.seconds)
             key = keys.load_key(db, name, self.place) or key  # as its last holder left it
             before = key.letters
             left = rows.drop_letters(db, key, records)
-            keys.save_key(db, key, key.epoch, left)
+            save_key(db, key, key.epoch, left)
             if ours is None:
-                lease.give_back(db, self._token, key.key_id)
+                lease.give_back(db, self._fence.token, key.key_id)
         if ours is not None:
             ours.letters = left
         return before - left
@@ -309,3 +363,24 @@ class PostgresStore:
                 raise corrupt(self.place, f"dead letter {row_id} of {name!r} fails its checksum")
             letters.append(letter)
         return letters, found[-1][0] if found else None
+
+
+@contextlib.contextmanager
+def _transaction(db: Database) -> Iterator[None]:
+    """Let statements go out together, waiting only for answers that are looked at and that of the COMMIT.
+
+    psycopg's own ``transaction()`` waits for that of the BEGIN too.
+    """
+    import psycopg
+
+    try:
+        with db.pipeline() if psycopg.Pipeline.is_supported() else contextlib.nullcontext():
+            db.execute("BEGIN")
+            yield
+            db.execute("COMMIT")
+    except BaseException:
+        try:
+            db.rollback()
+        except psycopg.Error:
+            db.close()
+        raise

@@ -1,14 +1,34 @@
-"""What PostgreSQL cannot hold in a text or an index, written down so that it can; and where a ledger is."""
+"""What PostgreSQL cannot hold in a text or an index, written so that it can; arrays; and where a ledger is.
+
+Whole columns go to the server as one array each, written here in a few steps for the usual column: psycopg
+would look at every element by itself, which costs as much as all the rest of a commit.
+"""
 
 from __future__ import annotations
 
 import os
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from penstock.ledger.records import clean
 
-__all__ = ["hash_of", "hold", "is_postgres", "pack", "release", "secrets_of", "short", "shown"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "array",
+    "hash_of",
+    "hashes",
+    "hold",
+    "is_postgres",
+    "pack",
+    "release",
+    "secrets_of",
+    "short",
+    "shortened",
+    "shown",
+]
 
 _INDEXED = 2000
 """Bytes of a text in an index, whose rows end at 2,704."""
@@ -45,15 +65,52 @@ def short(text: str) -> str:
     return f"{held[: _KEPT // 4]}\1h{blake2b(data, digest_size=32).hexdigest()}"
 
 
+def shortened(texts: Sequence[str]) -> Sequence[str]:
+    """Return ``short`` of each; the texts themselves if none of them needs it."""
+    together = "\0".join(texts)
+    plain = together.isascii() and "\1" not in together and together.count("\0") == len(texts) - 1
+    if plain and max(map(len, texts)) <= _INDEXED // 4:
+        return texts
+    return [short(text) for text in texts]
+
+
+def array(texts: Sequence[str | None]) -> str:
+    """Return an array of texts as PostgreSQL reads it."""
+    known = [text for text in texts if text is not None]
+    together = '","'.join(known)
+    plain = known and len(known) == len(texts) and "\\" not in together
+    if plain and together.count('"') == 2 * len(known) - 2:
+        return f'{{"{together}"}}'
+    return f"{{{','.join(map(_element, texts))}}}"
+
+
+def _element(text: str | None) -> str:
+    if text is None:
+        return "NULL"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def hashes(content_hashes: Sequence[str | None]) -> str:
+    """Return an array of what ``pack`` makes of each, as PostgreSQL reads it."""
+    known = [one for one in content_hashes if one is not None]
+    plain = len(known) == len(content_hashes) and set(map(len, known)) == {64}
+    if plain and _is_hexadecimal("".join(known)):
+        return "{\\\\x01" + ",\\\\x01".join(known) + "}"
+    packed = ("NULL" if one is None else "\\\\x" + pack(one).hex() for one in content_hashes)
+    return f"{{{','.join(packed)}}}"
+
+
+def _is_hexadecimal(text: str) -> bool:
+    try:
+        return bytes.fromhex(text).hex() == text
+    except ValueError:
+        return False
+
+
 def pack(content_hash: str) -> bytes:
     """Return any text as bytes, a SHA-256 in half the space."""
-    if len(content_hash) == 64:  # noqa: PLR2004 - hexadecimal digits of a SHA-256
-        try:
-            packed = bytes.fromhex(content_hash)
-        except ValueError:
-            packed = b""
-        if packed.hex() == content_hash:
-            return b"\1" + packed
+    if len(content_hash) == 64 and _is_hexadecimal(content_hash):  # noqa: PLR2004 - digits of a SHA-256
+        return b"\1" + bytes.fromhex(content_hash)
     return b"\0" + content_hash.encode("utf-8", "surrogatepass")
 
 

@@ -14,7 +14,7 @@ from penstock.sinks.database import DatabaseSink
 from penstock.sinks.rows import ORDER, Deleted, Row, Shape, Versions, clean
 from penstock.sinks.tables import Table, check_table_name
 from penstock.sinks.urls import AUTHORITY, parse_url
-from penstock.storage import reason
+from penstock.storage import postgres_parameters, reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +24,6 @@ __all__ = ["PostgresSink"]
 _STAGING = "pg_temp.penstock_staging"
 _PATIENCE = 10.0
 """Seconds until a locked table counts as in use: the server may not yet know that a client was killed."""
-_DEFAULTS = {
-    "application_name": "penstock", "connect_timeout": "10", "client_encoding": "utf8",
-    "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3",
-}  # fmt: skip
 _HOLDER = """
 SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'),
        a.backend_start::timestamp(0)::text
@@ -81,21 +77,19 @@ def _connection_of(url: str) -> dict[str, Any]:
     """Return what libpq needs to connect; no error shows any of it."""
     try:
         import psycopg
-        from psycopg.conninfo import conninfo_to_dict
     except ImportError:
         raise GraphError("writing to PostgreSQL needs psycopg: pip install 'penstock[postgres]'") from None
-    known: dict[str, Any] = {}
-    found = AUTHORITY.fullmatch(url)
-    if found is not None:
+    known, whole = postgres_parameters(""), not url.partition("://")[2]
+    if AUTHORITY.fullmatch(url) is not None:
         with contextlib.suppress(psycopg.Error):
-            known = conninfo_to_dict(url)
+            known, whole = postgres_parameters(url), True
     ports = str(known.get("port") or "0").split(",")
-    if (not known and url.partition("://")[2]) or not all(port.isdigit() for port in ports):
+    if not whole or not all(port.isdigit() for port in ports):
         raise GraphError(
             "this is not a URL that PostgreSQL knows: postgresql://user:password@host:5432/database, with "
             "@ : / ? and % in a name or password written as %40 %3A %2F %3F and %25"
         ) from None
-    return {**_DEFAULTS, **known}
+    return known
 
 
 class _PostgresTable(Table):

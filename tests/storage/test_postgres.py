@@ -1,0 +1,29 @@
+"""How everything of ours connects to PostgreSQL."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from penstock.storage import postgres_parameters
+
+
+def test_a_silent_server_is_noticed(monkeypatch):
+    """Neither connecting nor waiting lasts for ever; what the URL or the environment says comes first."""
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    usual = postgres_parameters("postgresql://me@h/d")
+    assert (
+        usual.items() >= {"host": "h", "user": "me", "connect_timeout": "10", "keepalives_idle": "30"}.items()
+    )
+    said = postgres_parameters("postgresql://h/d?connect_timeout=3&application_name=x")
+    assert (said["connect_timeout"], said["application_name"]) == ("3", "x")
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "60")
+    assert "connect_timeout" not in postgres_parameters("postgresql://h/d")
+    with pytest.raises(psycopg.ProgrammingError):
+        postgres_parameters("postgresql://h/d?unknown=1")
+
+
+def test_a_server_takes_them(postgres_server):
+    """All of them are known to libpq."""
+    with psycopg.connect(**postgres_parameters(postgres_server.database())) as db:
+        assert db.info.get_parameters()["tcp_user_timeout"] == "60000"
