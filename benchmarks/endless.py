@@ -3,7 +3,8 @@
     python benchmarks/endless.py [--documents 5000000] [OUTPUT...]
 
 Prints what is resident (MB of 10^6 bytes) after every tenth of the run, and what it grew by since the second
-tenth, when caches and pools are full. Each output is a process of its own. PostgreSQL is tried if
+tenth, when caches and pools are full; but for DuckDB's, which it fills up to the 512 MB that it is allowed, and
+stays there (with 64 MB it is flat after 1,000,000). Each output is a process of its own. PostgreSQL is tried if
 PENSTOCK_POSTGRES names a database to write to; the ledger is SQLite everywhere.
 """
 
