@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.node import Node
 from penstock.core.notes import Failure, annotate
-from penstock.core.stage import Stage
+from penstock.core.passing import PassingStage
 from penstock.errors import CircuitOpen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from penstock.core.graph import Site
-    from penstock.core.stage import Marks
+    from penstock.core.stage import Stage
 
 __all__ = ["Breaker", "CircuitBreaker"]
 
@@ -91,19 +91,12 @@ class CircuitBreaker(Node):
         return _CircuitStage(site, self.breaker)
 
 
-class _CircuitStage(Stage[Any]):
+class _CircuitStage(PassingStage):
     def __init__(self, site: Site, breaker: Breaker) -> None:
         super().__init__(site)
         self._breaker = breaker
-        self._inner = site.input(tracked=site.tracked)
         self._admitted = self._trial = False
         self._failure: Failure | None = None
-
-    def upstreams(self) -> Iterator[Stage[Any]]:
-        yield self._inner
-
-    def marks(self) -> Marks:
-        return self._inner.marks()
 
     async def _request(self, n: int) -> list[Any]:
         if self._failure is not None:
@@ -112,7 +105,7 @@ class _CircuitStage(Stage[Any]):
             if not self._admitted:
                 self._trial = self._breaker.admit(asyncio.get_running_loop().time())
                 self._admitted = True
-            items = await self._inner.request(n)
+            items = await self.upstream.request(n)
         except Exception as error:
             if not self.run.over(error):
                 self._failed(error)

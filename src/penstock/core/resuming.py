@@ -10,6 +10,7 @@ from penstock.abc import Commit, Ledger
 from penstock.core.graph import position_of, require_resumable, states_of
 from penstock.core.node import Node
 from penstock.core.notes import Failure, annotate
+from penstock.core.passing import PassingStage
 from penstock.core.policy import Series
 from penstock.core.run import Gate
 from penstock.core.stage import Stage
@@ -93,21 +94,14 @@ class Retry(Node):
         return _RetryStage(site, self.policy)
 
 
-class _RetryStage(Stage[Any]):
+class _RetryStage(PassingStage):
     def __init__(self, site: Site, policy: RetryPolicy) -> None:
         super().__init__(site)
         self._series = Series(policy)
-        self._inner: Stage[Any] = site.input(tracked=site.tracked)
         self._deadline: float | None = None
         self._gate = Gate(self.run)
         self._closing = Errand(self.run)
         self._failure: Failure | None = None
-
-    def upstreams(self) -> Iterator[Stage[Any]]:
-        yield self._inner
-
-    def marks(self) -> Marks:
-        return self._inner.marks()
 
     async def _request(self, n: int) -> list[Any]:
         if self._failure is not None:
@@ -116,12 +110,12 @@ class _RetryStage(Stage[Any]):
             try:
                 if self._deadline is not None:
                     await self._start_again()
-                items = await self._inner.request(n)
+                items = await self.upstream.request(n)
             except Exception as error:
                 if self.run.over(error):
                     raise
                 self._deadline = self._next_attempt(error)
-                self._closing.begin(self._inner.aclose(), "retry")
+                self._closing.begin(self.upstream.aclose(), "retry")
                 continue
             if items:
                 self._series.worked()
@@ -147,8 +141,8 @@ class _RetryStage(Stage[Any]):
         while self._deadline is not None and loop.time() < self._deadline and not self.run.draining:
             await self._gate.wait(self._deadline)
         await self._closing.result()
-        states = self._inner.marks()(0)
-        self._inner = self.site.input(states={**self.site.states, **states}, tracked=self.site.tracked)
+        states = self.upstream.marks()(0)
+        self.upstream = self.site.input(states={**self.site.states, **states}, tracked=self.site.tracked)
         self._deadline = None
 
     async def _stop(self) -> None:

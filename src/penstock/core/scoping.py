@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from penstock.core.inner import Building, Inner
 from penstock.core.node import Node
 from penstock.core.notes import Failure, annotate
+from penstock.core.passing import PassingStage
 from penstock.core.run import Gate
 from penstock.core.stage import Stage
 
@@ -39,26 +40,19 @@ class FinallyDo(Node):
         return _FinallyStage(site, self)
 
 
-class _FinallyStage(Stage[Any]):
+class _FinallyStage(PassingStage):
     def __init__(self, site: Site, node: FinallyDo) -> None:
         super().__init__(site)
         self._node = node
-        self._inner = site.input(tracked=site.tracked)
         self._begun = self._told = False
         self._failure: Failure | None = None
-
-    def upstreams(self) -> Iterator[Stage[Any]]:
-        yield self._inner
-
-    def marks(self) -> Marks:
-        return self._inner.marks()
 
     async def _request(self, n: int) -> list[Any]:
         if self._failure is not None:
             self._failure.throw()
         self._begun = True
         try:
-            items = await self._inner.request(n)
+            items = await self.upstream.request(n)
         except Exception as error:
             if self.run.over(error):
                 raise

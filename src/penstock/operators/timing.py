@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from penstock.core import sampling
+from penstock.core import pacing, sampling, ticks
 from penstock.core import timing as core
 from penstock.core.node import assembled_at, positive
 from penstock.errors import GraphError
@@ -61,7 +61,7 @@ def throttle(rate: float, burst: int = 1, *, per: float = 1.0) -> Same:
     """
     tokens = seconds_for("throttle", "rate", rate) / seconds_for("throttle", "per", per)
     positive("throttle", "burst", burst)
-    return attach(lambda node: core.Throttle(inputs=(node,), rate=tokens, burst=burst))
+    return attach(lambda node: pacing.Throttle(inputs=(node,), rate=tokens, burst=burst))
 
 
 def debounce(seconds: float) -> Same:
@@ -100,7 +100,7 @@ def delay(seconds: float, capacity: int = 256) -> Same:
     """
     seconds = seconds_for("delay", "seconds", seconds, zero=True)
     positive("delay", "capacity", capacity)
-    return attach(lambda node: core.Delay(inputs=(node,), seconds=seconds, capacity=capacity))
+    return attach(lambda node: pacing.Delay(inputs=(node,), seconds=seconds, capacity=capacity))
 
 
 @overload
@@ -178,9 +178,9 @@ def interval(seconds: float, *, name: str | None = None) -> Flow[int]:
     A consumer that was away finds all those that are due, at once: put ``sample`` behind it to have only the
     last. The position is the next number, which in a resumed run comes ``seconds`` after its first request.
     """
-    return Flow(core.Interval(seconds=seconds_for("interval", "seconds", seconds), name=name))
+    return Flow(ticks.Interval(seconds=seconds_for("interval", "seconds", seconds), name=name))
 
 
 def timer(seconds: float, *, name: str | None = None) -> Flow[int]:
     """Make one item, 0, ``seconds`` after the first request."""
-    return Flow(core.Timer(seconds=seconds_for("timer", "seconds", seconds, zero=True), name=name))
+    return Flow(ticks.Timer(seconds=seconds_for("timer", "seconds", seconds, zero=True), name=name))
