@@ -344,6 +344,16 @@ class Ledger(ABC):
         """
         return ["unchanged" if same else "new" for same in await self.unchanged(key, documents)]
 
+    async def revised(self, key: str) -> AsyncIterator[list[str]]:  # noqa: ARG002  for those that can tell
+        """Yield, in lists, the documents known from earlier runs that the current one has committed anew.
+
+        Ids may come twice. Where a ledger leaves this as it is, a run that was interrupted after an older
+        content of a document may skip its newest one, which earlier runs ended with.
+        """
+        nothing: tuple[list[str], ...] = ()
+        for doc_ids in nothing:
+            yield doc_ids
+
     @abstractmethod
     async def commit(self, key: str, commit: Commit) -> None:
         """Make ``commit`` true in one transaction, durable when this returns."""

@@ -49,6 +49,7 @@ class Book:
         self.states, self.letters = {}, []
         self.history = []  # every settled outcome of earlier runs, in order
         self.now = []  # of this run
+        self.touched = set()  # by this run
         self.pending = {}
 
     def apply(self, epoch, states, letters):
@@ -56,6 +57,7 @@ class Book:
         final = {}
         for state in states:
             self.states[state.doc_id] = final[state.doc_id] = state
+            self.touched.add(state.doc_id)
             if state.status != "failed":
                 self.now.append((state.doc_id, state.content_hash))
         for letter in letters:
@@ -95,7 +97,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not resumed:
             book.run, book.running = book.run + 1, True
             book.history += book.now
-            book.now = []
+            book.now, book.touched = [], set()
         opened = self.do(self.ledger.open(key, restart=restart))
         self.open_keys.add(key)
         position = None if book.position is None else {"v": book.position}
@@ -168,6 +170,8 @@ class LedgerMachine(RuleBasedStateMachine):
         asked = [(doc_id, content_hash) for doc_id in DOCUMENTS for content_hash in HASHES]
         expected = [book.unchanged(*pair) for pair in asked]
         assert await self.ledger.unchanged(key, asked) == expected
+        revised = {doc_id async for some in self.ledger.revised(key) for doc_id in some}
+        assert revised == {doc_id for doc_id, _ in book.history if doc_id in book.touched}
         assert await self.ledger.states(key, DOCUMENTS) == [book.states.get(name) for name in DOCUMENTS]
         assert [letter async for letter in self.ledger.dead_letters(key)] == book.letters
         assert await self.ledger.count_dead_letters(key) == len(book.letters)
@@ -187,3 +191,19 @@ def test_any_use_agrees_with_the_model(make_kind, name):
 
     examples = settings.default.max_examples // (6 if name == "postgres" else 1)
     run_state_machine_as_test(Machine, settings=settings(max_examples=examples, stateful_step_count=30))
+
+
+@pytest.mark.parametrize("name", ["memory", "sqlite", "postgres"])
+async def test_what_a_long_run_has_revised(make_kind, name):
+    """It is read in parts, whatever the commits; what only this run or only earlier ones know is not in it."""
+    ledger = make_kind(name).new()
+    for run, ids in enumerate([range(5_000), range(100, 9_000)], 1):
+        await ledger.open("k")
+        states = [DocumentState(f"d{n}", "completed", str(run)) for n in ids]
+        for epoch, at in enumerate(range(0, len(states), 1_500), 10 * run):
+            await ledger.commit("k", Commit(epoch, {}, states[at : at + 1_500]))
+        if run == 1:
+            await ledger.finish("k", "completed")
+    parts = [some async for some in ledger.revised("k")]
+    assert [doc_id for some in parts for doc_id in some] == [f"d{n}" for n in range(100, 5_000)]
+    await ledger.aclose()

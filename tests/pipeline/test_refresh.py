@@ -35,10 +35,16 @@ class Readable(FaultyLedger):
 
 
 def pipeline(
-    machine: Machine, records: list[Record], fault: Fault, *, overlapping: bool, **options: Any
+    machine: Machine,
+    records: list[Record],
+    fault: Fault,
+    *,
+    overlapping: bool,
+    source: type[ScriptedSource] = ScriptedSource,
+    **options: Any,
 ) -> IngestionPipeline:
     return IngestionPipeline(
-        Adapter(ScriptedSource(records), page_size=3), ledger=Readable(machine.books, fault) if overlapping else machine.ledger(fault),
+        Adapter(source(records), page_size=3), ledger=Readable(machine.books, fault) if overlapping else machine.ledger(fault),
         process=[sleepy if overlapping else step], concurrency=2 if overlapping else 1, where=wanted, retry=None,
         progress_every=2, checkpoint_every=3, **options,
     )  # fmt: skip
@@ -52,9 +58,10 @@ async def process(
     *,
     overlapping: bool = False,
     refresh: bool = True,
+    source: type[ScriptedSource] = ScriptedSource,
 ) -> Any:
     """Run once, as one process; return the summary, or what it ended with."""
-    work = pipeline(machine, records, fault, overlapping=overlapping, refresh=refresh)
+    work = pipeline(machine, records, fault, overlapping=overlapping, source=source, refresh=refresh)
     try:
         return await work.run(SINKS[kind](machine, fault))
     except (Killed, LedgerError, SinkError) as error:
@@ -152,6 +159,78 @@ def test_any_series_of_faults(
             assert dict(result[name]) == dict(whole[name])
         assert result["tally"] == whole["tally"]
         assert result["dead"] == whole["dead"]
+
+    virtually(main())
+
+
+class Repeating(ScriptedSource):
+    """Gives four documents again and again, each time with another content."""
+
+    def identify(self, raw: Any) -> str:
+        return self.known_as(super().identify(raw))
+
+    def parse(self, raw: Any) -> Any:
+        return super().parse(raw).map(lambda d: d.model_copy(update={"doc_id": self.known_as(d.doc_id)}))
+
+    def known_as(self, doc_id: str) -> str:
+        return f"d{int(doc_id[1:]) % 4}"
+
+
+def newest(machine: Machine) -> dict[str, dict[str, str]]:
+    """Return the content that counts of each document, per output."""
+    outputs = {
+        "file": machine.file,
+        "rows": machine.base.rows.values(),
+        "others": machine.other.rows.values(),
+    }
+    return {name: {d.doc_id: d.content_hash for d in held} for name, held in outputs.items()}
+
+
+@given(
+    st.lists(st.sampled_from([*KINDS, "ok", "gone"]).map(Record), max_size=12),
+    st.sampled_from(sorted(SINKS)),
+    st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.booleans()), max_size=3),
+)
+def test_documents_that_the_source_gives_several_times(
+    records: list[Record], kind: str, faults: list[tuple[int, bool, bool]]
+) -> None:
+    """A baseline and its updates: the last content counts, before and after any refresh, interrupted or not."""
+
+    async def main() -> None:
+        fresh, machine, undisturbed = Machine(), Machine(), Machine()
+        await process(fresh, records, Fault(), kind, refresh=False, source=Repeating)
+        for one in (machine, undisturbed):
+            await process(one, records[:5], Fault(), kind, refresh=False, source=Repeating)
+        await process(undisturbed, records, Fault(), kind, source=Repeating)
+        for at, kill, late in faults:
+            await process(machine, records, Fault(at, kill=kill, after=late), kind, source=Repeating)
+        await process(machine, records, Fault(), kind, source=Repeating)
+        assert newest(undisturbed) == newest(machine) == newest(fresh)
+        tally = (await outcome(fresh))["tally"]
+        assert (await outcome(machine))["tally"] == (await outcome(undisturbed))["tally"] == tally
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_such_a_refresh_that_is_killed_goes_on_to_the_same_lines(kind: str) -> None:
+    """Killed before or after any call: the same documents in the same order as without, old contents included."""
+
+    async def main() -> None:
+        records, counting = [Record() for _ in range(14)], Fault()
+        whole = Machine()
+        await process(whole, records, Fault(), kind, refresh=False, source=Repeating)
+        await process(whole, records, counting, kind, source=Repeating)
+        wanted = await outcome(whole)
+        for at in range(counting.calls):
+            for late in (False, True):
+                machine = Machine()
+                await process(machine, records, Fault(), kind, refresh=False, source=Repeating)
+                await process(machine, records, Fault(at, kill=True, after=late), kind, source=Repeating)
+                book = machine.books._books["scripted"]
+                if book.run == 1 or book.running:  # otherwise it was killed behind its end
+                    await process(machine, records, Fault(), kind, source=Repeating)
+                assert await outcome(machine) == wanted, (at, late, counting.log[at])
 
     virtually(main())
 

@@ -28,6 +28,7 @@ from penstock.core.node import Node, Order
 from penstock.core.notes import Failure, annotate
 from penstock.core.policy import RetryPolicy, Series, is_retryable
 from penstock.core.resuming import Errand
+from penstock.core.revised import Revised
 from penstock.core.run import Gate
 from penstock.core.stage import Stage
 from penstock.document import Document, RawRecord, content_hash
@@ -67,6 +68,7 @@ class Settings:
     fail_fast: bool = False
     limit: int | None = None
     compare: Compare | None = None
+    revised: Revised | None = None  # what an interrupted run has taken of what earlier ones knew otherwise
     run: int | None = None  # the number of the logical run
     pipeline_id: str | None = None
 
@@ -199,6 +201,7 @@ class DocumentStage(Stage[PipelineEvent]):
         self.parameters = redact_json(node.source.parameters)
         self.validates = type(node.source).validate is not Source.validate
         self.upstream = site.input()
+        self.revised = Revised() if node.settings.revised is None else node.settings.revised
         state = site.state or {}
         self.book = Book(state or {"since": node.settings.run}, self.run.clock.monotonic())
         self.owed: bool = state.get("owed", False)
@@ -497,6 +500,10 @@ class DocumentStage(Stage[PipelineEvent]):
             if standing != "new":
                 (same if standing == "unchanged" else changed).add(i)
         return same, changed
+
+    def outdated(self, raw: RawRecord) -> bool:
+        """Say whether an unchanged record comes behind another content that this run took of its document."""
+        return bool(self.revised) and self.name_of(raw)[0] in self.revised
 
     # -- positions -------------------------------------------------------------------------------
 

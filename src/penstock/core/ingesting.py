@@ -14,6 +14,7 @@ from penstock.core.delivery import Delivery
 from penstock.core.drivers import SlowStart
 from penstock.core.patience import CutShort, Patience
 from penstock.core.pumps import closing
+from penstock.core.revised import Revised
 from penstock.core.subscription import Running
 from penstock.core.sums import RunSummary, Sums
 from penstock.events import AdapterStateChange, PipelineEvent
@@ -71,6 +72,7 @@ class Ingestion:
         self._before = before
         self._pipeline_id = uuid4().hex
         self._sums = Sums()
+        self._revised = Revised()
         self._bytes_read = 0
         self._began = clock_of_the_loop().monotonic()
         self._number = 1
@@ -144,7 +146,14 @@ class Ingestion:
             opened, position = await self._from_the_beginning(delivery, opened, position)
         if opened is not None:
             self._number, self._resumed = opened.run, opened.resumed and bool(position)
+            await self._recall()
         return position or None
+
+    async def _recall(self) -> None:
+        """Find out which documents of earlier runs the interrupted run has taken with another content."""
+        if self._ledger is not None and self._resumed and self._number > 1:
+            async for doc_ids in self._ledger.revised(self._plan.key):
+                self._revised.update(doc_ids)
 
     async def _from_the_beginning(
         self, delivery: Delivery, opened: Opened, position: Position | None
@@ -166,6 +175,7 @@ class Ingestion:
             changes["run"] = self._number
             if plan.skip_completed and self._number > 1:  # before, nothing can be known
                 changes["compare"] = lambda pairs: ledger.compare(plan.key, pairs)
+                changes["revised"] = self._revised
         node = plan.adapter.events(plan.settings, fetch=self._fetch, **changes)
         self._subscription = Running(node, position)
         if self._stopping:

@@ -228,9 +228,12 @@ class OverlappingDocumentStage(DocumentStage):
 
     async def _one(self, number: int, raw: RawRecord, *, same: bool) -> None:
         """Take one record through all its attempts."""
-        if same:
+        if same and not self.outdated(raw):
             self._put(number, None)
             return
+        if same:
+            self._same.discard(number)
+            self._changed.add(number)
         began = self.run.clock.time()
         doc_id, nameless = self.name_of(raw)
         opened = self._open.get(number, 0)
@@ -239,6 +242,8 @@ class OverlappingDocumentStage(DocumentStage):
 
         def announce() -> None:
             nonlocal opened
+            if number in self._changed:
+                self.revised.add(doc_id)
             if not opened:
                 opened = 1
                 started = DocumentStarted(began, self.pipeline_id, doc_id, self.source.name, self.parameters)

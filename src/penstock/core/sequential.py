@@ -262,7 +262,7 @@ class SequentialDocumentStage(DocumentStage):
             if limited and self.reached_limit():
                 self.end_by_limit()
                 return
-            if same and self._at in same:
+            if same and self._at in same and not self._outdated():
                 self._pass_over()
             else:
                 raw = page[self._at]
@@ -280,6 +280,8 @@ class SequentialDocumentStage(DocumentStage):
                 if not self._open and outcome is not None:
                     self._open = 1
                     yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
+                if self._changed and self._open and self._at in self._changed:
+                    self.revised.add(doc_id)
                 if process and isinstance(outcome, Document):
                     outcome = self._take_steps(outcome)
                 if isinstance(outcome, Document):
@@ -298,6 +300,15 @@ class SequentialDocumentStage(DocumentStage):
             if self.owed:
                 self.owed = False
                 yield self.progress()
+
+    def _outdated(self) -> bool:
+        """Say whether the current record has to be taken though earlier runs ended with just that."""
+        at = self._at
+        if at in self._acked or not self.outdated(self._page[at]):
+            return False
+        self._same.discard(at)
+        self._changed.add(at)
+        return True
 
     def _lose(self, raw: RawRecord, doc_id: str, outcome: Exception | None) -> PipelineEvent:
         """Settle a failed attempt, or set the time of the next one; return its event."""

@@ -33,6 +33,8 @@ class _Book:
     """The hash that each document last completed or was deleted with, as of the start of the run."""
     settled_now: dict[str, str] = field(default_factory=dict)
     """The same, of this run only."""
+    touched: dict[str, None] = field(default_factory=dict)
+    """The documents that this run has committed."""
     letters: dict[str, DeadLetter] = field(default_factory=dict)
     pending: dict[int, tuple[tuple[int, str, str, str], Commit]] = field(default_factory=dict)
 
@@ -56,7 +58,7 @@ class MemoryLedger(Ledger):
         if not resumed:
             book.run, book.started_at, book.running = book.run + 1, time.time(), True
             book.settled |= book.settled_now
-            book.settled_now = {}
+            book.settled_now, book.touched = {}, {}
         self._open.add(key)
         run, position, record, counts = book.last or (0, "null", "null", "{}")
         return Opened(
@@ -77,6 +79,11 @@ class MemoryLedger(Ledger):
         """See ``Ledger.compare``."""
         settled = self._book(key).settled
         return [_standing(settled.get(doc_id), digest) for doc_id, digest in documents]
+
+    async def revised(self, key: str) -> AsyncIterator[list[str]]:
+        """See ``Ledger.revised``."""
+        book = self._book(key)
+        yield [doc_id for doc_id in book.touched if doc_id in book.settled]
 
     async def commit(self, key: str, commit: Commit) -> None:
         """See ``Ledger.commit``; raises ``LedgerError`` and ``PositionError`` as ``SqliteLedger`` does."""
@@ -179,6 +186,7 @@ def _apply(book: _Book, written: tuple[int, str, str, str], commit: Commit) -> N
     book.epoch, book.last = commit.epoch, written
     for state in commit.states:
         book.states[state.doc_id] = replace(state)
+        book.touched[state.doc_id] = None
         if state.status in SETTLED:
             book.settled_now[state.doc_id] = state.content_hash
     for letter in commit.dead_letters:

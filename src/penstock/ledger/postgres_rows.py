@@ -32,6 +32,7 @@ __all__ = [
     "last_letters",
     "merge",
     "outcomes_of",
+    "revised",
     "settle",
     "states",
     "tally",
@@ -122,6 +123,18 @@ CROSS JOIN LATERAL (
     FROM penstock_ledger.documents WHERE key_id = %s AND doc_id = id
     LIMIT 1  -- so that each is looked up: a table without statistics would be read as a whole
 ) AS found WHERE known IS NOT NULL
+"""
+
+_REVISED = """
+SELECT epoch, ARRAY(
+    SELECT id FROM unnest(run.doc_ids) WITH ORDINALITY AS each(id, n)
+    CROSS JOIN LATERAL (
+        SELECT CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END AS hash
+        FROM penstock_ledger.documents WHERE key_id = run.key_id AND doc_id = id
+        LIMIT 1  -- as above
+    ) AS known WHERE hash IS NOT NULL ORDER BY n
+)
+FROM penstock_ledger.outcomes AS run WHERE key_id = %s AND epoch <= %s AND epoch > %s ORDER BY epoch LIMIT 1
 """
 
 _LATEST = f"""
@@ -259,6 +272,15 @@ def compare(db: Database, key: Key, documents: Sequence[tuple[str, str]]) -> lis
         for n, same in db.execute(_COMPARE, (ids, asked, key.key_id)):
             answers[n - 1] = "unchanged" if same else "changed"
     return answers
+
+
+def revised(db: Database, key: Key, after: tuple[int, int]) -> tuple[list[str], tuple[int, int] | None]:
+    """Return documents of the current run that are known from earlier ones, and where to go on.
+
+    An id that is too long to be kept whole is none that anybody would know again.
+    """
+    row = db.execute(_REVISED, (key.key_id, key.epoch, after[0])).fetchone()
+    return ([], None) if row is None else ([release(doc_id) or "" for doc_id in row[1]], (row[0], 0))
 
 
 def states(db: Database, key: Key, doc_ids: Sequence[str]) -> list[DocumentState | None]:

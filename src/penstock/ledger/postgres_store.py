@@ -338,6 +338,11 @@ class PostgresStore:
         with self._reading(name) as (db, key):
             return rows.compare(db, key, documents)
 
+    def revised(self, name: str, after: tuple[int, int]) -> tuple[list[str], tuple[int, int] | None]:
+        """Return some of what ``Ledger.revised`` yields, behind ``after``, and where to go on."""
+        with self._reading(name) as (db, key):
+            return rows.revised(db, key, after)
+
     def states(self, name: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
         """See ``ThreadedLedger.states``."""
         with self._reading(name) as (db, key):

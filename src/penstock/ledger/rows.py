@@ -32,6 +32,7 @@ __all__ = [
     "forget",
     "insert",
     "merge",
+    "revised",
     "settle",
     "states",
     "tally",
@@ -43,6 +44,7 @@ _MOST_ROWS = 512
 _MERGED_AT_ONCE = 1_000_000
 """Each part may touch every page of ``documents``, so few parts are best; the log grows to that size."""
 _KNOWN = "CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END"
+_KNOWN_AS = "CASE known.status WHEN 'failed' THEN known.earlier_hash ELSE known.content_hash END"
 _STATE = "doc_id, status, content_hash, attempts, error, error_type"
 
 _MERGE = f"""
@@ -84,6 +86,15 @@ WHERE key_id = :key_id AND epoch <= :epoch AND doc_id IN (
         SELECT doc_id, status, max(n) FROM outcomes WHERE key_id = :key_id AND epoch = :epoch GROUP BY doc_id
     ) WHERE status <> 'failed'
 )
+"""
+
+_READ_AT_ONCE = 2048
+_REVISED = f"""
+SELECT epoch, n, doc_id, EXISTS (
+    SELECT 1 FROM documents AS known
+    WHERE known.key_id = outcomes.key_id AND known.doc_id = outcomes.doc_id AND {_KNOWN_AS} IS NOT NULL
+)
+FROM outcomes WHERE key_id = ? AND epoch <= ? AND (epoch, n) > (?, ?) ORDER BY epoch, n LIMIT ?
 """
 
 _ALL_STATES = f"""
@@ -182,6 +193,16 @@ def _compare_statement(count: int) -> str:
         f"SELECT n, hash = {_KNOWN} FROM asked CROSS JOIN documents ON key_id = ? AND doc_id = id "
         f"WHERE {_KNOWN} IS NOT NULL"
     )
+
+
+def revised(
+    db: sqlite3.Connection, key: Key, after: tuple[int, int]
+) -> tuple[list[str], tuple[int, int] | None]:
+    """Return documents of the current run that are known from earlier ones, and where to go on."""
+    where = (key.key_id, key.epoch, *after, _READ_AT_ONCE)
+    found = db.execute(_REVISED, where).fetchall()
+    last = (found[-1][0], found[-1][1]) if len(found) == _READ_AT_ONCE else None
+    return [doc_id for _, _, doc_id, known in found if known], last
 
 
 def states(db: sqlite3.Connection, key: Key, doc_ids: Sequence[str]) -> list[DocumentState | None]:

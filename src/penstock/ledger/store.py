@@ -202,6 +202,12 @@ class Store:
         with speaking(self._path, "read"):
             return rows.compare(db, key, documents)
 
+    def revised(self, name: str, after: tuple[int, int]) -> tuple[list[str], tuple[int, int] | None]:
+        """Return some of what ``Ledger.revised`` yields, behind ``after``, and where to go on."""
+        db, key = self._opened(name)
+        with speaking(self._path, "read"):
+            return rows.revised(db, key, after)
+
     def states(self, name: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
         """See ``SqliteLedger.states``."""
         db, key = self._opened(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from penstock.abc import Ledger
 from penstock.ledger.records import clean
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from penstock.abc import Commit, DeadLetter, DocumentState, Opened, Standing
 
 __all__ = ["LedgerStore", "ThreadedLedger"]
+
+
+Place: TypeAlias = "tuple[int, int]"
+"""Where a row of ``outcomes`` is: its epoch, and its number there."""
+
+FIRST: Final = (0, -1)
+"""Before all of them."""
 
 
 class LedgerStore(Protocol):
@@ -30,6 +37,10 @@ class LedgerStore(Protocol):
 
     def compare(self, name: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
         """See ``Ledger.compare``."""
+        ...
+
+    def revised(self, name: str, after: Place) -> tuple[list[str], Place | None]:
+        """Return some of what ``Ledger.revised`` yields, behind ``after``, and where to go on."""
         ...
 
     def commit(self, name: str, commit: Commit) -> None:
@@ -94,6 +105,13 @@ class ThreadedLedger(Ledger):
     async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
         """See ``Ledger.compare``."""
         return await self._worker.run(partial(self._store.compare, _name(key), documents))
+
+    async def revised(self, key: str) -> AsyncIterator[list[str]]:
+        """See ``Ledger.revised``."""
+        after: Place | None = FIRST
+        while after is not None:
+            doc_ids, after = await self._worker.run(partial(self._store.revised, _name(key), after))
+            yield doc_ids
 
     async def commit(self, key: str, commit: Commit) -> None:
         """See ``Ledger.commit``.

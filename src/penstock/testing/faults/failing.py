@@ -157,6 +157,10 @@ class FaultyLedger(Ledger):
         standings: list[Standing] = await self._call("compare", key, documents)
         return standings
 
+    def revised(self, key: str) -> AsyncIterator[list[str]]:
+        """See ``Ledger.revised``; not counted."""
+        return self._ledger.revised(key)
+
     async def commit(self, key: str, commit: Commit) -> None:
         """See ``Ledger.commit``."""
         await self._call("commit", key, commit)
