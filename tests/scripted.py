@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from penstock.abc import Page, Source, Standing
 from penstock.adapters import Adapter
-from penstock.core.documents import Settings
 from penstock.core.policy import RetryPolicy
+from penstock.core.settings import Settings
 from penstock.core.subscription import Running
 from penstock.document import Document, RawRecord, content_hash
 from penstock.errors import DocumentError

@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.abc import Ledger, Sink
-from penstock.core.documents import Settings
 from penstock.core.ingesting import Hook, Ingestion, Plan
 from penstock.core.node import positive
 from penstock.core.policy import RetryPolicy
 from penstock.core.replaying import Replayed, replay
+from penstock.core.settings import Settings
 from penstock.core.sums import RunSummary
 from penstock.errors import GraphError
 from penstock.events import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import os
 
     from penstock.adapters.adapter import Adapter
-    from penstock.core.documents import Step
+    from penstock.core.settings import Step
     from penstock.document import Document
     from penstock.sinks import Target
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import penstock.core.run
 from penstock.adapters import Adapter
-from penstock.core.documents import Settings
+from penstock.core.settings import Settings
 from penstock.core.subscription import Running
 from penstock.errors import DocumentError
 from penstock.events import BatchProgress, DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.documents import Documents, Settings
+from penstock.core.documents import Documents
 from penstock.core.pumps import FromPages
+from penstock.core.settings import Settings
 from penstock.events import PipelineEvent
 from penstock.flow import Flow
 

@@ -17,19 +17,20 @@ import asyncio
 import traceback
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from penstock.abc import Source, Standing
+from penstock.abc import Source
+from penstock.core.book import Book
 from penstock.core.node import Node, Order
 from penstock.core.notes import Failure, annotate
-from penstock.core.policy import RetryPolicy, Series, is_retryable
+from penstock.core.policy import Series, is_retryable
 from penstock.core.resuming import Errand
 from penstock.core.revised import Revised
 from penstock.core.run import Gate
+from penstock.core.settings import Settings, window_of
 from penstock.core.stage import Stage
 from penstock.document import Document, RawRecord, content_hash
 from penstock.errors import DocumentError
@@ -44,38 +45,7 @@ from penstock.redact import redact, redact_json
 if TYPE_CHECKING:
     from penstock.core.graph import Site
 
-__all__ = ["Compare", "DocumentStage", "Documents", "Settings", "Step"]
-
-Step = Callable[[Document], Any]
-"""A processing step: returns the document, or one in its place; may be async; raises if it cannot."""
-
-Compare = Callable[[Sequence[tuple[str, str]]], Awaitable[list[Standing]]]
-"""Says of each (doc_id, content hash) how it stands to what earlier runs completed."""
-
-COUNTS = ("completed", "failed", "skipped", "deleted", "retried", "changed", "unchanged")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What is done with each document, and what is said about it."""
-
-    where: tuple[Callable[[Document], object], ...] = ()
-    process: tuple[Step, ...] = ()
-    concurrency: int = 1
-    retry: RetryPolicy | None = None
-    progress_every: int | None = None
-    checkpoint_every: int | None = None
-    fail_fast: bool = False
-    limit: int | None = None
-    compare: Compare | None = None
-    revised: Revised | None = None  # what an interrupted run has taken of what earlier ones knew otherwise
-    run: int | None = None  # the number of the logical run
-    pipeline_id: str | None = None
-
-    @property
-    def concurrent(self) -> bool:
-        """Whether documents overlap or wait."""
-        return self.concurrency > 1 or any(iscoroutinefunction(step) for step in self.process)
+__all__ = ["DocumentStage", "Documents"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,81 +82,6 @@ class Documents(Node):
         from penstock.core.sequential import SequentialDocumentStage
 
         return SequentialDocumentStage(site, self)
-
-
-def window_of(settings: Settings) -> int:
-    """Return how many records a concurrent stage may have taken and not settled."""
-    return 2 * settings.concurrency
-
-
-def checked(step: Step, outcome: Any) -> Document:
-    """Return what a processing step returned, if it is a document."""
-    if isinstance(outcome, Document):
-        return outcome
-    name = getattr(step, "__name__", repr(step))
-    msg = f"the processing step {name} returned {type(outcome).__name__}; it must return a Document"
-    raise TypeError(msg)
-
-
-class Book:
-    """The sums of a logical run, and what they are at a given moment of it."""
-
-    __slots__ = (
-        "began",
-        "changed",
-        "completed",
-        "deleted",
-        "failed",
-        "limited",
-        "retried",
-        "since",
-        "skipped",
-        "so_far",
-        "state",
-        "tail",
-        "unchanged",
-        "whole",
-    )
-
-    def __init__(self, state: dict[str, Any], now: float) -> None:
-        counts = state.get("counts", {})
-        self.completed: int = counts.get("completed", 0)
-        self.failed: int = counts.get("failed", 0)
-        self.skipped: int = counts.get("skipped", 0)
-        self.deleted: int = counts.get("deleted", 0)
-        self.retried: int = counts.get("retried", 0)
-        self.changed: int = counts.get("changed", 0)
-        self.unchanged: int = counts.get("unchanged", 0)
-        self.state: str = state.get("state", "new")
-        self.tail: bool = state.get("tail", False)
-        self.limited: bool = state.get("limited", False)
-        self.whole: bool = state.get("whole", True)
-        """Whether this logical run began where the source begins."""
-        self.since: int | None = state.get("since")
-        """The logical run that began where the source begins, and led here."""
-        self.so_far = self.settled
-        self.began = now
-
-    @property
-    def settled(self) -> int:
-        """Documents that are done with, one way or another."""
-        return self.completed + self.failed + self.skipped
-
-    @property
-    def processed(self) -> int:
-        """Documents of this logical run that count for its limit; a run that completed is the one before."""
-        return 0 if self.state == "completed" and not self.limited else self.completed + self.failed
-
-    def reset(self, now: float) -> None:
-        """Begin a new logical run, behind the records of those before it."""
-        self.whole = False
-        self.completed = self.failed = self.skipped = self.deleted = self.retried = self.so_far = 0
-        self.changed = self.unchanged = 0
-        self.began = now
-
-    def counts(self) -> dict[str, int]:
-        """Return the sums as JSON."""
-        return {name: getattr(self, name) for name in COUNTS}
 
 
 class DocumentStage(Stage[PipelineEvent]):

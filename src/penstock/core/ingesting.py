@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from penstock.abc import Ledger, Opened, Page, Position, Sink
     from penstock.adapters.adapter import Adapter
-    from penstock.core.documents import Settings
+    from penstock.core.settings import Settings
     from penstock.document import RawRecord
 
 __all__ = ["Hook", "Ingestion", "Plan"]

@@ -6,9 +6,10 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.documents import Documents, DocumentStage, checked, window_of
+from penstock.core.documents import Documents, DocumentStage
 from penstock.core.policy import Series
 from penstock.core.run import Gate
+from penstock.core.settings import checked, window_of
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
 
