@@ -45,11 +45,16 @@ class DatabaseKind:
     table = "documents"
     nul = "\0"
     """What a NUL becomes."""
+    group = None
+    """Rows that go in at once, if not as many as usual: then a commit is of several statements."""
 
     def new(self, **options):
         """Return a sink, by its URL."""
         query = "&".join(f"{name}={value}" for name, value in {"table": self.table, **options}.items())
-        return sink_from(f"{self.base}?{query}")
+        sink = sink_from(f"{self.base}?{query}")
+        if self.group is not None:
+            sink._fold.group = self.group
+        return sink
 
     def query(self, statement, *values):
         """Execute a statement as anybody else would, and return its rows."""
@@ -80,7 +85,7 @@ class DatabaseKind:
     def break_at(self, sink, at, *, after):
         """Let the call number ``at`` to the database fail, before or after it has taken effect."""
         calls = count()
-        for name in ("connect", "begin", "execute", "change", "put", "merge"):
+        for name in ("connect", "begin", "execute", "change", "put", "conclude", "end"):
             setattr(sink._table, name, self._broken(getattr(sink._table, name), calls, at, after))
 
     def _broken(self, call, calls, at, after):

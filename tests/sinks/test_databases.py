@@ -58,7 +58,7 @@ async def test_documents_position_and_epoch_are_one(database, sink):
     assert await sink.open(None) is None
     await sink.write(documents(0, 3))
     record = await sink.commit(Commit(1, {"v": 1, "nodes": {"é": [1]}}, counts={"completed": 3}))
-    await sink.write(documents(3, 2000))
+    await sink.write(documents(3, 5000))
     sink = await database.crash(sink)
     held = await sink.open(record)
     assert (held.epoch, held.position, held.counts) == (1, {"v": 1, "nodes": {"é": [1]}}, {"completed": 3})
@@ -73,6 +73,7 @@ async def test_documents_position_and_epoch_are_one(database, sink):
 @pytest.mark.parametrize("seed", range(8))
 async def test_any_crash_leaves_the_last_commit(database, seed):
     """Whatever was written since, the table is that of the epoch that it says it holds."""
+    database.group = (None, 40)[seed % 2]
     rng, sink = random.Random(seed), database.new()
     await sink.open(None)
     epoch, committed, n = 0, 0, 0
@@ -236,15 +237,21 @@ async def test_a_database_that_is_behind_its_record_is_refused(sink):
         await sink.open({"format": "database", "epoch": 3})
 
 
-async def test_who_commits_behind_our_back_is_noticed(database, sink):
-    """Nothing of this run is committed then."""
+@pytest.mark.parametrize("group", [None, 2, 1])
+@pytest.mark.parametrize("deleted", ["mark", "delete"])
+async def test_who_commits_behind_our_back_is_noticed(database, group, deleted):
+    """Nothing of this run is committed then, of however many statements a commit is."""
+    database.group = group
+    sink = database.new(deleted=deleted)
     await sink.open(None)
     await sink.commit(Commit(1, {}))
     await database.behind_our_back(sink, "UPDATE penstock_commits SET epoch = 5")
     await sink.write(documents(0, 3))
     with pytest.raises(SinkMismatch, match="no longer holds commit 1: something else"):
         await sink.commit(Commit(2, {}))
+    await sink.aclose()
     assert database.documents() == []
+    assert database.held() == 5
 
 
 # -- what a row is
@@ -293,9 +300,9 @@ ANY = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3), st.booleans(), st
 
 
 @pytest.mark.parametrize("shape", list(itertools.product(["replace", "keep"], ["mark", "delete"])))
-@given(steps=ANY)
+@given(steps=ANY, group=st.sampled_from([None, 2]))
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_rows_come_as_if_one_by_one(database, shape, steps):
+def test_rows_come_as_if_one_by_one(database, shape, steps, group):
     """Versions and tombstones in any order, commits between them or not: a model of ten lines agrees."""
     versions, deleted = shape
     model = {}
@@ -309,6 +316,7 @@ def test_rows_come_as_if_one_by_one(database, shape, steps):
             model[key] = (v, gone, n)
 
     async def main():
+        database.group = group
         sink, epoch = database.new(versions=versions, deleted=deleted), 0
         await sink.open(None, restart=True)
         for k, (n, v, gone, commit) in enumerate(steps):
@@ -324,22 +332,16 @@ def test_rows_come_as_if_one_by_one(database, shape, steps):
     assert found == sorted((n, str(v), gone) for v, gone, n in model.values())
 
 
-@pytest.mark.parametrize("staged", [False, True])
 @given(steps=ANY, group=st.integers(1, 4))
-def test_groups_hold_no_key_twice(staged, steps, group):
-    """Neither in one group, nor in what a staging table gathers."""
-    fold = Fold(Shape(deleted="delete"), staged, group)
+def test_groups_hold_no_key_twice(steps, group):
+    """And no more rows than they may."""
+    fold = Fold(Shape(deleted="delete"), group)
     rows = RowMaker(Shape(), clean).rows([version(n, v, deleted=gone) for n, v, gone, _ in steps])
-    gathered = []
     for each in [*(fold.add([row]) for row in rows), fold.take()]:
         for ready in each:
-            if ready is None:
-                gathered = []
-                continue
             assert len(ready) <= group
-            keys = [row[0] for row in ready] + (gathered if staged else [])
+            keys = [row[0] for row in ready]
             assert len(keys) == len(set(keys))
-            gathered = keys
 
 
 def test_versions_sort_by_their_numbers():
@@ -422,9 +424,11 @@ async def run(sink, until, steps=60):
             await sink.commit(Commit(epoch, {"at": at}))
 
 
+@pytest.mark.parametrize("group", [None, 3])
 @pytest.mark.parametrize("after", [False, True])
-async def test_every_statement_failing_once(database, after):
+async def test_every_statement_failing_once(database, after, group):
     """One clear error, then silence; the last commit is intact, and the next run ends whole."""
+    database.group = group
     for at in itertools.count():
         sink = database.new()
         database.break_at(sink, at, after=after)

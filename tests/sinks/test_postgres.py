@@ -118,15 +118,13 @@ async def test_the_outcome_of_a_commit_that_nobody_heard_of(database):
     """The server has committed, the answer was lost: the next run is told what is held."""
     sink = database.new()
     await sink.open(None)
-    execute = sink._table.execute
+    conclude = sink._table.conclude
 
-    def deaf(statement, values=()):
-        result = execute(statement, values)
-        if statement == "COMMIT":
-            raise psycopg.OperationalError("consuming input failed: connection reset")
-        return result
+    def deaf(groups, values):
+        assert conclude(groups, values) == 1  # in one statement, which is the commit
+        raise psycopg.OperationalError("consuming input failed: connection reset")
 
-    sink._table.execute = deaf
+    sink._table.conclude = deaf
     await sink.write(DOCUMENTS)
     with pytest.raises(SinkError, match="connection reset; see that the server can be reached"):
         await sink.commit(Commit(1, {"at": 400}))

@@ -48,7 +48,7 @@ async def test_others_read_while_a_commit_gathers(sink):
     await sink.open(None)
     await sink.write([ONE])
     await sink.commit(Commit(1, {}))
-    await sink.write([ONE.model_copy(update={"doc_id": f"e{n}"}) for n in range(2000)])
+    await sink.write([ONE.model_copy(update={"doc_id": f"e{n}"}) for n in range(5000)])
     with closing(sqlite3.connect(sink.path)) as db:
         assert db.execute("SELECT count(*) FROM documents").fetchall() == [(1,)]
 

@@ -33,9 +33,14 @@ class DatabaseSink(Sink):
     the one that is held.
 
     A table of the same name that Penstock did not make is refused, ``restart`` or not. ``restart`` empties
-    the table; it makes it anew if it was begun with other choices. Rows are made where ``write`` is called,
-    everything else on a thread of its own. A cancelled ``write`` has taken its documents, a cancelled
-    ``commit`` goes on behind. After an error everything fails until the sink is opened again.
+    the table; it makes it anew if it was begun with other choices.
+
+    Rows are made where ``write`` is called, everything else on a thread of its own. Up to 2,048 documents or
+    8 MB of text wait for their commit and go in with it, in one call to that thread: beside a busy loop each
+    call, and each statement, costs 5 ms more than the work. What is more than that goes in before, in a
+    transaction that stays open until the commit; so memory is bounded. A cancelled ``write`` has taken its
+    documents, a cancelled ``commit`` goes on behind. After an error everything fails until the sink is opened
+    again.
     """
 
     transactional = True
@@ -43,7 +48,7 @@ class DatabaseSink(Sink):
     def __init__(self, table: Table) -> None:
         self._table = table
         self._maker = RowMaker(table.shape, table.clean, table.clean_json)
-        self._fold = Fold(table.shape, table.staged, table.group, table.size)
+        self._fold = Fold(table.shape, table.group, table.size)
         self._worker = Worker("penstock-sink")
         self._is_open = False
 
@@ -81,7 +86,7 @@ class DatabaseSink(Sink):
         )
 
     async def write(self, documents: Sequence[Document]) -> None:
-        """See ``Sink.write``; rows reach the database in groups, in a transaction that ``commit`` ends.
+        """See ``Sink.write``; rows reach the database in groups, at the latest with ``commit``.
 
         Raises:
             SinkError: the database refuses them, or did so before: then close, and open again; or the
@@ -101,7 +106,6 @@ class DatabaseSink(Sink):
         self._check_open()
         packed = _packed(commit)
         ready = self._fold.take()
-        self._fold.clear()
         await self._worker.run(partial(self._table.commit, ready, packed))
         return {"format": _FORMAT, "epoch": commit.epoch}
 

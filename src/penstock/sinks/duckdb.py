@@ -71,7 +71,6 @@ class DuckDBSink(DatabaseSink):
 
 class _DuckDBTable(Table):
     group: ClassVar[int] = 4096
-    size: ClassVar[int] = 8 << 20
     types: ClassVar[dict[str, str]] = {"metadata": "JSON", "deleted": "BOOLEAN", "raw": "BLOB"}
 
     def __init__(self, path: Path, table: str, shape: Shape) -> None:

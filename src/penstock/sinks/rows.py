@@ -126,36 +126,31 @@ class RowMaker:
 
 @dataclass(slots=True)
 class Fold:
-    """Rows on their way into the table, no two of one key at once, in groups of bounded size.
+    """Rows on their way into the table, in groups of bounded size, no two of one key in a group.
 
-    The result is that of taking every row on its own, in order: a row replaces one that is not newer. A group
-    is a list of rows; ``None`` between groups says that what went before must be in the table first.
+    The result is that of taking every row on its own, in order: a row replaces one that is not newer.
 
     Args:
         shape: Of the table.
-        staged: Whether groups gather in a staging table, so that a key may not come twice until ``None``.
         group: Rows in a group, at most.
         size: Characters and bytes after which a group is closed, whatever it holds.
     """
 
     shape: Shape
-    staged: bool
     group: int
-    size: int = 1 << 20
+    size: int = 8 << 20
     _rows: dict[str, Row] = field(default_factory=dict)
     _held: int = 0
-    _keys: set[str] = field(default_factory=set)
 
-    def add(self, rows: Sequence[Row]) -> list[list[Row] | None]:
+    def add(self, rows: Sequence[Row]) -> list[list[Row]]:
         """Take ``rows``, and return the groups that are ready."""
-        ready: list[list[Row] | None] = []
+        ready: list[list[Row]] = []
         key_at, deleting, raw = self.shape.key, self.shape.deleted == "delete", self.shape.include_raw
         for row in rows:
             key = row[key_at]
             before = self._rows.get(key)
-            if key in self._keys or (before is not None and deleting and (before[DELETED] or row[DELETED])):
-                ready += [*self.take(), None]
-                self._keys.clear()
+            if before is not None and deleting and (before[DELETED] or row[DELETED]):
+                ready += self.take()
                 before = None
             if before is not None and row[ORDER] < before[ORDER]:
                 continue
@@ -166,25 +161,12 @@ class Fold:
                 ready += self.take()
         return ready
 
-    def take(self) -> list[list[Row] | None]:
+    def take(self) -> list[list[Row]]:
         """Return the last group, if there is one."""
-        if not self._rows:
-            return []
         group = list(self._rows.values())
-        ready: list[list[Row] | None] = [group]
-        if self.staged:
-            self._keys.update(self._rows)
-            if len(self._keys) >= _MOST_KEYS:
-                ready.append(None)
-                self._keys.clear()
-        self._rows, self._held = {}, 0
-        return ready
+        self.clear()
+        return [group] if group else []
 
     def clear(self) -> None:
-        """Forget everything: it was committed, or given up."""
+        """Forget everything: it was given up."""
         self._rows, self._held = {}, 0
-        self._keys.clear()
-
-
-_MOST_KEYS = 50_000
-"""Keys in a staging table, at most; their set is all of a commit that stays in memory."""

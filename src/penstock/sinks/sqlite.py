@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 import sys
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +20,7 @@ from penstock.storage import DiskStorage, primary_code, reason, sqlite_reason
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["SqliteSink"]
 
@@ -28,6 +29,8 @@ _LEDGER = 0x50454E53
 _BUSY_SECONDS = 5.0
 _CACHE_KIB = 8192
 _KEPT_LOG = 16 << 20
+_KEPT_STATEMENTS = 8
+"""Each keeps the values that were bound to it last."""
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -102,7 +105,9 @@ class _SqliteTable(Table):
                 "wait for it or stop it, then run again"
             )
         uri = f"{self._path.absolute().as_uri()}?mode=rwc"
-        self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+        self._db = sqlite3.connect(
+            uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS, cached_statements=_KEPT_STATEMENTS
+        )
         if self.execute("PRAGMA application_id") == [(_LEDGER,)]:
             raise SinkMismatch(
                 f"{self._path} is a ledger, which cannot hold documents too; choose another file"
@@ -150,17 +155,22 @@ class _SqliteTable(Table):
         self._many(self._upsert, rows)
 
     def _many(self, statement: Any, rows: Sequence[Row]) -> None:
-        """Execute one statement for many rows: 512, 256, … 1 at once, so that few are ever compiled.
+        """Execute one statement for all rows, filled up with NULLs to a power of two: so few are compiled.
 
-        Never ``executemany``: it takes the interpreter's lock back for every single row.
+        One, for after each the interpreter's lock has to be had back, beside a busy loop in 5 ms; therefore
+        never ``executemany`` either, which gives it up for every single row.
         """
-        for part in _parts(rows):
-            self.db.execute(statement(len(part)), [value for row in part for value in row])
+        if rows:
+            count = 1 << (len(rows) - 1).bit_length()
+            values = list(chain.from_iterable(rows))
+            values += [None] * ((count - len(rows)) * len(rows[0]))
+            self.db.execute(statement(count), values)
 
     @cache  # noqa: B019  one table lives as long as its sink
     def _upsert(self, count: int) -> str:
         marks = f"({', '.join('?' * len(self.shape.columns))})"
-        return f"{self.insert}VALUES {', '.join([marks] * count)}{self.upsert}"
+        rows = f"SELECT * FROM (VALUES {', '.join([marks] * count)}) WHERE column1 IS NOT NULL"
+        return f"{self.insert}{rows}{self.upsert}"
 
     @cache  # noqa: B019  the same
     def _remove(self, count: int) -> str:
@@ -184,11 +194,3 @@ class _SqliteTable(Table):
         if primary == sqlite3.SQLITE_CANTOPEN and not self._path.parent.is_dir():
             return f"its folder {self._path.parent} does not exist; create it first"
         return sqlite_reason(self._path, error)
-
-
-def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    first = 0
-    while rest := len(rows) - first:
-        count = min(_SqliteTable.group, 1 << (rest.bit_length() - 1))
-        yield rows[first : first + count]
-        first += count

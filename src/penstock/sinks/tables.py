@@ -48,11 +48,9 @@ class Table(ABC):
         shape: What it is like.
     """
 
-    staged: ClassVar[bool] = False
-    """Whether rows gather in a staging table until ``merge``."""
-    group: ClassVar[int] = 512
+    group: ClassVar[int] = 2048
     """Rows that go in at once, at most."""
-    size: ClassVar[int] = 1 << 20
+    size: ClassVar[int] = 8 << 20
     """Characters and bytes that go in at once, unless one row has more."""
     mark: ClassVar[str] = "?"
     """What stands for a bound value."""
@@ -105,8 +103,18 @@ class Table(ABC):
     def reason(self, error: Exception) -> str:
         """Return why ``error`` was raised and what to do about it, as the second half of a sentence."""
 
-    def merge(self) -> None:  # noqa: B027  only who stages rows has to
-        """Bring what is in the staging table into the table."""
+    def conclude(self, groups: Sequence[list[Row]], values: Sequence[Any]) -> int:
+        """Bring in the last rows and move the row of commits on, by ``values``; return of how many rows.
+
+        Nothing may be committed if it was none; otherwise it may have been, or ``end`` does it.
+        """
+        self._bring(groups)
+        self.begin()
+        return self.change(self.advance, values)
+
+    def end(self) -> None:
+        """Commit the transaction, unless that has happened."""
+        self.execute("COMMIT")
 
     def clean(self, text: str) -> str:
         """Return text that the database can hold."""
@@ -145,7 +153,7 @@ class Table(ABC):
                 self.connect()
                 self.begin()
                 held = self._prepare(restart=restart)
-                self.execute("COMMIT")
+                self.end()
         except BaseException:
             self.disconnect()
             raise
@@ -250,19 +258,16 @@ class Table(ABC):
 
     # -- writing
 
-    def bring(self, groups: Sequence[list[Row] | None]) -> None:
-        """Bring in groups of rows; ``None`` among them means ``merge``."""
+    def bring(self, groups: Sequence[list[Row]]) -> None:
+        """Bring in groups of rows."""
         with self._writing():
             self._bring(groups)
 
-    def _bring(self, groups: Sequence[list[Row] | None]) -> None:
+    def _bring(self, groups: Sequence[list[Row]]) -> None:
         for group in groups:
-            if group is None:
-                self.merge()
-            else:
-                self.put(group)
+            self.put(group)
 
-    def commit(self, groups: Sequence[list[Row] | None], commit: Packed) -> None:
+    def commit(self, groups: Sequence[list[Row]], commit: Packed) -> None:
         """Bring in the last rows, and make everything since the last commit true, with ``commit``."""
         with self._writing():
             if commit.epoch < self._epoch:
@@ -270,21 +275,13 @@ class Table(ABC):
                     f"the output {self.output} holds commit {self._epoch}; "
                     f"commit {commit.epoch} comes too late"
                 )
-            self._bring(groups)
-            self.merge()
-            self.begin()
-            mark = self.mark
-            changed = self.change(
-                f"UPDATE {self.commits} SET epoch = {mark}, position = {mark}, counts = {mark},"
-                f" committed_at = {mark} WHERE table_name = {mark} AND epoch = {mark}",
-                (commit.epoch, commit.position, commit.counts, _now(), self.key_name, self._epoch),
-            )
-            if changed != 1:
+            values = (commit.epoch, commit.position, commit.counts, _now(), self.key_name, self._epoch)
+            if self.conclude(groups, values) != 1:
                 raise SinkMismatch(
                     f"the output {self.output} no longer holds commit {self._epoch}: something else "
                     "has written to it; let only one run at a time do that, and run again"
                 )
-            self.execute("COMMIT")
+            self.end()
             self._epoch = commit.epoch
 
     @contextmanager
@@ -313,6 +310,15 @@ class Table(ABC):
             ) from error
 
     # -- statements
+
+    @property
+    def advance(self) -> str:
+        """What moves the row of commits on, if it still is where this sink left it."""
+        mark = self.mark
+        return (
+            f"UPDATE {self.commits} SET epoch = {mark}, position = {mark}, counts = {mark},"
+            f" committed_at = {mark} WHERE table_name = {mark} AND epoch = {mark}"
+        )
 
     @property
     def upsert(self) -> str:
