@@ -14,7 +14,8 @@
   · UnwrapError                an item was ``Error(value)``, and ``unwrap`` was told nothing about errors
   · PositionError              a position does not fit the graph, or its input changed
   · WorkerDied                 a worker process ended before its work was done
-  · SourceError                a source cannot be read (missing, truncated, changed)
+  · SourceError                a source cannot be read (missing, truncated, not what it claims to be)
+    - SourceChanged            an input is not as an earlier run has read it
   · DocumentError              one document is bad; carried as data, never ends a run by itself
   · WireError                  an event cannot be written or read as JSON (also a ``ValueError``)
   · LedgerError
@@ -48,6 +49,7 @@ __all__ = [
     "PositionError",
     "SinkError",
     "SinkMismatch",
+    "SourceChanged",
     "SourceError",
     "SubscriptionClosed",
     "SubscriptionError",
@@ -134,6 +136,10 @@ class WorkerDied(PenstockError):
 
 class SourceError(PenstockError):
     """A source cannot be read: it is missing, unreadable, truncated, or not what it claims to be."""
+
+
+class SourceChanged(SourceError):
+    """An input is not as an earlier run has read it: a refresh reads it again."""
 
 
 class DocumentError(PenstockError):

@@ -39,7 +39,7 @@ def refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert done.stdout == ""
     sentence, *hints = done.stderr.splitlines()
-    assert all(hint.startswith("penstock: to go on: ") for hint in hints)
+    assert all(hint.startswith(("penstock: to go on: ", "penstock: to take what has ")) for hint in hints)
     assert sentence.startswith("penstock: ")
     assert sentence.isprintable()
     assert "Traceback" not in sentence

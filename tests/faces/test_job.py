@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,7 @@ def job(**given: object) -> Job:
         {"ledger": Path("else where.db"), "limit": 5, "processes": 3},
         {"ledger": "postgresql://me@host/runs"},
         {"to": Path("-o.jsonl"), "ledger": Path("-l.db")},
+        {"to": "out/", "ledger": Path("out.ledger.db"), "refresh": True},
         {"also": (Path("b.jsonl.gz"), "sqlite:///x.db?table=my%20table")},
         {"to": "sqlite:////a/b.db?table=x&deleted=delete", "ledger": Path("/a/b.db.x.ledger.db")},
         {"to": "postgresql://me@h:5/db?table=a.b&sslmode=require", "ledger": Path("db.a.b.ledger.db")},
@@ -63,6 +65,29 @@ def test_going_on_beyond_a_limit_leaves_the_limit_out() -> None:
     """The limit is the one thing that has to change to get further."""
     assert "--limit" in job(limit=3).command()
     assert "--limit" not in job(limit=3).command(limited=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "words"),
+    [
+        ({}, {}, "the same command again, with"),
+        ({"refresh": True}, {}, "the same command again, with"),
+        ({"refresh": False}, {"refresh": True}, "the same command again, --refresh added, with"),
+        ({}, {"restart": True}, "the same command again, --restart added, with"),
+        ({"limit": 3}, {"limited": False}, "the same command again, without --limit, with"),
+    ],
+)
+def test_a_command_that_nobody_would_paste(given: dict[str, Any], asked: dict[str, Any], words: str) -> None:
+    """With very many files it is told in words, and what is different this time with them."""
+    long = job(files=tuple(f"file{n}.xml" for n in range(9_000)), **given)
+    assert long.command(**asked) == f"{words} its 9,000 files"
+
+
+def test_the_url_of_a_ledger_is_repeated_without_its_password() -> None:
+    """And with its parameters: the password is found elsewhere, or asked for."""
+    secret = job(ledger="postgresql://me:hunter2@host/runs?sslmode=require")
+    for command in (secret.command(), secret.dead_command("replay"), secret.status_command()):
+        assert "postgresql://me@host/runs?sslmode=require" in command
 
 
 def test_the_status_command_names_the_ledger_only_when_it_lies_elsewhere() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -23,6 +24,9 @@ SECRET = "hunter2secret"  # noqa: S105  of the tests
     ("word", "ledger"),
     [
         ("out/a.jsonl", "out/a.jsonl.ledger.db"),
+        ("out/", "out.ledger.db"),
+        ("a/out.parquet", "a/out.parquet.ledger.db"),
+        ("out.jsonl.gz", "out.jsonl.gz.ledger.db"),
         ("sqlite:///out/a.db", "out/a.db.ledger.db"),
         ("sqlite:///out/a.db?table=documents", "out/a.db.ledger.db"),
         ("sqlite:////data/a.db?table=x/y", "/data/a.db.x%2Fy.ledger.db"),
@@ -86,6 +90,58 @@ def test_an_ingestion_into_a_database(penstock: Penstock, sample: Path) -> None:
         assert status.returncode == 0, status.stderr
         assert "run 1 completed" in status.stdout
     assert "nothing to do" in penstock(*command).stdout
+
+
+PLACES = [
+    "out.jsonl", "out.jsonl.gz", "out.jsonl.zst", "out.parquet", "out/",
+    "sqlite:///a.db", "sqlite:///b.db?table=articles", "duckdb:///a.duckdb", "duckdb:///my%20file.duckdb?table=x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("output", PLACES)
+def test_the_ledger_is_found_by_the_output(penstock: Penstock, small: Path, output: str) -> None:
+    """By every command, for every kind, whether the output, its file, or the ledger is named."""
+    done = penstock("ingest", "pubmed", small, "--to", output)
+    assert done.returncode == 0, done.stderr
+    ledger = default_ledger(output_of(output))
+    for place in (output, str(file_of(output_of(output))), str(ledger), f"sqlite:///{quote(str(ledger))}"):
+        status = penstock("status", place)
+        assert status.returncode == 0, status.stderr
+        assert status.stdout.startswith(f"ledger {ledger}\n")
+        assert "no dead letters" in penstock("dead", "list", place).stdout
+    assert "nothing to replay" in penstock("dead", "replay", output).stdout
+
+
+def test_the_ledger_of_a_table_on_a_server(
+    penstock: Penstock, small: Path, postgres_server: PostgresServer
+) -> None:
+    """It is in the current folder; without one there, the URL is that of a ledger on the server."""
+    url = postgres_server.database()
+    for output in (url, f"{url}?table=articles"):
+        assert penstock("ingest", "pubmed", small, "--to", output).returncode == 0
+        status = penstock("status", output)
+        assert f"ledger {default_ledger(output)}\n" in status.stdout, status.stderr
+    other = penstock("status", f"{url}?table=others")
+    assert (other.returncode, "others.ledger.db" in other.stderr) == (2, True)
+    default_ledger(url).unlink(missing_ok=True)
+    (penstock.folder / default_ledger(url)).unlink()
+    assert penstock("ingest", "pubmed", small, "--to", "b.jsonl", "--ledger", url).returncode == 0
+    assert "run 1 completed" in penstock("status", url).stdout
+
+
+def test_a_file_with_several_tables_has_several_ledgers(penstock: Penstock, small: Path) -> None:
+    """Which one is meant has to be said."""
+    for table in ("one", "two"):
+        assert penstock("ingest", "pubmed", small, "--to", f"sqlite:///a.db?table={table}").returncode == 0
+    unclear = penstock("status", "a.db")
+    assert (unclear.returncode, "a.db.one.ledger.db, a.db.two.ledger.db" in unclear.stderr) == (2, True)
+    assert penstock("status", "sqlite:///a.db?table=two").returncode == 0
+
+
+def test_a_url_of_nothing_we_know_has_no_ledger(penstock: Penstock) -> None:
+    """One sentence."""
+    done = penstock("status", f"mysql://u:{SECRET}@h/x")
+    assert (done.returncode, done.stderr.count("\n"), SECRET in done.stderr) == (2, 1, False)
 
 
 def test_a_password_is_never_printed(

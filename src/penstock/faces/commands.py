@@ -148,7 +148,7 @@ def status(ledger_or_output: str, /, *, failures: AtLeastOne = 10, debug: Flag =
     del debug  # read from the command line by faces/cli.py, for every command alike
     from penstock.faces.status import show_status
 
-    return show_status(place_of(ledger_or_output), failures=failures)
+    return show_status(ledger_or_output, failures=failures)
 
 
 @app.command
@@ -191,7 +191,7 @@ def dead_list(
     del debug
     from penstock.faces.dead import list_letters
 
-    return list_letters(place_of(ledger_or_output), key=key, latest=latest, as_json=json)
+    return list_letters(ledger_or_output, key=key, latest=latest, as_json=json)
 
 
 @dead_app.command(name="show", usage="Usage: penstock dead show LEDGER_OR_OUTPUT RECORD [OPTIONS]\n")
@@ -216,7 +216,7 @@ def dead_show(
     del debug
     from penstock.faces.dead import show_letter
 
-    return show_letter(place_of(ledger_or_output), record, key=key, raw=raw)
+    return show_letter(ledger_or_output, record, key=key, raw=raw)
 
 
 @dead_app.command(name="replay", usage="Usage: penstock dead replay OUTPUT [RECORDS...] [OPTIONS]\n")
@@ -271,4 +271,4 @@ def dead_drop(
     del debug
     from penstock.faces.dead import drop_letters
 
-    return drop_letters(place_of(ledger_or_output), records, key=key, everything=all)
+    return drop_letters(ledger_or_output, records, key=key, everything=all)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from penstock.errors import LedgerError
 from penstock.faces.exits import ALL_COMPLETED, DOCUMENTS_FAILED
 from penstock.faces.job import LEDGER_SUFFIX, UsageProblem, default_ledger, program, shown_place
+from penstock.faces.outputs import shown
 from penstock.faces.status import find_ledger
 from penstock.faces.text import clean, count, put, shell_command, shorten, size
 
@@ -45,7 +46,7 @@ def key_of(ledger: Place, wanted: str | None) -> str:
     raise UsageProblem(f"which ingestion is meant? {shown_place(ledger)} has {names}; name one with --key")
 
 
-def list_letters(place: Place, *, key: str | None, latest: int, as_json: bool) -> int:
+def list_letters(place: str, *, key: str | None, latest: int, as_json: bool) -> int:
     """Print the dead letters, the oldest first, one line each."""
     from penstock.ledger.history import read_dead_letters
 
@@ -80,7 +81,7 @@ def _as_json(letter: DeadLetter) -> dict[str, object]:
     }
 
 
-def show_letter(place: Place, record: str, *, key: str | None, raw: bool) -> int:
+def show_letter(place: str, record: str, *, key: str | None, raw: bool) -> int:
     """Print one letter with its traceback and its bytes, or only the bytes as they are.
 
     Raises:
@@ -109,21 +110,22 @@ def show_letter(place: Place, record: str, *, key: str | None, raw: bool) -> int
     return ALL_COMPLETED
 
 
-def _find(place: Place, record: str, key: str | None) -> DeadLetter:
+def _find(place: str, record: str, key: str | None) -> DeadLetter:
     from penstock.ledger.history import read_dead_letters
 
     ledger = find_ledger(place)
     name = key_of(ledger, key)
     found = read_dead_letters(ledger, name, latest=1, record=record)
     if not found:
-        command = shell_command([*program(), "dead", "list", shown_place(place)])
+        chosen = ["--key", key] if key is not None else []
+        command = shell_command([*program(), "dead", "list", shown(place), *chosen])
         raise LedgerError(
             f"{shown_place(ledger)} has no dead letter of {record!r}; {command} names those that there are"
         )
     return found[0]
 
 
-def drop_letters(place: Place, records: Sequence[str], *, key: str | None, everything: bool) -> int:
+def drop_letters(place: str, records: Sequence[str], *, key: str | None, everything: bool) -> int:
     """Remove letters for good.
 
     Raises:

@@ -63,7 +63,7 @@ def _job(sample: Path, records: int, *, restart: bool, progress: bool, debug: bo
         progress=progress,
         restart=restart,
         debug=debug,
-        asked=("demo", *_options(records, sample.parent)),
+        asked=("demo", *_options(records, sample.parent), *_flags(progress=progress, debug=debug)),
     )
 
 
@@ -71,6 +71,10 @@ def _options(records: int, folder: Path) -> list[str]:
     """Return the options that say so, without those that go without saying."""
     options = [] if records == RECORDS else ["--records", str(records)]
     return options if str(folder) == FOLDER else [*options, "--folder", str(folder)]
+
+
+def _flags(*, progress: bool, debug: bool) -> list[str]:
+    return [*([] if progress else ["--no-progress"]), *(["--debug"] if debug else [])]
 
 
 def _next(job: Job, *, interrupted: bool) -> list[str]:

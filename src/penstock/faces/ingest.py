@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from penstock.errors import SourceChanged
 from penstock.faces.eventstream import EventStream
 from penstock.faces.exits import INTERRUPTED
 from penstock.faces.failures import HINT
@@ -41,7 +42,9 @@ def ingest(job: Job) -> int:
         with face:
             summary = run.to_its_end()
     except Exception as error:
-        if face.tally.settled:  # something was under way: say how it goes on, after saying what stopped it
+        if isinstance(error, SourceChanged):
+            error.add_note(f"{HINT}to take what has changed: {job.command(refresh=True)}")
+        elif face.tally.settled:  # something was under way: say how it goes on, after saying what stopped it
             error.add_note(f"{HINT}to go on: {job.command()}")
         raise
     if run.reader_left:

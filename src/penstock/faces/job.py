@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import unquote
 
 from penstock.faces.outputs import LEDGER_SUFFIX, Output, default_ledger, file_of, shown
 from penstock.faces.text import shell_command
@@ -28,6 +29,7 @@ Place: TypeAlias = "Path | str"
 """Where a ledger is: a file, or the URL of a database."""
 
 
+LONGEST_COMMAND = 2000
 GRACE = 10.0
 """Seconds that one signal leaves to what is in flight."""
 
@@ -62,7 +64,9 @@ class Job:
     """The words that repeat this job where they are not ``ingest``'s (``penstock demo``)."""
 
     def command(self, *, restart: bool = False, limited: bool = True, refresh: bool | None = None) -> str:
-        """Return the command that does this job again, quoted for a shell.
+        """Return the command that does this job again, quoted for a shell; all that is printed is made here.
+
+        One of more than 2,000 characters is told in words: nobody pastes it, and it buries everything else.
 
         ``--restart`` is in it only if it is asked for here: repeated by accident, it would throw away
         what it is meant to continue. ``--refresh`` is, unless asked otherwise, if it was in this one: it goes
@@ -71,7 +75,12 @@ class Job:
         fresh = self.refresh if refresh is None else refresh
         again = ["--restart"] if restart else ["--refresh"] if fresh else []
         asked = [*self.asked, *again] if self.asked is not None else self._words(again, limited=limited)
-        return shell_command([*program(), *asked])
+        command = shell_command([*program(), *asked])
+        if len(command) <= LONGEST_COMMAND:
+            return command
+        extra = f" {again[0]} added," if again and not (again == ["--refresh"] and self.refresh) else ""
+        less = " without --limit," if self.limit is not None and not limited else ""
+        return f"the same command again,{extra or less} with its {len(self.files):,} files"
 
     def status_command(self) -> str:
         """Return the command that shows where this job stands and what failed."""
@@ -82,7 +91,7 @@ class Job:
         if verb != "replay":
             return shell_command([*program(), "dead", verb, self._place])
         more = [word for output in self.also for word in _option("--to", shown(output))]
-        more += [] if self._beside else _option("--ledger", shown_place(self.ledger))
+        more += [] if self._beside else _option("--ledger", shown(self.ledger))
         return shell_command([*program(), "dead", verb, shown(self.to), *more])
 
     @property
@@ -92,8 +101,7 @@ class Job:
 
     @property
     def _place(self) -> str:
-        beside = self._beside and isinstance(self.to, Path)
-        return str(self.to) if beside else shown_place(self.ledger)
+        return shown(self.to if self._beside and file_of(self.to) is not None else self.ledger)
 
     @property
     def _beside(self) -> bool:
@@ -103,7 +111,7 @@ class Job:
         words = ["ingest", self.adapter]
         words += [word for output in self.outputs for word in _option("--to", shown(output))]
         if not self._beside:
-            words += _option("--ledger", shown_place(self.ledger))
+            words += _option("--ledger", shown(self.ledger))
         if self.processes != 1:
             words += ["--processes", str(self.processes)]
         for name in ("max_record_bytes", "max_ratio", "max_unpacked_bytes"):
@@ -152,8 +160,8 @@ def _option(name: str, value: str) -> list[str]:
 
 def place_of(word: str) -> Place:
     """Return what a word of the command line names: a URL as it is, anything else as a path."""
-    if word.startswith("sqlite:///"):
-        return Path(word.removeprefix("sqlite:///"))
+    if word.startswith("sqlite:///") and "?" not in word:
+        return Path(unquote(word.removeprefix("sqlite:///")))
     return word if "://" in word else Path(word)
 
 

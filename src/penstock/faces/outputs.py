@@ -12,7 +12,7 @@ LEDGER_SUFFIX = ".ledger.db"
 """The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` unless another one is named."""
 
 Output: TypeAlias = "Path | str"
-"""A path, or a URL; that is no path, whose slashes would be merged."""
+"""A path; or a URL, or a folder that ends in ``/``, which are no paths: those would lose their slashes."""
 
 _IN_FILES = ("sqlite", "duckdb")
 _DEFAULT_TABLE = "documents"
@@ -20,12 +20,12 @@ _DEFAULT_TABLE = "documents"
 
 def output_of(word: str) -> Output:
     """Return what a word of the command line names."""
-    return word if "://" in word else Path(word)
+    return word if "://" in word or word.endswith("/") else Path(word)
 
 
 def shown(output: Output) -> str:
     """Return the output for people and for a command that may be repeated: without a password."""
-    if isinstance(output, Path):
+    if isinstance(output, Path) or "://" not in output:
         return str(output)
     from penstock.sinks.urls import without_password
 
@@ -38,8 +38,8 @@ def file_of(output: Output) -> Path | None:
     Raises:
         GraphError: it is the URL of a file and names none.
     """
-    if isinstance(output, Path):
-        return output
+    if isinstance(output, Path) or "://" not in output:
+        return Path(output)
     from penstock.sinks.urls import parse_file_url
 
     return parse_file_url(output)[0] if output.partition("://")[0] in _IN_FILES else None
@@ -51,8 +51,9 @@ def default_ledger(output: Output) -> Path:
     Beside the file, under its name and, if it is not ``documents``, that of the table; for a database
     elsewhere in the current folder, as ``<database>.<table>.ledger.db``.
     """
-    if isinstance(output, Path):
-        return output.with_name(output.name + LEDGER_SUFFIX)
+    if isinstance(output, Path) or "://" not in output:
+        named = Path(output) if Path(output).name else Path(output).resolve()  # of "./"
+        return named.with_name((named.name or "penstock") + LEDGER_SUFFIX)
     from penstock.sinks.urls import parse_url
 
     parsed = parse_url(output)

@@ -23,9 +23,6 @@ STATES = ("completed", "failed", "skipped", "deleted")
 FRESHNESS = ("new", "changed", "unchanged")
 """How documents stand to earlier runs: of those completed the first two, of those skipped the last."""
 
-LONGEST_COMMAND = 2000
-"""A longer command than this is not printed: nobody pastes it, and it buries everything else."""
-
 
 def exit_code(summary: RunSummary) -> int:
     """Return 0 for all completed, 1 if some failed, 3 if their number is wrong, 130 if it was interrupted."""
@@ -103,6 +100,8 @@ def _costs(summary: RunSummary, peak: Peak) -> list[str]:
 def _bytes_of(output: Output) -> int | None:
     path = file_of(output)
     try:
+        if path is not None and path.is_dir():
+            return sum(part.stat().st_size for part in path.iterdir() if part.is_file())
         return None if path is None else path.stat().st_size
     except OSError:
         return None
@@ -115,27 +114,21 @@ def _of(number: int | None) -> str:
 def _next(summary: RunSummary, job: Job) -> list[str]:
     """Return how to go on: resume, look at what failed, take what is new, or do it all again."""
     if summary.state == "cancelled":
-        return [_how("to resume", _fitting(job.command(), job))]
+        return [_how("to resume", job.command())]
     lines = []
     if summary.counts.get("failed", 0):
         lines.append(_how("what failed", job.dead_command("list")))
         lines.append(_how("try again", job.dead_command("replay")))
     if job.limit is not None:
-        lines.append(_how("go on", _fitting(job.command(limited=False), job)))
+        lines.append(_how("go on", job.command(limited=False)))
     else:
         what = "new files" if job.asked is None else "once more"  # the demo takes no files
-        lines.append(_how(what, _fitting(job.command(refresh=False), job)))
+        lines.append(_how(what, job.command(refresh=False)))
     if job.refresh:
-        lines.append(_how("changed ones", _fitting(job.command(), job)))
-    lines.append(_how("replay all", _fitting(job.command(restart=True), job)))
+        lines.append(_how("changed ones", job.command()))
+    lines.append(_how("replay all", job.command(restart=True)))
     return lines
 
 
 def _how(what: str, command: str) -> str:
     return f"  {what + ':':<14}{command}"
-
-
-def _fitting(command: str, job: Job) -> str:
-    if len(command) <= LONGEST_COMMAND:
-        return command
-    return f"the same command again, with its {len(job.files):,} files"

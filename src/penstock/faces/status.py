@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from glob import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.errors import LedgerError
 from penstock.faces.exits import ALL_COMPLETED
-from penstock.faces.job import LEDGER_SUFFIX, default_ledger, shown_place
+from penstock.faces.job import shown_place
+from penstock.faces.outputs import LEDGER_SUFFIX, default_ledger, file_of, output_of, shown
 from penstock.faces.receipt import STATES
 from penstock.faces.text import clean, count, duration, put, shorten
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from penstock.abc import DeadLetter
     from penstock.faces.job import Place
     from penstock.ledger import KeyStatus
@@ -30,7 +32,7 @@ _LINE = 160
 _SHOWN_RUNS = 10
 
 
-def show_status(ledger_or_output: Place, *, failures: int) -> int:
+def show_status(ledger_or_output: str | Path, *, failures: int) -> int:
     """Print where every key of a ledger stands, and return the exit code.
 
     Raises:
@@ -53,29 +55,65 @@ def show_status(ledger_or_output: Place, *, failures: int) -> int:
     return ALL_COMPLETED
 
 
-def find_ledger(path: Place) -> Place:
-    """Return the ledger that ``path`` is, or that lies beside it."""
-    if isinstance(path, str):
+def find_ledger(name: str | Path) -> Place:
+    """Return the ledger that ``name`` is, or that ``ingest`` has put beside the output of that name.
+
+    A file in which there are tables has a ledger for each: if it has only one, that is meant.
+
+    Raises:
+        LedgerError: it is not there, or there are several.
+        GraphError: it is a URL of something else.
+    """
+    from penstock.ledger.postgres_text import is_postgres
+
+    output = output_of(os.fspath(name))
+    path, beside = file_of(output), default_ledger(output)
+    if path is None:  # a server: of a ledger, or of a table whose ledger is here
+        if beside.exists() or "table=" in str(output):
+            return beside
+        if not is_postgres(str(output)):
+            raise LedgerError(
+                f"no ledger is known for {clean(shown(output))}; name a file, or postgresql://..."
+            )
+        return str(output)
+    if _is_ledger(path):
         return path
-    beside = default_ledger(path)
-    if _is_ledger(path, beside) or (path.name.endswith(_DATABASE_NAMES) and not beside.exists()):
-        return path
-    if not beside.exists():
-        where = f"neither {path} nor {beside} is there" if not path.exists() else f"{beside} is not there"
-        raise LedgerError(
-            f"no ledger to look at: {where}; name the ledger, or an output that has one beside it"
-        )
-    return beside
+    if beside.exists():
+        return beside
+    others = sorted(path.parent.glob(f"{escape(path.name)}.*{LEDGER_SUFFIX}"))
+    if len(others) == 1 and isinstance(output, Path):
+        return others[0]
+    if (
+        isinstance(output, Path)
+        and not others
+        and (_is_database(path) or path.name.endswith(_DATABASE_NAMES))
+    ):
+        return path  # opening it will tell what is wrong with it
+    raise LedgerError(_no_ledger(path, beside, others))
 
 
-def _is_ledger(path: Path, beside: Path) -> bool:
-    """Say whether ``path`` is a ledger, and not an output in SQLite that has one beside it."""
+def _no_ledger(path: Path, beside: Path, others: list[Path]) -> str:
+    where = f"neither {path} nor {beside} is there" if not path.exists() else f"{beside} is not there"
+    if others:
+        return f"which ledger is meant? {where}; name one of {', '.join(map(str, others))}"
+    return f"no ledger to look at: {where}; name the ledger, or an output that has one beside it"
+
+
+def _is_ledger(path: Path) -> bool:
+    """Say whether ``path`` is a ledger, and not another file of SQLite, such as an output."""
+    return _head(path)[_MARK] == _OURS and _is_database(path)
+
+
+def _is_database(path: Path) -> bool:
+    return _head(path).startswith(_MAGIC)
+
+
+def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            head = file.read(_MARK.stop)
+            return file.read(_MARK.stop)
     except OSError:
-        return False
-    return head.startswith(_MAGIC) and (head[_MARK] == _OURS or not beside.exists())
+        return b""
 
 
 def _key(status: KeyStatus) -> list[str]:

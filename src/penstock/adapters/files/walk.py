@@ -16,7 +16,7 @@ from penstock.abc import JSON, Page
 from penstock.adapters.files.inventory import InputFile, find_files, fingerprint
 from penstock.adapters.files.reading import FailedReading, Reading
 from penstock.adapters.files.threads import in_thread
-from penstock.errors import PositionError, SourceError
+from penstock.errors import PositionError, SourceChanged, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -105,7 +105,7 @@ class Walk:
                 f"(fingerprint {known} then, {found} now): read everything again with refresh=True "
                 "(--refresh), or give it another name to read it as a new file"
             )
-            raise SourceError(message)
+            raise SourceChanged(message)
 
     async def _put_back(self, reading: Reading) -> None:
         """Note how far a file has come; it waits for its next turn, or is done."""

@@ -1,0 +1,161 @@
+"""``--refresh`` in real processes: what it counts, what it leaves, and how it goes on when it is interrupted."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .conftest import PATIENCE, article, articles, pmid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .conftest import Penstock
+
+OUTPUTS = {
+    "jsonl": "out.jsonl",
+    "sqlite": "sqlite:///out.db",
+    "parquet": "out/",
+    "duckdb": "duckdb:///out.duckdb",
+}
+MANY = 200
+LONG = {n: f"title {n}" for n in range(1, 2_600)}  # two commits
+BEFORE = {n: f"title {n}" for n in range(1, MANY)}
+AFTER = {
+    **BEFORE,
+    **{n: f"changed {n}" for n in range(1, MANY, 7)},
+    **dict.fromkeys(range(MANY, MANY + 30), "new"),
+}
+VANISHED = (5, 6)
+DELETED = (2, 3, 4)
+
+
+def write(folder: Path, records: Mapping[int, str], deleted: tuple[int, ...] = ()) -> None:
+    """Write ``a.xml``, with deletions behind the records."""
+    gone = f"<DeleteCitation>{''.join(map(pmid, deleted))}</DeleteCitation>" if deleted else ""
+    held = (article(pmid(n), title) for n, title in records.items())
+    (folder / "a.xml").write_bytes(articles(*held, gone))
+
+
+def change(folder: Path) -> None:
+    """Change, add, delete and take away records."""
+    kept = {n: title for n, title in AFTER.items() if n not in (*VANISHED, *DELETED)}
+    write(folder, kept, DELETED)
+
+
+def titles(folder: Path, kind: str) -> dict[str, str]:
+    """Return the title that counts of each document; a deleted one has none."""
+    if kind == "sqlite":
+        with closing(sqlite3.connect(folder / "out.db")) as db:
+            return dict(db.execute("SELECT doc_id, title FROM documents WHERE NOT deleted"))
+    if kind == "duckdb":
+        import duckdb
+
+        with closing(duckdb.connect(str(folder / "out.duckdb"))) as db:
+            return dict(db.execute("SELECT doc_id, title FROM documents WHERE NOT deleted").fetchall())
+    if kind == "parquet":
+        import pyarrow.dataset
+
+        rows = pyarrow.dataset.dataset(folder / "out").to_table().to_pylist()
+    else:
+        rows = [json.loads(line) for line in (folder / "out.jsonl").read_bytes().splitlines()]
+    newest = {row["doc_id"]: row for row in rows}
+    return {doc_id: row["title"] for doc_id, row in newest.items() if not row.get("deleted")}
+
+
+def counts(receipt: str, column: int = -1) -> dict[str, int]:
+    """Return the sums of a receipt: of the whole run, or of this time."""
+    found = re.findall(r"^ +(\w+) +([\d,]+)(?: +([\d,]+))?$", receipt, re.MULTILINE)
+    return {name: int([one for one in sums if one][column].replace(",", "")) for name, *sums in found}
+
+
+def wanted() -> dict[str, str]:
+    """Return what an output holds in the end; what has vanished from the input is still there."""
+    return {f"PMID:{n}.1": title for n, title in AFTER.items() if n not in DELETED} | {
+        f"PMID:{n}.1": BEFORE[n] for n in VANISHED
+    }
+
+
+CHANGED = sum(AFTER[n] != BEFORE[n] for n in BEFORE if n not in (*VANISHED, *DELETED))
+WHOLE = {
+    "completed": CHANGED + 30 + len(DELETED), "deleted": len(DELETED), "failed": 0,
+    "new": 30, "changed": CHANGED,
+    "unchanged": len(BEFORE) - len(VANISHED) - len(DELETED) - CHANGED,
+    "skipped": len(BEFORE) - len(VANISHED) - len(DELETED) - CHANGED,
+}  # fmt: skip
+
+
+def resume_command(words: str) -> str:
+    """Return the command that is printed to go on with."""
+    return words.split("to resume:")[1].split("\n", maxsplit=1)[0].strip()
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_a_refresh(penstock: Penstock, kind: str) -> None:
+    """Refused without it, with the command that takes what has changed; that counts and leaves what it should."""
+    write(penstock.folder, BEFORE)
+    words = ["ingest", "pubmed", "a.xml", "--to", OUTPUTS[kind], "--no-progress"]
+    assert penstock(*words).returncode == 0
+    change(penstock.folder)
+    refused = penstock(*words)
+    assert refused.returncode == 2
+    sentence, hint = refused.stderr.splitlines()
+    assert "has changed since" in sentence
+    command = hint.partition("to take what has changed: ")[2]
+    done = penstock.shell(command)
+    assert done.returncode == 0, done.stderr
+    assert counts(done.stdout) == WHOLE
+    assert titles(penstock.folder, kind) == wanted()
+    again = penstock.shell(command)
+    assert again.returncode == 0, again.stderr
+    sums = counts(again.stdout)
+    assert (sums["completed"], sums["unchanged"]) == (0, len(AFTER) - len(VANISHED))
+    assert titles(penstock.folder, kind) == wanted()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "sqlite"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_refresh_that_is_stopped(penstock: Penstock, kind: str, number: signal.Signals) -> None:
+    """Killed, the same command goes on; stopped well, the very command that it printed does."""
+    write(penstock.folder, LONG)
+    words = ["ingest", "pubmed", "a.xml", "--to", OUTPUTS[kind], "--no-progress"]
+    assert penstock(*words).returncode == 0
+    again = {n: f"again {n}" for n in (*LONG, 9_998, 9_999)}
+    write(penstock.folder, again)
+    words = ["ingest", "pubmed", "--to", OUTPUTS[kind], "--no-progress", "--events", "--refresh", "a.xml"]
+    process = penstock.start(*words)
+    assert process.stdout is not None
+    for _ in range(2_900):  # two events a document, and a commit after a thousand documents
+        assert process.stdout.readline()
+    process.send_signal(number)
+    told = process.communicate(timeout=PATIENCE)[1].decode()
+    command = f"penstock {' '.join(words)}"
+    if number == signal.SIGTERM:
+        assert process.returncode == 130, told
+        command = resume_command(told)
+    assert " --refresh " in command
+    done = penstock.shell(command)
+    assert done.returncode == 0, done.stderr
+    sums, now = counts(done.stderr), counts(done.stderr, 0)
+    assert (sums["new"], sums["changed"]) == (2, len(LONG))
+    assert now["completed"] < sums["completed"]
+    assert titles(penstock.folder, kind) == {f"PMID:{n}.1": title for n, title in again.items()}
+    if kind == "jsonl":
+        assert (penstock.folder / "out.jsonl").read_bytes().count(b'"again ') == len(again)
+
+
+def test_what_the_inputs_hold_several_times(penstock: Penstock) -> None:
+    """A deletion behind the record stays a deletion, however often it is refreshed."""
+    write(penstock.folder, BEFORE, DELETED)
+    words = ["ingest", "pubmed", "a.xml", "--to", "out.jsonl", "--no-progress", "--refresh"]
+    expected = {f"PMID:{n}.1": title for n, title in BEFORE.items() if n not in DELETED}
+    for _ in range(3):
+        assert penstock(*words).returncode == 0
+        assert titles(penstock.folder, "jsonl") == expected
