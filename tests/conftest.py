@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,15 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Return a folder that every user may enter; pytest closes its own whenever another pytest begins."""
+    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -159,14 +159,12 @@ def as_nobody(path):
 
 
 @pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o777, 0o444), (0o555, 0o666), (0o555, 0o444)])
-async def test_what_may_only_be_read(tmp_path, folder_mode, file_mode):
+async def test_what_may_only_be_read(open_folder, folder_mode, file_mode):
     """A ledger or folder without write permission is refused for a run, and can still be looked at."""
-    path = tmp_path / "there" / "run.db"
+    path = open_folder / "there" / "run.db"
     path.parent.mkdir()
     async with SqliteLedger(path) as ledger:
         await ledger.open("k")
-    for parent in (tmp_path, *tmp_path.parents[:3]):
-        parent.chmod(0o755)
     path.chmod(file_mode)
     path.parent.chmod(folder_mode)
     seen, refused = as_nobody(path)

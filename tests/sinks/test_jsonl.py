@@ -278,10 +278,10 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o777, 0o444), (0o555, 0o666), (0o555, None)])
-def test_an_output_without_permission(path, folder_mode, file_mode):
+def test_an_output_without_permission(open_folder, folder_mode, file_mode):
     """A file or folder that may not be written is called that."""
-    for parent in (path.parent, *path.parents[1:3]):
-        parent.chmod(0o755)
+    path = open_folder / "there" / "out.jsonl"
+    path.parent.mkdir()
     if file_mode is not None:
         path.touch()
         path.chmod(file_mode)
