@@ -21,7 +21,7 @@ def say(events):
 def main(options):
     pipeline = IngestionPipeline(
         pubmed(*options["files"], processes=options.get("processes", 1)),
-        ledger="run.db",
+        ledger=options.get("ledger", "run.db"),
         process=[untouched] if options.get("overlapping") else [],
         concurrency=4 if options.get("overlapping") else 1,
         checkpoint_every=options["every"],

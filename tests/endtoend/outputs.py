@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psycopg
 import pyarrow.dataset
 import zstandard
 
@@ -49,6 +50,16 @@ def read_sqlite(folder: Path) -> list[str]:
 def read_duckdb(folder: Path) -> list[str]:
     with closing(duckdb.connect(str(folder / "out.duckdb"))) as db:
         return [repr(row) for row in db.execute("SELECT * FROM documents ORDER BY doc_id").fetchall()]
+
+
+def postgres(url: str) -> Output:
+    """Return the table of documents in the database ``url``."""
+
+    def read(_: Path) -> list[str]:
+        with psycopg.connect(url) as db:
+            return [repr(row) for row in db.execute("SELECT * FROM documents ORDER BY doc_id")]
+
+    return Output(url, read)
 
 
 ONES = {

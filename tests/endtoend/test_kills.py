@@ -8,17 +8,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from penstock.adapters.biomed.sample import write_sample
-from penstock.ledger import SqliteLedger
+from penstock.ledger.choice import ledger_from
 from penstock.ledger.history import read_runs
 from penstock.testing.faults import kill_and_compare
 
-from .outputs import ONES, OUTPUTS
+from .outputs import ONES, OUTPUTS, Output, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ..postgres import PostgresServer  # noqa: TID252  tests are no installed package
 
 SCRIPT = Path(__file__).with_name("ingest.py")
 KILLS = int(os.environ.get("PENSTOCK_KILLS", "2"))
@@ -31,24 +34,26 @@ def command(files: list[str], every: int, **options: Any) -> Callable[[Path], li
     return lambda _: [sys.executable, str(SCRIPT), json.dumps(settings)]
 
 
-def outcome(read: Callable[[Path], list[str]], *, ordered: bool = True) -> Callable[[Path], Any]:
+def outcome(
+    read: Callable[[Path], list[str]], *, ordered: bool = True, ledger: str | None = None
+) -> Callable[[Path], Any]:
     """Return what tells what a job has left: its documents, the sums in the ledger, and each document's state."""
 
     def told(folder: Path) -> Any:
-        documents = read(folder)
-        first, *later = read_runs(folder / "run.db", "pubmed")
+        documents, place = read(folder), ledger or folder / "run.db"
+        first, *later = read_runs(place, "pubmed")
         assert not any(sum(run.counts.values()) for run in later)  # killed behind its end: nothing to do
-        return documents if ordered else sorted(documents), first.state, first.counts, tally(folder)
+        return documents if ordered else sorted(documents), first.state, first.counts, tally(place)
 
     return told
 
 
-def tally(folder: Path) -> dict[str, int]:
+def tally(place: str | Path) -> dict[str, int]:
     """Return how many documents the ledger has in each state."""
     import asyncio
 
     async def main() -> dict[str, int]:
-        async with SqliteLedger(folder / "run.db") as ledger:
+        async with ledger_from(place) as ledger:
             await ledger.open("pubmed")
             return await ledger.tally("pubmed")
 
@@ -70,6 +75,40 @@ def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, sample: str, 
     done = kill_and_compare(
         command([sample], 11, output=output.target), outcome(output.read), tmp_path, kills=KILLS, seed=2026
     )
+    assert done.kills == KILLS
+
+
+class Emptied:
+    """One database for all jobs, emptied when a job begins."""
+
+    def __init__(self, url: str, command: Callable[[Path], list[str]]) -> None:
+        self._url, self._command, self._begun = url, command, set[Path]()
+
+    def __call__(self, folder: Path) -> list[str]:
+        if folder not in self._begun:
+            self._begun.add(folder)
+            with psycopg.connect(self._url) as db:
+                db.execute("DROP SCHEMA IF EXISTS penstock_ledger CASCADE")
+                db.execute("DROP TABLE IF EXISTS documents, penstock_commits")
+        return self._command(folder)
+
+
+@pytest.mark.parametrize("kind", ["a file", "a table beside it", "a table elsewhere"])
+def test_a_killed_run_with_a_ledger_in_postgresql(
+    tmp_path: Path, sample: str, postgres_server: PostgresServer, kind: str
+) -> None:
+    """The lease of who was killed is free at once, amid a statement too: the next start goes on."""
+    url = postgres_server.database()
+    outputs = {
+        "a file": ONES["jsonl"],
+        "a table beside it": postgres(url),
+        "a table elsewhere": postgres(postgres_server.database()),
+    }
+    output: Output = outputs[kind]
+    killed = Emptied(url, command([sample], 11, output=output.target, ledger=url))
+    if kind == "a table elsewhere":
+        killed = Emptied(str(output.target), killed)
+    done = kill_and_compare(killed, outcome(output.read, ledger=url), tmp_path, kills=KILLS, seed=2028)
     assert done.kills == KILLS
 
 
