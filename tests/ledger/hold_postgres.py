@@ -1,9 +1,9 @@
-"""A process that opens a key of a PostgreSQL ledger, says so, and commits once for each line it is told."""
+"""A process that opens a key of a PostgreSQL ledger, says so, and commits once for each line: documents too, if it says any."""
 
 import asyncio
 import sys
 
-from penstock.abc import Commit
+from penstock.abc import Commit, DocumentState
 from penstock.errors import LedgerError
 from penstock.ledger import PostgresLedger
 
@@ -17,9 +17,10 @@ async def main(url, lease):
     async with PostgresLedger(url, lease=float(lease)) as ledger:
         opened = await ledger.open("k")
         say("open", opened.run, opened.epoch, opened.resumed)
-        for epoch, _ in enumerate(sys.stdin, opened.epoch + 1):
+        for epoch, line in enumerate(sys.stdin, opened.epoch + 1):
+            states = [DocumentState(f"{n}", "completed", "") for n in range(500 if line.strip() else 0)]
             try:
-                await ledger.commit("k", Commit(epoch, {"at": epoch}))
+                await ledger.commit("k", Commit(epoch, {"at": epoch}, states))
                 say(epoch)
             except LedgerError as error:
                 say(type(error).__name__, error)

@@ -16,10 +16,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from penstock import IngestionPipeline
 from penstock.abc import Commit, DeadLetter, DocumentState
+from penstock.adapters import Adapter
 from penstock.errors import GraphError, LedgerBusy, LedgerCorrupt, LedgerError
 from penstock.ledger import PostgresLedger, postgres_rows, postgres_schema
 from penstock.testing.faults import CuttingProxy
+
+from ..scripted import Record, ScriptedSource  # noqa: TID252  tests are no installed package
 
 HERE = Path(__file__).parent
 
@@ -133,6 +137,25 @@ async def test_a_killed_holder_is_taken_over_at_once(url, hold):
         await ledger.commit("k", Commit(3, {}))
 
 
+async def test_a_holder_killed_amid_a_statement_is_taken_over(url, hold):
+    """The server ends a statement of a killed process in a second, whatever it waits for; nothing of it is there."""
+    holder = hold(lease=3600)
+    assert holder.commit() == "1"
+    with psycopg.connect(url) as other:
+        other.execute("LOCK TABLE penstock_ledger.outcomes IN EXCLUSIVE MODE")
+        holder.process.stdin.write("large\n")
+        holder.process.stdin.flush()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while execute(url, waiting) != [(1,)]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        holder.send(signal.SIGKILL)
+        holder.process.wait()
+        async with PostgresLedger(url) as ledger:
+            assert (await ledger.open("k")).epoch == 1
+            other.rollback()
+            await ledger.commit("k", Commit(2, {}))
+
+
 async def open_when_free(ledger):
     while True:
         try:
@@ -205,6 +228,31 @@ async def commit_on(ledger, epoch):
     while True:
         await ledger.commit("k", large(epoch))
         epoch += 1
+
+
+async def test_a_server_that_crashes_in_mid_run(url, postgres_server, tmp_path):
+    """One clear error; the next run goes on from the last commit, and the output is that of an undisturbed one."""
+
+    def pipeline(ledger, hooks=()):
+        source = ScriptedSource([Record()] * 300)
+        return IngestionPipeline(
+            Adapter(source, page_size=7), ledger=ledger, checkpoint_every=20, hooks=hooks
+        )
+
+    crashed = False
+
+    def crash(events):
+        nonlocal crashed
+        if not crashed and (output := tmp_path / "out.jsonl").exists() and output.stat().st_size > 10_000:
+            crashed = True
+            postgres_server.restart("immediate")
+
+    with pytest.raises(LedgerError, match=r"lost the connection to the ledger .*what was committed is kept"):
+        await pipeline(url, [crash]).run(str(tmp_path / "out.jsonl"))
+    summary = await pipeline(url).run(str(tmp_path / "out.jsonl"))
+    assert 0 < summary.session["completed"] < 300
+    await pipeline(None).run(str(tmp_path / "whole.jsonl"))
+    assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize("sent", [0, 10, 100, 1000, 5000, 30_000, 50_000, 55_000, 58_000, 60_000])

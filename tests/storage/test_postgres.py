@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from penstock.storage import postgres_parameters
+from penstock.storage import end_with_client, postgres_parameters
 
 
 def test_a_silent_server_is_noticed(monkeypatch):
@@ -27,3 +27,14 @@ def test_a_server_takes_them(postgres_server):
     """All of them are known to libpq."""
     with psycopg.connect(**postgres_parameters(postgres_server.database())) as db:
         assert db.info.get_parameters()["tcp_user_timeout"] == "60000"
+
+
+def test_a_server_that_cannot_see_a_client_die(postgres_server, monkeypatch):
+    """An older one does not know the setting, and is used all the same."""
+    with psycopg.connect(postgres_server.database(), autocommit=True) as db:
+        end_with_client(db)
+        assert db.execute("SHOW client_connection_check_interval").fetchone() == ("1s",)
+        execute = db.execute
+        monkeypatch.setattr(db, "execute", lambda statement: execute(statement.replace("client", "no")))
+        end_with_client(db)
+        assert execute("SELECT 1").fetchone() == (1,)

@@ -18,7 +18,7 @@ from penstock.ledger.postgres_schema import prepare
 from penstock.ledger.postgres_text import secrets_of, shown
 from penstock.ledger.postgres_trouble import corrupt, speaking
 from penstock.ledger.records import check_commit, dead_letter_of, to_json
-from penstock.storage import postgres_parameters
+from penstock.storage import end_with_client, postgres_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,11 +60,10 @@ def connect(url: str, name: str) -> Database:
     try:
         db.execute("SET synchronous_commit = on; SET statement_timeout = 0; SET lock_timeout = 0")
         db.execute("SET client_min_messages = warning; SET idle_in_transaction_session_timeout = 0")
+        end_with_client(db)
     except BaseException:
         db.close()
         raise
-    with contextlib.suppress(psycopg.Error):  # PostgreSQL 14, and not on every system
-        db.execute("SET client_connection_check_interval = '1s'")  # of whether we live
     return db
 
 

@@ -15,7 +15,7 @@ from penstock.sinks.database import DatabaseSink
 from penstock.sinks.rows import DELETED, ORDER, Deleted, Row, Shape, Versions, clean
 from penstock.sinks.tables import Table, check_table_name
 from penstock.sinks.urls import AUTHORITY, parse_url
-from penstock.storage import postgres_parameters, reason
+from penstock.storage import end_with_client, postgres_parameters, reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,6 +148,7 @@ class _PostgresTable(Table):
     def connect(self) -> None:
         self._db = self._psycopg.connect(**self._connection, autocommit=True)
         _register_arrays(self._db)
+        end_with_client(self._db)
         if not self._schema:
             [(schema,)] = self.execute("SELECT current_schema()")
             if schema is None:

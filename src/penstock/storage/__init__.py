@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from penstock.storage.files import DiskStorage, Storage, StoredFile
 from penstock.storage.lock import FileLock, Holder, Lock, holder_of, lock_path
-from penstock.storage.postgres import postgres_parameters
+from penstock.storage.postgres import end_with_client, postgres_parameters
 from penstock.storage.reasons import reason
 from penstock.storage.sqlite import primary_code, sqlite_reason
 from penstock.storage.worker import Worker
@@ -21,6 +21,7 @@ __all__ = [
     "Storage",
     "StoredFile",
     "Worker",
+    "end_with_client",
     "holder_of",
     "lock_path",
     "postgres_parameters",
