@@ -53,8 +53,12 @@ class Held(Exception):
 
     @property
     def surely_alive(self) -> bool:
-        """Whether the holder is a process of this machine that is there."""
-        return self.holder.host == socket.gethostname() and _is_there(self.holder.pid)
+        """Whether the holder is another process of this machine that is there.
+
+        A ledger of this process may have lost its connection, and the server not yet know.
+        """
+        pid = self.holder.pid
+        return self.holder.host == socket.gethostname() and pid != os.getpid() and _is_there(pid)
 
     @property
     def surely_gone(self) -> bool:

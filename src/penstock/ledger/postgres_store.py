@@ -377,14 +377,20 @@ def _transaction(db: Database) -> Iterator[None]:
     """
     import psycopg
 
+    failed: BaseException | None = None
     try:
         with db.pipeline() if psycopg.Pipeline.is_supported() else contextlib.nullcontext():
-            db.execute("BEGIN")
-            yield
-            db.execute("COMMIT")
-    except BaseException:
+            try:
+                db.execute("BEGIN")
+                yield
+                db.execute("COMMIT")
+            except BaseException as error:  # noqa: BLE001  raised below: here psycopg would log what comes of it
+                failed = error
+    except psycopg.Error as error:
+        failed = failed or error
+    if failed is not None:
         try:
             db.rollback()
         except psycopg.Error:
             db.close()
-        raise
+        raise failed
