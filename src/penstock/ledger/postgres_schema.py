@@ -94,7 +94,7 @@ CREATE TABLE penstock_ledger.documents (
     error         text,
     error_type    text,
     PRIMARY KEY (key_id, doc_id)
-);
+) WITH (fillfactor = 80);  -- room for a change beside what it changes, without new entries in the index
 CREATE TABLE penstock_ledger.dead_letters (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key_id      bigint NOT NULL REFERENCES penstock_ledger.keys,
