@@ -189,7 +189,9 @@ class IngestionPipeline:
 
         Nothing is fetched. What succeeds goes into ``sink`` and out of the dead letters, in one commit; what
         fails again stays, with today's error. The position of the ingestion does not move, so that an
-        interrupted run goes on from where it was.
+        interrupted run goes on from where it was. Of several letters of one document the last one decides:
+        the others settle nothing but themselves, and stay as they are if they fail again. The ids of all
+        letters are in memory meanwhile.
 
         Args:
             sink: The output of the earlier runs, all of them if there were several: what leaves the dead

@@ -9,6 +9,7 @@ from expression import Error, Ok
 
 from penstock import Document, IngestionPipeline, RawRecord
 from penstock.adapters import Adapter
+from penstock.document import content_hash
 from penstock.errors import DocumentError, GraphError, LedgerError, SinkError
 from penstock.ledger import MemoryLedger, SqliteLedger
 from penstock.sinks import JsonLinesSink, MemorySink
@@ -80,6 +81,84 @@ async def test_only_the_letters_that_are_named() -> None:
     result = await second(ledger).replay(sink, keys=keys[:2])
     assert (result.letters, result.completed) == (2, 2)
     assert await letters(ledger) == keys[2:]
+
+
+class Revisions(ScriptedSource):
+    """Records ``id:content``: the revisions of documents, in order; the parser refuses ``refused`` contents."""
+
+    def __init__(self, *lines: str, refused: tuple[str, ...] = ()) -> None:
+        super().__init__([Record() for _ in lines])
+        self.lines, self.refused = lines, refused
+
+    def raw(self, i: int) -> RawRecord:
+        return RawRecord(f"file#{i}", self.lines[i].encode())
+
+    def identify(self, raw: RawRecord) -> str:
+        return raw.data.decode().split(":")[0]
+
+    def parse(self, raw: RawRecord) -> Any:
+        doc_id, content = raw.data.decode().split(":")
+        if content in self.refused:
+            return Error(DocumentError(f"no {content}"))
+        return Ok(
+            Document(doc_id=doc_id, source="scripted", content=content, content_hash=content_hash(raw.data))
+        )
+
+
+def revisions(ledger: Any, *lines: str, refused: tuple[str, ...] = (), **options: Any) -> IngestionPipeline:
+    source = Revisions(*lines, refused=refused)
+    return IngestionPipeline(Adapter(source), ledger=ledger, checkpoint_every=1, **options)
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_an_older_letter_does_not_settle_a_later_one_of_its_document(kind, tmp_path) -> None:
+    """The later one is the newest content: it stays until it has succeeded itself, or was dropped."""
+    async with MemoryLedger() if kind == "memory" else SqliteLedger(tmp_path / "ledger.db") as ledger:
+        sink = MemorySink()
+        await revisions(ledger, "x:old", "x:new", refused=("old", "new")).run(sink)
+        await revisions(ledger).replay(sink, keys=["file#0"])
+        assert await letters(ledger) == ["file#1"]
+        await revisions(ledger, refused=("new",)).replay(sink)
+        assert await letters(ledger) == ["file#1"]
+        await revisions(ledger).replay(sink)
+        assert await letters(ledger) == []
+        assert [document.content for document in sink.documents] == ["old", "new"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_every_letter_is_tried_however_many_commits_lie_between(kind, tmp_path) -> None:
+    """Letters are read a page at a time; one may not vanish because an older one has succeeded."""
+    async with MemoryLedger() if kind == "memory" else SqliteLedger(tmp_path / "ledger.db") as ledger:
+        sink, others = MemorySink(), [f"y{n}:new" for n in range(150)]
+        await revisions(ledger, "x:old", *others, "x:new", refused=("old", "new")).run(sink)
+        result = await revisions(ledger, refused=("new",)).replay(sink)
+        assert (result.letters, result.completed, result.failed) == (152, 1, 151)
+        assert len(await letters(ledger)) == 151
+        assert (await revisions(ledger).replay(sink)).completed == 151
+        assert [document.content for document in sink.documents if document.doc_id == "x"] == ["old", "new"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_an_older_letter_that_fails_again_stays_before_a_later_one(kind, tmp_path) -> None:
+    """So that, when both succeed one day, the output ends with the newest content."""
+    async with MemoryLedger() if kind == "memory" else SqliteLedger(tmp_path / "ledger.db") as ledger:
+        sink = MemorySink()
+        await revisions(ledger, "x:old", "x:new", refused=("old", "new")).run(sink)
+        assert (await revisions(ledger, refused=("old",)).replay(sink, keys=["file#0"])).failed == 1
+        assert await letters(ledger) == ["file#0", "file#1"]
+        assert (await revisions(ledger).replay(sink)).completed == 2
+        assert [document.content for document in sink.documents] == ["old", "new"]
+        assert await letters(ledger) == []
+
+
+async def test_what_where_leaves_out_is_told_from_what_succeeds() -> None:
+    """Two letters of one document, the first of which stays."""
+    ledger, sink = MemoryLedger(), MemorySink()
+    await revisions(ledger, "x:old", "x:new", refused=("old", "new")).run(sink)
+    result = await revisions(ledger, where=lambda document: document.content == "new").replay(sink)
+    assert (result.letters, result.completed, result.failed) == (2, 1, 0)
+    assert [document.content for document in sink.documents] == ["new"]
+    assert await letters(ledger) == []  # the newest content settles what was before
 
 
 async def test_what_always_fails_is_tried_once(tmp_path) -> None:

@@ -51,8 +51,10 @@ class _Replay:
     key: str
     wanted: Collection[str] | None
     result: Replayed = field(default_factory=Replayed)
-    keys: dict[str, list[str]] = field(default_factory=dict)
-    """Of the letters under way: by document id, as the source gives it now, the keys of the letters."""
+    under_way: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By document id, as the source gives it now: the keys and content hashes of its letters under way."""
+    newest: dict[str, str] = field(default_factory=dict)
+    """By document id, as the letters have it, the key of its last letter; holds the ids of all letters."""
 
     async def fetch(self, _: Any) -> AsyncIterator[Page[RawRecord]]:
         """Yield the letters as records."""
@@ -60,6 +62,9 @@ class _Replay:
         left = await self.ledger.count_dead_letters(self.key)
         if not left:
             return
+        async for letter in self.ledger.dead_letters(self.key):
+            if letter.doc_id is not None:
+                self.newest[letter.doc_id] = letter.key
         async for letter in self.ledger.dead_letters(self.key):
             if self.wanted is None or letter.key in self.wanted:
                 page.append(self._record(letter))
@@ -78,7 +83,7 @@ class _Replay:
             doc_id = self.source.identify(raw)
         except Exception:  # noqa: BLE001  a record without an id goes by its key, as in the event stage
             doc_id = raw.key
-        self.keys.setdefault(doc_id, []).append(letter.key)
+        self.under_way.setdefault(doc_id, {})[letter.key] = content_hash(letter.raw)
         return raw
 
     def read(
@@ -93,24 +98,45 @@ class _Replay:
             if isinstance(event, DocumentCompleted):
                 document, tries = event.document, 1 + event.retry_count
                 status = "deleted" if document.deleted else "completed"
+                keys = self._letters_of(document, event.doc_id)
                 documents.append(document)
-                states.append(DocumentState(document.doc_id, status, document.content_hash, tries))
-                resolved += self._letters_of(event.doc_id)
+                resolved += keys
+                if not self._outdated(document.doc_id, *keys):
+                    states.append(DocumentState(document.doc_id, status, document.content_hash, tries))
                 self.result.completed += 1
             elif isinstance(event, DocumentFailed) and not event.will_retry:
                 state, letter = letter_of(event)
-                states.append(state)
-                dead.append(letter)
+                self._settled(event.doc_id, letter.key)
+                if not self._outdated(event.doc_id, letter.key):
+                    states.append(state)
+                    dead.append(letter)
                 self.result.failed += 1
                 self.result.failures = [*self.result.failures, letter][-KEPT_FAILURES:]
         return documents, states, dead, resolved
 
-    def _letters_of(self, doc_id: str) -> list[str]:
-        keys = self.keys.get(doc_id, [])
-        key = keys.pop(0) if keys else None
-        if not keys:
-            self.keys.pop(doc_id, None)
-        return [key] if key is not None else []
+    def _outdated(self, doc_id: str | None, *keys: str) -> bool:
+        """Whether there is a later letter of the document than those of ``keys``.
+
+        That one says what became of it, so nothing is said of this one: a state would settle the later letter
+        untried, and a letter committed again would come behind it, so that the next replay would end with the
+        older content.
+        """
+        last = None if doc_id is None else self.newest.get(doc_id)
+        return last is not None and last not in keys
+
+    def _letters_of(self, document: Document, doc_id: str) -> list[str]:
+        """Return the key of the letter that became ``document``, and forget that it is under way."""
+        under_way = self.under_way.get(doc_id, {})
+        same = (key for key, digest in under_way.items() if digest == document.content_hash)
+        key = next(same, next(iter(under_way), None))
+        return [] if key is None else self._settled(doc_id, key)
+
+    def _settled(self, doc_id: str | None, key: str) -> list[str]:
+        under_way = self.under_way.get(doc_id or "", {})
+        under_way.pop(key, None)
+        if not under_way:
+            self.under_way.pop(doc_id or "", None)
+        return [key]
 
 
 def letter_of(event: DocumentFailed) -> tuple[DocumentState, DeadLetter]:
