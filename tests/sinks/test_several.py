@@ -8,6 +8,7 @@ import pytest
 
 from penstock import Document, IngestionPipeline
 from penstock.abc import Commit
+from penstock.adapters import Adapter
 from penstock.errors import GraphError, SinkError, SinkMismatch
 from penstock.sinks import JsonLinesSink, MemorySink, SeveralSinks, sink_from
 
@@ -67,6 +68,16 @@ async def test_a_database_of_another_ledger_is_refused(tmp_path: Path, held: int
         await sink.open(record)
 
 
+async def test_a_database_of_a_short_run_into_it_alone_is_refused(tmp_path: Path) -> None:
+    """Its one commit is no remains of a first start of all of them: that holds no documents and no position."""
+    folder, alone = tmp_path, Adapter(ScriptedSource([Record()]))
+    table = f"sqlite:///{folder / 'out.db'}"
+    await IngestionPipeline(alone, ledger=folder / "one.db").run(table)
+    both = IngestionPipeline(Adapter(ScriptedSource([Record("gone")])), ledger=folder / "two.db")
+    with pytest.raises(SinkMismatch, match="holds commit 1, but the ledger and the other outputs are at 0"):
+        await both.run([table, folder / "out.jsonl"])
+
+
 @pytest.mark.parametrize("record", [{"offset": 3}, {"format": "several", "epoch": 1, "sinks": []}, 7])
 async def test_other_outputs_than_before_are_refused(tmp_path: Path, record: object) -> None:
     """A ledger that knows other outputs is not the one of these."""
@@ -111,16 +122,12 @@ def test_what_makes_no_sense_is_refused_at_once(tmp_path: Path) -> None:
         SeveralSinks(MemorySink())
     with pytest.raises(GraphError, match="named twice"):
         sink_from([tmp_path / "a.jsonl", str(tmp_path / "a.jsonl")])
-    from penstock.adapters import Adapter
-
     with pytest.raises(GraphError, match="need a ledger"):
         IngestionPipeline(Adapter(ScriptedSource([Record()]))).explain([MemorySink(), tmp_path / "a.jsonl"])
 
 
 def test_a_list_of_one_is_that_one(tmp_path: Path) -> None:
     """And ``explain`` says what a crash does to several."""
-    from penstock.adapters import Adapter
-
     assert isinstance(sink_from([tmp_path / "a.jsonl"]), JsonLinesSink)
     pipeline = IngestionPipeline(Adapter(ScriptedSource([Record()])), ledger=tmp_path / "ledger.db")
     assert "the lowest commit" in pipeline.explain([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])

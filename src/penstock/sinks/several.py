@@ -50,7 +50,7 @@ class SeveralSinks(Sink):
             for sink, name, part in zip(self.sinks, self._names, own, strict=True):
                 held = await sink.open(part, restart=restart)
                 if sink.transactional:
-                    _check(name, held.epoch if held else 0, epoch)
+                    _check(name, held, epoch)
         except BaseException:
             await self.aclose()
             raise
@@ -100,10 +100,15 @@ class SeveralSinks(Sink):
             raise errors[0]
 
 
-def _check(name: str, held: int, epoch: int) -> None:
-    """Refuse a database that is behind the ledger, or further ahead than one crash can bring it."""
-    if held not in (epoch, epoch + 1):
+def _check(name: str, held: Commit | None, epoch: int) -> None:
+    """Refuse a database that is behind the ledger, or further ahead than one crash can bring it.
+
+    Ahead of a ledger that knows nothing yet is the very first commit, which is made before anything is
+    written: a position in it is somebody else's.
+    """
+    at = held.epoch if held else 0
+    if at not in (epoch, epoch + 1) or (held is not None and not epoch and held.position):
         raise SinkMismatch(
-            f"the output {name} holds commit {held}, but the ledger and the other outputs are at {epoch}; "
+            f"the output {name} holds commit {at}, but the ledger and the other outputs are at {epoch}; "
             "use the ledger of its earlier runs, or another output, or restart to begin anew"
         )
