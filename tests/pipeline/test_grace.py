@@ -158,3 +158,32 @@ def test_a_grace_period_is_no_less_than_nothing(grace):
     """The argument is checked when the pipeline is built."""
     with pytest.raises(GraphError, match="grace="):
         IngestionPipeline(Adapter(ScriptedSource(RECORDS)), grace=grace)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_cancelled_again_a_commit_under_way_is_given_up_before_the_sink_is_closed(times):
+    """No task is left behind that goes on with a closed sink, and the next run is whole."""
+
+    class Slow(MemorySink):
+        hanging = True
+
+        async def commit(self, commit):
+            if self.documents and self.hanging:
+                await asyncio.sleep(1e9)
+            return await super().commit(commit)
+
+    async def main():
+        ledger, sink = MemoryLedger(), Slow()
+        source = ScriptedSource(RECORDS, page=2)
+        async with no_leaks():
+            task = asyncio.ensure_future(IngestionPipeline(Adapter(source), ledger=ledger).run(sink))
+            for _ in range(times):
+                await asyncio.sleep(1)
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        sink.hanging = False
+        await IngestionPipeline(Adapter(source), ledger=ledger).run(sink)
+        assert [document.doc_id for document in sink.documents] == [f"d{n}" for n in range(7)]
+
+    run(main())

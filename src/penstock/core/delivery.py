@@ -204,7 +204,11 @@ class Delivery:
         return await self._ledger.open(self._key)
 
     async def aclose(self) -> None:
-        """Let a commit under way end, then release the sink; what was not committed is dropped."""
+        """Let a commit under way end, then release the sink; what was not committed is dropped.
+
+        Cancelled meanwhile, it gives the commit up first: what that had begun is finished by the sink and the
+        ledger, in its turn, and nothing more of it follows.
+        """
         in_flight = sys.exception()
         try:
             await self._settle_task()
@@ -212,6 +216,14 @@ class Delivery:
             if in_flight is None:
                 raise
             in_flight.add_note(f"penstock: a commit under way failed too: {error}")  # and never masks it
+        finally:
+            await self._release()
+
+    async def _release(self) -> None:
+        try:
+            if self._task is not None:  # the wait for it was cancelled
+                self._task.cancel()
+                await asyncio.wait([self._task])
         finally:
             if self._sink is not None:
                 await self._sink.aclose()
