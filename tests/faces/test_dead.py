@@ -75,6 +75,16 @@ def test_replay_without_a_better_parser_changes_nothing(failed: Penstock, tmp_pa
     assert "nothing to do" in again.stdout
 
 
+def test_replay_says_what_is_not_there(failed: Penstock) -> None:
+    """A name that no letter has is a mistake somewhere: exit code 1, as ``drop`` has it."""
+    done = failed("dead", "replay", "out.jsonl", "in.xml#7", "in.xml#8")
+    assert done.returncode == 1
+    assert "2 of the records named have no dead letter" in done.stderr
+    assert failed("dead", "drop", "out.jsonl", "--all").returncode == 0
+    assert failed("dead", "replay", "out.jsonl", "in.xml#7").returncode == 1
+    assert failed("dead", "replay", "out.jsonl").returncode == 0
+
+
 def test_replay_moves_what_succeeds_now(failed: Penstock, tmp_path: Path) -> None:
     """As after a mended parser: the bytes in the ledger are read again, the files are not."""
     from penstock.ledger import SqliteLedger

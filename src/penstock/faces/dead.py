@@ -149,7 +149,7 @@ async def _drop(path: Place, key: str, records: Sequence[str] | None) -> int:
 def replay_letters(
     outputs: Sequence[Output], records: Sequence[str], *, ledger: Place | None, key: str | None
 ) -> int:
-    """Try letters again, into the outputs that they were missing from; 1 if some failed again.
+    """Try letters again, into the outputs that they were missing from; 1 if some fail or are not there.
 
     Raises:
         UsageProblem: a ledger was named where the output is wanted.
@@ -165,7 +165,7 @@ def replay_letters(
     letters = read_dead_letters(path, name, latest=1)
     if not letters:
         put(sys.stdout, f"penstock: nothing to replay: {clean(name)} has no dead letters")
-        return ALL_COMPLETED
+        return DOCUMENTS_FAILED if records else ALL_COMPLETED
     pipeline = IngestionPipeline(_adapter(letters[0].adapter), ledger=path, key=name)
     result = asyncio.run(pipeline.replay(outputs, keys=set(records) or None))
     put(
@@ -174,7 +174,9 @@ def replay_letters(
         f"{count(result.failed)} failed again",
         *(f"  {_line(letter)}" for letter in result.failures),
     )
-    return DOCUMENTS_FAILED if result.failed else ALL_COMPLETED
+    if missing := len(set(records)) - result.letters if records else 0:
+        put(sys.stderr, f"penstock: {count(missing)} of the records named have no dead letter")
+    return DOCUMENTS_FAILED if result.failed or missing else ALL_COMPLETED
 
 
 def _adapter(name: str) -> Adapter:
