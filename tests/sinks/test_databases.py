@@ -279,6 +279,25 @@ async def test_all_versions_are_kept_if_asked_for(database):
     await sink.aclose()
 
 
+@pytest.mark.parametrize("group", [None, 3])
+async def test_rows_that_are_there_and_new_ones(database, group):
+    """In any order of commits, and on a table that an earlier run has filled."""
+    database.group = group
+    stands, epoch = {}, 0
+    for run in range(3):
+        sink = database.new()
+        await sink.open(None)
+        for first, last in [(0, 5), (5, 9), (2, 7), (9, 10), (0, 10), (10, 14)]:
+            epoch += 1
+            size = run * 100 + epoch
+            await sink.write(documents(first, last, size))
+            await sink.commit(Commit(epoch, {"at": epoch}))
+            stands |= dict.fromkeys(range(first, last), size)
+        await sink.aclose()
+        assert {d.metadata["n"]: len(d.title) for d in database.documents()} == stands
+        assert database.held() == epoch
+
+
 @pytest.mark.parametrize("deleted", ["mark", "delete"])
 async def test_a_tombstone_marks_or_deletes(database, deleted):
     """One of an older version than that in the table does neither."""
