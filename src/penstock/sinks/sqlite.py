@@ -117,8 +117,9 @@ class _SqliteTable(Table):
                 f"the file system of {self._path} cannot keep a write-ahead log; "
                 "put the output on a local disk"
             )
-        for setting in ("synchronous=FULL", f"cache_size=-{_CACHE_KIB}", f"journal_size_limit={_KEPT_LOG}"):
-            self.execute(f"PRAGMA {setting}")
+        self._db.executescript(
+            f"PRAGMA synchronous=FULL; PRAGMA cache_size=-{_CACHE_KIB}; PRAGMA journal_size_limit={_KEPT_LOG}"
+        )
         if sys.platform == "darwin":
             self.execute("PRAGMA fullfsync=ON")
             self.execute("PRAGMA checkpoint_fullfsync=ON")
@@ -147,7 +148,9 @@ class _SqliteTable(Table):
         return [name for (name,) in self.execute("SELECT name FROM pragma_table_info(?)", (table,))]
 
     def put(self, rows: Sequence[Row]) -> None:
-        self.begin()
+        # Not IMMEDIATE: what follows locks as well, and this is too short to lose the interpreter's lock in.
+        if not self.db.in_transaction:
+            self.db.execute("BEGIN")
         if self.shape.deleted == "delete":
             gone = [(row[self.shape.key], row[ORDER]) for row in rows if row[DELETED]]
             rows = [row for row in rows if not row[DELETED]]
