@@ -67,6 +67,7 @@ async def test_restart_begins_anew(database, tmp_path):
 @pytest.mark.parametrize("at", range(0, 30, 3))
 async def test_a_fault_in_mid_run(database, tmp_path, at):
     """One clear error; the same call goes on, and ledger and table agree."""
+    database.group = 4  # so that a commit is of several calls
     sink = database.new()
     database.break_at(sink, at + 10, after=bool(at % 2))
     with pytest.raises(SinkError, match="as planned"):
