@@ -13,6 +13,7 @@ import duckdb
 import psycopg
 import pyarrow.dataset
 import zstandard
+from psycopg import sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,11 @@ class Output:
 
     target: str | list[str]
     read: Callable[[Path], list[str]]
+
+    def targets(self, folder: Path) -> list[str]:
+        """Return the target, or targets, of the job in ``folder``, whose name may be a part of them."""
+        every = [self.target] if isinstance(self.target, str) else self.target
+        return [target.replace("{job}", folder.name) for target in every]
 
 
 def lines(name: str, unpack: Callable[[bytes], bytes]) -> Output:
@@ -60,6 +66,18 @@ def postgres(url: str) -> Output:
             return [repr(row) for row in db.execute("SELECT * FROM documents ORDER BY doc_id")]
 
     return Output(url, read)
+
+
+def table_for_each(url: str) -> Output:
+    """Return an output in a database, with a table of its own for each folder."""
+
+    def read(folder: Path) -> list[str]:
+        with psycopg.connect(url) as db:
+            name = sql.Identifier(f"t_{folder.name}")
+            query = sql.SQL("SELECT * FROM {} ORDER BY doc_id").format(name)
+            return [repr(row) for row in db.execute(query).fetchall()]
+
+    return Output(f"{url}?table=t_{{job}}", read)
 
 
 ONES = {

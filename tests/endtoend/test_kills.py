@@ -93,6 +93,14 @@ class Emptied:
         return self._command(folder)
 
 
+def test_a_killed_run_into_postgresql(tmp_path: Path, sample: str, postgres_server: PostgresServer) -> None:
+    """The same with the table on a server, and the ledger here."""
+    output = postgres(postgres_server.database())
+    killed = Emptied(str(output.target), command([sample], 11, output=output.target))
+    done = kill_and_compare(killed, outcome(output.read), tmp_path, kills=KILLS, seed=2029)
+    assert done.kills == KILLS
+
+
 @pytest.mark.parametrize("kind", ["a file", "a table beside it", "a table elsewhere"])
 def test_a_killed_run_with_a_ledger_in_postgresql(
     tmp_path: Path, sample: str, postgres_server: PostgresServer, kind: str

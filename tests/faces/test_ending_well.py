@@ -10,36 +10,37 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow.dataset
 import pytest
 
 from penstock.testing.faults import SmallDisk, kill_and_compare
 
+from ..endtoend.outputs import OUTPUTS, Output, table_for_each  # noqa: TID252  tests are no installed package
 from .conftest import COMMAND, PATIENCE, Penstock, environment
 
 if TYPE_CHECKING:
     import subprocess
 
-STOPS = int(os.environ.get("PENSTOCK_STOPS", "3"))
+    from ..postgres import PostgresServer  # noqa: TID252
+
+STOPS = int(os.environ.get("PENSTOCK_STOPS", "1"))
 """Signals per kind of output; 100 for the record."""
 
-ENDINGS = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
+KINDS = [*OUTPUTS, "postgres"]
 
 
-def documents(path: Path) -> list[object]:
-    """Return what an output holds, in order: lines, or rows."""
-    if path.suffix == ".parquet":
-        return pyarrow.dataset.dataset(path).to_table().to_pylist()
-    if path.suffix == ".gz":
-        import gzip
+@pytest.fixture(params=KINDS)
+def output(request: pytest.FixtureRequest) -> Output:
+    """Return each kind of output; a table of its own for each folder in PostgreSQL."""
+    if request.param != "postgres":
+        return OUTPUTS[request.param]
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return table_for_each(server.database())
 
-        return [*gzip.decompress(path.read_bytes()).splitlines()]
-    if path.suffix == ".zst":
-        import zstandard
 
-        with zstandard.ZstdDecompressor().stream_reader(path.read_bytes(), read_across_frames=True) as packed:
-            return [*packed.readall().splitlines()]
-    return [*path.read_bytes().splitlines()]
+def ingestion(output: Output, sample: Path, folder: Path) -> list[str]:
+    """Return the words after ``penstock`` of an ingestion in a folder."""
+    to = [word for target in output.targets(folder) for word in ("--to", target)]
+    return ["ingest", "pubmed", str(sample), *to, "--no-progress"]
 
 
 def in_the_middle(penstock: Penstock, *words: str | Path, lines: int) -> subprocess.Popen[bytes]:
@@ -59,17 +60,15 @@ def the_sentence(code: int, words: str) -> str:
     return sentence
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_stopped_by_sigterm_again_and_again(tmp_path: Path, sample: Path, ending: str) -> None:
+def test_stopped_by_sigterm_again_and_again(tmp_path: Path, sample: Path, output: Output) -> None:
     """At random instants, those before the first commit and those at the end among them: the same documents."""
-    name = f"out.{ending}"
 
-    def command(_: Path) -> list[str | Path]:
-        return [COMMAND, "ingest", "pubmed", sample, "--to", name, "--events", "--no-progress"]
+    def command(folder: Path) -> list[str | Path]:
+        return [COMMAND, *ingestion(output, sample, folder), "--events"]
 
     done = kill_and_compare(
         command,
-        lambda job: documents(job / name),
+        output.read,
         tmp_path,
         kills=STOPS,
         signal=signal.SIGTERM,
@@ -78,6 +77,27 @@ def test_stopped_by_sigterm_again_and_again(tmp_path: Path, sample: Path, ending
         environment=environment(),
     )
     assert done.kills == STOPS
+
+
+def test_stopped_by_sigterm_it_says_how_to_go_on(penstock: Penstock, sample: Path, output: Output) -> None:
+    """130, how far it came, and the command that ends with what an undisturbed run leaves."""
+    other = Penstock(penstock.folder / "undisturbed")
+    other.folder.mkdir()
+    assert other(*ingestion(output, sample, other.folder)).returncode == 0
+    words = ingestion(output, sample, penstock.folder)
+    process = penstock.start(*words, "--events")
+    assert process.stdout is not None
+    for _ in range(2_300):
+        assert process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    told = process.communicate(timeout=PATIENCE)[1].decode()
+    assert process.returncode == 130, told
+    assert told.startswith("penstock: stopping: what is in flight is finished and committed")
+    assert "penstock: interrupted, 1," in told
+    assert "Traceback" not in told
+    done = penstock.shell(told.split("to resume:")[1].split("\n", maxsplit=1)[0])
+    assert done.returncode == 0, done.stderr
+    assert output.read(penstock.folder) == output.read(other.folder)
 
 
 def test_one_signal_where_nobody_reads(penstock: Penstock, sample: Path, undisturbed: bytes) -> None:
@@ -152,4 +172,4 @@ def test_a_folder_that_may_no_longer_be_written(penstock: Penstock, sample: Path
     other = Penstock(penstock.folder / "other")
     other.folder.mkdir()
     assert other("ingest", "pubmed", sample, *words).returncode == 0
-    assert documents(folder) == documents(other.folder / "out.parquet")
+    assert OUTPUTS["parquet"].read(penstock.folder) == OUTPUTS["parquet"].read(other.folder)
