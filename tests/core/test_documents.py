@@ -401,7 +401,11 @@ def test_positions_are_exact_between_sequential_and_overlapping_runs(
 def test_a_drained_run_ends_as_cancelled_and_goes_on_from_there(
     records: list[Record], plan: Plan, after: int, schedule: list[int]
 ) -> None:
-    """``drain`` at any moment: what is in flight is settled, then progress and ``cancelled``; the rest follows."""
+    """``drain`` at any moment: what is in flight is settled, then progress and ``cancelled``; the rest follows.
+
+    A document that waits for its next attempt has it in the run that goes on: stopping makes nothing fail that
+    would have passed.
+    """
 
     async def main() -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], list[tuple[Any, ...]]]:
         source = ScriptedSource(records)
@@ -417,16 +421,12 @@ def test_a_drained_run_ends_as_cancelled_and_goes_on_from_there(
 
     begun, rest, model = virtually(main())
     assert begun[-2][0] == "P"
-    assert begun[-2][4] == 0
     assert begun[-1][0] == "A"
     check_sums(begun + rest)
     states_of(begun + rest)
     check_documents(begun + rest)
-    if not plan.retry or not any(
-        record.flaky for record in records
-    ):  # a drained run tries no more than once more
-        assert (begun + rest)[-2:] == model[-2:]
-        assert documents_of(begun + rest) == documents_of(model)
+    assert (begun + rest)[-2:] == model[-2:]
+    assert documents_of(begun + rest) == documents_of(model)
 
 
 @given(RECORDS, PLANS | CONCURRENT, st.lists(st.integers(0, 9), min_size=1, max_size=12), SCHEDULES)

@@ -140,6 +140,33 @@ def test_a_step_that_clings_is_waited_for():
     run(main())
 
 
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_what_fails_for_now_while_a_run_is_stopped_is_no_dead_letter(concurrency):
+    """It is tried again by the next run, whose output is then that of an undisturbed one."""
+
+    async def main():
+        job = Ingestion(seconds=None, concurrency=concurrency)
+        lost = ["d3"]
+
+        async def step(document):
+            if document.doc_id in lost:
+                lost.clear()
+                job.pipeline.stop()
+                raise ConnectionError("for now")
+            return document
+
+        job.step = step
+        job.pipeline = job.new()
+        summary, seconds = await timed(job.pipeline.run(job.sink))
+        assert (summary.state, summary.counts["failed"], seconds) == ("cancelled", 0, 0)
+        again = await job.new().run(job.sink)
+        assert (again.state, again.counts["completed"], again.counts["failed"]) == ("completed", 7, 0)
+        assert job.ids == [f"d{n}" for n in range(7)]
+        assert not job.ledger._books["scripted"].letters
+
+    run(main())
+
+
 def test_a_timeout_of_a_step_is_its_own():
     """A ``TimeoutError`` that has nothing to do with stopping fails its document, as ever."""
 

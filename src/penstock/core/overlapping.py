@@ -45,6 +45,7 @@ class OverlappingDocumentStage(DocumentStage):
         self._changed: set[int] = set()
         self._queue: deque[tuple[int, PipelineEvent | None]] = deque()
         self._unsettled = 0
+        self._left = 0  # of those, how many are for the run that goes on: a drained one does not wait for them
         self._fetching = False
         self._exhausted = False
         self._upstream_error: Exception | None = None
@@ -92,7 +93,8 @@ class OverlappingDocumentStage(DocumentStage):
             if self.reached_limit() and not self._unsettled:
                 self.end_by_limit()
                 return []
-            if self._exhausted and not self._unsettled:
+            ended = self._exhausted or (self._left and not self._fetching)
+            if ended and self._unsettled == self._left:
                 if self._upstream_error is not None:
                     raise self._upstream_error
                 return []
@@ -276,9 +278,9 @@ class OverlappingDocumentStage(DocumentStage):
     async def _try_again(
         self, number: int, raw: RawRecord, doc_id: str, error: Exception, series: Series
     ) -> bool:
-        """Tell of a failed attempt; wait and return true if there is another."""
+        """Tell of a failed attempt; wait and return true if there is another in this run."""
         now, retries = asyncio.get_running_loop().time(), series.attempt - 1
-        delay = None if self.run.draining else series.failed(error, now)
+        delay = series.failed(error, now)
         self._put(number, self.failed(raw, doc_id, error, retries, will_retry=delay is not None))
         if delay is None:
             return False
@@ -286,7 +288,10 @@ class OverlappingDocumentStage(DocumentStage):
         deadline, gate = now + delay, Gate(self.run)
         while loop.time() < deadline and not self.run.draining:
             await gate.wait(deadline)
-        return True
+        if self.run.draining:
+            self._left += 1
+            self._ready.open()
+        return not self.run.draining
 
     async def _attempt(
         self, raw: RawRecord, announce: Callable[[], None]

@@ -106,6 +106,8 @@ class SequentialDocumentStage(DocumentStage):
             self._generator = None
         if self._retry_at is not None:
             await self.pause(self._retry_at)
+            if self.run.draining:
+                return False  # it stays open, and is tried again by the run that goes on
             self._retry_at = self._generator = None
         if self._generator is None:
             if self._at >= len(self._page) and not self.owed and not await self._turn_page(n):
@@ -329,8 +331,6 @@ class SequentialDocumentStage(DocumentStage):
 
     def _delay(self, error: Exception, attempt: int) -> float | None:
         """Return the seconds until the next attempt at the current record, or ``None`` if there is none."""
-        if self.run.draining:
-            return None
         if self._series_here is None:
             self._series_here = Series(self.settings.retry, attempt)
         return self._series_here.failed(error, asyncio.get_running_loop().time())
