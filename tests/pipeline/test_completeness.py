@@ -119,3 +119,50 @@ def test_a_limit_and_a_stop_are_no_shortfall() -> None:
         assert (summary.state, summary.warning) == ("cancelled", None)
 
     virtually(main())
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+@pytest.mark.parametrize("promised", [None, len(MIXED), 10])
+def test_a_limit_that_is_lifted_where_the_source_ends_ends_the_run(
+    promised: int | None, concurrency: int
+) -> None:
+    """It is complete then, for the ledger too, and held against the promise of the run that was limited."""
+
+    async def main() -> None:
+        ledger = MemoryLedger()
+
+        def one(**options: Any) -> IngestionPipeline:
+            return pipeline(
+                ScriptedSource(MIXED, promised=promised), ledger=ledger, concurrency=concurrency, **options
+            )
+
+        first = await one(limit=6).run()  # one of the seven is left out
+        assert (first.limited, first.warning) == (True, None)
+        for limit in (None, 100, None):
+            more = await one(limit=limit).run()
+            assert (more.state, more.limited, more.session["completed"]) == ("completed", False, 0)
+            assert (await ledger.open("scripted")).resumed is False
+            await ledger.finish("scripted", "completed")
+            short = f"the source promised 10 documents, but {len(MIXED)} were settled"
+            assert more.warning == (short if promised == 10 and limit is None and more.run == 1 else None)
+
+    virtually(main())
+
+
+def test_a_run_that_was_stopped_at_its_last_document_is_held_against_the_promise() -> None:
+    """The one that goes on gets no page any more that would say it again."""
+
+    async def main() -> None:
+        ledger = MemoryLedger()
+
+        def stop(events: Any) -> None:
+            if any(getattr(event, "doc_id", "") == f"d{len(MIXED) - 1}" for event in events):
+                one.stop()
+
+        one = pipeline(ScriptedSource(MIXED, promised=10), ledger=ledger, hooks=[stop])
+        assert (await one.run()).state == "cancelled"
+        whole = await pipeline(ScriptedSource(MIXED, promised=10), ledger=ledger).run()
+        assert (whole.resumed, whole.session["completed"]) == (True, 0)
+        assert whole.warning == f"the source promised 10 documents, but {len(MIXED)} were settled"
+
+    virtually(main())

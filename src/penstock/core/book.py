@@ -19,6 +19,7 @@ class Book:
         "deleted",
         "failed",
         "limited",
+        "promised",
         "retried",
         "since",
         "skipped",
@@ -41,6 +42,8 @@ class Book:
         self.state: str = state.get("state", "new")
         self.tail: bool = state.get("tail", False)
         self.limited: bool = state.get("limited", False)
+        self.promised: int | None = state.get("promised")
+        """What the source last promised; a run that goes on may not hear it again."""
         self.whole: bool = state.get("whole", True)
         """Whether this logical run began where the source begins."""
         self.since: int | None = state.get("since")
@@ -60,7 +63,7 @@ class Book:
 
     def reset(self, now: float) -> None:
         """Begin a new logical run, behind the records of those before it."""
-        self.whole = False
+        self.whole, self.promised = False, None
         self.completed = self.failed = self.skipped = self.deleted = self.retried = self.so_far = 0
         self.changed = self.unchanged = 0
         self.began = now

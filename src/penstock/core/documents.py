@@ -204,7 +204,7 @@ class DocumentStage(Stage[PipelineEvent]):
     def _finish(self, state: str, reason: str | None = None, *, old: str | None = None) -> None:
         """Queue the two events with which every run ends."""
         self._over = True
-        if self.book.state == state == "completed" and not self.book.tail:
+        if old is None and self.book.state == state == "completed" and not self.book.tail:
             return  # it had ended before, and nothing has come since
         if not self.book.tail:
             self.extras.append(self.progress(checkpoint=True))
@@ -214,8 +214,9 @@ class DocumentStage(Stage[PipelineEvent]):
         if self.run.draining:
             self._finish("cancelled", "stopped by request")
             return
-        book, promised = self.book, getattr(self.upstream, "promised", None)
-        if book.state == "completed" or not book.whole:
+        book, promised = self.book, self._promised()
+        lifted, book.limited = book.limited, False  # the limit, where just as many documents came
+        if (book.state == "completed" and not lifted) or not book.whole:
             self._finish(
                 "completed"
             )  # nothing new, or only what is new: the source speaks of all that it has
@@ -227,6 +228,11 @@ class DocumentStage(Stage[PipelineEvent]):
         else:
             none = not book.settled and promised is None  # silent zero is an error
             self._finish("completed", "the source gave no documents at all" if none else None)
+
+    def _promised(self) -> int | None:
+        """Return how many documents the source promised, in this run or in the one that this one resumes."""
+        promised: int | None = getattr(self.upstream, "promised", None)
+        return self.book.promised if promised is None else promised
 
     def end_by_limit(self) -> None:
         """End the run because enough documents were processed."""
@@ -274,7 +280,7 @@ class DocumentStage(Stage[PipelineEvent]):
     def got_records(self) -> None:
         """Upstream works: its attempts start again, and a progress event already given was not the last."""
         self._series.worked()
-        self.book.tail = False
+        self.book.tail, self.book.promised = False, self._promised()
 
     async def pause(self, deadline: float) -> None:
         """Wait for a backoff, however often that is interrupted."""
@@ -363,7 +369,7 @@ class DocumentStage(Stage[PipelineEvent]):
         done = book.settled - book.so_far
         seconds = self.run.clock.monotonic() - book.began
         rate = done / seconds if seconds > 0 else 0.0
-        total = getattr(self.upstream, "promised", None) or getattr(self.upstream, "estimated_total", None)
+        total = self._promised() or getattr(self.upstream, "estimated_total", None)
         eta = (
             (total - book.settled) / rate
             if total is not None and rate > 0 and total >= book.settled
@@ -407,6 +413,7 @@ class DocumentStage(Stage[PipelineEvent]):
         book = self.book
         return {
             **({} if book.since is None else {"since": book.since}),
+            **({} if book.promised is None else {"promised": book.promised}),
             "state": book.state, "counts": book.counts(), "open": {str(k): v for k, v in open_events.items()},
             "owed": self.owed, "tail": book.tail, "acked": acked, "limited": book.limited,
             "whole": book.whole,
