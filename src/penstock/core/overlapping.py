@@ -45,7 +45,7 @@ class OverlappingDocumentStage(DocumentStage):
         self._changed: set[int] = set()
         self._queue: deque[tuple[int, PipelineEvent | None]] = deque()
         self._unsettled = 0
-        self._left = 0  # of those, how many are for the run that goes on: a drained one does not wait for them
+        self._left = 0  # of those, how many are for the run that goes on: a drained one leaves them
         self._fetching = False
         self._exhausted = False
         self._upstream_error: Exception | None = None
