@@ -145,7 +145,7 @@ class DocumentStage(Stage[PipelineEvent]):
                 continue
             if events:
                 return events
-            if not self.extras:
+            if not self.extras and not self._over:
                 self._upstream_ended()
 
     @abstractmethod
