@@ -56,7 +56,8 @@ class IngestionPipeline:
         key: What the ledger calls this ingestion; the adapter's name by default.
         process: Steps that each document goes through; plain or async functions that return the document,
             or one in its place, and raise if they cannot.
-        concurrency: How many documents may be in the steps at once; their order is then free.
+        concurrency: How many documents may be in the steps at once; their order is then free, but records of
+            one document come one after the other.
         where: Documents for which it is false, as they were parsed, count as skipped; no step sees them.
         retry: How often to try a document, or the source, that failed in a way that may pass.
         progress_every: Documents from one ``BatchProgress`` to the next.

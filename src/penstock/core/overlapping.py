@@ -46,6 +46,8 @@ class OverlappingDocumentStage(DocumentStage):
         self._queue: deque[tuple[int, PipelineEvent | None]] = deque()
         self._unsettled = 0
         self._left = 0  # of those, how many are for the run that goes on: a drained one leaves them
+        self._left_ids: set[str] = set()
+        self._lines: dict[str, deque[Gate]] = {}  # by document id: who works on a record of it, who waits
         self._fetching = False
         self._exhausted = False
         self._upstream_error: Exception | None = None
@@ -162,13 +164,13 @@ class OverlappingDocumentStage(DocumentStage):
         gate = Gate(self.run, for_task=True)
         try:
             while True:
+                if self.run.strained():
+                    await self.run.breathe()
                 if self._records:
                     number, raw, same = self._records.popleft()
                     if self._idle and self._records:
                         self._idle.popleft().open()
-                    if self.run.strained():
-                        await self.run.breathe()
-                    await self._one(number, raw, same=same)
+                    await self._in_turn(number, raw, same=same)
                 elif self._fetching or self._exhausted or self._room() <= 0:
                     self._idle.append(gate)
                     await gate.wait()
@@ -227,6 +229,34 @@ class OverlappingDocumentStage(DocumentStage):
 
     def _put(self, number: int, event: PipelineEvent | None) -> None:
         self._queue.append((number, event))
+        self._ready.open()
+
+    async def _in_turn(self, number: int, raw: RawRecord, *, same: bool) -> None:
+        """Take one record when those of its document before it are done with: the last content counts."""
+        if same and not self._lines and not self._left and not self.outdated(raw):
+            self._put(number, None)
+            return
+        doc_id, gate = self.name_of(raw)[0], Gate(self.run, for_task=True)
+        line = self._lines.setdefault(doc_id, deque())
+        line.append(gate)
+        try:
+            while line[0] is not gate:
+                await gate.wait()
+            if doc_id in self._left_ids:
+                self._leave(doc_id)
+            else:
+                await self._one(number, raw, same=same)
+        finally:
+            line.remove(gate)
+            if line:
+                line[0].open()
+            else:
+                del self._lines[doc_id]
+
+    def _leave(self, doc_id: str) -> None:
+        """Leave a record unsettled: the run is drained, and another goes on with it."""
+        self._left += 1
+        self._left_ids.add(doc_id)
         self._ready.open()
 
     async def _one(self, number: int, raw: RawRecord, *, same: bool) -> None:
@@ -289,8 +319,7 @@ class OverlappingDocumentStage(DocumentStage):
         while loop.time() < deadline and not self.run.draining:
             await gate.wait(deadline)
         if self.run.draining:
-            self._left += 1
-            self._ready.open()
+            self._leave(doc_id)
         return not self.run.draining
 
     async def _attempt(
