@@ -49,12 +49,17 @@ INSERT INTO penstock_ledger.dead_letters (
 """
 
 _SUPERSEDE = """
-DELETE FROM penstock_ledger.dead_letters AS old
-USING (
+WITH new AS MATERIALIZED (
     SELECT record, max(id) AS last FROM penstock_ledger.dead_letters
     WHERE key_id = %(key_id)s AND epoch = %(epoch)s GROUP BY record
-) AS new
-WHERE old.key_id = %(key_id)s AND old.epoch <= %(epoch)s AND old.record = new.record AND old.id < new.last
+)
+DELETE FROM penstock_ledger.dead_letters WHERE id IN (
+    SELECT superseded.id FROM new CROSS JOIN LATERAL (
+        SELECT id FROM penstock_ledger.dead_letters AS old
+        WHERE key_id = %(key_id)s AND old.record = new.record AND epoch <= %(epoch)s AND id < new.last
+        OFFSET 0  -- so that each is looked up: letters without statistics would be compared each with each
+    ) AS superseded
+)
 """
 
 _RESOLVED = (
@@ -74,7 +79,11 @@ _SUCCEEDED = f"""
 DELETE FROM penstock_ledger.dead_letters
 WHERE key_id = %(key_id)s AND epoch <= %(epoch)s AND document IN (
     SELECT doc_id FROM (
-        SELECT DISTINCT ON (doc_id) doc_id, status FROM ({_EACH} = %(epoch)s) AS said ORDER BY doc_id, n DESC
+        SELECT DISTINCT ON (doc_id) doc_id, status FROM ({_EACH} = %(epoch)s) AS said
+        WHERE doc_id IN (
+            SELECT document FROM penstock_ledger.dead_letters
+            WHERE key_id = %(key_id)s AND epoch <= %(epoch)s
+        ) ORDER BY doc_id, n DESC
     ) AS final WHERE status <> 'failed'
 )
 """  # noqa: S608  constants of this module
@@ -232,9 +241,9 @@ def count_dead_letters(db: Database, key_id: int, epoch: int) -> int:
     return int(row[0]) if row else 0
 
 
-def settle(db: Database, key: Key, epoch: int) -> None:
-    """Let ``epoch`` become true: replace or resolve older dead letters."""
-    for statement in (_SUPERSEDE, _RESOLVED, _SUCCEEDED):
+def settle(db: Database, key: Key, epoch: int, *, letters: bool) -> None:
+    """Let ``epoch``, which may hold ``letters``, become true: replace or resolve older dead letters."""
+    for statement in (_SUPERSEDE, _RESOLVED, _SUCCEEDED) if letters else (_SUCCEEDED,):
         db.execute(statement, {"key_id": key.key_id, "epoch": epoch})
 
 

@@ -224,12 +224,13 @@ class PostgresStore:
         """See ``Ledger.commit``."""
         _, key = self._opened(name)
         check_commit(name, commit.epoch, last=key.epoch, pending=key.pending, states=commit.states)
-        letters, some = key.letters, bool(key.letters or commit.dead_letters or commit.resolved)
+        letters, new = key.letters, bool(commit.dead_letters or commit.resolved)
+        some = bool(letters or new)
         with self._writing(name, several=some) as (db, key):
             written = write_commit(db, self._fence, key, commit, true=True)
             if some:
                 rows.insert_letters(db, key, commit)
-                rows.settle(db, key, commit.epoch)
+                rows.settle(db, key, commit.epoch, letters=new)
                 letters = rows.count_dead_letters(db, key.key_id, commit.epoch)
                 save_key(db, key, commit.epoch, letters)
             self._check(db, key, written)
@@ -266,12 +267,13 @@ class PostgresStore:
         true = [pending for pending in key.pending if pending <= epoch]
         last = max(true, default=key.epoch)
         letters = key.letters
-        some = bool(letters or true != key.pending or name in self._unsettled)
+        unsettled = name in self._unsettled
+        some = bool(letters or unsettled or true != key.pending)
         with self._writing(name, several=some) as (db, key):
             confirmed = confirm_commits(db, self._fence, key, last)
             if some:
                 for pending in true:
-                    rows.settle(db, key, pending)
+                    rows.settle(db, key, pending, letters=unsettled)
                 rows.drop_from(db, key, last + 1)
                 letters = rows.count_dead_letters(db, key.key_id, last)
                 save_key(db, key, last, letters)
