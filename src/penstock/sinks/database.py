@@ -35,7 +35,7 @@ class DatabaseSink(Sink):
     A table of the same name that Penstock did not make is refused, ``restart`` or not. ``restart`` empties
     the table; it makes it anew if it was begun with other choices.
 
-    Rows are made where ``write`` is called, everything else on a thread of its own. Up to 2,048 documents or
+    Rows are made where ``write`` is called, everything else on a thread of its own. Some 2,048 documents or
     8 MB of text wait for their commit and go in with it, in one call to that thread: beside a busy loop each
     call, and each statement, costs 5 ms more than the work. What is more than that goes in before, in a
     transaction that stays open until the commit; so memory is bounded. A cancelled ``write`` has taken its

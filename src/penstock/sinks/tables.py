@@ -49,7 +49,7 @@ class Table(ABC):
     """
 
     group: ClassVar[int] = 2048
-    """Rows that go in at once, at most."""
+    """Rows that go in at once, at most. SQLite binds no more than 32,766 values in a statement."""
     size: ClassVar[int] = 8 << 20
     """Characters and bytes that go in at once, unless one row has more."""
     mark: ClassVar[str] = "?"
