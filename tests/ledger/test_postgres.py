@@ -156,6 +156,41 @@ async def test_a_holder_killed_amid_a_statement_is_taken_over(url, hold):
             await ledger.commit("k", Commit(2, {}))
 
 
+SAYS = [DocumentState("d", "failed", "h")]
+LETTERS = [DeadLetter("d", "r", "x", "e", "E", b"raw")]
+WRITES = {
+    "commit": lambda ledger: ledger.commit("k", Commit(3, {}, SAYS)),
+    "commit with letters": lambda ledger: ledger.commit("k", Commit(3, {}, SAYS, LETTERS)),
+    "pending": lambda ledger: ledger.pending("k", Commit(3, {}, SAYS)),
+    "pending with letters": lambda ledger: ledger.pending("k", Commit(3, {}, SAYS, LETTERS)),
+    "pending again": lambda ledger: ledger.pending("k", Commit(2, {}, SAYS)),
+    "confirm": lambda ledger: ledger.confirm("k", 2),
+    "confirm with letters": lambda ledger: ledger.confirm("k", 2),
+    "drop": lambda ledger: ledger.confirm("k", 1),
+    "finish": lambda ledger: ledger.finish("k", "completed"),
+}
+TABLES = ("keys", "runs", "commits", "outcomes", "documents", "dead_letters", "leases")
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_who_lost_the_lease_writes_nothing(url, write):
+    """Neither in one statement nor in several."""
+    letters = LETTERS if "letters" in write else []
+    async with PostgresLedger(url) as ledger:
+        await ledger.open("k")
+        await ledger.commit("k", Commit(1, {}, SAYS, letters))
+        if not write.startswith(("commit", "finish")):
+            await ledger.pending("k", Commit(2, {}, SAYS, letters))
+        execute(url, "UPDATE penstock_ledger.leases SET token = 'of another'")
+        everything = [f"SELECT {t}::text FROM penstock_ledger.{t} ORDER BY 1" for t in TABLES]  # noqa: S608
+        before = [execute(url, statement) for statement in everything]
+        with pytest.raises(LedgerBusy, match="this run lost its lease on 'k'"):
+            await WRITES[write](ledger)
+        assert [execute(url, statement) for statement in everything] == before
+        with pytest.raises(LedgerError, match=r"await open\('k'\) first"):
+            await WRITES[write](ledger)
+
+
 async def open_when_free(ledger):
     while True:
         try:
