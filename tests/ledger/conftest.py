@@ -12,6 +12,8 @@ import pytest
 
 from penstock.ledger import MemoryLedger, PostgresLedger, SqliteLedger
 
+from .postgres_ways import Holder
+
 
 class MemoryKind:
     """In memory a crash is the end of a session: only what was committed is found again."""
@@ -114,3 +116,17 @@ async def ledger(kind):
 def url(postgres_server):
     """Return the URL of a PostgreSQL database without a ledger."""
     return empty_database(postgres_server)
+
+
+@pytest.fixture
+def hold(url):
+    """Return a function that starts another holder."""
+    holders = []
+
+    def start(lease=30.0):
+        holders.append(Holder(url, lease))
+        return holders[-1]
+
+    yield start
+    for holder in holders:
+        holder.end()

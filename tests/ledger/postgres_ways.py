@@ -1,0 +1,74 @@
+"""What tests of a ledger in PostgreSQL have in common: other processes, commits, and what is there afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+
+from penstock.abc import Commit, DeadLetter, DocumentState
+from penstock.errors import LedgerBusy
+from penstock.ledger import PostgresLedger
+
+HERE = Path(__file__).parent
+
+
+def execute(url, statement, *values):
+    with psycopg.connect(url, autocommit=True) as db:
+        cursor = db.execute(statement, values)
+        return cursor.fetchall() if cursor.description else None
+
+
+class Holder:
+    """Another process that holds the key ``k``."""
+
+    def __init__(self, url, lease):
+        command = [sys.executable, HERE / "hold_postgres.py", url, str(lease)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.began = self.hear()
+
+    def hear(self):
+        return self.process.stdout.readline().strip()
+
+    def commit(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.hear()
+
+    def send(self, what):
+        self.process.send_signal(what)
+
+    def end(self):
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        self.process.wait()
+
+
+def large(epoch):
+    states = [DocumentState(f"{epoch}/{n}", "completed", f"{n:064x}") for n in range(500)]
+    return Commit(epoch, {"at": epoch}, states, [DeadLetter(None, f"f#{epoch}", "x", "e", "E", b"raw")])
+
+
+async def goes_on(url, epoch):
+    async with PostgresLedger(url) as ledger:
+        opened = await ledger.open("k")
+        assert (opened.epoch, opened.position) == (epoch, {"at": epoch})
+        assert await ledger.tally("k") == {"completed": 500 * epoch}
+        assert [letter.key async for letter in ledger.dead_letters("k")] == [
+            f"f#{n}" for n in range(1, epoch + 1)
+        ]
+        await ledger.commit("k", large(epoch + 1))
+
+
+async def open_when_free(ledger):
+    while True:
+        try:
+            return await ledger.open("k")
+        except LedgerBusy:
+            await asyncio.sleep(0.05)
