@@ -168,3 +168,28 @@ def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         FileLock(tmp_path / "no" / "x.lock").acquire()
     assert holder_of(tmp_path / "no" / "x.lock") is None
+
+
+LOOK = """
+import sys
+from pathlib import Path
+from penstock.storage import holder_of
+print("up", flush=True)
+while True:
+    holder_of(Path(sys.argv[1]))
+"""
+
+
+def test_who_looks_for_the_holder_is_in_nobodys_way(path):
+    """``penstock status`` beside a run that is just starting does not make it be refused."""
+    path.touch()  # as a killed run leaves it
+    with subprocess.Popen([sys.executable, "-c", LOOK, path], stdout=subprocess.PIPE) as looking:
+        try:
+            looking.stdout.readline()
+            for _ in range(2000):
+                lock = FileLock(path)
+                assert lock.acquire() is None
+                lock.release()
+                path.touch()
+        finally:
+            looking.kill()

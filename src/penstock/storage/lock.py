@@ -7,6 +7,9 @@ process forked by a worker pool shares it, and would go on holding it after its 
 A record lock has two habits that this module makes up for. It does not keep its own process out, so a
 table of this process's locks does. And closing *any* descriptor of the file releases it, so it is
 taken on a side file that nobody else reads, never on the data.
+
+It is on two bytes: who has the first holds the lock, and has the second too, by which others look whether
+there is a holder. Looking takes a lock for a moment, which must not be the one that a run is just asking for.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ __all__ = ["FileLock", "Holder", "Lock", "holder_of", "lock_path"]
 
 _HELD = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _BEYOND_CONTENT = 1 << 30
+_HOLDING, _SHOWING = 0, 1
+_LOOKS = 100  # milliseconds: far longer than anybody looks, unless stopped while looking
 _mutex = threading.Lock()
 _ours: dict[Path, Holder] = {}
 
@@ -89,6 +94,7 @@ class FileLock:
             if fd is None:
                 return _read(self._path)
             try:
+                _show(fd)
                 me = Holder(os.getpid(), socket.gethostname(), time.time())
                 os.ftruncate(fd, 0)
                 os.write(fd, json.dumps(asdict(me)).encode())
@@ -123,7 +129,7 @@ def holder_of(path: Path) -> Holder | None:
         except OSError:
             return None
         try:
-            return None if _try_lock(fd) else _read(path)
+            return None if _try_lock(fd, _SHOWING) else _read(path)
         except OSError:
             return None
         finally:
@@ -135,7 +141,7 @@ def _open_locked(path: Path) -> int | None:
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
-            locked = _try_lock(fd)
+            locked = _try_lock(fd, _HOLDING)
             current = locked and _is_same(fd, path)
         except BaseException:
             os.close(fd)
@@ -146,6 +152,14 @@ def _open_locked(path: Path) -> int | None:
         if not locked:
             return None
         # Its holder removed the file between our open and our lock: lock the new one.
+
+
+def _show(fd: int) -> None:
+    """Let others see that there is a holder, as soon as none of them looks."""
+    for _ in range(_LOOKS):
+        if _try_lock(fd, _SHOWING):
+            return
+        time.sleep(0.001)
 
 
 def _is_same(fd: int, path: Path) -> bool:
@@ -170,15 +184,15 @@ except ImportError:  # pragma: no cover - Windows
         import msvcrt
     except ImportError:
 
-        def _try_lock(fd: int) -> bool:
+        def _try_lock(fd: int, byte: int) -> bool:
             """Without any file locks (WebAssembly) there are no other processes either."""
-            return fd >= 0
+            return fd >= 0 and byte >= 0
 
     else:
 
-        def _try_lock(fd: int) -> bool:
+        def _try_lock(fd: int, byte: int) -> bool:
             # Locked bytes cannot be read there, so the lock lies far behind the content.
-            os.lseek(fd, _BEYOND_CONTENT, os.SEEK_SET)
+            os.lseek(fd, _BEYOND_CONTENT + byte, os.SEEK_SET)
             try:
                 msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
             except OSError as error:
@@ -191,9 +205,9 @@ except ImportError:  # pragma: no cover - Windows
 
 else:
 
-    def _try_lock(fd: int) -> bool:
+    def _try_lock(fd: int, byte: int) -> bool:
         try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
         except OSError as error:
             if error.errno in _HELD:
                 return False
