@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 import penstock.operators as op
-from penstock import DocumentFailed
+from penstock import DocumentFailed, IngestionPipeline
 from penstock.adapters import Adapter
 from penstock.errors import GraphError, LedgerError
 from penstock.ledger import MemoryLedger
+from penstock.sinks import MemorySink
 from penstock.testing import RecordingLedger
 from penstock.testing import run as virtually
 
@@ -78,6 +79,22 @@ def test_a_ledger_that_fails_ends_the_flow_and_names_the_operator() -> None:
                 with pytest.raises(LedgerError, match="full") as caught:
                     await subscription.request(100)
                 assert any("dead_letters at" in note for note in caught.value.__notes__)
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_the_key_of_a_pipeline_is_refused(limit: int | None) -> None:
+    """Its position and the record of its output stay, so that it goes on as if nothing had been."""
+
+    async def main() -> None:
+        ledger, sink = MemoryLedger(), MemorySink()
+        first = await IngestionPipeline(Adapter(ScriptedSource(SCRIPT)), ledger=ledger, limit=limit).run(sink)
+        with pytest.raises(LedgerError, match="give dead_letters another key="):
+            await (Adapter(ScriptedSource(SCRIPT)) | op.dead_letters(ledger, key="scripted")).run()
+        again = await IngestionPipeline(Adapter(ScriptedSource(SCRIPT)), ledger=ledger).run(sink)
+        assert again.resumed == (limit is not None)
+        assert first.session["completed"] + again.session["completed"] == len(sink.documents) == 3
 
     virtually(main())
 

@@ -12,6 +12,7 @@ from penstock.core.notes import Failure, annotate
 from penstock.core.replaying import letter_of
 from penstock.core.resuming import Errand
 from penstock.core.stage import Stage
+from penstock.errors import LedgerError
 from penstock.events import DocumentFailed
 
 if TYPE_CHECKING:
@@ -87,9 +88,22 @@ class _BuryStage(Stage[Any]):
     async def _bury(self, letters: list[DeadLetter]) -> None:
         node = self._node
         if self._epoch is None:
-            self._epoch = (await node.ledger.open(node.key)).epoch
+            self._epoch = await self._open()
         self._epoch += 1
         await node.ledger.commit(node.key, Commit(self._epoch, {}, dead_letters=letters))
+
+    async def _open(self) -> int:
+        """Open the ledger and return its epoch; never where a position would be overwritten."""
+        ledger, key = self._node.ledger, self._node.key
+        opened = await ledger.open(key)
+        if not opened.position and opened.record is None:
+            return opened.epoch
+        if not opened.resumed:  # opening has begun a run that nobody would end
+            await ledger.finish(key, "completed")
+        raise LedgerError(
+            f"the ledger's {key!r} is that of an ingestion or a checkpoint, whose position would be lost; "
+            "give dead_letters another key="
+        )
 
     async def _stop(self) -> None:
         await self._errand.finish()

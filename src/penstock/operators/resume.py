@@ -45,6 +45,7 @@ def dead_letters(ledger: Ledger, *, key: str = "dead letters") -> Same:
 
     Raises:
         GraphError: ``ledger`` is none.
+        LedgerError: when a document fails: ``key`` is that of a checkpoint or a pipeline.
     """
     from penstock.abc import Ledger as AnyLedger
 
