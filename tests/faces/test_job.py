@@ -35,6 +35,7 @@ def job(**given: object) -> Job:
         {"ledger": Path("else where.db"), "limit": 5, "processes": 3},
         {"ledger": "postgresql://me@host/runs"},
         {"to": Path("-o.jsonl"), "ledger": Path("-l.db")},
+        {"key": "my articles", "ledger": "postgresql://me@host/runs"},
         {"to": "out/", "ledger": Path("out.ledger.db"), "refresh": True},
         {"also": (Path("b.jsonl.gz"), "sqlite:///x.db?table=my%20table")},
         {"to": "sqlite:////a/b.db?table=x&deleted=delete", "ledger": Path("/a/b.db.x.ledger.db")},

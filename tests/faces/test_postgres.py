@@ -31,3 +31,23 @@ def test_a_ledger_in_postgresql(penstock, postgres_server):
     for ran in (first, again, status, listed, replayed, dropped):
         assert "s3cr3t" not in ran.stdout + ran.stderr
     assert [path.name for path in penstock.folder.glob("*ledger*")] == []
+
+
+def test_two_ingestions_in_one_ledger(penstock, postgres_server):
+    """Under keys of their own; without one the second is refused, and the printed commands have the key."""
+    ledger = postgres_server.database()
+    (penstock.folder / "one.xml").write_bytes(articles(article(pmid(1)), article("<PMID></PMID>")))
+    words = ("ingest", "pubmed", "one.xml", "--ledger", ledger, "--no-progress")
+    assert penstock(*words, "--to", "a.jsonl").returncode == 1
+    refused = penstock(*words, "--to", "b.jsonl")
+    assert (refused.returncode, "key" in refused.stderr) == (2, True), refused.stderr
+    done = penstock(*words, "--to", "b.jsonl", "--key", "other one")
+    assert done.returncode == 1, done.stderr
+    for what, says in (
+        ("what failed", "one.xml#1"),
+        ("try again", "1 failed again"),
+        ("new files", "nothing"),
+    ):
+        command = done.stdout.split(f"{what}:")[1].split("\n", maxsplit=1)[0]
+        assert says in penstock.shell(command).stdout
+    assert "other one: run 3 completed" in penstock("status", ledger).stdout

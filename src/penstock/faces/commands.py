@@ -47,6 +47,7 @@ def pubmed(
     *files: str,
     to: list[str],
     ledger: str | None = None,
+    key: str | None = None,
     limit: AtLeastOne | None = None,
     processes: AtLeastOne = 1,
     grace: Seconds = GRACE,
@@ -70,6 +71,7 @@ def pubmed(
         to: Where to write: a file (.jsonl, .jsonl.gz, .jsonl.zst, .parquet) or the URL of a table
             (sqlite:///out.db?table=articles, duckdb:///..., postgresql://...); several times for several.
         ledger: Where to keep what was done: a file, or postgresql://...; beside the output by default.
+        key: What the ledger calls this ingestion, if it keeps several; each has outputs of its own.
         limit: Stop after so many documents.
         processes: Parse files in so many processes; the order of documents is then free.
         grace: After Ctrl-C, wait so many seconds for what is in flight; what is cut then comes again.
@@ -93,6 +95,7 @@ def pubmed(
             to=outputs[0],
             also=tuple(outputs[1:]),
             ledger=place_of(ledger) if ledger else default_ledger(outputs[0]),
+            key=key or None,
             limit=limit,
             progress=progress,
             events=events,

@@ -83,6 +83,7 @@ def build(job: Job, hooks: Sequence[Hook]) -> IngestionPipeline:
             max_unpacked_bytes=job.max_unpacked_bytes,
         ),
         ledger=job.ledger,
+        key=job.key,
         limit=job.limit,
         restart=job.restart,
         refresh=job.refresh,

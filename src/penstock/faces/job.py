@@ -46,6 +46,7 @@ class Job:
     files: tuple[str, ...]
     to: Output
     ledger: Place
+    key: str | None = None
     limit: int | None = None
     progress: bool = True
     events: bool = False
@@ -89,10 +90,10 @@ class Job:
     def dead_command(self, verb: str) -> str:
         """Return the command that lists, or replays, the dead letters of this job."""
         if verb != "replay":
-            return shell_command([*program(), "dead", verb, self._place])
+            return shell_command([*program(), "dead", verb, self._place, *self._which])
         more = [word for output in self.also for word in _option("--to", shown(output))]
         more += [] if self._beside else _option("--ledger", shown(self.ledger))
-        return shell_command([*program(), "dead", verb, shown(self.to), *more])
+        return shell_command([*program(), "dead", verb, shown(self.to), *more, *self._which])
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -104,6 +105,10 @@ class Job:
         return shown(self.to if self._beside and file_of(self.to) is not None else self.ledger)
 
     @property
+    def _which(self) -> list[str]:
+        return [] if self.key is None else _option("--key", self.key)
+
+    @property
     def _beside(self) -> bool:
         return self.ledger == default_ledger(self.to)
 
@@ -112,6 +117,7 @@ class Job:
         words += [word for output in self.outputs for word in _option("--to", shown(output))]
         if not self._beside:
             words += _option("--ledger", shown(self.ledger))
+        words += self._which
         if self.processes != 1:
             words += ["--processes", str(self.processes)]
         for name in ("max_record_bytes", "max_ratio", "max_unpacked_bytes"):

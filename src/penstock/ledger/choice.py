@@ -36,6 +36,6 @@ def ledger_from(place: Place) -> ThreadedLedger:
     if separator and "/" not in scheme:
         raise GraphError(
             f"no ledger is known for {scheme}://...; name the path of a file, sqlite:///path, "
-            "or postgresql://user@host/database"
+            "or postgresql://host/database"
         )
     return SqliteLedger(place)

@@ -89,10 +89,7 @@ class AppendedFile:
         except FileNotFoundError:
             if record.offset == 0:
                 raise
-            raise SinkMismatch(
-                f"the output {self._path} is gone, but {record.lines} documents were committed "
-                f"to {record.name}; put it back, or restart to begin anew"
-            ) from None
+            raise SinkMismatch(_gone(self._path, record.name, record.lines)) from None
 
     @contextlib.contextmanager
     def _opened(self, *, create: bool) -> Iterator[StoredFile]:
@@ -238,3 +235,13 @@ class _Record:
 
 def _digest(tail: bytes) -> str:
     return blake2b(tail, digest_size=16).hexdigest()
+
+
+def _gone(path: Path, name: str, lines: int) -> str:
+    told = f"{lines} documents were committed to {name}; put it back, or restart to begin anew"
+    if path.name == name:
+        return f"the output {path} is gone, but {told}"
+    return (
+        f"the output {path} is not there, and by this ledger {told}; "
+        "an output of its own takes another key= or ledger"
+    )

@@ -12,7 +12,7 @@ from penstock.sinks.database import DatabaseSink
 from penstock.sinks.rows import DELETED, ORDER, Deleted, Row, Shape, Versions
 from penstock.sinks.tables import Table, check_table_name
 from penstock.sinks.urls import file_url, parse_file_url
-from penstock.storage import DiskStorage, reason
+from penstock.storage import DiskStorage, reason, reason_in
 
 if TYPE_CHECKING:
     import os
@@ -212,4 +212,4 @@ class _DuckDBTable(Table):
         if not self._path.parent.is_dir():
             return f"its folder {self._path.parent} does not exist; create it first"
         told = str(error).strip().split("\n", maxsplit=1)[0]
-        return f"DuckDB says: {told}"
+        return reason_in(told) or f"DuckDB says: {told}"

@@ -277,10 +277,18 @@ class _PostgresTable(Table):
         told = " ".join((str(error).strip() or type(error).__name__).split("\n", maxsplit=1)[0].split())
         if password := self._connection.get("password"):
             told = told.replace(password, "...")
-        if isinstance(error, self._psycopg.OperationalError) and not error.sqlstate:
-            return f"PostgreSQL says: {told}; see that the server can be reached, then run again"
-        return f"PostgreSQL says: {told}"
+        state = error.sqlstate or ("08" if isinstance(error, self._psycopg.OperationalError) else "")
+        advice = _ADVICE.get(state[:3]) or _ADVICE.get(state[:2])
+        return f"PostgreSQL says: {told}; {advice}" if advice else f"PostgreSQL says: {told}"
 
+
+_ADVICE = {
+    "08": "see that the server can be reached, then run again",
+    "28": "correct user or password, then run again",
+    "53": "give the server more room, memory or connections, then run again",
+    "57P": "run again when the server is back",
+}
+"""By how a SQLSTATE begins."""
 
 _ELEMENTS = {"deleted": "BOOLEAN", "raw": "BYTEA"}
 _CASTS = {"metadata": "::JSONB"}

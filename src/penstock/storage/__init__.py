@@ -9,7 +9,7 @@ from __future__ import annotations
 from penstock.storage.files import DiskStorage, Storage, StoredFile
 from penstock.storage.lock import FileLock, Holder, Lock, holder_of, lock_path
 from penstock.storage.postgres import end_with_client, postgres_parameters
-from penstock.storage.reasons import reason
+from penstock.storage.reasons import reason, reason_in
 from penstock.storage.sqlite import primary_code, sqlite_reason
 from penstock.storage.worker import Worker
 
@@ -27,5 +27,6 @@ __all__ = [
     "postgres_parameters",
     "primary_code",
     "reason",
+    "reason_in",
     "sqlite_reason",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 
-__all__ = ["reason"]
+__all__ = ["reason", "reason_in"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run again",
@@ -32,3 +33,11 @@ def reason(error: OSError) -> str:
     if error.errno in _REASONS:
         return _REASONS[error.errno]
     return (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def reason_in(message: str) -> str | None:
+    """Return the reason that another library's ``message`` names in the words of the system, if it does."""
+    for code, words in _REASONS.items():
+        if os.strerror(code).lower() in message.lower():
+            return words
+    return None

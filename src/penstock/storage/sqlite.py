@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
 
 __all__ = ["primary_code", "sqlite_reason"]
 
 _PRIMARY = 0xFF  # the low byte of SQLite's extended result codes
-_REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 
 
 def primary_code(error: sqlite3.Error) -> int | None:
@@ -22,10 +21,13 @@ def primary_code(error: sqlite3.Error) -> int | None:
 
 def sqlite_reason(path: Path, error: sqlite3.Error) -> str:
     """Return why ``error`` happened to the file ``path``, as the second half of a sentence."""
+    import sqlite3  # here: whoever only asks for the version, or for help, need not wait for it
+
+    refused = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
     primary = primary_code(error)
     if primary == sqlite3.SQLITE_FULL:
         return "the disk is full; free some space and run again"
-    if primary in _REFUSED:
+    if primary in refused:
         return f"{error}; see that the file and its folder exist and can be written"
     told = f"{error}, {getattr(error, 'sqlite_errorname', 'unnamed')}"
     return _input_output(path, told) if primary == sqlite3.SQLITE_IOERR else told
