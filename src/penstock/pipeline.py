@@ -229,10 +229,11 @@ class IngestionPipeline:
         """Take no new input: what is in flight is settled and committed, then the run ends as cancelled.
 
         What is not settled when the grace period is over is cut, and comes again. A step that does not let
-        itself be cancelled, or blocks the event loop, cannot be cut.
+        itself be cancelled, or blocks the event loop, cannot be cut. While none runs, it stops the next one.
         """
-        self._stopping = True
-        if self._running is not None:
+        if self._running is None or self._running.over.is_set():
+            self._stopping = True
+        else:
             self._running.stop()
 
     def explain(self, sink: Target | None = None) -> str:

@@ -129,6 +129,22 @@ def test_a_pipeline_stopped_before_it_runs_waits_for_nothing():
     run(main())
 
 
+def test_a_pipeline_that_was_stopped_goes_on_at_its_next_call():
+    """One ``stop`` stops one run: the one under way, or else the next."""
+
+    async def main():
+        job = Ingestion(seconds=1e9)
+        states = [(await job.pipeline.run(job.sink)).state]
+        job.seconds = None
+        states.append((await job.pipeline.run(job.sink)).state)
+        job.pipeline.stop()
+        states += [(await job.pipeline.run(job.sink)).state for _ in range(2)]
+        assert states == ["cancelled", "completed", "cancelled", "completed"]
+        assert job.ids == [f"d{n}" for n in range(7)]
+
+    run(main())
+
+
 def test_a_step_that_clings_is_waited_for():
     """What ignores its cancellation cannot be cut, and comes again all the same."""
 
