@@ -107,3 +107,11 @@ def test_closed_streams_are_no_obstacle(penstock, small, closed: str, small_undi
     """With stdout or stderr closed the work is done all the same, and no word of ours ends up in a file."""
     done = penstock.shell(f"penstock ingest pubmed {small} --to out.jsonl {closed}")
     assert (done.returncode, (penstock.folder / "out.jsonl").read_bytes()) == (0, small_undisturbed)
+
+
+def test_an_output_cannot_be_taken_back() -> None:
+    """There is no option that says "no outputs at all", neither in the help nor by its name."""
+    for command in (("ingest", "pubmed"), ("dead", "replay")):
+        assert "empty-to" not in run("-m", "penstock", *command, "--help").stdout
+    done = run("-m", "penstock", "ingest", "pubmed", "a.xml", "--empty-to")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

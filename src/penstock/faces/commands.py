@@ -16,6 +16,7 @@ from penstock.faces.outputs import output_of
 __all__ = ["app"]
 
 AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
+Words = Annotated[list[str], Parameter(negative="")]
 Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Switch = Annotated[bool, Parameter(show_default=False)]
@@ -45,7 +46,7 @@ app.command(ingest_app)
 @ingest_app.command(usage="Usage: penstock ingest pubmed FILES... --to OUT.jsonl [OPTIONS]\n")
 def pubmed(
     *files: str,
-    to: list[str],
+    to: Words,
     ledger: str | None = None,
     key: str | None = None,
     limit: AtLeastOne | None = None,
@@ -64,7 +65,7 @@ def pubmed(
     """Bring PubMed XML files into a file or a database.
 
     Interrupted in any way, the same command goes on at the last commit.
-    After completion it takes only what is new: more files, or changed records.
+    After completion it takes only what is new: more files; with --refresh what has changed, too.
 
     Args:
         files: PubMed XML (baseline, update or efetch), gzipped or not; patterns like '*.xml.gz' too.
@@ -227,7 +228,7 @@ def dead_replay(
     output: str,
     /,
     *records: str,
-    to: list[str] | None = None,
+    to: Words | None = None,
     ledger: str | None = None,
     key: str | None = None,
     debug: Flag = False,
