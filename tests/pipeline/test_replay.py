@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -249,5 +251,33 @@ def test_killed_or_failed_at_any_call_the_next_replay_makes_it_whole(kind: str) 
                 for late in (True, False):
                     result, left, _ = await after(at, kill=kill, late=late)
                     assert (result, left) == (whole, 0), (at, kill, late)
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_after_a_run_that_was_killed_a_replay_repeats_the_sums_of_its_last_commit(kind: str) -> None:
+    """Also where the sink had committed and the ledger had not yet heard of it."""
+
+    async def after(at: int, *, late: bool) -> tuple[Any, Any, int]:
+        machine, fault = Machine(), Fault(at, kill=True, after=late)
+        with suppress(Killed):
+            await first(machine.ledger(fault)).run(SINKS[kind](machine, fault))
+        await machine.lose_power(at)
+        await second(machine.ledger(Fault())).replay(SINKS[kind](machine, Fault()))
+        book = machine.books._books["scripted"]
+        assert book.last is not None
+        position, sums = json.loads(book.last[1]), json.loads(book.last[3])
+        reached = position["nodes"]["documents"]["counts"] if position and book.running else {}
+        return sums, {name: reached[name] for name in sums if name in reached}, fault.calls
+
+    async def main() -> None:
+        _, _, calls = await after(-1, late=False)
+        assert calls > 12
+        for at in range(calls):
+            for late in (True, False):
+                sums, reached, _ = await after(at, late=late)
+                assert {name: sums[name] for name in reached} == reached, (at, late)
+                assert bool(sums) == bool(reached), (at, late)
 
     virtually(main())

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Commit, DeadLetter, DocumentState, Ledger, Position, Sink
@@ -94,6 +94,8 @@ class Delivery:
                 position = held.position if held else None
                 if self._ledger is not None:
                     await self._ledger.confirm(self._key, self._epoch)
+                if opened is not None and held is not None and self._epoch > opened.epoch and opened.resumed:
+                    opened = replace(opened, epoch=self._epoch, counts=held.counts)  # just confirmed
             elif self._ledger is not None and opened is not None and opened.record is None:
                 # an output that was created belongs to this ledger from now on, even if nothing follows
                 await self._write(Commit(self._epoch + 1, position or {}, counts=opened.counts), claim=True)
