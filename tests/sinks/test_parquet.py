@@ -75,7 +75,7 @@ async def test_all_parts_have_one_schema(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"), [(2**63, "int64"), (True, "int64"), (1.5, "int64"), (1, "string")]
+    ("value", "kind"), [(2**63, "int64"), (True, "int64"), (1.5, "int64"), (1, "string"), (10**400, "double")]
 )
 async def test_what_does_not_fit_its_column_is_null(tmp_path, value, kind):
     """And nothing is lost: it is in the column of all metadata."""
@@ -114,6 +114,29 @@ async def test_metadata_that_are_not_json_are_refused(tmp_path):
     with pytest.raises(SinkError, match="'odd' are not JSON"):
         await sink.commit(COMMIT)
     await sink.aclose()
+
+
+async def test_what_pyarrow_refuses_is_said_in_our_words(tmp_path):
+    """What, where, and what to do; what was committed stays, and the next run goes on behind it."""
+    path = tmp_path / "out"
+    record = await written(ParquetSink(path), DOCUMENTS[:3])
+    sink = ParquetSink(path, compression="nonsense")
+    await sink.open(record)
+    await sink.write(DOCUMENTS[3:5])
+    with pytest.raises(
+        SinkError, match=r"cannot write .*out: Unsupported compression: nonsense; .* intact; correct"
+    ):
+        await sink.commit(COMMIT)
+    with pytest.raises(SinkError, match="nonsense"):
+        await sink.commit(COMMIT)
+    await sink.aclose()
+    sink = ParquetSink(path)
+    await sink.open(record)
+    await sink.write([Document.model_construct(**{**dict(DOCUMENTS[3]), "source": None})])
+    with pytest.raises(SinkError, match="'source' is declared non-nullable"):
+        await sink.commit(COMMIT)
+    await sink.aclose()
+    assert [document.doc_id for document in stored_documents(path)] == ["d0", "d1", "d2"]
 
 
 async def test_large_documents_go_out_in_groups(tmp_path):

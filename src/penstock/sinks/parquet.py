@@ -120,9 +120,10 @@ class ParquetSink(Sink):
 
     def _group(self, documents: list[Document]) -> None:
         """Write one row group; on the worker's thread, like all below."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with self._folder.speaking():
+        with self._folder.speaking(pa.ArrowException):
             if self._writer is None:
                 file = _Appending(self._folder.part())
                 self._writer = pq.ParquetWriter(file, self._table.schema, compression=self._compression)
@@ -133,7 +134,9 @@ class ParquetSink(Sink):
             self._group(documents)
         writer, self._writer = self._writer, None
         if writer is not None:
-            with self._folder.speaking():
+            import pyarrow as pa
+
+            with self._folder.speaking(pa.ArrowException):
                 writer.close()
         return self._folder.commit(rows)
 

@@ -202,10 +202,19 @@ class PartsFolder:
         }  # fmt: skip
 
     @contextlib.contextmanager
-    def speaking(self) -> Iterator[None]:
-        """Turn errors of the disk into errors that say what to do; after one, nothing more is written."""
+    def speaking(self, *others: type[Exception]) -> Iterator[None]:
+        """Turn errors of the disk, and ``others``, into errors that say what to do.
+
+        After one, nothing more is written.
+        """
         with self._writing():
-            yield
+            try:
+                yield
+            except others as error:
+                raise SinkError(
+                    f"cannot write the output {self.path}: {error}; what was committed is intact; correct "
+                    "what it names and run again, or choose another kind of output"
+                ) from error
 
     def close(self) -> None:
         """Remove the part that was not committed, as far as that works, and let go. Idempotent."""

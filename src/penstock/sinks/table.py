@@ -100,7 +100,10 @@ def _fitting(value: Any, kind: str) -> Any:
     if kind == "list<string>":
         return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
     if kind == "double" and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            return None
     if kind == "int64" and isinstance(value, int) and not -(2**63) <= value < 2**63:
         return None
     return value if type(value) is _PLAIN[kind] else None
