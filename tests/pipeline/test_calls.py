@@ -286,6 +286,18 @@ async def test_restart_begins_anew() -> None:
     assert (summary.counts["completed"], summary.counts["skipped"], summary.resumed) == (4, 0, False)
 
 
+async def test_a_restart_whose_output_cannot_be_opened_forgets_nothing(tmp_path) -> None:
+    """The earlier output, its position and its states are as they were."""
+    ledger, out, source = MemoryLedger(), tmp_path / "out.jsonl", listed(4)
+    await pipeline_of(source, ledger=ledger).run(out)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SinkError, match="folder"):
+        await pipeline_of(source, ledger=ledger, restart=True).run(JsonLinesSink(tmp_path / "folder"))
+    summary = await pipeline_of(listed(6), ledger=ledger).run(out)
+    assert summary.counts["completed"] == 2
+    assert len(out.read_text().splitlines()) == 6
+
+
 async def test_without_a_ledger_every_run_begins_anew() -> None:
     """A pipeline is cold and may run as often as one likes."""
     pipeline = pipeline_of(listed(3))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from penstock import IngestionPipeline
 from penstock.adapters import Adapter
-from penstock.errors import LedgerError, SinkError
+from penstock.errors import LedgerError, SinkError, SinkMismatch
 from penstock.testing import run as virtually
 
 from ..machines import Fault, Killed, Machine  # noqa: TID252  tests are no installed package
@@ -34,12 +34,13 @@ async def sleepy(document: Any) -> Any:
 
 
 def pipeline_on(
-    machine: Machine, source: ScriptedSource, fault: Fault, *, overlapping: bool
+    machine: Machine, source: ScriptedSource, fault: Fault, *, overlapping: bool, restart: bool = False
 ) -> IngestionPipeline:
     """Return a pipeline as one process would make it."""
     return IngestionPipeline(
         Adapter(source, page_size=3), ledger=machine.ledger(fault), process=[sleepy if overlapping else step],
         concurrency=2 if overlapping else 1, where=wanted, retry=POLICY, progress_every=2, checkpoint_every=3,
+        restart=restart,
     )  # fmt: skip
 
 
@@ -58,14 +59,21 @@ async def outcome(machine: Machine) -> dict[str, Any]:
 
 
 async def process(
-    machine: Machine, records: list[Record], fault: Fault, kind: str, *, overlapping: bool
+    machine: Machine,
+    records: list[Record],
+    fault: Fault,
+    kind: str,
+    *,
+    overlapping: bool = False,
+    restart: bool = False,
 ) -> Any:
     """Run the pipeline once, as one process; return its summary, or the exception it ended with."""
     source = ScriptedSource(records)
     source.attempts = machine.attempts  # whoever was flaky goes on being so from there
     sink = SINKS[kind](machine, fault)
     try:
-        return await pipeline_on(machine, source, fault, overlapping=overlapping).run(sink)
+        pipeline = pipeline_on(machine, source, fault, overlapping=overlapping, restart=restart)
+        return await pipeline.run(sink)
     except (Killed, LedgerError, SinkError) as error:
         return error
     finally:
@@ -140,6 +148,41 @@ def test_every_pair_of_faults(kind: str, kills: tuple[bool, bool]) -> None:
                     if second.calls <= again:
                         break
                     again += 1
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("kind", SINKS)
+@pytest.mark.parametrize("kill", [True, False], ids=["killed", "failed"])
+@pytest.mark.parametrize("first", [-1, 14], ids=["completed", "interrupted"])
+def test_a_restart_with_every_single_fault(kind: str, kill: bool, first: int) -> None:
+    """Restarted again, it ends whole; run without that, it does too, or refuses an output that was emptied.
+
+    Until the output is open, the ledger has forgotten no dead letter.
+    """
+
+    async def main() -> None:
+        whole, _ = await undisturbed(SCRIPT, kind, overlapping=False)
+        refused, counted = 0, Fault()
+        machine = Machine()
+        await process(machine, SCRIPT, Fault(first), kind)
+        await process(machine, SCRIPT, counted, kind, restart=True)
+        for at in range(counted.calls):
+            for after, again in ((False, True), (True, True), (False, False), (True, False)):
+                machine, fault = Machine(), Fault(at, kill=kill, after=after)
+                await process(machine, SCRIPT, Fault(first), kind)
+                before = await outcome(machine)
+                await process(machine, SCRIPT, fault, kind, restart=True)
+                if fault.log[: at + 1].count("ledger.open") == 1:  # the second one forgets
+                    assert (await outcome(machine))["dead"] == before["dead"], (at, after, fault.log)
+                ended = await process(machine, SCRIPT, Fault(), kind, restart=again)
+                if isinstance(ended, SinkMismatch) and not again:
+                    refused += 1
+                    ended = await process(machine, SCRIPT, Fault(), kind, restart=True)
+                assert not isinstance(ended, BaseException), (at, after, again, fault.log)
+                result = await outcome(machine)
+                assert {**result, "counts": 0} == {**whole, "counts": 0}, (at, after, again, fault.log)
+        assert refused
 
     virtually(main())
 

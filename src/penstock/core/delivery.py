@@ -74,8 +74,17 @@ class Delivery:
         that would stand behind documents that never arrived."""
 
     async def open(self) -> tuple[Opened | None, Position | None]:
-        """Open both; return what the ledger knows, and the position to start from."""
-        opened = await self._ledger.open(self._key, restart=self._restart) if self._ledger else None
+        """Open both; return what the ledger knows, and the position to start from.
+
+        A restart holds the ledger first and empties the sink next: if one of them cannot be had, the ledger
+        has forgotten nothing. Killed in between, a run that is not a restart refuses the emptied sink.
+        """
+        ledger, sink, held = self._ledger, self._sink, None
+        if self._restart and sink is not None:
+            if ledger is not None:
+                await ledger.open(self._key)
+            held = await sink.open(None, restart=True)
+        opened = await ledger.open(self._key, restart=self._restart) if ledger else None
         position = opened.position if opened else None
         self._epoch = opened.epoch if opened else 0
         if self._sink is not None:
@@ -86,7 +95,8 @@ class Delivery:
                 and not self._sink.transactional
             ):
                 raise SinkMismatch(_without_output(self._key, self._sink))
-            held = await self._sink.open(opened.record if opened else None, restart=self._restart)
+            if not self._restart:
+                held = await self._sink.open(opened.record if opened else None)
             if self._sink.transactional:
                 self._epoch = held.epoch if held else 0
                 if opened is not None and self._epoch < opened.epoch:
