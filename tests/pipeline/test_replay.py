@@ -11,6 +11,7 @@ from expression import Error, Ok
 
 from penstock import Document, IngestionPipeline, RawRecord
 from penstock.adapters import Adapter
+from penstock.core.replaying import CUT, KEPT_BYTES
 from penstock.document import content_hash
 from penstock.errors import DocumentError, GraphError, LedgerError, SinkError
 from penstock.ledger import MemoryLedger, SqliteLedger
@@ -172,6 +173,30 @@ async def test_what_always_fails_is_tried_once(tmp_path) -> None:
         result = await second(ledger, *keys).replay(sink)
         assert (result.letters, result.failed) == (5, 5)
         assert await letters(ledger) == keys
+
+
+class Huge(Mended):
+    """The same, with a first record of more bytes than a letter keeps."""
+
+    def raw(self, i: int) -> RawRecord:
+        return RawRecord(f"file#{i}", bytes(KEPT_BYTES + 1) if i == 0 else b"small", {"number": i})
+
+    def fetch(self, position: Any) -> Any:
+        return ScriptedSource.fetch(self, position)
+
+
+async def test_a_letter_that_is_too_large_keeps_its_beginning_and_is_not_parsed() -> None:
+    """It stays, and the replay says why it cannot be tried; the others are tried as ever."""
+    ledger, sink = MemoryLedger(), MemorySink()
+    await IngestionPipeline(Adapter(Huge(("#0", "#1"))), ledger=ledger).run(sink)
+    await ledger.open("scripted")
+    cut, small = [letter async for letter in ledger.dead_letters("scripted")]
+    assert (len(cut.raw), cut.context) == (KEPT_BYTES, {"number": 0, CUT: KEPT_BYTES + 1})
+    assert (small.raw, small.context) == (b"small", {"number": 1})
+    result = await second(ledger).replay(sink)
+    assert (result.letters, result.completed, result.failed) == (2, 1, 1)
+    assert "bytes were kept" in result.failures[0].error
+    assert await letters(ledger) == ["file#0"]
 
 
 async def test_an_interrupted_run_goes_on_where_it_was() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import DeadLetter, DocumentState, Page
@@ -24,6 +24,11 @@ __all__ = ["Replayed", "letter_of", "replay"]
 
 PAGE = 64
 """Letters that are read from the ledger at a time; each is as large as its record."""
+
+KEPT_BYTES = 64 << 20
+"""Raw bytes that a letter keeps, at most: a ledger holds no row without limit (SQLite's is 1 GB)."""
+CUT = "penstock_cut_from_bytes"
+"""In the context of a letter that keeps only the beginning of its record: how many bytes that had."""
 
 
 @dataclass(slots=True)
@@ -67,7 +72,10 @@ class _Replay:
                 self.newest[letter.doc_id] = letter.key
         async for letter in self.ledger.dead_letters(self.key):
             if self.wanted is None or letter.key in self.wanted:
-                page.append(self._record(letter))
+                if CUT in letter.context:
+                    self._refuse(letter)
+                else:
+                    page.append(self._record(letter))
             if len(page) >= PAGE:
                 yield Page(page, position=self.result.letters)
                 page = []
@@ -75,6 +83,16 @@ class _Replay:
             if not left:  # what is behind has failed again, just now
                 break
         yield Page(page, position=self.result.letters)
+
+    def _refuse(self, letter: DeadLetter) -> None:
+        """Count a letter that is a part of its record only as failed, and leave it as it is."""
+        told = (
+            f"only {len(letter.raw)} of the record's {letter.context[CUT]} bytes were kept, so it cannot be "
+            f"replayed; ingest its input again (--refresh). It had failed with: {letter.error}"
+        )
+        self.result.letters += 1
+        self.result.failed += 1
+        self.result.failures = [*self.result.failures, replace(letter, error=told)][-KEPT_FAILURES:]
 
     def _record(self, letter: DeadLetter) -> RawRecord:
         raw = RawRecord(letter.key, letter.raw, letter.context)
@@ -140,12 +158,13 @@ class _Replay:
 
 
 def letter_of(event: DocumentFailed) -> tuple[DocumentState, DeadLetter]:
-    """Return the state and the dead letter of a document that failed for good."""
+    """Return the state and the dead letter of a document that failed for good; a huge record is cut."""
     raw, tries, doc_id = event.raw or b"", 1 + event.retry_count, event.doc_id or "?"
     state = DocumentState(doc_id, "failed", content_hash(raw), tries, event.error, event.error_type)
+    context = event.context if len(raw) <= KEPT_BYTES else {**event.context, CUT: len(raw)}
     letter = DeadLetter(
-        event.doc_id, event.key or doc_id, event.adapter, event.error, event.error_type, raw, event.context,
-        traceback=event.traceback, attempts=tries, timestamp=event.timestamp,
+        event.doc_id, event.key or doc_id, event.adapter, event.error, event.error_type, raw[:KEPT_BYTES],
+        context, traceback=event.traceback, attempts=tries, timestamp=event.timestamp,
     )  # fmt: skip
     return state, letter
 
