@@ -27,8 +27,8 @@ from harness import machine, say
 from penstock import Document, IngestionPipeline, RawRecord
 from penstock.abc import Page
 from penstock.adapters import Adapter
+from penstock.cli.resources import spare_the_collector
 from penstock.events import BatchProgress
-from penstock.faces.resources import spare_the_collector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

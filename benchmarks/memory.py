@@ -12,7 +12,7 @@ from pathlib import Path
 from harness import Row
 from pubmed import run_way, source_file
 
-from penstock.adapters.biomed.sample import write_sample
+from penstock.adapters.pubmed.sample import write_sample
 
 TITLE = "Peak memory of `penstock ingest pubmed`, in MB (10^6 bytes)"
 ALLOWED = 120e6

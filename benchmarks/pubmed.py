@@ -17,7 +17,7 @@ from typing import Any
 
 from harness import CORPUS_FILE, Row, Samples, at_least, at_most, in_turn
 
-from penstock.adapters.biomed.sample import write_sample
+from penstock.adapters.pubmed.sample import write_sample
 
 TITLE = "The PubMed run: 30,000 citations from pubmed20n0014.xml.gz to JSON Lines, per citation"
 ROUNDS = 5

@@ -39,12 +39,12 @@ from xml.parsers import expat
 
 from lxml import etree
 
-from penstock.adapters.biomed.pubmed_parse import parse_record
-from penstock.adapters.biomed.pubmed_parts import PARSER
-from penstock.adapters.biomed.pubmed_source import PUBMED_ROOTS, PubMedSource
-from penstock.adapters.biomed.sample import write_sample
-from penstock.adapters.files.reader import ByteReader
-from penstock.adapters.files.splitter import RecordSplitter
+from penstock.adapters.pubmed.parse import parse_record
+from penstock.adapters.pubmed.parts import PARSER
+from penstock.adapters.pubmed.sample import write_sample
+from penstock.adapters.pubmed.source import PUBMED_ROOTS, PubMedSource
+from penstock.adapters.xml_files.reader import ByteReader
+from penstock.adapters.xml_files.splitter import RecordSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 def plain(output: Path, files: list[str]) -> Callable[[], int]:
     """Be the loop one would write around the same reader, splitter, parser and JSON writer."""
-    from penstock.adapters.biomed.pubmed_parse import parse_record
-    from penstock.adapters.biomed.pubmed_source import PUBMED_ROOTS, deletions_of
-    from penstock.adapters.files.reader import ByteReader
-    from penstock.adapters.files.splitter import RecordSplitter
-    from penstock.sinks.lines import encode_lines
+    from penstock.adapters.pubmed.parse import parse_record
+    from penstock.adapters.pubmed.source import PUBMED_ROOTS, deletions_of
+    from penstock.adapters.xml_files.reader import ByteReader
+    from penstock.adapters.xml_files.splitter import RecordSplitter
+    from penstock.sinks.files.lines import encode_lines
 
     def run() -> int:
         done = 0
@@ -68,8 +68,8 @@ def pipeline(output: Path, files: list[str]) -> Callable[[], int]:
 
 def command(output: Path, files: list[str]) -> Callable[[], int]:
     """Be the command line."""
-    import penstock.faces.ingest
-    from penstock.faces.cli import main
+    import penstock.cli.ingest
+    from penstock.cli.main import main
 
     del penstock
 
@@ -132,7 +132,7 @@ def digest(path: Path) -> str | None:
 def main() -> None:
     way, output, files = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     run = WAYS[way](output, files)
-    from penstock.faces.resources import peak_memory
+    from penstock.cli.resources import peak_memory
 
     gc.collect()
     cpu, wall = time.process_time(), time.perf_counter()

@@ -4,7 +4,7 @@ Both write the same documents of 4 to 5 KB in commits of 1,000, each durable, in
 loop is idle, and while it is busy for a millisecond at a time, as parsing keeps it. The hand-written loop knows
 nothing of versions, tombstones or text that cannot be stored, and keeps its database open from round to round, while
 ours is opened and closed in each: of the shorter runs that is a part, of the longer ones little. Its thread is given
-its turns beside the busy loop as ours is (``penstock.storage.yielding``), without which it may take minutes for what
+its turns beside the busy loop as ours is (``penstock.system.yielding``), without which it may take minutes for what
 takes a second.
 
 PostgreSQL is measured if PENSTOCK_POSTGRES names a database to write to.
@@ -26,7 +26,7 @@ from harness import Row, Way, at_most, measure
 from ledger import articles
 from penstock.abc import Commit
 from penstock.sinks import sink_from
-from penstock.storage.yielding import yielding_to_threads
+from penstock.system.yielding import yielding_to_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ from penstock import (
     RetryPolicy,
 )
 from penstock.adapters import pubmed
-from penstock.adapters.biomed.sample import write_sample
+from penstock.adapters.pubmed.sample import write_sample
 
 answers: Counter[str] = Counter()
 

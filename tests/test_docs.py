@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import penstock.operators as op
-from penstock.adapters.biomed.sample import write_sample
+from penstock.adapters.pubmed.sample import write_sample
 from penstock.testing import laws
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from penstock.adapters.biomed.sample import write_sample
+from penstock.adapters.pubmed.sample import write_sample
 from penstock.ledger.choice import ledger_from
 from penstock.ledger.history import read_runs
 from penstock.testing.faults import kill_and_compare

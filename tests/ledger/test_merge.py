@@ -10,7 +10,9 @@ import pytest
 
 from penstock.abc import Commit, DocumentState
 from penstock.errors import LedgerError
-from penstock.ledger import PostgresLedger, SqliteLedger, postgres_rows, rows
+from penstock.ledger import PostgresLedger, SqliteLedger
+from penstock.ledger.postgres import rows as postgres_rows
+from penstock.ledger.sqlite import rows
 
 
 async def commits(ledger, count):

@@ -11,7 +11,9 @@ from penstock import IngestionPipeline
 from penstock.abc import Commit, DeadLetter, DocumentState
 from penstock.adapters import Adapter
 from penstock.errors import GraphError, LedgerBusy, LedgerCorrupt, LedgerError
-from penstock.ledger import PostgresLedger, postgres_rows, postgres_schema
+from penstock.ledger import PostgresLedger
+from penstock.ledger.postgres import rows as postgres_rows
+from penstock.ledger.postgres import schema as postgres_schema
 from penstock.testing.faults import CuttingProxy
 
 from ..scripted import Record, ScriptedSource  # noqa: TID252  tests are no installed package

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.ledger.postgres_text import array, hash_of, hashes, hold, pack, short, shortened
+from penstock.ledger.postgres.text import array, hash_of, hashes, hold, pack, short, shortened
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,7 @@ async def test_what_may_only_be_read(open_folder, folder_mode, file_mode):
 
 async def test_another_program_at_work(tmp_path, monkeypatch):
     """A lock that some other program took on the database itself is not waited for without end."""
-    monkeypatch.setattr("penstock.ledger.connection._BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("penstock.ledger.sqlite.connection._BUSY_SECONDS", 0.0)
     path = tmp_path / "run.db"
     async with SqliteLedger(path) as ledger:
         await ledger.open("k")

@@ -8,7 +8,8 @@ import pytest
 
 from penstock.abc import Commit, DocumentState
 from penstock.errors import LedgerError
-from penstock.ledger import SqliteLedger, schema
+from penstock.ledger import SqliteLedger
+from penstock.ledger.sqlite import schema
 
 
 def version_of(path):

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from penstock import IngestionPipeline
 from penstock.adapters import pubmed
-from penstock.adapters.biomed.pubmed_source import PUBMED_ROOTS, deletions_of
-from penstock.adapters.files.inventory import InputFile
-from penstock.adapters.files.records import FileRecords, Format
+from penstock.adapters.pubmed.source import PUBMED_ROOTS, deletions_of
+from penstock.adapters.xml_files.inventory import InputFile
+from penstock.adapters.xml_files.records import FileRecords, Format
 from penstock.errors import SourceError
 from penstock.ledger import SqliteLedger
 

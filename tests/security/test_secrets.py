@@ -12,11 +12,11 @@ from expression import Error, Ok, Result
 from penstock import IngestionPipeline, RetryPolicy
 from penstock.abc import Page, Source
 from penstock.adapters import Adapter
+from penstock.cli.failures import complain
+from penstock.cli.progress import PlainProgress
 from penstock.document import Document, RawRecord
 from penstock.errors import DocumentError, GraphError, SourceError
 from penstock.events import PipelineEvent, encode_all
-from penstock.faces.failures import complain
-from penstock.faces.progress import PlainProgress
 from penstock.sinks import sink_from
 
 if TYPE_CHECKING:

@@ -13,17 +13,17 @@ from expression import Error, Ok, Result
 from penstock import IngestionPipeline, RetryPolicy
 from penstock.abc import Page, Source
 from penstock.adapters import Adapter
+from penstock.cli.bar import LiveProgress
+from penstock.cli.eventstream import for_terminal
+from penstock.cli.failures import complain
+from penstock.cli.job import Job
+from penstock.cli.progress import PlainProgress
+from penstock.cli.receipt import receipt
+from penstock.cli.resources import Peak
+from penstock.cli.status import show_status
 from penstock.document import Document, RawRecord
 from penstock.errors import DocumentError, SourceError
 from penstock.events import encode_all
-from penstock.faces.bar import LiveProgress
-from penstock.faces.eventstream import for_terminal
-from penstock.faces.failures import complain
-from penstock.faces.job import Job
-from penstock.faces.progress import PlainProgress
-from penstock.faces.receipt import receipt
-from penstock.faces.resources import Peak
-from penstock.faces.status import show_status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ import zstandard
 
 from penstock.document import Document
 from penstock.sinks import JsonLinesSink, MemorySink, ParquetSink
-from penstock.sinks.lines import encode_lines
+from penstock.sinks.files.lines import encode_lines
 
 from .databases import DATABASES, FILE_DATABASES, database_of
 

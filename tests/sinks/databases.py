@@ -13,8 +13,8 @@ import psycopg
 
 from penstock.document import Document
 from penstock.sinks import sink_from
-from penstock.sinks.duckdb import _SETTINGS
-from penstock.sinks.lines import encode_lines
+from penstock.sinks.databases.duckdb import _SETTINGS
+from penstock.sinks.files.lines import encode_lines
 
 FIELDS = (
     "doc_id",

@@ -21,8 +21,8 @@ from penstock.abc import Commit
 from penstock.document import Document
 from penstock.errors import GraphError, PositionError, SinkError, SinkMismatch
 from penstock.sinks import JsonLinesSink, SeveralSinks, sink_from
-from penstock.sinks.lines import encode_lines
-from penstock.sinks.rows import Fold, RowMaker, Shape, clean, version_order
+from penstock.sinks.databases.rows import Fold, RowMaker, Shape, clean, version_order
+from penstock.sinks.files.lines import encode_lines
 
 KILLS = int(os.environ.get("PENSTOCK_SINK_KILLS", "3"))
 """How often each database's writer is killed; the sinks were released after 200."""

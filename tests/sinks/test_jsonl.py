@@ -20,7 +20,7 @@ from penstock.abc import Commit
 from penstock.document import Document
 from penstock.errors import SinkError, SinkMismatch
 from penstock.sinks import JsonLinesSink
-from penstock.sinks.lines import encode_lines
+from penstock.sinks.files.lines import encode_lines
 
 COMMIT = Commit(1, {})
 SMALL = [Document(doc_id=f"d{n}", source="test") for n in range(5)]

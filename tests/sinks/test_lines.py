@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from penstock.document import Document
 from penstock.errors import SinkError
-from penstock.sinks.lines import encode_lines
+from penstock.sinks.files.lines import encode_lines
 
 texts = st.text(st.characters(exclude_categories=()), max_size=8)
 values = st.recursive(

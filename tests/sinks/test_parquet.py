@@ -18,7 +18,7 @@ from penstock.abc import Commit
 from penstock.document import Document
 from penstock.errors import GraphError, SinkError, SinkMismatch
 from penstock.sinks import ParquetSink, sink_from
-from penstock.sinks.lines import encode_lines
+from penstock.sinks.files.lines import encode_lines
 from penstock.testing.faults import Faults, FaultyStorage, FragileDisk
 
 from .conftest import stored_documents

@@ -61,7 +61,7 @@ async def test_two_outputs_at_once(database):
 
 async def test_who_holds_the_table(database, monkeypatch):
     """The session of the server is named, after some patience."""
-    monkeypatch.setattr("penstock.sinks.postgres._PATIENCE", 0.1)
+    monkeypatch.setattr("penstock.sinks.databases.postgres._PATIENCE", 0.1)
     first, second = database.new(), database.new()
     await first.open(None)
     with pytest.raises(SinkError, match=r"by server process \d+ \(penstock from 127\.0\.0\.1\) since \d{4}-"):

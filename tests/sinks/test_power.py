@@ -13,7 +13,7 @@ from penstock.abc import Commit
 from penstock.document import Document
 from penstock.errors import SinkError
 from penstock.sinks import JsonLinesSink
-from penstock.sinks.lines import encode_lines
+from penstock.sinks.files.lines import encode_lines
 from penstock.testing.faults import Faults, FaultyStorage, FragileDisk
 
 from .conftest import ENDINGS, unpacked

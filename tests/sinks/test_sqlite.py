@@ -84,7 +84,7 @@ async def test_what_cannot_be_an_output(tmp_path, name, says):
 
 async def test_locked_by_another_program(sink, monkeypatch):
     """The message says so; what was committed stays."""
-    monkeypatch.setattr("penstock.sinks.sqlite._BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("penstock.sinks.databases.sqlite._BUSY_SECONDS", 0.01)
     await sink.open(None)
     with closing(sqlite3.connect(sink.path)) as db:
         db.execute("BEGIN IMMEDIATE")

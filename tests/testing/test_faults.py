@@ -17,7 +17,7 @@ from penstock.document import Document
 from penstock.errors import LedgerError, SinkError
 from penstock.ledger import MemoryLedger
 from penstock.sinks import JsonLinesSink, MemorySink
-from penstock.storage import DiskStorage
+from penstock.system import DiskStorage
 from penstock.testing import run
 from penstock.testing.faults import (
     CuttingProxy,

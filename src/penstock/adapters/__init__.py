@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.adapters.adapter import Adapter
-from penstock.adapters.biomed.pubmed_source import PubMedSource
+from penstock.adapters.pubmed.source import PubMedSource
 
 if TYPE_CHECKING:
     import os

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.core.concurrent import AwaitingStage
 from penstock.core.windowed import Unordered, Windowed
-from penstock.storage.yielding import yielding_to_threads
+from penstock.system.yielding import yielding_to_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

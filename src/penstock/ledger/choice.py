@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
 from penstock.errors import GraphError
-from penstock.ledger.postgres import PostgresLedger
-from penstock.ledger.postgres_text import is_postgres
-from penstock.ledger.sqlite import SqliteLedger
+from penstock.ledger.postgres.ledger import PostgresLedger
+from penstock.ledger.postgres.text import is_postgres
+from penstock.ledger.sqlite.ledger import SqliteLedger
 
 if TYPE_CHECKING:
     from penstock.ledger.threaded import ThreadedLedger

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.ledger import postgres_reading
-from penstock.ledger.connection import read_only
-from penstock.ledger.keys import load_keys
-from penstock.ledger.postgres_text import is_postgres
+from penstock.ledger.postgres import reading as postgres_reading
+from penstock.ledger.postgres.text import is_postgres
 from penstock.ledger.records import checksum, clean, dead_letter_of, parse_json
-from penstock.ledger.trouble import corrupt, speaking
+from penstock.ledger.sqlite.connection import read_only
+from penstock.ledger.sqlite.keys import load_keys
+from penstock.ledger.sqlite.trouble import corrupt, speaking
 
 if TYPE_CHECKING:
     import os

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.ledger import postgres_reading
-from penstock.ledger.connection import read_only
-from penstock.ledger.keys import load_keys
-from penstock.ledger.postgres_text import is_postgres
+from penstock.ledger.postgres import reading as postgres_reading
+from penstock.ledger.postgres.text import is_postgres
 from penstock.ledger.records import checksum, parse_json
-from penstock.ledger.trouble import corrupt, speaking
-from penstock.storage import Holder, holder_of, lock_path
+from penstock.ledger.sqlite.connection import read_only
+from penstock.ledger.sqlite.keys import load_keys
+from penstock.ledger.sqlite.trouble import corrupt, speaking
+from penstock.system import Holder, holder_of, lock_path
 
 if TYPE_CHECKING:
     import os
     import sqlite3
 
     from penstock.abc import JSON, Position
-    from penstock.ledger.keys import Key
+    from penstock.ledger.sqlite.keys import Key
 
 __all__ = ["KeyStatus", "read_status"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from penstock.abc import Ledger
 from penstock.ledger.records import clean
-from penstock.storage import Worker
+from penstock.system import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from penstock.sinks.callback import CallbackSink, callback
 from penstock.sinks.choice import Target, sink_from
-from penstock.sinks.duckdb import DuckDBSink
-from penstock.sinks.jsonl import JsonLinesSink
+from penstock.sinks.databases.duckdb import DuckDBSink
+from penstock.sinks.databases.postgres import PostgresSink
+from penstock.sinks.databases.sqlite import SqliteSink
+from penstock.sinks.files.jsonl import JsonLinesSink
+from penstock.sinks.files.parquet import ParquetSink
 from penstock.sinks.memory import MemorySink
-from penstock.sinks.parquet import ParquetSink
-from penstock.sinks.postgres import PostgresSink
 from penstock.sinks.several import SeveralSinks
-from penstock.sinks.sqlite import SqliteSink
 
 __all__ = [
     "CallbackSink",

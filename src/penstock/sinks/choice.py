@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from penstock.abc import Sink
 from penstock.errors import GraphError
-from penstock.sinks.duckdb import DuckDBSink
-from penstock.sinks.jsonl import JsonLinesSink
-from penstock.sinks.parquet import ParquetSink
-from penstock.sinks.postgres import PostgresSink
+from penstock.sinks.databases.duckdb import DuckDBSink
+from penstock.sinks.databases.postgres import PostgresSink
+from penstock.sinks.databases.sqlite import SqliteSink
+from penstock.sinks.databases.urls import shown_url
+from penstock.sinks.files.jsonl import JsonLinesSink
+from penstock.sinks.files.parquet import ParquetSink
 from penstock.sinks.several import SeveralSinks
-from penstock.sinks.sqlite import SqliteSink
-from penstock.sinks.urls import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from penstock.abc import JSON, Commit, Sink
 from penstock.document import Document
 from penstock.errors import SinkError, SinkMismatch
-from penstock.sinks.lines import encode_lines
+from penstock.sinks.files.lines import encode_lines
 from penstock.testing.promises import hold, refused, same
 
 if TYPE_CHECKING:

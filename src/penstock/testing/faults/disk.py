@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from penstock.storage import Holder, Lock, StoredFile
+    from penstock.system import Holder, Lock, StoredFile
 
 __all__ = ["FragileDisk"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from penstock.abc import DeadLetter, DocumentState, Standing
     from penstock.document import Document
-    from penstock.storage import Lock, Storage, StoredFile
+    from penstock.system import Lock, Storage, StoredFile
     from penstock.testing.faults.plan import Faults
 
 __all__ = ["FaultyLedger", "FaultySink", "FaultyStorage"]

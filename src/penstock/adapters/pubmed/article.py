@@ -1,0 +1,396 @@
+"""The inside of ``MedlineCitation``, ``Article`` and ``PubmedData``, dispatched child by child.
+
+A *table* maps a child's tag to what is done with it; a tag that no table knows goes to
+``metadata["extra"]``, so that an element of a newer DTD is never lost silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lxml.etree import _Element as Element
+
+from penstock.adapters.pubmed.dates import read_date
+from penstock.adapters.pubmed.elements import (
+    read_abstract,
+    read_author,
+    read_chemical,
+    read_comment,
+    read_databank,
+    read_event,
+    read_grant,
+    read_identifier,
+    read_journal_info,
+    read_keywords,
+    read_mesh,
+    read_object,
+    read_references,
+    read_term,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from penstock.adapters.pubmed.schema import PubMedMetadata
+
+__all__ = [
+    "Draft",
+    "Table",
+    "add",
+    "each",
+    "empty_metadata",
+    "extend",
+    "put",
+    "read_authors",
+    "read_children",
+    "read_citation",
+    "read_main_abstract",
+    "read_pagination",
+    "read_pmid",
+    "read_pubmed_data",
+    "read_title",
+]
+
+
+@dataclass(slots=True)
+class Draft:
+    """A document on its way: its metadata (`PubMedMetadata`), and what becomes fields of its own.
+
+    ``parts`` is what was cut out of its record and not yet asked for; see `pubmed_parts`.
+    """
+
+    metadata: dict[str, Any]
+    version: str = ""
+    title: str = ""
+    parts: dict[str, Any] = field(default_factory=dict)
+
+
+Handler: TypeAlias = Callable[[Element, Draft], None]
+Table: TypeAlias = Mapping[str, Handler]
+
+
+def empty_metadata(kind: str) -> PubMedMetadata:
+    """Return every key of the metadata, with nothing in it."""
+    return {
+        "pmid": "",
+        "kind": kind,
+        "status": "",
+        "owner": "",
+        "indexing_method": "",
+        "version_id": "",
+        "version_date": "",
+        "publication_status": "",
+        "publication_model": "",
+        "languages": [],
+        "vernacular_title": "",
+        "journal": None,
+        "book": None,
+        "publication_date": None,
+        "article_dates": [],
+        "date_created": None,
+        "date_completed": None,
+        "date_revised": None,
+        "history": [],
+        "pages": "",
+        "start_page": "",
+        "end_page": "",
+        "doi": "",
+        "pmc": "",
+        "article_ids": [],
+        "elocation_ids": [],
+        "other_ids": [],
+        "abstract": [],
+        "abstract_copyright": "",
+        "other_abstracts": [],
+        "authors": [],
+        "authors_complete": True,
+        "editors": [],
+        "investigators": [],
+        "personal_name_subjects": [],
+        "publication_types": [],
+        "mesh": [],
+        "supplementary_mesh": [],
+        "chemicals": [],
+        "gene_symbols": [],
+        "keywords": [],
+        "citation_subsets": [],
+        "grants": [],
+        "grants_complete": True,
+        "databanks": [],
+        "databanks_complete": True,
+        "references": [],
+        "number_of_references": "",
+        "comments_corrections": [],
+        "space_flight_missions": [],
+        "general_notes": [],
+        "conflict_of_interest": "",
+        "objects": [],
+        "extra": {},
+    }
+
+
+def read_children(element: Element, draft: Draft, table: Table) -> None:
+    """Do with each child what the table says; keep the text of those it does not know."""
+    find = table.get
+    for child in element:
+        handler = find(child.tag)
+        if handler is not None:
+            handler(child, draft)
+        else:
+            _keep(child, draft)
+
+
+def _keep(element: Element, draft: Draft) -> None:
+    draft.metadata["extra"].setdefault(element.tag, []).append(text_of(element))
+
+
+def put(key: str, read: Callable[[Element], Any]) -> Handler:
+    """Set ``key`` to what ``read`` makes of the element."""
+
+    def handler(element: Element, draft: Draft) -> None:
+        draft.metadata[key] = read(element)
+
+    return handler
+
+
+def add(key: str, read: Callable[[Element], Any]) -> Handler:
+    """Append what ``read`` makes of the element."""
+
+    def handler(element: Element, draft: Draft) -> None:
+        draft.metadata[key].append(read(element))
+
+    return handler
+
+
+def extend(key: str, read: Callable[[Element], list[Any]]) -> Handler:
+    """Append all that ``read`` makes of the element."""
+
+    def handler(element: Element, draft: Draft) -> None:
+        draft.metadata[key] += read(element)
+
+    return handler
+
+
+def part(take: Callable[[dict[str, Any], Any], None]) -> Handler:
+    """Give ``take`` what the part says that was cut out here; an element of that name alone is not known."""
+
+    def handler(element: Element, draft: Draft) -> None:
+        said = draft.parts.pop(element.tag, None)
+        if said is None:
+            _keep(element, draft)
+        else:
+            take(draft.metadata, said)
+
+    return handler
+
+
+def put_part(key: str) -> Handler:
+    """Set ``key`` to what a part says."""
+    return part(lambda metadata, said: metadata.__setitem__(key, said))
+
+
+def extend_part(key: str) -> Handler:
+    """Append all that a part says."""
+    return part(lambda metadata, said: metadata[key].extend(said))
+
+
+def each(key: str, read: Callable[[Element], Any], *, complete: str = "") -> Handler:
+    """Append what ``read`` makes of each child; set the key ``complete`` to the list's ``CompleteYN``."""
+
+    def handler(element: Element, draft: Draft) -> None:
+        draft.metadata[key] += [read(child) for child in element]
+        if complete:
+            draft.metadata[complete] = element.get("CompleteYN") != "N"
+
+    return handler
+
+
+def read_pmid(element: Element, draft: Draft) -> None:
+    """Take the record's own PMID, its first, and version; files before 2010 have no versions: it is 1."""
+    if not draft.version:
+        draft.metadata["pmid"] = text_of(element)
+        draft.version = element.get("Version") or "1"
+
+
+def read_title(element: Element, draft: Draft) -> None:
+    """Take the title."""
+    draft.title = text_of(element)
+
+
+def read_pagination(element: Element, draft: Draft) -> None:
+    """Read ``Pagination``."""
+    read_children(element, draft, _PAGINATION)
+
+
+def read_main_abstract(element: Element, draft: Draft) -> None:
+    """Read ``Abstract``."""
+    draft.metadata["abstract"], draft.metadata["abstract_copyright"] = read_abstract(element)
+
+
+def read_authors(element: Element, draft: Draft) -> None:
+    """Read an ``AuthorList``; book articles may have one of editors besides that of authors."""
+    authors = [read_author(child) for child in element]
+    if element.get("Type") == "editors":
+        draft.metadata["editors"] += authors
+    else:
+        draft.metadata["authors"] += authors
+        draft.metadata["authors_complete"] = element.get("CompleteYN") != "N"
+
+
+def read_citation(element: Element, draft: Draft) -> None:
+    """Read ``MedlineCitation``."""
+    metadata, get = draft.metadata, element.get
+    metadata["status"] = get("Status", "")
+    metadata["owner"] = get("Owner", "")
+    metadata["indexing_method"] = get("IndexingMethod", "")
+    metadata["version_id"] = get("VersionID", "")
+    metadata["version_date"] = get("VersionDate", "")
+    read_children(element, draft, _CITATION)
+
+
+def read_pubmed_data(element: Element, draft: Draft) -> None:
+    """Read ``PubmedData`` or ``PubmedBookData``."""
+    read_children(element, draft, _PUBMED_DATA)
+
+
+def _read_article(element: Element, draft: Draft) -> None:
+    draft.metadata["publication_model"] = element.get("PubModel", "")
+    read_children(element, draft, _ARTICLE)
+
+
+def _read_other_abstract(element: Element, draft: Draft) -> None:
+    sections, rights = read_abstract(element)
+    draft.metadata["other_abstracts"].append(
+        {
+            "type": element.get("Type", ""),
+            "language": element.get("Language", ""),
+            "sections": sections,
+            "copyright": rights,
+        }
+    )
+
+
+def _journal_of(metadata: dict[str, Any]) -> dict[str, str]:
+    journal: dict[str, str] | None = metadata["journal"]
+    if journal is None:
+        journal = {
+            "title": "",
+            "iso_abbreviation": "",
+            "medline_abbreviation": "",
+            "issn": "",
+            "issn_type": "",
+            "issn_linking": "",
+            "nlm_id": "",
+            "country": "",
+            "volume": "",
+            "issue": "",
+            "cited_medium": "",
+        }
+        metadata["journal"] = journal
+    return journal
+
+
+def _read_journal(element: Element, draft: Draft) -> None:
+    journal = _journal_of(draft.metadata)
+    for child in element:
+        tag = child.tag
+        if tag == "JournalIssue":
+            _read_issue(child, journal, draft)
+        elif tag == "Title":
+            journal["title"] = text_of(child)
+        elif tag == "ISOAbbreviation":
+            journal["iso_abbreviation"] = text_of(child)
+        elif tag == "ISSN":
+            journal["issn"] = text_of(child)
+            journal["issn_type"] = child.get("IssnType", "")
+
+
+def _read_issue(element: Element, journal: dict[str, str], draft: Draft) -> None:
+    journal["cited_medium"] = element.get("CitedMedium", "")
+    for child in element:
+        tag = child.tag
+        if tag == "Volume":
+            journal["volume"] = text_of(child)
+        elif tag == "Issue":
+            journal["issue"] = text_of(child)
+        elif tag == "PubDate":
+            draft.metadata["publication_date"] = read_date(child)
+        elif tag == "_PubDate" and tag in draft.parts:
+            draft.metadata["publication_date"] = draft.parts.pop(tag)
+
+
+def _read_journal_info(element: Element, draft: Draft) -> None:
+    _journal_of(draft.metadata).update(read_journal_info(element))
+
+
+def _read_note(element: Element) -> dict[str, str]:
+    return {"owner": element.get("Owner", ""), "text": text_of(element)}
+
+
+def _identifier_by(attribute: str) -> Callable[[Element], Any]:
+    return lambda element: read_identifier(element, attribute)
+
+
+def _event_by(attribute: str) -> Callable[[Element], Any]:
+    return lambda element: read_event(element, attribute)
+
+
+_PAGINATION: Table = {
+    "MedlinePgn": put("pages", text_of),
+    "StartPage": put("start_page", text_of),
+    "EndPage": put("end_page", text_of),
+}
+
+_CITATION: Table = {
+    "PMID": read_pmid,
+    "DateCreated": put("date_created", read_date),
+    "DateCompleted": put("date_completed", read_date),
+    "DateRevised": put("date_revised", read_date),
+    "_DateCompleted": put_part("date_completed"),
+    "_DateRevised": put_part("date_revised"),
+    "Article": _read_article,
+    "MedlineJournalInfo": _read_journal_info,
+    "_MedlineJournalInfo": part(lambda metadata, said: _journal_of(metadata).update(said)),
+    "ChemicalList": each("chemicals", read_chemical),
+    "SupplMeshList": each("supplementary_mesh", read_term),
+    "CitationSubset": add("citation_subsets", text_of),
+    "CommentsCorrectionsList": each("comments_corrections", read_comment),
+    "GeneSymbolList": each("gene_symbols", text_of),
+    "MeshHeadingList": extend("mesh", read_mesh),
+    "_MeshHeadingList": extend_part("mesh"),
+    "NumberOfReferences": put("number_of_references", text_of),
+    "PersonalNameSubjectList": each("personal_name_subjects", read_author),
+    "OtherID": add("other_ids", _identifier_by("Source")),
+    "OtherAbstract": _read_other_abstract,
+    "KeywordList": extend("keywords", read_keywords),
+    "CoiStatement": put("conflict_of_interest", text_of),
+    "SpaceFlightMission": add("space_flight_missions", text_of),
+    "InvestigatorList": each("investigators", read_author),
+    "GeneralNote": add("general_notes", _read_note),
+}
+
+_ARTICLE: Table = {
+    "Journal": _read_journal,
+    "ArticleTitle": read_title,
+    "Pagination": read_pagination,
+    "ELocationID": add("elocation_ids", _identifier_by("EIdType")),
+    "Abstract": read_main_abstract,
+    "AuthorList": read_authors,
+    "Language": add("languages", text_of),
+    "DataBankList": each("databanks", read_databank, complete="databanks_complete"),
+    "GrantList": each("grants", read_grant, complete="grants_complete"),
+    "PublicationTypeList": each("publication_types", read_term),
+    "_PublicationTypeList": extend_part("publication_types"),
+    "VernacularTitle": put("vernacular_title", text_of),
+    "ArticleDate": add("article_dates", _event_by("DateType")),
+}
+
+_PUBMED_DATA: Table = {
+    "History": each("history", _event_by("PubStatus")),
+    "_History": extend_part("history"),
+    "PublicationStatus": put("publication_status", text_of),
+    "ArticleIdList": each("article_ids", _identifier_by("IdType")),
+    "ObjectList": each("objects", read_object),
+    "ReferenceList": extend("references", read_references),
+}

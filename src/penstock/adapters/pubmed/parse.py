@@ -1,0 +1,235 @@
+"""From the bytes of one PubMed record to a `Document`: `parse_record` is the whole of it, a plain function.
+
+Every record is parsed on its own, so a malformed one harms nobody else. A record begins with its own start
+tag, so it cannot carry a DTD: there are no entities to expand, neither bombs nor external ones, and a use of
+one that a file's internal subset declared is an error of that record. The parser is lxml because it is the
+fastest in all, building the tree and reading it (``benchmarks/pubmed_parse.py`` measures it against others).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, cast
+from xml.sax.saxutils import quoteattr
+
+from lxml.etree import XMLSyntaxError, fromstring
+
+from penstock.adapters.pubmed.article import (
+    Draft,
+    empty_metadata,
+    read_citation,
+    read_pubmed_data,
+)
+from penstock.adapters.pubmed.book import read_book_document
+from penstock.adapters.pubmed.elements import first_value, text_of
+from penstock.adapters.pubmed.parts import PARSER, cut_out
+from penstock.document import Document, content_hash, trusted_document
+from penstock.errors import DocumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lxml.etree import _Element as Element
+
+    from penstock.adapters.pubmed.schema import Section
+
+__all__ = ["SOURCE", "abstract_text", "document_id", "identify_record", "parse_record"]
+
+SOURCE = "pubmed"
+
+_READERS = {
+    "MedlineCitation": read_citation,
+    "PubmedData": read_pubmed_data,
+    "BookDocument": read_book_document,
+    "PubmedBookData": read_pubmed_data,
+}
+_KINDS = {
+    "PubmedArticle": "article",
+    "MedlineCitation": "article",
+    "PubmedBookArticle": "book",
+    "BookDocument": "book",
+    "PMID": "deletion",
+}
+# The own PMID of a record is the first thing in it; PMIDs of others (cited, commented) come later.
+_OWN_PMID = re.compile(
+    rb"(?:<(?:PubmedArticle|PubmedBookArticle)\s*>\s*)?"
+    rb"(?:<(?:MedlineCitation|BookDocument)(?:\s[^<>]*)?>\s*)?"
+    rb"<PMID(?:\s+Version\s*=\s*[\"']([0-9]+)[\"'])?\s*>\s*([0-9]+)\s*</PMID\s*>"
+)
+
+
+def document_id(pmid: str, version: str) -> str:
+    """Return ``PMID:<number>.<version>``: the registered prefix, and a version as sequence databases have it.
+
+    The version is always there, so that an id never changes its form when a second version appears.
+    """
+    return f"PMID:{pmid}.{version}"
+
+
+def _record_id(pmid: str) -> str:
+    """Return ``PMID:<number>``, which all versions of a record share."""
+    return f"PMID:{pmid}"
+
+
+def identify_record(data: bytes, key: str = "", namespaces: Mapping[str, str] | None = None) -> str:
+    """Return the ``doc_id`` of a record, from its first bytes where they are as usual.
+
+    Raises:
+        DocumentError: it has no PMID of its own, or is too broken to tell.
+    """
+    match = _OWN_PMID.match(data)
+    if match:
+        return document_id(match[2].decode(), (match[1] or b"1").decode())
+    root = _root(data, key, namespaces)
+    own = root if root.tag == "PMID" else next(iter(root.iterfind(_OWN_PATH.get(root.tag, "PMID"))), None)
+    if own is None:
+        raise _no_pmid(key)
+    return document_id(_checked(text_of(own), key), own.get("Version") or "1")
+
+
+_OWN_PATH = {"PubmedArticle": "MedlineCitation/PMID", "PubmedBookArticle": "BookDocument/PMID"}
+
+
+def parse_record(
+    data: bytes,
+    key: str = "",
+    namespaces: Mapping[str, str] | None = None,
+    *,
+    keep_raw: bool = False,
+) -> Document:
+    """Understand one record: a PubmedArticle, a PubmedBookArticle, or a PMID of a DeleteCitation.
+
+    ``metadata`` of the document is a `PubMedMetadata`. ``content`` is the abstract: sections separated by
+    an empty line, each led by its label (``METHODS: …``) if it has one.
+
+    Args:
+        data: The bytes of the record in UTF-8, from its ``<`` to its ``>``.
+        key: Where it came from, for messages.
+        namespaces: Prefixes declared outside of it, on the root of its file.
+        keep_raw: Whether the document keeps ``data`` in ``raw``.
+
+    Raises:
+        DocumentError: it is not well-formed, not a PubMed record, or has no PMID.
+    """
+    draft = None if namespaces else _read_cut(data)
+    if draft is None:
+        root = _root(data, key, namespaces)
+        if root.tag == "PMID":
+            return _deletion(root, data, key, keep_raw=keep_raw)
+        draft = _read_record(root, {})
+    metadata = draft.metadata
+    article_ids = metadata["article_ids"]
+    metadata["doi"] = first_value(article_ids, "doi") or first_value(metadata["elocation_ids"], "doi")
+    metadata["pmc"] = first_value(article_ids, "pmc")
+    return trusted_document(
+        {
+            "doc_id": document_id(_checked(metadata["pmid"], key), draft.version),
+            "source": SOURCE,
+            "record_id": _record_id(metadata["pmid"]),
+            "version": draft.version,
+            "title": draft.title,
+            "content": abstract_text(metadata["abstract"]),
+            "metadata": metadata,
+            "content_hash": content_hash(data),
+            "deleted": False,
+            "raw": data if keep_raw else None,
+        }
+    )
+
+
+def abstract_text(sections: list[Section]) -> str:
+    """Join the sections of an abstract, each led by its label if it has one, by empty lines."""
+    if len(sections) == 1 and not sections[0]["label"]:
+        return sections[0]["text"]
+    return "\n\n".join(
+        f"{section['label']}: {section['text']}" if section["label"] else section["text"]
+        for section in sections
+    )
+
+
+def _deletion(root: Element, data: bytes, key: str, *, keep_raw: bool) -> Document:
+    pmid = _checked(text_of(root), key)
+    version = root.get("Version") or "1"
+    return Document(
+        doc_id=document_id(pmid, version),
+        record_id=_record_id(pmid),
+        source=SOURCE,
+        version=version,
+        metadata={"pmid": pmid, "kind": "deletion"},
+        content_hash=content_hash(data),
+        deleted=True,
+        raw=data if keep_raw else None,
+    )
+
+
+def _read_cut(data: bytes) -> Draft | None:
+    """Read an article whose repeating parts are known; ``None`` if it must be read as a whole."""
+    if not data.startswith(_ARTICLES):
+        return None
+    rest, parts = cut_out(data)
+    if not parts:
+        return None
+    try:
+        root = fromstring(rest, PARSER)
+    except XMLSyntaxError:
+        return None
+    draft = _read_record(root, parts) if root.tag in _KINDS else None
+    return None if parts else draft
+
+
+_ARTICLES = (b"<PubmedArticle", b"<MedlineCitation")
+
+
+def _read_record(root: Element, parts: dict[str, Any]) -> Draft:
+    draft = Draft(cast("dict[str, Any]", empty_metadata(_KINDS[root.tag])), parts=parts)
+    if root.tag in _READERS:  # a MedlineCitation or BookDocument by itself, as older sets have them
+        _READERS[root.tag](root, draft)
+        return draft
+    for child in root:
+        reader = _READERS.get(child.tag)
+        if reader is None:
+            draft.metadata["extra"].setdefault(child.tag, []).append(text_of(child))
+        else:
+            reader(child, draft)
+    return draft
+
+
+def _root(data: bytes, key: str, namespaces: Mapping[str, str] | None) -> Element:
+    """Build the tree of one record."""
+    if not data.startswith(_BEGINNINGS):
+        message = f"{_where(key)} is not a PubMed record: it begins with {bytes(data[:40])!r}"
+        raise DocumentError(message)
+    try:
+        root = fromstring(_wrapped(data, namespaces), PARSER)[0] if namespaces else fromstring(data, PARSER)
+    except XMLSyntaxError as error:
+        message = f"{_where(key)} cannot be parsed as XML: {error.msg}"
+        raise DocumentError(message) from error
+    if root.tag not in _KINDS:
+        message = f"{_where(key)} is not a PubMed record but <{root.tag}>"
+        raise DocumentError(message)
+    return root
+
+
+_BEGINNINGS = tuple(f"<{tag}".encode() for tag in _KINDS)
+
+
+def _wrapped(data: bytes, namespaces: Mapping[str, str]) -> bytes:
+    declarations = " ".join(f"xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in namespaces.items())
+    return b"<_ %s>%s</_>" % (declarations.encode(), data)
+
+
+def _checked(pmid: str, key: str) -> str:
+    if not pmid:
+        raise _no_pmid(key)
+    if not (pmid.isascii() and pmid.isdigit()):
+        message = f"{_where(key)} has a PMID that is not a number: {pmid[:40]!r}"
+        raise DocumentError(message)
+    return pmid
+
+
+def _no_pmid(key: str) -> DocumentError:
+    return DocumentError(f"{_where(key)} has no PMID, so it cannot be told from other records")
+
+
+def _where(key: str) -> str:
+    return f"record {key}" if key else "the record"

@@ -1,0 +1,285 @@
+"""What a PubMed document's ``metadata`` holds: every key, always there unless marked ``NotRequired``.
+
+Text is all the text of an element with inline markup and MathML left out and nothing cut; white space at
+its ends is dropped. What is absent is ``""``, ``[]`` or ``None``, never missing. Y/N attributes are booleans.
+Element and attribute names of the format are those of NLM's PubMed DTD
+(https://www.nlm.nih.gov/bsd/licensee/elements_descriptions.html).
+"""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from penstock.adapters.pubmed.dates import PubMedDate
+
+__all__ = [
+    "Affiliation",
+    "Author",
+    "Book",
+    "CommentCorrection",
+    "DatedEvent",
+    "Grant",
+    "Identifier",
+    "Journal",
+    "Keyword",
+    "MeshHeading",
+    "OtherAbstract",
+    "PubMedMetadata",
+    "Reference",
+    "Section",
+    "Term",
+]
+
+
+class Identifier(TypedDict):
+    """An identifier; ``type`` is who issued it: ``doi``, ``pmc``, ``pubmed``, ``ORCID``, ``NASA``."""
+
+    type: str
+    value: str
+    valid: NotRequired[bool]
+    """``ValidYN``, where the element has it."""
+
+
+class Section(TypedDict):
+    """One ``AbstractText``; an unstructured abstract is one section without a label."""
+
+    label: str
+    nlm_category: str
+    text: str
+
+
+class OtherAbstract(TypedDict):
+    """An abstract besides the main one: another language, a plain-language summary, an older database's."""
+
+    type: str
+    language: str
+    sections: list[Section]
+    copyright: str
+
+
+class Affiliation(TypedDict):
+    """Where an author worked."""
+
+    name: str
+    identifiers: list[Identifier]
+
+
+class Author(TypedDict):
+    """An author, editor, investigator or personal name subject: a person, or a ``collective_name``."""
+
+    last_name: str
+    fore_name: str
+    initials: str
+    suffix: str
+    collective_name: str
+    affiliations: list[Affiliation]
+    identifiers: list[Identifier]
+    valid: bool
+    equal_contribution: bool
+
+
+class Journal(TypedDict):
+    """The journal and the issue of it."""
+
+    title: str
+    iso_abbreviation: str
+    medline_abbreviation: str
+    issn: str
+    issn_type: str
+    issn_linking: str
+    nlm_id: str
+    country: str
+    volume: str
+    issue: str
+    cited_medium: str
+
+
+class DatedEvent(PubMedDate):
+    """A date and what happened then: ``DateType`` of an article date, ``PubStatus`` of the history."""
+
+    type: str
+
+
+class Term(TypedDict):
+    """A term of a vocabulary with its unique identifier (``""`` in older files)."""
+
+    name: str
+    ui: str
+    type: NotRequired[str]
+    major: NotRequired[bool]
+    registry_number: NotRequired[str]
+
+
+class MeshHeading(TypedDict):
+    """A MeSH descriptor; ``major`` means itself: qualifiers have their own."""
+
+    name: str
+    ui: str
+    major: bool
+    type: str
+    qualifiers: list[Term]
+
+
+class Keyword(TypedDict):
+    """A keyword; ``owner`` is the list's, ``NOTNLM`` for those of the authors."""
+
+    text: str
+    major: bool
+    owner: str
+
+
+class Grant(TypedDict):
+    """Who paid."""
+
+    id: str
+    acronym: str
+    agency: str
+    country: str
+
+
+class DataBank(TypedDict):
+    """Accession numbers in a molecular or trial registry."""
+
+    name: str
+    accessions: list[str]
+
+
+class Reference(TypedDict):
+    """A cited work; ``section`` is the titles of the reference lists around it, joined by `` / ``."""
+
+    citation: str
+    section: str
+    ids: list[Identifier]
+
+
+class CommentCorrection(TypedDict):
+    """A link to another citation; ``type`` is ``RefType``: ``RetractionIn``, ``ErratumFor``, ``Cites``."""
+
+    type: str
+    source: str
+    pmid: str
+    pmid_version: str
+    note: str
+
+
+class Note(TypedDict):
+    """A general note of a database that contributed the citation."""
+
+    owner: str
+    text: str
+
+
+class LinkedObject(TypedDict):
+    """An ``Object`` of the ``ObjectList``."""
+
+    type: str
+    parameters: list[Identifier]
+
+
+class AuthorGroup(TypedDict):
+    """One ``AuthorList``: ``type`` is ``authors`` or ``editors``."""
+
+    type: str
+    complete: bool
+    authors: list[Author]
+
+
+class BookSection(TypedDict):
+    """A section of a book article; ``level`` is 1 at the top, and the order is that of the book."""
+
+    title: str
+    location: str
+    level: int
+
+
+class ItemList(TypedDict):
+    """A list of a book article, such as ``ListType="Synonyms"``."""
+
+    type: str
+    items: list[str]
+
+
+class Book(TypedDict):
+    """The book that a ``PubmedBookArticle`` is part of."""
+
+    title: str
+    publisher: str
+    publisher_location: str
+    beginning_date: PubMedDate | None
+    ending_date: PubMedDate | None
+    contribution_date: PubMedDate | None
+    author_groups: list[AuthorGroup]
+    investigators: list[Author]
+    volume: str
+    volume_title: str
+    edition: str
+    collection_title: str
+    isbns: list[str]
+    elocation_ids: list[Identifier]
+    medium: str
+    report_number: str
+    locations: list[str]
+    sections: list[BookSection]
+    item_lists: list[ItemList]
+
+
+class PubMedMetadata(TypedDict):
+    """Everything PubMed says of a citation besides title and abstract text."""
+
+    pmid: str
+    kind: str
+    """``article``, ``book`` or ``deletion``; a deletion has no other key than this and ``pmid``."""
+    status: str
+    owner: str
+    indexing_method: str
+    version_id: str
+    version_date: str
+    publication_status: str
+    publication_model: str
+    languages: list[str]
+    vernacular_title: str
+    journal: Journal | None
+    book: Book | None
+    publication_date: PubMedDate | None
+    article_dates: list[DatedEvent]
+    date_created: PubMedDate | None
+    date_completed: PubMedDate | None
+    date_revised: PubMedDate | None
+    history: list[DatedEvent]
+    pages: str
+    start_page: str
+    end_page: str
+    doi: str
+    """The first DOI of ``article_ids``, else the first valid one of ``elocation_ids``."""
+    pmc: str
+    article_ids: list[Identifier]
+    elocation_ids: list[Identifier]
+    other_ids: list[Identifier]
+    abstract: list[Section]
+    abstract_copyright: str
+    other_abstracts: list[OtherAbstract]
+    authors: list[Author]
+    authors_complete: bool
+    editors: list[Author]
+    investigators: list[Author]
+    personal_name_subjects: list[Author]
+    publication_types: list[Term]
+    mesh: list[MeshHeading]
+    supplementary_mesh: list[Term]
+    chemicals: list[Term]
+    gene_symbols: list[str]
+    keywords: list[Keyword]
+    citation_subsets: list[str]
+    grants: list[Grant]
+    grants_complete: bool
+    databanks: list[DataBank]
+    databanks_complete: bool
+    references: list[Reference]
+    number_of_references: str
+    comments_corrections: list[CommentCorrection]
+    space_flight_missions: list[str]
+    general_notes: list[Note]
+    conflict_of_interest: str
+    objects: list[LinkedObject]
+    extra: dict[str, list[str]]
+    """Text of elements this reader does not know, by tag: a newer DTD loses nothing."""

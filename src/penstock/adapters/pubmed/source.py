@@ -1,0 +1,96 @@
+"""PubMed's own files (baseline, update, efetch) as a `Source` of documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from expression import Error, Result
+
+from penstock.adapters.pubmed.parse import SOURCE, identify_record, parse_record
+from penstock.adapters.xml_files.frames import ParsedRecord
+from penstock.adapters.xml_files.outcome import ok
+from penstock.adapters.xml_files.records import Format
+from penstock.adapters.xml_files.source import XmlFilesSource
+from penstock.adapters.xml_files.splitter import Piece, RecordSplitter
+from penstock.errors import DocumentError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from penstock.document import Document, RawRecord
+
+__all__ = ["PUBMED_ROOTS", "PubMedSource", "deletions_of"]
+
+PUBMED_ROOTS = {
+    "PubmedArticleSet": ("PubmedArticle", "PubmedBookArticle", "DeleteCitation"),
+    "PubmedBookArticleSet": ("PubmedBookArticle",),
+    "MedlineCitationSet": ("MedlineCitation", "DeleteCitation"),
+    "BookDocumentSet": ("BookDocument", "DeleteDocument"),
+}
+"""The sets that PubMed's DTDs know (the last two are of before 2015), and the records of each."""
+
+_DELETIONS = ("DeleteCitation", "DeleteDocument")
+
+
+class PubMedSource(XmlFilesSource):
+    """Citations from PubMed XML files: `XmlFilesSource` says how they are read and resumed.
+
+    Every ``PubmedArticle`` and ``PubmedBookArticle`` is a record, and so is every ``PMID`` of a
+    ``DeleteCitation``, which becomes a tombstone (``Document.deleted``). A ``doc_id`` is
+    ``PMID:<number>.<version>``. What ``metadata`` holds is written down in `PubMedMetadata`.
+    """
+
+    name: ClassVar[str] = SOURCE
+
+    @property
+    def format(self) -> Format:
+        """What PubMed's files look like."""
+        return Format(
+            PUBMED_ROOTS,
+            expand=deletions_of,
+            max_record_bytes=self._max_record_bytes,
+            unpacking=self._unpacking,
+        )
+
+    def identify(self, raw: RawRecord) -> str:
+        """Return ``PMID:<number>.<version>``; raise `DocumentError` where there is no PMID to be found."""
+        if isinstance(raw, ParsedRecord):
+            return raw.identity()
+        try:
+            return identify_record(raw.data, raw.key, raw.context.get("namespaces"))
+        except DocumentError:
+            fault = _fault(raw)
+            if fault is not None:
+                raise fault from None
+            raise
+
+    def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
+        """Understand the record; see `parse_record`."""
+        if isinstance(raw, ParsedRecord):
+            return raw.document()
+        fault = _fault(raw)
+        if fault is not None:
+            return Error(fault)
+        try:
+            return ok(parse_record(raw.data, raw.key, raw.context.get("namespaces")))
+        except DocumentError as error:
+            return Error(error)
+
+
+def deletions_of(piece: Piece) -> Iterable[Piece]:
+    """Make a record of each ``PMID`` of a ``DeleteCitation``; leave every other record as it is."""
+    if piece.name not in _DELETIONS or piece.fault:
+        return (piece,)
+    splitter = RecordSplitter({piece.name: ("PMID",)}, where=piece.name)
+    try:
+        found = splitter.feed(piece.data)
+        splitter.close()
+    except SourceError as error:
+        return (piece._replace(fault=f"its PMIDs cannot be told apart: {error}"),)
+    return found
+
+
+def _fault(raw: RawRecord) -> DocumentError | None:
+    """Return what the splitter found wrong with the record, as an error."""
+    fault = raw.context.get("fault")
+    return None if fault is None else DocumentError(f"record {raw.key} is not a whole record: {fault}")

@@ -1,0 +1,156 @@
+"""The records of one XML file, from any of them on: reading, decompressing, decoding and splitting in one."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.adapters.xml_files.encoding import Utf8Stream
+from penstock.adapters.xml_files.reader import ByteReader, Unpacking
+from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES, Piece, RecordSplitter
+from penstock.document import RawRecord
+from penstock.errors import SourceError
+
+if TYPE_CHECKING:
+    from penstock.adapters.xml_files.inventory import InputFile
+
+__all__ = ["FileRecords", "Format"]
+
+
+def _itself(piece: Piece) -> Iterable[Piece]:
+    return (piece,)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a kind of XML file looks like.
+
+    Args:
+        roots: For each root element that is accepted, the names of its records.
+        expand: Makes records of a record, where one element stands for many.
+        nested: Whether records may hold elements of their own name.
+        max_record_bytes: A larger record is given as a faulty one.
+        unpacking: How much may come out of a compressed file.
+    """
+
+    roots: Mapping[str, Sequence[str]]
+    expand: Callable[[Piece], Iterable[Piece]] = _itself
+    nested: bool = False
+    max_record_bytes: int = MAX_RECORD_BYTES
+    unpacking: Unpacking = Unpacking()  # noqa: RUF009  frozen
+
+
+class FileRecords:
+    """Gives the records of one file; opens it when first asked to `gather`.
+
+    Synchronous; `gather` may run in a thread, one call at a time.
+
+    Args:
+        file: The file.
+        format: What it looks like.
+        start: How many records to leave out at the beginning; they are split, not parsed.
+    """
+
+    def __init__(self, file: InputFile, format: Format, start: int = 0) -> None:  # noqa: A002 - its name
+        self.file = file
+        self.index = start
+        """Of the next record that `take` gives."""
+        self._start = start
+        self._format = format
+        self._seen = 0
+        self._reader: ByteReader | None = None
+        self._encoding = Utf8Stream(file.path)
+        self._splitter = RecordSplitter(
+            format.roots, where=file.path, nested=format.nested, max_record_bytes=format.max_record_bytes
+        )
+        self._records: deque[RawRecord] = deque()
+        self._bytes = 0
+        self._ended = False
+        self._error: SourceError | None = None
+
+    @property
+    def seen(self) -> int:
+        """Records found in the file so far, those left out included."""
+        return self._seen
+
+    @property
+    def consumed(self) -> int:
+        """Bytes read from disk so far."""
+        return self._reader.consumed if self._reader else 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether every record has been given and the file ended as it should."""
+        return self._ended and self._error is None and not self._records
+
+    def gather(self, count: int, size: int, seconds: float) -> bool:
+        """Read on until more than ``count`` records or ``size`` bytes of them are at hand, or the file ends.
+
+        Returns after about ``seconds`` in any case, saying whether it got that far. One record more than
+        asked for is what shows that the file goes on behind a page.
+
+        Raises:
+            SourceError: the file cannot be read on, and everything before has been taken.
+        """
+        until = time.monotonic() + seconds
+        while not self._ended and len(self._records) <= count and self._bytes <= size:
+            if time.monotonic() > until:
+                return False
+            self._read()
+        if self._error is not None and not self._records:
+            raise self._error
+        return True
+
+    def take(self, count: int, size: int) -> list[RawRecord]:
+        """Take up to ``count`` of the records at hand, or at least one as far as ``size`` bytes go."""
+        records = self._records
+        taken: list[RawRecord] = []
+        total = 0
+        while records and len(taken) < count and (not taken or total + len(records[0].data) <= size):
+            record = records.popleft()
+            total += len(record.data)
+            taken.append(record)
+        self._bytes -= total
+        self.index += len(taken)
+        return taken
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        if self._reader is not None:
+            self._reader.close()
+
+    def _read(self) -> None:
+        try:
+            if self._reader is None:
+                self._reader = ByteReader(self.file.path, self._format.unpacking)
+            data = self._reader.read()
+            if data:
+                self._accept(self._splitter.feed(self._encoding.feed(data)))
+            else:
+                self._accept(self._splitter.feed(self._encoding.close()))
+                self._ended = True
+                self._splitter.close()
+        except SourceError as error:
+            self._ended = True
+            self._error = error
+
+    def _accept(self, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            for part in self._format.expand(piece):
+                index = self._seen
+                self._seen += 1
+                if index >= self._start:
+                    self._records.append(self._record(part, index))
+                    self._bytes += len(part.data)
+
+    def _record(self, piece: Piece, index: int) -> RawRecord:
+        key = f"{self.file.name}#{index}"
+        context: dict[str, Any] = {}
+        if self._splitter.namespaces:
+            context["namespaces"] = self._splitter.namespaces
+        if piece.fault:
+            context["fault"] = piece.fault
+        return RawRecord(key, piece.data, context)

@@ -1,0 +1,155 @@
+"""A `Source` of the records of XML files: pages, positions, and files that come and change between runs."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from penstock.abc import JSON, Page, Source
+from penstock.adapters.xml_files.inventory import as_text
+from penstock.adapters.xml_files.reader import Unpacking
+from penstock.adapters.xml_files.reading import LocalReading, Reading
+from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES
+from penstock.adapters.xml_files.walk import Walk, states_of
+from penstock.adapters.xml_files.workers import RemoteReading, Workers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from penstock.adapters.xml_files.inventory import InputFile
+    from penstock.adapters.xml_files.records import Format
+    from penstock.document import RawRecord
+
+__all__ = ["XmlFilesSource"]
+
+
+class XmlFilesSource(Source):
+    """Reads the records of XML files, gzipped or not, one file after the other or several side by side.
+
+    Nothing is opened before the first page is asked for, files are read while there is demand only, and
+    off the event loop; no more is held than a page and what was read with it.
+
+    A position is ``{"files": {name: {"fingerprint", "index", "done"}}, "next": name, "page_size": n}``:
+    ``index`` counts the records of that file that came, ``done`` says that there are no more, and ``next`` is
+    the file that the next page comes from. So files that appear later are simply new, whatever their names;
+    files that were begun are finished first; a file that changed under its name is reported instead of
+    being read again or left out.
+
+    Args:
+        paths: Files and globs (``*``, ``?``, ``[…]``, ``**``, ``~``), at least one.
+        page_size: Records per page, at most.
+        max_record_bytes: A larger record becomes a `DocumentError` instead of being held in memory; its first
+            64 KiB go into the dead letter. 64 MiB by default.
+        max_ratio: A gzip file that unpacks to more than so many times its bytes is refused, once 16 MiB came
+            out of it. 200 by default.
+        max_unpacked_bytes: The same for one that unpacks to more than so many bytes. 100 GiB by default.
+        processes: In how many processes files are parsed, each file in one. With more than one, files take
+            turns by pages, so the order of records is another, though always the same, and each process is
+            up to two pages ahead. A run may be resumed with another number.
+
+    Raises:
+        TypeError: a path is not a string or path.
+        ValueError: there is no path, or a number is less than 1.
+    """
+
+    def __init__(
+        self,
+        *paths: str | os.PathLike[str],
+        page_size: int = 256,
+        max_record_bytes: int | None = None,
+        max_ratio: int | None = None,
+        max_unpacked_bytes: int | None = None,
+        processes: int = 1,
+    ) -> None:
+        if not paths:
+            message = f"{type(self).__name__} needs at least one file or glob, for example 'data/*.xml.gz'"
+            raise ValueError(message)
+        self._paths = [_path(path) for path in paths]
+        self.page_size = positive("page_size", page_size)
+        self._max_record_bytes = _limit("max_record_bytes", max_record_bytes, MAX_RECORD_BYTES)
+        usual = Unpacking()
+        self._unpacking = Unpacking(
+            _limit("max_ratio", max_ratio, usual.max_ratio),
+            _limit("max_unpacked_bytes", max_unpacked_bytes, usual.max_bytes),
+        )
+        self.processes = positive("processes", processes)
+        self._parameters = {"paths": [as_text(path) for path in self._paths]}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The paths and globs as they were given."""
+        return self._parameters
+
+    @property
+    @abstractmethod
+    def format(self) -> Format:
+        """What the files look like."""
+
+    @staticmethod
+    def settled(position: JSON) -> int:
+        """Return how many records stand before ``position``, in all files that it knows."""
+        return sum(state["index"] for state in states_of(position).values())
+
+    async def fetch(self, position: JSON) -> AsyncIterator[Page[RawRecord]]:
+        """Yield pages of records, from the beginning (``None``) or from a position of an earlier page.
+
+        Raises:
+            SourceError: a path is missing or a glob matches nothing; a file is not of this format, is
+                damaged, ends early, or has changed since ``position``. What came before is delivered first.
+            PositionError: ``position`` is not one of this source.
+        """
+        workers = Workers(type(self), self._options()) if self.processes > 1 else None
+        layout = self.format
+
+        def read(file: InputFile, start: int, first: int) -> Reading:
+            if workers is None:
+                return LocalReading(file, layout, start, first, self.page_size)
+            return RemoteReading(file, workers, start, first, self.page_size)
+
+        walk = Walk(position, self.page_size, self.processes, read)
+        try:
+            async with aclosing(walk.pages(self._paths)) as pages:
+                async for page in pages:
+                    yield page
+        finally:
+            await walk.aclose()
+            if workers is not None:
+                await workers.aclose()
+
+    def _options(self) -> dict[str, Any]:
+        """Return the keyword arguments that another process needs to make an equal source, as JSON."""
+        return {
+            "max_record_bytes": self._max_record_bytes,
+            "max_ratio": self._unpacking.max_ratio,
+            "max_unpacked_bytes": self._unpacking.max_bytes,
+        }
+
+
+def _path(path: str | os.PathLike[str]) -> str:
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        message = f"a path must be a str or a pathlib.Path, not {type(path).__name__}"
+        raise TypeError(message)
+    return text
+
+
+def _limit(name: str, number: int | None, usual: int) -> int:
+    return usual if number is None else positive(name, number)
+
+
+def positive(name: str, number: int) -> int:
+    """Return ``number`` if it is a whole number of at least 1.
+
+    Raises:
+        TypeError: it is no whole number.
+        ValueError: it is less than 1.
+    """
+    if isinstance(number, bool) or not isinstance(number, int):
+        message = f"{name} must be a whole number, not {number!r}"
+        raise TypeError(message)
+    if number < 1:
+        message = f"{name} must be at least 1, not {number}"
+        raise ValueError(message)
+    return number

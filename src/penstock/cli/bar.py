@@ -1,0 +1,96 @@
+"""The live bar, drawn with rich. Imported only where there is a terminal to draw on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.cli.progress import ProgressFace
+from penstock.cli.text import count, duration
+from penstock.errors import MissingExtra
+
+try:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.spinner import Spinner
+    from rich.table import Table
+    from rich.text import Text
+except ImportError as error:  # pragma: no cover - proved in a subprocess by tests/cli/test_cli.py
+    raise MissingExtra("The live bar", "cli") from error
+
+if TYPE_CHECKING:
+    from typing import Self, TextIO
+
+    from rich.console import RenderableType
+
+__all__ = ["LiveProgress"]
+
+_FRAMES_PER_SECOND = 8
+_WIDEST_BAR = 40
+_SMALLEST_BAR = 6
+_AROUND = 5
+"""Columns taken by the spinner and by what separates it, the bar and the words."""
+
+
+class LiveProgress(ProgressFace):
+    """A bar that moves: done, failed, skipped, documents per second, time left.
+
+    A thread of rich's redraws it, so that it is seen to live also while nothing arrives; the hook itself
+    only counts.
+    """
+
+    def __init__(self, stream: TextIO, *, width: int | None = None) -> None:
+        super().__init__()
+        self.console = Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
+        self._spinner = Spinner("dots", style="cyan")
+        self._live = Live(
+            get_renderable=self.render,
+            console=self.console,
+            refresh_per_second=_FRAMES_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,  # stdout may be carrying events to another program
+            redirect_stderr=False,
+        )
+
+    def update(self, *, state_changed: bool) -> None:
+        """Do nothing: the next frame shows it."""
+
+    def say(self, line: str) -> None:
+        """Print the line above the bar."""
+        self.console.print(Text(line), soft_wrap=True)
+
+    def render(self) -> RenderableType:
+        """Draw one frame."""
+        tally = self.tally
+        grid = Table.grid(padding=(0, 1))
+        words = self._words()
+        room = min(_WIDEST_BAR, self.console.width - words.cell_len - _AROUND)
+        cells: list[RenderableType] = [self._spinner, words]
+        if room >= _SMALLEST_BAR:  # the words come first: on a narrow terminal the bar goes
+            cells.insert(1, ProgressBar(tally.total, tally.settled, width=room, pulse=not tally.total))
+        for _ in cells:
+            grid.add_column(no_wrap=True, overflow="ellipsis")
+        grid.add_row(*cells)
+        return grid
+
+    def _words(self) -> Text:
+        tally = self.tally
+        words = Text(f"{count(tally.completed)} done", style="green")
+        words.append(f"  {count(tally.failed)} failed", style="red" if tally.failed else "dim")
+        if tally.skipped:
+            words.append(f"  {count(tally.skipped)} skipped", style="yellow")
+        if tally.state in {"starting", "retrying"}:
+            words.append(f"  {tally.state}", style="magenta")
+        if tally.rate:
+            words.append(f"  {count(tally.rate)} docs/s", style="default")
+        if tally.eta is not None:
+            words.append(f"  {duration(tally.eta)} left", style="cyan")
+        return words
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Wipe the bar away and give the cursor back."""
+        self._live.stop()

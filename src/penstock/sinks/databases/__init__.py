@@ -1,0 +1,1 @@
+"""Sinks that write to a table of a database: SQLite, DuckDB and PostgreSQL."""

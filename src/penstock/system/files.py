@@ -1,0 +1,195 @@
+"""The storage seam: open, append, truncate, fsync, rename, and what each of them promises."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+from penstock.system.lock import FileLock, lock_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.system.lock import Lock
+
+__all__ = ["DiskStorage", "Storage", "StoredFile"]
+
+
+class StoredFile(Protocol):
+    """One open regular file that grows at its end.
+
+    Nothing is durable before ``fsync``, and after a power cut the bytes since then may be missing,
+    cut short, zeroed or out of order. Every method may raise ``OSError``.
+    """
+
+    @property
+    def identity(self) -> str:
+        """What tells this very file from another of the same name, as far as the system knows."""
+        ...
+
+    def size(self) -> int:
+        """Return the length in bytes."""
+        ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return ``length`` bytes from ``offset``; fewer only where the file ends."""
+        ...
+
+    def append(self, data: bytes) -> None:
+        """Write all of ``data`` at the end; after an error any part of it may be there."""
+        ...
+
+    def truncate(self, size: int) -> None:
+        """Cut the file to ``size`` bytes."""
+        ...
+
+    def fsync(self) -> None:
+        """Make what was written durable. After an error do not try again: the bytes may be gone."""
+        ...
+
+    def close(self) -> None:
+        """Release the file. Idempotent."""
+        ...
+
+
+class Storage(Protocol):
+    """A place for durable files. Every method may raise ``OSError``."""
+
+    def open(self, path: Path, *, create: bool) -> StoredFile:
+        """Open ``path`` for reading and appending.
+
+        A new file's name is durable only after ``fsync_folder``.
+
+        Raises:
+            FileNotFoundError: it does not exist, and ``create`` is false.
+            IsADirectoryError: it is a directory.
+            OSError: with ``errno.EINVAL``, if it is not a regular file (a pipe, a device).
+        """
+        ...
+
+    def fsync_folder(self, folder: Path) -> None:
+        """Make the creations, renames and removals in ``folder`` durable."""
+        ...
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give ``source`` the name ``target``, replacing it at once; both in one file system."""
+        ...
+
+    def remove(self, path: Path) -> None:
+        """Remove the file; ``FileNotFoundError`` if there is none."""
+        ...
+
+    def make_folder(self, path: Path) -> None:
+        """Make the folder ``path`` if there is none, durably; the one above it must exist."""
+        ...
+
+    def names(self, folder: Path) -> list[str]:
+        """Return the names in ``folder``, sorted; ``FileNotFoundError`` if there is no such folder."""
+        ...
+
+    def lock(self, path: Path) -> Lock:
+        """Return a lock, not yet taken, that lets one process at a time write ``path``."""
+        ...
+
+
+class _DiskFile:
+    """A file descriptor, and the loops that short reads and writes need."""
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        # O_NONBLOCK: opening a named pipe that nobody reads must be refused below, not wait for ever.
+        flags |= getattr(os, "O_NONBLOCK", 0) | (os.O_CREAT if create else 0)
+        self._fd = os.open(path, flags, 0o666)
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        self._identity = f"{status.st_dev:x}:{status.st_ino:x}"
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def read(self, offset: int, length: int) -> bytes:
+        os.lseek(self._fd, offset, os.SEEK_SET)
+        parts: list[bytes] = []
+        while length > 0 and (part := os.read(self._fd, length)):
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
+    def append(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            # A nearly full disk or a file-size limit makes a write short first, and fail the next time.
+            rest = rest[os.write(self._fd, rest) :]
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._fd, size)
+
+    def fsync(self) -> None:
+        _fsync(self._fd)
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+if sys.platform == "darwin":
+    import fcntl
+
+    def _fsync(fd: int) -> None:
+        # There, fsync hands the bytes to the drive, which may keep them in its cache.
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+
+else:
+
+    def _fsync(fd: int) -> None:
+        os.fsync(fd)
+
+
+class DiskStorage:
+    """The real disk."""
+
+    def open(self, path: Path, *, create: bool) -> StoredFile:
+        """See ``Storage.open``."""
+        return _DiskFile(path, create=create)
+
+    def fsync_folder(self, folder: Path) -> None:
+        """See ``Storage.fsync_folder``; where folders cannot be opened (Windows) there is nothing to do."""
+        if not hasattr(os, "O_DIRECTORY"):
+            return
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """See ``Storage.rename``."""
+        source.replace(target)
+
+    def remove(self, path: Path) -> None:
+        """See ``Storage.remove``."""
+        path.unlink()
+
+    def make_folder(self, path: Path) -> None:
+        """See ``Storage.make_folder``."""
+        if not path.is_dir():
+            path.mkdir()
+            self.fsync_folder(path.parent)
+
+    def names(self, folder: Path) -> list[str]:
+        """See ``Storage.names``."""
+        return sorted(path.name for path in folder.iterdir())
+
+    def lock(self, path: Path) -> Lock:
+        """See ``Storage.lock``: an operating-system lock on ``<path>.lock``."""
+        return FileLock(lock_path(path))

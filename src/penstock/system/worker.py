@@ -1,0 +1,87 @@
+"""A thread of its own, for what would otherwise block the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.system.yielding import yielding_to_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Worker"]
+
+T = TypeVar("T")
+
+
+class Worker:
+    """Runs calls one after another on one thread; starts it at the first call.
+
+    A cancelled ``run`` withdraws only the waiting: the call itself is made, in its turn, and every
+    later ``run`` and ``aclose`` comes after it. If it fails, the next ``run`` raises its error instead of
+    making its own call.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._executor: ThreadPoolExecutor | None = None
+        self._last: Future[None] | None = None
+        self._abandoned: list[Future[Any]] = []
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Make ``call`` on the thread and return what it returns."""
+        if self._executor is None:
+            # After an ``aclose`` that was cancelled, the last thread may still be at its last call.
+            self._executor = ThreadPoolExecutor(1, self._name, _wait_for, (self._last,))
+        abandoned, self._abandoned = self._abandoned, []
+        return await self._outcome(self._executor.submit(_after, abandoned, call))
+
+    async def aclose(self, last: Callable[[], None]) -> None:
+        """Make ``last`` the last call, wait for it, and end the thread; a later ``run`` starts another.
+
+        Nothing happens if no thread was started since the last time. A cancelled ``aclose`` goes on behind.
+        """
+        self._abandoned = []
+        if self._executor is not None:
+            executor, self._executor = self._executor, None
+            self._last = executor.submit(last)
+            executor.shutdown(wait=False)  # what was submitted still runs
+        if self._last is not None:
+            await self._outcome(self._last)
+
+    async def _outcome(self, future: Future[T]) -> T:
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+
+        def done(_: Future[T]) -> None:
+            # Asyncio's own wrap_future would cancel a call that still waits for its turn.
+            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+                loop.call_soon_threadsafe(_wake, waiter)
+
+        future.add_done_callback(done)
+        try:
+            with yielding_to_threads():
+                await waiter
+        except asyncio.CancelledError:
+            self._abandoned.append(future)
+            raise
+        return future.result()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _after(abandoned: list[Future[Any]], call: Callable[[], T]) -> T:
+    for future in abandoned:  # calls of before, so they are done
+        future.result()
+    return call()
+
+
+def _wait_for(previous: Future[None] | None) -> None:
+    if previous is not None:
+        wait([previous])

@@ -1,0 +1,174 @@
+"""A record read with its parts cut out is the record read as a whole, however odd it is."""
+
+from __future__ import annotations
+
+import pickle
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.adapters.pubmed.parse import parse_record
+from penstock.adapters.pubmed.parts import cut_out
+from penstock.adapters.pubmed.sample import sample_record
+from penstock.document import Document
+from penstock.errors import DocumentError
+
+REGULAR = """\
+<PubmedArticle>
+  <MedlineCitation Status="MEDLINE"><PMID Version="1">1</PMID>
+    <DateCompleted><Year>1977</Year><Month>04</Month><Day>28</Day></DateCompleted>
+    <DateRevised><Year>2019</Year><Month>05</Month><Day>15</Day></DateRevised>
+    <Article><Journal><JournalIssue><Volume>26</Volume><PubDate><Year>1977</Year><Month>Mar</Month></PubDate>
+      </JournalIssue></Journal><ArticleTitle>T</ArticleTitle>
+      <PublicationTypeList><PublicationType UI="D016428">Journal Article</PublicationType></PublicationTypeList>
+    </Article>
+    <MedlineJournalInfo><Country>US</Country><MedlineTA>Diabetes</MedlineTA></MedlineJournalInfo>
+    <MeshHeadingList>
+      <MeshHeading><DescriptorName UI="D000818" MajorTopicYN="N">Animals</DescriptorName></MeshHeading>
+      <MeshHeading>
+        <DescriptorName UI="D005842" MajorTopicYN="Y" Type="Geographic">G</DescriptorName>
+        <QualifierName UI="Q000302" MajorTopicYN="N">isolation &amp;amp; purification</QualifierName>
+        <QualifierName UI="Q000378" MajorTopicYN="Y"> metabolism </QualifierName>
+      </MeshHeading>
+    </MeshHeadingList>
+  </MedlineCitation>
+  <PubmedData>
+    <History><PubMedPubDate PubStatus="entrez"><Year>1977</Year><Hour>0</Hour></PubMedPubDate></History>
+  </PubmedData>
+</PubmedArticle>"""
+TAGS = (
+    *("DateCompleted", "DateRevised", "PubDate", "PublicationTypeList"),
+    *("MedlineJournalInfo", "MeshHeadingList", "History"),
+)
+
+
+def read(data: str, *, whole: bool) -> Document | None:
+    """Read a record; one with prefixes from its root is not cut."""
+    try:
+        return parse_record(data.encode(), namespaces={"unused": "urn:unused"} if whole else None)
+    except DocumentError:
+        return None
+
+
+def check(data: str) -> None:
+    """Compare both ways; hashes are of the bytes, so they agree."""
+    assert read(data, whole=False) == read(data, whole=True)
+
+
+def test_every_part_of_a_regular_record_is_cut_out() -> None:
+    """What is regular does not reach lxml, and says the same."""
+    rest, parts = cut_out(REGULAR.encode())
+    assert list(parts) == [f"_{tag}" for tag in TAGS]
+    assert not any(f"<{tag}>".encode() in rest for tag in TAGS)
+    assert [heading["qualifiers"] for heading in parts["_MeshHeadingList"]] == [
+        [],
+        [
+            {"name": "isolation &amp; purification", "ui": "Q000302", "major": False},
+            {"name": "metabolism", "ui": "Q000378", "major": True},
+        ],
+    ]
+    check(REGULAR)
+
+
+def test_what_is_remembered_is_nobodys_to_change() -> None:
+    """A document may be changed: the next one with the same parts has them as they were written."""
+    expected = parse_record(REGULAR.encode()).model_dump()
+    metadata = parse_record(REGULAR.encode()).metadata
+    metadata["history"][0]["type"] = metadata["date_revised"]["date"] = "changed"
+    metadata["publication_types"][0]["name"] = metadata["journal"]["country"] = "changed"
+    metadata["publication_date"].clear()
+    metadata["mesh"].clear()
+    assert parse_record(REGULAR.encode()).model_dump() == expected
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<{0}>", '<{0} a="b">'),
+        ("<{0}>", "<{0}/><{0}>"),
+        ("<{0}>", "<_{0}/><{0}>"),
+        ("<{0}>", "<Unknown><{0}>"),
+        ("<{0}>", "<{0}>&undeclared;"),
+        ("<{0}>", "<{0}>\x01"),
+        ("<{0}>", "<{0}>text<!-- </{0}> -->"),
+        ("<{0}>", "<![CDATA[<{0}>"),
+        ("<{0}>", "<{0}><{0}>"),
+        ("</{0}>", "</{0}><{0}/>"),
+        ("</{0}>", "</{0}><_{0}/>"),
+        ("</{0}>", "</{0}><{0}></{0}>"),
+        ("</{0}>", "<?pi </{0}> ?></{0}>"),
+        ("</{0}>", "</{0}></Unknown>"),
+        ("</{0}>", "</{0} >"),
+        ("</{0}>", ""),
+    ],
+)
+def test_irregular_parts(tag: str, old: str, new: str) -> None:
+    """Attributes, repetitions, empty ones, comments, faults, and names like those of what stands in its place."""
+    check(REGULAR.replace(old.format(tag), new.format(tag)))
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_parts_in_other_places(tag: str) -> None:
+    """A part inside something unknown, inside an attribute, or in a place of another, is what it was before."""
+    part = REGULAR[REGULAR.index(f"<{tag}>") : REGULAR.index(f"</{tag}>")] + f"</{tag}>"
+    for place in ("<Article>", "</Article>", "<PubmedData>", "<ArticleTitle>", "<PubmedArticle>"):
+        check(REGULAR.replace(place, place + part))
+        check(REGULAR.replace(place, f"{place}<Unknown>{part}</Unknown>"))
+        check(REGULAR.replace(part, "").replace(place, f"{place}<Unknown>{part}</Unknown>"))
+        check(REGULAR.replace(part, "").replace(place, place + part))
+        check(REGULAR.replace(part, "").replace(place, f'{place}<Unknown a="{part}"/>'.replace('""', '"')))
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "a]]>b", "&#65;", "&lt;", "\u00e9", "a\nb", "a<b>c</b>", "\x0b", "~`@"]
+)
+def test_texts_of_headings(text: str) -> None:
+    """Those that are not plain are left to the parser."""
+    check(REGULAR.replace("Animals", text))
+    check(REGULAR.replace("D000818", text))
+    check(REGULAR.replace("<MeshHeading>", f"<MeshHeading>{text}"))
+
+
+@given(st.integers(0, 300), st.data())
+def test_damaged_records(number: int, data: st.DataObject) -> None:
+    """Tags left out, doubled, or moved: both ways see the same record, or none."""
+    record = data.draw(st.sampled_from([REGULAR, sample_record(number)]))
+    tokens = re.findall(r"<[^>]*>|[^<]+", record)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at, to = (data.draw(st.integers(0, len(tokens) - 1)) for _ in range(2))
+        change = data.draw(st.sampled_from(["delete", "double", "move", "slice"]))
+        if change == "delete":
+            tokens[at] = ""
+        elif change == "double":
+            tokens.insert(to, tokens[at])
+        elif change == "move":
+            tokens.insert(to, tokens.pop(at))
+        else:
+            begin, end = sorted((at, to))
+            tokens = [*tokens[:end], *tokens[begin:]]
+    check("".join(tokens))
+
+
+@given(st.integers(0, 10_000))
+def test_made_up_records(number: int) -> None:
+    """Every kind of record of the made-up files."""
+    check(sample_record(number))
+
+
+def test_a_parsed_document_is_one_that_was_checked() -> None:
+    """Nothing tells it from a `Document` that pydantic made of the same fields, and changes are as good."""
+    trusted = parse_record(REGULAR.encode(), keep_raw=True)
+    fields = {name: getattr(trusted, name) for name in Document.model_fields}
+    checked = Document(**fields)
+    assert trusted == checked
+    assert vars(trusted).keys() == vars(checked).keys()
+    assert list(vars(trusted)) == list(vars(checked))
+    assert trusted.model_fields_set == checked.model_fields_set
+    assert trusted.model_dump_json() == checked.model_dump_json()
+    assert repr(trusted) == repr(checked)
+    assert pickle.loads(pickle.dumps(trusted)) == checked  # noqa: S301  our own
+    changed = trusted.model_copy(update={"title": "new"})
+    assert (changed.title, trusted.title) == ("new", "T")

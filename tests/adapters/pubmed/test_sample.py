@@ -1,0 +1,96 @@
+"""The sample: always the same, in the true shape, with everything in it that PubMed has."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from penstock.adapters.pubmed.sample import sample_record, write_sample
+from penstock.adapters.pubmed.source import PubMedSource
+
+from .independent import read_file
+
+
+async def documents(path: Path):
+    source = PubMedSource(path)
+    return [source.parse(raw) async for page in source.fetch(None) for raw in page.items]
+
+
+async def test_every_record_as_the_second_reading_has_it(tmp_path: Path) -> None:
+    """The parser and the independent reader agree on every field of the sample."""
+    path = tmp_path / "sample.xml.gz"
+    write_sample(path, 600, deletions=3)
+    parsed = [result.ok.model_dump(exclude={"content_hash"}) for result in await documents(path)]
+    assert parsed == list(read_file(path))
+    assert len(parsed) == 603
+
+
+async def test_it_holds_what_pubmed_holds(tmp_path: Path) -> None:
+    """Book articles, second versions, all forms of dates, collective authors, foreign titles, links."""
+    path = tmp_path / "sample.xml"
+    write_sample(path, 600, deletions=2, malformed=4)
+    results = await documents(path)
+    good = [result.ok for result in results if result.is_ok()]
+    assert len(results) - len(good) == 4
+    assert len({one.doc_id for one in good if not one.deleted}) == 600
+    metadata = [one.metadata for one in good if not one.deleted]
+    assert sum(one.deleted for one in good) == 2
+    assert sum(one["kind"] == "book" for one in metadata) == 6
+    assert any(one.version == "2" for one in good)
+    dates = [one["publication_date"] for one in metadata]
+    assert any("season" in date for date in dates)
+    assert any("end" in date for date in dates)
+    assert {len(date["date"]) for date in dates} == {4, 7, 10}
+    for key in (
+        "vernacular_title",
+        "mesh",
+        "references",
+        "chemicals",
+        "keywords",
+        "grants",
+        "other_abstracts",
+    ):
+        assert any(one[key] for one in metadata), key
+        assert not all(one[key] for one in metadata), key
+    assert any(author["collective_name"] for one in metadata for author in one["authors"])
+    assert any(link["type"] == "RetractionIn" for one in metadata for link in one["comments_corrections"])
+
+
+def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
+    """On every machine, packed or not, and a record is the same however many there are."""
+    a, b, plain = tmp_path / "a.xml.gz", tmp_path / "b.xml.gz", tmp_path / "a.xml"
+    for path in (a, b, plain):
+        write_sample(path, 150, seed=7)
+    assert a.read_bytes() == b.read_bytes()
+    assert gzip.decompress(a.read_bytes()) == plain.read_bytes()
+    assert sample_record(149, 7).encode() in plain.read_bytes()
+    assert sample_record(149, 8).encode() not in plain.read_bytes()
+    digest = hashlib.sha256(sample_record(3, 0).encode()).hexdigest()
+    assert digest == "a2b59c8b8ee113068f5cc90f19606caa1b87e93b85aa71e9d6c11c5eae770909"
+
+
+def test_writing_takes_no_memory(tmp_path: Path) -> None:
+    """Ten times the records take the same memory."""
+    peaks = []
+    for records in (100, 200, 2_000):  # the first warms up
+        tracemalloc.start()
+        write_sample(tmp_path / "a.xml.gz", records)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < peaks[1] * 1.2
+
+
+@pytest.mark.parametrize(("records", "malformed", "deletions"), [(0, 0, 0), (0, 2, 1), (1, 3, 0)])
+async def test_small_samples(tmp_path: Path, records: int, malformed: int, deletions: int) -> None:
+    """Nothing, and next to nothing, are files too."""
+    path = tmp_path / "a.xml"
+    write_sample(path, records, malformed=malformed, deletions=deletions)
+    results = await documents(path)
+    assert len(results) == records + malformed + deletions
+    assert sum(result.is_error() for result in results) == malformed
+    with pytest.raises(ValueError, match="cannot be negative"):
+        write_sample(path, -1)

@@ -1,0 +1,70 @@
+"""XML in any encoding becomes UTF-8, in any chunks."""
+
+from __future__ import annotations
+
+import codecs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.adapters.xml_files.encoding import Utf8Stream
+from penstock.errors import SourceError
+
+
+def transcode(data: bytes, size: int) -> bytes:
+    stream = Utf8Stream("a.xml")
+    parts = [stream.feed(data[at : at + size]) for at in range(0, len(data), size)]
+    return b"".join([*parts, stream.close()])
+
+
+ENCODINGS = [
+    ("utf-8", b""),
+    ("utf-8", codecs.BOM_UTF8),
+    ("utf-16-le", codecs.BOM_UTF16_LE),
+    ("utf-16-be", codecs.BOM_UTF16_BE),
+    ("utf-16-le", b""),
+    ("utf-16-be", b""),
+    ("utf-32-le", codecs.BOM_UTF32_LE),
+    ("utf-32-be", b""),
+    ("iso-8859-1", b""),
+    ("windows-1252", b""),
+    ("us-ascii", b""),
+]
+
+
+@pytest.mark.parametrize(("encoding", "mark"), ENCODINGS)
+@given(text=st.text(alphabet="aé<>? \n", max_size=50), size=st.integers(1, 2_000))
+def test_all_become_utf_8(encoding: str, mark: bytes, text: str, size: int) -> None:
+    """A mark, a pattern or a declaration tells the encoding, whatever the chunks."""
+    name = encoding.removesuffix("-le").removesuffix("-be")
+    if encoding == "us-ascii":
+        text = text.replace("é", "e")
+    whole = f"<?xml version='1.0' encoding='{name}'?><a>{text}"
+    assert transcode(mark + whole.encode(encoding), size) == whole.encode()
+
+
+@pytest.mark.parametrize("text", ["", "<a", "<?xml", "<?xml version='1.0'?><é/>", "plain é", " <é/>"])
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_without_a_declaration_it_is_utf_8(text: str, size: int) -> None:
+    """What is not XML passes through as well: whoever comes next says so."""
+    assert transcode(text.encode(), size) == text.encode()
+
+
+def test_a_declaration_that_disproves_itself() -> None:
+    """Readable as ASCII, it cannot be UTF-16: it is read as UTF-8, as most parsers do."""
+    data = "<?xml version='1.0' encoding='UTF-16'?><é/>".encode()
+    assert transcode(data, 7) == data
+
+
+@pytest.mark.parametrize("name", ["klingon", "hex", "rot13", "zlib"])
+def test_an_unknown_encoding_is_named(name: str) -> None:
+    """Codecs that are not of text count as unknown."""
+    with pytest.raises(SourceError, match=f"a.xml says it is written in '{name}'"):
+        transcode(f"<?xml version='1.0' encoding='{name}'?><a/>".encode(), 100)
+
+
+def test_bytes_that_are_not_of_the_encoding() -> None:
+    """A file that ends within a character is reported, not shortened."""
+    with pytest.raises(SourceError, match="is not in the encoding it claims, utf-16"):
+        transcode("<a/>".encode("utf-16") + b"x", 100)

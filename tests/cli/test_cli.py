@@ -1,0 +1,117 @@
+"""``penstock`` itself: usage, version, help, and what happens without its extra."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from penstock.cli.main import main
+
+BARE = """
+import sys
+for name in ("cyclopts", "rich"):
+    sys.modules[name] = None  # as if it were not installed
+from penstock.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+EAGER = """
+import sys
+from penstock.cli.main import main
+main(["--version"])
+heavy = {"lxml", "lxml.etree", "sqlite3", "penstock.pipeline", "penstock.adapters.pubmed.sample", "rich.live"}
+sys.exit(str(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)
+"""
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_version(penstock) -> None:
+    """--version says which, and 0."""
+    done = penstock("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"penstock {version('penstock')}\n", "")
+
+
+def test_python_dash_m_is_the_same_command() -> None:
+    """``python -m penstock`` works where scripts are not on the path."""
+    done = run("-m", "penstock", "--version")
+    assert (done.returncode, done.stdout) == (0, f"penstock {version('penstock')}\n")
+
+
+def test_version_loads_nothing_it_does_not_need() -> None:
+    """Neither the parser, nor the ledger, nor the pipeline is imported to answer a small question."""
+    done = run("-c", EAGER)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["ingest"], ["status"], ["ingest", "pubmed"], ["demo"]])
+def test_help_lists_what_there_is(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """--help prints to stdout and ends with 0, for every command."""
+    assert main([*words, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert "Usage: penstock" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize("words", [[], ["ingest"]])
+def test_half_a_command_is_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that would do nothing shows its help on stderr and ends with 2."""
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Usage: penstock" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frob"], 'Unknown command "frob"'),
+        (["ingest", "pubmed", "a.xml"], "--to"),
+        (["ingest", "pubmed", "--to", "o.jsonl"], "no files to read"),
+        (["ingest", "pubmed", "a.xml", "--to", "o.jsonl", "--limit", "0"], "--limit"),
+        (["ingest", "pubmed", "a.xml", "--to", "o.jsonl", "--limit", "many"], "--limit"),
+        (["ingest", "pubmed", "a.xml", "--to", "o.jsonl", "--processes", "-1"], "--processes"),
+        (["ingest", "pubmed", "a.xml", "--to", "o.jsonl", "--too", "x"], "--too"),
+        (["ingest", "pubmed", "a.xml", "--to", "a.xml"], "both the output and an input"),
+        (["ingest", "pubmed", "a.xml", "--to", "o.jsonl", "--ledger", "o.jsonl"], "output and the ledger"),
+        (["ingest", "\x1b[31mx"], "x1b"),
+        (["demo", "--records", "0"], "--records"),
+        (["status"], "LEDGER_OR_OUTPUT"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, and one clean line on stderr that names the trouble."""
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("penstock: ")
+    assert err.count("\n") == 1
+    assert err[:-1].isprintable()
+    assert said in err
+
+
+def test_a_missing_extra_gives_the_command_that_installs_it() -> None:
+    """Without cyclopts and rich: one sentence, and 2."""
+    done = run("-c", BARE, "ingest", "pubmed", "a.xml", "--to", "o.jsonl")
+    assert done.returncode == 2
+    assert done.stderr == "penstock: The command line needs an extra: pip install 'penstock[cli]'\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_obstacle(penstock, small, closed: str, small_undisturbed: bytes) -> None:
+    """With stdout or stderr closed the work is done all the same, and no word of ours ends up in a file."""
+    done = penstock.shell(f"penstock ingest pubmed {small} --to out.jsonl {closed}")
+    assert (done.returncode, (penstock.folder / "out.jsonl").read_bytes()) == (0, small_undisturbed)
+
+
+def test_an_output_cannot_be_taken_back() -> None:
+    """There is no option that says "no outputs at all", neither in the help nor by its name."""
+    for command in (("ingest", "pubmed"), ("dead", "replay")):
+        assert "empty-to" not in run("-m", "penstock", *command, "--help").stdout
+    done = run("-m", "penstock", "ingest", "pubmed", "a.xml", "--empty-to")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

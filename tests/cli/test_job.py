@@ -1,0 +1,121 @@
+"""Jobs, and the commands that repeat them."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.cli import job as job_module
+from penstock.cli.commands import app
+from penstock.cli.job import Job, UsageProblem, default_ledger, place_of
+from penstock.cli.outputs import output_of
+
+
+@pytest.fixture(autouse=True)
+def called_penstock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program was called by its plain name."""
+    monkeypatch.setattr(job_module, "program", lambda: ["penstock"])
+
+
+def job(**given: object) -> Job:
+    plain = Job(adapter="pubmed", files=("a.xml",), to=Path("out.jsonl"), ledger=Path("out.jsonl.ledger.db"))
+    return replace(plain, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"files": ("-x.xml", "with blank.xml", "d'or.xml.gz")},
+        {"to": Path("my out/é.jsonl"), "ledger": Path("my out/é.jsonl.ledger.db")},
+        {"ledger": Path("else where.db"), "limit": 5, "processes": 3},
+        {"ledger": "postgresql://me@host/runs"},
+        {"to": Path("-o.jsonl"), "ledger": Path("-l.db")},
+        {"key": "my articles", "ledger": "postgresql://me@host/runs"},
+        {"to": "out/", "ledger": Path("out.ledger.db"), "refresh": True},
+        {"also": (Path("b.jsonl.gz"), "sqlite:///x.db?table=my%20table")},
+        {"to": "sqlite:////a/b.db?table=x&deleted=delete", "ledger": Path("/a/b.db.x.ledger.db")},
+        {"to": "postgresql://me@h:5/db?table=a.b&sslmode=require", "ledger": Path("db.a.b.ledger.db")},
+        {"fail_fast": True, "events": True, "progress": False, "debug": True},
+    ],
+)
+def test_the_command_is_read_back_as_the_job(given: dict[str, object]) -> None:
+    """What the receipt prints, given to a shell and then to the parser, asks for the same again."""
+    wanted = job(**given)
+    words = shlex.split(wanted.command())
+    assert words[0] == "penstock"
+    _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
+    options = dict(bound.arguments)
+    files, to = options.pop("files"), [output_of(word) for word in options.pop("to")]
+    ledger = place_of(options.pop("ledger")) if "ledger" in options else default_ledger(to[0])
+    assert Job("pubmed", files, to[0], ledger, also=tuple(to[1:]), **options) == wanted
+
+
+def test_restart_is_repeated_only_when_it_is_meant() -> None:
+    """The command that resumes never throws away what it is to continue."""
+    assert "--restart" not in job(restart=True).command()
+    assert job().command(restart=True).endswith(" --restart a.xml")
+    assert "--restart -- -a" in job(files=("-a",)).command(restart=True)
+
+
+def test_going_on_beyond_a_limit_leaves_the_limit_out() -> None:
+    """The limit is the one thing that has to change to get further."""
+    assert "--limit" in job(limit=3).command()
+    assert "--limit" not in job(limit=3).command(limited=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "words"),
+    [
+        ({}, {}, "the same command again, with"),
+        ({"refresh": True}, {}, "the same command again, with"),
+        ({"refresh": False}, {"refresh": True}, "the same command again, --refresh added, with"),
+        ({}, {"restart": True}, "the same command again, --restart added, with"),
+        ({"limit": 3}, {"limited": False}, "the same command again, without --limit, with"),
+    ],
+)
+def test_a_command_that_nobody_would_paste(given: dict[str, Any], asked: dict[str, Any], words: str) -> None:
+    """With very many files it is told in words, and what is different this time with them."""
+    long = job(files=tuple(f"file{n}.xml" for n in range(9_000)), **given)
+    assert long.command(**asked) == f"{words} its 9,000 files"
+
+
+def test_the_url_of_a_ledger_is_repeated_without_its_password() -> None:
+    """And with its parameters: the password is found elsewhere, or asked for."""
+    secret = job(ledger="postgresql://me:hunter2@host/runs?sslmode=require")
+    for command in (secret.command(), secret.dead_command("replay"), secret.status_command()):
+        assert "postgresql://me@host/runs?sslmode=require" in command
+
+
+def test_the_status_command_names_the_ledger_only_when_it_lies_elsewhere() -> None:
+    """Beside the output, the output is name enough."""
+    assert job().status_command() == "penstock status out.jsonl"
+    assert job(ledger=Path("x.db")).status_command() == "penstock status x.db"
+
+
+def test_no_files_is_wrong_usage() -> None:
+    """An empty list of files is refused before anything is opened."""
+    with pytest.raises(UsageProblem, match="no files to read"):
+        job(files=()).check()
+
+
+@pytest.mark.parametrize("role", ["to", "ledger"])
+def test_an_input_is_never_overwritten(tmp_path: Path, role: str) -> None:
+    """An output or ledger that is one of the inputs is refused, also under another name for it."""
+    source = tmp_path / "a.xml"
+    source.write_text("<x/>")
+    link = tmp_path / "link"
+    link.symlink_to(source)
+    with pytest.raises(UsageProblem, match="input"):
+        job(**{"files": (str(source),), role: link}).check()
+    assert source.read_text() == "<x/>"
+
+
+def test_the_output_is_not_the_ledger() -> None:
+    """One file cannot be both, though neither exists yet."""
+    with pytest.raises(UsageProblem, match="both the output and the ledger"):
+        job(ledger=Path.cwd() / "out.jsonl").check()

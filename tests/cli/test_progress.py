@@ -1,0 +1,172 @@
+"""The progress faces, fed with events as the pipeline feeds them."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from penstock.cli.bar import LiveProgress
+from penstock.cli.progress import PlainProgress, SilentProgress, Tally, is_live_terminal, summary_line
+from penstock.document import Document
+from penstock.events import (
+    AdapterStateChange,
+    BatchProgress,
+    DocumentCompleted,
+    DocumentFailed,
+    DocumentStarted,
+    PipelineEvent,
+)
+
+
+def started(name: str) -> DocumentStarted:
+    return DocumentStarted(0.0, "p", name, "pubmed")
+
+
+def completed(name: str) -> DocumentCompleted:
+    return DocumentCompleted(0.0, "p", name, "pubmed", Document(doc_id=name, source="pubmed"), 0.0)
+
+
+def failed(name: str | None, error: str = "it broke", *, again: bool = False) -> DocumentFailed:
+    return DocumentFailed(0.0, "p", name, "pubmed", error, "ValueError", will_retry=again)
+
+
+def progress(
+    done: int, *, total: int | None = None, rate: float = 0.0, eta: float | None = None
+) -> BatchProgress:
+    return BatchProgress(0.0, "p", done, 1, 2, 0, total, rate, eta)
+
+
+def state(new: str) -> AdapterStateChange:
+    return AdapterStateChange(0.0, "p", "pubmed", "running", new)
+
+
+def test_documents_count_between_two_progress_events() -> None:
+    """The tally moves with every document, and a progress event sets it right."""
+    tally = Tally()
+    tally.take([started("a"), completed("a"), started("b"), failed("b", again=True), failed("b")])
+    assert (tally.completed, tally.failed, tally.skipped) == (1, 1, 0)
+    tally.take([progress(40, total=100, rate=8.0, eta=7.5)])
+    assert (tally.completed, tally.failed, tally.skipped, tally.total, tally.rate, tally.eta) == (
+        40, 1, 2, 100, 8.0, 7.5,
+    )  # fmt: skip
+    tally.take([completed("c")])
+    assert tally.completed == 41
+
+
+def test_an_attempt_that_is_retried_is_no_failure() -> None:
+    """Only the failure that is final is counted and handed out."""
+    final = failed("b")
+    assert Tally().take([failed("b", again=True), final]) == [final]
+
+
+def test_the_summary_says_only_what_is_known() -> None:
+    """Rate, share and time left appear when the events have told them."""
+    tally = Tally()
+    assert summary_line(tally) == "0 done, 0 failed, 0 skipped"
+    tally.take([progress(1200, total=30_000, rate=4912.3, eta=12.2)])
+    assert summary_line(tally) == "1,200 done, 1 failed, 2 skipped, 4,912 docs/s, 4 % of 30,000, 12 s left"
+
+
+class Hands:
+    """A clock moved by hand."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_plain_lines_are_rate_limited() -> None:
+    """Between two lines pass five seconds, and later a twentieth of the run so far."""
+    clock, out = Hands(), io.StringIO()
+    face = PlainProgress(out, clock=clock)
+    for _ in range(3600):
+        face([progress(1)])
+        clock.now += 1.0
+    # five seconds each for the first 100, then intervals that grow with the run
+    assert len(out.getvalue().splitlines()) in range(19 + 60, 19 + 80)
+
+
+def test_a_retry_is_said_at_once() -> None:
+    """Waiting to try the source again is shown without waiting for the next line."""
+    out = io.StringIO()
+    PlainProgress(out)([state("retrying")])
+    assert out.getvalue() == "penstock: retrying: 0 done, 0 failed, 0 skipped\n"
+
+
+def test_the_first_failures_are_named_and_the_flood_is_not() -> None:
+    """Five failed documents are named, then one line says where the others are."""
+    out = io.StringIO()
+    PlainProgress(out)([failed(f"pubmed:{n}", f"error {n}") for n in range(99)])
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "penstock: failed: pubmed:0: error 0"
+    assert len(lines) == 6
+    assert "ledger" in lines[5]
+
+
+@pytest.mark.parametrize("face_of", [PlainProgress, LiveProgress])
+def test_a_failed_document_cannot_command_the_terminal(face_of: type[PlainProgress | LiveProgress]) -> None:
+    """Escape sequences in an id or a message are written out, on a terminal and in a log."""
+    out = io.StringIO()
+    face_of(out)([failed("pubmed:\x1b]0;owned\x07", "bad\x9b2J\r[bold]x[/bold]"), failed(None)])
+    text = out.getvalue()
+    assert "pubmed:\\x1b]0;owned\\x07" in text
+    assert "[bold]x[/bold]" in text
+    assert "a record without an id" in text
+    assert not set(text) & {"\x1b", "\x07", "\x9b", "\r"}
+
+
+def frame(face: LiveProgress) -> str:
+    with face.console.capture() as captured:
+        face.console.print(face.render())
+    return captured.get().rstrip()
+
+
+def test_the_bar_shows_done_failed_skipped_rate_and_time_left() -> None:
+    """One frame at 100 columns has all of it, in one line."""
+    face = LiveProgress(io.StringIO(), width=100)
+    face([state("running"), progress(12_000, total=30_000, rate=5000.0, eta=3.6)])
+    shown = frame(face)
+    for word in ("12,000 done", "1 failed", "2 skipped", "5,000 docs/s", "3.6 s left", "━"):
+        assert word in shown
+    assert "\n" not in shown
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+def test_a_frame_fits_the_terminal(width: int) -> None:
+    """At any width a frame is one line that does not wrap, and the number done is in it."""
+    face = LiveProgress(io.StringIO(), width=width)
+    face([progress(1_234_567, total=30_000_000, rate=5000.0, eta=36_000)])
+    shown = frame(face)
+    assert "\n" not in shown
+    assert len(shown) <= width
+    assert "1,234,567 done" in shown
+    assert ("10 h 00 min left" in shown) == (width >= 80)
+
+
+def test_silence_is_kept() -> None:
+    """``--no-progress`` shows neither progress nor failed documents, but what must be said."""
+    out = io.StringIO()
+    face = SilentProgress(out)
+    face([progress(5), failed("a")])
+    assert out.getvalue() == ""
+    face.say("stopping")
+    assert out.getvalue() == "penstock: stopping\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_needs_a_terminal_that_can_move_its_cursor() -> None:
+    """A pipe and a dumb terminal get plain lines."""
+    assert is_live_terminal(Terminal(), "xterm")
+    assert not is_live_terminal(Terminal(), "dumb")
+    assert not is_live_terminal(io.StringIO(), "xterm")
+
+
+def test_events_of_a_type_that_is_not_known_are_ignored() -> None:
+    """A later version's event does not stop the display."""
+    Tally().take([PipelineEvent(0.0, "p")])

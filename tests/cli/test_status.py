@@ -1,0 +1,80 @@
+"""``penstock status`` on ledgers written by the real one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from penstock.abc import Commit, DeadLetter, DocumentState
+from penstock.cli.status import find_ledger, show_status
+from penstock.errors import LedgerError
+from penstock.ledger import SqliteLedger
+
+POSITION = {"v": 1, "nodes": {}}
+
+
+async def write(path: Path, *, finished: bool, letters: int = 0) -> None:
+    """Write a ledger with one completed run, and one more."""
+    async with SqliteLedger(path) as ledger:
+        await ledger.open("pubmed")
+        states = [DocumentState(f"pubmed:{n}", "completed", "00") for n in range(3)]
+        await ledger.commit("pubmed", Commit(1, POSITION, states, counts={"started": 3, "completed": 3}))
+        await ledger.finish("pubmed", "completed")
+        await ledger.open("pubmed")
+        dead = [
+            DeadLetter(
+                f"pubmed:\x1b[2J{n}", f"a.xml#{n}", "pubmed", f"no\x9b PMID {n}", "DocumentError", b"<x/>"
+            )
+            for n in range(letters)
+        ]
+        counts = {"started": 1200 + letters, "completed": 1200, "failed": letters}
+        await ledger.commit("pubmed", Commit(2, POSITION, (), dead, counts=counts))
+        if finished:
+            await ledger.finish("pubmed", "completed")
+
+
+async def test_where_a_run_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """State, counts, commits, earlier runs: of an interrupted run, found by its output's name."""
+    await write(tmp_path / "out.jsonl.ledger.db", finished=False)
+    assert show_status(tmp_path / "out.jsonl", failures=3) == 0
+    out = capsys.readouterr().out
+    assert "pubmed: run 2 not finished\n" in out
+    assert re.search(r"^  completed +1,200$", out, re.MULTILINE)
+    assert "2 commits, the last 20" in out
+    assert "the command that began it goes on from there" in out
+    assert re.search(r"^    1  completed, began .*: 3 completed$", out, re.MULTILINE)
+    assert re.search(r"^    2  not finished, began ", out, re.MULTILINE)
+    assert "no dead letters" in out
+
+
+async def test_what_failed_is_shown_safely(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The latest dead letters, as many as asked for, without the power over a terminal."""
+    await write(tmp_path / "run.db", finished=True, letters=5)
+    assert show_status(tmp_path / "run.db", failures=2) == 0
+    out = capsys.readouterr().out
+    assert "5 dead letters, the last 2:" in out
+    assert "pubmed:\\x1b[2J4 (a.xml#4): no\\x9b PMID 4" in out
+    assert "PMID 2" not in out
+    assert all(line.isprintable() for line in out.splitlines())
+
+
+async def test_a_ledger_that_is_open_can_be_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While somebody holds it, status says who."""
+    await write(tmp_path / "run.db", finished=False)
+    async with SqliteLedger(tmp_path / "run.db") as ledger:
+        await ledger.open("pubmed")
+        assert show_status(tmp_path / "run.db", failures=1) == 0
+    assert re.search(r"pubmed: run 2 running by this process \d+", capsys.readouterr().out)
+
+
+def test_no_ledger_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    """Both names are in the sentence when neither is there; an output without a ledger is told apart."""
+    with pytest.raises(LedgerError, match=r"neither .*out\.jsonl nor .*out\.jsonl\.ledger\.db"):
+        find_ledger(tmp_path / "out.jsonl")
+    (tmp_path / "out.jsonl").write_text("{}\n")
+    with pytest.raises(LedgerError, match=r"ledger\.db is not there"):
+        find_ledger(tmp_path / "out.jsonl")
