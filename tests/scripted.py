@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from penstock.abc import Page, Source, Standing
 from penstock.adapters import Adapter
 from penstock.core.policy import RetryPolicy
-from penstock.core.settings import Settings
 from penstock.core.subscription import Running
 from penstock.document import Document, RawRecord, content_hash
+from penstock.documents.settings import Settings
 from penstock.errors import DocumentError
 from penstock.events import (
     AdapterStateChange,

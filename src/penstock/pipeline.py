@@ -10,18 +10,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.abc import Ledger, Sink
-from penstock.core.ingesting import Hook, Ingestion, Plan
 from penstock.core.node import positive
 from penstock.core.policy import RetryPolicy
-from penstock.core.replaying import Replayed, replay
-from penstock.core.settings import Settings
-from penstock.core.sums import RunSummary
+from penstock.documents.settings import Settings
 from penstock.errors import GraphError
 from penstock.events import (
     DocumentCompleted,
     DocumentFailed,
     PipelineEvent,
 )
+from penstock.ingest.replay import Replayed, replay
+from penstock.ingest.run import Hook, Ingestion, Plan
+from penstock.ingest.summary import RunSummary
 from penstock.ledger import ledger_from
 from penstock.redact import redact_json
 from penstock.sinks import SeveralSinks, sink_from
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import os
 
     from penstock.adapters.adapter import Adapter
-    from penstock.core.settings import Step
     from penstock.document import Document
+    from penstock.documents.settings import Step
     from penstock.sinks import Target
 
 __all__ = ["Hook", "IngestionPipeline", "IngestionResult", "Replayed", "RunSummary"]

@@ -11,8 +11,8 @@ from expression import Error, Ok
 
 from penstock import Document, IngestionPipeline, RawRecord
 from penstock.adapters import Adapter
-from penstock.core.replaying import CUT, KEPT_BYTES
 from penstock.document import content_hash
+from penstock.documents.letters import CUT, KEPT_BYTES
 from penstock.errors import DocumentError, GraphError, LedgerError, SinkError
 from penstock.ledger import MemoryLedger, SqliteLedger
 from penstock.sinks import JsonLinesSink, MemorySink

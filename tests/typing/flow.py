@@ -18,7 +18,7 @@ from penstock import (
     Subscription,
 )
 from penstock.adapters import pubmed
-from penstock.core.delivery import Delivered
+from penstock.ingest.delivery import Delivered
 from penstock.pipeline import IngestionResult, RunSummary
 from penstock.sinks import JsonLinesSink
 

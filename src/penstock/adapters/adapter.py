@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.documents import Documents
 from penstock.core.pumps import FromPages
-from penstock.core.settings import Settings
+from penstock.documents.settings import Settings
+from penstock.documents.stage import Documents
 from penstock.events import PipelineEvent
 from penstock.flow import Flow
 

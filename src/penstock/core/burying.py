@@ -9,9 +9,9 @@ from penstock.abc import Commit, DeadLetter, Ledger
 from penstock.core.held import Held
 from penstock.core.node import Node
 from penstock.core.notes import Failure, annotate
-from penstock.core.replaying import letter_of
 from penstock.core.resuming import Errand
 from penstock.core.stage import Stage
+from penstock.documents.letters import letter_of
 from penstock.errors import LedgerError
 from penstock.events import DocumentFailed
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.documents import Documents
 from penstock.core.node import assembled_at, positive
+from penstock.documents.stage import Documents
 from penstock.errors import GraphError
 from penstock.operators.attach import attach, function_for
 

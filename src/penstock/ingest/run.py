@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from penstock.core.clock import clock_of_the_loop
-from penstock.core.delivery import Delivery
 from penstock.core.drivers import SlowStart
-from penstock.core.patience import CutShort, Patience
 from penstock.core.pumps import closing
-from penstock.core.revised import Revised
 from penstock.core.subscription import Running
-from penstock.core.sums import RunSummary, Sums
+from penstock.documents.revised_ids import Revised
 from penstock.events import AdapterStateChange, PipelineEvent
+from penstock.ingest.delivery import Delivery
+from penstock.ingest.grace import CutShort, Patience
+from penstock.ingest.summary import RunSummary, Sums
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from penstock.abc import Ledger, Opened, Page, Position, Sink
     from penstock.adapters.adapter import Adapter
-    from penstock.core.settings import Settings
     from penstock.document import RawRecord
+    from penstock.documents.settings import Settings
 
 __all__ = ["Hook", "Ingestion", "Plan"]
 

@@ -12,7 +12,7 @@ from penstock.document import Document
 
 if TYPE_CHECKING:
     from penstock.core.policy import RetryPolicy
-    from penstock.core.revised import Revised
+    from penstock.documents.revised_ids import Revised
 
 __all__ = ["Compare", "Settings", "Step", "checked", "window_of"]
 

@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.documents import Documents, DocumentStage
 from penstock.core.policy import Series
 from penstock.core.run import Gate
-from penstock.core.settings import checked, window_of
+from penstock.documents.settings import checked, window_of
+from penstock.documents.stage import Documents, DocumentStage
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
 

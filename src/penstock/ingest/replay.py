@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import DeadLetter, DocumentState, Page
-from penstock.core.delivery import Delivery
 from penstock.core.drivers import SlowStart
 from penstock.core.subscription import Running
 from penstock.document import RawRecord, content_hash
+from penstock.documents.letters import CUT, letter_of
 from penstock.events import DocumentCompleted, DocumentFailed
+from penstock.ingest.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -20,15 +21,10 @@ if TYPE_CHECKING:
     from penstock.document import Document
     from penstock.events import PipelineEvent
 
-__all__ = ["Replayed", "letter_of", "replay"]
+__all__ = ["Replayed", "replay"]
 
 PAGE = 64
 """Letters that are read from the ledger at a time; each is as large as its record."""
-
-KEPT_BYTES = 64 << 20
-"""Raw bytes that a letter keeps, at most: a ledger holds no row without limit (SQLite's is 1 GB)."""
-CUT = "penstock_cut_from_bytes"
-"""In the context of a letter that keeps only the beginning of its record: how many bytes that had."""
 
 
 @dataclass(slots=True)
@@ -155,18 +151,6 @@ class _Replay:
         if not under_way:
             self.under_way.pop(doc_id or "", None)
         return [key]
-
-
-def letter_of(event: DocumentFailed) -> tuple[DocumentState, DeadLetter]:
-    """Return the state and the dead letter of a document that failed for good; a huge record is cut."""
-    raw, tries, doc_id = event.raw or b"", 1 + event.retry_count, event.doc_id or "?"
-    state = DocumentState(doc_id, "failed", content_hash(raw), tries, event.error, event.error_type)
-    context = event.context if len(raw) <= KEPT_BYTES else {**event.context, CUT: len(raw)}
-    letter = DeadLetter(
-        event.doc_id, event.key or doc_id, event.adapter, event.error, event.error_type, raw[:KEPT_BYTES],
-        context, traceback=event.traceback, attempts=tries, timestamp=event.timestamp,
-    )  # fmt: skip
-    return state, letter
 
 
 async def replay(

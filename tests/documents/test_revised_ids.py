@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.core.revised import Revised
+from penstock.documents.revised_ids import Revised
 
 
 @given(st.lists(st.text()), st.lists(st.text()))

@@ -6,11 +6,11 @@ import asyncio
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from penstock.core.documents import Documents, DocumentStage
 from penstock.core.policy import Series
 from penstock.core.run import STRETCH, Pace
-from penstock.core.settings import checked
 from penstock.document import Document
+from penstock.documents.settings import checked
+from penstock.documents.stage import Documents, DocumentStage
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
 

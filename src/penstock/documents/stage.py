@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from penstock.abc import Source
-from penstock.core.book import Book
 from penstock.core.node import Node, Order
 from penstock.core.notes import Failure, annotate
 from penstock.core.policy import Series, is_retryable
 from penstock.core.resuming import Errand
-from penstock.core.revised import Revised
 from penstock.core.run import Gate
-from penstock.core.settings import Settings, window_of
 from penstock.core.stage import Stage
 from penstock.document import Document, RawRecord, content_hash
+from penstock.documents.counts import Book
+from penstock.documents.revised_ids import Revised
+from penstock.documents.settings import Settings, window_of
 from penstock.errors import DocumentError
 from penstock.events import (
     AdapterStateChange,
@@ -76,10 +76,10 @@ class Documents(Node):
     def start(self, site: Site) -> Stage[PipelineEvent]:
         """Start the sequential or the concurrent stage."""
         if self.settings.concurrent:
-            from penstock.core.overlapping import OverlappingDocumentStage
+            from penstock.documents.concurrent import OverlappingDocumentStage
 
             return OverlappingDocumentStage(site, self)
-        from penstock.core.sequential import SequentialDocumentStage
+        from penstock.documents.sequential import SequentialDocumentStage
 
         return SequentialDocumentStage(site, self)
 

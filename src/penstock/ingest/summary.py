@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.abc import DeadLetter, DocumentState
-from penstock.core.replaying import letter_of
+from penstock.documents.letters import letter_of
 from penstock.events import (
     AdapterStateChange,
     BatchProgress,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import penstock.core.run
 from penstock.adapters import Adapter
-from penstock.core.settings import Settings
 from penstock.core.subscription import Running
+from penstock.documents.settings import Settings
 from penstock.errors import DocumentError
 from penstock.events import BatchProgress, DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
 from penstock.testing import VirtualClock

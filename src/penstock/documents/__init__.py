@@ -1,0 +1,1 @@
+"""How raw records become events: the event stage of an adapter."""

@@ -1,0 +1,1 @@
+"""One run of an ingestion: from a source into a sink and a ledger."""
