@@ -23,12 +23,6 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from penstock.abc import Source
-from penstock.core.node import Node, Order
-from penstock.core.notes import Failure, annotate
-from penstock.core.policy import Series, is_retryable
-from penstock.core.resuming import Errand
-from penstock.core.run import Gate
-from penstock.core.stage import Stage
 from penstock.document import Document, RawRecord, content_hash
 from penstock.documents.counts import Book
 from penstock.documents.revised_ids import Revised
@@ -41,9 +35,15 @@ from penstock.events import (
     PipelineEvent,
 )
 from penstock.redact import redact, redact_json
+from penstock.runtime.errand import Errand
+from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.node import Node, Order
+from penstock.runtime.policy import Series, is_retryable
+from penstock.runtime.run import Gate
+from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
-    from penstock.core.graph import Site
+    from penstock.runtime.graph import Site
 
 __all__ = ["DocumentStage", "Documents"]
 

@@ -1,0 +1,23 @@
+"""What the operators share that read all their inputs together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.runtime.node import Node
+
+__all__ = ["JoinNode"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JoinNode(Node):
+    """A node that asks each of several inputs for as much as it is asked for."""
+
+    @property
+    def structure(self) -> str:
+        """The number of inputs."""
+        return f"({len(self.inputs)})"
+
+    def bound(self, n: int) -> float:
+        """Return the sum of M_i(n)."""
+        return sum(node.bound(n) for node in self.inputs)
