@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from types import GeneratorType
 
     from penstock.document import RawRecord
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, States
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States
 
 __all__ = ["SequentialDocumentStage"]
 

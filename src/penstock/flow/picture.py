@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from penstock.abc import StageStatistics, Statistics
-    from penstock.runtime.graph import Vertex
-    from penstock.runtime.node import Node, Order
+    from penstock.runtime.node import Node, Order, Vertex
 
 
 __all__ = ["Edge", "Graph", "GraphNode", "graph_of", "mermaid", "plain", "shown", "svg", "text"]

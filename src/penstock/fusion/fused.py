@@ -23,7 +23,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from penstock.fusion.element import Element
 from penstock.fusion.loops import compile_loop
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.run import STRETCH, Gate, Pace
@@ -33,24 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import GeneratorType
 
-    from penstock.runtime.graph import Site, Vertex
-    from penstock.runtime.stage import Marks, States
+    from penstock.fusion.loop_element import LoopElement
+    from penstock.runtime.node import Site, Vertex
+    from penstock.runtime.upstream import Marks, States, Upstream
 
     Cursor = tuple[Marks, int, int, tuple[Any, ...]]
 
 
-__all__ = ["Cell", "FusedStage", "fuse"]
-
-
-def fuse(site: Site) -> FusedStage:
-    """Start one stage for the element at ``site`` and as many of those above it as fit."""
-    chain: list[Site] = [site]
-    above = site.above()
-    while isinstance(above.vertex.node, Element) and not above.vertex.node.ends:
-        chain.append(above)
-        above = above.above()
-    chain.reverse()
-    return FusedStage(chain, above.start())
+__all__ = ["Cell", "FusedStage"]
 
 
 class Cell:
@@ -74,11 +63,11 @@ class Cell:
 class FusedStage(Stage[Any]):
     """A run of elements over the chunks of one upstream; each chunk is a *page* here."""
 
-    def __init__(self, chain: list[Site], upstream: Stage[Any]) -> None:
+    def __init__(self, chain: list[Site], upstream: Upstream[Any]) -> None:
         super().__init__(chain[-1])
         self._upstream = upstream
         self._vertices = [one.vertex for one in chain]
-        self._elements = [cast("Element", one.vertex.node) for one in chain]
+        self._elements = [cast("LoopElement", one.vertex.node) for one in chain]
         self._tracked = chain[-1].tracked
         last = self._elements[-1]
         self._last = last if last.ends else None
@@ -116,7 +105,7 @@ class FusedStage(Stage[Any]):
         left: int = self._slice.__length_hint__()
         return len(self._page) - self._taken + left + len(self._cell.batch)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield the one upstream."""
         yield self._upstream
 
@@ -219,7 +208,7 @@ class FusedStage(Stage[Any]):
         if generator is not None:
             generator.close()
         self._ended = True
-        self.run.release(self._upstream)
+        self.run.release(self._upstream.aclose())
 
     def _flush(self) -> list[Any]:
         """At the end, hand out the unfinished batch."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from penstock.fusion.element import Element
+    from penstock.fusion.loop_element import LoopElement
 
 
 __all__ = ["Emit", "Loop", "compile_loop"]
@@ -86,7 +86,7 @@ class Loop:
             found = self._owners.get(trace.tb_lineno, found)
         return found
 
-    def given(self, error: BaseException, element: Element) -> Any:
+    def given(self, error: BaseException, element: LoopElement) -> Any:
         """Return the item that ``element``, in whose line ``error`` left the loop, was given."""
         *_, trace = self._own(error)
         return trace.tb_frame.f_locals["z" if element.expands else "x"]
@@ -103,7 +103,9 @@ class Loop:
             trace = trace.tb_next
 
 
-def compile_loop(elements: tuple[Element, ...], *, tracked: bool = False, emit: Emit = Emit.STAGE) -> Loop:
+def compile_loop(
+    elements: tuple[LoopElement, ...], *, tracked: bool = False, emit: Emit = Emit.STAGE
+) -> Loop:
     """Return the loop for ``elements``; loops of the same kinds of elements are compiled once."""
     return _compile(
         tuple((type(element), element.function is not None) for element in elements), tracked, emit
@@ -111,7 +113,7 @@ def compile_loop(elements: tuple[Element, ...], *, tracked: bool = False, emit: 
 
 
 @lru_cache(maxsize=512)
-def _compile(kinds: tuple[tuple[type[Element], bool], ...], tracked: bool, emit: Emit) -> Loop:  # noqa: FBT001  a cache key
+def _compile(kinds: tuple[tuple[type[LoopElement], bool], ...], tracked: bool, emit: Emit) -> Loop:  # noqa: FBT001  a cache key
     writer = _Writer(kinds, tracked=tracked) if emit is Emit.STAGE else _TerminalWriter(kinds, emit)
     source = "\n".join(writer.lines) + "\n"
     title = "|".join(kind.operator for kind, _ in kinds)
@@ -138,7 +140,7 @@ class _Lines:
             if owner is not None:
                 self.owners[len(self.lines)] = owner
 
-    def parameters(self, kinds: tuple[tuple[type[Element], bool], ...], elements: str) -> None:
+    def parameters(self, kinds: tuple[tuple[type[LoopElement], bool], ...], elements: str) -> None:
         """Append the lines that put functions and numbers into variables of the loop."""
         for k, (kind, called) in enumerate(kinds):
             if called:
@@ -150,7 +152,7 @@ class _Lines:
 class _Writer(_Lines):
     """Puts the loop together from the lines of its elements."""
 
-    def __init__(self, kinds: tuple[tuple[type[Element], bool], ...], *, tracked: bool) -> None:
+    def __init__(self, kinds: tuple[tuple[type[LoopElement], bool], ...], *, tracked: bool) -> None:
         super().__init__()
         last = kinds[-1][0]
         self._flat = last.expands
@@ -171,7 +173,7 @@ class _Writer(_Lines):
     def _tuple(self, letter: str) -> str:
         return "(" + "".join(f"{letter}{k}, " for k in self._held) + ")"
 
-    def _unpack(self, kinds: tuple[tuple[type[Element], bool], ...]) -> None:
+    def _unpack(self, kinds: tuple[tuple[type[LoopElement], bool], ...]) -> None:
         self.parameters(kinds, "elements")
         if self._held:
             self.add(1, f"{self._tuple('s')} = cell.states", f"{self._tuple('c')} = cell.before")
@@ -182,7 +184,7 @@ class _Writer(_Lines):
         if self._batch or self._tracked:
             self.add(1, "left = it.__length_hint__")
 
-    def _body(self, kinds: tuple[tuple[type[Element], bool], ...], depth: int) -> None:
+    def _body(self, kinds: tuple[tuple[type[LoopElement], bool], ...], depth: int) -> None:
         copies = [f"c{k} = s{k}" for k in self._held]
         if self._batch:
             self.add(depth, "if not b:")
@@ -229,7 +231,7 @@ class _Writer(_Lines):
 class _TerminalWriter(_Lines):
     """Puts the loop of a terminal together: no positions are asked for, so states stay in variables."""
 
-    def __init__(self, kinds: tuple[tuple[type[Element], bool], ...], emit: Emit) -> None:
+    def __init__(self, kinds: tuple[tuple[type[LoopElement], bool], ...], emit: Emit) -> None:
         super().__init__()
         self._kinds = kinds
         held = "".join(f"s{k}, " for k, (kind, _) in enumerate(kinds) if kind.stateful)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aioreactive import AsyncAnonymousObserver, AsyncObserver
@@ -19,6 +18,7 @@ from expression.system import AsyncDisposable
 from penstock.errors import SubscriptionClosed
 from penstock.fusion.drive import SlowStart
 from penstock.interop.lost_tasks import Workers
+from penstock.runtime.node import node
 from penstock.runtime.pump import PumpStage
 from penstock.runtime.run import Gate
 from penstock.runtime.stream import flow_of
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from aioreactive import AsyncObservable
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["FromObservable", "from_observable", "observe"]
@@ -141,7 +141,7 @@ class _Drive:
                 await asyncio.wait([task])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class FromObservable(SourceNode):
     """Items of any aioreactive observable; its ``asend`` waits until there is demand.
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import GraphError
 from penstock.runtime.failures import annotate
-from penstock.runtime.graph import Site, position_of, require_resumable, resolve, states_of
-from penstock.runtime.node import Node, Order
+from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
+from penstock.runtime.node import Node, Order, Site, node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.abc import JSON
-    from penstock.runtime.stage import Stage, States
+    from penstock.runtime.upstream import States, Upstream
 
 
 __all__ = ["BuildingNode", "BuiltFlow"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class BuildingNode(Node):
     """A node that goes on with a flow built while running, of an order no looser than ``within``."""
 
@@ -62,7 +61,7 @@ class BuiltFlow:
         PositionError: ``state`` belongs to another graph.
     """
 
-    __slots__ = ("stage",)
+    __slots__ = ("_vertex", "stage")
 
     def __init__(
         self,
@@ -98,7 +97,8 @@ class BuiltFlow:
             )
             raise GraphError(msg)
         states = states_of(vertex, state) if state is not None else {}
-        self.stage: Stage[Any] = Site(vertex, site.run, states, tracked).start()
+        self._vertex = vertex
+        self.stage: Upstream[Any] = Site(vertex, site.run, states, tracked).start()
 
     def state_at(self) -> Callable[[int], JSON]:
         """Return what gives the state behind the first ``i`` items of the last chunk, valid for ever.
@@ -114,6 +114,5 @@ class BuiltFlow:
         Raises:
             NotResumable: what was built cannot give a position.
         """
-        vertex = self.stage.site.vertex
-        require_resumable(vertex.node, "resuming a flow that was built while running")
-        return position_of(vertex, states)
+        require_resumable(self._vertex.node, "resuming a flow that was built while running")
+        return position_of(self._vertex, states)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["Chunks"]

@@ -13,7 +13,7 @@ from penstock.runtime.stage import stop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Upstream
 
 
 __all__ = ["Feeder"]
@@ -27,7 +27,7 @@ class Feeder:
     time goes into waking the task.
     """
 
-    def __init__(self, stage: Stage[Any], capacity: int, ready: Callable[[], None]) -> None:
+    def __init__(self, stage: Upstream[Any], capacity: int, ready: Callable[[], None]) -> None:
         self.stage = stage
         self.held = Chunks(stage.marks())
         self.ended = False

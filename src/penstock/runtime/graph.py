@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import GraphError, NotResumable, PositionError
+from penstock.runtime.node import Vertex
 
 if TYPE_CHECKING:
-    from penstock.abc import JSON, Position
+    from penstock.abc import Position
     from penstock.runtime.node import Node
-    from penstock.runtime.run import Run
-    from penstock.runtime.skipping import Skipping
-    from penstock.runtime.stage import Stage, States
+    from penstock.runtime.upstream import States
 
 
-__all__ = ["Site", "Vertex", "position_of", "refuse_once", "require_resumable", "resolve", "states_of"]
+__all__ = ["position_of", "refuse_once", "require_resumable", "resolve", "states_of"]
 
 
 VERSION = 1
@@ -32,37 +30,6 @@ def refuse_once(node: Node) -> None:
             "once: pass a function that makes a new iterator each time, rows instead of rows()"
         )
         raise NotResumable(msg)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Vertex:
-    """A node at its place in one graph; the same node may stand in several places.
-
-    ``id`` is the path of inputs that leads here from the root, the operator's name and structural
-    parameters, and the ordinal among the stateful nodes of its path; or the ``name=`` it was given.
-    """
-
-    node: Node
-    id: str
-    ordinal: int
-    inputs: tuple[Vertex, ...]
-
-    def walk(self) -> Iterator[Vertex]:
-        """Yield this vertex and all above it, sources first."""
-        for vertex in self.inputs:
-            yield from vertex.walk()
-        yield self
-
-    def within(self) -> Iterator[Vertex]:
-        """Yield this vertex and all above it that belong to the same run, sources first."""
-        for vertex in () if self.node.hot else self.inputs:
-            yield from vertex.within()
-        yield self
-
-    @property
-    def ids(self) -> list[str]:
-        """The shape: the ids of all stateful nodes, sources first."""
-        return [vertex.id for vertex in self.within() if vertex.node.stateful]
 
 
 def resolve(root: Node) -> Vertex:
@@ -90,42 +57,6 @@ def _resolve(node: Node, path: str) -> Vertex:
         ordinal = 0
     own = node.name or f"{path}{node.operator}{node.structure}#{ordinal}"
     return Vertex(node, own, ordinal + node.stateful, inputs)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where a node is started: its vertex, the run, the states to start from, and what is asked of it.
-
-    ``tracked`` says that downstream holds items and needs a position inside each chunk. ``skipping`` is
-    asked, if there is one, when a function of an operator fails on an item.
-    """
-
-    vertex: Vertex
-    run: Run
-    states: Mapping[str, Any]
-    tracked: bool = False
-    skipping: Skipping | None = None
-
-    @property
-    def state(self) -> JSON:
-        """The state this node is to start from; ``None`` at the beginning."""
-        return self.states.get(self.vertex.id)
-
-    def start(self) -> Stage[Any]:
-        """Start the node that stands here."""
-        return self.vertex.node.start(self)
-
-    def input(
-        self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True
-    ) -> Stage[Any]:
-        """Start an input of this node, from its own states or from others."""
-        return self.above(index, states, tracked=tracked).start()
-
-    def above(self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True) -> Site:
-        """Return the site of an input of this node."""
-        states = self.states if states is None else states
-        skipping = None if self.vertex.node.answers else self.skipping
-        return Site(self.vertex.inputs[index], self.run, states, tracked, skipping)
 
 
 def require_resumable(root: Node, who: str) -> None:

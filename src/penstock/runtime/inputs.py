@@ -13,8 +13,8 @@ from penstock.runtime.stage import Stage, stop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, States
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States, Upstream
 
     Place = tuple[Marks, int]
 
@@ -34,7 +34,7 @@ class Input:
         "at", "drained", "ended", "failure", "items", "page", "size", "stage",
     )  # fmt: skip
 
-    def __init__(self, stage: Stage[Any], ready: Callable[[], None]) -> None:
+    def __init__(self, stage: Upstream[Any], ready: Callable[[], None]) -> None:
         self.stage = stage
         self.items: list[Any] = []
         self.size = 0
@@ -143,7 +143,7 @@ class Input:
         self.items, self.size, self.at, self.page = [], 0, 0, _moved(self.page, self.at)
         if self._task is not None:
             self._task.cancel()  # at once, so that it cannot move the position any more
-        self.stage.run.let_go(self.aclose())
+        self.stage.run.release(self.aclose())
 
 
 def _moved(page: Marks, at: int) -> Marks:
@@ -191,7 +191,7 @@ class JoinStage(Stage[Any]):
         """The items that the inputs have given and nobody has taken."""
         return sum(branch.left for branch in self.branches)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield the inputs."""
         for branch in self.branches:
             yield branch.stage

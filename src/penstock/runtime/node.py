@@ -1,4 +1,4 @@
-"""The description of a graph: immutable nodes that know how to start, and nothing about ``Flow``."""
+"""The description of a graph: immutable nodes, each at its place, that know how to start."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from penstock.errors import GraphError
 
 if TYPE_CHECKING:
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Stage
+    from collections.abc import Iterator, Mapping
+
+    from penstock.abc import JSON
+    from penstock.runtime.run import Run
+    from penstock.runtime.skipping import Skipping
+    from penstock.runtime.upstream import Upstream
 
 
-__all__ = ["Node", "Order", "assembled_at"]
+__all__ = ["Node", "Order", "Site", "Vertex", "assembled_at", "node"]
+
+
+N = TypeVar("N")
 
 
 class Order(StrEnum):
@@ -36,7 +43,13 @@ class Order(StrEnum):
         return max((self, *others), key=ranks.index)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass_transform(eq_default=False, kw_only_default=True, frozen_default=True)
+def node(cls: type[N]) -> type[N]:
+    """Make a subclass of ``Node`` the frozen dataclass that it must be."""
+    return dataclass(frozen=True, slots=True, kw_only=True, eq=False)(cls)
+
+
+@node
 class Node(ABC):
     """One operator or source of a graph, as it was asked for.
 
@@ -73,7 +86,7 @@ class Node(ABC):
             raise GraphError(msg)
 
     @abstractmethod
-    def start(self, site: Site) -> Stage[Any]:
+    def start(self, site: Site) -> Upstream[Any]:
         """Return this node running at ``site``; nothing may happen before its first request."""
 
     def bound(self, n: int) -> float:
@@ -132,6 +145,73 @@ class Node(ABC):
     def describe(self) -> str:
         """Name this operator and where it was assembled, for people."""
         return f"{self.operator} at {self.origin}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vertex:
+    """A node at its place in one graph; the same node may stand in several places.
+
+    ``id`` is the path of inputs that leads here from the root, the operator's name and structural
+    parameters, and the ordinal among the stateful nodes of its path; or the ``name=`` it was given.
+    """
+
+    node: Node
+    id: str
+    ordinal: int
+    inputs: tuple[Vertex, ...]
+
+    def walk(self) -> Iterator[Vertex]:
+        """Yield this vertex and all above it, sources first."""
+        for vertex in self.inputs:
+            yield from vertex.walk()
+        yield self
+
+    def within(self) -> Iterator[Vertex]:
+        """Yield this vertex and all above it that belong to the same run, sources first."""
+        for vertex in () if self.node.hot else self.inputs:
+            yield from vertex.within()
+        yield self
+
+    @property
+    def ids(self) -> list[str]:
+        """The shape: the ids of all stateful nodes, sources first."""
+        return [vertex.id for vertex in self.within() if vertex.node.stateful]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a node is started: its vertex, the run, the states to start from, and what is asked of it.
+
+    ``tracked`` says that downstream holds items and needs a position inside each chunk. ``skipping`` is
+    asked, if there is one, when a function of an operator fails on an item.
+    """
+
+    vertex: Vertex
+    run: Run
+    states: Mapping[str, Any]
+    tracked: bool = False
+    skipping: Skipping | None = None
+
+    @property
+    def state(self) -> JSON:
+        """The state this node is to start from; ``None`` at the beginning."""
+        return self.states.get(self.vertex.id)
+
+    def start(self) -> Upstream[Any]:
+        """Start the node that stands here."""
+        return self.vertex.node.start(self)
+
+    def input(
+        self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True
+    ) -> Upstream[Any]:
+        """Start an input of this node, from its own states or from others."""
+        return self.above(index, states, tracked=tracked).start()
+
+    def above(self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True) -> Site:
+        """Return the site of an input of this node."""
+        states = self.states if states is None else states
+        skipping = None if self.vertex.node.answers else self.skipping
+        return Site(self.vertex.inputs[index], self.run, states, tracked, skipping)
 
 
 def assembled_at() -> str:

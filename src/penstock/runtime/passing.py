@@ -9,8 +9,8 @@ from penstock.runtime.stage import Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["PassingStage"]
@@ -23,7 +23,7 @@ class PassingStage(Stage[Any]):
         super().__init__(site)
         self.upstream = site.input(tracked=site.tracked)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield the one upstream."""
         yield self.upstream
 

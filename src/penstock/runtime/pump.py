@@ -12,8 +12,8 @@ from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage, stop
 
 if TYPE_CHECKING:
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.upstream import Upstream
 
 
 __all__ = ["PumpStage"]
@@ -42,7 +42,7 @@ class PumpStage(Stage[Any]):
         """Items that the source handed over and nobody has asked for."""
         return len(self._queue)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield nothing: it is where items come from."""
         return iter(())
 

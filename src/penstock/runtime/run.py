@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from penstock.abc import Clock
-    from penstock.runtime.stage import Stage
 
 
 __all__ = ["CLOSED", "LARGEST_SLICE", "STRETCH", "Gate", "Pace", "Run"]
@@ -68,12 +67,8 @@ class Run:
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def release(self, stage: Stage[Any]) -> None:
-        """Close a stage whose items are no longer wanted, in a task, so that no request waits for it."""
-        self.let_go(stage.aclose())
-
-    def let_go(self, closing: Coroutine[Any, Any, None]) -> None:
-        """Do ``closing`` in a task; if it fails, closing the run raises its error."""
+    def release(self, closing: Coroutine[Any, Any, None]) -> None:
+        """Close something in a task, so that no request waits for it; ``aclose`` raises its error."""
         task = self.spawn(closing, "release")
         self.releases.append(task)
         task.add_done_callback(self._forget)

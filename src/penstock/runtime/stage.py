@@ -1,37 +1,31 @@
-"""The running side of a node: what every stage promises to the one below it."""
+"""The base class of running nodes."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.abc import StageStatistics
+from penstock.runtime.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from penstock.runtime.graph import Site, Vertex
+    from penstock.runtime.node import Site, Vertex
+    from penstock.runtime.upstream import Marks, States
 
 
-__all__ = ["Marks", "Stage", "States", "behind", "stop"]
+__all__ = ["Stage", "behind", "stop"]
 
 T = TypeVar("T")
 
-States = dict[str, Any]
-"""The states of all stateful nodes at and above a stage, by id."""
 
-Marks = Callable[[int], States]
-"""``marks(i)``: the position behind the first ``i`` items of the last chunk."""
+class Stage(Upstream[T]):
+    """The base of every running node: counts requests and closes what is above.
 
-
-class Stage(ABC, Generic[T]):
-    """One running node. Only its downstream calls it, one call at a time.
-
-    ``request`` may await nothing but gates, turns of the loop, and its upstream's ``request``; what it
-    has taken from upstream is stored in the stage before anything else is awaited.
+    Subclasses write ``_request``, ``marks`` and ``upstreams``, and ``_stop`` if they own anything.
     """
 
     def __init__(self, site: Site) -> None:
@@ -47,12 +41,10 @@ class Stage(ABC, Generic[T]):
         self._closed = False
 
     async def request(self, n: int) -> list[T]:
-        """Return 1 to ``n`` items; the empty list is the end. Counts, then asks ``_request``.
-
-        An ``n`` beyond what lists and ``islice`` can count is as good as the most they can: a stage that asks
-        for more than it was asked for need not think of it.
-        """
-        n = min(n, sys.maxsize)
+        """Count the request, then call ``_request``."""
+        n = min(
+            n, sys.maxsize
+        )  # the most that lists and islice can count; no stage needs to check its own sums
         self.requests += 1
         self.requested += n
         began = self._asked = self.run.clock.monotonic()
@@ -69,27 +61,9 @@ class Stage(ABC, Generic[T]):
     @abstractmethod
     async def _request(self, n: int) -> list[T]: ...
 
-    async def lazily(self, n: int) -> Iterable[T]:
-        """Do what ``request`` does, for a driver that reads all of it before it asks for more.
-
-        The items may be made as they are read, so that nobody holds them together. What is true may yet
-        turn out to be without items; only what is false is the end.
-        """
-        return await self.request(n)
-
     @abstractmethod
-    def marks(self) -> Marks:
-        """Return positions inside the chunk last returned; the answer stays valid for ever.
-
-        Before the first request it knows ``marks(0)``. As soon as a request waits for anything,
-        ``marks(0)`` stands behind what was delivered before, because it may be cancelled there. After a
-        failure, ``marks`` of the number of items last delivered stands before the input that failed. A
-        stage that was not built *tracked* knows only the position behind its whole last chunk.
-        """
-
-    @abstractmethod
-    def upstreams(self) -> Iterator[Stage[Any]]:
-        """Yield the running stages this one pulls from."""
+    def upstreams(self) -> Iterator[Upstream[Any]]:
+        """Yield the running nodes this one pulls from."""
 
     @property
     def buffered(self) -> int:
@@ -97,13 +71,10 @@ class Stage(ABC, Generic[T]):
         return 0
 
     async def settle(self, count: int) -> None:
-        """Take note that ``count`` items of the last chunk are acknowledged.
-
-        Only what may stand behind a checkpoint passes this on, so everything else ends it here.
-        """
+        """Do nothing: only what may stand behind a checkpoint passes this on."""
 
     async def aclose(self) -> None:
-        """Stop own work, then close every upstream, once, even when some of that fails."""
+        """Call ``_stop``, then close every upstream."""
         if self._closed:
             return
         self._closed = True
@@ -119,14 +90,12 @@ class Stage(ABC, Generic[T]):
     async def _stop(self) -> None:
         """End this stage's own tasks, generators and files."""
 
-    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
-        """Yield what the stages above have done so far, then what this one has."""
+    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:  # noqa: D102
         for stage in self.upstreams():
             yield from stage.figures(places)
         yield self.measured(places)
 
-    def waited(self, now: float) -> float:
-        """Return the seconds spent in requests, the one under way included."""
+    def waited(self, now: float) -> float:  # noqa: D102
         return self.waiting + (now - self._asked if self._asked is not None else 0.0)
 
     def measured(self, places: Mapping[int, int]) -> StageStatistics:
@@ -146,8 +115,7 @@ class Stage(ABC, Generic[T]):
         """Return the vertices that run here."""
         return (self.site.vertex,)
 
-    def title(self) -> str:
-        """Name this stage in statistics."""
+    def title(self) -> str:  # noqa: D102
         return self.site.vertex.node.operator
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.abc import Statistics, Subscription
 from penstock.errors import ConcurrentRequestError, SubscriptionClosed
 from penstock.runtime.failures import Failure
-from penstock.runtime.graph import Site, position_of, require_resumable, resolve, states_of
+from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
+from penstock.runtime.node import Site
 from penstock.runtime.run import CLOSED, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 
     from penstock.abc import Position, StageStatistics
-    from penstock.runtime.graph import Vertex
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Stage
+    from penstock.runtime.node import Node, Vertex
+    from penstock.runtime.upstream import Upstream
 
 
 __all__ = ["Running"]
@@ -44,7 +44,7 @@ class Running(Subscription[T_co]):
         states = states_of(vertex, position) if position is not None else {}
         self.run = Run()
         self._vertex = vertex
-        self._stage: Stage[Any] = Site(vertex, self.run, states).start()
+        self._stage: Upstream[Any] = Site(vertex, self.run, states).start()
         self._count = 0
         self._busy = False
         self._ended = False

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import GraphError
 from penstock.runtime.arguments import order_named
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
-from penstock.runtime.node import assembled_at
+from penstock.runtime.node import assembled_at, node
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of, node_of
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Defer", "defer"]
@@ -40,7 +38,7 @@ def defer(factory: Callable[[], Flow[T]], *, order: str = "exact") -> Flow[T]:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Defer(BuildingNode):
     """The flow that a factory builds at the first request, anew for each subscription."""
 
@@ -61,7 +59,7 @@ class _DeferStage(Stage[Any]):
         self._node = node
         self._inner: BuiltFlow | None = None
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         if self._inner is not None:
             yield self._inner.stage
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import GraphError
+from penstock.runtime.node import node
 from penstock.runtime.pump import PumpStage, closing
 from penstock.runtime.stream import flow_of
 from penstock.sources.source import OneShot, SourceNode
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["FromAsyncIterable", "from_async_iterable"]
@@ -40,7 +40,7 @@ def from_async_iterable(
     return flow_of(FromAsyncIterable(items=items, name=name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class FromAsyncIterable(SourceNode):
     """Items of an async iterable, or of the one that a factory returns; the position is an index."""
 

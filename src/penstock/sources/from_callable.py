@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.errors import GraphError
 from penstock.runtime.arguments import function_for
-from penstock.runtime.node import assembled_at
+from penstock.runtime.node import assembled_at, node
 from penstock.runtime.pump import PumpStage
 from penstock.runtime.stream import flow_of
 from penstock.sources.source import OneShot, SourceNode
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["FromCallable", "FromFuture", "from_callable", "from_future"]
@@ -60,7 +59,7 @@ def from_future(future: Awaitable[T], *, name: str | None = None) -> Flow[T]:
     return flow_of(FromFuture(function=future if isinstance(future, asyncio.Future) else once, name=name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class FromCallable(SourceNode):
     """One item: what a function returns, awaited if it is awaitable; the position says if it went out."""
 
@@ -78,7 +77,7 @@ class FromCallable(SourceNode):
         return _OneStage(site, self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class FromFuture(FromCallable):
     """One item: the result of a future, which is not cancelled here; or of a coroutine, which runs once."""
 

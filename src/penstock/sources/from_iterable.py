@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.errors import GraphError
 from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.node import node
 from penstock.runtime.run import STRETCH, Pace
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of
@@ -16,9 +16,8 @@ from penstock.sources.source import OneShot, SourceNode
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["FromIterable", "from_iterable"]
@@ -44,7 +43,7 @@ def from_iterable(items: Iterable[T] | Callable[[], Iterable[T]], *, name: str |
     return flow_of(FromIterable(items=items, name=name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class FromIterable(SourceNode):
     """Items of a plain iterable, or of the one that a factory returns; the position is an index."""
 
@@ -75,7 +74,7 @@ class _IterableStage(Stage[Any]):
         self._failure: Failure | None = None
         self._ended = False
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         return iter(())
 
     def marks(self) -> Marks:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
 from penstock.errors import GraphError
 from penstock.runtime.arguments import positive
+from penstock.runtime.node import node
 from penstock.runtime.pump import PumpStage, closing
 from penstock.runtime.stream import flow_of
 from penstock.sources.source import SourceNode
@@ -17,8 +17,9 @@ from penstock.sources.source import SourceNode
 if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["FromPages", "from_pages"]
@@ -68,7 +69,7 @@ def from_pages(
     return flow_of(FromPages(pages=pages, seekable=seekable, page_size=size, name=name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class FromPages(SourceNode):
     """Items of pages; the position is that of the page, and how many of its items are settled.
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import GraphError, SubscriptionClosed
-from penstock.runtime.node import assembled_at
+from penstock.runtime.node import assembled_at, node
 from penstock.runtime.run import CLOSED, Gate
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of
@@ -17,10 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
+    from penstock.runtime.node import Node, Site
     from penstock.runtime.run import Run
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["NO_SENTINEL", "FromQueue", "from_queue"]
@@ -58,7 +56,7 @@ def from_queue(queue: asyncio.Queue[T], *, sentinel: object = NO_SENTINEL) -> Fl
     return flow_of(FromQueue(queue=queue, sentinel=sentinel))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class FromQueue(SourceNode):
     """Items taken from an ``asyncio.Queue``, each in the very step that hands it on."""
 
@@ -93,7 +91,7 @@ class _QueueStage(Stage[Any]):
         self._owed = 0  # items delivered that the queue was not told of
         self._ended = False
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         return iter(())
 
     def marks(self) -> Marks:

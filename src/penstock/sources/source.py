@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from penstock.errors import AlreadySubscribed
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 
 __all__ = ["OneShot", "SourceNode"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class SourceNode(Node):
     """A node without inputs: it holds what it was asked for, no more."""
 

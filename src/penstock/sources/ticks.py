@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.runtime.arguments import seconds_for
+from penstock.runtime.node import node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Interval", "Timer", "interval", "timer"]
@@ -37,7 +37,7 @@ def timer(seconds: float, *, name: str | None = None) -> Flow[int]:
     return flow_of(Timer(seconds=seconds_for("timer", "seconds", seconds, zero=True), name=name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Interval(SourceNode):
     """0, 1, 2, ..., one every ``seconds``; the position is the next of them."""
 
@@ -50,7 +50,7 @@ class Interval(SourceNode):
         return _IntervalStage(site, self.seconds)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Timer(Interval):
     """0 after ``seconds``."""
 
@@ -71,7 +71,7 @@ class _IntervalStage(Stage[Any]):
         self._began: float | None = None
         self._gate = Gate(self.run)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         return iter(())
 
     def marks(self) -> Marks:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.node import node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of
@@ -15,8 +15,8 @@ from penstock.sources.source import SourceNode
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Fail", "Never", "empty", "fail", "just", "never"]
@@ -44,7 +44,7 @@ def never() -> Flow[Any]:
     return flow_of(Never())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Fail(SourceNode):
     """No item, only an error."""
 
@@ -64,7 +64,7 @@ class _FailStage(Stage[Any]):
         self._node = node
         self._failure: Failure | None = None
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         return iter(())
 
     def marks(self) -> Marks:
@@ -95,7 +95,7 @@ class _NeverStage(Stage[Any]):
         super().__init__(site)
         self._gate = Gate(self.run)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         return iter(())
 
     def marks(self) -> Marks:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.node import node
 from penstock.runtime.run import STRETCH, Pace
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.upstream import Marks, Upstream
 
     Mark = list[Any] | None
     """``None`` is the beginning, ``[state]`` stands behind an item: a state may be ``None`` itself."""
@@ -141,7 +140,7 @@ def _pair(returned: Any) -> tuple[Any, Mark] | None:
     return item, [state]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Unfold(SourceNode):
     """Items made one after the other from a state; the position is the state."""
 
@@ -181,7 +180,7 @@ class _UnfoldStage(Stage[Any]):
         self._failure: Failure | None = None
         self._ended = False
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         return iter(())
 
     def marks(self) -> Marks:

@@ -6,12 +6,12 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.runtime.arguments import function_for, order_named
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
 from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.node import node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of, node_of
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Using", "using"]
@@ -99,7 +98,7 @@ def using(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Using(BuildingNode):
     """The flow that ``build(resource)`` returns, with a resource that is held for as long as it runs."""
 
@@ -131,7 +130,7 @@ class _UsingStage(Stage[Any]):
         self._changed = Gate(self.run)
         self._failure: Failure | None = None
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         if self._inner is not None:
             yield self._inner.stage
 
@@ -217,7 +216,7 @@ class _UsingStage(Stage[Any]):
             raise error
 
 
-async def _close(stage: Stage[Any], error: BaseException | None) -> None:
+async def _close(stage: Upstream[Any], error: BaseException | None) -> None:
     """Close a stage; an error of that never masks the one in flight."""
     try:
         await stage.aclose()

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
 from penstock.runtime.inputs import JoinStage
-from penstock.runtime.node import Order
+from penstock.runtime.node import Order, node
 from penstock.runtime.run import LARGEST_SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks, Stage, States
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks, States
 
     Place = tuple[Marks, int]
 
@@ -90,7 +89,7 @@ def zip_latest(
     return attach(lambda node: ZipLatest(inputs=(node, *nodes), partial=partial, default=default))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class LatestNode(JoinNode):
     """A node that remembers one item of each of several inputs."""
 
@@ -113,7 +112,7 @@ class LatestNode(JoinNode):
         return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class CombineLatest(LatestNode):
     """A tuple of the latest items of all inputs whenever one of them gives an item.
 
@@ -130,7 +129,7 @@ class CombineLatest(LatestNode):
         return _CombineStage(site, self.default if self.partial else NONE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class ZipLatest(CombineLatest):
     """The same by the name, and with the defaults, that aiostream's users know."""
 

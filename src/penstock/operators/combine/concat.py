@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.stage import Stage, behind
 from penstock.runtime.stream import node_of
 
@@ -14,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, States
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States, Upstream
 
 
 __all__ = ["Concat", "concat"]
@@ -29,7 +28,7 @@ def concat(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
     return attach(lambda node: Concat(inputs=(node, *nodes)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Concat(Node):
     """All items of the first input, then of the next; an input starts when the one before has ended."""
 
@@ -61,7 +60,7 @@ class _ConcatStage(Stage[Any]):
         self._current = site.input(self._index) if self._index < self._count else None
         self._done: tuple[Marks, ...] = ()  # of the inputs that have ended
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         if self._current is not None:
             yield self._current
 
@@ -77,7 +76,7 @@ class _ConcatStage(Stage[Any]):
             if items:
                 return items
             self._done = (*self._done, self._current.marks())
-            self.run.release(self._current)
+            self.run.release(self._current.aclose())
             self._index += 1
             draining = self.run.draining
             self._current = (

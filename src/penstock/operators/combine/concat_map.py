@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +9,7 @@ from penstock.operators.attach import attach, building
 from penstock.runtime.arguments import function_for, order_named
 from penstock.runtime.built_at_runtime import BuiltFlow
 from penstock.runtime.inputs import Input
-from penstock.runtime.node import Node, Order
+from penstock.runtime.node import Node, Order, node
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
     Place = tuple[Marks, int]
 
@@ -49,7 +48,7 @@ def concat_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Cal
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Flattening(Node):
     """A node that builds a flow of each item; none of these may have a looser order than ``within``."""
 
@@ -115,7 +114,7 @@ class _ConcatMapStage(Stage[Any]):
         self._chunk = 0  # items of the last chunk
         self._arrived = 0  # how many, while the flow has not been asked for the next chunk
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._outer
         if self._inner is not None:
             yield self._inner.stage
@@ -142,7 +141,7 @@ class _ConcatMapStage(Stage[Any]):
                 return items
             self._here = (self._here[0], 1)
             self._items, self._inner = [], None
-            self.run.release(inner.stage)
+            self.run.release(inner.stage.aclose())
 
     async def _open(self) -> bool:
         """Build the flow of the next item; false if there is none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +11,7 @@ from penstock.runtime.arguments import function_for, order_named, positive
 from penstock.runtime.built_at_runtime import BuiltFlow
 from penstock.runtime.failures import Failure
 from penstock.runtime.inputs import Input, stop_all, withdrawing
-from penstock.runtime.node import Order
+from penstock.runtime.node import Order, node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
 
@@ -21,9 +20,8 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks, States
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.upstream import Marks, States, Upstream
 
 
 __all__ = ["FlatMapMerge", "flat_map_merge"]
@@ -63,7 +61,7 @@ def flat_map_merge(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class FlatMapMerge(Flattening):
     """The items of the flows that ``function`` makes of its items, ``concurrency`` flows at a time."""
 
@@ -112,7 +110,7 @@ class _FlatMapMergeStage(Stage[Any]):
     def buffered(self) -> int:
         return self._outer.left + sum(one.branch.left for one in self._running.values())
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._outer.stage
         for one in self._running.values():
             yield one.inner.stage

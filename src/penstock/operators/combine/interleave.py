@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
 from penstock.runtime.inputs import JoinStage, places_of
+from penstock.runtime.node import node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, Stage, States
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks, States
 
 
 __all__ = ["Interleave", "interleave"]
@@ -32,7 +33,7 @@ def interleave(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
     return attach(lambda node: Interleave(inputs=(node, *nodes)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Interleave(JoinNode):
     """One item of each input in turn; an input that has ended is passed over."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 
 __all__ = ["JoinNode"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class JoinNode(Node):
     """A node that asks each of several inputs for as much as it is asked for."""
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.runtime.arguments import positive
 from penstock.runtime.inputs import JoinStage, places_of
-from penstock.runtime.node import Node, Order
+from penstock.runtime.node import Node, Order, node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
     from penstock.runtime.inputs import Input
-    from penstock.runtime.stage import Marks, Stage, States
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks, States
 
 
 __all__ = ["Merge", "merge"]
@@ -44,7 +44,7 @@ def merge(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Merge(Node):
     """Items of all inputs as they come, ``max_concurrent`` of them at a time; each input keeps its order."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,12 +12,14 @@ from penstock.operators.combine.join import JoinNode
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.inputs import JoinStage, places_of
+from penstock.runtime.node import node
 from penstock.runtime.run import Pace
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, Stage, States
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks, States
 
 
 __all__ = ["MergeSorted", "merge_sorted"]
@@ -45,7 +46,7 @@ def merge_sorted(
     return attach(lambda node: MergeSorted(inputs=(node, *nodes), key=key, reverse=reverse))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class MergeSorted(JoinNode):
     """Items of sorted inputs, sorted: the least of the next items, of equals that of the first input."""
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
 from penstock.runtime.inputs import JoinStage, places_of
-from penstock.runtime.node import Order
+from penstock.runtime.node import Order, node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["Race", "race"]
@@ -33,7 +33,7 @@ def race(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
     return attach(lambda node: Race(inputs=(node, *nodes)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Race(JoinNode):
     """All items of the input that gives, completes or fails first; the others are closed at once."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach, nodes_of
@@ -11,13 +10,15 @@ from penstock.operators.combine.join import JoinNode
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import annotate
 from penstock.runtime.inputs import JoinStage, places_of
+from penstock.runtime.node import node
 from penstock.runtime.run import LARGEST_SLICE, Pace
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
     from penstock.runtime.inputs import Input
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["SequenceEqual", "sequence_equal"]
@@ -41,7 +42,7 @@ def sequence_equal(
     return attach(lambda node: SequenceEqual(inputs=(node, *nodes), equal=equal))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class SequenceEqual(JoinNode):
     """One item: whether two inputs have equal items, and as many."""
 

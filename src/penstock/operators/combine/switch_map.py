@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
     Place = tuple[Marks, int]
 
@@ -81,7 +81,7 @@ class _SwitchMapStage(Stage[Any]):
     def buffered(self) -> int:
         return self._outer.left + (self._present.branch.left if self._present is not None else 0)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._outer.stage
         if self._present is not None:
             yield self._present.inner.stage

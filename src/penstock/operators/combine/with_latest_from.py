@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.combine_latest import NONE, LatestNode, _LatestStage
+from penstock.runtime.node import node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -50,7 +50,7 @@ def with_latest_from(*others: Flow[Any]) -> Callable[[Flow[Any]], Flow[Any]]:
     return attach(lambda node: WithLatestFrom(inputs=(node, *nodes)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class WithLatestFrom(LatestNode):
     """Each item of the first input with the latest items of the others."""
 

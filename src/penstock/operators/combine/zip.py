@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
 from penstock.runtime.failures import annotate
 from penstock.runtime.inputs import JoinStage, places_of
+from penstock.runtime.node import node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["Zip", "zip"]
@@ -59,7 +60,7 @@ def zip(*others: Flow[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[
     return attach(lambda node: Zip(inputs=(node, *nodes), strict=strict))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Zip(JoinNode):
     """Tuples of one item of each input; the end with the first input that ends."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import BufferOverflow
@@ -11,7 +10,7 @@ from penstock.operators.concurrency.overflow import Overflow, _Marked, put_withi
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.feeder import Feeder
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
 
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
 
     from penstock.operators.attach import Same
     from penstock.operators.concurrency.overflow import OverflowName
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Order
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Order, Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Buffer", "BufferStage", "LossyBuffer", "buffer"]
@@ -51,7 +49,7 @@ def buffer(capacity: int, overflow: OverflowName = "wait") -> Same:
     return attach(lambda node: LossyBuffer(inputs=(node,), capacity=capacity, overflow=what))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Buffer(Node):
     """Up to ``capacity`` items are fetched ahead of demand, by a task of their own."""
 
@@ -76,7 +74,7 @@ class BufferStage(Stage[Any]):
         self._ready = Gate(self.run)
         self._feeder = self._feed_from(site.input(), capacity)
 
-    def _feed_from(self, upstream: Stage[Any], capacity: int) -> Feeder:
+    def _feed_from(self, upstream: Upstream[Any], capacity: int) -> Feeder:
         return Feeder(upstream, capacity, self._ready.open)
 
     @property
@@ -84,7 +82,7 @@ class BufferStage(Stage[Any]):
         """The items held."""
         return len(self._feeder.held)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield the one upstream."""
         yield self._feeder.stage
 
@@ -112,7 +110,7 @@ class BufferStage(Stage[Any]):
         await self._feeder.stop()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class LossyBuffer(Buffer):
     """Upstream never waits for the reader; what does not fit goes as ``overflow`` says.
 
@@ -136,7 +134,7 @@ class LossyBuffer(Buffer):
 
 
 class _LossyStage(BufferStage):
-    def _feed_from(self, upstream: Stage[Any], capacity: int) -> Feeder:
+    def _feed_from(self, upstream: Upstream[Any], capacity: int) -> Feeder:
         return _LossyFeeder(upstream, capacity, self)
 
     @property
@@ -163,7 +161,7 @@ class _LossyStage(BufferStage):
 class _LossyFeeder(Feeder):
     """Asks on and on, whatever is held."""
 
-    def __init__(self, stage: Stage[Any], capacity: int, owner: _LossyStage) -> None:
+    def __init__(self, stage: Upstream[Any], capacity: int, owner: _LossyStage) -> None:
         super().__init__(stage, capacity, owner.wake)
         self._owner = owner
         self._overflowed = False

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
+    from penstock.runtime.node import Node, Site
     from penstock.runtime.stage import Stage
 
 

@@ -7,7 +7,6 @@ import os
 import pickle
 import sys
 from collections import deque
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from reprlib import Repr
@@ -19,7 +18,7 @@ from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, po
 from penstock.operators.concurrency.process_worker import PREPARING, Server
 from penstock.runtime import clock
 from penstock.runtime.arguments import function_for, positive
-from penstock.runtime.node import assembled_at
+from penstock.runtime.node import assembled_at, node
 from penstock.runtime.run import Gate
 from penstock.system.processes import Process
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from penstock.flow import Flow
     from penstock.operators.concurrency.process_worker import Failed
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.run import Run
     from penstock.runtime.stage import Stage
 
@@ -98,7 +97,7 @@ def map_process(
     return pooled("map_process", kind, function, count, window, inline=not processes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class MapProcess(Pooled):
     """Each item becomes ``function(item)``, called in one of ``concurrency`` processes.
 

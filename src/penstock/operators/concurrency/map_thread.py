@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 

@@ -10,7 +10,7 @@ from penstock.runtime.node import Order, assembled_at
 
 if TYPE_CHECKING:
     from penstock.runtime.chunks import Chunks
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["Overflow", "OverflowName", "put_within", "strategy"]

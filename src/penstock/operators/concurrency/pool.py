@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node, Order
+from penstock.runtime.node import Node, Order, node
 from penstock.runtime.run import Gate, Pace
 from penstock.runtime.stage import Stage
 
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, States
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States, Upstream
 
 
 __all__ = ["DROPPED", "PoolStage", "Pooled", "Unordered"]
@@ -58,7 +57,7 @@ def pooled(
     return attach(make)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Pooled(Node):
     """``function`` over each item, ``concurrency`` calls at a time, in order.
 
@@ -172,7 +171,7 @@ class PoolStage(Stage[Any]):
         """Inputs taken and not settled."""
         return self._held
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield the one upstream."""
         yield self._upstream
 

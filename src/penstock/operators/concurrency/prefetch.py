@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import GraphError
@@ -10,13 +9,15 @@ from penstock.operators.attach import attach
 from penstock.operators.concurrency.buffer import Buffer, BufferStage
 from penstock.runtime.arguments import positive
 from penstock.runtime.feeder import Feeder
+from penstock.runtime.node import node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Upstream
 
 
 __all__ = ["LimitRate", "Prefetch", "limit_rate", "prefetch"]
@@ -53,7 +54,7 @@ def three_quarters(count: int) -> int:
     return count - count // 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Prefetch(Buffer):
     """Upstream is asked for ``capacity`` items first, and for ``low`` more whenever so many were taken."""
 
@@ -77,14 +78,14 @@ class _PrefetchStage(BufferStage):
         self._low = node.low
         super().__init__(site, node.capacity)
 
-    def _feed_from(self, upstream: Stage[Any], capacity: int) -> Feeder:
+    def _feed_from(self, upstream: Upstream[Any], capacity: int) -> Feeder:
         return _Replenished(upstream, capacity, self._ready.open, self._low)
 
 
 class _Replenished(Feeder):
     """Keeps what was taken from counting as room until it is worth a request."""
 
-    def __init__(self, stage: Stage[Any], capacity: int, ready: Callable[[], None], low: int) -> None:
+    def __init__(self, stage: Upstream[Any], capacity: int, ready: Callable[[], None], low: int) -> None:
         super().__init__(stage, capacity, ready)
         self._low = low
         self._received = 0

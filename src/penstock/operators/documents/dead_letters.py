@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Commit
@@ -13,7 +12,7 @@ from penstock.operators.attach import attach
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node, assembled_at
+from penstock.runtime.node import Node, assembled_at, node
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
     from penstock.abc import DeadLetter, Ledger
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["DeadLettersNode", "dead_letters"]
@@ -51,7 +50,7 @@ def dead_letters(ledger: Ledger, *, key: str = "dead letters") -> Same:
     return attach(lambda node: DeadLettersNode(inputs=(node,), ledger=ledger, key=key))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class DeadLettersNode(Node):
     """Events pass unchanged; a ``DocumentFailed`` that is not tried again is in the ledger before it does."""
 
@@ -77,7 +76,7 @@ class _BuryStage(Stage[Any]):
         self._epoch: int | None = None
         self._failure: Failure | None = None
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._upstream
 
     @property

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.runtime.arguments import function_for
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.run import LARGEST_SLICE
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.attach import Lists
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -50,7 +49,7 @@ def collect(into: Callable[..., Any] = list, add: Callable[[Any, Any], object] |
     return attach(lambda node: Collect(inputs=(node,), into=into, add=add))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Collect(Node):
     """One value made of all items, at the end."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.stage import Stage, behind
 from penstock.runtime.stream import node_of
 from penstock.sources.from_iterable import FromIterable
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, States
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States, Upstream
 
 
 __all__ = ["DefaultIfEmpty", "SwitchIfEmpty", "default_if_empty", "switch_if_empty"]
@@ -42,7 +41,7 @@ def switch_if_empty(other: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
     return attach(lambda node: SwitchIfEmpty(inputs=(node, second)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class SwitchIfEmpty(Node):
     """The first input; the second, which starts only then, if the first completes without an item."""
 
@@ -75,7 +74,7 @@ class _SwitchIfEmptyStage(Stage[Any]):
         self._others: States = dict(site.states)
         self._done: tuple[Marks, ...] = ()  # of the first input, when it has ended
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._current
 
     def marks(self) -> Marks:
@@ -88,7 +87,7 @@ class _SwitchIfEmptyStage(Stage[Any]):
         items = await self._current.request(n)
         if self._choice == UNDECIDED and not items and not self.run.draining:
             self._done = (self._current.marks(),)
-            self.run.release(self._current)
+            self.run.release(self._current.aclose())
             self._current = self.site.input(1, tracked=self.site.tracked)
             self._before = self._choice = SECOND
             items = await self._current.request(n)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, TypeVar
 
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
 from penstock.operators.elements.notifications import Completed, Failed, Next
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
     from penstock.flow import Flow
     from penstock.operators.elements.notifications import Notification
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Dematerialize", "Materialize", "dematerialize", "materialize"]
@@ -51,7 +50,7 @@ def dematerialize() -> Callable[[Flow[Notification[T]]], Flow[T]]:
     return attach(lambda node: Dematerialize(inputs=(node,)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Materialize(Node):
     """Items, the end and a failure as values."""
 
@@ -74,7 +73,7 @@ class _MaterializeStage(Stage[Any]):
         self._last = 0  # items of the last chunk; a word about the end is none of upstream's
         self._saying = False
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._upstream
 
     def marks(self) -> Marks:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from penstock.operators.attach import attach
 from penstock.operators.shape.sliding import Sliding, _SlidingStage
+from penstock.runtime.node import node
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -36,7 +36,7 @@ def pairwise() -> Pairs:
     return attach(lambda node: Pairwise(inputs=(node,)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Pairwise(Sliding):
     """Each item with the one behind it, as a pair."""
 

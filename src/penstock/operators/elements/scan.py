@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for
+from penstock.runtime.node import node
 
 if TYPE_CHECKING:
     from penstock.abc import JSON
@@ -31,7 +31,7 @@ def scan(function: Callable[[U, T], U], seed: U, *, name: str | None = None) -> 
     return attach(lambda node: Scan(inputs=(node,), function=function, seed=seed, name=name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Scan(Element):
     """Each item becomes ``function(accumulator, item)``, which also is the next accumulator."""
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import CircuitOpen
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.passing import PassingStage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -113,7 +112,7 @@ class Breaker:
         self._trial = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class CircuitBreaker(Node):
     """Upstream is started only while the breaker lets it; runs of this node share the breaker."""
 

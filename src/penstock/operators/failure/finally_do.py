@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.passing import PassingStage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -40,7 +39,7 @@ def finally_do(function: Callable[[Ending], object]) -> Same:
     return attach(lambda node: FinallyDo(inputs=(node,), function=function))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class FinallyDo(Node):
     """``function(ending)`` is called once at the end of each run that was begun."""
 

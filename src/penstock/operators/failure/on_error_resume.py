@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +11,7 @@ from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for, order_named
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
 from penstock.runtime.failures import Failure
+from penstock.runtime.node import node
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import node_of
 
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.flow import Flow
     from penstock.operators.failure.either import Or
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["OnErrorResume", "on_error_resume"]
@@ -58,7 +57,7 @@ def on_error_resume(function: Callable[[Exception], Flow[U]], *, order: str = "e
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class OnErrorResume(BuildingNode):
     """When upstream fails, the stream goes on with the flow that ``function(error)`` returns."""
 
@@ -84,7 +83,7 @@ class _OnErrorResumeStage(Stage[Any]):
         self._kept: JSON = None
         self._failure: Failure | None = None
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._upstream
         if self._fallback is not None:
             yield self._fallback.stage
@@ -110,7 +109,7 @@ class _OnErrorResumeStage(Stage[Any]):
             if self.run.over(error):
                 raise
             self._go_on(error, None)
-            self.run.release(self._upstream)
+            self.run.release(self._upstream.aclose())
         return await self._request(n)
 
     def _go_on(self, error: Exception, state: JSON) -> None:

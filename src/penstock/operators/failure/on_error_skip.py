@@ -10,7 +10,7 @@ from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.failures import annotate
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
 from penstock.runtime.skipping import Skipping
 from penstock.runtime.stage import Stage
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from penstock.flow.hot import DeadLetters
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.run import Run
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["FromLetters", "Letters", "OnErrorSkip", "Skipped", "on_error_skip"]
@@ -122,7 +122,7 @@ class Letters:
             gate.open()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class OnErrorSkip(Node):
     """An item on which a function upstream fails is handed to ``function(error, item)`` and left out."""
 
@@ -191,10 +191,10 @@ class _OnErrorSkipStage(Stage[Any]):
         super().__init__(site)
         self._letters = node.letters
         above = site.above(tracked=site.tracked)
-        self._inner: Stage[Any] = replace(above, skipping=_Skipping(site.run, node)).start()
+        self._inner: Upstream[Any] = replace(above, skipping=_Skipping(site.run, node)).start()
         self._writing = self._over = False
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._inner
 
     def marks(self) -> Marks:
@@ -231,7 +231,7 @@ class _OnErrorSkipStage(Stage[Any]):
             self._leave()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class FromLetters(SourceNode):
     """Failures, in the order in which they happened; each goes to one reader."""
 
@@ -256,7 +256,7 @@ class _LettersStage(Stage[Skipped]):
         self._letters = letters
         self._gate = Gate(self.run)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         return iter(())
 
     def marks(self) -> Marks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from expression import Option
@@ -10,15 +9,15 @@ from expression import Option
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.operators.failure.either import Or
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Recover", "recover"]
@@ -42,7 +41,7 @@ def recover(function: Callable[[Exception], Any]) -> Or[Any]:
     return attach(lambda node: Recover(inputs=(node,), function=function))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Recover(Node):
     """An error of upstream becomes a last item, where ``function(error)`` has one for it."""
 
@@ -68,7 +67,7 @@ class _RecoverStage(Stage[Any]):
         self._just_now = False  # the last chunk is the item made of an error
         self._failure: Failure | None = None
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._inner
 
     def marks(self) -> Marks:
@@ -103,5 +102,5 @@ class _RecoverStage(Stage[Any]):
                 self._failure.throw()
             item = item.value
         self._over = self._just_now = True
-        self.run.release(self._inner)
+        self.run.release(self._inner.aclose())
         return [item]

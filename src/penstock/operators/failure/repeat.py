@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
@@ -10,15 +9,15 @@ from penstock.runtime.arguments import positive
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure
 from penstock.runtime.graph import refuse_once
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Repeat", "repeat"]
@@ -38,7 +37,7 @@ def repeat(times: int | None = None) -> Same:
     return attach(lambda node: Repeat(inputs=(node,), times=times))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Repeat(Node):
     """When upstream has completed it starts afresh, until ``times`` rounds are done."""
 
@@ -77,7 +76,7 @@ class _RepeatStage(Stage[Any]):
         self._closing = Errand(self.run)
         self._failure: Failure | None = None
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._inner
 
     def marks(self) -> Marks:

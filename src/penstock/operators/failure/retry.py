@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.documents.stage import Documents
@@ -12,14 +12,14 @@ from penstock.operators.attach import attach
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.graph import refuse_once, require_resumable
-from penstock.runtime.node import Node, assembled_at
+from penstock.runtime.node import Node, assembled_at, node
 from penstock.runtime.passing import PassingStage
 from penstock.runtime.policy import RetryPolicy, Series
 from penstock.runtime.run import Gate
 
 if TYPE_CHECKING:
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -67,7 +67,7 @@ def retry(
     return attach(make)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Retry(Node):
     """Upstream is started again from its position when it fails; what was delivered stays delivered."""
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.concurrency.overflow import strategy
 from penstock.operators.fanout.hot import CAPACITY, Hot
 from penstock.operators.fanout.shared_run import Place, PlaceStage, SharedRun
 from penstock.runtime.arguments import positive
+from penstock.runtime.node import node
 from penstock.runtime.stream import flow_of, node_of
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.concurrency.overflow import Overflow, OverflowName
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
+    from penstock.runtime.node import Node, Site
     from penstock.runtime.run import Run
     from penstock.runtime.stage import Stage
 
@@ -134,7 +133,7 @@ class Sorted(Split):
                 branch.give(part)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class BroadcastBranch(Hot):
     """One of the flows that a broadcast or a partition returns."""
 

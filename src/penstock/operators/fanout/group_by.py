@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -16,6 +15,7 @@ from penstock.operators.fanout.nested import Inside, NestedRun
 from penstock.operators.fanout.shared_run import Place, PlaceStage
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.failures import annotate
+from penstock.runtime.node import node
 from penstock.runtime.stream import flow_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.flow.hot import GroupedFlow
     from penstock.operators.fanout.shared_run import SharedRun
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -98,7 +98,7 @@ class GroupKey(Keyed):
     operator = "group_by"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class GroupBy(Hot):
     """One flow per key of ``(key, item)``, each with at most ``capacity`` items held."""
 
@@ -122,7 +122,7 @@ class GroupBy(Hot):
         return PlaceStage(site, lambda _: GroupRun(self).outer)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class InsideGroup(Inside):
     """The flow of one group."""
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 
 if TYPE_CHECKING:
     from penstock.operators.concurrency.overflow import Overflow
@@ -21,7 +20,7 @@ CAPACITY = 256
 _SERVING = {"branches", "hub", "make", "manual", "split"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Hot(Node):
     """A subscriber's side of a shared run: no position, and at most ``capacity`` items held for it."""
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import AlreadySubscribed, SubscriptionClosed
 from penstock.operators.fanout.shared_run import Place, PlaceStage, SharedRun
 from penstock.runtime.failures import Failure
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 
 if TYPE_CHECKING:
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Inside(Node):
     """The flow of one group or window: a place of the run that fills it, read once."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from penstock.errors import SubscriptionClosed
@@ -14,13 +13,12 @@ from penstock.operators.fanout.hot import CAPACITY, Hot
 from penstock.operators.fanout.shared_run import Place, PlaceStage, SharedRun
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure
-from penstock.runtime.node import Order
+from penstock.runtime.node import Order, node
 
 if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.operators.concurrency.overflow import Overflow, OverflowName
-    from penstock.runtime.graph import Site
-    from penstock.runtime.node import Node
+    from penstock.runtime.node import Node, Site
     from penstock.runtime.stage import Stage
 
 
@@ -134,7 +132,7 @@ def _open_to_all(now: Joined) -> bool:
     return not now.ended or now.history.maxlen != 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Shared(Hot):
     """A flow that all its subscribers have in common, from the moment at which each joins."""
 

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from penstock.abc import StageStatistics
-    from penstock.runtime.graph import Site, Vertex
-    from penstock.runtime.node import Node
-    from penstock.runtime.stage import Marks, States
+    from penstock.runtime.node import Node, Site, Vertex
+    from penstock.runtime.upstream import Marks, States, Upstream
 
 
 __all__ = ["Place", "PlaceStage", "SharedRun"]
@@ -284,7 +283,7 @@ class PlaceStage(Stage[Any]):
         self._decline = decline
         self._place: Place | None = None
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield nothing: what stands above is closed by the last of all who read there."""
         return iter(())
 

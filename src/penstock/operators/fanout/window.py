@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
@@ -12,11 +11,12 @@ from penstock.operators.fanout.hot import Hot
 from penstock.operators.fanout.nested import Inside, NestedRun
 from penstock.operators.fanout.shared_run import Place, PlaceStage
 from penstock.runtime.arguments import positive
+from penstock.runtime.node import node
 from penstock.runtime.stream import flow_of
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -50,7 +50,7 @@ def window(size: int) -> Windows:
     return Windows(size)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Window(Hot):
     """One flow for every ``capacity`` items, which are its own."""
 

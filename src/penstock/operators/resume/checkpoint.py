@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Commit
@@ -12,7 +11,7 @@ from penstock.runtime.arguments import positive
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure
 from penstock.runtime.graph import position_of, require_resumable, states_of
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
     from penstock.abc import Ledger
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Checkpoint", "checkpoint"]
@@ -45,7 +44,7 @@ def checkpoint(ledger: Ledger, *, key: str, every: int = 1) -> Same:
     return attach(lambda node: Checkpoint(inputs=(node,), ledger=ledger, key=key, every=every))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Checkpoint(Node):
     """Positions are committed to a ledger as far as downstream has acknowledged items (law 12)."""
 
@@ -81,7 +80,7 @@ class _CheckpointStage(Stage[Any]):
     def __init__(self, site: Site, node: Checkpoint) -> None:
         super().__init__(site)
         self._node = node
-        self._inner: Stage[Any] | None = None
+        self._inner: Upstream[Any] | None = None
         self._errand = Errand(self.run)
         self._epoch = 0
         self._chunk = 0  # items of the last chunk
@@ -93,7 +92,7 @@ class _CheckpointStage(Stage[Any]):
         self._failure: Failure | None = None
         self._sound = True  # whether the last commit that was begun worked
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         if self._inner is not None:
             yield self._inner
 
@@ -130,7 +129,7 @@ class _CheckpointStage(Stage[Any]):
         return items
 
     @property
-    def _stage(self) -> Stage[Any]:
+    def _stage(self) -> Upstream[Any]:
         if self._inner is None:
             msg = "a checkpoint was asked before it was opened"
             raise AssertionError(msg)

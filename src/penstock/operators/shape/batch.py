@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive
 from penstock.runtime.feeder import Feeder
-from penstock.runtime.node import Node, Order
+from penstock.runtime.node import Node, Order, node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from penstock.operators.attach import Lists
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Batch", "BatchWithin", "batch"]
@@ -56,7 +55,7 @@ class Batch(Element):
         return self.inputs[0].bound(n * self.number) + self.number - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class BatchWithin(Node):
     """Lists of ``size`` items, or of those that came within ``within`` seconds of the first of them."""
 
@@ -86,7 +85,7 @@ class _BatchWithinStage(Stage[Any]):
         self._deadline: float | None = None
         self._last = 0  # how many items the last list had
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._feeder.stage
 
     @property

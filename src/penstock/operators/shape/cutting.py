@@ -24,8 +24,8 @@ from penstock.runtime.stage import Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, States
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States, Upstream
 
 
 __all__ = ["Inputs", "ShapingStage"]
@@ -36,7 +36,7 @@ class Inputs:
 
     __slots__ = ("_pages", "count", "stage")
 
-    def __init__(self, stage: Stage[Any]) -> None:
+    def __init__(self, stage: Upstream[Any]) -> None:
         self.stage = stage
         self.count = 0
         """How many inputs were taken."""
@@ -108,7 +108,7 @@ class ShapingStage(Stage[Any]):
         self._failure: Failure | None = None
         self._gate = Gate(self.run)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield the one upstream."""
         yield self.inputs.stage
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.runtime.arguments import positive
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 
 if TYPE_CHECKING:
     from penstock.operators.attach import Lists
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -38,7 +37,7 @@ def sliding(size: int, step: int = 1, *, partial: bool = False) -> Lists:
     return attach(lambda node: Sliding(inputs=(node,), size=size, step=step, partial=partial))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Sliding(Node):
     """Lists of ``size`` consecutive items, each beginning ``step`` items behind the one before."""
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.runtime.arguments import function_for
-from penstock.runtime.node import Node, assembled_at
+from penstock.runtime.node import Node, assembled_at, node
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -47,7 +46,7 @@ def split(
     return attach(lambda node: SplitList(inputs=(node,), function=where, keep=keep))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class SplitList(Node):
     """Lists of the items between those for which ``function(item)`` is true."""
 

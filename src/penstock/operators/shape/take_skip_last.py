@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.runtime.arguments import positive
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.run import LARGEST_SLICE
 
 if TYPE_CHECKING:
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -41,7 +40,7 @@ def take_last(count: int) -> Same:
     return attach(lambda node: TakeLast(inputs=(node,), count=count))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class SkipLast(Node):
     """All but the last ``count`` items."""
 
@@ -75,7 +74,7 @@ class _SkipLastStage(ShapingStage):
         self.put([held.popleft() for _ in range(free)], range(first + 1, first + free + 1))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class TakeLast(Node):
     """The last ``count`` items, at the end."""
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.runtime.inputs import JoinStage, places_of
-from penstock.runtime.node import Node, Order
+from penstock.runtime.node import Node, Order, node
 from penstock.runtime.stream import node_of
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["TakeUntil", "take_until"]
@@ -31,7 +31,7 @@ def take_until(other: Flow[Any]) -> Same:
     return attach(lambda node: TakeUntil(inputs=(node, signal)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class TakeUntil(Node):
     """Items of the first input until the second gives one."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.operators.timing.newest import SamplingNode, SamplingStage
 from penstock.runtime.arguments import seconds_for
+from penstock.runtime.node import node
 
 if TYPE_CHECKING:
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
+    from penstock.runtime.node import Site
     from penstock.runtime.stage import Stage
 
 
@@ -30,7 +30,7 @@ def debounce(seconds: float) -> Same:
     return attach(lambda node: Debounce(inputs=(node,), seconds=seconds))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Debounce(SamplingNode):
     """An item goes out when no other has come for ``seconds``."""
 

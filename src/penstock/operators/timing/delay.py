@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive, seconds_for
 from penstock.runtime.feeder import Feeder
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["Delay", "delay"]
@@ -37,7 +36,7 @@ def delay(seconds: float, capacity: int = 256) -> Same:
     return attach(lambda node: Delay(inputs=(node,), seconds=seconds, capacity=capacity))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Delay(Node):
     """Each item goes out ``seconds`` after it came; at most ``capacity`` of them wait at a time."""
 
@@ -58,7 +57,7 @@ class Delay(Node):
 class _Ripening(Feeder):
     """Remembers of the items it holds, and of the end, when each may go out."""
 
-    def __init__(self, stage: Stage[Any], node: Delay, ready: Callable[[], None]) -> None:
+    def __init__(self, stage: Upstream[Any], node: Delay, ready: Callable[[], None]) -> None:
         super().__init__(stage, node.capacity, ready)
         self._seconds = node.seconds
         self.due: deque[tuple[int, float]] = deque()  # how many items, and when
@@ -96,7 +95,7 @@ class _DelayStage(Stage[Any]):
     def buffered(self) -> int:
         return len(self._feeder.held)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._feeder.stage
 
     def marks(self) -> Marks:

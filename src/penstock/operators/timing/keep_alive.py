@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
 from penstock.operators.timing.timeout import Patience
 from penstock.runtime.arguments import seconds_for
-from penstock.runtime.node import Node, Order
+from penstock.runtime.node import Node, Order, node
 from penstock.runtime.passing import PassingStage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["KeepAlive", "keep_alive"]
@@ -34,7 +34,7 @@ def keep_alive(seconds: float, item: U) -> Callable[[Flow[T]], Flow[T | U]]:
     return attach(lambda node: KeepAlive(inputs=(node,), seconds=seconds, item=item))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class KeepAlive(Node):
     """``item`` whenever upstream was asked for ``seconds`` and had nothing."""
 

@@ -11,8 +11,8 @@ from penstock.runtime.stage import Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 GULP = 64
@@ -90,7 +90,7 @@ class SamplingStage(Stage[Any]):
         """One item, if one is held."""
         return len(self.newest.item)
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield the one upstream."""
         yield self.upstream
 

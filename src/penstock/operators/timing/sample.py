@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from math import floor
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,15 @@ from penstock.operators.attach import attach
 from penstock.operators.timing.newest import GULP, Newest, SamplingNode, SamplingStage
 from penstock.runtime.arguments import seconds_for
 from penstock.runtime.inputs import JoinStage
+from penstock.runtime.node import node
 from penstock.runtime.stream import Stream
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["Sample", "SampleBy", "sample"]
@@ -38,7 +39,7 @@ def sample(every: float | Flow[Any]) -> Same:
     return attach(lambda node: Sample(inputs=(node,), seconds=seconds))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Sample(SamplingNode):
     """The newest item every ``seconds``, if there is one that has not gone out."""
 
@@ -78,7 +79,7 @@ class _SampleStage(SamplingStage):
         return self.newest.take()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class SampleBy(SamplingNode):
     """The newest item of the first input, if it has not gone out, whenever the second gives one."""
 

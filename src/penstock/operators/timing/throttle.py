@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from math import ulp
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive, seconds_for
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.passing import PassingStage
 from penstock.runtime.run import Gate
 
 if TYPE_CHECKING:
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, Stage
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["Throttle", "throttle"]
@@ -41,7 +41,7 @@ def throttle(rate: float, burst: int = 1, *, per: float = 1.0) -> Same:
     return attach(lambda node: Throttle(inputs=(node,), rate=tokens, burst=burst))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Throttle(Node):
     """Upstream is asked for no more than a token bucket holds: ``rate`` tokens flow into it per second."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import seconds_for
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node, Order, assembled_at
+from penstock.runtime.node import Node, Order, assembled_at, node
 from penstock.runtime.stage import Stage, behind
 from penstock.runtime.stream import node_of
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 
     from penstock.flow import Flow
     from penstock.operators.attach import Same
-    from penstock.runtime.graph import Site
-    from penstock.runtime.stage import Marks, States
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States, Upstream
 
 
 __all__ = ["Patience", "Timeout", "TimeoutFallback", "timeout"]
@@ -75,7 +74,7 @@ class Patience:
         self.left = seconds
         """``None`` is for ever."""
 
-    async def ask(self, stage: Stage[Any], n: int) -> list[Any] | None:
+    async def ask(self, stage: Upstream[Any], n: int) -> list[Any] | None:
         """Return what ``stage`` answers, or ``None`` if the seconds are over before it does."""
         if self.left is None:
             return await stage.request(n)
@@ -96,7 +95,7 @@ class Patience:
         return items
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Timeout(Node):
     """An error, if upstream is asked for longer than ``first`` or ``each`` seconds and gives nothing."""
 
@@ -110,7 +109,7 @@ class Timeout(Node):
         return _TimeoutStage(site, self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class TimeoutFallback(Timeout):
     """Instead of the error, the items of the second input."""
 
@@ -146,7 +145,7 @@ class _TimeoutStage(Stage[Any]):
         self._left: tuple[Marks, ...] = ()  # of the first input, when it took too long
         self._failure: Failure | None = None
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._current
 
     def marks(self) -> Marks:
@@ -169,7 +168,7 @@ class _TimeoutStage(Stage[Any]):
         if self.run.draining:
             return []
         self._left = (self._current.marks(),)
-        self.run.release(self._current)
+        self.run.release(self._current.aclose())
         self._current = self.site.input(1, tracked=self.site.tracked)
         self._over, self._patience = True, Patience(None)
         return await self._current.request(n)
