@@ -1,4 +1,4 @@
-"""PubMed into JSON Lines, with processing steps that fail now and then, retries, a filter, hooks and progress.
+"""PubMed into JSON Lines, with failing steps, retries, a filter, hooks and progress.
 
 Run it: ``python examples/pubmed_pipeline.py``
 """
