@@ -12,7 +12,7 @@ import penstock as ps
 import penstock.operators as op
 from penstock.errors import PositionError
 
-TEXT = "Nothing runs before somebody asks. No more runs than was asked for. What stopped goes on."
+TEXT = "Nothing runs before a request. Items move down and demand moves up. A position counts inputs."
 
 
 def words() -> ps.Flow[tuple[int, str]]:
