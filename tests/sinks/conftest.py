@@ -81,9 +81,9 @@ class ParquetKind:
 
     async def crash(self, sink):
         await sink._worker.run(lambda: None)
-        if sink._folder._file is not None:
-            sink._folder._file.close()
-            sink._folder._file = None
+        if sink._file._file is not None:
+            sink._file._file.close()
+            sink._file._file = None
         await sink.aclose()
         return self.new()
 

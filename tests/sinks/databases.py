@@ -53,7 +53,7 @@ class DatabaseKind:
         query = "&".join(f"{name}={value}" for name, value in {"table": self.table, **options}.items())
         sink = sink_from(f"{self.base}?{query}")
         if self.group is not None:
-            sink._fold.group = self.group
+            sink._groups.max_rows = self.group
         return sink
 
     def query(self, statement, *values):
@@ -85,7 +85,7 @@ class DatabaseKind:
     def break_at(self, sink, at, *, after):
         """Let the call number ``at`` to the database fail, before or after it has taken effect."""
         calls = count()
-        for name in ("connect", "begin", "execute", "change", "put", "conclude", "end"):
+        for name in ("connect", "begin", "execute", "update", "insert", "insert_and_advance", "end"):
             setattr(sink._table, name, self._broken(getattr(sink._table, name), calls, at, after))
 
     def _broken(self, call, calls, at, after):
@@ -102,7 +102,7 @@ class DatabaseKind:
 
     async def crash(self, sink):
         """End the process: whatever it had not committed is gone."""
-        await sink._worker.run(sink._table.disconnect)
+        await sink._worker.run(sink._table._discard)
         await sink.aclose()
         return self.new()
 

@@ -21,7 +21,7 @@ from penstock.abc import Commit
 from penstock.document import Document
 from penstock.errors import GraphError, PositionError, SinkError, SinkMismatch
 from penstock.sinks import JsonLinesSink, SeveralSinks, sink_from
-from penstock.sinks.databases.rows import Fold, RowMaker, Shape, clean, version_order
+from penstock.sinks.databases.rows import RowGroups, TableOptions, make_rows, version_order
 from penstock.sinks.files.lines import encode_lines
 
 KILLS = int(os.environ.get("PENSTOCK_SINK_KILLS", "3"))
@@ -141,7 +141,7 @@ async def test_a_table_of_somebody_else_is_left_alone(database):
     database.query(f'CREATE TABLE "{database.table}" (x INTEGER)')
     for restart in (False, True):
         sink = database.new()
-        with pytest.raises(SinkMismatch, match="a table that Penstock did not make; choose another"):
+        with pytest.raises(SinkMismatch, match="a table that Penstock did not create; choose another"):
             await sink.open(None, restart=restart)
         await sink.aclose()
     assert database.query(f'SELECT count(*) FROM "{database.table}"') == [(0,)]
@@ -151,7 +151,7 @@ async def test_a_table_of_commits_of_somebody_else(database):
     """It is not written to."""
     database.query("CREATE TABLE penstock_commits (x INTEGER)")
     sink = database.new()
-    with pytest.raises(SinkMismatch, match="penstock_commits that Penstock did not make"):
+    with pytest.raises(SinkMismatch, match="penstock_commits that Penstock did not create"):
         await sink.open(None)
     await sink.aclose()
 
@@ -247,7 +247,7 @@ async def test_who_commits_behind_our_back_is_noticed(database, group, deleted):
     await sink.commit(Commit(1, {}))
     await database.behind_our_back(sink, "UPDATE penstock_commits SET epoch = 5")
     await sink.write(documents(0, 3))
-    with pytest.raises(SinkMismatch, match="no longer holds commit 1: something else"):
+    with pytest.raises(SinkMismatch, match="no longer holds commit 1: another program"):
         await sink.commit(Commit(2, {}))
     await sink.aclose()
     assert database.documents() == []
@@ -354,9 +354,9 @@ def test_rows_come_as_if_one_by_one(database, shape, steps, group):
 @given(steps=ANY, group=st.integers(1, 4))
 def test_groups_hold_no_key_twice(steps, group):
     """And no more rows than they may."""
-    fold = Fold(Shape(deleted="delete"), group)
-    rows = RowMaker(Shape(), clean).rows([version(n, v, deleted=gone) for n, v, gone, _ in steps])
-    for each in [*(fold.add([row]) for row in rows), fold.take()]:
+    groups = RowGroups(TableOptions(deleted="delete"), group)
+    rows = make_rows([version(n, v, deleted=gone) for n, v, gone, _ in steps])
+    for each in [*(groups.add([row]) for row in rows), groups.take()]:
         for ready in each:
             assert len(ready) <= group
             keys = [row[0] for row in ready]
@@ -405,7 +405,7 @@ async def test_raw_bytes_only_when_asked_for(database):
 async def test_metadata_that_are_not_json(database, sink):
     """The document is named, and none of its batch is taken."""
     await sink.open(None)
-    with pytest.raises(SinkError, match="'odd' are not JSON"):
+    with pytest.raises(SinkError, match="'odd' cannot be written as JSON"):
         await sink.write([document(1), Document(doc_id="odd", source="s", metadata={"f": object()})])
     await sink.write([document(2)])
     await sink.commit(Commit(1, {}))

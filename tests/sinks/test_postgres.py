@@ -61,7 +61,7 @@ async def test_two_outputs_at_once(database):
 
 async def test_who_holds_the_table(database, monkeypatch):
     """The session of the server is named, after some patience."""
-    monkeypatch.setattr("penstock.sinks.databases.postgres._PATIENCE", 0.1)
+    monkeypatch.setattr("penstock.sinks.databases.postgres._LOCK_SECONDS", 0.1)
     first, second = database.new(), database.new()
     await first.open(None)
     with pytest.raises(SinkError, match=r"by server process \d+ \(penstock from 127\.0\.0\.1\) since \d{4}-"):
@@ -118,15 +118,15 @@ async def test_the_outcome_of_a_commit_that_nobody_heard_of(database):
     """The server has committed, the answer was lost: the next run is told what is held."""
     sink = database.new()
     await sink.open(None)
-    conclude = sink._table.conclude
+    insert_and_advance = sink._table.insert_and_advance
 
     def deaf(groups, values):
-        assert conclude(groups, values) == 1  # in one statement, which is the commit
+        assert insert_and_advance(groups, values) == 1  # in one statement, which is the commit
         raise psycopg.OperationalError("consuming input failed: connection reset")
 
-    sink._table.conclude = deaf
+    sink._table.insert_and_advance = deaf
     await sink.write(DOCUMENTS)
-    with pytest.raises(SinkError, match="connection reset; see that the server can be reached"):
+    with pytest.raises(SinkError, match="connection reset; check that the server can be reached"):
         await sink.commit(Commit(1, {"at": 400}))
     await sink.aclose()
     again = database.new()

@@ -39,7 +39,7 @@ async def run(disk, ledger, rng, path, *, until):
         await sink.write(DOCUMENTS[at : at + step])
         at = min(at + step, len(DOCUMENTS))
         if rng.random() < 0.4:  # as if the buffer was full
-            sink._file.append(sink._taken())
+            sink._file.append(*sink._take_items())
         if rng.random() < 0.3 or at == len(DOCUMENTS):
             record = json.loads(json.dumps(await sink.commit(Commit(1, {}))))
             if rng.random() < 0.8:  # or the ledger did not get to hear of it

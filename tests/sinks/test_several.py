@@ -61,7 +61,7 @@ async def test_a_database_of_another_ledger_is_refused(tmp_path: Path, held: int
     sink = SeveralSinks(DatabaseSink(base), MemorySink())
     parts = [
         {"name": "database one", "record": None},
-        {"name": "memory", "record": {"count": 0, "last": None}},
+        {"name": "memory", "record": {"format": "memory", "count": 0, "last": None}},
     ]
     record = {"format": "several", "epoch": epoch, "sinks": parts} if epoch else None
     with pytest.raises(SinkMismatch, match=f"holds commit {held}, but the ledger .* at {epoch}"):

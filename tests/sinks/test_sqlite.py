@@ -105,7 +105,7 @@ def test_urls(tmp_path):
         ("sqlite://a.db", "names no file"),
         ("sqlite:///", "names no file"),
         ("sqlite:///:memory:", "names no file"),
-        ("sqlite:///a.db?tabel=x", "unknown parameter 'tabel'; there are table"),
+        ("sqlite:///a.db?tabel=x", "unknown parameter 'tabel'; known are table"),
     ]:
         with pytest.raises(GraphError, match=says):
             sink_from(url)
