@@ -283,7 +283,7 @@ UNREADABLE = {
         line_of(schema_version=SCHEMA_VERSION + 1, colour="red"),
         "newer Penstock .*upgrade",
     ),
-    "version zero": (line_of(schema_version=0), "schema_version 0 never existed"),
+    "version zero": (line_of(schema_version=0), "schema_version 0 does not exist"),
     "not a number": (line_of(timestamp=math.nan), "not an event"),
     "document without id": (
         line_of(DocumentCompleted(1.0, "r", "1", "s", Document(doc_id="1", source="s"), 0.5)).replace(
