@@ -238,8 +238,9 @@ class Opened:
     """What a ledger knows about a key when a run starts.
 
     ``run`` is the number of the logical run: a resumed run keeps it, and a new one gets the next number.
-    ``position`` and ``record`` are those of the last commit, even of an earlier logical run; ``None`` if there
-    was no commit. ``counts`` are totals of this logical run, empty at its start. ``started_at`` is Unix time.
+    ``position`` and ``record`` are those of the last commit, even of an earlier logical run; ``None`` if
+    there was no commit. ``counts`` are totals of this logical run, empty at its start. ``started_at`` is Unix
+    time.
     """
 
     run: int
