@@ -41,14 +41,10 @@ class FileDatabaseSink(DatabaseSink):
 
     Args:
         path: The file; created if absent. Its folder must exist.
-        table: The table; created if absent.
-        versions: Whether a newer version of a record replaces the older one (``"replace"``), or all versions
-            are kept (``"keep"``).
-        deleted: Whether a tombstone marks a row (``"mark"``) or deletes it (``"delete"``).
-        include_raw: Whether to write the raw bytes too, as a BLOB.
+        table, versions, deleted, include_raw: See ``DatabaseSink``.
 
     Raises:
-        GraphError: the table cannot have that name, or a choice is unknown.
+        GraphError: the table cannot have that name, or an option is unknown.
     """
 
     _table_type: ClassVar[type[FileTable]]

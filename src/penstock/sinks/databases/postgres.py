@@ -49,14 +49,11 @@ class PostgresSink(DatabaseSink):
         url: ``postgresql://user@host:5432/database``, as libpq takes it; libpq's environment variables fill
             in what it leaves out. The URL is never shown. Keep a password in ``~/.pgpass`` or ``PGPASSWORD``.
         table: The table, or ``schema.table``; the default schema is the first of the search path.
-        versions: Whether a newer version of a record replaces the older one (``"replace"``), or all versions
-            are kept (``"keep"``).
-        deleted: Whether a tombstone marks a row (``"mark"``) or deletes it (``"delete"``).
-        include_raw: Whether to write the raw bytes too, as BYTEA.
+        versions, deleted, include_raw: See ``DatabaseSink``.
 
     Raises:
         GraphError: psycopg is not installed (the message says how to install it), the URL is malformed, the
-            table cannot have that name, or a choice is unknown.
+            table cannot have that name, or an option is unknown.
     """
 
     def __init__(

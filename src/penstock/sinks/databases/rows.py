@@ -39,10 +39,10 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """The choices a table is created with. They cannot change later.
+    """The options that a table is created with. They cannot change later; see ``DatabaseSink``.
 
     Raises:
-        GraphError: a choice is unknown.
+        GraphError: an option is unknown.
     """
 
     versions: Versions = "replace"

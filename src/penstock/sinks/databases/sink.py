@@ -24,14 +24,19 @@ __all__ = ["DatabaseSink"]
 class DatabaseSink(OutputSink):
     """Writes documents into a table of a database. Documents, position and epoch commit together.
 
-    The table has one row per record (``versions="replace"``: a newer version replaces an older one, and an
-    older one that comes later is skipped) or one per version (``versions="keep"``). A tombstone becomes a row
-    with ``deleted`` set (``deleted="mark"``), or deletes the row (``deleted="delete"``). The table
-    ``penstock_commits`` of the same database keeps the last commit. ``open`` returns it; a repeated commit
-    does no harm.
+    Every database sink takes these options:
 
-    The sink refuses a table of that name which Penstock did not create, even with ``restart``. ``restart``
-    empties the table, or creates it again if its choices differ.
+    * ``table``: the name of the table, by default ``documents``. It is created if absent. * ``versions``:
+    ``"replace"`` keeps one row per record. A newer version replaces an older one, and an older
+      version that comes later is skipped. ``"keep"`` keeps one row per version.
+    * ``deleted``: with ``"mark"`` a tombstone becomes a row with ``deleted`` set; with ``"delete"`` it
+    deletes
+      the row.
+    * ``include_raw``: whether to write the raw bytes too.
+
+    The table ``penstock_commits`` of the same database keeps the last commit. ``open`` returns it; a repeated
+    commit does no harm. The sink refuses a table that Penstock did not create, even with ``restart``.
+    ``restart`` empties the table, or creates it again if its options differ.
 
     About 2,048 documents or 8 MB of text wait for their commit and are written with it, in one call to the
     thread: beside a busy event loop each call, and each statement, costs 5 ms more than its work. More

@@ -130,7 +130,7 @@ class SqliteSink(FileDatabaseSink):
     """Writes documents into a table of the SQLite file ``path``; see ``FileDatabaseSink``.
 
     The file has a write-ahead log and ``synchronous=FULL``. Other programs may read it at any time.
-    ``metadata`` is JSON text.
+    ``metadata`` is JSON text, ``raw`` a BLOB.
     """
 
     _table_type = _SqliteTable

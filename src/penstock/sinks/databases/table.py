@@ -232,7 +232,7 @@ class Table(Output):
             was = ", ".join(f"{name}={then.get(name)!r}" for name in now if then.get(name) != now[name])
             raise SinkMismatch(
                 f"the output {self.name} was begun with {was}; "
-                f"use the same choices again, or another table=, {START_OVER}"
+                f"use the same options again, or another table=, {START_OVER}"
             )
         if missing := [name for name in self.options.columns if name not in columns]:
             raise SinkMismatch(

@@ -10,7 +10,7 @@ from penstock.sinks.files.sink import TAIL, FileOutput, checksum, read_tail
 from penstock.sinks.output import START_OVER, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from penstock.abc import JSON
@@ -109,13 +109,8 @@ class AppendedFile(FileOutput):
         self._tail = tail
         self.count = count
 
-    def append(self, items: Sequence[bytes], count: int) -> None:
-        """See ``FileOutput.append``."""
-        with self.writing():
-            self._append(b"".join(items))
-            self.count += count
-
-    def _append(self, data: bytes) -> None:
+    def _append(self, items: list[bytes]) -> None:
+        data = b"".join(items)
         if self._compressor is None:
             self._compressor = self._codec.new()
         self._write(data if self._compressor is None else self._compressor.compress(data))
@@ -125,22 +120,17 @@ class AppendedFile(FileOutput):
         self._size += len(data)
         self._tail = data[-TAIL:] if len(data) >= TAIL else (self._tail + data)[-TAIL:]
 
-    def commit(self, items: Sequence[bytes], count: int) -> JSON:
-        """See ``FileOutput.commit``."""
-        with self.writing():
-            if items:
-                self._append(b"".join(items))
-                self.count += count
-            if self._compressor is not None:
-                compressor, self._compressor = self._compressor, None
-                self._write(compressor.flush())
-            self._file.fsync()
-            self._committed = self._size
-            record = {
-                "format": self._codec.format, "name": self.path.name, "offset": self._size,
-                "lines": self.count, "tail": checksum(self._tail),
-            }  # fmt: skip
-            return record if self._size else {**record, "file": self._file.identity}
+    def _commit(self) -> JSON:
+        if self._compressor is not None:
+            compressor, self._compressor = self._compressor, None
+            self._write(compressor.flush())
+        self._file.fsync()
+        self._committed = self._size
+        record = {
+            "format": self._codec.format, "name": self.path.name, "offset": self._size,
+            "lines": self.count, "tail": checksum(self._tail),
+        }  # fmt: skip
+        return record if self._size else {**record, "file": self._file.identity}
 
     def _discard(self) -> None:
         file, self._file = self._file, None

@@ -75,29 +75,20 @@ class _ParquetFolder(PartsFolder):
         self._writer: Any = None
         self.errors = (OSError, pa.ArrowException)
 
-    def append(self, items: list[Document], count: int) -> None:
+    def _append(self, items: list[Document]) -> None:
         """Write one row group."""
-        with self.writing():
-            self._append(items, count)
-
-    def _append(self, documents: list[Document], count: int) -> None:
         from pyarrow.parquet import ParquetWriter
 
         if self._writer is None:
             file = _ArrowFile(self._part())
             self._writer = ParquetWriter(file, self._table.schema, compression=self._compression)
-        self._writer.write_table(self._table.table(documents), row_group_size=_GROUP_ROWS)
-        self.count += count
+        self._writer.write_table(self._table.table(items), row_group_size=_GROUP_ROWS)
 
-    def commit(self, items: list[Document], count: int) -> JSON:
-        """See ``FileOutput.commit``; the record is ``{parts, rows, …}``."""
-        with self.writing():
-            if items:
-                self._append(items, count)
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-            return self._finish_part()
+    def _commit(self) -> JSON:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        return super()._commit()
 
     def _discard(self) -> None:
         self._writer = None

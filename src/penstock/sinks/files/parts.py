@@ -147,8 +147,7 @@ class PartsFolder(FileOutput):
     def _temporary(self) -> Path:
         return self.path / f".{self._name(len(self._parts) + 1)}.tmp"
 
-    def _finish_part(self) -> JSON:
-        """Make the current part durable, if there is one, and return the record of the commit."""
+    def _commit(self) -> JSON:
         if self._file is not None:
             name = self._name(len(self._parts) + 1)
             self._file.fsync()

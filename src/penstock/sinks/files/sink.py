@@ -47,16 +47,30 @@ class FileOutput(Output):
         """Roll back to ``record``."""
 
     @abstractmethod
-    def append(self, items: list[Any], count: int) -> None:
-        """Write ``items``, which are ``count`` documents."""
+    def _append(self, items: list[Any]) -> None:
+        """Write ``items``."""
 
     @abstractmethod
+    def _commit(self) -> JSON:
+        """Make everything durable, and return the record."""
+
+    def append(self, items: list[Any], count: int) -> None:
+        """Write ``items``, which are ``count`` documents."""
+        with self.writing():
+            self._append(items)
+            self.count += count
+
     def commit(self, items: list[Any], count: int) -> JSON:
         """Write ``items``, make everything durable, and return the record."""
+        with self.writing():
+            if items:
+                self._append(items)
+                self.count += count
+            return self._commit()
 
 
 class FileSink(OutputSink):
-    """A sink that collects documents as items of a file and writes the items in large pieces."""
+    """A sink that buffers documents in the form in which it writes them, and writes many at once."""
 
     def __init__(self, path: Path, file: FileOutput) -> None:
         super().__init__(file)
@@ -79,8 +93,8 @@ class FileSink(OutputSink):
         """See ``Sink.write``; documents reach the file once enough are collected.
 
         Raises:
-            SinkError: a write failed, now or earlier: close, and open again at the last record. Or the
-                metadata of a document are not JSON.
+            SinkError: a write failed, now or earlier: close, and open again at the last record. Or a document
+                is not JSON.
         """
         self._check_open()
         if not documents:
@@ -110,5 +124,5 @@ def read_tail(file: StoredFile, size: int) -> bytes:
 
 
 def checksum(data: bytes) -> str:
-    """Return 32 hexadecimal digits that differ for other data."""
+    """Return the BLAKE2b checksum of ``data`` as 32 hexadecimal digits."""
     return blake2b(data, digest_size=16).hexdigest()
