@@ -27,10 +27,10 @@ class DatabaseSink(OutputSink):
     Every database sink takes these options:
 
     * ``table``: the name of the table, by default ``documents``. It is created if absent.
-    * ``versions``: ``"replace"`` keeps one row per record; a newer version replaces an older one, and an older
-      one that comes later is skipped. ``"keep"`` keeps one row per version.
-    * ``deleted``: with ``"mark"`` a tombstone becomes a row with ``deleted`` set. With ``"delete"`` it deletes
-      the row.
+    * ``versions``: ``"replace"`` keeps one row per record: a newer version replaces an older one, and an
+      older one that comes later is skipped. ``"keep"`` keeps one row per version.
+    * ``deleted``: with ``"mark"`` a tombstone becomes a row with ``deleted`` set. With ``"delete"`` it
+      deletes the row.
     * ``include_raw``: whether to write the raw bytes too.
 
     The table ``penstock_commits`` of the same database keeps the last commit. ``open`` returns it; a repeated
