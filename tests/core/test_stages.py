@@ -167,7 +167,7 @@ def test_a_group_can_be_described() -> None:
     async def main() -> None:
         async with ps.just(1, 2).group_by(lambda x: x % 2, max_groups=2).subscribe() as subscription:
             (group,) = await subscription.request(1)
-            assert (group.resumable, group.node.once) == (False, group.node)
+            assert (group.resumable, group.node.single_use) == (False, group.node)
             assert group.max_in_flight(2) - group.max_in_flight(1) == 1
 
     run(main())

@@ -44,6 +44,7 @@ from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
     from penstock.runtime.node import Site
+    from penstock.runtime.policy import RetryPolicy
     from penstock.runtime.upstream import Upstream
 
 __all__ = ["DocumentStage", "Documents"]
@@ -62,6 +63,10 @@ class Documents(Node):
     def with_settings(self, **changes: Any) -> Documents:
         """Return this node with other settings."""
         return replace(self, settings=replace(self.settings, **changes))
+
+    def retrying(self, policy: RetryPolicy) -> Documents:
+        """Return this node, which retries documents itself by ``policy``."""
+        return self.with_settings(retry=policy)
 
     @property
     def order(self) -> Order:

@@ -47,7 +47,7 @@ class Drive:
     ) -> None:
         chain: list[Element] = []
         node = root
-        while isinstance(node, Element) and not node.ends:
+        while isinstance(node, Element) and not node.reshapes:
             chain.append(node)
             node = node.inputs[0]
         chain.reverse()

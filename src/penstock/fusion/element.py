@@ -16,7 +16,7 @@ __all__ = ["Element", "indent"]
 
 @node
 class Element(LoopElement):
-    """A synchronous operator: one item in, none or one out, unless it ``ends`` a stage."""
+    """A synchronous operator: one item in, none or one out, unless it ``reshapes``."""
 
     def start(self, site: Site) -> FusedStage:
         """Start one stage for this element and its neighbours."""
@@ -27,7 +27,7 @@ def fuse(site: Site) -> FusedStage:
     """Start one stage for the element at ``site`` and as many of those above it as fit."""
     chain: list[Site] = [site]
     above = site.above()
-    while isinstance(above.vertex.node, Element) and not above.vertex.node.ends:
+    while isinstance(above.vertex.node, Element) and not above.vertex.node.reshapes:
         chain.append(above)
         above = above.above()
     chain.reverse()

@@ -70,9 +70,11 @@ class FusedStage(Stage[Any]):
         self._elements = [cast("LoopElement", one.vertex.node) for one in chain]
         self._tracked = chain[-1].tracked
         last = self._elements[-1]
-        self._last = last if last.ends else None
+        self._last = last if last.reshapes else None
         self._expands, self._gathers = last.expands, last.gathers
-        self._held = [k for k, element in enumerate(self._elements) if element.stateful and not element.ends]
+        self._held = [
+            k for k, element in enumerate(self._elements) if element.stateful and not element.reshapes
+        ]
         expanded = (chain[-1].state or 0) if last.expands else 0
         self._cell = Cell(tuple(self._elements[k].restore(chain[k].state) for k in self._held), expanded)
         self._skipping = chain[-1].skipping

@@ -17,9 +17,9 @@ __all__ = ["LoopElement", "indent"]
 
 @node
 class LoopElement(Node):
-    """A synchronous operator: one item in, none or one out, unless it ``ends`` a stage."""
+    """A synchronous operator: one item in, none or one out, unless it ``reshapes``."""
 
-    ends: ClassVar[bool] = False
+    reshapes: ClassVar[bool] = False
     """Whether it must be the last of its stage, because it ``expands`` or ``gathers``."""
     expands: ClassVar[bool] = False
     """Whether ``function(item)`` is an iterable whose items go on."""

@@ -158,7 +158,7 @@ class _Writer(_Lines):
         self._flat = last.expands
         self._batch = last.gathers
         self._tracked = tracked
-        self._held = [k for k, (kind, _) in enumerate(kinds) if kind.stateful and not kind.ends]
+        self._held = [k for k, (kind, _) in enumerate(kinds) if kind.stateful and not kind.reshapes]
         self.add(0, "def loop(it, elements, cell, page, end, log):")
         self._unpack(kinds)
         guarded = bool(self._held) or self._flat or self._batch
@@ -193,7 +193,7 @@ class _Writer(_Lines):
             self.add(depth, *copies)
         drop = (["j = 0"] if self._flat else []) + ["continue"]
         for k, (kind, called) in enumerate(kinds):
-            if not kind.ends:
+            if not kind.reshapes:
                 self.add(depth, *kind.lines(k, drop, called=called), owner=k)
             if kind.takes:
                 drop = [*drop[:-1], f"if s{k} >= n{k}:", "    return", "continue"]

@@ -257,7 +257,7 @@ def _behind(key: str, epoch: int, sink: Sink, held: int) -> str:
 
 def refuse_checkpoint(root: Node, who: str) -> None:
     """Refuse a graph with a checkpoint: two authorities over one run lose documents in a crash."""
-    if root.settles:
+    if root.has_checkpoint:
         msg = (
             f"{who} is a checkpoint itself, so the flow before it may not have one: a ledger that commits on "
             "demand above a sink that commits later loses documents in a crash. Leave op.checkpoint(...) "

@@ -90,7 +90,7 @@ class BuiltFlow:
                 f'{owner.operator}(..., order="{came}").'
             )
             raise GraphError(msg)
-        if vertex.node.settles:
+        if vertex.node.has_checkpoint:
             msg = (
                 f"what {owner.describe()} built holds a checkpoint, which nobody could see when the "
                 f"graph was built. Put the checkpoint behind: {owner.operator}(...) | op.checkpoint(...)."

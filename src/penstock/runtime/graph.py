@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import States
 
 
-__all__ = ["position_of", "refuse_once", "require_resumable", "resolve", "states_of"]
+__all__ = ["position_of", "refuse_single_use", "require_resumable", "resolve", "states_of"]
 
 
 VERSION = 1
 
 
-def refuse_once(node: Node) -> None:
+def refuse_single_use(node: Node) -> None:
     """Refuse, for a node that starts its upstream again, an upstream that can be read only once."""
-    once = node.once
+    once = node.single_use
     if once is not None:
         msg = (
             f"{node.describe()} starts its upstream again, but {once.describe()} can be read only "

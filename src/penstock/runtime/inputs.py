@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.runtime.failures import Failure
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage, stop
+from penstock.system import close_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Place = tuple[Marks, int]
 
 
-__all__ = ["Input", "JoinStage", "places_of", "stop_all", "withdrawing"]
+__all__ = ["Input", "JoinStage", "places_of", "withdrawing"]
 
 
 class Input:
@@ -254,19 +255,7 @@ class JoinStage(Stage[Any]):
                     branch.release()
 
     async def _stop(self) -> None:
-        await stop_all(self.branches)
-
-
-async def stop_all(branches: Iterable[Input]) -> None:
-    """End the tasks of all branches, even if that fails for some; then raise the first error."""
-    errors: list[Exception] = []
-    for branch in branches:
-        try:
-            await branch.stop()
-        except Exception as error:  # noqa: BLE001  every branch is stopped first
-            errors.append(error)
-    if errors:
-        raise errors[0]
+        await close_all([branch.stop for branch in self.branches])
 
 
 def places_of(places: Sequence[Place], counts: Sequence[int]) -> States:

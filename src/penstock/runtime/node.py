@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from penstock.abc import JSON
+    from penstock.runtime.policy import RetryPolicy
     from penstock.runtime.run import Run
     from penstock.runtime.skipping import Skipping
     from penstock.runtime.upstream import Upstream
@@ -62,10 +63,10 @@ class Node(ABC):
     """Whether a position holds a state of this node."""
     transparent: ClassVar[bool] = False
     """Whether it may stand behind a checkpoint: it neither holds nor folds items (law 12)."""
-    answers: ClassVar[bool] = False
+    catches_errors: ClassVar[bool] = False
     """Whether it answers all errors above it, so that ``on_error_skip`` does not reach past it."""
     own_order: ClassVar[Order] = Order.EXACT
-    hot: ClassVar[bool] = False
+    shared: ClassVar[bool] = False
     """Whether what stands above runs in a run of its own, so that no position of this one speaks of it."""
     remedy: ClassVar[str] = ""
     """Where this node is an ``obstacle``: why, and what to do instead, for people."""
@@ -77,7 +78,7 @@ class Node(ABC):
     def __post_init__(self) -> None:
         if not self.origin:
             object.__setattr__(self, "origin", assembled_at())
-        if not self.transparent and any(node.settles for node in self.inputs):
+        if not self.transparent and any(node.has_checkpoint for node in self.inputs):
             msg = (
                 f"{self.operator} at {self.origin} stands behind a checkpoint, but it holds or folds items, "
                 "so that a commit could acknowledge what nobody has received. Put it before the checkpoint; "
@@ -109,14 +110,14 @@ class Node(ABC):
         return next((found for node in self.inputs if (found := node.obstacle)), None)
 
     @property
-    def once(self) -> Node | None:
+    def single_use(self) -> Node | None:
         """The first node, from here upwards, whose input can be read only once; ``None`` if there is none."""
-        return next((found for node in self.inputs if (found := node.once)), None)
+        return next((found for node in self.inputs if (found := node.single_use)), None)
 
     @property
     def skippable(self) -> bool:
         """Whether some function, here or above, may fail on an item and go on with the next one."""
-        return not self.answers and any(node.skippable for node in self.inputs)
+        return not self.catches_errors and any(node.skippable for node in self.inputs)
 
     @property
     def repeatable(self) -> bool:
@@ -124,9 +125,13 @@ class Node(ABC):
         return all(node.repeatable for node in self.inputs)
 
     @property
-    def settles(self) -> bool:
+    def has_checkpoint(self) -> bool:
         """Whether a checkpoint stands at or above this node, with nothing in between that hides it."""
-        return any(node.settles for node in self.inputs)
+        return any(node.has_checkpoint for node in self.inputs)
+
+    def retrying(self, policy: RetryPolicy) -> Node | None:  # noqa: ARG002  for nodes that can
+        """Return this node with ``policy`` for its own retries; ``None`` if it does not retry."""
+        return None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -168,7 +173,7 @@ class Vertex:
 
     def within(self) -> Iterator[Vertex]:
         """Yield this vertex and all above it that belong to the same run, sources first."""
-        for vertex in () if self.node.hot else self.inputs:
+        for vertex in () if self.node.shared else self.inputs:
             yield from vertex.within()
         yield self
 
@@ -210,7 +215,7 @@ class Site:
     def above(self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True) -> Site:
         """Return the site of an input of this node."""
         states = self.states if states is None else states
-        skipping = None if self.vertex.node.answers else self.skipping
+        skipping = None if self.vertex.node.catches_errors else self.skipping
         return Site(self.vertex.inputs[index], self.run, states, tracked, skipping)
 
 

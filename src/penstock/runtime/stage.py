@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.abc import StageStatistics
 from penstock.runtime.upstream import Upstream
+from penstock.system import close_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -78,14 +79,7 @@ class Stage(Upstream[T]):
         if self._closed:
             return
         self._closed = True
-        errors: list[BaseException] = []
-        for close in (self._stop, *(stage.aclose for stage in self.upstreams())):
-            try:
-                await close()
-            except Exception as error:  # noqa: BLE001  everything is closed first, then the first error is raised
-                errors.append(error)
-        if errors:
-            raise errors[0] if len(errors) == 1 else ExceptionGroup("errors while closing", errors)  # type: ignore[type-var]
+        await close_all([self._stop, *(stage.aclose for stage in self.upstreams())])
 
     async def _stop(self) -> None:
         """End this stage's own tasks, generators and files."""

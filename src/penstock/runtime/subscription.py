@@ -11,6 +11,7 @@ from penstock.runtime.failures import Failure
 from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
 from penstock.runtime.node import Site
 from penstock.runtime.run import CLOSED, Run
+from penstock.system import close_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
@@ -146,11 +147,4 @@ class Running(Subscription[T_co]):
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        errors: list[Exception] = []
-        for close in (*self.run.releases, self._stage.aclose()):
-            try:
-                await close
-            except Exception as error:  # noqa: BLE001  everything is closed first, then the first error is raised
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        await close_all([*((lambda task=task: task) for task in self.run.releases), self._stage.aclose])

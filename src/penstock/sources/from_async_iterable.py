@@ -49,7 +49,7 @@ class FromAsyncIterable(SourceNode):
     items: AsyncIterable[Any] | Callable[[], AsyncIterable[Any]]
 
     @property
-    def once(self) -> Node | None:
+    def single_use(self) -> Node | None:
         """This node, if its input is an async iterator."""
         return self if isinstance(self.items, OneShot) else None
 

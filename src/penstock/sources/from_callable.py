@@ -86,7 +86,7 @@ class FromFuture(FromCallable):
     function: Callable[[], Awaitable[Any]] | asyncio.Future[Any]  # type: ignore[assignment]
 
     @property
-    def once(self) -> Node | None:
+    def single_use(self) -> Node | None:
         """This node, unless its input is a future."""
         return self if isinstance(self.function, OneShot) else None
 

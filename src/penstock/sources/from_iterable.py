@@ -52,7 +52,7 @@ class FromIterable(SourceNode):
     items: Iterable[Any] | Callable[[], Iterable[Any]]
 
     @property
-    def once(self) -> Node | None:
+    def single_use(self) -> Node | None:
         """This node, if its input is an iterator."""
         return self if isinstance(self.items, OneShot) else None
 

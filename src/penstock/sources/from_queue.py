@@ -73,7 +73,7 @@ class FromQueue(SourceNode):
         return self
 
     @property
-    def once(self) -> Node:
+    def single_use(self) -> Node:
         """This node: what was taken is not there for a second run."""
         return self
 

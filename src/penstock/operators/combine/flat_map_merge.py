@@ -10,10 +10,11 @@ from penstock.operators.combine.concat_map import Flattening, Started
 from penstock.runtime.arguments import function_for, order_named, positive
 from penstock.runtime.built_at_runtime import BuiltFlow
 from penstock.runtime.failures import Failure
-from penstock.runtime.inputs import Input, stop_all, withdrawing
+from penstock.runtime.inputs import Input, withdrawing
 from penstock.runtime.node import Order, node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
+from penstock.system import close_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -242,4 +243,4 @@ class _FlatMapMergeStage(Stage[Any]):
         return idle and all(one.branch.ended for one in self._running.values())
 
     async def _stop(self) -> None:
-        await stop_all([self._outer, *(one.branch for one in self._running.values())])
+        await close_all([self._outer.stop, *(one.branch.stop for one in self._running.values())])

@@ -9,10 +9,11 @@ from penstock.operators.attach import attach, building
 from penstock.operators.combine.concat_map import Flattening, Started
 from penstock.runtime.arguments import function_for, order_named
 from penstock.runtime.built_at_runtime import BuiltFlow
-from penstock.runtime.inputs import Input, stop_all, withdrawing
+from penstock.runtime.inputs import Input, withdrawing
 from penstock.runtime.node import Order
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
+from penstock.system import close_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,4 +139,5 @@ class _SwitchMapStage(Stage[Any]):
         return idle and (present is None or present.branch.ended)
 
     async def _stop(self) -> None:
-        await stop_all([self._outer, *([self._present.branch] if self._present is not None else [])])
+        inputs = [self._outer, *([self._present.branch] if self._present is not None else [])]
+        await close_all([one.stop for one in inputs])

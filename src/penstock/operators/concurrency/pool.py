@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from penstock.errors import GraphError
@@ -13,7 +14,8 @@ from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, Order, node
 from penstock.runtime.run import Gate, Pace
-from penstock.runtime.stage import Stage
+from penstock.runtime.stage import Stage, stop
+from penstock.system import close_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -386,13 +388,7 @@ class PoolStage(Stage[Any]):
         workers, self._workers = self._workers, []
         for task in workers:
             task.cancel()
-        if workers:
-            await asyncio.wait(workers)
-        errors = [
-            error for task in workers if not task.cancelled() and (error := task.exception()) is not None
-        ]
-        if errors:
-            raise errors[0]
+        await close_all([partial(stop, task) for task in workers])
 
     def marks(self) -> Marks:
         """Return positions inside the last chunk."""

@@ -56,7 +56,7 @@ class Materialize(Node):
 
     operator = "materialize"
     stateful = True
-    answers = True
+    catches_errors = True
 
     def start(self, site: Site) -> Stage[Any]:
         """Start the stage."""

@@ -117,7 +117,7 @@ class CircuitBreaker(Node):
     """Upstream is started only while the breaker lets it; runs of this node share the breaker."""
 
     operator = "circuit_breaker"
-    answers = True
+    catches_errors = True
 
     breaker: Breaker
 

@@ -62,7 +62,7 @@ class OnErrorResume(BuildingNode):
     """When upstream fails, the stream goes on with the flow that ``function(error)`` returns."""
 
     operator = "on_error_resume"
-    answers = True
+    catches_errors = True
 
     function: Callable[[Exception], Node]
 

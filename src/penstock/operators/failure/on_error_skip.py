@@ -127,7 +127,7 @@ class OnErrorSkip(Node):
     """An item on which a function upstream fails is handed to ``function(error, item)`` and left out."""
 
     operator = "on_error_skip"
-    answers = True
+    catches_errors = True
 
     function: Callable[[Exception, Any], object]
     limit: int | None

@@ -47,7 +47,7 @@ class Recover(Node):
 
     operator = "recover"
     stateful = True
-    answers = True
+    catches_errors = True
 
     function: Callable[[Exception], Any]
 

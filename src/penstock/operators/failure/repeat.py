@@ -8,7 +8,7 @@ from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure
-from penstock.runtime.graph import refuse_once
+from penstock.runtime.graph import refuse_single_use
 from penstock.runtime.node import Node, node
 from penstock.runtime.stage import Stage
 
@@ -49,7 +49,7 @@ class Repeat(Node):
     def __post_init__(self) -> None:
         """Refuse an upstream that can be read only once."""
         Node.__post_init__(self)
-        refuse_once(self)
+        refuse_single_use(self)
 
     def bound(self, n: int) -> float:
         """Return M_up(n), or 0 if there is no round at all."""

@@ -6,12 +6,11 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.documents.stage import Documents
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.graph import refuse_once, require_resumable
+from penstock.runtime.graph import refuse_single_use, require_resumable
 from penstock.runtime.node import Node, assembled_at, node
 from penstock.runtime.passing import PassingStage
 from penstock.runtime.policy import RetryPolicy, Series
@@ -59,12 +58,7 @@ def retry(
     if budget is not None:
         policy = replace(policy, budget=budget)
 
-    def make(node: Node) -> Node:
-        if isinstance(node, Documents):
-            return node.with_settings(retry=policy)
-        return Retry(inputs=(node,), policy=policy)
-
-    return attach(make)
+    return attach(lambda node: node.retrying(policy) or Retry(inputs=(node,), policy=policy))
 
 
 @node
@@ -72,7 +66,7 @@ class Retry(Node):
     """Upstream is started again from its position when it fails; what was delivered stays delivered."""
 
     operator = "retry"
-    answers = True
+    catches_errors = True
 
     policy: RetryPolicy
 
@@ -80,7 +74,7 @@ class Retry(Node):
         """Refuse an upstream that cannot resume."""
         Node.__post_init__(self)
         require_resumable(self.inputs[0], f"retry at {self.origin}")
-        refuse_once(self)
+        refuse_single_use(self)
 
     def start(self, site: Site) -> Stage[Any]:
         """Start with the first attempt."""

@@ -24,7 +24,7 @@ _SERVING = {"branches", "hub", "make", "manual", "split"}
 class Hot(Node):
     """A subscriber's side of a shared run: no position, and at most ``capacity`` items held for it."""
 
-    hot = True
+    shared = True
 
     capacity: int
     overflow: Overflow

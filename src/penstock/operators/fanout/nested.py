@@ -19,7 +19,7 @@ class Inside(Node):
     """The flow of one group or window: a place of the run that fills it, read once."""
 
     operator = "group"
-    hot = True
+    shared = True
 
     place: Place
 
@@ -29,7 +29,7 @@ class Inside(Node):
         return self
 
     @property
-    def once(self) -> Node:
+    def single_use(self) -> Node:
         """This node itself: what was read is gone."""
         return self
 

@@ -58,7 +58,7 @@ class Checkpoint(Node):
     def __post_init__(self) -> None:
         """Refuse an upstream that cannot resume, or that has a checkpoint already."""
         Node.__post_init__(self)
-        if self.inputs[0].settles:
+        if self.inputs[0].has_checkpoint:
             msg = (
                 f"checkpoint at {self.origin} stands behind another checkpoint, and after a crash the two "
                 "would disagree about where to go on. Leave one of them out."
@@ -67,7 +67,7 @@ class Checkpoint(Node):
         require_resumable(self.inputs[0], f"checkpoint at {self.origin}")
 
     @property
-    def settles(self) -> bool:
+    def has_checkpoint(self) -> bool:
         """Everything behind this stands behind a checkpoint."""
         return True
 

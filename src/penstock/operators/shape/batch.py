@@ -49,7 +49,7 @@ class Batch(Element):
 
     operator = "batch"
     number_is = "size"
-    ends = gathers = True
+    reshapes = gathers = True
 
     def bound(self, n: int) -> float:  # noqa: D102
         return self.inputs[0].bound(n * self.number) + self.number - 1

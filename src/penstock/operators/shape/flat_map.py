@@ -47,7 +47,7 @@ class FlatMap(Element):
     operator = "flat_map"
     stateful = True
     transparent = True
-    ends = expands = True
+    reshapes = expands = True
     remedy = (
         "behind an unordered operator a resumed run may begin with another item than the one in whose "
         "expansion it was cut. Pass ordered=True to that operator, or expand the items before it."
