@@ -21,6 +21,7 @@ from penstock.interop.lost_tasks import Workers
 from penstock.runtime.node import node
 from penstock.runtime.pump import PumpStage
 from penstock.runtime.run import Gate
+from penstock.runtime.stage import runs
 from penstock.runtime.stream import flow_of
 from penstock.runtime.subscription import Running
 from penstock.sources.source import SourceNode
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from penstock.flow import Flow
     from penstock.runtime.node import Node, Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks
 
 
@@ -162,11 +162,8 @@ class FromObservable(SourceNode):
         """Return infinity."""
         return float("inf")
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a stage that subscribes at the first request."""
-        return _ObservableStage(site, self)
 
-
+@runs(FromObservable)
 class _ObservableStage(PumpStage):
     def __init__(self, site: Site, node: FromObservable) -> None:
         super().__init__(site, node)

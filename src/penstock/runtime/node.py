@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 from penstock.errors import GraphError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from penstock.abc import JSON
     from penstock.runtime.policy import RetryPolicy
@@ -51,7 +50,7 @@ def node(cls: type[N]) -> type[N]:
 
 
 @node
-class Node(ABC):
+class Node:
     """One operator or source of a graph, as it was asked for.
 
     Subclasses add their parameters as fields and answer four questions: how do I start, what do I
@@ -86,9 +85,12 @@ class Node(ABC):
             )
             raise GraphError(msg)
 
-    @abstractmethod
+    stage: ClassVar[Callable[[Site, Any], Upstream[Any]]]
+    """What runs this node; the decorator ``runs`` of a stage sets it."""
+
     def start(self, site: Site) -> Upstream[Any]:
         """Return this node running at ``site``; nothing may happen before its first request."""
+        return type(self).stage(site, self)
 
     def bound(self, n: int) -> float:
         """Return M(n) of law 1: how many source items can be in flight at and above this node."""

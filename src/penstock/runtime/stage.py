@@ -12,15 +12,16 @@ from penstock.runtime.upstream import Upstream
 from penstock.system import close_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from penstock.runtime.node import Site, Vertex
+    from penstock.runtime.node import Node, Site, Vertex
     from penstock.runtime.upstream import Marks, States
 
 
-__all__ = ["Stage", "behind", "stop"]
+__all__ = ["Stage", "behind", "runs", "stop"]
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Stage[Any]")
 
 
 class Stage(Upstream[T]):
@@ -111,6 +112,16 @@ class Stage(Upstream[T]):
 
     def title(self) -> str:  # noqa: D102
         return self.site.vertex.node.operator
+
+
+def runs(kind: type[Node]) -> Callable[[type[S]], type[S]]:
+    """Make a class of stages the one that runs nodes of ``kind``."""
+
+    def register(stage: type[S]) -> type[S]:
+        kind.stage = stage
+        return stage
+
+    return register
 
 
 def behind(ended: Iterable[Marks]) -> States:

@@ -10,7 +10,7 @@ from penstock.runtime.arguments import function_for, order_named
 from penstock.runtime.built_at_runtime import BuiltFlow
 from penstock.runtime.inputs import Input
 from penstock.runtime.node import Node, Order, node
-from penstock.runtime.stage import Stage
+from penstock.runtime.stage import Stage, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,11 +95,8 @@ class ConcatMap(Flattening):
 
     operator = "concat_map"
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the input; a flow starts when the one before has ended."""
-        return _ConcatMapStage(site, self)
 
-
+@runs(ConcatMap)
 class _ConcatMapStage(Stage[Any]):
     """Its state is that of the present item's flow, or ``None``; ``_here`` is where the item stands."""
 

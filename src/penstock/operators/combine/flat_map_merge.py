@@ -13,7 +13,7 @@ from penstock.runtime.failures import Failure
 from penstock.runtime.inputs import Input, withdrawing
 from penstock.runtime.node import Order, node
 from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage
+from penstock.runtime.stage import Stage, runs
 from penstock.system import close_all
 
 if TYPE_CHECKING:
@@ -77,11 +77,8 @@ class FlatMapMerge(Flattening):
         above = self.inputs[0]
         return above.obstacle or (None if above.order is Order.EXACT else self)
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the input; its task starts with the first request."""
-        return _FlatMapMergeStage(site, self)
 
-
+@runs(FlatMapMerge)
 class _FlatMapMergeStage(Stage[Any]):
     """Inputs are numbered from 0, the first one that the position it began with has not settled.
 

@@ -8,6 +8,7 @@ from penstock.operators.attach import attach, nodes_of
 from penstock.runtime.arguments import positive
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import Node, Order, node
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.inputs import Input
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks, States
 
 
@@ -64,11 +64,8 @@ class Merge(Node):
         """Return the sum of M_i(n), of the largest ``max_concurrent`` of them."""
         return sum(sorted((node.bound(n) for node in self.inputs), reverse=True)[: self.max_concurrent])
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the inputs; their tasks start with the first request."""
-        return _MergeStage(site, self)
 
-
+@runs(Merge)
 class _MergeStage(JoinStage):
     """Takes from the branches in turn, so that a busy one cannot starve the others.
 

@@ -14,11 +14,11 @@ from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import node
 from penstock.runtime.run import Pace
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks, States
 
 
@@ -55,10 +55,6 @@ class MergeSorted(JoinNode):
     key: Callable[[Any], Any] | None = None
     reverse: bool = False
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the inputs; their tasks start with the first request."""
-        return _SortedStage(site, self)
-
 
 class _Descending:
     """Turns a comparison round, for ``reverse``."""
@@ -77,6 +73,7 @@ class _Descending:
     __hash__ = None  # type: ignore[assignment]
 
 
+@runs(MergeSorted)
 class _SortedStage(JoinStage):
     """It has no state: the next items of the inputs are looked at, not taken, so positions stand before them.
 

@@ -12,12 +12,12 @@ from penstock.runtime.failures import annotate
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import node
 from penstock.runtime.run import LARGEST_SLICE, Pace
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.inputs import Input
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks
 
 
@@ -55,11 +55,8 @@ class SequenceEqual(JoinNode):
         """Return M_1(256) + M_2(256)."""
         return JoinNode.bound(self, LARGEST_SLICE)
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the inputs; their tasks start with the first request."""
-        return _EqualStage(site, self)
 
-
+@runs(SequenceEqual)
 class _EqualStage(JoinStage):
     """Its state says whether the answer was given; the positions of the inputs stand behind equal items."""
 

@@ -12,7 +12,7 @@ from penstock.runtime.built_at_runtime import BuiltFlow
 from penstock.runtime.inputs import Input, withdrawing
 from penstock.runtime.node import Order
 from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage
+from penstock.runtime.stage import Stage, runs
 from penstock.system import close_all
 
 if TYPE_CHECKING:
@@ -61,11 +61,8 @@ class SwitchMap(Flattening):
         """False: whether the present flow gives the next item, or a new one does, is a matter of time."""
         return False
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the input; its task starts with the first request."""
-        return _SwitchMapStage(site, self)
 
-
+@runs(SwitchMap)
 class _SwitchMapStage(Stage[Any]):
     """Its state is that of the present item's flow; the input stands before that item."""
 

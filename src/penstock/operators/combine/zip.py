@@ -10,13 +10,13 @@ from penstock.operators.combine.join import JoinNode
 from penstock.runtime.failures import annotate
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import node
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks
 
 
@@ -68,11 +68,8 @@ class Zip(JoinNode):
 
     strict: bool = False
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the inputs; their tasks start with the first request."""
-        return _ZipStage(site, self)
 
-
+@runs(Zip)
 class _ZipStage(JoinStage):
     """It has no state: the positions of its inputs move together."""
 

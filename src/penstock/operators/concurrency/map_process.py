@@ -20,6 +20,7 @@ from penstock.runtime import clock
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.node import assembled_at, node
 from penstock.runtime.run import Gate
+from penstock.runtime.stage import runs
 from penstock.system.processes import Process
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from penstock.operators.concurrency.process_worker import Failed
     from penstock.runtime.node import Site
     from penstock.runtime.run import Run
-    from penstock.runtime.stage import Stage
 
 
 __all__ = ["MapProcess", "MapProcessUnordered", "importable", "map_process"]
@@ -108,10 +108,6 @@ class MapProcess(Pooled):
 
     inline: bool = False
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage; its processes start with the first items."""
-        return _ProcessStage(site, self)
-
 
 class MapProcessUnordered(Unordered, MapProcess):
     """The same, in order of completion."""
@@ -186,6 +182,7 @@ class _Inline:
         pass
 
 
+@runs(MapProcess)
 class _ProcessStage(PoolStage):
     """Each of its tasks has one process, and gives it lists of items, one list after the other.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.operators.concurrency.map_async import AwaitingStage
 from penstock.operators.concurrency.pool import Pooled, Unordered, pooled
 from penstock.runtime.arguments import function_for
+from penstock.runtime.stage import runs
 from penstock.system.threads import to_the_end
 from penstock.system.yielding import yielding_to_threads
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
 
 
 __all__ = ["MapThread", "MapThreadUnordered", "map_thread"]
@@ -50,15 +50,12 @@ class MapThread(Pooled):
 
     operator = "map_thread"
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage; its threads start with the first calls."""
-        return _ThreadStage(site, self)
-
 
 class MapThreadUnordered(Unordered, MapThread):
     """The same, in order of completion."""
 
 
+@runs(MapThread)
 class _ThreadStage(AwaitingStage):
     """A call that runs cannot be stopped, so closing waits for those under way; none is begun behind them."""
 

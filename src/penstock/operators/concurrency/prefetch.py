@@ -10,13 +10,13 @@ from penstock.operators.concurrency.buffer import Buffer, BufferStage
 from penstock.runtime.arguments import positive
 from penstock.runtime.feeder import Feeder
 from penstock.runtime.node import node
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Upstream
 
 
@@ -62,10 +62,6 @@ class Prefetch(Buffer):
 
     low: int
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the buffer; its task starts with the first request."""
-        return _PrefetchStage(site, self)
-
 
 class LimitRate(Prefetch):
     """The same, by the name under which the limits are chosen by hand."""
@@ -73,6 +69,7 @@ class LimitRate(Prefetch):
     operator = "limit_rate"
 
 
+@runs(Prefetch)
 class _PrefetchStage(BufferStage):
     def __init__(self, site: Site, node: Prefetch) -> None:
         self._low = node.low

@@ -13,7 +13,7 @@ from penstock.runtime.chunks import Chunks
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, assembled_at, node
-from penstock.runtime.stage import Stage
+from penstock.runtime.stage import Stage, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +59,8 @@ class DeadLettersNode(Node):
     ledger: Ledger
     key: str
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a stage that opens the ledger when the first document has failed."""
-        return _BuryStage(site, self)
 
-
+@runs(DeadLettersNode)
 class _BuryStage(Stage[Any]):
     """Holds a chunk until its letters are durable, so that a cancelled request loses nothing."""
 

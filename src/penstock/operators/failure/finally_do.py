@@ -9,13 +9,13 @@ from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, node
 from penstock.runtime.passing import PassingStage
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
 
 
 __all__ = ["Ending", "FinallyDo", "finally_do"]
@@ -47,11 +47,8 @@ class FinallyDo(Node):
 
     function: Callable[[Ending], object]
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a stage that passes everything on and waits for the end."""
-        return _FinallyStage(site, self)
 
-
+@runs(FinallyDo)
 class _FinallyStage(PassingStage):
     def __init__(self, site: Site, node: FinallyDo) -> None:
         super().__init__(site)

@@ -12,7 +12,7 @@ from penstock.runtime.arguments import function_for, order_named
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
 from penstock.runtime.failures import Failure
 from penstock.runtime.node import node
-from penstock.runtime.stage import Stage
+from penstock.runtime.stage import Stage, runs
 from penstock.runtime.stream import node_of
 
 if TYPE_CHECKING:
@@ -66,11 +66,8 @@ class OnErrorResume(BuildingNode):
 
     function: Callable[[Exception], Node]
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start with upstream, or with what a position says it went on with."""
-        return _OnErrorResumeStage(site, self)
 
-
+@runs(OnErrorResume)
 class _OnErrorResumeStage(Stage[Any]):
     """Its state is ``None`` before an error; then the error, and the position of what it went on with."""
 

@@ -13,7 +13,7 @@ from penstock.runtime.failures import annotate
 from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
 from penstock.runtime.skipping import Skipping
-from penstock.runtime.stage import Stage
+from penstock.runtime.stage import Stage, runs
 from penstock.runtime.stream import Stream
 from penstock.sources.source import SourceNode
 
@@ -144,10 +144,6 @@ class OnErrorSkip(Node):
             )
             raise GraphError(msg)
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a stage that passes everything on."""
-        return _OnErrorSkipStage(site, self)
-
 
 class _Skipping(Skipping):
     """One run of ``on_error_skip``, for the stages upstream."""
@@ -186,6 +182,7 @@ class _Skipping(Skipping):
         return None
 
 
+@runs(OnErrorSkip)
 class _OnErrorSkipStage(Stage[Any]):
     def __init__(self, site: Site, node: OnErrorSkip) -> None:
         super().__init__(site)

@@ -10,7 +10,7 @@ from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, node
-from penstock.runtime.stage import Stage
+from penstock.runtime.stage import Stage, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,11 +51,8 @@ class Recover(Node):
 
     function: Callable[[Exception], Any]
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start with upstream, unless a position says that the last item went out."""
-        return _RecoverStage(site, self)
 
-
+@runs(Recover)
 class _RecoverStage(Stage[Any]):
     """Its state says whether the item made of an error went out."""
 

@@ -12,7 +12,7 @@ from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure
 from penstock.runtime.graph import position_of, require_resumable, states_of
 from penstock.runtime.node import Node, node
-from penstock.runtime.stage import Stage
+from penstock.runtime.stage import Stage, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,11 +71,8 @@ class Checkpoint(Node):
         """Everything behind this stands behind a checkpoint."""
         return True
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a stage that opens the ledger, and its upstream from there, at the first request."""
-        return _CheckpointStage(site, self)
 
-
+@runs(Checkpoint)
 class _CheckpointStage(Stage[Any]):
     def __init__(self, site: Site, node: Checkpoint) -> None:
         super().__init__(site)

@@ -11,7 +11,7 @@ from penstock.runtime.arguments import positive, seconds_for
 from penstock.runtime.feeder import Feeder
 from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage
+from penstock.runtime.stage import Stage, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,10 +49,6 @@ class Delay(Node):
         """Return M_up(capacity) + n."""
         return self.inputs[0].bound(self.capacity) + n
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage; its task starts with the first request."""
-        return _DelayStage(site, self)
-
 
 class _Ripening(Feeder):
     """Remembers of the items it holds, and of the end, when each may go out."""
@@ -85,6 +81,7 @@ class _Ripening(Feeder):
         return self.held.take(ripe) if ripe else []
 
 
+@runs(Delay)
 class _DelayStage(Stage[Any]):
     def __init__(self, site: Site, node: Delay) -> None:
         super().__init__(site)

@@ -9,13 +9,13 @@ from penstock.operators.timing.timeout import Patience
 from penstock.runtime.arguments import seconds_for
 from penstock.runtime.node import Node, Order, node
 from penstock.runtime.passing import PassingStage
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks
 
 
@@ -49,11 +49,8 @@ class KeepAlive(Node):
         """False: a resumed run does not begin with an inserted item, though it may have been cut there."""
         return False
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage."""
-        return _KeepAliveStage(site, self)
 
-
+@runs(KeepAlive)
 class _KeepAliveStage(PassingStage):
     def __init__(self, site: Site, node: KeepAlive) -> None:
         super().__init__(site)

@@ -11,11 +11,11 @@ from penstock.runtime.arguments import positive, seconds_for
 from penstock.runtime.node import Node, node
 from penstock.runtime.passing import PassingStage
 from penstock.runtime.run import Gate
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks
 
 
@@ -50,11 +50,8 @@ class Throttle(Node):
     rate: float
     burst: int
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start with a full bucket."""
-        return _ThrottleStage(site, self)
 
-
+@runs(Throttle)
 class _ThrottleStage(PassingStage):
     def __init__(self, site: Site, node: Throttle) -> None:
         super().__init__(site)

@@ -10,7 +10,7 @@ from penstock.operators.attach import attach
 from penstock.runtime.arguments import seconds_for
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, Order, assembled_at, node
-from penstock.runtime.stage import Stage, behind
+from penstock.runtime.stage import Stage, behind, runs
 from penstock.runtime.stream import node_of
 
 if TYPE_CHECKING:
@@ -104,10 +104,6 @@ class Timeout(Node):
     first: float | None
     each: float | None
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage."""
-        return _TimeoutStage(site, self)
-
 
 @node
 class TimeoutFallback(Timeout):
@@ -131,6 +127,7 @@ class TimeoutFallback(Timeout):
         return max(node.bound(n) for node in self.inputs)
 
 
+@runs(Timeout)
 class _TimeoutStage(Stage[Any]):
     """Its state, if it has one, is whether it has gone over to the second input."""
 
