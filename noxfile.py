@@ -46,6 +46,8 @@ def _offer_pyenv() -> None:
 
 
 _offer_pyenv()
+# The tests start Python hundreds of times. Without kept bytecode each start would compile every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def _install(session: nox.Session, *groups: str, extras: str = "all") -> None:
