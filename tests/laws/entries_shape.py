@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import penstock.operators as op
 from penstock.operators.sources import just, never
 
-from .entry import Entry, cases
+from ..length import cases  # noqa: TID252  tests are no installed package
+from .entry import Entry
 from .functions import five, lazily, small, spread
 from .models import all_but_last, batched, flat, last, split_at_fives, taken, unbounded, windows
 

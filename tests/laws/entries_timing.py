@@ -10,7 +10,8 @@ import penstock.operators as op
 from penstock import interval, just, timer
 from penstock.testing.script import Sleep
 
-from .entry import Entry, cases
+from ..length import cases  # noqa: TID252  tests are no installed package
+from .entry import Entry
 from .models import taken
 
 if TYPE_CHECKING:

@@ -1,11 +1,9 @@
-"""What the families of the catalogue share: ``Entry``, the usual input, and the choice of cases."""
+"""What the families of the catalogue share: ``Entry``, and the usual input."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from hypothesis import settings
+from typing import TYPE_CHECKING, Any
 
 import penstock.operators as op
 from penstock.testing import laws
@@ -15,20 +13,7 @@ if TYPE_CHECKING:
 
     from penstock.abc import Ledger
 
-Case = TypeVar("Case")
-
 INPUT = tuple(range(7))
-
-LONG = settings.get_current_profile_name() == "laws"
-"""Whether this is the long run, ``nox -s laws``."""
-
-
-def cases(everyday: Iterable[Case], product: Iterable[Case]) -> Iterable[Case]:
-    """Return the cases of an operator: a choice every day, every combination in the long run.
-
-    The choice meets each path of the operator at least once.
-    """
-    return product if LONG else everyday
 
 
 @dataclass(frozen=True)

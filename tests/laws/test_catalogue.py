@@ -12,8 +12,9 @@ import penstock as ps
 import penstock.operators as op
 from penstock.testing import laws
 
+from ..length import LONG  # noqa: TID252  tests are no installed package
 from .catalogue import ENTRIES
-from .entry import LONG, Entry, checkpointed
+from .entry import Entry, checkpointed
 
 OF_EVENTS = {"batch_progress", "where"}
 """Operators that only a flow of an adapter's events takes; tests/documents hold them to a model."""
