@@ -1,8 +1,9 @@
-"""One command per habit: ``nox -l`` lists them, ``nox`` runs what CI runs.
+"""One command per habit: ``nox -l`` lists them, and ``nox`` runs every check, and the tests on this Python.
 
-``nox -s tests-3.12 -- -k demand`` runs one of them, with arguments for the tool behind it.
+With ``CI`` in the environment, ``nox`` runs the tests on every supported Python, as ``nox -s all`` does.
+``nox -s tests-3.12 -- -k demand`` runs one session, with arguments for the tool behind it.
 
-Everything here installs what it needs into environments under ``.nox``. An interpreter that cannot be
+Each session installs what it needs into an environment under ``.nox``. An interpreter that cannot be
 found is skipped, and the closing summary says so.
 """
 
@@ -17,7 +18,6 @@ import nox
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "layers", "tests"]
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.stop_on_first_error = False
@@ -26,6 +26,12 @@ SUPPORTED = ["3.11", "3.12", "3.13"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 HEART = [f"src/penstock/{room}/*" for room in ("runtime", "fusion", "sources", "operators")]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+CHECKS = ["lint", "types", "layers"]
+PYTEST = ["pytest", "--numprocesses=auto", "--dist=worksteal"]
+COUNTS = {"PENSTOCK_KILLS": "200", "PENSTOCK_STOPS": "100", "PENSTOCK_CUTS": "1000"}
+"""How many kills, stops and power cuts the long tests make; each can be set in the environment."""
+
+nox.options.sessions = [*CHECKS, "tests" if os.environ.get("CI") else f"tests-{RUNNING}"]
 
 
 def _offer_pyenv() -> None:
@@ -40,6 +46,8 @@ def _offer_pyenv() -> None:
 
 
 _offer_pyenv()
+# The tests start Python hundreds of times. Without kept bytecode each start would compile every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def _install(session: nox.Session, *groups: str, extras: str = "all") -> None:
@@ -66,7 +74,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def layers(session: nox.Session) -> None:
-    """Check that imports go only upwards."""
+    """Check that imports go only downwards."""
     _install(session, "layers")
     session.run("lint-imports")
 
@@ -75,25 +83,32 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after ``--`` go to pytest."""
     _install(session, "test")
-    session.run("pytest", "--numprocesses=auto", *session.posargs)
+    session.run(*PYTEST, *session.posargs)
+
+
+@nox.session(name="all", python=False)
+def everything(session: nox.Session) -> None:
+    """Run every check, and the tests on every supported Python."""
+    for name in [*CHECKS, *(f"tests-{version}" for version in SUPPORTED)]:
+        session.notify(name)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Run the tests with branch coverage; of ``core`` and ``operators``, 98 % must be covered."""
     _install(session, "test")
-    session.run("pytest", "--numprocesses=auto", "--cov", "--cov-report=", *session.posargs)
+    session.run(*PYTEST, "--cov", "--cov-report=", *session.posargs)
     session.run("coverage", "report")
     session.run("coverage", "report", f"--include={','.join(HEART)}", "--fail-under=98")
 
 
 @nox.session
 def laws(session: nox.Session) -> None:
-    """Run the property tests long: the Hypothesis profile ``laws``, and 500 seeds for each operator."""
+    """Run the tests long: every combination of the laws, 2,000 examples, 500 seeds, hundreds of kills."""
     _install(session, "test")
-    session.run(
-        "pytest", "--numprocesses=auto", "--hypothesis-profile=laws", "--timeout=3600", *session.posargs
-    )
+    long = ["--hypothesis-profile=laws", "--timeout=3600"]
+    counts = {name: os.environ.get(name, count) for name, count in COUNTS.items()}
+    session.run(*PYTEST, *long, *session.posargs, env=counts)
 
 
 @nox.session

@@ -14,7 +14,7 @@ from . import (
     entries_sources,
     entries_timing,
 )
-from .entry import Entry, checkpointed
+from .entry import Entry
 
 FAMILIES = (
     entries_sources,
@@ -31,4 +31,4 @@ FAMILIES = (
 
 ENTRIES: list[Entry] = [entry for family in FAMILIES for entry in family.ENTRIES]
 
-__all__ = ["ENTRIES", "Entry", "checkpointed"]
+__all__ = ["ENTRIES", "Entry"]

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import penstock.operators as op
 from penstock.sources.from_iterable import from_iterable
 
-from .entry import (
-    Entry,
-)
+from ..length import cases  # noqa: TID252  tests are no installed package
+from .entry import Entry
+from .functions import last_digit, same_digit, twice
+from .models import equal, flat, in_turn, sorted_down, unbounded, with_only
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 THREE = (tuple(range(4)), tuple(range(10, 13)), tuple(range(20, 22)))
 SORTED = ((1, 4, 4, 7), (0, 4, 5), (4, 9))
+COUNTS = (1, 2, 3)
 
 
 async def pause(x: Any) -> Any:
@@ -31,65 +33,29 @@ def slowly(flow: Any) -> Any:
     return flow | op.map_async(pause, 1, window=1)
 
 
-def in_turn(*inputs: Iterable[Any]) -> Iterator[Any]:
-    """Yield one item of each in turn: the recipe of itertools' documentation, with a list."""
-    turns = [iter(one) for one in inputs]
-    while turns:
-        for one in tuple(turns):
-            try:
-                yield next(one)
-            except StopIteration:
-                turns.remove(one)
-
-
-def last_digit(x: int) -> int:
-    return x % 10
-
-
-def same_digit(x: int, y: int) -> bool:
-    return x % 10 == y % 10
-
-
-def sorted_by_digit(*inputs: Iterator[int]) -> Iterator[int]:
-    """Merge by the last digit, the largest first; ``heapq`` alone has no look at the keys of a last input."""
-    pairs = (((last_digit(x), x) for x in one) for one in inputs)
-    return (x for _, x in heapq.merge(*pairs, key=lambda pair: pair[0], reverse=True))
-
-
-def equal_digits(one: Iterator[int], other: Iterator[int]) -> Iterator[bool]:
-    gone = object()
-    pairs = itertools.zip_longest(one, other, fillvalue=gone)
-    yield all(gone not in (x, y) and same_digit(x, y) for x, y in pairs)
-
-
-def repeat(x: int) -> list[int]:
-    return [x + 100, x + 200]
-
-
-def with_only(items: Iterator[int], only: Iterator[int]) -> Iterator[tuple[int, int]]:
-    other = next(only)
-    return ((item, other) for item in items)
-
-
 def _merged_entries() -> Iterator[Entry]:
-    for count in (1, 2, 3):
+    for count in cases((1, 3), COUNTS):
         yield Entry(
             f"concat of {count}",
+            ("concat",),
             lambda first, *others: first | op.concat(*others),
             THREE[:count],
             model=itertools.chain,
             bound=float,
         )
+    for count in cases((3,), COUNTS):
         yield Entry(
             f"merge of {count}",
+            ("merge",),
             lambda first, *others: first | op.merge(*others),
             THREE[:count],
             model=itertools.chain,
             bound=lambda n, count=count: count * n,
         )
-    for most in (1, 2):
+    for most in cases((2,), (1, 2)):
         yield Entry(
             f"merge of 3, {most} at a time",
+            ("merge",),
             lambda first, *others, most=most: first | op.merge(*others, max_concurrent=most),
             THREE,
             model=itertools.chain,
@@ -97,12 +63,14 @@ def _merged_entries() -> Iterator[Entry]:
         )
     yield Entry(
         "flat_map behind a merge, cut within its expansions",
-        lambda first, *others: first | op.merge(*others) | op.flat_map(repeat),
+        ("merge",),
+        lambda first, *others: first | op.merge(*others) | op.flat_map(twice),
         THREE,
-        model=lambda *inputs: (y for x in itertools.chain(*inputs) for y in repeat(x)),
+        model=lambda *inputs: flat(twice)(itertools.chain(*inputs)),
     )
     yield Entry(
         "merge of 3, errors last",
+        ("merge",),
         lambda first, *others: first | op.merge(*others, delay_errors=True),
         THREE,
         model=itertools.chain,
@@ -111,17 +79,20 @@ def _merged_entries() -> Iterator[Entry]:
 
 
 def _ordered_entries() -> Iterator[Entry]:
-    for count in (1, 2, 3):
+    for count in cases((2,), COUNTS):
         yield Entry(
             f"zip of {count}",
+            ("zip",),
             lambda first, *others: first | op.zip(*others),
             THREE[:count],
             model=zip,
             known={"closes_early": True},
             bound=lambda n, count=count: count * n,
         )
+    for count in cases((3,), COUNTS):
         yield Entry(
             f"interleave of {count}",
+            ("interleave",),
             lambda first, *others: first | op.interleave(*others),
             THREE[:count],
             model=in_turn,
@@ -129,14 +100,16 @@ def _ordered_entries() -> Iterator[Entry]:
         )
         yield Entry(
             f"merge_sorted of {count}",
+            ("merge_sorted",),
             lambda first, *others: first | op.merge_sorted(*others),
             SORTED[:count],
             model=heapq.merge,
-            operator="merge_sorted" if count > 1 else None,  # a single one is compared with nothing
+            noted="merge_sorted" if count > 1 else None,  # a single one is compared with nothing
             bound=lambda n, count=count: count * n,
         )
     yield Entry(
         "zip, strict",
+        ("zip",),
         lambda first, *others: first | op.zip(*others, strict=True),
         ((1, 2, 3), (10, 20, 30)),
         model=zip,
@@ -144,28 +117,31 @@ def _ordered_entries() -> Iterator[Entry]:
     )
     yield Entry(
         "merge_sorted by a key, reversed",
+        ("merge_sorted",),
         lambda first, other: first | op.merge_sorted(other, key=last_digit, reverse=True),
         ((19, 8, 5), (9, 25, 4, 3)),
-        model=sorted_by_digit,
-        operator="merge_sorted",
+        model=sorted_down(last_digit),
+        noted="merge_sorted",
     )
     for name, second in (("equal", (10, 11, 12, 13)), ("other", (10, 12, 13)), ("shorter", (10, 11))):
         yield Entry(
             f"sequence_equal, {name}",
+            ("sequence_equal",),
             lambda first, other: first | op.sequence_equal(other, same_digit),
             (tuple(range(4)), second),
-            model=equal_digits,
-            operator="sequence_equal",
+            model=equal(same_digit),
+            noted="sequence_equal",
             known={"closes_early": True, "prefetches": True},
             bound=lambda n: 512,
         )
 
 
 def _timed_entries() -> Iterator[Entry]:
-    """Each with inputs of which the moments alone say what comes, whatever is asked for when."""
+    """Yield flows whose inputs arrive at moments that alone decide what comes, whatever is requested when."""
     early = {"closes_early": True}
     yield Entry(
         "race of 3 that are ready",
+        ("race",),
         lambda first, *others: first | op.race(*others),
         THREE,
         model=lambda first, *_: first,
@@ -174,6 +150,7 @@ def _timed_entries() -> Iterator[Entry]:
     )
     yield Entry(
         "race that the second wins",
+        ("race",),
         lambda first, other: slowly(first) | op.race(other),
         ((1, 2, 3), (10, 11, 12)),
         model=lambda _, other: other,
@@ -186,6 +163,7 @@ def _timed_entries() -> Iterator[Entry]:
     ):
         yield Entry(
             f"{name} of one that is there first",
+            (name,),
             lambda first, other, operator=operator: slowly(first) | operator(other),
             (tuple(range(4)), (10,)),
             model=with_only,
@@ -194,9 +172,13 @@ def _timed_entries() -> Iterator[Entry]:
         )
 
 
+def items_of(x: int) -> list[int]:
+    return [x * 10 + k for k in range(x % 4)]
+
+
 def flow_of(x: int) -> Any:
     """Return a flow of none to three items, computed from ``x`` at once, so that a poisoned one fails here."""
-    return from_iterable([x * 10 + k for k in range(x % 4)])
+    return from_iterable(items_of(x))
 
 
 def slow_flow_of(x: int) -> Any:
@@ -204,46 +186,51 @@ def slow_flow_of(x: int) -> Any:
 
 
 def _flattened_entries() -> Iterator[Entry]:
-    def model(items: Iterator[int]) -> Iterator[int]:
-        return (x * 10 + k for x in items for k in range(x % 4))
-
-    for function in (flow_of, slow_flow_of):
+    model = flat(items_of)
+    for function in cases((slow_flow_of,), (flow_of, slow_flow_of)):
         yield Entry(
             f"concat_map of {function.__name__}",
+            ("concat_map",),
             lambda s, f=function: s | op.concat_map(f),
             model=model,
-            operator="concat_map",
-            bound=lambda n: float("inf"),
+            noted="concat_map",
+            bound=unbounded,
         )
-        for concurrency in (1, 3):
-            yield Entry(
-                f"flat_map_merge of {function.__name__}, {concurrency} at a time",
-                lambda s, f=function, c=concurrency: s | op.flat_map_merge(f, c),
-                model=model,
-                operator="flat_map_merge",
-                known={"prefetches": True},
-                bound=lambda n: float("inf"),
-            )
+    everyday = [(flow_of, 1), (slow_flow_of, 3)]
+    for function, concurrency in cases(everyday, itertools.product((flow_of, slow_flow_of), (1, 3))):
+        yield Entry(
+            f"flat_map_merge of {function.__name__}, {concurrency} at a time",
+            ("flat_map_merge",),
+            lambda s, f=function, c=concurrency: s | op.flat_map_merge(f, c),
+            model=model,
+            noted="flat_map_merge",
+            known={"prefetches": True},
+            bound=unbounded,
+        )
     for name, pace in (("ready", lambda flow: flow), ("slow", slowly)):
         yield Entry(
             f"switch_map of {name} items",
+            ("switch_map",),
             lambda s, pace=pace: pace(s) | op.switch_map(flow_of),
             model=model,
-            operator="switch_map",
+            noted="switch_map",
             known={"prefetches": True},
-            bound=lambda n: float("inf"),
+            bound=unbounded,
         )
+    for name, pace in cases((("slow", slowly),), (("ready", lambda flow: flow), ("slow", slowly))):
         yield Entry(
             f"flat_map behind a flat_map_merge of {name} items",
-            lambda s, pace=pace: pace(s) | op.flat_map_merge(flow_of, 3) | op.flat_map(repeat),
-            model=lambda items: (y for x in model(items) for y in repeat(x)),
+            ("flat_map_merge",),
+            lambda s, pace=pace: pace(s) | op.flat_map_merge(flow_of, 3) | op.flat_map(twice),
+            model=lambda items: flat(twice)(model(items)),
             known={"prefetches": True},
         )
     yield Entry(
         "concat_map of merged flows",
+        ("concat_map",),
         lambda s: s | op.concat_map(lambda x: flow_of(x) | op.merge(flow_of(x)), order="interleaved"),
         model=lambda items: (y for x in model(items) for y in (x, x)),
-        operator="concat_map",
+        noted="concat_map",
     )
 
 

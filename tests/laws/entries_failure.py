@@ -13,14 +13,9 @@ import penstock as ps
 import penstock.operators as op
 from penstock.runtime.policy import RetryPolicy
 
-from .entry import (
-    Entry,
-    add,
-    batched,
-    lazily,
-    scanned,
-    total,
-)
+from .entry import Entry
+from .functions import add, lazily, total
+from .models import batched, flat, scanned, unbounded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -131,7 +126,7 @@ def given_out(items: Iterator[int]) -> Iterator[int]:
 
 def gathered(items: Iterator[int]) -> Iterator[list[int]]:
     """Running sums of what did not break, in lists of three."""
-    return batched(3)(scanned(skipped(items)))
+    return batched(3)(scanned(total, 0)(skipped(items)))
 
 
 def ignored(error: Exception, item: object) -> None: ...
@@ -148,9 +143,10 @@ async def slowly(source: TestSource) -> AsyncIterator[TestSource]:
 
 
 ENTRIES = [
-    Entry("retry", lambda s: s | op.retry(), model=iter, bound=float),
+    Entry("retry", ("retry",), lambda s: s | op.retry(), model=iter, bound=float),
     Entry(
         "retry(flaky)",
+        ("retry",),
         flaky,
         model=lambda i: map(add, i),
         known={"closes_early": True},
@@ -158,6 +154,7 @@ ENTRIES = [
     ),
     Entry(
         "recover",
+        ("recover",),
         lambda s: s | op.map(breaking) | op.recover(lambda error: -1),
         model=recovered,
         known={"closes_early": True},
@@ -166,33 +163,42 @@ ENTRIES = [
     ),
     Entry(
         "recover(Option)",
+        ("recover",),
         lambda s: (
             s
             | op.map(breaking)
             | op.recover(lambda error: Some(-1) if isinstance(error, Broken) else Nothing)
         ),
         model=picked,
-        operator="map",
+        noted="map",
         known={"closes_early": True},
     ),
     Entry(
         "on_error_resume",
+        ("on_error_resume",),
         lambda s: s | op.map(breaking) | op.on_error_resume(elsewhere),
         model=resumed,
         known={"closes_early": True},
         skip=("errors_speak",),  # it answers every error
-        bound=lambda _: float("inf"),
+        bound=unbounded,
     ),
     Entry(
         "on_error_resume(one kind)",
+        ("on_error_resume",),
         lambda s: s | op.map(breaking) | op.on_error_resume(for_broken) | op.buffer(2),
         model=gone_on,
-        operator="map",
+        noted="map",
         known={"closes_early": True, "prefetches": True},
     ),
-    Entry("on_error_resume(of the source)", lambda s: s | op.on_error_resume(elsewhere), model=instead),
+    Entry(
+        "on_error_resume(of the source)",
+        ("on_error_resume",),
+        lambda s: s | op.on_error_resume(elsewhere),
+        model=instead,
+    ),
     Entry(
         "on_error_skip",
+        ("on_error_skip",),
         lambda s: s | op.map(breaking) | op.on_error_skip(ignored),
         model=skipped,
         bound=float,
@@ -200,6 +206,7 @@ ENTRIES = [
     ),
     Entry(
         "on_error_skip(numbered flat_map)",
+        ("on_error_skip",),
         lambda s: (
             s
             | op.enumerate()
@@ -212,6 +219,7 @@ ENTRIES = [
     ),
     Entry(
         "on_error_skip(batch)",
+        ("on_error_skip",),
         lambda s: (
             s
             | op.map(breaking)
@@ -224,41 +232,52 @@ ENTRIES = [
         known={"folds": True, "prefetches": True},
         skip=("errors_speak",),
     ),
-    Entry("circuit_breaker", lambda s: s | op.circuit_breaker(1, 5), model=iter, bound=float),
+    Entry(
+        "circuit_breaker",
+        ("circuit_breaker",),
+        lambda s: s | op.circuit_breaker(1, 5),
+        model=iter,
+        bound=float,
+    ),
     Entry(
         "circuit_breaker behind a scan",
+        ("circuit_breaker",),
         lambda s: s | op.scan(total, 0) | op.circuit_breaker() | op.buffer(2),
-        model=scanned,
-        operator="scan",
+        model=scanned(total, 0),
+        noted="scan",
         known={"prefetches": True},
     ),
     Entry(
         "using",
+        ("using",),
         lambda s: ps.using(lambda: slowly(s), lambda source: source | op.scan(total, 0)),
-        model=scanned,
-        bound=lambda _: float("inf"),
+        model=scanned(total, 0),
+        bound=unbounded,
     ),
     Entry(
         "using(release)",
+        ("using",),
         lambda s: ps.using(lambda: s, lambda source: source | op.flat_map(lazily), ended) | op.buffer(1),
-        model=lambda i: itertools.chain.from_iterable(map(lazily, i)),
-        operator="flat_map",
+        model=flat(lazily),
+        noted="flat_map",
         known={"prefetches": True},
     ),
-    Entry("repeat", lambda s: s | op.repeat(1), model=iter, bound=float),
+    Entry("repeat", ("repeat",), lambda s: s | op.repeat(1), model=iter, bound=float),
     Entry(
         "repeat(3)",
+        ("repeat",),
         lambda: ps.just(1, 2, 3) | op.scan(total, 0) | op.repeat(3),
         (),
         model=lambda: itertools.chain.from_iterable(itertools.repeat((1, 3, 6), 3)),
         bound=float,
     ),
-    Entry("repeat(0)", lambda s: s | op.repeat(0), model=lambda _: (), bound=lambda _: 0),
-    Entry("finally_do", lambda s: s | op.finally_do(ended), model=iter, bound=float),
+    Entry("repeat(0)", ("repeat",), lambda s: s | op.repeat(0), model=lambda _: (), bound=lambda _: 0),
+    Entry("finally_do", ("finally_do",), lambda s: s | op.finally_do(ended), model=iter, bound=float),
     Entry(
         "finally_do between",
+        ("finally_do",),
         lambda s: s | op.scan(total, 0) | op.finally_do(ended) | op.buffer(2) | op.map(add),
-        model=lambda i: map(add, scanned(i)),
-        operator="scan",
+        model=lambda i: map(add, scanned(total, 0)(i)),
+        noted="scan",
     ),
 ]

@@ -13,12 +13,10 @@ import penstock.operators as op
 from penstock import Connectable
 from penstock.runtime.subscription import Running
 
-from .entry import (
-    Entry,
-    add,
-    batched,
-    third,
-)
+from ..length import cases  # noqa: TID252  tests are no installed package
+from .entry import Entry
+from .functions import add, third
+from .models import batched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,77 +87,98 @@ ENTRIES = [
     *(
         Entry(
             f"broadcast(1, capacity={k})",
+            ("broadcast",),
             lambda s, k=k: (s | op.broadcast(1, capacity=k))[0],
             model=iter,
             bound=lambda n, k=k: k + n,
         )
-        for k in (1, 4, 256)
+        for k in cases((1, 256), (1, 4, 256))
     ),
-    Entry("broadcast, joined", both, model=doubled, bound=lambda n: 2 * (3 + n)),
-    Entry("broadcast, lossy", lambda s: (s | op.broadcast(1, capacity=2, overflow="latest"))[0], model=iter),
+    Entry("broadcast, joined", ("broadcast",), both, model=doubled, bound=lambda n: 2 * (3 + n)),
+    Entry(
+        "broadcast, lossy",
+        ("broadcast",),
+        lambda s: (s | op.broadcast(1, capacity=2, overflow="latest"))[0],
+        model=iter,
+    ),
     Entry(
         "partition, joined",
+        ("partition",),
         joined(op.partition(third, capacity=2)),
         model=iter,
-        operator="partition",
+        noted="partition",
         bound=lambda n: 2 * (2 + n),
     ),
     Entry(
         "partition, one of two",
+        ("partition",),
         lambda s: (s | op.partition(third))[0],
         model=lambda i: filter(third, i),
-        operator="partition",
+        noted="partition",
     ),
     Entry(
         "partition_by, joined",
+        ("partition_by",),
         joined(op.partition_by(lambda x: x // 2, 3)),
         model=iter,
-        operator="partition_by",
+        noted="partition_by",
     ),
     *(
-        Entry(f"share(capacity={k})", lambda s, k=k: s | op.share(capacity=k), model=iter, skip=JOINS)
-        for k in (1, 256)
+        Entry(
+            f"share(capacity={k})",
+            ("share",),
+            lambda s, k=k: s | op.share(capacity=k),
+            model=iter,
+            skip=JOINS,
+        )
+        for k in cases((1,), (1, 256))
     ),
-    Entry("replay(2)", lambda s: s | op.replay(2), model=iter, skip=JOINS, bound=lambda n: 258 + n),
+    Entry(
+        "replay(2)", ("replay",), lambda s: s | op.replay(2), model=iter, skip=JOINS, bound=lambda n: 258 + n
+    ),
     *(
         Entry(
             f"window({k})",
+            ("window",),
             lambda s, k=k: s | op.window(k) | op.map_async(listed, 1),
             model=batched(k),
             known={"folds": True, "prefetches": True},
         )
-        for k in (1, 3, 100)
+        for k in cases((3,), (1, 3, 100))
     ),
     *(
         Entry(
             f"group_by({limit})",
+            ("group_by",),
             lambda s, limit=limit: (
                 s | op.group_by(lambda x: x % 3, 3, on_limit=limit) | op.map_async(listed, 8)
             ),
             model=grouped,
-            operator="group_by",
+            noted="group_by",
             known={"folds": True, "prefetches": True},
         )
         for limit in ("error", "complete_oldest")
     ),
     Entry(
         "group_by, merged",
+        ("group_by",),
         lambda s: (
             s
             | op.group_by(lambda x: x % 3, 3, capacity=2)
             | op.flat_map_merge(lambda group: group | op.map(add))
         ),
         model=lambda i: map(add, i),
-        operator="group_by",
+        noted="group_by",
         known={"prefetches": True},
         # upstream's error comes by every group, and flat_map_merge ends with the first that brings it
         skip=("prefix",),
     ),
     Entry(
         "window, concatenated",
+        ("window",),
         lambda s: s | op.window(2) | op.concat_map(lambda window: window | op.map(add)),
         model=lambda i: map(add, i),
         known={"prefetches": True},
     ),
-    Entry("publish", lambda s: Connected((s | op.publish()).node), model=iter, skip=JOINS),
+    Entry("publish", ("publish",), lambda s: Connected((s | op.publish()).node), model=iter, skip=JOINS),
 ]

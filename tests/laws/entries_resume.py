@@ -1,19 +1,16 @@
-"""Operators that remember how far a run came."""
+"""Operators that record in a ledger how far a run came."""
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import penstock.operators as op
 from penstock.events import DocumentFailed
 from penstock.testing import RecordingLedger
 
-from .entry import (
-    Entry,
-    add,
-    spread,
-)
+from .entry import Entry
+from .functions import add, spread
+from .models import flat
 
 
 def some_fail(x: int) -> Any:
@@ -26,11 +23,13 @@ def some_fail(x: int) -> Any:
 ENTRIES = [
     Entry(
         "dead_letters",
+        ("dead_letters",),
         lambda s: s | op.map(some_fail) | op.dead_letters(RecordingLedger(seconds=0.5)),
         model=lambda i: map(some_fail, i),
     ),
     Entry(
         "checkpoint",
+        ("checkpoint",),
         lambda s: s | op.checkpoint(RecordingLedger(), key="laws"),
         model=iter,
         # its second run starts where the ledger says, and a second checkpoint is refused
@@ -38,8 +37,9 @@ ENTRIES = [
     ),
     Entry(
         "checkpoint|map|flat_map",
+        ("checkpoint",),
         lambda s: s | op.checkpoint(RecordingLedger(), key="laws") | op.map(add) | op.flat_map(spread),
-        model=lambda i: itertools.chain.from_iterable(map(spread, map(add, i))),
+        model=lambda i: flat(spread)(map(add, i)),
         skip=("cold", "settled_by_demand"),
     ),
 ]

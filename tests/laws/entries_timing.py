@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ import penstock.operators as op
 from penstock import interval, just, timer
 from penstock.testing.script import Sleep
 
-from .entry import Entry, taken
+from ..length import cases  # noqa: TID252  tests are no installed package
+from .entry import Entry
+from .models import taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,23 +29,23 @@ def _numbered(items: Iterator[Any]) -> Iterator[tuple[float, Any]]:
 
 def _dropping_entries() -> Iterator[Entry]:
     """Yield each stage that drops, with a source that is slow enough for it, and with one that is not."""
-    for name, step in (
-        ("debounce(0.5)", op.debounce(0.5)),
-        ("sample(0.375)", op.sample(0.375)),
-    ):
+    for name, step in (("debounce", op.debounce(0.5)), ("sample", op.sample(0.375))):
         for pace in (EACH_SECOND, ()):
             yield Entry(
                 f"{name} of {'slow' if pace else 'fast'} items",
+                (name,),
                 lambda s, step=step: s | step,
                 model=iter,
                 known={"pace": pace},
                 bound=lambda n: 64 + n,
-                # it drops what comes at once, so that what it gives is not all that its input gives
+                # it drops items that come at once, so its output is not all of its input
                 skip=() if pace else ("promptness",),
             )
-    for pace in (EACH_SECOND, (), (None, Sleep(1), Sleep(0.5))):
+    uneven = (None, Sleep(1), Sleep(0.5))
+    for pace in cases((EACH_SECOND, uneven), (EACH_SECOND, (), uneven)):
         yield Entry(
             f"sample(flow) at {len(pace)} paces",
+            ("sample",),
             lambda a, b: a | op.sample(b),
             (tuple(range(5)), tuple(range(100, 107))),
             model=lambda a, _: a,
@@ -56,27 +59,30 @@ ENTRIES = [
     *(
         Entry(
             f"throttle({rate}, {burst}, per={per})",
+            ("throttle",),
             lambda s, r=rate, b=burst, p=per: s | op.throttle(r, b, per=p),
             model=iter,
             bound=float,
         )
-        for rate, burst, per in ((1000, 1, 1), (2, 3, 1), (5, 2, 3))
+        for rate, burst, per in cases([(2, 3, 1), (5, 2, 3)], [(1000, 1, 1), (2, 3, 1), (5, 2, 3)])
     ),
     *(
         Entry(
             f"delay({seconds}, {capacity})",
+            ("delay",),
             lambda s, t=seconds, c=capacity: s | op.delay(t, c),
             model=iter,
             known={"prefetches": True},
             bound=lambda n, c=capacity: c + n,
         )
-        for seconds, capacity in ((0, 3), (2, 256), (0.5, 2))
+        for seconds, capacity in cases([(0, 3), (0.5, 2)], [(0, 3), (2, 256), (0.5, 2)])
     ),
     *_dropping_entries(),
-    Entry("timeout(each)", lambda s: s | op.timeout(each=FAR), model=iter, bound=float),
-    Entry("timeout(first)", lambda s: s | op.timeout(first=FAR), model=iter, bound=float),
+    Entry("timeout(each)", ("timeout",), lambda s: s | op.timeout(each=FAR), model=iter, bound=float),
+    Entry("timeout(first)", ("timeout",), lambda s: s | op.timeout(first=FAR), model=iter, bound=float),
     Entry(
         "timeout(fallback) that is not needed",
+        ("timeout",),
         lambda s: s | op.timeout(each=FAR, fallback=just("late")),
         model=iter,
         known={"closes_early": True},
@@ -84,6 +90,7 @@ ENTRIES = [
     ),
     Entry(
         "timeout(fallback) that is needed",
+        ("timeout",),
         lambda s: s | op.timeout(each=10, fallback=just("a", "b", "c")),
         known={"closes_early": True, "pace": (None, None, Sleep(50))},
         # its items come from another source than the one that is counted, and a stall is answered by them
@@ -91,6 +98,7 @@ ENTRIES = [
     ),
     Entry(
         "keep_alive",
+        ("keep_alive",),
         lambda s: s | op.keep_alive(20, -1) | op.filter(lambda x: x != -1),
         model=iter,
         known={"pace": PAUSES, "patience": 1e3},
@@ -99,25 +107,30 @@ ENTRIES = [
     ),
     Entry(
         "keep_alive|take",
+        ("keep_alive",),
         lambda s: s | op.keep_alive(0.75, -1) | op.take(12),
         known={"closes_early": True},
         skip=("demand", "prefix"),  # what it inserts comes from no input, and a stall is answered by it
     ),
     *(
         Entry(
-            f"{name}",
+            f"{make.__name__} of {'slow' if pace else 'fast'} items",
+            (make.__name__,),
             lambda s, make=make: s | make(),
             model=_numbered,
             known={"same": operator.itemgetter(1), "pace": pace},
             bound=float,
         )
-        for name, make in (("timestamp", op.timestamp), ("elapsed", op.elapsed))
-        for pace in ((), EACH_SECOND)
+        for make, pace in cases(
+            [(op.timestamp, ()), (op.elapsed, EACH_SECOND)],
+            itertools.product((op.timestamp, op.elapsed), ((), EACH_SECOND)),
+        )
     ),
-    Entry("interval", lambda: interval(2) | op.take(5), (), lambda: range(5)),
-    Entry("timer", lambda: timer(3), (), lambda: [0], bound=float),
+    Entry("interval", ("interval",), lambda: interval(2) | op.take(5), (), lambda: range(5)),
+    Entry("timer", ("timer",), lambda: timer(3), (), lambda: [0], bound=float),
     Entry(
         "throttle|delay|timeout|take",
+        ("throttle",),
         lambda s: s | op.throttle(4) | op.delay(1.5) | op.timeout(each=FAR) | op.take(5),
         model=taken(5),
         known={"closes_early": True, "prefetches": True},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import deque
+import operator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,25 @@ from penstock.sources.from_iterable import from_iterable
 from penstock.testing import laws
 from penstock.testing.script import Sleep, Wait
 
-from .entries_elements import key, unseen
-from .entries_shape import all_but, at_fives, five, windows
-from .entry import a_turn, a_while, add, at_once, batched, lazily, small, third, total
+from .functions import a_turn, a_while, add, at_once, five, half, lazily, small, square, third, total
+from .models import (
+    all_but_last,
+    batched,
+    changed,
+    equal,
+    flat,
+    in_turn,
+    last,
+    or_default,
+    scanned,
+    split_at_fives,
+    taken,
+    unseen,
+    windows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-Model = "Callable[[Iterator[Any]], Iterator[Any]]"
 
 
 @dataclass(frozen=True)
@@ -40,21 +51,6 @@ class Step:
     adds: bool = False  # items of its own, that no input accounts for
 
 
-def flat(function: Callable[[Any], Any]) -> Callable[[Iterator[Any]], Iterator[Any]]:
-    return lambda items: itertools.chain.from_iterable(map(function, items))
-
-
-def scanned(items: Iterator[int]) -> Iterator[int]:
-    acc = 0
-    for item in items:
-        acc = total(acc, item)
-        yield acc
-
-
-def changed(items: Iterator[int]) -> Iterator[int]:
-    return (next(group) for _, group in itertools.groupby(items, lambda x: x // 2))
-
-
 def summed(size: int) -> Step:
     """Return a batch whose lists are added up again, so that the next step gets integers."""
     return Step(
@@ -64,15 +60,6 @@ def summed(size: int) -> Step:
         free=False,
         folds=True,
     )
-
-
-def or_five(items: Iterator[int]) -> Iterator[int]:
-    none = True
-    for item in items:
-        none = False
-        yield item
-    if none:
-        yield 5
 
 
 def numbered(items: Iterator[int]) -> Iterator[int]:
@@ -96,11 +83,11 @@ sizes = st.integers(1, 4)
 def _last(k: int) -> st.SearchStrategy[Step]:
     return st.sampled_from(
         [
-            Step(f"skip_last({k})", op.skip_last(k), all_but(k), free=False, folds=True),
+            Step(f"skip_last({k})", op.skip_last(k), all_but_last(k), free=False, folds=True),
             Step(
                 f"take_last({k})",
                 op.take_last(k),
-                lambda items: flat(lambda all_of_it: deque(all_of_it, k))(iter([items])),
+                last(k),
                 free=False,
                 folds=True,
             ),
@@ -122,7 +109,7 @@ def _split(keep: str | None) -> Step:
     return Step(
         f"split({keep})|map(sum)",
         lambda flow: flow | op.split(five, keep=keep) | op.map(sum),
-        lambda items: map(sum, at_fives(keep)(items)),
+        lambda items: map(sum, split_at_fives(keep)(items)),
         free=False,
         folds=True,
     )
@@ -135,7 +122,9 @@ def _shapes() -> list[st.SearchStrategy[Step]]:
             lambda size, step, partial: _sliding(size, step, partial=partial), sizes, sizes, st.booleans()
         ),
         st.sampled_from([None, "before", "after"]).map(_split),
-        sizes.map(lambda k: Step(f"distinct({k})", op.distinct(key, capacity=k), unseen(k), free=False)),
+        sizes.map(
+            lambda k: Step(f"distinct({k})", op.distinct(square, capacity=k), unseen(square, k), free=False)
+        ),
         st.just(
             Step(
                 "pairwise|map(sum)",
@@ -154,7 +143,7 @@ def _shapes() -> list[st.SearchStrategy[Step]]:
                 free=False,
             )
         ),
-        st.just(Step("default_if_empty", op.default_if_empty(5), or_five, adds=True, free=False)),
+        st.just(Step("default_if_empty", op.default_if_empty(5), or_default(5), adds=True, free=False)),
         st.just(
             Step(
                 "collect(sum)",
@@ -181,8 +170,8 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     st.just(Step("map", op.map(add), lambda items: map(add, items))),
     st.just(Step("filter", op.filter(third), lambda items: filter(third, items))),
     st.just(Step("flat_map", op.flat_map(lazily), flat(lazily))),
-    st.just(Step("scan", op.scan(total, 0), scanned, free=False)),
-    st.just(Step("distinct", op.distinct_until_changed(lambda x: x // 2), changed, free=False)),
+    st.just(Step("scan", op.scan(total, 0), scanned(total, 0), free=False)),
+    st.just(Step("distinct", op.distinct_until_changed(half), changed(half), free=False)),
     st.just(
         Step(
             "enumerate",
@@ -203,11 +192,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     st.just(
         Step("skip_while", op.skip_while(small), lambda items: itertools.dropwhile(small, items), free=False)
     ),
-    counts.map(
-        lambda k: Step(
-            f"take({k})", op.take(k), lambda items: itertools.islice(items, k), free=False, closes_early=True
-        )
-    ),
+    counts.map(lambda k: Step(f"take({k})", op.take(k), taken(k), free=False, closes_early=True)),
     counts.map(
         lambda k: Step(f"skip({k})", op.skip(k), lambda items: itertools.islice(items, k, None), free=False)
     ),
@@ -297,10 +282,10 @@ class Graph:
         k = self.inputs
         disordered = self.disordered or other.disordered
         how = "merge" if disordered and how not in FREE_JOINS else how
-        operator, model = JOINS[how]
+        operation, model = JOINS[how]
         return Graph(
             f"{how}({self.name}, {other.name})",
-            lambda *sources: operator(other.build(*sources[k:]), self.build(*sources[:k])),
+            lambda *sources: operation(other.build(*sources[k:]), self.build(*sources[:k])),
             lambda *inputs: model(self.model(*inputs[:k]), other.model(*inputs[k:])),
             k + other.inputs,
             disordered=how == "merge" or disordered,
@@ -309,22 +294,6 @@ class Graph:
             closes_early=self.closes_early or other.closes_early or how in {"zip", "sequence_equal"},
             prefetches=self.prefetches or other.prefetches or how == "sequence_equal",
         )
-
-
-def in_turn(*inputs: Iterator[Any]) -> Iterator[Any]:
-    """Yield one item of each in turn."""
-    turns = list(inputs)
-    while turns:
-        for one in tuple(turns):
-            try:
-                yield next(one)
-            except StopIteration:
-                turns.remove(one)
-
-
-def equal_so_far(one: Iterator[Any], other: Iterator[Any]) -> Iterator[int]:
-    """Yield 1 if both give equal items, and 0 otherwise, looking no further than needed."""
-    yield int(all(x == y for x, y in itertools.zip_longest(one, other)))
 
 
 JOINS: dict[
@@ -338,7 +307,10 @@ JOINS: dict[
         lambda other, one: one | op.zip(other) | op.map(sum),
         lambda one, other: map(sum, zip(one, other, strict=False)),
     ),
-    "sequence_equal": (lambda other, one: one | op.sequence_equal(other) | op.map(int), equal_so_far),
+    "sequence_equal": (
+        lambda other, one: one | op.sequence_equal(other) | op.map(int),
+        lambda one, other: map(int, equal(operator.eq)(one, other)),
+    ),
 }
 """Each way to join two graphs, as operators and as a model."""
 

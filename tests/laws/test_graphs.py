@@ -13,7 +13,8 @@ from penstock.errors import NotResumable
 from penstock.sources.from_iterable import from_iterable
 from penstock.testing import RecordingLedger, laws
 
-from .entry import a_while, checkpointed
+from .entry import checkpointed
+from .functions import a_while
 from .graphs import subjects
 
 if TYPE_CHECKING:

@@ -9,28 +9,19 @@ import pytest
 import penstock.operators as op
 from penstock.testing import laws
 
+from .functions import spread
+from .models import flat
 from .mutants import MUTANTS, HoldsTheLastBack, ReturnsLate
 from .toys import ToyCheckpoint, ToyCheckpointRun, ToyFlow, ToyRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from penstock.abc import Ledger
     from penstock.testing import TestSource
 
 
-def spread(x: int) -> list[tuple[int, int]]:
-    return [(x, k) for k in range(x % 4)]
-
-
-def model(items: Iterator[int]) -> Iterator[tuple[int, int]]:
-    for item in items:
-        yield from spread(item)
-
-
 KNOWN: dict[type[Any], dict[str, Any]] = {
     ReturnsLate: {"instant": True},  # by itself it is as late when it is asked for one item at a time
-    HoldsTheLastBack: {"model": model},
+    HoldsTheLastBack: {"model": flat(spread)},
 }
 """What must be known of a flow to see that it is broken; everything else shows without."""
 

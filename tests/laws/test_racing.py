@@ -15,7 +15,9 @@ from penstock.testing.laws.racing import racing
 from penstock.testing.laws.runs import collect, expected, open_run
 
 from .catalogue import ENTRIES, Entry
-from .entry import INPUT, a_turn, add
+from .entry import INPUT
+from .functions import a_turn, add, spread
+from .models import flat
 from .mutants import (
     MUTANTS,
     AcceptsZero,
@@ -43,8 +45,6 @@ from .mutants import (
 from .toys import ToyCheckpoint, ToyCheckpointRun, ToyFlow, ToyRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from penstock.testing import TestSource
 
 SEEDS = settings.default.max_examples // 4
@@ -151,20 +151,11 @@ CHECKPOINTS = {m for m in EVERY if issubclass(m, ToyCheckpoint | ToyCheckpointRu
 RACING = sorted(EVERY - NO_MATTER_OF_SCHEDULES - CHECKPOINTS, key=lambda mutant: mutant.__name__)
 
 
-def spread(x: int) -> list[tuple[int, int]]:
-    return [(x, k) for k in range(x % 4)]
-
-
-def model(items: Iterator[int]) -> Iterator[tuple[int, int]]:
-    for item in items:
-        yield from spread(item)
-
-
 def toy(mutant: type[Any]) -> laws.Subject:
     def factory(source: TestSource) -> ToyFlow:
         return ToyFlow(source, spread, mutant) if issubclass(mutant, ToyRun) else mutant(source, spread)
 
-    return laws.Subject(factory, (tuple(range(7)),), model)
+    return laws.Subject(factory, (INPUT,), flat(spread))
 
 
 @pytest.mark.parametrize("mutant", RACING)

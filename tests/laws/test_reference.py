@@ -9,10 +9,12 @@ import pytest
 from penstock.testing import laws
 from penstock.testing.script import Sleep, Wait
 
+from .functions import spread
+from .models import flat
 from .toys import ToyCheckpoint, ToyFlow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from penstock.testing import TestSource
 
@@ -25,10 +27,6 @@ def odd(x: int) -> list[int]:
     return [x] if x % 2 else []
 
 
-def spread(x: int) -> list[tuple[int, int]]:
-    return [(x, k) for k in range(x % 4)]
-
-
 @pytest.mark.parametrize("law", laws.LAWS)
 @pytest.mark.parametrize("step", [double, odd, spread])
 @pytest.mark.parametrize("pace", [(), (Wait(1), Sleep(1), None)])
@@ -38,11 +36,7 @@ def test_reference_keeps(law: str, step: Callable[[Any], list[Any]], pace: tuple
     def factory(source: TestSource) -> ToyFlow:
         return ToyFlow(source, step)
 
-    def model(items: Iterator[Any]) -> Iterator[Any]:
-        for item in items:
-            yield from step(item)
-
-    for known in (None, model):
+    for known in (None, flat(step)):
         others = [name for name in laws.LAWS if name != law]
         laws.check(
             factory, range(7), model=known, skip=others, attach=ToyCheckpoint, pace=pace, instant=not pace

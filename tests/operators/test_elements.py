@@ -16,6 +16,8 @@ from penstock.errors import GraphError
 from penstock.testing import TestSource
 from penstock.testing import run as virtually
 
+from ..laws.models import batched, changed, flat, scanned, taken  # noqa: TID252  tests are no installed package
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,15 +32,8 @@ async def take_all(subscription: Any, schedule: list[int], out: list[Any]) -> No
         out += await subscription.request(n)
 
 
-def batched(items: Iterator[Any], n: int) -> Iterator[list[Any]]:
-    while batch := list(itertools.islice(items, n)):
-        yield batch
-
-
-def scanned(items: Iterator[int]) -> Iterator[int]:
-    return itertools.islice(
-        itertools.accumulate(items, lambda acc, x: (acc * 3 + x) % 101, initial=7), 1, None
-    )
+def hashed(acc: int, x: int) -> int:
+    return (acc * 3 + x) % 101
 
 
 def repeat(x: int) -> list[int]:
@@ -59,14 +54,14 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
             ("filter", op.filter(lambda x: x % 3), lambda it: (x for x in it if x % 3)),
             ("choose", op.choose(some), lambda it: (x * 2 for x in it if x % 3)),
             ("tap", op.tap(lambda x: None), lambda it: it),
-            ("flat_map", op.flat_map(repeat), lambda it: (y for x in it for y in repeat(x))),
-            ("lazy", op.flat_map(lambda x: iter(repeat(x))), lambda it: (y for x in it for y in repeat(x))),
-            ("scan", op.scan(lambda acc, x: (acc * 3 + x) % 101, 7), scanned),
+            ("flat_map", op.flat_map(repeat), flat(repeat)),
+            ("lazy", op.flat_map(lambda x: iter(repeat(x))), flat(repeat)),
+            ("scan", op.scan(hashed, 7), scanned(hashed, 7)),
             ("distinct", op.distinct_until_changed(), lambda it: (k for k, _ in itertools.groupby(it))),
             (
                 "distinct by",
                 op.distinct_until_changed(lambda x: x // 5),
-                lambda it: (next(g) for _, g in itertools.groupby(it, lambda x: x // 5)),
+                changed(lambda x: x // 5),
             ),
             (
                 "take_while",
@@ -80,13 +75,13 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
             ),
         ]
     ),
-    small.map(lambda n: (f"take {n}", op.take(n), lambda it: itertools.islice(it, n))),
+    small.map(lambda n: (f"take {n}", op.take(n), taken(n))),
     small.map(lambda n: (f"skip {n}", op.skip(n), lambda it: itertools.islice(it, n, None))),
     size.map(
         lambda n: (
             f"batch {n}",
             lambda flow: flow | op.batch(n) | op.map(sum),
-            lambda it: (sum(batch) for batch in batched(it, n)),
+            lambda it: map(sum, batched(n)(it)),
         )
     ),
     small.map(

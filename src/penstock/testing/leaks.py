@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Leak", "no_leaks"]
 
 _SETTLING_TURNS = 20
+_QUIET_TURNS = 2
 _DESCRIPTORS = "/dev/fd"
 
 
@@ -50,10 +51,10 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ResourceWarning)
             yield findings
-            await _let_settle()
+            await _let_settle(loop)
             if collect:
                 gc.collect()  # unretrieved exceptions and open files speak only when they are collected
-            await _let_settle()
+            await _let_settle(loop)
     finally:
         if collect:
             gc.unfreeze()
@@ -70,10 +71,15 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
         raise Leak("left behind:\n  " + "\n  ".join(findings))
 
 
-async def _let_settle() -> None:
-    """Give callbacks that were scheduled by the last steps their turns."""
+async def _let_settle(loop: asyncio.AbstractEventLoop) -> None:
+    """Give callbacks that the last steps scheduled their turns, until turns bring no more."""
+    ready = getattr(loop, "_ready", None)  # asyncio's callbacks for the next turn
+    quiet = 0
     for _ in range(_SETTLING_TURNS):
         await asyncio.sleep(0)
+        quiet = quiet + 1 if ready is not None and not ready else 0
+        if quiet == _QUIET_TURNS:  # the second runs timers that were due in the first
+            return
 
 
 def _open_generators(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:

@@ -35,11 +35,11 @@ def closing(
     """Law 8: ``aclose`` is idempotent, works in every state, and leaves nothing behind.
 
     Closed are: a run before its first request, one between requests, one that completed, one that
-    failed, and one with a request pending, at each of ``turns`` of the loop (``None``: at every turn
-    that the run has). Pending ones are closed plainly, twice at once, with the closing task cancelled,
-    and with a source that takes time or fails while it is closed. Each time every opened source must be
-    closed once, requests must raise ``SubscriptionClosed``, and no task, generator or unretrieved
-    exception may be left. An error in flight must get out of ``async with`` whatever closing does.
+    failed, and one with a request pending, at each of ``turns`` of the loop, in ascending order, up to
+    the end of the run (``None``: at every turn). Pending ones are closed plainly, twice at once, with the
+    closing task cancelled, and with a source that takes time or fails while it is closed. Each time every
+    opened source must be closed once, requests must raise ``SubscriptionClosed``, and no task, generator or
+    unretrieved exception may be left. An error in flight must leave ``async with``, whatever closing does.
     """
     for state in (_unused, _between, _completed, _failed, _with_error, _with_error_and_failing_close):
         judge("closing", partial(_closed_in, state, subject, schedule), state=state.__name__, subject=subject)
@@ -54,7 +54,7 @@ def closing(
                     on_close=on_close,
                     subject=subject,
                 )
-            if turns is None and not pending:
+            if not pending:
                 break
 
 

@@ -1,0 +1,101 @@
+"""User functions of the entries and the random graphs. None has state; all do arithmetic on items only."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import operator
+from typing import TYPE_CHECKING, Any
+
+from expression import Nothing, Some
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ADD = functools.partial(operator.add, 100)
+"""Does what ``add`` does, in worker processes, which cannot import this module."""
+
+
+def add(x: int) -> int:
+    return x + 100
+
+
+async def at_once(x: int) -> int:
+    return x + 100
+
+
+async def a_turn(x: int) -> int:
+    await asyncio.sleep(0)
+    return x + 100
+
+
+async def a_while(x: int) -> int:
+    await asyncio.sleep((x * 5) % 4)
+    return x + 100
+
+
+def third(x: int) -> bool:
+    return x % 3 != 0
+
+
+async def third_at_once(x: int) -> bool:
+    return third(x)
+
+
+async def third_after_a_turn(x: int) -> bool:
+    await asyncio.sleep(0)
+    return third(x)
+
+
+async def third_after_a_while(x: int) -> bool:
+    await asyncio.sleep((x * 5) % 4)
+    return third(x)
+
+
+def small(x: int) -> bool:
+    return x < 4
+
+
+def five(x: int) -> bool:
+    return not x % 5
+
+
+def half(x: int) -> int:
+    return x // 2
+
+
+def square(x: int) -> int:
+    return (x * x) % 7
+
+
+def last_digit(x: int) -> int:
+    return x % 10
+
+
+def same_digit(x: int, y: int) -> bool:
+    return x % 10 == y % 10
+
+
+def total(acc: int, x: int) -> int:
+    return acc + x
+
+
+def touch(x: int) -> None:
+    _ = x + 1
+
+
+def some(x: int) -> Any:
+    return Some(x * 2) if x % 2 else Nothing
+
+
+def spread(x: int) -> list[tuple[int, int]]:
+    return [(x, k) for k in range(x % 4)]
+
+
+def twice(x: int) -> list[int]:
+    return [x + 100, x + 200]
+
+
+def lazily(x: int) -> Iterator[int]:
+    for k in range(x % 3):
+        yield x * 10 + k
