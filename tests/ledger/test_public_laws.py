@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from penstock.ledger import MemoryLedger
-from penstock.ledger.memory import _Book
+from penstock.ledger.memory import _Entry
 from penstock.testing import LawViolation, ledger_laws
 
 
@@ -37,21 +37,21 @@ class CarriesCounts(MemoryLedger):
 class RestartsEverything(MemoryLedger):
     async def open(self, key, *, restart=False):
         if restart:
-            self._books = {name: self._books[name] for name in self._books if name == key}
+            self._entries = {name: self._entries[name] for name in self._entries if name == key}
         return await super().open(key, restart=restart)
 
 
 class OpensByItself(MemoryLedger):
-    def _book(self, key):
+    def _opened(self, key):
         self._open.add(key)
-        return self._books.setdefault(key, _Book())
+        return self._entries.setdefault(key, _Entry())
 
 
 class AnswersAsOfNow(MemoryLedger):
     async def commit(self, key, commit):
         await super().commit(key, commit)
-        book = self._book(key)
-        book.settled |= book.settled_now
+        entry = self._opened(key)
+        entry.settled |= entry.settled_now
 
 
 class CutsBytes(MemoryLedger):
@@ -67,8 +67,8 @@ class KeepsResolved(MemoryLedger):
 
 class TakesAnyEpoch(MemoryLedger):
     async def commit(self, key, commit):
-        book = self._book(key)
-        book.epoch = min(book.epoch, commit.epoch - 1)
+        entry = self._opened(key)
+        entry.epoch = min(entry.epoch, commit.epoch - 1)
         await super().commit(key, commit)
 
 
@@ -101,7 +101,7 @@ class SharesPositions(MemoryLedger):
 class ShowsPending(MemoryLedger):
     async def pending(self, key, commit):
         await super().pending(key, commit)
-        self._book(key).letters |= {letter.key: letter for letter in commit.dead_letters}
+        self._opened(key).letters |= {letter.key: letter for letter in commit.dead_letters}
 
 
 class ConfirmsAll(MemoryLedger):
@@ -112,12 +112,12 @@ class ConfirmsAll(MemoryLedger):
 class JumpsToWhatIsSaid(MemoryLedger):
     async def confirm(self, key, epoch):
         await super().confirm(key, epoch)
-        self._book(key).epoch = max(self._book(key).epoch, epoch)
+        self._opened(key).epoch = max(self._opened(key).epoch, epoch)
 
 
 class LetsCommitsPass(MemoryLedger):
     async def commit(self, key, commit):
-        self._book(key).pending = {}
+        self._opened(key).pending = {}
         await super().commit(key, commit)
 
 

@@ -1,4 +1,4 @@
-"""Which ledger a path or URL means."""
+"""Choose the ledger for a path or a URL."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["Place", "ledger_from"]
 
 Place: TypeAlias = "str | os.PathLike[str]"
-"""What names a ledger."""
+"""A path, or a URL."""
 
 
 def ledger_from(place: Place) -> ThreadedLedger:
-    """Return the ledger that ``place`` means: ``postgresql://...``, ``sqlite:///path``, or a path.
+    """Return the ledger at ``place``: ``postgresql://...``, ``sqlite:///path``, or the path of a SQLite file.
 
     Raises:
-        GraphError: it is a URL of something else.
-        MissingExtra: the library it needs is not installed.
+        GraphError: ``place`` is another kind of URL.
+        MissingExtra: the library for that ledger is not installed.
     """
     name = os.fspath(place)
     if is_postgres(name):

@@ -1,96 +1,33 @@
-"""What the ledgers in databases have in common: everything happens on a thread of their own, in turn."""
+"""What the ledgers in databases share: each call runs on the ledger's own thread, in turn."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.abc import Ledger
-from penstock.ledger.records import clean
+from penstock.ledger.records import check_completed, clean, unchanged_of
 from penstock.system import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from penstock.abc import Commit, DeadLetter, DocumentState, Opened, Standing
+    from penstock.ledger.store import RowPlace, Store
 
-__all__ = ["LedgerStore", "ThreadedLedger"]
+__all__ = ["ThreadedLedger"]
 
-
-Place: TypeAlias = "tuple[int, int]"
-"""Where a row of ``outcomes`` is: its epoch, and its number there."""
-
-FIRST: Final = (0, -1)
-"""Before all of them."""
-
-
-class LedgerStore(Protocol):
-    """The promises of ``Ledger`` without the waiting, for one thread; names are of keys, and clean text."""
-
-    def open(self, name: str, *, restart: bool) -> Opened:
-        """See ``Ledger.open``."""
-        ...
-
-    def unchanged(self, name: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
-        """See ``Ledger.unchanged``."""
-        ...
-
-    def compare(self, name: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
-        """See ``Ledger.compare``."""
-        ...
-
-    def revised(self, name: str, after: Place) -> tuple[list[str], Place | None]:
-        """Return some of what ``Ledger.revised`` yields, behind ``after``, and where to go on."""
-        ...
-
-    def commit(self, name: str, commit: Commit) -> None:
-        """See ``Ledger.commit``."""
-        ...
-
-    def pending(self, name: str, commit: Commit) -> None:
-        """See ``Ledger.pending``."""
-        ...
-
-    def confirm(self, name: str, epoch: int) -> None:
-        """See ``Ledger.confirm``."""
-        ...
-
-    def finish(self, name: str) -> None:
-        """See ``Ledger.finish``."""
-        ...
-
-    def states(self, name: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
-        """See ``ThreadedLedger.states``."""
-        ...
-
-    def tally(self, name: str) -> dict[str, int]:
-        """See ``ThreadedLedger.tally``."""
-        ...
-
-    def count_dead_letters(self, name: str) -> int:
-        """See ``Ledger.count_dead_letters``."""
-        ...
-
-    def dead_letters(self, name: str, after: int) -> tuple[list[DeadLetter], int | None]:
-        """Return the page of letters behind the row ``after``, and the row to go on after."""
-        ...
-
-    def drop_dead_letters(self, name: str, records: Sequence[str] | None) -> int:
-        """See ``Ledger.drop_dead_letters``."""
-        ...
-
-    def close(self) -> None:
-        """See ``Ledger.aclose``."""
-        ...
+_FIRST: Final = (0, -1)
+"""A place before every row of ``outcomes``."""
 
 
 class ThreadedLedger(Ledger):
-    """A ledger whose ``store`` may block, so that it works on a thread of its own.
+    """A ledger that calls a blocking ``store`` on a thread of its own.
 
-    A cancelled call still happens, in its turn, and what comes after it waits for it.
+    A cancelled call still runs, in its turn, and later calls wait for it.
     """
 
-    def __init__(self, store: LedgerStore) -> None:
+    def __init__(self, store: Store[Any]) -> None:
         self._store = store
         self._worker = Worker("penstock-ledger")
 
@@ -100,7 +37,7 @@ class ThreadedLedger(Ledger):
 
     async def unchanged(self, key: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
         """See ``Ledger.unchanged``; a deleted document counts like a completed one, an empty hash never."""
-        return await self._worker.run(partial(self._store.unchanged, _name(key), documents))
+        return unchanged_of(await self.compare(key, documents))
 
     async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
         """See ``Ledger.compare``."""
@@ -108,7 +45,7 @@ class ThreadedLedger(Ledger):
 
     async def revised(self, key: str) -> AsyncIterator[list[str]]:
         """See ``Ledger.revised``."""
-        after: Place | None = FIRST
+        after: RowPlace | None = _FIRST
         while after is not None:
             doc_ids, after = await self._worker.run(partial(self._store.revised, _name(key), after))
             yield doc_ids
@@ -124,7 +61,10 @@ class ThreadedLedger(Ledger):
         await self._worker.run(partial(self._store.commit, _name(key), commit))
 
     async def pending(self, key: str, commit: Commit) -> None:
-        """See ``Ledger.pending``; replaces pending commits from the same epoch on. Raises as ``commit``."""
+        """See ``Ledger.pending``; replaces pending commits of the same and later epochs.
+
+        Raises what ``commit`` raises.
+        """
         await self._worker.run(partial(self._store.pending, _name(key), commit))
 
     async def confirm(self, key: str, epoch: int) -> None:
@@ -138,10 +78,7 @@ class ThreadedLedger(Ledger):
             ValueError: ``state`` is not ``completed``.
             LedgerError: it cannot be written, or an epoch is pending.
         """
-        if state != "completed":
-            raise ValueError(
-                f"a run is finished as 'completed', not as {state!r}; leave an interrupted one unfinished"
-            )
+        check_completed(state)
         await self._worker.run(partial(self._store.finish, _name(key)))
 
     async def states(self, key: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
@@ -165,7 +102,7 @@ class ThreadedLedger(Ledger):
                 yield letter
 
     async def drop_dead_letters(self, key: str, records: Sequence[str] | None = None) -> int:
-        """See ``Ledger.drop_dead_letters``; what a pending commit holds stays."""
+        """See ``Ledger.drop_dead_letters``; letters of a pending commit stay."""
         return await self._worker.run(partial(self._store.drop_dead_letters, _name(key), records))
 
     async def aclose(self) -> None:

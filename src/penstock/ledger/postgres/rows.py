@@ -1,6 +1,6 @@
-"""The rows of documents and dead letters in a PostgreSQL ledger, read and written many at a time.
+"""Read and write the documents and dead letters of a PostgreSQL ledger, many rows at a time.
 
-Whoever calls a function that writes has begun a transaction.
+The caller of a function that writes has begun a transaction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from penstock.abc import Commit, Standing
-    from penstock.ledger.sqlite.keys import Key
+    from penstock.ledger.keys import Key
+    from penstock.ledger.store import RowPlace
 
     Database = psycopg.Connection[Any]
 
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 _MERGED_AT_ONCE = 500_000
-"""Documents in one transaction: so that it takes a few seconds, and nobody has to wait for longer."""
+"""Documents in one transaction, so that it takes no more than a few seconds."""
 
 _INSERT_LETTER = """
 INSERT INTO penstock_ledger.dead_letters (
@@ -57,16 +58,16 @@ DELETE FROM penstock_ledger.dead_letters WHERE id IN (
     SELECT superseded.id FROM new CROSS JOIN LATERAL (
         SELECT id FROM penstock_ledger.dead_letters AS old
         WHERE key_id = %(key_id)s AND old.record = new.record AND epoch <= %(epoch)s AND id < new.last
-        OFFSET 0  -- so that each is looked up: letters without statistics would be compared each with each
+        OFFSET 0  -- one look-up per record: without statistics all letters would be compared with all
     ) AS superseded
 )
 """
 
-_RESOLVED = (
+_DROP_RESOLUTIONS = (
     "DELETE FROM penstock_ledger.dead_letters WHERE key_id = %(key_id)s AND epoch = %(epoch)s AND resolves"
 )
 
-_EACH = """
+_OUTCOMES_BY_EPOCH = """
 SELECT epoch, n, doc_id, coalesce(status, 'completed') AS status, content_hash,
     coalesce(attempts, 1) AS attempts, error, error_type
 FROM penstock_ledger.outcomes,
@@ -75,11 +76,11 @@ FROM penstock_ledger.outcomes,
 WHERE key_id = %(key_id)s AND epoch
 """
 
-_SUCCEEDED = f"""
+_DROP_SUCCEEDED = f"""
 DELETE FROM penstock_ledger.dead_letters
 WHERE key_id = %(key_id)s AND epoch <= %(epoch)s AND document IN (
     SELECT doc_id FROM (
-        SELECT DISTINCT ON (doc_id) doc_id, status FROM ({_EACH} = %(epoch)s) AS said
+        SELECT DISTINCT ON (doc_id) doc_id, status FROM ({_OUTCOMES_BY_EPOCH} = %(epoch)s) AS outcome
         WHERE doc_id IN (
             SELECT document FROM penstock_ledger.dead_letters
             WHERE key_id = %(key_id)s AND epoch <= %(epoch)s
@@ -88,25 +89,25 @@ WHERE key_id = %(key_id)s AND epoch <= %(epoch)s AND document IN (
 )
 """  # noqa: S608  constants of this module
 
-_SLICE = """
+_MERGED_UP_TO = """
 SELECT max(epoch) FROM (
     SELECT epoch, sum(size) OVER (ORDER BY epoch) - size AS before
     FROM penstock_ledger.outcomes WHERE key_id = %(key_id)s AND epoch <= %(epoch)s
-) AS every WHERE before < %(most)s
+) AS summed WHERE before < %(most)s
 """
 
 _MERGE = f"""
-WITH said AS MATERIALIZED ({_EACH} <= %(epoch)s)
+WITH outcome AS MATERIALIZED ({_OUTCOMES_BY_EPOCH} <= %(epoch)s)
 INSERT INTO penstock_ledger.documents AS known
     (key_id, doc_id, epoch, status, content_hash, earlier_hash, attempts, error, error_type)
 SELECT %(key_id)s, doc_id, epoch, status, final.content_hash,
     CASE status WHEN 'failed' THEN settled.content_hash END, attempts, error, error_type
 FROM (
-    SELECT DISTINCT ON (doc_id) * FROM said ORDER BY doc_id, epoch DESC, n DESC
+    SELECT DISTINCT ON (doc_id) * FROM outcome ORDER BY doc_id, epoch DESC, n DESC
 ) AS final
 LEFT JOIN (
-    SELECT DISTINCT ON (doc_id) doc_id, content_hash FROM said
-    WHERE status <> 'failed' AND doc_id IN (SELECT doc_id FROM said WHERE status = 'failed')
+    SELECT DISTINCT ON (doc_id) doc_id, content_hash FROM outcome
+    WHERE status <> 'failed' AND doc_id IN (SELECT doc_id FROM outcome WHERE status = 'failed')
     ORDER BY doc_id, epoch DESC, n DESC
 ) AS settled USING (doc_id)
 ON CONFLICT (key_id, doc_id) DO UPDATE SET
@@ -130,7 +131,7 @@ FROM unnest(%s::text[], %s::bytea[]) WITH ORDINALITY AS asked(id, hash, n)
 CROSS JOIN LATERAL (
     SELECT CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END AS known
     FROM penstock_ledger.documents WHERE key_id = %s AND doc_id = id
-    LIMIT 1  -- so that each is looked up: a table without statistics would be read as a whole
+    LIMIT 1  -- one look-up per document: without statistics the whole table would be read
 ) AS found WHERE known IS NOT NULL
 """
 
@@ -152,8 +153,8 @@ SELECT DISTINCT ON (doc_id) doc_id, status, content_hash, attempts, error, error
     FROM penstock_ledger.documents WHERE key_id = %(key_id)s
     UNION ALL
     SELECT doc_id, status, content_hash, attempts, error, error_type, epoch, n
-    FROM ({_EACH} <= %(epoch)s) AS said
-) AS every {{where}} ORDER BY doc_id, epoch DESC, n DESC
+    FROM ({_OUTCOMES_BY_EPOCH} <= %(epoch)s) AS outcome
+) AS stated {{where}} ORDER BY doc_id, epoch DESC, n DESC
 """  # noqa: S608  constants of this module
 _STATES = _LATEST.format(where="WHERE doc_id = ANY(%(ids)s)")
 _TALLY = f"SELECT status, count(*) FROM ({_LATEST.format(where='')}) AS latest GROUP BY status"  # noqa: S608  constants of this module
@@ -178,7 +179,7 @@ _DROP = (
 
 
 def outcomes_of(states: Sequence[DocumentState]) -> dict[str, Any]:
-    """Return the columns of the row of ``outcomes`` that says this of documents; empty ones are ``None``."""
+    """Return the columns of the row of ``outcomes`` for ``states``; a column of usual values is ``None``."""
     return {
         "size": len(states),
         "doc_ids": array(shortened([state.doc_id for state in states])),
@@ -191,27 +192,27 @@ def outcomes_of(states: Sequence[DocumentState]) -> dict[str, Any]:
 
 
 def _unless(usual: str | None, column: Sequence[str | None]) -> str | None:
-    """Return ``column`` as an array, ``None`` if all of it is as usual."""
+    """Return ``column`` as an array, or ``None`` if it holds nothing but ``usual``."""
     return None if column.count(usual) == len(column) else array([hold(text) for text in column])
 
 
 def insert_letters(db: Database, key: Key, commit: Commit) -> None:
     """Append the dead letters of ``commit`` under its epoch.
 
-    What it resolves is a row among them too: it supersedes those of its record when the epoch becomes
-    true, and is gone then.
+    A resolved record is appended as a letter too, marked ``resolves``. When the epoch becomes true, that
+    letter supersedes those of its record, and is then deleted.
     """
     letters = [_letter(key, commit.epoch, letter) for letter in commit.dead_letters]
     letters += [
         _letter(key, commit.epoch, DeadLetter(None, name, "", "", "", b""), resolves=True)
         for name in commit.resolved
     ]
-    for letter in letters:  # rare, and each as large as its record
+    for letter in letters:  # one by one: rare, and as large as their records
         db.execute(_INSERT_LETTER, letter)
 
 
 def drop_letters(db: Database, key: Key, records: Sequence[str] | None) -> int:
-    """Remove the letters of ``records``, or all that are true, and return how many are left."""
+    """Delete the letters of ``records``, or all true ones, and return how many are left."""
     db.execute(
         "DELETE FROM penstock_ledger.dead_letters WHERE key_id = %s AND epoch <= %s"
         " AND (%s OR record = ANY(%s::text[]))",
@@ -221,10 +222,10 @@ def drop_letters(db: Database, key: Key, records: Sequence[str] | None) -> int:
 
 
 def last_letters(db: Database, key: Key, latest: int, record: str | None) -> list[tuple[Any, ...]]:
-    """Return the rows of the ``latest`` letters, the oldest of them first: fields, checksum."""
+    """Return the ``latest`` letters, oldest first: fields, checksum."""
     wanted = None if record is None else short(record)
     rows = db.execute(_LAST_LETTERS, (key.key_id, key.epoch, wanted, latest)).fetchall()
-    return [tuple(release(v) if isinstance(v, str) else v for v in row) for row in reversed(rows)]
+    return [_released(row) for row in reversed(rows)]
 
 
 def _letter(key: Key, epoch: int, letter: DeadLetter, *, resolves: bool = False) -> tuple[Any, ...]:
@@ -242,27 +243,30 @@ def count_dead_letters(db: Database, key_id: int, epoch: int) -> int:
 
 
 def settle(db: Database, key: Key, epoch: int, *, letters: bool) -> None:
-    """Let ``epoch``, which may hold ``letters``, become true: replace or resolve older dead letters."""
-    for statement in (_SUPERSEDE, _RESOLVED, _SUCCEEDED) if letters else (_SUCCEEDED,):
+    """Replace or resolve older dead letters, because ``epoch`` becomes true.
+
+    ``letters`` says that the epoch itself may hold dead letters.
+    """
+    for statement in (_SUPERSEDE, _DROP_RESOLUTIONS, _DROP_SUCCEEDED) if letters else (_DROP_SUCCEEDED,):
         db.execute(statement, {"key_id": key.key_id, "epoch": epoch})
 
 
 def drop_from(db: Database, key: Key, epoch: int) -> None:
-    """Forget everything that was written under ``epoch`` and later ones."""
+    """Delete everything that was written under ``epoch`` and later epochs."""
     for statement in _DROP:
         db.execute(statement, (key.key_id, epoch))
 
 
 def forget(db: Database, key: Key) -> None:
-    """Forget all of the key but its runs."""
+    """Delete everything of the key except its runs."""
     drop_from(db, key, 0)
     db.execute("DELETE FROM penstock_ledger.documents WHERE key_id = %s", (key.key_id,))
 
 
 def merge(db: Database, key: Key) -> bool:
-    """Move outcomes of a finished run into ``documents``, the oldest first; whether there were any left."""
+    """Move outcomes of a finished run, oldest first, into ``documents``; return whether there were any."""
     where = {"key_id": key.key_id, "epoch": key.epoch, "most": _MERGED_AT_ONCE}
-    row = db.execute(_SLICE, where).fetchone()
+    row = db.execute(_MERGED_UP_TO, where).fetchone()
     if row is None or row[0] is None:
         return False
     where["epoch"] = row[0]
@@ -274,26 +278,26 @@ def merge(db: Database, key: Key) -> bool:
 
 def compare(db: Database, key: Key, documents: Sequence[tuple[str, str]]) -> list[Standing]:
     """See ``Ledger.compare``."""
-    answers: list[Standing] = ["new"] * len(documents)
+    standings: list[Standing] = ["new"] * len(documents)
     if documents:
         ids = array(shortened([doc_id for doc_id, _ in documents]))
         asked = hashes([content_hash or None for _, content_hash in documents])
         for n, same in db.execute(_COMPARE, (ids, asked, key.key_id)):
-            answers[n - 1] = "unchanged" if same else "changed"
-    return answers
+            standings[n - 1] = "unchanged" if same else "changed"
+    return standings
 
 
-def revised(db: Database, key: Key, after: tuple[int, int]) -> tuple[list[str], tuple[int, int] | None]:
-    """Return documents of the current run that are known from earlier ones, and where to go on.
+def revised(db: Database, key: Key, after: RowPlace) -> tuple[list[str], RowPlace | None]:
+    """Return documents of this run that earlier runs know too, and the place behind which to go on.
 
-    An id that is too long to be kept whole is none that anybody would know again.
+    An id that was too long to be stored whole is returned shortened, so it matches no document.
     """
     row = db.execute(_REVISED, (key.key_id, key.epoch, after[0])).fetchone()
     return ([], None) if row is None else ([release(doc_id) or "" for doc_id in row[1]], (row[0], 0))
 
 
 def states(db: Database, key: Key, doc_ids: Sequence[str]) -> list[DocumentState | None]:
-    """Return the latest state of each document, ``None`` where there is none. Reads the whole run."""
+    """Return the latest state of each document, or ``None``. Reads the whole run."""
     names = [short(doc_id) for doc_id in doc_ids]
     where = {"key_id": key.key_id, "epoch": key.epoch, "ids": names}
     found = {row[0]: row for row in db.execute(_STATES, where)}
@@ -309,11 +313,15 @@ def _state(doc_id: str, row: Sequence[Any]) -> DocumentState:
 
 
 def tally(db: Database, key: Key) -> dict[str, int]:
-    """Return how many documents are in each status by now. Reads everything."""
+    """Return how many documents are in each status now. Reads everything."""
     return dict(db.execute(_TALLY, {"key_id": key.key_id, "epoch": key.epoch}).fetchall())
 
 
 def dead_letters(db: Database, key: Key, after: int, limit: int) -> list[tuple[Any, ...]]:
-    """Return the rows of up to ``limit`` letters behind row ``after``: id, fields, checksum."""
+    """Return up to ``limit`` letters behind the row ``after``: id, fields, checksum."""
     rows = db.execute(_LETTERS, (key.key_id, key.epoch, after, limit)).fetchall()
-    return [tuple(release(v) if isinstance(v, str) else v for v in row) for row in rows]
+    return [_released(row) for row in rows]
+
+
+def _released(row: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(release(value) if isinstance(value, str) else value for value in row)

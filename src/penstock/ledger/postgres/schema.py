@@ -1,12 +1,12 @@
-"""The tables of the PostgreSQL ledger, their version, and how an older version becomes this one.
+"""The tables of the PostgreSQL ledger, their version, and the migration from older versions.
 
-They are those of the SQLite ledger (``schema``), for the same reasons, in a schema of their own. Texts that
-an index holds are shortened (``postgres_text``); dead letters therefore have theirs twice. They are compared
-by bytes (``COLLATE "C"``): what the language of the server thinks of identifiers only takes time.
+The tables are those of the SQLite ledger, for the same reasons (see ``penstock.ledger.sqlite.schema``), in
+the schema ``penstock_ledger``. Indexed texts are shortened (see ``text``), so dead letters hold theirs twice:
+shortened and whole. Identifiers are compared by bytes (``COLLATE "C"``), which is faster than by language.
 
-All outcomes of one commit are one row of arrays, which are unnested when the run is merged: a row each, and
-an entry in an index each, would cost several times as much to write, to log and to delete. Hashes and
-identifiers hardly compress, so that is not tried.
+The outcomes of a commit are one row of arrays, which are unnested when the run is merged. One row and one
+index entry per document would cost several times as much to write, to log and to delete. The arrays are
+stored uncompressed, because hashes and identifiers hardly compress.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["VERSION", "check_version", "prepare"]
 VERSION = 1
 
 _LOCK = 0x50454E53
-"""The advisory lock under which a ledger is created or migrated."""
+"""The advisory lock that is held while a ledger is created or migrated."""
 
 _TABLES = """
 CREATE SCHEMA IF NOT EXISTS penstock_ledger;
@@ -40,10 +40,10 @@ CREATE TABLE penstock_ledger.keys (
 );
 CREATE TABLE penstock_ledger.leases (
     key_id   bigint PRIMARY KEY REFERENCES penstock_ledger.keys,
-    token    text NOT NULL,             -- of the one ledger object that may write; '' if nobody may
+    token    text NOT NULL,             -- of the ledger object that may write; '' if free
     host     text NOT NULL,
     pid      bigint NOT NULL,
-    backend  bigint NOT NULL,           -- the session of the holder
+    backend  bigint NOT NULL,           -- the process id of the holder's session
     since    timestamptz NOT NULL,
     expires  timestamptz NOT NULL
 );
@@ -75,9 +75,9 @@ CREATE TABLE penstock_ledger.outcomes (
     size            bigint NOT NULL,
     doc_ids         text[] COLLATE "C" NOT NULL,
     content_hashes  bytea[] NOT NULL,
-    statuses        text[],             -- none if all of them are completed
-    tries           bigint[],           -- none if one was enough for each
-    errors          text[],             -- none if there are none
+    statuses        text[],             -- null if all are completed
+    tries           bigint[],           -- null if each took one attempt
+    errors          text[],             -- null if none failed
     error_types     text[],
     PRIMARY KEY (key_id, epoch)
 );
@@ -94,14 +94,14 @@ CREATE TABLE penstock_ledger.documents (
     error         text,
     error_type    text,
     PRIMARY KEY (key_id, doc_id)
-) WITH (fillfactor = 80);  -- room for a change beside what it changes, without new entries in the index
+) WITH (fillfactor = 80);  -- leaves room to update rows in place, without new index entries
 CREATE TABLE penstock_ledger.dead_letters (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key_id      bigint NOT NULL REFERENCES penstock_ledger.keys,
     epoch       bigint NOT NULL,
     record      text COLLATE "C" NOT NULL,  -- record_key, shortened
     document    text COLLATE "C",           -- doc_id, shortened
-    resolves    boolean NOT NULL,           -- no letter, but the end of those of its record
+    resolves    boolean NOT NULL,           -- not a letter: resolves the letters of its record
     record_key  text NOT NULL,
     doc_id      text,
     adapter     text NOT NULL,
@@ -120,20 +120,20 @@ CREATE INDEX dead_letters_by_document ON penstock_ledger.dead_letters (key_id, d
 """
 
 _MIGRATIONS: dict[int, Callable[[psycopg.Connection[Any]], None]] = {}
-"""From version n to n + 1; all of them run in one transaction together with the change of the version."""
+"""The step from version n to n + 1. All steps run in one transaction, which also changes the version."""
 
 
 def prepare(db: psycopg.Connection[Any], place: str) -> None:
-    """Create the tables if there are none, and bring those of an older version up to ``VERSION``.
+    """Create the tables if they do not exist, or migrate older ones to ``VERSION``.
 
     Raises:
-        LedgerBusy: they are of an older version, and a run of it holds a lease.
-        LedgerCorrupt: there is a schema of that name, and it is no ledger.
-        LedgerError: they were written by a newer Penstock.
+        LedgerBusy: the tables must be migrated, and a run holds a lease.
+        LedgerCorrupt: the schema exists, but is not a ledger.
+        LedgerError: a newer Penstock wrote the tables.
     """
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        schema, meta = _there(db)
+        schema, meta = _existing(db)
         if schema and not meta:
             raise LedgerCorrupt(
                 f"the schema penstock_ledger in {place} is not a Penstock ledger; choose another database"
@@ -151,7 +151,7 @@ def check_version(db: psycopg.Connection[Any], place: str) -> int:
     """Return the version of the tables; raises as ``prepare`` does."""
     rows = db.execute("SELECT version FROM penstock_ledger.meta").fetchall()
     if len(rows) != 1 or rows[0][0] < 1:
-        raise LedgerCorrupt(f"the ledger {place} does not say its version; put a backup of it back")
+        raise LedgerCorrupt(f"the ledger {place} has lost its version number; restore it from a backup")
     version = int(rows[0][0])
     if version > VERSION:
         raise LedgerError(
@@ -161,8 +161,8 @@ def check_version(db: psycopg.Connection[Any], place: str) -> int:
     return version
 
 
-def _there(db: psycopg.Connection[Any]) -> tuple[bool, bool]:
-    """Return whether the schema is there, and whether its table ``meta`` is."""
+def _existing(db: psycopg.Connection[Any]) -> tuple[bool, bool]:
+    """Return whether the schema exists, and whether its table ``meta`` does."""
     row = db.execute(
         "SELECT to_regnamespace('penstock_ledger') IS NOT NULL,"
         " to_regclass('penstock_ledger.meta') IS NOT NULL"
@@ -180,7 +180,7 @@ def _migrate(db: psycopg.Connection[Any], version: int, place: str) -> None:
             f"the ledger {place} has schema version {version}, and process {held[1]} on {held[0]} uses it; "
             "wait for it or stop it, then run again to bring the ledger up to date"
         )
-    # who holds a lease and sleeps knows only the older version: it must not write any more
+    # A process that slept past the end of its lease knows only the older version: keep it from writing.
     db.execute("UPDATE penstock_ledger.leases SET token = ''")
     for step in range(version, VERSION):
         _MIGRATIONS[step](db)

@@ -1,10 +1,9 @@
 # ruff: noqa: S608 - statements are put together from constants only; every value is bound
-"""The rows of documents and dead letters in a SQLite ledger, read and written many at a time.
+"""Read and write the documents and dead letters of a SQLite ledger, many rows at a time.
 
-Multi-row ``VALUES`` statements of 512, 256, … 1 rows, so that few are ever compiled: ``executemany`` would
-take the interpreter's lock back for every single row. (``json_each`` costs about the same, but stores
-no bytes and cuts text at a NUL.) Whoever calls a function that writes has begun a transaction, except
-for ``merge``.
+Statements have 512, 256, … 1 rows of ``VALUES``, so that SQLite compiles few of them. ``executemany`` would
+take the interpreter's lock again for each row. (``json_each`` costs about the same, but cannot store bytes,
+and cuts text at a NUL.) The caller of a function that writes has begun a transaction, except for ``merge``.
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from penstock.abc import Commit, DocumentState, Standing
-    from penstock.ledger.sqlite.keys import Key
+    from penstock.ledger.keys import Key
+    from penstock.ledger.store import RowPlace
 
 __all__ = [
     "compare",
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 _MOST_ROWS = 512
 _MERGED_AT_ONCE = 1_000_000
-"""Each part may touch every page of ``documents``, so few parts are best; the log grows to that size."""
+"""Each transaction may touch every page of ``documents``, so few are best; each makes the log that large."""
 _KNOWN = "CASE status WHEN 'failed' THEN earlier_hash ELSE content_hash END"
 _KNOWN_AS = "CASE known.status WHEN 'failed' THEN known.earlier_hash ELSE known.content_hash END"
 _STATE = "doc_id, status, content_hash, attempts, error, error_type"
@@ -51,7 +51,7 @@ _MERGE = f"""
 INSERT INTO documents (key_id, epoch, {_STATE})
 SELECT key_id, epoch, {_STATE} FROM outcomes
 WHERE key_id = :key_id AND epoch <= :last
-ORDER BY doc_id, epoch, n               -- each page of documents is visited once
+ORDER BY doc_id, epoch, n               -- so that each page of documents is visited once
 ON CONFLICT (key_id, doc_id) DO UPDATE SET
     epoch = excluded.epoch,
     earlier_hash = CASE
@@ -76,10 +76,11 @@ WHERE key_id = :key_id AND epoch <= :epoch
   )
 """
 
-_ANSWER = ""
-_ANSWERED = "DELETE FROM dead_letters WHERE key_id = :key_id AND epoch = :epoch AND adapter = ''"
+_RESOLUTION = ""
+"""The adapter in a row of ``dead_letters`` that marks the record as resolved."""
+_DROP_RESOLUTIONS = "DELETE FROM dead_letters WHERE key_id = :key_id AND epoch = :epoch AND adapter = ''"
 
-_RESOLVE = """
+_DROP_SUCCEEDED = """
 DELETE FROM dead_letters
 WHERE key_id = :key_id AND epoch <= :epoch AND doc_id IN (
     SELECT doc_id FROM (
@@ -112,8 +113,8 @@ SELECT {_STATE} FROM (
 def insert(db: sqlite3.Connection, key: Key, commit: Commit) -> None:
     """Append the states and dead letters of ``commit`` under its epoch.
 
-    What it resolves is a letter too, of the adapter ``""``: it supersedes those of its record when the epoch
-    becomes true, and is gone then.
+    A resolved record is appended as a letter too, with the adapter ``""``. When the epoch becomes true, that
+    letter supersedes those of its record, and is then deleted.
     """
     for first, part in _parts(commit.states):
         values: list[Any] = []
@@ -121,8 +122,8 @@ def insert(db: sqlite3.Connection, key: Key, commit: Commit) -> None:
             values += (key.key_id, commit.epoch, n)
             values += state_values(state)
         _execute(db, _insert_statement(len(part)), values)
-    answers = (DeadLetter(None, name, _ANSWER, "", "", b"") for name in commit.resolved)
-    for letter in (*commit.dead_letters, *answers):  # rare, and each as large as its record
+    resolutions = (DeadLetter(None, record, _RESOLUTION, "", "", b"") for record in commit.resolved)
+    for letter in (*commit.dead_letters, *resolutions):  # one by one: rare, and as large as their records
         row = dead_letter_row(key.key_id, commit.epoch, letter)
         db.execute(f"INSERT INTO dead_letters VALUES (NULL{', ?' * len(row)})", row)
 
@@ -133,24 +134,23 @@ def _insert_statement(count: int) -> str:
 
 
 def settle(db: sqlite3.Connection, key: Key, epoch: int) -> int:
-    """Let ``epoch`` become true: replace or resolve older dead letters, and return how many there are."""
+    """Replace or resolve older dead letters, because ``epoch`` becomes true; return how many are left."""
     if count := count_dead_letters(db, key.key_id, epoch):
         where = {"key_id": key.key_id, "epoch": epoch}
-        db.execute(_SUPERSEDE, where)
-        db.execute(_ANSWERED, where)
-        db.execute(_RESOLVE, where)
+        for statement in (_SUPERSEDE, _DROP_RESOLUTIONS, _DROP_SUCCEEDED):
+            db.execute(statement, where)
         count = count_dead_letters(db, key.key_id, epoch)
     return count
 
 
 def drop_from(db: sqlite3.Connection, key: Key, epoch: int) -> None:
-    """Forget everything that was written under ``epoch`` and later ones."""
+    """Delete everything that was written under ``epoch`` and later epochs."""
     for table in ("commits", "outcomes", "dead_letters"):
         db.execute(f"DELETE FROM {table} WHERE key_id = ? AND epoch >= ?", (key.key_id, epoch))
 
 
 def forget(db: sqlite3.Connection, key: Key) -> None:
-    """Forget all of the key but its runs."""
+    """Delete everything of the key except its runs."""
     drop_from(db, key, 0)
     db.execute("DELETE FROM documents WHERE key_id = ?", (key.key_id,))
 
@@ -168,21 +168,21 @@ def merge(db: sqlite3.Connection, key: Key) -> None:
             db.execute("DELETE FROM outcomes WHERE key_id = ? AND epoch <= ?", (key.key_id, last))
         if row is None:
             break
-    # So that the log of the next run begins small, and can be checked in no time after a kill.
+    # Empty the log: after a kill, the next open checks all of it.
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def compare(db: sqlite3.Connection, key: Key, documents: Sequence[tuple[str, str]]) -> list[Standing]:
     """See ``Ledger.compare``."""
-    answers: list[Standing] = ["new"] * len(documents)
+    standings: list[Standing] = ["new"] * len(documents)
     for first, part in _parts(documents):
         values: list[Any] = []
         for doc_id, content_hash in part:
             values += (doc_id, pack_hash(content_hash) if content_hash else None)
         values.append(key.key_id)
         for n, same in _execute(db, _compare_statement(len(part)), values):
-            answers[first + n] = "unchanged" if same else "changed"
-    return answers
+            standings[first + n] = "unchanged" if same else "changed"
+    return standings
 
 
 @cache
@@ -195,10 +195,8 @@ def _compare_statement(count: int) -> str:
     )
 
 
-def revised(
-    db: sqlite3.Connection, key: Key, after: tuple[int, int]
-) -> tuple[list[str], tuple[int, int] | None]:
-    """Return documents of the current run that are known from earlier ones, and where to go on."""
+def revised(db: sqlite3.Connection, key: Key, after: RowPlace) -> tuple[list[str], RowPlace | None]:
+    """Return documents of this run that earlier runs know too, and the place behind which to go on."""
     where = (key.key_id, key.epoch, *after, _READ_AT_ONCE)
     found = db.execute(_REVISED, where).fetchall()
     last = (found[-1][0], found[-1][1]) if len(found) == _READ_AT_ONCE else None
@@ -206,7 +204,7 @@ def revised(
 
 
 def states(db: sqlite3.Connection, key: Key, doc_ids: Sequence[str]) -> list[DocumentState | None]:
-    """Return the latest state of each document, ``None`` where there is none. Reads the whole run."""
+    """Return the latest state of each document, or ``None``. Reads the whole run."""
     found: dict[str, DocumentState] = {}
     for _, part in _parts(doc_ids):
         names = {f"name{n}": clean(doc_id) for n, doc_id in enumerate(part)}
@@ -217,13 +215,13 @@ def states(db: sqlite3.Connection, key: Key, doc_ids: Sequence[str]) -> list[Doc
 
 
 def tally(db: sqlite3.Connection, key: Key) -> dict[str, int]:
-    """Return how many documents are in each status by now. Reads everything."""
+    """Return how many documents are in each status now. Reads everything."""
     statement = f"SELECT status, count(*) FROM ({_ALL_STATES}) GROUP BY status"
     return dict(db.execute(statement, {"key_id": key.key_id, "epoch": key.epoch}).fetchall())
 
 
 def dead_letters(db: sqlite3.Connection, key: Key, after: int, limit: int) -> list[tuple[Any, ...]]:
-    """Return the rows of up to ``limit`` letters behind row ``after``: id, fields, checksum."""
+    """Return up to ``limit`` letters behind the row ``after``: id, fields, checksum."""
     return db.execute(
         "SELECT id, record_key, doc_id, adapter, error, error_type, raw, context, traceback, attempts,"
         " failed_at, checksum FROM dead_letters"
@@ -233,7 +231,7 @@ def dead_letters(db: sqlite3.Connection, key: Key, after: int, limit: int) -> li
 
 
 def drop_letters(db: sqlite3.Connection, key: Key, records: Sequence[str] | None) -> int:
-    """Remove the letters of ``records``, or all that are true, and return how many are left."""
+    """Delete the letters of ``records``, or all true ones, and return how many are left."""
     if records is None:
         db.execute("DELETE FROM dead_letters WHERE key_id = ? AND epoch <= ?", (key.key_id, key.epoch))
     else:
@@ -246,7 +244,7 @@ def drop_letters(db: sqlite3.Connection, key: Key, records: Sequence[str] | None
 
 
 def _parts(items: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
-    """Cut ``items`` into as few slices as their sizes allow; yield where each begins, and the slice."""
+    """Cut ``items`` into slices of 512, 256, … 1; yield where each begins, and the slice."""
     first = 0
     while rest := len(items) - first:
         count = min(_MOST_ROWS, 1 << (rest.bit_length() - 1))
