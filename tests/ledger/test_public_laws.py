@@ -1,4 +1,4 @@
-"""The laws of ledgers that anyone can call: ours keep them, and a broken ledger is found by each."""
+"""The public laws of ledgers: our ledgers keep them, and each law finds a broken ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from penstock.testing import LawViolation, ledger_laws
 
 @pytest.mark.parametrize("law", ledger_laws.LAWS)
 async def test_every_ledger_keeps_every_law(kind, law):
-    """Each law on a ledger of its own."""
+    """Each law runs on a new ledger."""
     await ledger_laws.LAWS[law](kind)
 
 
@@ -109,13 +109,13 @@ class ConfirmsAll(MemoryLedger):
         await super().confirm(key, max(epoch, 3))
 
 
-class JumpsToWhatIsSaid(MemoryLedger):
+class JumpsToConfirmedEpoch(MemoryLedger):
     async def confirm(self, key, epoch):
         await super().confirm(key, epoch)
         self._opened(key).epoch = max(self._opened(key).epoch, epoch)
 
 
-class LetsCommitsPass(MemoryLedger):
+class OvertakesPending(MemoryLedger):
     async def commit(self, key, commit):
         self._opened(key).pending = {}
         await super().commit(key, commit)
@@ -142,14 +142,14 @@ MUTANTS = {
     "copies": SharesPositions,
     "pending": ShowsPending,
     "dropped": ConfirmsAll,
-    "confirmed": JumpsToWhatIsSaid,
-    "overtaking": LetsCommitsPass,
+    "confirmed": JumpsToConfirmedEpoch,
+    "overtaking": OvertakesPending,
     "any_text": CutsText,
 }
 
 
 class Broken:
-    """A kind whose ledgers are of one class; a crash is the end of a session."""
+    """A kind of ledger of the given class; a crash ends the session."""
 
     def __init__(self, ledger):
         self.new = ledger
@@ -160,13 +160,13 @@ class Broken:
 
 
 def test_there_is_a_mutant_for_every_law():
-    """No law goes without the proof that it can fail."""
+    """Every law has a mutant that proves that the law can fail."""
     assert list(MUTANTS) == list(ledger_laws.LAWS)
 
 
 @pytest.mark.parametrize("law", MUTANTS)
 async def test_each_law_finds_its_mutant(law):
-    """And names itself."""
+    """Each law fails on its mutant; the error names the law."""
     with pytest.raises(LawViolation) as caught:
         await ledger_laws.LAWS[law](Broken(MUTANTS[law]))
     assert caught.value.law == law

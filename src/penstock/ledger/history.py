@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.ledger.postgres import reading as postgres
-from penstock.ledger.postgres.text import is_postgres
+from penstock.ledger.choice import reading
 from penstock.ledger.reports import RunRecord
-from penstock.ledger.sqlite import reading as sqlite
 
 if TYPE_CHECKING:
-    import os
-
     from penstock.abc import DeadLetter
+    from penstock.ledger.choice import Place
 
 __all__ = ["RunRecord", "read_dead_letters", "read_runs"]
 
 
-def read_runs(path: str | os.PathLike[str], key: str) -> list[RunRecord]:
+def read_runs(path: Place, key: str) -> list[RunRecord]:
     """Return the logical runs of ``key`` in order; an empty list if the ledger does not know ``key``.
 
     Blocks for some milliseconds. Takes no lock, so it does not disturb a run that writes the ledger.
@@ -27,17 +23,14 @@ def read_runs(path: str | os.PathLike[str], key: str) -> list[RunRecord]:
         LedgerError: the ledger does not exist, or cannot be read.
         LedgerCorrupt: it is not a ledger, or the part that is read is damaged.
     """
-    if is_postgres(path):
-        return postgres.read_runs(str(path), key)
-    return sqlite.read_runs(Path(path), key)
+    with reading(path) as tables:
+        return tables.runs(key)
 
 
-def read_dead_letters(
-    path: str | os.PathLike[str], key: str, *, latest: int, record: str | None = None
-) -> list[DeadLetter]:
+def read_dead_letters(path: Place, key: str, *, latest: int, record: str | None = None) -> list[DeadLetter]:
     """Return the ``latest`` committed dead letters of ``key``, oldest first.
 
-    If ``record`` is given, the letters of other records do not count.
+    If ``record`` is given, only the letters of that record count.
 
     Blocks for some milliseconds. Takes no lock, so it does not disturb a run that writes the ledger.
 
@@ -45,6 +38,6 @@ def read_dead_letters(
         LedgerError: the ledger does not exist, or cannot be read.
         LedgerCorrupt: it is not a ledger, or the part that is read is damaged.
     """
-    if is_postgres(path):
-        return postgres.read_dead_letters(str(path), key, latest=latest, record=record)
-    return sqlite.read_dead_letters(Path(path), key, latest=latest, record=record)
+    with reading(path) as tables:
+        known = tables.load_key(key)
+        return tables.last_letters(known, latest, record) if known else []

@@ -15,7 +15,6 @@ from penstock.ledger.records import (
     check_nothing_pending,
     commit_texts,
     parse_json,
-    unchanged_of,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class _Entry:
     started_at: float = 0.0
     running: bool = False
     last: tuple[int, str, str, str] | None = None
-    """Run, position, record and counts of the last true commit, as JSON."""
+    """Run, position, record and counts of the last confirmed commit, as JSON."""
     states: dict[str, DocumentState] = field(default_factory=dict)
     settled: dict[str, str] = field(default_factory=dict)
     """The hash of each document when it was last completed or deleted, as of the start of the run."""
@@ -81,7 +80,7 @@ class MemoryLedger(Ledger):
 
     async def unchanged(self, key: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
         """See ``Ledger.unchanged``; a deleted document counts like a completed one, an empty hash never."""
-        return unchanged_of(await self.compare(key, documents))
+        return [standing == "unchanged" for standing in await self.compare(key, documents)]
 
     async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
         """See ``Ledger.compare``."""

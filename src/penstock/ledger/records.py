@@ -12,7 +12,7 @@ from penstock.errors import LedgerCorrupt, LedgerError, PositionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from penstock.abc import Commit, Standing
+    from penstock.abc import Commit
 
 __all__ = [
     "KEPT_COMMITS",
@@ -31,7 +31,6 @@ __all__ = [
     "state_of",
     "state_values",
     "to_json",
-    "unchanged_of",
     "unpack_hash",
 ]
 
@@ -112,7 +111,7 @@ def check_commit(
     Args:
         key: The ledger's key, for the message.
         epoch: The epoch of the commit.
-        last: The last true epoch.
+        last: The last confirmed epoch.
         pending: The pending epochs that the commit would overtake, in order.
         states: The document states of the commit.
 
@@ -146,11 +145,6 @@ def check_completed(state: str) -> None:
         raise ValueError(
             f"a run is finished as 'completed', not as {state!r}; leave an interrupted run unfinished"
         )
-
-
-def unchanged_of(standings: Iterable[Standing]) -> list[bool]:
-    """Return the answer of ``Ledger.unchanged`` that follows from that of ``Ledger.compare``."""
-    return [standing == "unchanged" for standing in standings]
 
 
 def state_values(state: DocumentState) -> tuple[Any, ...]:

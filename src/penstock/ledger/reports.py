@@ -1,21 +1,15 @@
-"""What a ledger tells about its keys and runs to those who only read it."""
+"""What a ledger tells about its keys and runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from penstock.ledger.records import checksum, parse_json
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from penstock.abc import JSON, Position
-    from penstock.ledger.keys import Key, LastCommit
-    from penstock.ledger.records import Corrupt
     from penstock.system import Holder
 
-__all__ = ["KeyStatus", "RunRecord", "key_status", "run_records"]
+__all__ = ["KeyStatus", "RunRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,37 +47,3 @@ class RunRecord:
     started_at: float
     ended_at: float | None
     counts: dict[str, int]
-
-
-def key_status(name: str, key: Key, commit: LastCommit, holder: Holder | None) -> KeyStatus:
-    """Return the status of ``key``, whose real name is ``name``."""
-    interrupted = "running" if holder else "interrupted"
-    return KeyStatus(
-        key=name,
-        run=key.run,
-        state=interrupted if key.running else "completed",
-        epoch=key.epoch,
-        counts=commit.counts_of(key.run),
-        started_at=key.started_at,
-        committed_at=commit.committed_at,
-        position=commit.position,
-        record=commit.record,
-        dead_letters=key.letters,
-        pending=tuple(key.pending),
-        holder=holder,
-    )
-
-
-def run_records(rows: Iterable[Sequence[Any]], name: str, corrupt: Corrupt) -> list[RunRecord]:
-    """Return the runs in ``rows``: key_id, run, state, started_at, ended_at, counts, checksum.
-
-    Raises:
-        LedgerCorrupt: a row fails its checksum.
-    """
-    records: list[RunRecord] = []
-    for *fields, expected in rows:
-        _, run, state, started_at, ended_at, counts = fields
-        if checksum(*fields) != expected:
-            raise corrupt(f"run {run} of {name!r} fails its checksum")
-        records.append(RunRecord(run, state, started_at, ended_at, parse_json(counts)))
-    return records

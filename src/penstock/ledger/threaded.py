@@ -6,14 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.abc import Ledger
-from penstock.ledger.records import check_completed, clean, unchanged_of
+from penstock.ledger.records import check_completed, clean
 from penstock.system import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from penstock.abc import Commit, DeadLetter, DocumentState, Opened, Standing
-    from penstock.ledger.store import RowPlace, Store
+    from penstock.ledger.store import Store
+    from penstock.ledger.tables import RowPlace
 
 __all__ = ["ThreadedLedger"]
 
@@ -37,7 +38,7 @@ class ThreadedLedger(Ledger):
 
     async def unchanged(self, key: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
         """See ``Ledger.unchanged``; a deleted document counts like a completed one, an empty hash never."""
-        return unchanged_of(await self.compare(key, documents))
+        return [standing == "unchanged" for standing in await self.compare(key, documents)]
 
     async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
         """See ``Ledger.compare``."""

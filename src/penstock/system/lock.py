@@ -5,8 +5,8 @@ releases both when the process ends, even by SIGKILL. ``flock`` is unsuitable: a
 it, and would keep it after its parent was killed.
 
 A record lock has two weaknesses. It does not keep out its own process, so this module has a table of the
-locks of this process. And closing *any* descriptor of the file releases it, so the lock is on a side file that
-only this module opens, never on the data.
+locks of this process. And closing *any* descriptor of the file releases it, so the lock is on a side file
+that only this module opens, never on the data.
 
 The lock has two bytes. The holder locks the first byte, then the second. To find out whether there is a
 holder, ``holder_of`` tries to lock the second byte for a moment, so it never takes the first one from a run.

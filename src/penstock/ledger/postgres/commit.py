@@ -10,45 +10,46 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from penstock.ledger.postgres.rows import outcomes_of
-from penstock.ledger.postgres.text import short
+from penstock.ledger.postgres.text import array, escape, hashes, short, shortened
 from penstock.ledger.records import KEPT_COMMITS, checksum, commit_texts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import psycopg
 
-    from penstock.abc import Commit
+    from penstock.abc import Commit, DocumentState
     from penstock.ledger.keys import Key
     from penstock.ledger.postgres.lease import Fence
 
     Database = psycopg.Connection[Any]
     Cursor = psycopg.Cursor[Any]
 
-__all__ = ["confirm_commits", "save_key", "write_commit"]
+__all__ = ["confirm_commits", "write_commit"]
 
 _RENEW = """
 WITH mine AS (
-    UPDATE penstock_ledger.leases SET expires = clock_timestamp() + make_interval(secs => %(seconds)s)
+    UPDATE leases SET expires = clock_timestamp() + make_interval(secs => %(seconds)s)
     WHERE key_id = %(key_id)s AND token = %(token)s RETURNING key_id
 )
 """
 
 _SAVE = """
-UPDATE penstock_ledger.keys AS saved
-SET run = %(run)s, epoch = %(true_epoch)s, letters = %(letters)s, checksum = %(key_checksum)s
+UPDATE keys AS saved
+SET run = %(run)s, epoch = %(last_epoch)s, letters = %(letters)s, checksum = %(key_checksum)s
 FROM mine WHERE saved.key_id = mine.key_id
 """
 
 _WRITE = f"""
 {_RENEW}, old AS (
-    DELETE FROM penstock_ledger.commits USING mine
+    DELETE FROM commits USING mine
     WHERE commits.key_id = mine.key_id AND epoch <= %(oldest)s
 ), committed AS (
-    INSERT INTO penstock_ledger.commits
+    INSERT INTO commits
     SELECT key_id, %(epoch)s, %(run)s, %(state)s, %(now)s, %(position)s, %(record)s, %(counts)s, %(checksum)s
     FROM mine
 ), documents AS (
-    INSERT INTO penstock_ledger.outcomes
+    INSERT INTO outcomes
     SELECT key_id, %(epoch)s, %(size)s, %(doc_ids)s::text[], %(content_hashes)s::bytea[],
         %(statuses)s::text[], %(tries)s::bigint[], %(errors)s::text[], %(error_types)s::text[]
     FROM mine WHERE %(size)s > 0
@@ -58,15 +59,15 @@ _WRITE = f"""
 
 _CONFIRM = f"""
 {_RENEW}, confirmed AS (
-    UPDATE penstock_ledger.commits SET state = 'confirmed'
-    FROM mine WHERE commits.key_id = mine.key_id AND epoch <= %(true_epoch)s
+    UPDATE commits SET state = 'confirmed'
+    FROM mine WHERE commits.key_id = mine.key_id AND epoch <= %(last_epoch)s
 )
 {_SAVE}
 """  # noqa: S608  constants of this module
 
 
 def write_commit(db: Database, fence: Fence, key: Key, commit: Commit, *, confirmed: bool) -> Cursor:
-    """Write a commit without its dead letters: as the last true one if ``confirmed``, else as pending.
+    """Write a commit without its dead letters: as confirmed, or as pending.
 
     Returns:
         A cursor whose ``rowcount`` is 0 if the lease was lost and so nothing was written.
@@ -74,7 +75,7 @@ def write_commit(db: Database, fence: Fence, key: Key, commit: Commit, *, confir
     position, record, counts = commit_texts(key.name, commit)
     values = {
         **_key_values(key, commit.epoch if confirmed else key.epoch, key.letters),
-        **outcomes_of(commit.states),
+        **_outcome_values(commit.states),
         **fence.values(),
         "epoch": commit.epoch,
         "oldest": key.epoch - KEPT_COMMITS,
@@ -89,17 +90,8 @@ def write_commit(db: Database, fence: Fence, key: Key, commit: Commit, *, confir
 
 
 def confirm_commits(db: Database, fence: Fence, key: Key, epoch: int) -> Cursor:
-    """Make pending commits up to ``epoch`` true; return as ``write_commit`` does."""
+    """Confirm pending commits up to ``epoch``; return as ``write_commit`` does."""
     return db.execute(_CONFIRM, {**_key_values(key, epoch, key.letters), **fence.values()})
-
-
-def save_key(db: Database, key: Key, epoch: int, letters: int) -> None:
-    """Write the last true epoch and its number of dead letters; does not change ``key`` itself."""
-    db.execute(
-        "UPDATE penstock_ledger.keys SET run = %(run)s, epoch = %(true_epoch)s, letters = %(letters)s,"
-        " checksum = %(key_checksum)s WHERE key_id = %(key_id)s",
-        _key_values(key, epoch, letters),
-    )
 
 
 def _key_values(key: Key, epoch: int, letters: int) -> dict[str, Any]:
@@ -107,7 +99,25 @@ def _key_values(key: Key, epoch: int, letters: int) -> dict[str, Any]:
     return {
         "key_id": key.key_id,
         "run": key.run,
-        "true_epoch": epoch,
+        "last_epoch": epoch,
         "letters": letters,
         "key_checksum": digest,
     }
+
+
+def _outcome_values(states: Sequence[DocumentState]) -> dict[str, Any]:
+    """Return the columns of the row of ``outcomes`` for ``states``; a column of usual values is ``None``."""
+    return {
+        "size": len(states),
+        "doc_ids": array(shortened([state.doc_id for state in states])),
+        "content_hashes": hashes([state.content_hash for state in states]),
+        "statuses": _unless("completed", [state.status for state in states]),
+        "tries": _unless("1", [str(state.attempts) for state in states]),
+        "errors": _unless(None, [state.error for state in states]),
+        "error_types": _unless(None, [state.error_type for state in states]),
+    }
+
+
+def _unless(usual: str | None, column: Sequence[str | None]) -> str | None:
+    """Return ``column`` as an array, or ``None`` if it holds nothing but ``usual``."""
+    return None if column.count(usual) == len(column) else array([escape(text) for text in column])

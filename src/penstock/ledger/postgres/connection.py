@@ -40,6 +40,7 @@ def connect(url: str, name: str) -> Database:
             "create one with ENCODING 'UTF8' for it"
         )
     try:
+        db.execute("SET search_path = penstock_ledger")
         db.execute("SET synchronous_commit = on; SET statement_timeout = 0; SET lock_timeout = 0")
         db.execute("SET client_min_messages = warning; SET idle_in_transaction_session_timeout = 0")
         end_with_client(db)

@@ -19,17 +19,14 @@ from penstock.errors import LedgerBusy
 from penstock.system import Holder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     import psycopg
 
-__all__ = ["Fence", "Held", "Renewal", "acquire", "give_back", "holder_in", "lost", "renew"]
+__all__ = ["LIVE", "Fence", "Held", "Renewal", "acquire", "give_back", "holder_in", "lost", "renew"]
 
-_LIVE = (
-    "token <> '' AND expires > clock_timestamp() AND backend <> pg_backend_pid()"
-    " AND backend IN (SELECT pid FROM pg_stat_activity)"
-)
-_HOLDER = "host, pid, extract(epoch FROM since)::float8, extract(epoch FROM expires)::float8"
+LIVE = "token <> '' AND expires > clock_timestamp() AND backend IN (SELECT pid FROM pg_stat_activity)"
+"""The condition for a lease that is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Held(Exception):
     def surely_alive(self) -> bool:
         """Whether the holder is another process of this machine, and runs.
 
-        Not known of this process: its ledger may have lost a connection that the server still keeps.
+        False for this process: its ledger may have lost a connection that the server still keeps.
         """
         pid = self.holder.pid
         return self.holder.host == socket.gethostname() and pid != os.getpid() and _is_running(pid)
@@ -66,12 +63,12 @@ class Held(Exception):
         return self.holder.host == socket.gethostname() and not _is_running(self.holder.pid)
 
 
-def acquire(db: psycopg.Connection[Any], key_id: int, token: str, seconds: float) -> None:
+def acquire(db: psycopg.Connection[Any], key_id: int, fence: Fence) -> None:
     """Take the lease, inside a transaction; raises ``Held`` if another ledger holds it."""
     from psycopg import errors
 
     db.execute(
-        "INSERT INTO penstock_ledger.leases VALUES (%s, '', '', 0, 0, clock_timestamp(), clock_timestamp())"
+        "INSERT INTO leases VALUES (%s, '', '', 0, 0, clock_timestamp(), clock_timestamp())"
         " ON CONFLICT DO NOTHING",
         (key_id,),
     )
@@ -79,18 +76,19 @@ def acquire(db: psycopg.Connection[Any], key_id: int, token: str, seconds: float
         with db.transaction():
             db.execute("SET LOCAL lock_timeout = '3s'")
             row = db.execute(
-                f"SELECT token, {_LIVE} FROM penstock_ledger.leases WHERE key_id = %s FOR UPDATE",  # noqa: S608  constants
+                f"SELECT token, {LIVE} AND backend <> pg_backend_pid() FROM leases"  # noqa: S608  a constant of this module
+                " WHERE key_id = %s FOR UPDATE",
                 (key_id,),
             ).fetchone()
     except errors.LockNotAvailable:  # the holder is in a long transaction
         raise Held(holder_in(db, key_id) or Holder(0, "", 0.0)) from None
-    if row and row[0] != token and row[1]:
+    if row and row[0] != fence.token and row[1]:
         raise Held(holder_in(db, key_id) or Holder(0, "", 0.0))
     db.execute(
-        "UPDATE penstock_ledger.leases SET token = %s, host = %s, pid = %s, backend = pg_backend_pid(),"
+        "UPDATE leases SET token = %s, host = %s, pid = %s, backend = pg_backend_pid(),"
         " since = CASE token WHEN %s THEN since ELSE clock_timestamp() END,"
         " expires = clock_timestamp() + make_interval(secs => %s) WHERE key_id = %s",
-        (token, socket.gethostname(), os.getpid(), token, seconds, key_id),
+        (fence.token, socket.gethostname(), os.getpid(), fence.token, fence.seconds, key_id),
     )
 
 
@@ -109,19 +107,18 @@ def _is_running(pid: int) -> bool:
 def holder_in(db: psycopg.Connection[Any], key_id: int) -> Holder | None:
     """Return the holder of the lease of a key, or ``None`` if it is free."""
     row = db.execute(
-        f"SELECT {_HOLDER} FROM penstock_ledger.leases WHERE key_id = %s AND token <> ''"  # noqa: S608  a constant of this module
-        " AND expires > clock_timestamp() AND backend IN (SELECT pid FROM pg_stat_activity)",
+        f"SELECT pid, host, extract(epoch FROM since)::float8 FROM leases WHERE key_id = %s AND {LIVE}",  # noqa: S608  a constant of this module
         (key_id,),
     ).fetchone()
-    return Holder(int(row[1]), row[0], row[2]) if row else None
+    return Holder(*row) if row else None
 
 
-def renew(db: psycopg.Connection[Any], key_ids: Iterable[int], token: str, seconds: float) -> int:
-    """Renew the leases that still carry ``token``, and return their number."""
+def renew(db: psycopg.Connection[Any], fence: Fence, *key_ids: int) -> int:
+    """Renew the leases that still carry our token, and return their number."""
     return db.execute(
-        "UPDATE penstock_ledger.leases SET expires = clock_timestamp() + make_interval(secs => %s)"
+        "UPDATE leases SET expires = clock_timestamp() + make_interval(secs => %s)"
         " WHERE key_id = ANY(%s) AND token = %s",
-        (seconds, list(key_ids), token),
+        (fence.seconds, list(key_ids), fence.token),
     ).rowcount
 
 
@@ -138,7 +135,7 @@ def lost(db: psycopg.Connection[Any], key_id: int, name: str, place: str) -> Led
 def give_back(db: psycopg.Connection[Any], token: str, key_id: int | None = None) -> None:
     """Give back the lease that ``token`` holds on a key, or on every key if ``key_id`` is ``None``."""
     db.execute(
-        "UPDATE penstock_ledger.leases SET token = '' WHERE token = %s AND key_id = coalesce(%s, key_id)",
+        "UPDATE leases SET token = '' WHERE token = %s AND key_id = coalesce(%s, key_id)",
         (token, key_id),
     )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import LedgerBusy, LedgerCorrupt, LedgerError
+from penstock.ledger.postgres.lease import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +30,8 @@ _LOCK = 0x50454E53
 
 _TABLES = """
 CREATE SCHEMA IF NOT EXISTS penstock_ledger;
-CREATE TABLE penstock_ledger.meta (version bigint NOT NULL);
-CREATE TABLE penstock_ledger.keys (
+CREATE TABLE meta (version bigint NOT NULL);
+CREATE TABLE keys (
     key_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key       text NOT NULL UNIQUE,
     run       bigint NOT NULL,
@@ -38,8 +39,8 @@ CREATE TABLE penstock_ledger.keys (
     letters   bigint NOT NULL,
     checksum  text NOT NULL
 );
-CREATE TABLE penstock_ledger.leases (
-    key_id   bigint PRIMARY KEY REFERENCES penstock_ledger.keys,
+CREATE TABLE leases (
+    key_id   bigint PRIMARY KEY REFERENCES keys,
     token    text NOT NULL,             -- of the ledger object that may write; '' if free
     host     text NOT NULL,
     pid      bigint NOT NULL,
@@ -47,8 +48,8 @@ CREATE TABLE penstock_ledger.leases (
     since    timestamptz NOT NULL,
     expires  timestamptz NOT NULL
 );
-CREATE TABLE penstock_ledger.runs (
-    key_id      bigint NOT NULL REFERENCES penstock_ledger.keys,
+CREATE TABLE runs (
+    key_id      bigint NOT NULL REFERENCES keys,
     run         bigint NOT NULL,
     state       text NOT NULL CHECK (state IN ('running', 'completed', 'abandoned')),
     started_at  double precision NOT NULL,
@@ -57,8 +58,8 @@ CREATE TABLE penstock_ledger.runs (
     checksum    text NOT NULL,
     PRIMARY KEY (key_id, run)
 );
-CREATE TABLE penstock_ledger.commits (
-    key_id        bigint NOT NULL REFERENCES penstock_ledger.keys,
+CREATE TABLE commits (
+    key_id        bigint NOT NULL REFERENCES keys,
     epoch         bigint NOT NULL,
     run           bigint NOT NULL,
     state         text NOT NULL CHECK (state IN ('pending', 'confirmed')),
@@ -69,7 +70,7 @@ CREATE TABLE penstock_ledger.commits (
     checksum      text NOT NULL,
     PRIMARY KEY (key_id, epoch)
 );
-CREATE TABLE penstock_ledger.outcomes (
+CREATE TABLE outcomes (
     key_id          bigint NOT NULL,
     epoch           bigint NOT NULL,
     size            bigint NOT NULL,
@@ -81,9 +82,9 @@ CREATE TABLE penstock_ledger.outcomes (
     error_types     text[],
     PRIMARY KEY (key_id, epoch)
 );
-ALTER TABLE penstock_ledger.outcomes
+ALTER TABLE outcomes
     ALTER doc_ids SET STORAGE EXTERNAL, ALTER content_hashes SET STORAGE EXTERNAL;
-CREATE TABLE penstock_ledger.documents (
+CREATE TABLE documents (
     key_id        bigint NOT NULL,
     doc_id        text COLLATE "C" NOT NULL,
     epoch         bigint NOT NULL,
@@ -95,9 +96,9 @@ CREATE TABLE penstock_ledger.documents (
     error_type    text,
     PRIMARY KEY (key_id, doc_id)
 ) WITH (fillfactor = 80);  -- leaves room to update rows in place, without new index entries
-CREATE TABLE penstock_ledger.dead_letters (
+CREATE TABLE dead_letters (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    key_id      bigint NOT NULL REFERENCES penstock_ledger.keys,
+    key_id      bigint NOT NULL REFERENCES keys,
     epoch       bigint NOT NULL,
     record      text COLLATE "C" NOT NULL,  -- record_key, shortened
     document    text COLLATE "C",           -- doc_id, shortened
@@ -114,9 +115,9 @@ CREATE TABLE penstock_ledger.dead_letters (
     failed_at   double precision NOT NULL,
     checksum    text NOT NULL
 );
-CREATE INDEX dead_letters_by_epoch ON penstock_ledger.dead_letters (key_id, epoch);
-CREATE INDEX dead_letters_by_record ON penstock_ledger.dead_letters (key_id, record);
-CREATE INDEX dead_letters_by_document ON penstock_ledger.dead_letters (key_id, document);
+CREATE INDEX dead_letters_by_epoch ON dead_letters (key_id, epoch);
+CREATE INDEX dead_letters_by_record ON dead_letters (key_id, record);
+CREATE INDEX dead_letters_by_document ON dead_letters (key_id, document);
 """
 
 _MIGRATIONS: dict[int, Callable[[psycopg.Connection[Any]], None]] = {}
@@ -140,7 +141,7 @@ def prepare(db: psycopg.Connection[Any], place: str) -> None:
             )
         if not meta:
             db.execute(_TABLES)
-            db.execute("INSERT INTO penstock_ledger.meta VALUES (%s)", (VERSION,))
+            db.execute("INSERT INTO meta VALUES (%s)", (VERSION,))
             return
         version = check_version(db, place)
         if version < VERSION:
@@ -149,7 +150,7 @@ def prepare(db: psycopg.Connection[Any], place: str) -> None:
 
 def check_version(db: psycopg.Connection[Any], place: str) -> int:
     """Return the version of the tables; raises as ``prepare`` does."""
-    rows = db.execute("SELECT version FROM penstock_ledger.meta").fetchall()
+    rows = db.execute("SELECT version FROM meta").fetchall()
     if len(rows) != 1 or rows[0][0] < 1:
         raise LedgerCorrupt(f"the ledger {place} has lost its version number; restore it from a backup")
     version = int(rows[0][0])
@@ -172,8 +173,7 @@ def _existing(db: psycopg.Connection[Any]) -> tuple[bool, bool]:
 
 def _migrate(db: psycopg.Connection[Any], version: int, place: str) -> None:
     held = db.execute(
-        "SELECT host, pid FROM penstock_ledger.leases WHERE token <> '' AND expires > clock_timestamp()"
-        " AND backend IN (SELECT pid FROM pg_stat_activity)"
+        f"SELECT host, pid FROM leases WHERE {LIVE}"  # noqa: S608  a constant
     ).fetchone()
     if held is not None:
         raise LedgerBusy(
@@ -181,7 +181,7 @@ def _migrate(db: psycopg.Connection[Any], version: int, place: str) -> None:
             "wait for it or stop it, then run again to bring the ledger up to date"
         )
     # A process that slept past the end of its lease knows only the older version: keep it from writing.
-    db.execute("UPDATE penstock_ledger.leases SET token = ''")
+    db.execute("UPDATE leases SET token = ''")
     for step in range(version, VERSION):
         _MIGRATIONS[step](db)
-    db.execute("UPDATE penstock_ledger.meta SET version = %s", (VERSION,))
+    db.execute("UPDATE meta SET version = %s", (VERSION,))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from penstock.errors import LedgerBusy
-from penstock.ledger.postgres import keys, lease, rows
-from penstock.ledger.postgres.commit import confirm_commits, save_key, write_commit
+from penstock.ledger.postgres import lease
+from penstock.ledger.postgres.commit import confirm_commits, write_commit
 from penstock.ledger.postgres.connection import connect, transaction
 from penstock.ledger.postgres.errors import PostgresErrors
 from penstock.ledger.postgres.schema import prepare
+from penstock.ledger.postgres.tables import PostgresTables
 from penstock.ledger.records import to_json
 from penstock.ledger.store import Store
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import Commit, Opened
     from penstock.ledger.keys import Key
-
-    Database = psycopg.Connection[Any]
 
 __all__ = ["PostgresStore"]
 
@@ -39,11 +38,12 @@ _RETRY_SECONDS = 0.1
 _RENEWALS_PER_LEASE = 4
 
 
-class PostgresStore(Store["Database"]):
+class PostgresStore(Store[PostgresTables]):
     """The connection, if any, and the leases of its keys."""
 
     def __init__(self, url: str, lease_seconds: float) -> None:
-        super().__init__(PostgresErrors(url), rows)
+        self._errors = PostgresErrors(url)
+        super().__init__(self._errors.place)
         self._url = url
         self._fence = lease.Fence(uuid4().hex, lease_seconds)
         self._mutex = threading.RLock()
@@ -51,30 +51,25 @@ class PostgresStore(Store["Database"]):
         """The keys whose pending commits may hold dead letters."""
         self._renewal: lease.Renewal | None = None
 
-    @property
-    def place(self) -> str:
-        """Where the ledger is, without its password."""
-        return self._errors.place
-
     # -- opening and closing
 
     def open(self, name: str, *, restart: bool) -> Opened:
         """See ``Ledger.open``."""
         with self._explained("open"):
-            db = self._connected()
-            return self._when_free(name, lambda: self._begin(db, name, restart=restart))
+            tables = self._connected()
+            return self._when_free(name, lambda: self._begin(tables, name, restart=restart))
 
-    def _connected(self) -> Database:
-        if self._db is None:
+    def _connected(self) -> PostgresTables:
+        if self._tables is None:
             db = connect(self._url, "penstock ledger")
             try:
                 prepare(db, self.place)
             except BaseException:
                 db.close()
                 raise
-            self._db = db
+            self._tables = PostgresTables(db, self._errors.corrupt)
             self._renewal = lease.Renewal(self._renew, self._fence.seconds / _RENEWALS_PER_LEASE)
-        return self._db
+        return self._tables
 
     def _when_free(self, name: str, call: Callable[[], T]) -> T:
         """Make a call that takes a lease; try again while the holder may be about to lose it."""
@@ -94,44 +89,43 @@ class PostgresStore(Store["Database"]):
     def close(self) -> None:
         """See ``Ledger.aclose``."""
         with self._mutex:
-            db, renewal = self._forget_connection()
+            tables, renewal = self._forget_connection()
         if renewal is not None:
             renewal.stop()
-        if db is not None:
+        if tables is not None:
             import psycopg
 
             with contextlib.suppress(psycopg.Error):  # the leases then expire
-                lease.give_back(db, self._fence.token)
-            db.close()
+                lease.give_back(tables.db, self._fence.token)
+            tables.db.close()
 
-    def _forget_connection(self) -> tuple[Database | None, lease.Renewal | None]:
-        db, renewal = self._db, self._renewal
-        self._db, self._renewal, self._keys = None, None, {}
-        return db, renewal
+    def _forget_connection(self) -> tuple[PostgresTables | None, lease.Renewal | None]:
+        tables, renewal = self._tables, self._renewal
+        self._tables, self._renewal, self._keys = None, None, {}
+        return tables, renewal
 
     def _renew(self) -> None:
         import psycopg
 
         with self._mutex, contextlib.suppress(psycopg.Error):  # the next call reports what is wrong
-            if self._db is not None:
-                held = [key.key_id for key in self._keys.values()]
-                lease.renew(self._db, held, self._fence.token, self._fence.seconds)
+            if self._tables is not None:
+                lease.renew(self._tables.db, self._fence, *(key.key_id for key in self._keys.values()))
 
-    def _begin(self, db: Database, name: str, *, restart: bool) -> Opened:
+    def _begin(self, tables: PostgresTables, name: str, *, restart: bool) -> Opened:
         self._keys.pop(name, None)
-        with db.transaction():
-            key_id = keys.new_key(db, name)
-            lease.acquire(db, key_id, self._fence.token, self._fence.seconds)
-            key = keys.load_key(db, name, self._errors.corrupt)
+        with tables.db.transaction():
+            key_id = tables.new_key(name)
+            lease.acquire(tables.db, key_id, self._fence)
+            key = tables.load_key(name)
         resumed = key is not None and key.running and not restart
         if key is not None and not key.running and not restart:
-            self._merge(db, key)  # an earlier merge may have been interrupted
-        with self._fenced(db, key_id, name):
+            self._merge(tables, key)  # an earlier merge may have been interrupted
+        with self._fenced(tables, key_id, name):
             if key is None or not resumed:
                 if key is not None and restart:
-                    rows.forget(db, key)
-                key = keys.begin_run(db, key_id, name, key, restart=restart)
-            commit = keys.last_commit(db, key, self._errors.corrupt)
+                    tables.forget(key)
+                key = tables.begin_run(name, key, restart=restart)
+            commit = tables.last_commit(key)
         self._with_pending_letters.discard(name)
         if key.pending:
             self._with_pending_letters.add(name)
@@ -147,7 +141,7 @@ class PostgresStore(Store["Database"]):
                 with self._errors.explained(doing):
                     yield
             finally:
-                if self._db is not None and self._db.closed:
+                if self._tables is not None and self._tables.db.closed:
                     _, renewal = self._forget_connection()
                     if renewal is not None:
                         renewal.stop_soon()
@@ -155,106 +149,106 @@ class PostgresStore(Store["Database"]):
     # -- writing under the lease
 
     @contextlib.contextmanager
-    def _fenced(self, db: Database, key_id: int, name: str) -> Iterator[None]:
+    def _fenced(self, tables: PostgresTables, key_id: int, name: str) -> Iterator[None]:
         """Run a transaction under the lease; renew the lease at its beginning and at its end."""
-        with db.transaction():
-            if not lease.renew(db, [key_id], self._fence.token, self._fence.seconds):
-                raise self._lost(db, key_id, name)
+        with tables.db.transaction():
+            if not lease.renew(tables.db, self._fence, key_id):
+                raise self._lost(tables, key_id, name)
             yield
-            lease.renew(db, [key_id], self._fence.token, self._fence.seconds)
+            lease.renew(tables.db, self._fence, key_id)
 
-    def _lost(self, db: Database, key_id: int, name: str) -> LedgerBusy:
+    def _lost(self, tables: PostgresTables, key_id: int, name: str) -> LedgerBusy:
         self._keys.pop(name, None)
-        return lease.lost(db, key_id, name, self.place)
+        return lease.lost(tables.db, key_id, name, self.place)
 
     @contextlib.contextmanager
-    def _writing(self, key: Key, *, several: bool) -> Iterator[Database]:
+    def _writing(self, key: Key, *, several: bool) -> Iterator[PostgresTables]:
         """Let one statement be its own transaction, or send ``several`` together in one."""
         with self._explained("write to"):
-            db, _ = self._opened(key.name)
-            with transaction(db) if several else contextlib.nullcontext():
-                yield db
+            tables, _ = self._opened(key.name)
+            with transaction(tables.db) if several else contextlib.nullcontext():
+                yield tables
 
-    def _check_lease(self, db: Database, key: Key, written: psycopg.Cursor[Any]) -> None:
+    def _check_lease(self, tables: PostgresTables, key: Key, written: psycopg.Cursor[Any]) -> None:
         """Raise if the lease was lost, in which case the statement wrote nothing."""
         if not written.rowcount:
-            raise self._lost(db, key.key_id, key.name)
+            raise self._lost(tables, key.key_id, key.name)
 
     def _commit(self, key: Key, commit: Commit) -> int:
         letters, new = key.letters, bool(commit.dead_letters or commit.resolved)
         several = bool(letters or new)
-        with self._writing(key, several=several) as db:
-            written = write_commit(db, self._fence, key, commit, confirmed=True)
+        with self._writing(key, several=several) as tables:
+            written = write_commit(tables.db, self._fence, key, commit, confirmed=True)
             if several:
-                rows.insert_letters(db, key, commit)
-                rows.settle(db, key, commit.epoch, letters=new)
-                letters = rows.count_dead_letters(db, key.key_id, commit.epoch)
-                save_key(db, key, commit.epoch, letters)
-            self._check_lease(db, key, written)
+                tables.insert_letters(key, commit)
+                tables.settle(key, commit.epoch, letters=new)
+                letters = tables.count_dead_letters(key.key_id, commit.epoch)
+                tables.save_key(key, commit.epoch, letters)
+            self._check_lease(tables, key, written)
         return letters
 
     def _write_pending(self, key: Key, commit: Commit, *, replaces: bool) -> None:
         new = bool(commit.dead_letters or commit.resolved)
-        with self._writing(key, several=replaces or new) as db:
+        with self._writing(key, several=replaces or new) as tables:
             if replaces:
-                rows.drop_from(db, key, commit.epoch)
-            written = write_commit(db, self._fence, key, commit, confirmed=False)
+                tables.drop_from(key, commit.epoch)
+            written = write_commit(tables.db, self._fence, key, commit, confirmed=False)
             if new:
-                rows.insert_letters(db, key, commit)
+                tables.insert_letters(key, commit)
                 self._with_pending_letters.add(key.name)
-            if replaces or new:
-                rows.count_dead_letters(db, key.key_id, commit.epoch)
-            self._check_lease(db, key, written)
+            if replaces or new:  # any query: its answer follows the row count that is checked next
+                tables.count_dead_letters(key.key_id, commit.epoch)
+            self._check_lease(tables, key, written)
 
     def _confirm(self, key: Key, confirmed: list[int], last: int) -> int:
         letters, new = key.letters, key.name in self._with_pending_letters
         several = bool(letters or new or confirmed != key.pending)
-        with self._writing(key, several=several) as db:
-            written = confirm_commits(db, self._fence, key, last)
+        with self._writing(key, several=several) as tables:
+            written = confirm_commits(tables.db, self._fence, key, last)
             if several:
                 for epoch in confirmed:
-                    rows.settle(db, key, epoch, letters=new)
-                rows.drop_from(db, key, last + 1)
-                letters = rows.count_dead_letters(db, key.key_id, last)
-                save_key(db, key, last, letters)
-            self._check_lease(db, key, written)
+                    tables.settle(key, epoch, letters=new)
+                tables.drop_from(key, last + 1)
+                letters = tables.count_dead_letters(key.key_id, last)
+                tables.save_key(key, last, letters)
+            self._check_lease(tables, key, written)
         self._with_pending_letters.discard(key.name)
         return letters
 
-    def _finish(self, db: Database, key: Key) -> None:
-        with self._fenced(db, key.key_id, key.name):
-            counts = keys.last_commit(db, key, self._errors.corrupt).counts_of(key.run)
-            keys.end_run(db, key, to_json(counts, "counts"))
+    def _finish(self, tables: PostgresTables, key: Key) -> None:
+        with self._fenced(tables, key.key_id, key.name):
+            counts = tables.last_commit(key).counts_of(key.run)
+            tables.end_run(key, to_json(counts, "counts"))
         key.running = key.open = False
-        self._merge(db, key)
+        self._merge(tables, key)
 
-    def _merge(self, db: Database, key: Key) -> None:
+    def _merge(self, tables: PostgresTables, key: Key) -> None:
         """Merge the outcomes of the last run into the documents; each part is a transaction."""
         some = True
         while some:
-            with self._fenced(db, key.key_id, key.name):
-                some = rows.merge(db, key)
+            with self._fenced(tables, key.key_id, key.name):
+                some = tables.merge(key)
             self._renew()  # the leases of other keys too
 
     def drop_dead_letters(self, name: str, records: Sequence[str] | None) -> int:
         """See ``Ledger.drop_dead_letters``; takes the lease for the call if ``name`` is not open."""
         with self._explained("write to"):
-            db = self._connected()
-            return self._when_free(name, lambda: self._drop(db, name, records))
+            tables = self._connected()
+            return self._when_free(name, lambda: self._drop(tables, name, records))
 
-    def _drop(self, db: Database, name: str, records: Sequence[str] | None) -> int:
+    def _drop(self, tables: PostgresTables, name: str, records: Sequence[str] | None) -> int:
         ours = self._keys.get(name)
-        with db.transaction():
-            key = keys.load_key(db, name, self._errors.corrupt)
+        with tables.db.transaction():
+            key = tables.load_key(name)
             if key is None:
                 return 0
-            lease.acquire(db, key.key_id, self._fence.token, self._fence.seconds)
-            key = keys.load_key(db, name, self._errors.corrupt) or key  # as the last holder left it
+            lease.acquire(tables.db, key.key_id, self._fence)
+            key = tables.load_key(name) or key  # as the last holder left it
             before = key.letters
-            left = rows.drop_letters(db, key, records)
-            save_key(db, key, key.epoch, left)
+            left = tables.drop_letters(key, records)
+            tables.save_key(key, key.epoch, left)
             if ours is None:
-                lease.give_back(db, self._fence.token, key.key_id)
+                lease.give_back(tables.db, self._fence.token, key.key_id)
         if ours is not None:
             ours.letters = left
         return before - left

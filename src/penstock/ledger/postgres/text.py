@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "array",
-    "hash_of",
+    "escape",
     "hashes",
-    "hold",
     "is_postgres",
     "pack",
-    "release",
     "secrets_of",
     "short",
     "shortened",
     "shown",
+    "unescape",
+    "unpack",
 ]
 
 _INDEXED_BYTES = 2000
@@ -45,7 +45,7 @@ def is_postgres(place: str | os.PathLike[str]) -> bool:
     return str(place).startswith(("postgresql://", "postgres://"))
 
 
-def hold(text: str | None) -> str | None:
+def escape(text: str | None) -> str | None:
     """Return ``text`` without NUL: NUL becomes U+0001 and ``0``, U+0001 becomes U+0001 and ``1``."""
     text = clean(text)
     if text is None or ("\0" not in text and "\1" not in text):
@@ -53,20 +53,20 @@ def hold(text: str | None) -> str | None:
     return text.replace("\1", "\0011").replace("\0", "\0010")
 
 
-def release(text: str | None) -> str | None:
-    """Undo ``hold``, except for lone surrogates, which stay escapes."""
+def unescape(text: str | None) -> str | None:
+    """Undo ``escape``, except for lone surrogates, which stay escapes."""
     return None if text is None else text.replace("\0010", "\0").replace("\0011", "\1")
 
 
 def short(text: str) -> str:
-    """Return ``hold(text)``; if it is too long for an index, its beginning and a digest of the whole."""
-    held = hold(text) or ""
-    if len(held) <= _INDEXED_BYTES // _BYTES_PER_CHARACTER:
-        return held
-    data = held.encode()
+    """Return ``escape(text)``; if it is too long for an index, its beginning and a digest of the whole."""
+    escaped = escape(text) or ""
+    if len(escaped) <= _INDEXED_BYTES // _BYTES_PER_CHARACTER:
+        return escaped
+    data = escaped.encode()
     if len(data) <= _INDEXED_BYTES:
-        return held
-    return f"{held[: _KEPT_BYTES // _BYTES_PER_CHARACTER]}\1h{blake2b(data, digest_size=32).hexdigest()}"
+        return escaped
+    return f"{escaped[: _KEPT_BYTES // _BYTES_PER_CHARACTER]}\1h{blake2b(data, digest_size=32).hexdigest()}"
 
 
 def shortened(texts: Sequence[str]) -> Sequence[str]:
@@ -118,7 +118,7 @@ def pack(content_hash: str) -> bytes:
     return b"\0" + content_hash.encode("utf-8", "surrogatepass")
 
 
-def hash_of(packed: bytes) -> str:
+def unpack(packed: bytes) -> str:
     """Undo ``pack``."""
     return packed[1:].hex() if packed[:1] == b"\1" else packed[1:].decode("utf-8", "surrogatepass")
 

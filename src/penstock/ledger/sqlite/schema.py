@@ -34,7 +34,7 @@ CREATE TABLE keys (
     key_id    INTEGER PRIMARY KEY,
     key       TEXT NOT NULL UNIQUE,
     run       INTEGER NOT NULL,       -- the last logical run
-    epoch     INTEGER NOT NULL,       -- the last true commit, 0 before the first
+    epoch     INTEGER NOT NULL,       -- the last confirmed commit, 0 before the first
     letters   INTEGER NOT NULL,       -- the number of dead letters up to that epoch
     checksum  TEXT NOT NULL
 );
