@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from penstock.errors import LedgerError
@@ -11,15 +10,16 @@ from penstock.ledger.records import check_commit, check_nothing_pending
 from penstock.ledger.tables import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
-    from penstock.abc import Commit, DeadLetter, DocumentState, Opened, Standing
+    from penstock.abc import Commit, Opened
     from penstock.ledger.keys import Key
-    from penstock.ledger.tables import RowPlace
 
 __all__ = ["Store"]
 
 T = TypeVar("T", bound=Tables)
+R = TypeVar("R")
 
 
 class Store(ABC, Generic[T]):
@@ -103,38 +103,7 @@ class Store(ABC, Generic[T]):
     def _finish(self, tables: T, key: Key) -> None:
         """Complete the run, close ``key``, and merge the outcomes of the run into the documents."""
 
-    # -- reading
-
-    @contextmanager
-    def _reading(self, name: str) -> Iterator[tuple[T, Key]]:
+    def read(self, name: str, query: Callable[[T, Key], R]) -> R:
+        """Return the answer of ``query`` to the tables and the open key ``name``."""
         with self._explained("read"):
-            yield self._opened(name)
-
-    def compare(self, name: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
-        """See ``Ledger.compare``."""
-        with self._reading(name) as (tables, key):
-            return tables.compare(key, documents)
-
-    def revised(self, name: str, after: RowPlace) -> tuple[list[str], RowPlace | None]:
-        """Return one part of ``Ledger.revised``, behind ``after``, and where the next part begins."""
-        with self._reading(name) as (tables, key):
-            return tables.revised(key, after)
-
-    def states(self, name: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
-        """See ``ThreadedLedger.states``."""
-        with self._reading(name) as (tables, key):
-            return tables.states(key, doc_ids)
-
-    def tally(self, name: str) -> dict[str, int]:
-        """See ``ThreadedLedger.tally``."""
-        with self._reading(name) as (tables, key):
-            return tables.tally(key)
-
-    def count_dead_letters(self, name: str) -> int:
-        """See ``Ledger.count_dead_letters``."""
-        return self._opened(name)[1].letters
-
-    def dead_letters(self, name: str, after: int) -> tuple[list[DeadLetter], int | None]:
-        """Return a page of letters behind the row ``after``, and the row to continue behind."""
-        with self._reading(name) as (tables, key):
-            return tables.dead_letters(key, after)
+            return query(*self._opened(name))

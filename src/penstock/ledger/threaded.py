@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from penstock.abc import Ledger
 from penstock.ledger.records import check_completed, clean
 from penstock.system import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from penstock.abc import Commit, DeadLetter, DocumentState, Opened, Standing
+    from penstock.ledger.keys import Key
     from penstock.ledger.store import Store
-    from penstock.ledger.tables import RowPlace
+    from penstock.ledger.tables import RowPlace, Tables
 
 __all__ = ["ThreadedLedger"]
+
+R = TypeVar("R")
 
 _FIRST: Final = (0, -1)
 """A place before every row of ``outcomes``."""
@@ -42,13 +45,13 @@ class ThreadedLedger(Ledger):
 
     async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
         """See ``Ledger.compare``."""
-        return await self._worker.run(partial(self._store.compare, _name(key), documents))
+        return await self._read(key, lambda tables, found: tables.compare(found, documents))
 
     async def revised(self, key: str) -> AsyncIterator[list[str]]:
         """See ``Ledger.revised``."""
         after: RowPlace | None = _FIRST
         while after is not None:
-            doc_ids, after = await self._worker.run(partial(self._store.revised, _name(key), after))
+            doc_ids, after = await self._read(key, _revised_behind(after))
             yield doc_ids
 
     async def commit(self, key: str, commit: Commit) -> None:
@@ -84,27 +87,30 @@ class ThreadedLedger(Ledger):
 
     async def states(self, key: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
         """Return the latest state of each document, or ``None``. Slow: for people and tests."""
-        return await self._worker.run(partial(self._store.states, _name(key), doc_ids))
+        return await self._read(key, lambda tables, found: tables.states(found, doc_ids))
 
     async def tally(self, key: str) -> dict[str, int]:
         """Return how many documents of all runs are in each status now. Slow: for people and tests."""
-        return await self._worker.run(partial(self._store.tally, _name(key)))
+        return await self._read(key, lambda tables, found: tables.tally(found))
 
     async def count_dead_letters(self, key: str) -> int:
         """Return how many dead letters are unresolved."""
-        return await self._worker.run(partial(self._store.count_dead_letters, _name(key)))
+        return await self._read(key, lambda _, found: found.letters)
 
     async def dead_letters(self, key: str) -> AsyncIterator[DeadLetter]:
         """Yield the unresolved dead letters, oldest first, a few in memory at a time."""
         after: int | None = 0
         while after is not None:
-            page, after = await self._worker.run(partial(self._store.dead_letters, _name(key), after))
+            page, after = await self._read(key, _letters_behind(after))
             for letter in page:
                 yield letter
 
     async def drop_dead_letters(self, key: str, records: Sequence[str] | None = None) -> int:
         """See ``Ledger.drop_dead_letters``; letters of a pending commit stay."""
         return await self._worker.run(partial(self._store.drop_dead_letters, _name(key), records))
+
+    async def _read(self, key: str, query: Callable[[Tables, Key], R]) -> R:
+        return await self._worker.run(partial(self._store.read, _name(key), query))
 
     async def aclose(self) -> None:
         """Release everything, the thread too. Idempotent."""
@@ -113,3 +119,11 @@ class ThreadedLedger(Ledger):
 
 def _name(key: str) -> str:
     return clean(key) or ""
+
+
+def _revised_behind(after: RowPlace) -> Callable[[Tables, Key], tuple[list[str], RowPlace | None]]:
+    return lambda tables, found: tables.revised(found, after)
+
+
+def _letters_behind(after: int) -> Callable[[Tables, Key], tuple[list[DeadLetter], int | None]]:
+    return lambda tables, found: tables.dead_letters(found, after)
