@@ -185,7 +185,7 @@ async def test_two_processes_on_one_output(holder, path):
         ("file/out.jsonl", "a part of its path is a file"),
         ("pipe", "it is not a regular file"),
         ("/dev/null", "it is not a regular file"),
-        ("loop", "its symbolic links form a loop"),
+        ("loop", "its symbolic links lead in a circle"),
         ("x" * 300, "its name is too long"),
     ],
 )

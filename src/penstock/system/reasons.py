@@ -10,7 +10,7 @@ __all__ = ["reason", "reason_in"]
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run again",
     errno.EDQUOT: "your disk quota is used up; free some space and run again",
-    errno.EFBIG: "the file would exceed the file-size limit; raise the limit (ulimit -f) and run again",
+    errno.EFBIG: "the file would exceed the file-size limit; raise it (ulimit -f) and run again",
     errno.EROFS: "the file system is read-only; choose a place that can be written",
     errno.EACCES: "permission denied; change its permissions, or choose another place",
     errno.EPERM: "the system does not permit it; change its permissions, or choose another place",
@@ -19,7 +19,7 @@ _REASONS = {
     errno.ENOENT: "its folder does not exist; create it, or correct the path",
     errno.EINVAL: "it is not a regular file, so it could not be rolled back; name a regular file",
     errno.ENAMETOOLONG: "its name is too long; choose a shorter one",
-    errno.ELOOP: "its symbolic links form a loop; name the file itself",
+    errno.ELOOP: "its symbolic links lead in a circle; name the file itself",
     errno.EMFILE: "this process has too many files open; raise the limit (ulimit -n)",
     errno.ENFILE: "the system has too many files open; try again later",
     errno.EIO: "the disk reports an input/output error; check it, then run again",
