@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, LiteralString, Protocol, TypeAlias
 
 from penstock.ledger.keys import Key, LastCommit
 from penstock.ledger.records import checksum, clean, dead_letters_of, parse_json
@@ -53,14 +53,14 @@ class Cursor(Protocol):
 class Tables(ABC):
     """Reads and writes the tables. The caller of a method that writes has begun a transaction."""
 
-    record_column: ClassVar[str] = "record_key"
+    record_column: ClassVar[LiteralString] = "record_key"
     """The column by which dead letters of a record are found."""
 
     def __init__(self, corrupt: Corrupt) -> None:
         self.corrupt = corrupt
 
     @abstractmethod
-    def execute(self, statement: str, *values: Any) -> Cursor:
+    def execute(self, statement: LiteralString, *values: Any) -> Cursor:
         """Execute a statement in which each ``?`` is a value."""
 
     def stored(self, text: str) -> str:
@@ -258,7 +258,7 @@ class Tables(ABC):
             self.execute(confirmed, key.key_id, key.epoch)
         for first in range(0, len(records or ()), _RECORDS_AT_ONCE):
             part = [self.stored(record) for record in (records or ())[first : first + _RECORDS_AT_ONCE]]
-            marks = ", ".join("?" * len(part))
+            marks = "?" + ", ?" * (len(part) - 1)
             self.execute(f"{confirmed} AND {self.record_column} IN ({marks})", key.key_id, key.epoch, *part)
         return self.count_dead_letters(key.key_id, key.epoch)
 

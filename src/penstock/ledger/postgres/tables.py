@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from penstock.abc import DeadLetter, DocumentState
 from penstock.ledger.postgres.lease import holder_in
@@ -153,7 +153,7 @@ class PostgresTables(Tables):
         super().__init__(corrupt)
         self.db = db
 
-    def execute(self, statement: str, *values: Any) -> psycopg.Cursor[Any]:
+    def execute(self, statement: LiteralString, *values: Any) -> psycopg.Cursor[Any]:
         """Execute a statement; see ``Tables.execute``."""
         return self.db.execute(statement.replace("?", "%s"), values)
 
