@@ -1,8 +1,8 @@
-"""A machine that may die: a ledger and sinks that outlive the process, and a fault at the k-th call to them.
+"""A machine whose process may be killed: a ledger and sinks that outlive it, and a fault at a chosen call.
 
-``Machine`` holds what is on disk. ``ledger`` and ``sink`` are what one process sees of it: each call is
-counted, and at the chosen one the process is killed (nothing has any effect from then on) or an error is
-raised, once, before or after the call had its effect (``penstock.testing.faults``).
+``Machine`` holds what is on disk. Its ledger and sinks count their calls. At the chosen call the process is
+killed, and later calls have no effect; or an error is raised once, before or after the call has its effect
+(see ``penstock.testing.faults``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Base", "DatabaseSink", "Fault", "Killed", "Machine"]
 
 @dataclass
 class Base:
-    """What a database holds: rows by id, and the commit that they belong to."""
+    """The content of a database: rows by id, and the commit that they belong to."""
 
     name: str
     rows: dict[str, Document] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Base:
 
 @dataclass
 class Machine:
-    """What is on disk: the books of a ledger, a file of documents, or a database of them."""
+    """What is on disk: a ledger, a file of documents, and databases of documents."""
 
     books: MemoryLedger = field(default_factory=MemoryLedger)
     file: list[Document] = field(default_factory=list)
@@ -57,18 +57,18 @@ class Machine:
         return FaultySink(DatabaseSink(self.base), fault)
 
     def several(self, fault: Fault) -> Sink:
-        """Return a database, a file and another database at once."""
+        """Return a sink that writes to a database, a file and another database."""
         second = FaultySink(DatabaseSink(self.other), fault)
         return SeveralSinks(self.database(fault), self.file_sink(fault), second)
 
     async def lose_power(self, seed: int) -> None:
-        """End the process: some of what was written and not made durable is there, some is not."""
+        """End the process; a random part of what was not durable is lost."""
         del self.file[random.Random(seed).randint(self.durable, len(self.file)) :]
         await self.books.aclose()
 
 
 class FileSink(Sink):
-    """The file as a sink: cut back to the record on opening, as a file sink's is."""
+    """A sink for the file; ``open`` cuts the file back to the record."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -93,7 +93,7 @@ class FileSink(Sink):
 
 
 class DatabaseSink(Sink):
-    """One process' view of the database: documents, position and epoch in one transaction."""
+    """A sink for a database: commits documents, position and epoch in one transaction."""
 
     transactional = True
 

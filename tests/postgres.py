@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of the tests' own: started in a folder of theirs, stopped, killed and restarted."""
+"""A real PostgreSQL server for tests, in a temporary folder; tests may stop, crash and restart it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _serial = count(1)
 
 
 def find_postgres() -> Path | None:
-    """Return the folder of PostgreSQL's programs, the newest if there are several."""
+    """Return the folder with the programs of the newest PostgreSQL, or ``None`` if there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parent.parent.name))
     if found:
         return found[-1].parent
@@ -26,9 +26,9 @@ def find_postgres() -> Path | None:
 
 
 class PostgresServer:
-    """One cluster on a free port of the loopback; durable settings as a server has them.
+    """One cluster on a free port of the loopback interface, with durable settings.
 
-    PostgreSQL refuses to run as root, so root runs it as the user ``postgres`` (``nobody`` if there is none).
+    PostgreSQL refuses to run as root, so root runs it as the user ``postgres``, or else as ``nobody``.
     """
 
     def __init__(self, programs: Path) -> None:
@@ -43,17 +43,17 @@ class PostgresServer:
         self.start()
 
     def start(self) -> None:
-        """Start, and wait until it accepts connections."""
+        """Start the server and wait until it accepts connections."""
         options = f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c fsync=on -c max_connections=50"
         log = str(self._folder / "log")
         self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "60", "-l", log, "-o", options, "start")
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop: ``fast`` ends all connections, ``immediate`` is a crash that needs recovery."""
+        """Stop the server: ``fast`` ends all connections, ``immediate`` is a crash that needs recovery."""
         self._run("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")
 
     def restart(self, mode: str = "immediate") -> None:
-        """Stop, by default as in a crash, and start again on the same port."""
+        """Stop the server, by default as in a crash, and start it again on the same port."""
         self.stop(mode)
         self.start()
 
@@ -64,24 +64,24 @@ class PostgresServer:
         return f"postgresql://tester@127.0.0.1:{self.port}/{name}"
 
     def remove(self) -> None:
-        """Stop, and delete everything."""
+        """Stop the server and delete its folder."""
         try:
             self.stop("immediate")
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
-        # a file, not a pipe: the server inherits it from pg_ctl, and a pipe would end only with the server
-        with (self._folder / f"{program}.out").open("w+", encoding="utf-8") as said:
+        # A file, not a pipe: the server inherits it from pg_ctl, so a pipe would stay open.
+        with (self._folder / f"{program}.out").open("w+", encoding="utf-8") as output:
             outcome = subprocess.run(
                 [str(self._programs / program), *arguments],
-                check=False, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+                check=False, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 user=self._user, cwd=self._folder, timeout=120,
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             )  # fmt: skip
             if outcome.returncode:
-                said.seek(0)
-                raise RuntimeError(f"{program} failed with {outcome.returncode}: {said.read()}")
+                output.seek(0)
+                raise RuntimeError(f"{program} failed with {outcome.returncode}: {output.read()}")
 
 
 def _unprivileged() -> str:

@@ -1,4 +1,4 @@
-"""A process that commits without end, and says each epoch after it was committed."""
+"""A process that commits until it is killed, and prints each epoch after its commit."""
 
 import asyncio
 import sys
@@ -10,7 +10,7 @@ PER_COMMIT = 40
 
 
 def first_of_run(opened):
-    """Return the first epoch of the current run, which each position says."""
+    """Return the first epoch of the current run, which every position holds."""
     position = opened.position or {"run": 0}
     return position["first"] if position["run"] == opened.run else opened.epoch + 1
 

@@ -1,4 +1,4 @@
-"""The ledgers that must keep the same promises, each with a way to kill it."""
+"""The ledgers that must keep the same promises, and how each of them crashes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .postgres_ways import Holder
 
 
 class MemoryKind:
-    """In memory a crash is the end of a session: only what was committed is found again."""
+    """In memory a crash ends the session; the next one finds what was committed."""
 
     def __init__(self, folder: Path) -> None:
         pass
@@ -30,7 +30,7 @@ class MemoryKind:
 
 
 class SqliteKind:
-    """On disk a crash leaves the files as they are at that moment, the log included."""
+    """On disk a crash leaves the files, with the log, as they are at that moment."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -55,7 +55,7 @@ _databases = {}
 
 
 def empty_database(server):
-    """Return the URL of a database without a ledger: one per server, since making one takes a second."""
+    """Return the URL of a database without a ledger: one per server, because creating one takes a second."""
     url = _databases.get(server) or _databases.setdefault(server, server.database())
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("DROP SCHEMA IF EXISTS penstock_ledger CASCADE")
@@ -63,7 +63,7 @@ def empty_database(server):
 
 
 class PostgresKind:
-    """In a database a crash ends the session: the next ledger has another one."""
+    """In PostgreSQL a crash ends the session; the next ledger has a session of its own."""
 
     def __init__(self, server):
         self._server = server
@@ -74,10 +74,10 @@ class PostgresKind:
     async def crash(self, ledger):
         after = PostgresLedger(ledger._store._url)
         store = ledger._store
-        if store._db is not None:
+        if store._tables is not None:
             with psycopg.connect(store._url, autocommit=True) as other:
-                pid = store._db.info.backend_pid
-                await ledger._worker.run(store._db.close)
+                pid = store._tables.db.info.backend_pid
+                await ledger._worker.run(store._tables.db.close)
                 while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone():  # noqa: ASYNC110
                     await asyncio.sleep(0.001)
         await ledger.aclose()
@@ -88,7 +88,7 @@ KINDS = {"memory": MemoryKind, "sqlite": SqliteKind, "postgres": PostgresKind}
 
 
 def place_for(request, name, folder):
-    """Return where ledgers of that kind go; skips where there is no PostgreSQL."""
+    """Return the place for ledgers of that kind; skip the test if PostgreSQL is not installed."""
     return request.getfixturevalue("postgres_server") if name == "postgres" else folder
 
 
@@ -100,7 +100,7 @@ def kind(request, tmp_path):
 
 @pytest.fixture
 def make_kind(request, tmp_path):
-    """Return a function of the name of a kind, which returns one."""
+    """Return a function that takes the name of a kind of ledger and returns the kind."""
     return lambda name: KINDS[name](place_for(request, name, tmp_path))
 
 
@@ -120,7 +120,7 @@ def url(postgres_server):
 
 @pytest.fixture
 def hold(url):
-    """Return a function that starts another holder."""
+    """Return a function that starts another process which holds the key ``k``."""
     holders = []
 
     def start(lease=30.0):

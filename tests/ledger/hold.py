@@ -1,4 +1,4 @@
-"""A process that opens a ledger, says so, and keeps it until its input ends."""
+"""A process that opens a ledger, prints a line, and keeps it open until its input ends."""
 
 import asyncio
 import sys

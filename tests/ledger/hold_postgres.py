@@ -1,4 +1,7 @@
-"""A process that opens a key of a PostgreSQL ledger, says so, and commits once for each line: documents too, if it says any."""
+"""A process that opens a key of a PostgreSQL ledger, prints a line, and commits once per line of its input.
+
+A line that is not empty commits 500 documents.
+"""
 
 import asyncio
 import sys

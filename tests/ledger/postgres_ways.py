@@ -1,4 +1,4 @@
-"""What tests of a ledger in PostgreSQL have in common: other processes, commits, and what is there afterwards."""
+"""Helpers for tests of PostgreSQL ledgers: other processes, large commits, checks of what was committed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A damaged ledger is refused in words, or read right; it never looks like a fresh one."""
+"""A damaged ledger is refused with a clear error, or read correctly; it never looks like a new one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from penstock.testing.faults import damage_and_read
 
 COMMITS = 12
 DAMAGES = 250
-"""Of each of the two files."""
+"""To each of the two files."""
 
 
 def documents(run):
@@ -33,7 +33,7 @@ def commit_of(epoch, states):
 
 
 async def written(path, *, closed):
-    """Write a ledger of one finished run and one interrupted one, as a kill or as ``aclose`` leaves it."""
+    """Write a ledger with a finished and an interrupted run; copy it as ``aclose``, or a kill, leaves it."""
     ledger = SqliteLedger(path / "live" / "run.db")
     ledger.path.parent.mkdir()
     await ledger.open("k")
@@ -53,7 +53,7 @@ async def written(path, *, closed):
 
 
 async def read(path):
-    """Return all that a resumed run would be told."""
+    """Return everything that a resumed run reads."""
     ledger = SqliteLedger(path)
     try:
         opened = await ledger.open("k")
@@ -65,7 +65,7 @@ async def read(path):
 
 
 async def outcome(path):
-    """Return the epoch that was read right; what refuses a ledger has a cause that it knows."""
+    """Return the epoch after checking what was read; a refusal must have an expected cause."""
     try:
         opened, letters, unchanged = await read(path)
     except LedgerError as error:
@@ -88,14 +88,14 @@ async def outcome_beside(log):
 
 
 async def test_damage_to_the_file(tmp_path):
-    """A closed ledger with a random bit flipped, stretch zeroed or end cut off, again and again."""
+    """After a random flipped bit, zeroed stretch or cut end, a closed ledger is refused or read correctly."""
     folder = await written(tmp_path, closed=True)
     damages = await damage_and_read(folder, "run.db", outcome, lambda epoch: epoch == COMMITS, times=DAMAGES)
     assert min(damages.refused, damages.right) > 0
 
 
 async def test_damage_to_the_log(tmp_path):
-    """A killed ledger's log, damaged: refused, or the state of some commit, as after an earlier kill."""
+    """After damage to the log, a killed ledger is refused, or read as of some commit."""
     folder = await written(tmp_path, closed=False)
     damages = await damage_and_read(
         folder, "run.db-wal", outcome_beside, lambda epoch: 1 <= epoch <= COMMITS, times=DAMAGES
@@ -104,14 +104,14 @@ async def test_damage_to_the_log(tmp_path):
 
 
 async def test_a_whole_log_is_replayed(tmp_path):
-    """A killed process loses nothing that was committed."""
+    """A killed process loses no commit."""
     folder = await written(tmp_path, closed=False)
     assert (folder / "run.db-wal").stat().st_size > 0
     assert await outcome(folder / "run.db") == COMMITS
 
 
 async def test_damage_in_the_middle_of_the_log_is_noticed(tmp_path):
-    """A broken frame with more than one commit behind it was broken after it was written."""
+    """A broken frame that two commits follow was damaged after it was written."""
     folder = await written(tmp_path, closed=False)
     log = folder / "run.db-wal"
     data = bytearray(log.read_bytes())
@@ -122,7 +122,7 @@ async def test_damage_in_the_middle_of_the_log_is_noticed(tmp_path):
 
 
 async def test_a_log_without_its_ledger(tmp_path):
-    """A ledger that was deleted, but not its log, is not replaced by a fresh one."""
+    """A deleted ledger whose log still exists is not replaced by a new one."""
     folder = await written(tmp_path, closed=False)
     (folder / "run.db").unlink()
     with pytest.raises(LedgerCorrupt, match=r"put run.db back, or delete run.db-wal"):
@@ -139,8 +139,8 @@ async def test_a_log_without_its_ledger(tmp_path):
         (b"SQLite format 3\0", "not a SQLite database"),
     ],
 )
-async def test_a_file_that_is_no_ledger(tmp_path, content, says):
-    """It is refused, and left as it was."""
+async def test_a_file_that_is_not_a_ledger(tmp_path, content, says):
+    """The file is refused, and not changed."""
     path = tmp_path / "run.db"
     path.write_bytes(content)
     with pytest.raises(LedgerCorrupt, match=says):
@@ -149,8 +149,8 @@ async def test_a_file_that_is_no_ledger(tmp_path, content, says):
     assert [file.name for file in tmp_path.iterdir()] == ["run.db"]
 
 
-async def test_some_other_database(tmp_path):
-    """A SQLite database of something else is refused, and left as it was."""
+async def test_another_database(tmp_path):
+    """Another kind of SQLite database is refused, and not changed."""
     path = tmp_path / "places.db"
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE keys (a)")
@@ -164,7 +164,7 @@ async def test_some_other_database(tmp_path):
 
 
 async def test_a_newer_ledger(tmp_path):
-    """A ledger of a later schema version is refused by its number."""
+    """A ledger with a newer schema version is refused; the error names the version."""
     path = (await written(tmp_path, closed=True)) / "run.db"
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
@@ -191,7 +191,7 @@ async def test_a_newer_ledger(tmp_path):
     ],
 )
 async def test_rows_that_were_changed(tmp_path, statement):
-    """What decides where a run goes on, and dead letters, carry checksums or refer to each other."""
+    """Changed or missing keys, runs, commits and dead letters are found by checksums, counts and references."""
     path = (await written(tmp_path, closed=True)) / "run.db"
     with sqlite3.connect(path) as db:
         db.execute(statement)

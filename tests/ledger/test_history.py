@@ -1,4 +1,4 @@
-"""Earlier runs and dead letters, read from outside."""
+"""Reading earlier runs and dead letters of a SQLite ledger."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def letter(number: int) -> DeadLetter:
 
 
 async def write(path: Path) -> None:
-    """Write a completed run with four letters, a restarted one, and one that is not finished."""
+    """Write a completed run with four letters, and an unfinished run with a pending letter."""
     async with SqliteLedger(path) as ledger:
         await ledger.open("k")
         await ledger.commit("k", Commit(1, POSITION, (), [letter(n) for n in range(4)], counts={"failed": 4}))
@@ -32,7 +32,7 @@ async def write(path: Path) -> None:
 
 
 async def test_runs_come_in_their_order(tmp_path: Path) -> None:
-    """Completed ones with their end and their counts, the last one as it stands."""
+    """Completed runs have their end and their counts; a running one has neither."""
     await write(tmp_path / "l.db")
     first, second = read_runs(tmp_path / "l.db", "k")
     assert (first.run, first.state, first.counts) == (1, "completed", {"failed": 4})
@@ -42,21 +42,21 @@ async def test_runs_come_in_their_order(tmp_path: Path) -> None:
 
 
 async def test_the_latest_committed_letters_come_oldest_first(tmp_path: Path) -> None:
-    """As many as asked for, whole; what is only pending is not among them."""
+    """At most ``latest`` letters are returned, whole; pending letters are left out."""
     await write(tmp_path / "l.db")
     assert read_dead_letters(tmp_path / "l.db", "k", latest=2) == [letter(2), letter(3)]
     assert len(read_dead_letters(tmp_path / "l.db", "k", latest=99)) == 4
 
 
 async def test_a_key_that_is_not_known_has_no_history(tmp_path: Path) -> None:
-    """It is no error to ask."""
+    """Runs and letters of an unknown key are empty lists, not an error."""
     await write(tmp_path / "l.db")
     assert read_runs(tmp_path / "l.db", "other") == []
     assert read_dead_letters(tmp_path / "l.db", "other", latest=1) == []
 
 
-def test_no_ledger_is_an_error(tmp_path: Path) -> None:
-    """And it is not created by looking for it."""
+def test_a_missing_ledger_is_an_error(tmp_path: Path) -> None:
+    """Reading a ledger that does not exist raises, and does not create it."""
     with pytest.raises(LedgerError, match="no ledger"):
         read_runs(tmp_path / "gone.db", "k")
     assert not list(tmp_path.iterdir())
@@ -70,7 +70,7 @@ def test_no_ledger_is_an_error(tmp_path: Path) -> None:
     ],
 )
 async def test_damage_is_found(tmp_path: Path, damage: str, read) -> None:
-    """A row that fails its checksum is reported, not shown."""
+    """A row that fails its checksum is reported, not returned."""
     path = tmp_path / "l.db"
     await write(path)
     connection = sqlite3.connect(path)

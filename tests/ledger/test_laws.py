@@ -38,7 +38,7 @@ def commit(epoch, *states, letters=(), position=None, record=None, counts=None):
 
 
 async def run_of(ledger, *states, letters=()):
-    """Run one logical run with one commit from beginning to end."""
+    """Complete one logical run with one commit."""
     opened = await ledger.open(KEY)
     await ledger.commit(KEY, commit(opened.epoch + 1, *states, letters=letters))
     await ledger.finish(KEY, "completed")
@@ -59,7 +59,7 @@ async def test_a_fresh_key_knows_nothing(ledger):
 
 
 async def test_an_interrupted_run_goes_on_at_its_last_commit(kind):
-    """After a crash the same run is resumed with what was committed, and with when it began."""
+    """After a crash the same run is resumed, with its last commit and its start time."""
     ledger = kind.new()
     first = await ledger.open(KEY)
     await ledger.commit(KEY, commit(1, done("a"), record={"offset": 5}, counts={"completed": 1}))
@@ -99,7 +99,7 @@ async def test_only_completed_runs_are_finished(ledger):
 
 
 async def test_unchanged_answers_as_of_the_start_of_the_run(ledger):
-    """What this run commits does not change what an earlier run is known to have completed."""
+    """Commits of this run do not change the answers, which are about earlier runs."""
     await run_of(ledger, done("a", "1"), done("b", "1"))
     await ledger.open(KEY)
     asked = [("a", "1"), ("b", "2"), ("c", "1"), ("a", "1")]
@@ -112,7 +112,7 @@ async def test_unchanged_answers_as_of_the_start_of_the_run(ledger):
 
 
 async def test_compare_tells_what_changed_from_what_is_new(ledger):
-    """As of the start of the run; a document that only ever failed is new, a deleted one is known."""
+    """The answer is as of the start of the run; a document that only failed is new, a deleted one is known."""
     await run_of(ledger, done("a", "1"), failed("b", "1"), done("c", "1"), deleted("d", "1"), done("e", ""))
     await run_of(ledger, failed("c", "2"))
     await ledger.open(KEY)
@@ -145,11 +145,11 @@ async def test_compare_tells_what_changed_from_what_is_new(ledger):
         "unchanged",
         "new",
         "new",
-    ]  # as a ledger has it by default
+    ]  # the default of ``Ledger``
 
 
 async def test_a_failure_does_not_forget_what_was_completed(ledger):
-    """A document that failed since is unchanged if it has again the content that once completed."""
+    """A document that failed later is unchanged if it has the content that was completed before."""
     await run_of(ledger, done("a", "1"))
     await run_of(ledger, failed("a", "2"))
     await run_of(ledger, failed("a", "3"))
@@ -158,7 +158,7 @@ async def test_a_failure_does_not_forget_what_was_completed(ledger):
 
 
 async def test_a_deletion_is_an_outcome_like_any_other(ledger):
-    """A deleted document is no longer unchanged, its tombstone is."""
+    """After a deletion, the hash of the tombstone is unchanged, and that of the document is not."""
     await run_of(ledger, done("a", "1"))
     await run_of(ledger, deleted("a", "t"))
     await ledger.open(KEY)
@@ -166,7 +166,7 @@ async def test_a_deletion_is_an_outcome_like_any_other(ledger):
 
 
 async def test_an_unknown_hash_is_never_unchanged(ledger):
-    """An empty content hash says nothing."""
+    """An empty content hash never counts as unchanged."""
     await run_of(ledger, done("a", ""))
     await ledger.open(KEY)
     assert await ledger.unchanged(KEY, [("a", "")]) == [False]
@@ -174,7 +174,7 @@ async def test_an_unknown_hash_is_never_unchanged(ledger):
 
 
 async def test_restart_forgets_one_key_and_no_other(kind):
-    """Position, record, states and dead letters are gone; the run is the next; other keys keep theirs."""
+    """It forgets position, record, states and dead letters, and begins the next run; other keys keep theirs."""
     ledger = kind.new()
     await run_of(ledger, done("a", "1"), failed("b"), letters=[letter("f#2", "b")])
     await ledger.open("other")
@@ -199,13 +199,13 @@ async def test_restart_forgets_one_key_and_no_other(kind):
 
 
 async def test_restart_of_an_unknown_key_is_an_ordinary_start(ledger):
-    """There is nothing to forget."""
+    """A restart of a key that never ran begins run 1."""
     opened = await ledger.open(KEY, restart=True)
     assert (opened.run, opened.epoch, opened.resumed) == (1, 0, False)
 
 
-async def test_epochs_only_count_on(ledger):
-    """An epoch that was committed before is refused and changes nothing."""
+async def test_epochs_only_increase(ledger):
+    """An epoch that was committed before is refused, and changes nothing."""
     await ledger.open(KEY)
     await ledger.commit(KEY, commit(4, done("a")))
     for epoch in (4, 3):
@@ -217,7 +217,7 @@ async def test_epochs_only_count_on(ledger):
 
 
 async def test_an_unknown_status_is_refused(ledger):
-    """A commit is all or nothing: a state with an unknown status leaves none of it."""
+    """A commit with an unknown status raises, and writes nothing."""
     await ledger.open(KEY)
     with pytest.raises(ValueError, match="skipped"):
         await ledger.commit(KEY, commit(1, done("a"), DocumentState("b", "skipped", "")))
@@ -227,8 +227,8 @@ async def test_an_unknown_status_is_refused(ledger):
 
 @pytest.mark.parametrize("what", ["position", "record", "counts"])
 @pytest.mark.parametrize("value", [{"a": object()}, {"a": float("nan")}])
-async def test_only_json_is_taken(ledger, what, value):
-    """What is not JSON is refused by its name, and nothing is committed."""
+async def test_only_json_is_accepted(ledger, what, value):
+    """A value that is not JSON is refused with its name, and nothing is committed."""
     await ledger.open(KEY)
     for write in (ledger.commit, ledger.pending):
         with pytest.raises(PositionError, match=what):
@@ -238,7 +238,7 @@ async def test_only_json_is_taken(ledger, what, value):
 
 
 async def test_a_commit_is_a_copy(ledger):
-    """Changing a position or a state after its commit changes nothing that was committed."""
+    """Changing a position or a state after its commit does not change the ledger."""
     await ledger.open(KEY)
     position, state = {"v": 1, "nodes": {"a": [1]}}, done("a", "1")
     await ledger.commit(KEY, commit(1, state, position=position))
@@ -252,7 +252,7 @@ async def test_a_commit_is_a_copy(ledger):
 
 
 async def test_a_pending_commit_is_true_when_confirmed(kind):
-    """Before, nothing of it shows, also after a crash; after, all of it does."""
+    """Nothing of it is visible before ``confirm``, even after a crash; all of it is visible afterwards."""
     ledger = kind.new()
     await ledger.open(KEY)
     await ledger.commit(KEY, commit(1, failed("a"), letters=[letter("f#1", "a")]))
@@ -271,7 +271,7 @@ async def test_a_pending_commit_is_true_when_confirmed(kind):
 
 
 async def test_a_sink_that_did_not_commit_drops_what_was_pending(kind):
-    """Confirming an earlier epoch forgets the later ones, and they may be written again."""
+    """Confirming an earlier epoch drops later ones, which may then be written again."""
     ledger = kind.new()
     await ledger.open(KEY)
     for epoch in (1, 2, 3):
@@ -308,7 +308,7 @@ async def test_a_pending_commit_may_be_written_again(ledger):
 
 
 async def test_nothing_overtakes_a_pending_commit(ledger):
-    """While an epoch waits for its decision, neither a commit nor the end of the run is accepted."""
+    """While an epoch is pending, a commit and the end of the run are refused."""
     await ledger.open(KEY)
     await ledger.pending(KEY, commit(1, done("a")))
     with pytest.raises(LedgerError, match="epoch 1 of 'pubmed' is still pending"):
@@ -321,7 +321,7 @@ async def test_nothing_overtakes_a_pending_commit(ledger):
 
 
 async def test_confirm_without_anything_pending_does_nothing(ledger):
-    """A sink says what it holds at every start."""
+    """Sinks report their epoch at every start, so a useless ``confirm`` must be harmless."""
     await ledger.open(KEY)
     await ledger.confirm(KEY, 0)
     await ledger.commit(KEY, commit(1, done("a")))
@@ -331,7 +331,7 @@ async def test_confirm_without_anything_pending_does_nothing(ledger):
 
 
 async def test_dead_letters_come_back_whole(kind):
-    """Raw bytes, context and everything else survive, oldest first."""
+    """All fields survive, the raw bytes too; the letters come oldest first."""
     ledger = kind.new()
     await ledger.open(KEY)
     letters = [letter(f"f#{n}", None, bytes(range(256)) * n) for n in range(40)]
@@ -345,7 +345,7 @@ async def test_dead_letters_come_back_whole(kind):
 
 
 async def test_a_dead_letter_replaces_the_one_of_the_same_record(ledger):
-    """A record that fails again is kept once, as it failed last."""
+    """A record that fails again has one letter, the latest."""
     await ledger.open(KEY)
     again = letter("f#1", "a", b"new")
     await ledger.commit(KEY, commit(1, letters=[letter("f#1", "a"), letter("f#2", "a")]))
@@ -354,7 +354,7 @@ async def test_a_dead_letter_replaces_the_one_of_the_same_record(ledger):
 
 
 async def test_a_success_resolves_the_dead_letters_of_its_document(ledger):
-    """By document, also within one commit; in the order of its states; a record without a document stays."""
+    """The last state of a document decides, also within one commit; a letter without a document stays."""
     await ledger.open(KEY)
     old = [letter("f#1", "a"), letter("f#2", "b"), letter("f#3", "c"), letter("f#4", None)]
     await ledger.commit(KEY, commit(1, failed("a"), failed("b"), failed("c"), letters=old))
@@ -365,7 +365,7 @@ async def test_a_success_resolves_the_dead_letters_of_its_document(ledger):
 
 
 async def test_a_ledger_must_be_opened_first(ledger):
-    """Every call says so: before the first open, for another key, after the run, after closing."""
+    """Every call raises before the first ``open``, for another key, after the run and after closing."""
 
     async def all_refused():
         calls = [
@@ -394,7 +394,7 @@ async def test_a_ledger_must_be_opened_first(ledger):
 
 
 async def test_the_last_of_several_outcomes_counts(kind):
-    """Within one commit and between commits; before and after the run is finished."""
+    """This holds within a commit and between commits, before and after the run is finished."""
     ledger = kind.new()
     await ledger.open(KEY)
     await ledger.commit(KEY, commit(1, failed("a"), done("a", "1"), done("b", "1")))
@@ -411,7 +411,7 @@ async def test_the_last_of_several_outcomes_counts(kind):
 
 @pytest.mark.parametrize("size", [1, 2, 511, 512, 513, 2_777])
 async def test_commits_of_any_size(ledger, size):
-    """Every document of a commit is there, none twice."""
+    """Every document of a commit is stored once."""
     states = [done(f"d{n}", f"{n:064x}") for n in range(size)]
     await run_of(ledger, *states)
     await ledger.open(KEY)
@@ -426,7 +426,7 @@ async def test_commits_of_any_size(ledger, size):
 
 @pytest.mark.parametrize("content_hash", ["", "h", "A" * 64, "ab" * 32, " " * 64, "é" * 64, "12" * 31 + "1 "])
 async def test_any_text_is_a_hash(ledger, content_hash):
-    """A hash comes back as it was given, whatever a source makes one of."""
+    """A hash comes back as it was given, even if it is not a SHA-256."""
     await run_of(ledger, done("a", content_hash))
     await ledger.open(KEY)
     assert await ledger.states(KEY, ["a"]) == [done("a", content_hash)]
@@ -450,7 +450,7 @@ async def test_any_text_is_an_identifier(ledger, text):
 
 
 async def test_a_checkpoint_keeps_positions_only(kind):
-    """What ``op.checkpoint`` needs: positions without documents, many of them, cheaply replaced."""
+    """``op.checkpoint`` commits many positions without documents; the last one counts."""
     ledger = kind.new()
     await ledger.open("checkpoint")
     for epoch in range(1, 51):

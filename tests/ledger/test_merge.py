@@ -1,4 +1,4 @@
-"""The outcomes of a finished run become what the next run knows."""
+"""The outcomes of a finished run are merged into the documents that the next run knows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from penstock.abc import Commit, DocumentState
 from penstock.errors import LedgerError
 from penstock.ledger import PostgresLedger, SqliteLedger
-from penstock.ledger.postgres import rows as postgres_rows
-from penstock.ledger.sqlite import rows
+from penstock.ledger.postgres import tables as postgres_tables
+from penstock.ledger.sqlite import tables as sqlite_tables
 
 
 async def commits(ledger, count):
@@ -35,8 +35,8 @@ async def check(ledger, count):
 
 @pytest.mark.parametrize("at_once", [0, 1, 3, 7, 59, 60, 61])
 async def test_a_merge_in_parts(tmp_path, monkeypatch, at_once):
-    """A run of any length is merged in transactions of bounded size, with the same result."""
-    monkeypatch.setattr(rows, "_MERGED_AT_ONCE", at_once)
+    """The size of the transactions does not change the result of a merge."""
+    monkeypatch.setattr(sqlite_tables, "_MERGED_AT_ONCE", at_once)
     async with SqliteLedger(tmp_path / "run.db") as ledger:
         await ledger.open("k")
         await commits(ledger, 20)
@@ -46,12 +46,12 @@ async def test_a_merge_in_parts(tmp_path, monkeypatch, at_once):
 
 @pytest.mark.parametrize("parts", range(5))
 async def test_a_merge_that_was_interrupted(tmp_path, monkeypatch, parts):
-    """The run is completed all the same, and the next open goes on with the merge."""
-    monkeypatch.setattr(rows, "_MERGED_AT_ONCE", 10)
+    """After an interrupted merge the run is completed, and the next ``open`` continues the merge."""
+    monkeypatch.setattr(sqlite_tables, "_MERGED_AT_ONCE", 10)
     ledger = SqliteLedger(tmp_path / "run.db")
     await ledger.open("k")
     await commits(ledger, 20)
-    whole, begun = rows.transaction, []
+    whole, begun = sqlite_tables.transaction, []
 
     @contextmanager
     def failing(db):
@@ -62,7 +62,7 @@ async def test_a_merge_that_was_interrupted(tmp_path, monkeypatch, parts):
                 raise sqlite3.OperationalError("the power is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(rows, "transaction", failing)
+        patch.setattr(sqlite_tables, "transaction", failing)
         with pytest.raises(LedgerError, match="the power is gone"):
             await ledger.finish("k", "completed")
     await ledger.aclose()
@@ -72,8 +72,8 @@ async def test_a_merge_that_was_interrupted(tmp_path, monkeypatch, parts):
 
 @pytest.mark.parametrize("at_once", [1, 3, 7, 59, 60, 61])
 async def test_a_merge_in_parts_in_postgresql(url, monkeypatch, at_once):
-    """The same there; a commit is never divided."""
-    monkeypatch.setattr(postgres_rows, "_MERGED_AT_ONCE", at_once)
+    """In PostgreSQL too; a commit is always merged as a whole."""
+    monkeypatch.setattr(postgres_tables, "_MERGED_AT_ONCE", at_once)
     async with PostgresLedger(url) as ledger:
         await ledger.open("k")
         await commits(ledger, 20)
@@ -83,22 +83,22 @@ async def test_a_merge_in_parts_in_postgresql(url, monkeypatch, at_once):
 
 @pytest.mark.parametrize("parts", range(6))
 async def test_a_merge_in_postgresql_that_was_interrupted(url, monkeypatch, parts):
-    """The run is completed all the same, and the next open goes on with the merge."""
-    monkeypatch.setattr(postgres_rows, "_MERGED_AT_ONCE", 10)
+    """After an interrupted merge the run is completed, and the next ``open`` continues the merge."""
+    monkeypatch.setattr(postgres_tables, "_MERGED_AT_ONCE", 10)
     ledger = PostgresLedger(url)
     await ledger.open("k")
     await commits(ledger, 20)
-    whole, begun = postgres_rows.merge, []
+    whole, begun = postgres_tables.PostgresTables.merge, []
 
-    def failing(db, key):
+    def failing(tables, key):
         begun.append(key)
-        some = whole(db, key)
+        some = whole(tables, key)
         if len(begun) > parts:
             raise psycopg.OperationalError("the power is gone")
         return some
 
     with monkeypatch.context() as patch:
-        patch.setattr(postgres_rows, "merge", failing)
+        patch.setattr(postgres_tables.PostgresTables, "merge", failing)
         with pytest.raises(LedgerError, match="the power is gone"):
             await ledger.finish("k", "completed")
     await ledger.aclose()
@@ -110,10 +110,10 @@ async def test_a_merge_in_postgresql_that_was_interrupted(url, monkeypatch, part
 
 
 async def test_a_failure_after_a_success_in_any_part(url, monkeypatch):
-    """What a document last completed as is known, whether that was in this part, in one before, or a run before."""
+    """The hash of the last success is kept, whether it was in this part, an earlier part or an earlier run."""
     story = [("a", "failed"), ("b", "completed"), ("a", "completed"), ("c", "failed"), ("a", "failed")]
     for at_once in (1, 2, 100):
-        monkeypatch.setattr(postgres_rows, "_MERGED_AT_ONCE", at_once)
+        monkeypatch.setattr(postgres_tables, "_MERGED_AT_ONCE", at_once)
         async with PostgresLedger(url) as ledger:
             opened = await ledger.open("k", restart=True)
             for n, (doc_id, status) in enumerate(story):

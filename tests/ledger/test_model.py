@@ -1,4 +1,4 @@
-"""Every ledger against a model of plain dictionaries, under random use and random crashes."""
+"""Compare every ledger with a model of plain dictionaries, under random calls and crashes."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ letters = st.builds(
 contents = st.tuples(st.lists(outcomes, max_size=6), st.lists(letters, max_size=2))
 
 
-class Book:
-    """What must be true of one key."""
+class Model:
+    """The expected state of one key."""
 
     def __init__(self, run=0):
         self.run, self.epoch, self.running, self.position = run, 0, False, None
@@ -78,7 +78,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.kind = type(self).new_kind()
         self.ledger = self.kind.new()
-        self.books = {key: Book() for key in KEYS}
+        self.models = {key: Model() for key in KEYS}
         self.open_keys = set()
 
     def do(self, call):
@@ -90,19 +90,19 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS), restart=st.sampled_from([False, False, False, True]))
     def open(self, key, restart):
-        book = self.books[key]
-        resumed = book.running and not restart
+        model = self.models[key]
+        resumed = model.running and not restart
         if restart:
-            book = self.books[key] = Book(book.run)
+            model = self.models[key] = Model(model.run)
         if not resumed:
-            book.run, book.running = book.run + 1, True
-            book.history += book.now
-            book.now, book.touched = [], set()
+            model.run, model.running = model.run + 1, True
+            model.history += model.now
+            model.now, model.touched = [], set()
         opened = self.do(self.ledger.open(key, restart=restart))
         self.open_keys.add(key)
-        position = None if book.position is None else {"v": book.position}
-        assert opened.run == book.run
-        assert opened.epoch == book.epoch
+        position = None if model.position is None else {"v": model.position}
+        assert opened.run == model.run
+        assert opened.epoch == model.epoch
         assert opened.position == position
         assert opened.resumed == resumed
 
@@ -113,42 +113,42 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data(), content=contents, skipped=st.integers(1, 3))
     def commit(self, data, content, skipped):
         key = self.one_open(data)
-        book = self.books[key]
-        if book.pending:
+        model = self.models[key]
+        if model.pending:
             return
-        epoch = book.epoch + skipped
+        epoch = model.epoch + skipped
         self.do(self.ledger.commit(key, Commit(epoch, {"v": epoch}, *deepcopy(content))))
-        book.apply(epoch, *content)
+        model.apply(epoch, *content)
 
     @precondition(lambda self: self.open_keys)
     @rule(data=st.data(), content=contents, ahead=st.integers(1, 4))
     def pending(self, data, content, ahead):
         key = self.one_open(data)
-        book = self.books[key]
-        epoch = book.epoch + ahead
+        model = self.models[key]
+        epoch = model.epoch + ahead
         self.do(self.ledger.pending(key, Commit(epoch, {"v": epoch}, *deepcopy(content))))
-        book.pending = {e: c for e, c in book.pending.items() if e < epoch} | {epoch: content}
+        model.pending = {e: c for e, c in model.pending.items() if e < epoch} | {epoch: content}
 
     @precondition(lambda self: self.open_keys)
     @rule(data=st.data(), ahead=st.integers(0, 4))
     def confirm(self, data, ahead):
         key = self.one_open(data)
-        book = self.books[key]
-        last = book.epoch + ahead
+        model = self.models[key]
+        last = model.epoch + ahead
         self.do(self.ledger.confirm(key, last))
-        for epoch in sorted(book.pending):
+        for epoch in sorted(model.pending):
             if epoch <= last:
-                book.apply(epoch, *book.pending[epoch])
-        book.pending = {}
+                model.apply(epoch, *model.pending[epoch])
+        model.pending = {}
 
     @precondition(lambda self: self.open_keys)
     @rule(data=st.data())
     def finish(self, data):
         key = self.one_open(data)
-        if self.books[key].pending:
+        if self.models[key].pending:
             return
         self.do(self.ledger.finish(key, "completed"))
-        self.books[key].running = False
+        self.models[key].running = False
         self.open_keys.discard(key)
 
     @rule()
@@ -164,26 +164,26 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def agrees(self):
         for key in self.open_keys:
-            self.do(self.compare(key, self.books[key]))
+            self.do(self.compare(key, self.models[key]))
 
-    async def compare(self, key, book):
+    async def compare(self, key, model):
         asked = [(doc_id, content_hash) for doc_id in DOCUMENTS for content_hash in HASHES]
-        expected = [book.unchanged(*pair) for pair in asked]
+        expected = [model.unchanged(*pair) for pair in asked]
         assert await self.ledger.unchanged(key, asked) == expected
         revised = {doc_id async for some in self.ledger.revised(key) for doc_id in some}
-        assert revised == {doc_id for doc_id, _ in book.history if doc_id in book.touched}
-        assert await self.ledger.states(key, DOCUMENTS) == [book.states.get(name) for name in DOCUMENTS]
-        assert [letter async for letter in self.ledger.dead_letters(key)] == book.letters
-        assert await self.ledger.count_dead_letters(key) == len(book.letters)
+        assert revised == {doc_id for doc_id, _ in model.history if doc_id in model.touched}
+        assert await self.ledger.states(key, DOCUMENTS) == [model.states.get(name) for name in DOCUMENTS]
+        assert [letter async for letter in self.ledger.dead_letters(key)] == model.letters
+        assert await self.ledger.count_dead_letters(key) == len(model.letters)
         counts = {}
-        for state in book.states.values():
+        for state in model.states.values():
             counts[state.status] = counts.get(state.status, 0) + 1
         assert await self.ledger.tally(key) == counts
 
 
 @pytest.mark.parametrize("name", ["memory", "sqlite", "postgres"])
 def test_any_use_agrees_with_the_model(make_kind, name):
-    """Whatever is called in whatever order, and however often it crashes, ledger and model agree."""
+    """After any sequence of calls and crashes, ledger and model agree."""
     kind = make_kind(name)
 
     class Machine(LedgerMachine):
@@ -194,8 +194,8 @@ def test_any_use_agrees_with_the_model(make_kind, name):
 
 
 @pytest.mark.parametrize("name", ["memory", "sqlite", "postgres"])
-async def test_what_a_long_run_has_revised(make_kind, name):
-    """It is read in parts, whatever the commits; what only this run or only earlier ones know is not in it."""
+async def test_the_revised_documents_of_a_long_run(make_kind, name):
+    """``revised`` yields, in parts, the documents that both this run and an earlier one committed."""
     ledger = make_kind(name).new()
     for run, ids in enumerate([range(5_000), range(100, 9_000)], 1):
         await ledger.open("k")

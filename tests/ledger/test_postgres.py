@@ -1,4 +1,4 @@
-"""What only a ledger in PostgreSQL can meet: servers that stop, passwords, and other versions."""
+"""What only happens to PostgreSQL ledgers: servers that stop, passwords, and other versions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from penstock.abc import Commit, DeadLetter, DocumentState
 from penstock.adapters import Adapter
 from penstock.errors import GraphError, LedgerBusy, LedgerCorrupt, LedgerError
 from penstock.ledger import PostgresLedger
-from penstock.ledger.postgres import rows as postgres_rows
 from penstock.ledger.postgres import schema as postgres_schema
+from penstock.ledger.postgres import tables as postgres_tables
 from penstock.testing.faults import CuttingProxy
 
 from ..scripted import Record, ScriptedSource  # noqa: TID252  tests are no installed package
@@ -23,7 +23,7 @@ from .postgres_ways import execute, goes_on, large, open_when_free
 
 
 async def test_a_server_that_crashes(url, postgres_server, caplog):
-    """One clear error, the last commit intact, and the next ledger, or this one, goes on."""
+    """The call raises one clear error; the last commit is intact, and any ledger can go on."""
     ledger = PostgresLedger(url, lease=3600)
     await ledger.open("k")
     await ledger.commit("k", large(1))
@@ -38,7 +38,7 @@ async def test_a_server_that_crashes(url, postgres_server, caplog):
     assert (opened.epoch, opened.resumed) == (1, True)
     await ledger.commit("k", large(2))
     postgres_server.restart("immediate")
-    await goes_on(url, 2)  # the lease of an hour went with its session
+    await goes_on(url, 2)  # the lease of an hour ended with its session
     assert not caplog.records
     await ledger.aclose()
 
@@ -49,8 +49,8 @@ async def commit_on(ledger, epoch):
         epoch += 1
 
 
-async def test_a_server_that_crashes_in_mid_run(url, postgres_server, tmp_path):
-    """One clear error; the next run goes on from the last commit, and the output is that of an undisturbed one."""
+async def test_a_server_that_crashes_during_a_run(url, postgres_server, tmp_path):
+    """The run raises one clear error; the next run ends with the output of an undisturbed run."""
 
     def pipeline(ledger, hooks=()):
         source = ScriptedSource([Record()] * 300)
@@ -76,7 +76,7 @@ async def test_a_server_that_crashes_in_mid_run(url, postgres_server, tmp_path):
 
 @pytest.mark.parametrize("sent", [0, 10, 100, 1000, 5000, 30_000, 50_000, 55_000, 58_000, 60_000])
 async def test_a_connection_that_is_cut(url, postgres_server, sent, caplog):
-    """Cut in the midst of a commit, all of it is there or nothing, and the run goes on."""
+    """If the connection is cut during a commit, all or nothing of it is stored, and the next run goes on."""
     port = postgres_server.port
     with CuttingProxy("127.0.0.1", port) as proxy:
         ledger = PostgresLedger(url.replace(f":{port}/", f":{proxy.port}/"))
@@ -91,12 +91,12 @@ async def test_a_connection_that_is_cut(url, postgres_server, sent, caplog):
     async with PostgresLedger(url) as ledger:
         epoch = (await open_when_free(ledger)).epoch
     assert epoch in (1, 2, 3)
-    assert not caplog.records  # or they would be on a terminal
+    assert not caplog.records  # a terminal would show them
     await goes_on(url, epoch)
 
 
 class Counting:
-    """Counts how often the other side is waited for."""
+    """Counts how often the connection waits for the server."""
 
     def __init__(self, db):
         self.waits, self._wait = 0, db.wait
@@ -108,11 +108,11 @@ class Counting:
 
 
 async def test_a_commit_is_one_message(url):
-    """A thread beside a busy loop waits for its turn at each answer, so there is one."""
+    """A commit waits for one answer only, because each answer costs a thread beside a busy loop some time."""
     states = [DocumentState(f"d{n}", "completed", f"{n:064x}") for n in range(1000)]
     async with PostgresLedger(url) as ledger:
         await ledger.open("k")
-        counting = Counting(ledger._store._db)
+        counting = Counting(ledger._store._tables.db)
         await ledger.commit("k", Commit(1, {}, states))
         assert counting.waits == 1
         await ledger.pending("k", Commit(2, {}, states))
@@ -124,7 +124,7 @@ async def test_a_commit_is_one_message(url):
 
 
 async def test_look_ups_never_read_the_whole_table(url):
-    """Not even of a table without statistics, as one is that was only just filled."""
+    """Look-ups use the index even without statistics, as in a table that was just filled."""
     async with PostgresLedger(url) as ledger:
         await ledger.open("k")
         for epoch in range(1, 21):
@@ -134,12 +134,13 @@ async def test_look_ups_never_read_the_whole_table(url):
         await ledger.open("k")
         asked = [(f"{n // 10}/{n % 10}", f"{n % 10:064x}") for n in range(10, 200)]
         assert all(await ledger.unchanged("k", asked))
-    plan = execute(url, "EXPLAIN " + postgres_rows._COMPARE, "{a}", "{}", 1)
+    with_path = f"{url}?options=-csearch_path%3Dpenstock_ledger"
+    plan = execute(with_path, "EXPLAIN " + postgres_tables._COMPARE, "{a}", "{}", 1)
     assert "doc_id = asked.id" in next(line for (line,) in plan if "Index Cond" in line)
 
 
-async def test_what_the_server_refuses_amid_a_commit(url):
-    """Whatever part of it fails, nothing is committed, and the ledger can go on."""
+async def test_a_statement_that_fails_during_a_commit(url):
+    """If any part of a commit fails, nothing is committed, and the ledger can go on."""
     async with PostgresLedger(url) as ledger:
         await ledger.open("k")
         await ledger.commit("k", large(1))
@@ -155,7 +156,7 @@ async def test_what_the_server_refuses_amid_a_commit(url):
 
 
 async def test_no_server_at_all(unused_tcp_port):
-    """It says where nobody answered and what to look at."""
+    """The error names the server that did not answer, and what to check."""
     ledger = PostgresLedger(f"postgresql://tester@127.0.0.1:{unused_tcp_port}/x")
     with pytest.raises(
         LedgerError, match=r"cannot open the ledger postgresql://tester@127.0.0.1:.*server runs"
@@ -164,7 +165,7 @@ async def test_no_server_at_all(unused_tcp_port):
     await ledger.aclose()
 
 
-# -- secrets, and what is no ledger
+# -- secrets, and schemas that are not ledgers
 
 
 SECRETS = ["s3cr3t", "p%40ss%2Fw0rd", "s3c/r3t@x", "s3cr3t:1"]
@@ -175,7 +176,7 @@ SECRETS = ["s3cr3t", "p%40ss%2Fw0rd", "s3c/r3t@x", "s3cr3t:1"]
     "form", ["postgresql://me:{}@127.0.0.1:1/x", "postgresql://127.0.0.1:1/x?password={}"]
 )
 async def test_a_password_is_never_shown(secret, form):
-    """Not in the repr, nor in an error, nor in its traceback, however badly it was written."""
+    """No repr, error or traceback shows a password, even one with unquoted characters."""
     ledger = PostgresLedger(form.format(secret))
     with pytest.raises(LedgerError) as refused:
         await ledger.open("k")
@@ -185,16 +186,16 @@ async def test_a_password_is_never_shown(secret, form):
     await ledger.aclose()
 
 
-def test_what_is_no_url():
-    """Said when the pipeline is built, without the words that were given."""
+def test_arguments_that_are_refused():
+    """A bad URL or lease is refused when the ledger is created; the error does not repeat the URL."""
     with pytest.raises(GraphError, match="takes a URL such as"):
         PostgresLedger("host=x password=s3cr3t")
     with pytest.raises(GraphError, match="lease must be positive"):
         PostgresLedger("postgresql://x/y", lease=0)
 
 
-async def test_a_schema_that_is_no_ledger(url):
-    """Somebody else's schema of that name is not touched."""
+async def test_a_schema_that_is_not_a_ledger(url):
+    """A schema of that name without a ledger is refused, and not changed."""
     execute(url, "CREATE SCHEMA penstock_ledger")
     async with PostgresLedger(url) as ledger:
         with pytest.raises(LedgerCorrupt, match="is not a Penstock ledger"):
@@ -215,7 +216,7 @@ DAMAGE = [
 
 @pytest.mark.parametrize("damage", DAMAGE)
 async def test_damage_is_refused(url, damage):
-    """Positions, runs and commits carry checksums; what does not fit is never taken for a fresh start."""
+    """Keys, runs, commits and dead letters have checksums or counts; damage never looks like a new ledger."""
     async with PostgresLedger(url) as ledger:
         await ledger.open("k")
         await ledger.commit("k", large(1))
@@ -228,7 +229,7 @@ async def test_damage_is_refused(url, damage):
 
 
 async def test_a_damaged_dead_letter_is_refused(url):
-    """Its checksum covers what would be parsed again."""
+    """The checksum covers the raw bytes, which a replay parses again."""
     async with PostgresLedger(url) as ledger:
         await ledger.open("k")
         await ledger.commit("k", large(1))
@@ -237,8 +238,8 @@ async def test_a_damaged_dead_letter_is_refused(url):
             [letter async for letter in ledger.dead_letters("k")]
 
 
-async def test_texts_that_no_index_holds(url):
-    """Identifiers of any length are told apart, whatever they begin with."""
+async def test_texts_that_are_too_long_for_an_index(url):
+    """Identifiers of any length are told apart, even if they begin alike."""
     names = [
         "é" * 900 + "a",
         "é" * 9000 + "b",
@@ -272,7 +273,7 @@ async def test_texts_that_no_index_holds(url):
 
 
 async def test_a_newer_ledger_is_refused(url):
-    """With what to do about it; and it stays as it is."""
+    """A newer version is refused with advice, and not changed."""
     async with PostgresLedger(url) as ledger:
         await ledger.open("k")
     newer = postgres_schema.VERSION + 1
@@ -296,7 +297,7 @@ def fail_midway(db):
 
 @pytest.fixture
 def next_version(monkeypatch):
-    """Let this Penstock be the next version, which migrates by the function given."""
+    """Return a function that makes this Penstock the next version, with the given migration."""
 
     def become(migrate):
         monkeypatch.setattr(postgres_schema, "VERSION", 2)
@@ -306,7 +307,7 @@ def next_version(monkeypatch):
 
 
 async def test_an_older_ledger_is_migrated(url, next_version, hold):
-    """In one transaction: half a migration leaves the older version; while a run holds it, it is refused."""
+    """A migration is one transaction; it is refused while a run holds a key."""
     async with PostgresLedger(url) as ledger:
         await ledger.open("k")
         await ledger.commit("k", large(1))
@@ -327,8 +328,8 @@ async def test_an_older_ledger_is_migrated(url, next_version, hold):
     await goes_on(url, 2)
 
 
-async def test_two_processes_create_it_at_once(url):
-    """Whoever comes second finds what the first one made."""
+async def test_several_ledgers_create_the_tables_at_once(url):
+    """One ledger creates the tables; the others use them."""
     ledgers = [PostgresLedger(url) for _ in range(4)]
     opened = await asyncio.gather(*(ledger.open(f"k{n}") for n, ledger in enumerate(ledgers)))
     assert [one.run for one in opened] == [1] * 4

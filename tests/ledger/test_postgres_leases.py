@@ -1,4 +1,4 @@
-"""Who may write a key of a ledger in PostgreSQL: one at a time, and never who lost it."""
+"""One ledger at a time may write a key of a PostgreSQL ledger; a ledger that lost its lease writes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .postgres_ways import execute, open_when_free
 
 
 async def test_a_second_process_is_refused(url, hold):
-    """It is told who holds the key and since when; another key is free; and after closing, this one is."""
+    """The error names the holder and the time; other keys are free, and this one is free after closing."""
     holder = hold()
     async with PostgresLedger(url) as ledger:
         with pytest.raises(LedgerBusy) as refused:
@@ -37,7 +37,7 @@ async def test_a_second_process_is_refused(url, hold):
 
 
 async def test_a_second_ledger_in_the_same_process_is_refused(url):
-    """A lease belongs to one ledger object, whose own keys may be opened again."""
+    """A lease belongs to one ledger object, which may open its own keys again."""
     async with PostgresLedger(url) as ledger:
         await ledger.open("k")
         await ledger.open("k")
@@ -50,7 +50,7 @@ async def test_a_second_ledger_in_the_same_process_is_refused(url):
 
 
 async def test_a_killed_holder_is_taken_over_at_once(url, hold):
-    """The server ends the session of a killed process: nobody waits for its lease, and its commits are there."""
+    """The server ends the session of a killed process, so its lease is free at once; its commits are kept."""
     holder = hold(lease=3600)
     assert [holder.commit(), holder.commit()] == ["1", "2"]
     holder.send(signal.SIGKILL)
@@ -61,8 +61,8 @@ async def test_a_killed_holder_is_taken_over_at_once(url, hold):
         await ledger.commit("k", Commit(3, {}))
 
 
-async def test_a_holder_killed_amid_a_statement_is_taken_over(url, hold):
-    """The server ends a statement of a killed process in a second, whatever it waits for; nothing of it is there."""
+async def test_a_holder_killed_during_a_statement_is_taken_over(url, hold):
+    """The server ends the statement of a killed process within a second, and keeps nothing of it."""
     holder = hold(lease=3600)
     assert holder.commit() == "1"
     with psycopg.connect(url) as other:
@@ -80,14 +80,14 @@ async def test_a_holder_killed_amid_a_statement_is_taken_over(url, hold):
             await ledger.commit("k", Commit(2, {}))
 
 
-SAYS = [DocumentState("d", "failed", "h")]
+STATES = [DocumentState("d", "failed", "h")]
 LETTERS = [DeadLetter("d", "r", "x", "e", "E", b"raw")]
 WRITES = {
-    "commit": lambda ledger: ledger.commit("k", Commit(3, {}, SAYS)),
-    "commit with letters": lambda ledger: ledger.commit("k", Commit(3, {}, SAYS, LETTERS)),
-    "pending": lambda ledger: ledger.pending("k", Commit(3, {}, SAYS)),
-    "pending with letters": lambda ledger: ledger.pending("k", Commit(3, {}, SAYS, LETTERS)),
-    "pending again": lambda ledger: ledger.pending("k", Commit(2, {}, SAYS)),
+    "commit": lambda ledger: ledger.commit("k", Commit(3, {}, STATES)),
+    "commit with letters": lambda ledger: ledger.commit("k", Commit(3, {}, STATES, LETTERS)),
+    "pending": lambda ledger: ledger.pending("k", Commit(3, {}, STATES)),
+    "pending with letters": lambda ledger: ledger.pending("k", Commit(3, {}, STATES, LETTERS)),
+    "pending again": lambda ledger: ledger.pending("k", Commit(2, {}, STATES)),
     "confirm": lambda ledger: ledger.confirm("k", 2),
     "confirm with letters": lambda ledger: ledger.confirm("k", 2),
     "drop": lambda ledger: ledger.confirm("k", 1),
@@ -97,14 +97,14 @@ TABLES = ("keys", "runs", "commits", "outcomes", "documents", "dead_letters", "l
 
 
 @pytest.mark.parametrize("write", WRITES)
-async def test_who_lost_the_lease_writes_nothing(url, write):
-    """Neither in one statement nor in several."""
+async def test_a_ledger_that_lost_its_lease_writes_nothing(url, write):
+    """Every write raises and changes nothing, whether it takes one statement or several."""
     letters = LETTERS if "letters" in write else []
     async with PostgresLedger(url) as ledger:
         await ledger.open("k")
-        await ledger.commit("k", Commit(1, {}, SAYS, letters))
+        await ledger.commit("k", Commit(1, {}, STATES, letters))
         if not write.startswith(("commit", "finish")):
-            await ledger.pending("k", Commit(2, {}, SAYS, letters))
+            await ledger.pending("k", Commit(2, {}, STATES, letters))
         execute(url, "UPDATE penstock_ledger.leases SET token = 'of another'")
         everything = [f"SELECT {t}::text FROM penstock_ledger.{t} ORDER BY 1" for t in TABLES]  # noqa: S608
         before = [execute(url, statement) for statement in everything]
@@ -116,7 +116,7 @@ async def test_who_lost_the_lease_writes_nothing(url, write):
 
 
 async def test_a_holder_that_slept_is_fenced(url, hold):
-    """Who let the lease expire cannot commit any more once it was taken over, and is told so."""
+    """A holder whose lease expired and was taken over cannot commit; the error names the new holder."""
     holder = hold(lease=0.8)
     assert holder.commit() == "1"
     holder.send(signal.SIGSTOP)
@@ -132,7 +132,7 @@ async def test_a_holder_that_slept_is_fenced(url, hold):
 
 
 async def test_a_holder_that_slept_and_was_not_taken_over_goes_on(url, hold):
-    """A lease that expired is still its holder's as long as nobody else wants it."""
+    """An expired lease still belongs to its holder until another ledger takes it."""
     holder = hold(lease=0.3)
     holder.send(signal.SIGSTOP)
     until = "SELECT pg_sleep(greatest(0, extract(epoch FROM expires - clock_timestamp()) + 0.01))"
@@ -142,10 +142,10 @@ async def test_a_holder_that_slept_and_was_not_taken_over_goes_on(url, hold):
 
 
 async def test_a_lease_is_renewed_while_the_loop_is_busy(url):
-    """A parser that blocks the loop for longer than the lease does not lose it."""
+    """A run keeps its lease while a parser blocks the loop for longer than the lease."""
     async with PostgresLedger(url, lease=0.6) as ledger:
         await ledger.open("k")
-        time.sleep(1.5)  # noqa: ASYNC251  this is what it is about
+        time.sleep(1.5)  # noqa: ASYNC251  blocks the loop on purpose
         async with PostgresLedger(url) as second:
             with pytest.raises(LedgerBusy):
                 await second.open("k")

@@ -1,4 +1,4 @@
-"""Arrays, as PostgreSQL reads them."""
+"""Literals of arrays for PostgreSQL, and shortened texts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.ledger.postgres.text import array, hash_of, hashes, hold, pack, short, shortened
+from penstock.ledger.postgres.text import array, escape, hashes, pack, short, shortened, unpack
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ texts = st.text(alphabet=st.sampled_from('a{},"\\\1\t\n é𝄞NUL'), max_size=6)
 
 @given(st.lists(st.none() | texts, max_size=5))
 def test_arrays_of_texts(db, values):
-    """Whatever they hold, and without any."""
+    """PostgreSQL reads any array of texts as it was given."""
     assert db.execute("SELECT %s::text[]", (array(values),)).fetchone() == (values,)
 
 
@@ -31,10 +31,10 @@ hexadecimal = st.sampled_from([SHA, SHA.upper(), SHA[:-1] + " ", SHA[:-1] + "é"
 
 @given(st.lists(st.none() | hexadecimal | texts, max_size=4) | st.lists(st.just(SHA), max_size=3))
 def test_arrays_of_hashes(db, values):
-    """SHA-256 in half the space, and anything else as it is."""
+    """PostgreSQL reads an array of hashes as what ``pack`` returns, and ``unpack`` undoes ``pack``."""
     (packed,) = db.execute("SELECT %s::bytea[]", (hashes(values),)).fetchone()
     assert packed == [None if value is None else pack(value) for value in values]
-    assert [None if one is None else hash_of(one) for one in packed] == values
+    assert [None if one is None else unpack(one) for one in packed] == values
 
 
 @given(
@@ -43,6 +43,6 @@ def test_arrays_of_hashes(db, values):
     )
 )
 def test_many_are_shortened_as_each_is(values):
-    """The quick way, for what need not be changed, changes nothing else either."""
+    """``shortened`` returns the same as ``short`` for each text."""
     assert list(shortened(values)) == [short(value) for value in values]
-    assert all(hold(value) is not None for value in values)
+    assert all(escape(value) is not None for value in values)

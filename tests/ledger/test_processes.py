@@ -1,4 +1,4 @@
-"""Real processes: one ledger is held by one of them, and a killed one loses nothing it committed."""
+"""Real processes: one of them holds a ledger, and a killed one loses no commit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def holder(tmp_path):
 
 
 async def test_a_second_process_is_refused(holder, tmp_path):
-    """It is told who holds the ledger and since when, and may have it when that one is gone."""
+    """The error names the holder and the time; when the holder is gone, the ledger is free."""
     path = tmp_path / "run.db"
     ledger = SqliteLedger(path)
     with pytest.raises(LedgerBusy) as refused:
@@ -53,7 +53,7 @@ async def test_a_second_process_is_refused(holder, tmp_path):
 
 
 async def test_a_second_ledger_in_the_same_process_is_refused(tmp_path):
-    """Also by another way to the same file; and after closing it is free."""
+    """Also through a symbolic link to the same file; after closing, the ledger is free."""
     path = tmp_path / "run.db"
     (tmp_path / "link.db").symlink_to(path)
     async with SqliteLedger(path) as ledger:
@@ -69,15 +69,15 @@ async def test_a_second_ledger_in_the_same_process_is_refused(tmp_path):
 
 
 async def test_a_closed_ledger_leaves_one_file(tmp_path):
-    """Neither log nor lock stays behind."""
+    """A closed ledger leaves no log and no lock."""
     async with SqliteLedger(tmp_path / "run.db") as ledger:
         await ledger.open("k")
         assert (tmp_path / "run.db.lock").exists()
     assert [file.name for file in tmp_path.iterdir()] == ["run.db"]
 
 
-def test_status_looks_on_while_a_run_goes_on(holder, tmp_path):
-    """It needs no lock, names the holder, and afterwards calls the run interrupted."""
+def test_status_during_a_run(holder, tmp_path):
+    """``read_status`` needs no lock and names the holder; after a kill it calls the run interrupted."""
     (status,) = read_status(tmp_path / "run.db")
     assert (status.key, status.run, status.state, status.epoch) == ("k", 1, "running", 0)
     assert status.holder.pid == holder.pid
@@ -88,19 +88,19 @@ def test_status_looks_on_while_a_run_goes_on(holder, tmp_path):
 
 
 def kill_after(process, target, seconds):
-    """Kill it once it has reported ``target`` and ``seconds`` are over; return the last it reported."""
+    """Kill ``process`` ``seconds`` after it printed ``target``; return the last epoch that it printed."""
     reported = 0
     while reported < target:
         reported = int(process.stdout.readline())
-    time.sleep(seconds)  # so that it is not always the moment behind a report
+    time.sleep(seconds)  # so that the kill does not always follow a commit
     process.send_signal(signal.SIGKILL)
-    rest = process.stdout.read()  # communicate() would not see what readline() has buffered
+    rest = process.stdout.read()  # communicate() would miss what readline() has buffered
     process.communicate()
     return max([reported, *(int(line) for line in rest.split("\n")[:-1])])
 
 
 async def test_a_killed_process_loses_nothing_it_committed(tmp_path):
-    """Killed at any instant, a ledger holds every commit that was reported, and at most one more."""
+    """A ledger that was killed at any instant holds every commit that was printed, and at most one more."""
     rng = random.Random(7)
     path = tmp_path / "run.db"
     reported = 0

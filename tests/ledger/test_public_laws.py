@@ -1,4 +1,4 @@
-"""The laws of ledgers that anyone can call: ours keep them, and a broken ledger is found by each."""
+"""The public laws of ledgers: our ledgers keep them, and each law finds a broken ledger."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from penstock.ledger import MemoryLedger
-from penstock.ledger.memory import _Book
+from penstock.ledger.memory import _Entry
 from penstock.testing import LawViolation, ledger_laws
 
 
 @pytest.mark.parametrize("law", ledger_laws.LAWS)
 async def test_every_ledger_keeps_every_law(kind, law):
-    """Each law on a ledger of its own."""
+    """Each law runs on a new ledger."""
     await ledger_laws.LAWS[law](kind)
 
 
@@ -37,21 +37,21 @@ class CarriesCounts(MemoryLedger):
 class RestartsEverything(MemoryLedger):
     async def open(self, key, *, restart=False):
         if restart:
-            self._books = {name: self._books[name] for name in self._books if name == key}
+            self._entries = {name: self._entries[name] for name in self._entries if name == key}
         return await super().open(key, restart=restart)
 
 
 class OpensByItself(MemoryLedger):
-    def _book(self, key):
+    def _opened(self, key):
         self._open.add(key)
-        return self._books.setdefault(key, _Book())
+        return self._entries.setdefault(key, _Entry())
 
 
 class AnswersAsOfNow(MemoryLedger):
     async def commit(self, key, commit):
         await super().commit(key, commit)
-        book = self._book(key)
-        book.settled |= book.settled_now
+        entry = self._opened(key)
+        entry.settled |= entry.settled_now
 
 
 class CutsBytes(MemoryLedger):
@@ -67,8 +67,8 @@ class KeepsResolved(MemoryLedger):
 
 class TakesAnyEpoch(MemoryLedger):
     async def commit(self, key, commit):
-        book = self._book(key)
-        book.epoch = min(book.epoch, commit.epoch - 1)
+        entry = self._opened(key)
+        entry.epoch = min(entry.epoch, commit.epoch - 1)
         await super().commit(key, commit)
 
 
@@ -101,7 +101,7 @@ class SharesPositions(MemoryLedger):
 class ShowsPending(MemoryLedger):
     async def pending(self, key, commit):
         await super().pending(key, commit)
-        self._book(key).letters |= {letter.key: letter for letter in commit.dead_letters}
+        self._opened(key).letters |= {letter.key: letter for letter in commit.dead_letters}
 
 
 class ConfirmsAll(MemoryLedger):
@@ -109,15 +109,15 @@ class ConfirmsAll(MemoryLedger):
         await super().confirm(key, max(epoch, 3))
 
 
-class JumpsToWhatIsSaid(MemoryLedger):
+class JumpsToConfirmedEpoch(MemoryLedger):
     async def confirm(self, key, epoch):
         await super().confirm(key, epoch)
-        self._book(key).epoch = max(self._book(key).epoch, epoch)
+        self._opened(key).epoch = max(self._opened(key).epoch, epoch)
 
 
-class LetsCommitsPass(MemoryLedger):
+class OvertakesPending(MemoryLedger):
     async def commit(self, key, commit):
-        self._book(key).pending = {}
+        self._opened(key).pending = {}
         await super().commit(key, commit)
 
 
@@ -142,14 +142,14 @@ MUTANTS = {
     "copies": SharesPositions,
     "pending": ShowsPending,
     "dropped": ConfirmsAll,
-    "confirmed": JumpsToWhatIsSaid,
-    "overtaking": LetsCommitsPass,
+    "confirmed": JumpsToConfirmedEpoch,
+    "overtaking": OvertakesPending,
     "any_text": CutsText,
 }
 
 
 class Broken:
-    """A kind whose ledgers are of one class; a crash is the end of a session."""
+    """A kind of ledger of the given class; a crash ends the session."""
 
     def __init__(self, ledger):
         self.new = ledger
@@ -160,13 +160,13 @@ class Broken:
 
 
 def test_there_is_a_mutant_for_every_law():
-    """No law goes without the proof that it can fail."""
+    """Every law has a mutant that proves that the law can fail."""
     assert list(MUTANTS) == list(ledger_laws.LAWS)
 
 
 @pytest.mark.parametrize("law", MUTANTS)
 async def test_each_law_finds_its_mutant(law):
-    """And names itself."""
+    """Each law fails on its mutant; the error names the law."""
     with pytest.raises(LawViolation) as caught:
         await ledger_laws.LAWS[law](Broken(MUTANTS[law]))
     assert caught.value.law == law

@@ -1,4 +1,4 @@
-"""Ledgers named by a path or a URL, and looked at from outside while a run writes them."""
+"""Reading ledgers by path or URL, also while a run writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from penstock.ledger.history import read_dead_letters, read_runs
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request, tmp_path):
-    """Return what names a ledger that is not there yet."""
+    """Return the path or URL of a ledger that does not exist yet."""
     return request.getfixturevalue("url") if request.param == "postgres" else str(tmp_path / "run.db")
 
 
@@ -22,8 +22,8 @@ def letter(n, name="f#1"):
     return DeadLetter("d", f"{name}{n}", "x", "bad\0", "E", b"%d" % n, {"at": n}, "Trace", 2, 1.5)
 
 
-async def test_status_while_a_run_goes_on(place):
-    """Who holds a key, where it stands, its runs and its latest letters, the same of every database."""
+async def test_status_during_a_run(place):
+    """Status, runs and latest letters are the same for both databases."""
     async with ledger_from(place) as ledger:
         await ledger.open("b\0")
         await ledger.commit(
@@ -50,7 +50,7 @@ async def test_status_while_a_run_goes_on(place):
 
 
 async def test_dropping_letters(place):
-    """Some or all, of a key that need not be open; what is pending stays."""
+    """Some or all letters of a key can be dropped, open or not; pending letters stay."""
     async with ledger_from(place) as ledger:
         assert await ledger.drop_dead_letters("k") == 0
         await ledger.open("k")
@@ -66,15 +66,15 @@ async def test_dropping_letters(place):
     assert read_status(place)[0].dead_letters == 1
 
 
-def test_looking_creates_nothing(place):
-    """Where there is no ledger, looking says so, twice."""
+def test_reading_creates_nothing(place):
+    """Reading a ledger that does not exist raises, also the second time."""
     for _ in range(2):
         with pytest.raises(LedgerError, match="there is no ledger"):
             read_status(place)
 
 
-async def test_damage_is_seen_from_outside(url):
-    """A letter or a run that fails its checksum is not shown as if it were true."""
+async def test_damage_is_found_by_reading(url):
+    """A letter or a run that fails its checksum is reported, not returned."""
     import psycopg
 
     async with ledger_from(url) as ledger:
@@ -90,7 +90,7 @@ async def test_damage_is_seen_from_outside(url):
 
 
 def test_what_names_a_ledger(tmp_path):
-    """A scheme, or a path; anything else is refused when the pipeline is built, without repeating it."""
+    """A ledger is named by a path or a known scheme; another scheme is refused without repeating the URL."""
     assert isinstance(ledger_from("postgresql://u:p@h/x"), PostgresLedger)
     assert isinstance(ledger_from("postgres://h/x"), PostgresLedger)
     assert isinstance(ledger_from(tmp_path / "run.db"), SqliteLedger)

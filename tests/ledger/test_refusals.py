@@ -1,4 +1,4 @@
-"""What the system refuses is said in words, and what was committed stays."""
+"""Errors of the system are explained, and commits are kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def file_size_limit(size):
 
 
 async def commit_until_refused(ledger):
-    """Return the error, and the last epoch that was accepted."""
+    """Return the error, and the last epoch that was committed."""
     opened = await ledger.open("k")
     for epoch in range(opened.epoch + 1, 1000):
         try:
@@ -60,22 +60,22 @@ async def test_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize("look", [False, True])
-async def test_a_folder_that_is_not_there(tmp_path, look):
-    """Folders are not created on the way: the path may be a slip."""
+async def test_a_missing_folder(tmp_path, look):
+    """Folders are not created, because the path may be a mistake."""
     path = tmp_path / "no" / "run.db"
     with pytest.raises(LedgerError, match=r"its folder .* does not exist; create it first"):
         read_status(path) if look else await SqliteLedger(path).open("k")
 
 
-def test_status_of_a_ledger_that_is_not_there(tmp_path):
-    """Looking creates nothing."""
+def test_status_of_a_missing_ledger(tmp_path):
+    """``read_status`` raises, and does not create a ledger."""
     with pytest.raises(LedgerError, match="there is no ledger at"):
         read_status(tmp_path / "run.db")
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_file_size_limit(tmp_path):
-    """SQLite only says "disk I/O error"; we name the limit. The last commit holds, and it goes on later."""
+    """SQLite only reports "disk I/O error"; our error names the limit. The last commit is kept."""
     path = tmp_path / "run.db"
     async with SqliteLedger(path) as ledger:
         with file_size_limit(1 << 20):
@@ -90,7 +90,7 @@ async def test_a_file_size_limit(tmp_path):
 
 
 async def test_a_file_size_limit_at_the_first_open(tmp_path):
-    """A ledger that could not be created leaves nothing that looks like one."""
+    """A ledger that cannot be created leaves no file."""
     path = tmp_path / "run.db"
     ledger = SqliteLedger(path)
     with file_size_limit(4096), pytest.raises(LedgerError, match="raise"):
@@ -113,7 +113,7 @@ def small_disk(tmp_path):
 
 
 async def test_a_full_disk(small_disk):
-    """It is called full; the last commit holds, and when there is space again it goes on."""
+    """The error names the full disk; the last commit is kept, and the run goes on when there is space."""
     path = small_disk / "run.db"
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(400_000))
@@ -131,7 +131,7 @@ AS_NOBODY = """
 import asyncio, os, sys, tempfile
 from penstock.ledger import SqliteLedger, read_status
 from penstock.errors import LedgerError
-async def warm_up(folder):  # so that everything is imported that is imported late
+async def warm_up(folder):  # import the modules that are imported late
     async with SqliteLedger(folder + "/x.db") as ledger:
         await ledger.open("k")
 with tempfile.TemporaryDirectory() as folder:
@@ -159,8 +159,8 @@ def as_nobody(path):
 
 
 @pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o777, 0o444), (0o555, 0o666), (0o555, 0o444)])
-async def test_what_may_only_be_read(open_folder, folder_mode, file_mode):
-    """A ledger or folder without write permission is refused for a run, and can still be looked at."""
+async def test_a_read_only_ledger(open_folder, folder_mode, file_mode):
+    """A ledger or folder without write permission is refused for a run, but can be read."""
     path = open_folder / "there" / "run.db"
     path.parent.mkdir()
     async with SqliteLedger(path) as ledger:
@@ -174,8 +174,8 @@ async def test_what_may_only_be_read(open_folder, folder_mode, file_mode):
     assert "permission" in refused or "readonly" in refused
 
 
-async def test_another_program_at_work(tmp_path, monkeypatch):
-    """A lock that some other program took on the database itself is not waited for without end."""
+async def test_a_database_that_another_program_locked(tmp_path, monkeypatch):
+    """A lock of another program on the database raises after some seconds."""
     monkeypatch.setattr("penstock.ledger.sqlite.connection._BUSY_SECONDS", 0.0)
     path = tmp_path / "run.db"
     async with SqliteLedger(path) as ledger:
@@ -189,8 +189,8 @@ async def test_another_program_at_work(tmp_path, monkeypatch):
         await ledger.commit("k", Commit(1, {}))
 
 
-async def test_a_cancelled_commit_still_happens(tmp_path):
-    """What is cancelled while it is written, or while it waits for its turn, is there afterwards."""
+async def test_a_cancelled_commit_still_runs(tmp_path):
+    """A commit is written even if it is cancelled, while it runs or while it waits for its turn."""
     async with SqliteLedger(tmp_path / "run.db") as ledger:
         await ledger.open("k")
         commits = [asyncio.ensure_future(ledger.commit("k", large(epoch))) for epoch in (1, 2, 3)]
@@ -204,7 +204,7 @@ async def test_a_cancelled_commit_still_happens(tmp_path):
 
 
 async def test_a_cancelled_commit_that_fails_is_reported_by_the_next_call(tmp_path):
-    """A failure that nobody waited for is not lost."""
+    """The next call raises the error of a cancelled commit."""
     async with SqliteLedger(tmp_path / "run.db") as ledger:
         await ledger.open("k")
         task = asyncio.ensure_future(ledger.commit("k", Commit(0, {})))
@@ -216,8 +216,8 @@ async def test_a_cancelled_commit_that_fails_is_reported_by_the_next_call(tmp_pa
         await ledger.commit("k", Commit(1, {}))
 
 
-async def test_closing_in_the_midst_of_a_commit(tmp_path):
-    """A cancelled close goes on behind; who comes after waits for it."""
+async def test_closing_during_a_commit(tmp_path):
+    """A cancelled close goes on in the background; the next call waits for it."""
     ledger = SqliteLedger(tmp_path / "run.db")
     await ledger.open("k")
     commit = asyncio.ensure_future(ledger.commit("k", large(1)))
@@ -232,7 +232,7 @@ async def test_closing_in_the_midst_of_a_commit(tmp_path):
 
 
 def test_one_ledger_in_several_loops(tmp_path):
-    """A notebook runs a loop per cell."""
+    """A ledger can be used in several event loops, one after another, as in the cells of a notebook."""
     ledger = SqliteLedger(tmp_path / "run.db")
     asyncio.run(ledger.open("k"))
     asyncio.run(ledger.commit("k", Commit(1, {})))

@@ -1,4 +1,4 @@
-"""A SQLite ledger of another version: an older one is migrated whole, a newer one is left alone."""
+"""SQLite ledgers of other versions: older ones are migrated, newer ones are refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fail_midway(db):
 
 
 async def test_an_older_ledger_is_migrated(tmp_path, monkeypatch):
-    """In one transaction with its version; a migration that fails leaves the older ledger, which still works."""
+    """A migration and its version are one transaction; after a failure the older ledger still works."""
     path = tmp_path / "run.db"
     await used(path)
     with monkeypatch.context() as later:
@@ -56,7 +56,7 @@ async def test_an_older_ledger_is_migrated(tmp_path, monkeypatch):
 
 
 async def test_a_newer_ledger_is_refused(tmp_path):
-    """With what to do about it; and it stays as it is."""
+    """A newer version is refused with advice, and not changed."""
     path = tmp_path / "run.db"
     await used(path)
     db = sqlite3.connect(path)

@@ -47,7 +47,7 @@ def pipeline_on(
 async def outcome(machine: Machine) -> dict[str, Any]:
     """Return everything that must be as if nothing had happened."""
     await machine.books.open("scripted")
-    last = machine.books._books["scripted"].last
+    last = machine.books._entries["scripted"].last
     return {
         "file": [(d.doc_id, d.content) for d in machine.file],
         "rows": [(d.doc_id, d.content) for d in machine.base.rows.values()],
@@ -84,7 +84,7 @@ async def outcome_of_another(
     machine: Machine, records: list[Record], kind: str, *, overlapping: bool
 ) -> dict[str, Any]:
     """Return how it ends when one more process runs, and nothing goes wrong with that one."""
-    book = machine.books._books.get("scripted")
+    book = machine.books._entries.get("scripted")
     ended, counts = book is not None and not book.running, book and book.last and book.last[3]
     await process(machine, records, Fault(), kind, overlapping=overlapping)
     result = await outcome(machine)

@@ -178,7 +178,7 @@ def test_what_fails_for_now_while_a_run_is_stopped_is_no_dead_letter(concurrency
         again = await job.new().run(job.sink)
         assert (again.state, again.counts["completed"], again.counts["failed"]) == ("completed", 7, 0)
         assert job.ids == [f"d{n}" for n in range(7)]
-        assert not job.ledger._books["scripted"].letters
+        assert not job.ledger._entries["scripted"].letters
 
     run(main())
 

@@ -78,7 +78,7 @@ async def read_before(kind: str, records: list[Record], *, overlapping: bool = F
 
 async def ends_as(machine: Machine, records: list[Record], kind: str, *, overlapping: bool) -> dict[str, Any]:
     """Return how it ends when one more process refreshes, undisturbed."""
-    book = machine.books._books["scripted"]
+    book = machine.books._entries["scripted"]
     ended, counts = not book.running and book.run > 1, book.last and book.last[3]
     await process(machine, records, Fault(), kind, overlapping=overlapping)
     result = await outcome(machine)
@@ -227,7 +227,7 @@ def test_such_a_refresh_that_is_killed_goes_on_to_the_same_lines(kind: str) -> N
                 machine = Machine()
                 await process(machine, records, Fault(), kind, refresh=False, source=Repeating)
                 await process(machine, records, Fault(at, kill=True, after=late), kind, source=Repeating)
-                book = machine.books._books["scripted"]
+                book = machine.books._entries["scripted"]
                 if book.run == 1 or book.running:  # otherwise it was killed behind its end
                     await process(machine, records, Fault(), kind, source=Repeating)
                 assert await outcome(machine) == wanted, (at, late, counting.log[at])

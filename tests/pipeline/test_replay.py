@@ -290,7 +290,7 @@ def test_after_a_run_that_was_killed_a_replay_repeats_the_sums_of_its_last_commi
             await first(machine.ledger(fault)).run(SINKS[kind](machine, fault))
         await machine.lose_power(at)
         await second(machine.ledger(Fault())).replay(SINKS[kind](machine, Fault()))
-        book = machine.books._books["scripted"]
+        book = machine.books._entries["scripted"]
         assert book.last is not None
         position, sums = json.loads(book.last[1]), json.loads(book.last[3])
         reached = position["nodes"]["documents"]["counts"] if position and book.running else {}

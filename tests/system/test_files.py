@@ -15,7 +15,7 @@ def disk():
 
 
 def test_a_file_grows_at_its_end(disk, tmp_path):
-    """Whatever was read or cut before."""
+    """``append`` writes at the end, also after reading and truncating."""
     path = tmp_path / "a"
     file = disk.open(path, create=True)
     file.append(b"hello")
@@ -33,7 +33,7 @@ def test_a_file_grows_at_its_end(disk, tmp_path):
 
 
 def test_short_writes_and_reads_are_continued(disk, tmp_path, monkeypatch):
-    """The system may take or give fewer bytes than asked for, without an error."""
+    """All bytes are written and read even if the system handles fewer at a time."""
     file = disk.open(tmp_path / "a", create=True)
     write, read = os.write, os.read
     with monkeypatch.context() as patch:
@@ -45,7 +45,7 @@ def test_short_writes_and_reads_are_continued(disk, tmp_path, monkeypatch):
 
 
 def test_a_file_is_known_by_its_identity(disk, tmp_path):
-    """The same after a rename, another for another file of that name."""
+    """The identity stays after a rename, and differs for another file of the same name."""
     file = disk.open(tmp_path / "a", create=True)
     other = disk.open(tmp_path / "b", create=True)
     assert file.identity != other.identity
@@ -61,8 +61,8 @@ def test_a_file_is_known_by_its_identity(disk, tmp_path):
         disk.remove(tmp_path / "a")
 
 
-def test_reasons_in_words():
-    """What is known is explained, what is not keeps the system's words."""
+def test_reasons():
+    """Known errors are explained; other errors keep the words of the system."""
     assert reason(OSError(28, "No space left on device")) == "the disk is full; free some space and run again"
     assert reason(OSError(71, "Protocol error")) == "protocol error"
     assert reason(OSError("odd")) == "odd"

@@ -20,7 +20,7 @@ def path(tmp_path):
 
 
 def test_one_holder_at_a_time(path):
-    """The second is told who holds it; after the release it may, and nothing is left behind."""
+    """The second gets the holder; after the release it gets the lock, and no file is left."""
     first, second = FileLock(path), FileLock(path)
     before = time.time()
     assert first.acquire() is None
@@ -40,7 +40,7 @@ def test_one_holder_at_a_time(path):
 
 
 def test_taking_it_twice_is_no_error(path):
-    """The same object holds it already."""
+    """An object that holds the lock may take it again."""
     lock = FileLock(path)
     assert lock.acquire() is None
     assert lock.acquire() is None
@@ -48,8 +48,8 @@ def test_taking_it_twice_is_no_error(path):
     assert not path.exists()
 
 
-def test_what_a_killed_process_left_is_no_lock(path):
-    """A file without a lock, whatever it says, is free."""
+def test_the_file_of_a_killed_process_is_free(path):
+    """A file without a system lock is free, whatever its content."""
     path.write_text('{"pid": 1, "host": "elsewhere", "since": 0}')
     assert holder_of(path) is None
     lock = FileLock(path)
@@ -58,21 +58,21 @@ def test_what_a_killed_process_left_is_no_lock(path):
 
 
 def test_links_lead_to_the_same_lock(tmp_path):
-    """A file is guarded by its real name."""
+    """The lock file is beside the real file, also through a symbolic link."""
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert lock_path(tmp_path / "link") == lock_path(tmp_path / "real") == tmp_path.resolve() / "real.lock"
 
 
-def test_a_holder_in_words():
-    """Who, where and since when; or as much as is known."""
+def test_a_holder_as_text():
+    """A holder is shown with process, host and time, as far as they are known."""
     here = Holder(os.getpid(), os.uname().nodename, 0.0)
     assert str(here).startswith(f"this process {os.getpid()} on {os.uname().nodename} since 19")
     assert str(Holder(7, "host", 0.0)).startswith("process 7 on host since 19")
     assert str(Holder(0, "", 0.0)) == "another process"
 
 
-def test_of_many_threads_one_gets_it(path):
-    """And it can be handed on many times, although each release removes the file."""
+def test_one_of_many_threads_gets_it(path):
+    """One thread at a time has the lock, although each release removes the file."""
     held = []
 
     def work():
@@ -105,7 +105,7 @@ while done < 50:
 """
 
 
-def test_of_many_processes_one_gets_it(path, tmp_path):
+def test_one_of_many_processes_gets_it(path, tmp_path):
     """Four processes count in one file, and no count is lost."""
     ledger = tmp_path / "count"
     ledger.write_text("0")
@@ -147,12 +147,12 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_forked_child_neither_keeps_nor_drops_the_lock(path):
-    """A worker that was forked while the lock was held has nothing to do with it."""
+    """A forked child does not hold the lock, and cannot release it."""
     subprocess.run([sys.executable, "-c", FORK + RELEASED, path, "release"], check=True)
 
 
 def test_a_forked_child_does_not_inherit_the_lock(path):
-    """When its parent is killed the lock is free, although the child still has the file open."""
+    """When the parent is killed the lock is free, although the child still has the file open."""
     command = [sys.executable, "-c", FORK + ORPHANED, path, "keep"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         child = int(parent.stdout.readline())
@@ -163,8 +163,8 @@ def test_a_forked_child_does_not_inherit_the_lock(path):
         os.kill(child, signal.SIGKILL)
 
 
-def test_a_folder_that_is_not_there(tmp_path):
-    """The system's error is left to the caller's words."""
+def test_a_missing_folder(tmp_path):
+    """``acquire`` raises the error of the system; ``holder_of`` finds no holder."""
     with pytest.raises(FileNotFoundError):
         FileLock(tmp_path / "no" / "x.lock").acquire()
     assert holder_of(tmp_path / "no" / "x.lock") is None
@@ -180,8 +180,8 @@ while True:
 """
 
 
-def test_who_looks_for_the_holder_is_in_nobodys_way(path):
-    """``penstock status`` beside a run that is just starting does not make it be refused."""
+def test_looking_for_the_holder_never_blocks_a_run(path):
+    """A run can start while ``penstock status`` looks for the holder of its lock."""
     path.touch()  # as a killed run leaves it
     with subprocess.Popen([sys.executable, "-c", LOOK, path], stdout=subprocess.PIPE) as looking:
         try:

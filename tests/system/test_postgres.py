@@ -1,4 +1,4 @@
-"""How everything of ours connects to PostgreSQL."""
+"""Settings for connections to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from penstock.system import end_with_client, postgres_parameters
 
 
 def test_a_silent_server_is_noticed(monkeypatch):
-    """Neither connecting nor waiting lasts for ever; what the URL or the environment says comes first."""
+    """Connecting and waiting have limits; the URL and the environment override them."""
     monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
     usual = postgres_parameters("postgresql://me@h/d")
     assert (
@@ -23,14 +23,14 @@ def test_a_silent_server_is_noticed(monkeypatch):
         postgres_parameters("postgresql://h/d?unknown=1")
 
 
-def test_a_server_takes_them(postgres_server):
-    """All of them are known to libpq."""
+def test_libpq_knows_the_parameters(postgres_server):
+    """All of our parameters are known to libpq."""
     with psycopg.connect(**postgres_parameters(postgres_server.database())) as db:
         assert db.info.get_parameters()["tcp_user_timeout"] == "60000"
 
 
 def test_a_server_that_cannot_see_a_client_die(postgres_server, monkeypatch):
-    """An older one does not know the setting, and is used all the same."""
+    """A server without the setting is used all the same."""
     with psycopg.connect(postgres_server.database(), autocommit=True) as db:
         end_with_client(db)
         assert db.execute("SHOW client_connection_check_interval").fetchone() == ("1s",)

@@ -1,4 +1,4 @@
-"""Reasons of the system, in words."""
+"""Explanations of errors of the system."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from penstock.system import reason_in
     ],
 )
 def test_a_reason_in_the_words_of_another_library(message: str, says: str) -> None:
-    """What the system said is recognized, and becomes what to do."""
+    """An error of the system that another library quotes is recognized and explained."""
     assert says in str(reason_in(message))
 
 
 def test_a_message_about_something_else_has_none() -> None:
-    """The library's own words are then all there is."""
+    """A message without an error of the system has no reason."""
     assert reason_in("Conversion Error: no such date") is None

@@ -1,4 +1,4 @@
-"""The thread for what would block the loop."""
+"""The thread for blocking calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def fail():
 
 
 async def test_calls_are_made_in_order_on_one_thread():
-    """Whoever waits for them, and in whatever order."""
+    """Calls run in the order of ``run``, all on one thread, which is not the thread of the loop."""
     worker, made = Worker("test"), []
     calls = [worker.run(lambda n=n: made.append((n, threading.get_ident()))) for n in range(20)]
     await asyncio.gather(*calls)
@@ -27,7 +27,7 @@ async def test_calls_are_made_in_order_on_one_thread():
 
 
 async def test_results_and_errors_come_back():
-    """An error is that of the call, and the next call is made."""
+    """``run`` returns the result or raises the error of its call; the next call runs."""
     worker = Worker("test")
     assert await worker.run(lambda: 7) == 7
     with pytest.raises(ValueError, match="no"):
@@ -37,7 +37,7 @@ async def test_results_and_errors_come_back():
 
 
 async def test_the_thread_starts_late_and_ends():
-    """Nothing runs before the first call, and nothing is left after closing."""
+    """No thread runs before the first call or after closing."""
     worker = Worker("penstock-test")
     await worker.aclose(fail)
 
@@ -64,7 +64,7 @@ async def cancelled(call):
 
 
 async def test_a_cancelled_call_is_made_in_its_turn():
-    """Also if it still waited for its turn; the next call comes after it."""
+    """A cancelled call runs even if it still waited for its turn; the next call comes after it."""
     worker, made, gate = Worker("test"), [], threading.Event()
     await cancelled(worker.run(gate.wait))
     await cancelled(worker.run(lambda: made.append(1)))
@@ -75,7 +75,7 @@ async def test_a_cancelled_call_is_made_in_its_turn():
 
 
 async def test_the_error_of_a_cancelled_call_is_raised_by_the_next():
-    """In place of its own call, once."""
+    """The next ``run`` raises the error once, instead of making its own call."""
     worker, made, gate = Worker("test"), [], threading.Event()
     await cancelled(worker.run(gate.wait))
     await cancelled(worker.run(fail))
@@ -87,8 +87,8 @@ async def test_the_error_of_a_cancelled_call_is_raised_by_the_next():
     await worker.aclose(lambda: None)
 
 
-async def test_a_cancelled_close_goes_on_behind():
-    """The next thread begins when the last one has ended."""
+async def test_a_cancelled_close_goes_on_in_the_background():
+    """The next thread begins when the previous one has ended."""
     worker, made, gate = Worker("test"), [], threading.Event()
     await cancelled(worker.run(gate.wait))
     await cancelled(worker.aclose(lambda: made.append("closed")))
@@ -103,7 +103,7 @@ async def test_a_cancelled_close_goes_on_behind():
 
 
 def test_a_loop_that_ended_before_its_call():
-    """The call is made all the same, and its error troubles nobody else."""
+    """The call still runs, and the next loop can use the worker."""
     worker, made, gate = Worker("test"), [], threading.Event()
     asyncio.run(cancelled(worker.run(gate.wait)))
     asyncio.run(cancelled(worker.run(lambda: made.append(1))))

@@ -1,4 +1,4 @@
-"""Threads have their turns beside a busy loop."""
+"""Threads get their turns beside a busy loop."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 CALLS = 50
 TURNS_PER_CALL = 100
-"""Of 1 ms each; 5 are usual, and a thread that is starved needs thousands."""
+"""Of 1 ms each; 5 are usual, and a starved thread needs thousands."""
 
 
 def system_calls() -> int:
-    """Give the interpreter's lock away CALLS times, as whoever reads, writes or asks a database does."""
+    """Release the interpreter's lock CALLS times, as reading, writing or a database query does."""
     end, other = os.pipe()
     try:
         for _ in range(CALLS):
@@ -57,7 +57,7 @@ async def by_operator() -> int:
 
 @pytest.mark.parametrize("work", [by_worker, by_executor, by_operator])
 def test_a_busy_loop_starves_no_thread(work: Callable[[], Awaitable[int]]) -> None:
-    """A loop that is busy for 1 ms again and again lets a thread make its system calls all the same."""
+    """A thread can make its system calls beside a loop that is busy for 1 ms at a time."""
 
     async def main() -> int:
         task, turns = asyncio.ensure_future(work()), 0
@@ -75,7 +75,7 @@ def test_a_busy_loop_starves_no_thread(work: Callable[[], Awaitable[int]]) -> No
 
 
 def test_it_ends_with_the_last_thread_and_keeps_no_loop() -> None:
-    """No timer is left when nobody is entered any more, however they were nested, and the loop is free to go."""
+    """After the last exit no timer is left, even when nested, and the loop can be collected."""
     loop = asyncio.new_event_loop()
     scheduled: list[Any] = loop._scheduled  # type: ignore[attr-defined]  # the timers, cancelled ones too
 
@@ -96,7 +96,7 @@ def test_it_ends_with_the_last_thread_and_keeps_no_loop() -> None:
 
 
 def test_virtual_time_does_not_pass_by_it() -> None:
-    """On a loop with a clock of its own nothing is set, which would move that."""
+    """On a loop with virtual time no timer is set, because it would advance the time."""
 
     async def main() -> float:
         loop = asyncio.get_running_loop()

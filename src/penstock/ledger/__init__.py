@@ -1,4 +1,4 @@
-"""The memory of an ingestion: what ran, what became of each document, and where to go on."""
+"""Ledgers remember an ingestion: its runs, the outcome of each document, and the position to resume from."""
 
 from __future__ import annotations
 

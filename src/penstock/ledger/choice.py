@@ -1,31 +1,37 @@
-"""Which ledger a path or URL means."""
+"""Choose the ledger for a path or a URL."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
 from penstock.errors import GraphError
 from penstock.ledger.postgres.ledger import PostgresLedger
+from penstock.ledger.postgres.reading import reading as reading_postgres
 from penstock.ledger.postgres.text import is_postgres
 from penstock.ledger.sqlite.ledger import SqliteLedger
+from penstock.ledger.sqlite.reading import reading as reading_sqlite
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from penstock.ledger.tables import Tables
     from penstock.ledger.threaded import ThreadedLedger
 
-__all__ = ["Place", "ledger_from"]
+__all__ = ["Place", "ledger_from", "reading"]
 
 Place: TypeAlias = "str | os.PathLike[str]"
-"""What names a ledger."""
+"""A path, or a URL."""
 
 
 def ledger_from(place: Place) -> ThreadedLedger:
-    """Return the ledger that ``place`` means: ``postgresql://...``, ``sqlite:///path``, or a path.
+    """Return the ledger at ``place``: ``postgresql://...``, ``sqlite:///path``, or the path of a SQLite file.
 
     Raises:
-        GraphError: it is a URL of something else.
-        MissingExtra: the library it needs is not installed.
+        GraphError: ``place`` is another kind of URL.
+        MissingExtra: the library for that ledger is not installed.
     """
     name = os.fspath(place)
     if is_postgres(name):
@@ -39,3 +45,8 @@ def ledger_from(place: Place) -> ThreadedLedger:
             "or postgresql://host/database"
         )
     return SqliteLedger(place)
+
+
+def reading(place: Place) -> AbstractContextManager[Tables]:
+    """Open the ledger at ``place`` for reading, also while a run writes it; take no lock."""
+    return reading_postgres(str(place)) if is_postgres(place) else reading_sqlite(Path(place))

@@ -1,4 +1,4 @@
-"""A ledger that forgets with its object: for notebooks and tests."""
+"""A ledger in memory, which is gone with its object: for notebooks and tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from penstock.abc import Commit, DeadLetter, Ledger, Opened
 from penstock.errors import LedgerError
-from penstock.ledger.records import SETTLED, check_commit, parse_json, to_json
+from penstock.ledger.records import (
+    SETTLED,
+    check_commit,
+    check_completed,
+    check_nothing_pending,
+    commit_texts,
+    parse_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -19,56 +26,56 @@ __all__ = ["MemoryLedger"]
 
 
 @dataclass(slots=True)
-class _Book:
-    """Everything about one key."""
+class _Entry:
+    """What the ledger knows about one key."""
 
     run: int = 0
     epoch: int = 0
     started_at: float = 0.0
     running: bool = False
     last: tuple[int, str, str, str] | None = None
-    """Run, position, record and counts of the last true commit, as JSON."""
+    """Run, position, record and counts of the last confirmed commit, as JSON."""
     states: dict[str, DocumentState] = field(default_factory=dict)
     settled: dict[str, str] = field(default_factory=dict)
-    """The hash that each document last completed or was deleted with, as of the start of the run."""
+    """The hash of each document when it was last completed or deleted, as of the start of the run."""
     settled_now: dict[str, str] = field(default_factory=dict)
-    """The same, of this run only."""
+    """The same for this run only."""
     touched: dict[str, None] = field(default_factory=dict)
-    """The documents that this run has committed."""
+    """The documents that this run has committed, in order."""
     letters: dict[str, DeadLetter] = field(default_factory=dict)
     pending: dict[int, tuple[tuple[int, str, str, str], Commit]] = field(default_factory=dict)
 
 
 class MemoryLedger(Ledger):
-    """Keeps the promises of a ledger in memory; what it knows lives as long as the object.
+    """Keeps runs, commits, document states and dead letters in memory, as long as the object lives.
 
-    ``aclose`` ends the session, as the end of a process would; a later ``open`` finds what was committed.
+    ``aclose`` ends the session like the end of a process; a later ``open`` finds what was committed.
     """
 
     def __init__(self) -> None:
-        self._books: dict[str, _Book] = {}
+        self._entries: dict[str, _Entry] = {}
         self._open: set[str] = set()
 
     async def open(self, key: str, *, restart: bool = False) -> Opened:
         """See ``Ledger.open``; raises nothing."""
-        book = self._books.setdefault(key, _Book())
-        resumed = book.running and not restart
+        entry = self._entries.setdefault(key, _Entry())
+        resumed = entry.running and not restart
         if restart:
-            book = self._books[key] = _Book(run=book.run)
+            entry = self._entries[key] = _Entry(run=entry.run)
         if not resumed:
-            book.run, book.started_at, book.running = book.run + 1, time.time(), True
-            book.settled |= book.settled_now
-            book.settled_now, book.touched = {}, {}
+            entry.run, entry.started_at, entry.running = entry.run + 1, time.time(), True
+            entry.settled |= entry.settled_now
+            entry.settled_now, entry.touched = {}, {}
         self._open.add(key)
-        run, position, record, counts = book.last or (0, "null", "null", "{}")
+        run, position, record, counts = entry.last or (0, "null", "null", "{}")
         return Opened(
-            run=book.run,
-            epoch=book.epoch,
+            run=entry.run,
+            epoch=entry.epoch,
             position=parse_json(position),
             record=parse_json(record),
-            counts=parse_json(counts) if run == book.run else {},
+            counts=parse_json(counts) if run == entry.run else {},
             resumed=resumed,
-            started_at=book.started_at,
+            started_at=entry.started_at,
         )
 
     async def unchanged(self, key: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
@@ -77,94 +84,87 @@ class MemoryLedger(Ledger):
 
     async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
         """See ``Ledger.compare``."""
-        settled = self._book(key).settled
+        settled = self._opened(key).settled
         return [_standing(settled.get(doc_id), digest) for doc_id, digest in documents]
 
     async def revised(self, key: str) -> AsyncIterator[list[str]]:
         """See ``Ledger.revised``."""
-        book = self._book(key)
-        yield [doc_id for doc_id in book.touched if doc_id in book.settled]
+        entry = self._opened(key)
+        yield [doc_id for doc_id in entry.touched if doc_id in entry.settled]
 
     async def commit(self, key: str, commit: Commit) -> None:
         """See ``Ledger.commit``; raises ``LedgerError`` and ``PositionError`` as ``SqliteLedger`` does."""
-        book = self._book(key)
-        check_commit(key, commit.epoch, last=book.epoch, pending=sorted(book.pending), states=commit.states)
-        _apply(book, _written(book.run, key, commit), commit)
+        entry = self._opened(key)
+        check_commit(key, commit.epoch, last=entry.epoch, pending=sorted(entry.pending), states=commit.states)
+        _apply(entry, (entry.run, *commit_texts(key, commit)), commit)
 
     async def pending(self, key: str, commit: Commit) -> None:
         """See ``Ledger.pending``; replaces pending commits of the same and later epochs."""
-        book = self._book(key)
-        check_commit(key, commit.epoch, last=book.epoch, pending=(), states=commit.states)
-        written = _written(book.run, key, commit)
+        entry = self._opened(key)
+        check_commit(key, commit.epoch, last=entry.epoch, pending=(), states=commit.states)
+        written = (entry.run, *commit_texts(key, commit))
         kept = replace(
             commit,
             states=tuple(commit.states),
             dead_letters=tuple(commit.dead_letters),
             resolved=tuple(commit.resolved),
         )
-        book.pending = {e: p for e, p in book.pending.items() if e < commit.epoch}
-        book.pending[commit.epoch] = (written, kept)
+        entry.pending = {e: p for e, p in entry.pending.items() if e < commit.epoch}
+        entry.pending[commit.epoch] = (written, kept)
 
     async def confirm(self, key: str, epoch: int) -> None:
         """See ``Ledger.confirm``; does nothing if nothing is pending."""
-        book = self._book(key)
-        for number in sorted(book.pending):
+        entry = self._opened(key)
+        for number in sorted(entry.pending):
             if number <= epoch:
-                _apply(book, *book.pending[number])
-        book.pending = {}
+                _apply(entry, *entry.pending[number])
+        entry.pending = {}
 
     async def finish(self, key: str, state: str) -> None:
         """See ``Ledger.finish``; ``key`` must be opened again afterwards."""
-        if state != "completed":
-            raise ValueError(
-                f"a run is finished as 'completed', not as {state!r}; leave an interrupted one unfinished"
-            )
-        book = self._book(key)
-        if book.pending:
-            raise LedgerError(
-                f"epoch {min(book.pending)} of {key!r} is still pending; "
-                "confirm up to some epoch before finish"
-            )
-        book.running = False
+        check_completed(state)
+        entry = self._opened(key)
+        check_nothing_pending(key, sorted(entry.pending))
+        entry.running = False
         self._open.discard(key)
 
     async def states(self, key: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
-        """Return the latest state of each document, ``None`` where there is none."""
-        states = self._book(key).states
+        """Return the latest state of each document, or ``None``."""
+        states = self._opened(key).states
         return [states.get(doc_id) for doc_id in doc_ids]
 
     async def tally(self, key: str) -> dict[str, int]:
         """Return how many documents of all runs are in each status now."""
         counts: dict[str, int] = {}
-        for state in self._book(key).states.values():
+        for state in self._opened(key).states.values():
             counts[state.status] = counts.get(state.status, 0) + 1
         return counts
 
     async def count_dead_letters(self, key: str) -> int:
         """Return how many dead letters are unresolved."""
-        return len(self._book(key).letters)
+        return len(self._opened(key).letters)
 
     async def dead_letters(self, key: str) -> AsyncIterator[DeadLetter]:
         """Yield the unresolved dead letters, oldest first."""
-        for letter in list(self._book(key).letters.values()):
+        for letter in list(self._opened(key).letters.values()):
             yield letter
 
     async def drop_dead_letters(self, key: str, records: Sequence[str] | None = None) -> int:
         """See ``Ledger.drop_dead_letters``."""
-        book = self._books.get(key, _Book())
-        dropped = [name for name in book.letters if records is None or name in records]
+        entry = self._entries.get(key, _Entry())
+        dropped = [name for name in entry.letters if records is None or name in records]
         for name in dropped:
-            del book.letters[name]
+            del entry.letters[name]
         return len(dropped)
 
     async def aclose(self) -> None:
         """End the session. Idempotent."""
         self._open.clear()
 
-    def _book(self, key: str) -> _Book:
+    def _opened(self, key: str) -> _Entry:
         if key not in self._open:
             raise LedgerError(f"the ledger in memory is not open for {key!r}; await open({key!r}) first")
-        return self._books[key]
+        return self._entries[key]
 
 
 def _standing(known: str | None, digest: str) -> Standing:
@@ -173,26 +173,17 @@ def _standing(known: str | None, digest: str) -> Standing:
     return "unchanged" if digest and known == digest else "changed"
 
 
-def _written(run: int, key: str, commit: Commit) -> tuple[int, str, str, str]:
-    return (
-        run,
-        to_json(commit.position, f"the position of {key!r}"),
-        to_json(commit.record, f"the sink's record of {key!r}"),
-        to_json(commit.counts, f"the counts of {key!r}"),
-    )
-
-
-def _apply(book: _Book, written: tuple[int, str, str, str], commit: Commit) -> None:
-    book.epoch, book.last = commit.epoch, written
+def _apply(entry: _Entry, written: tuple[int, str, str, str], commit: Commit) -> None:
+    entry.epoch, entry.last = commit.epoch, written
     for state in commit.states:
-        book.states[state.doc_id] = replace(state)
-        book.touched[state.doc_id] = None
+        entry.states[state.doc_id] = replace(state)
+        entry.touched[state.doc_id] = None
         if state.status in SETTLED:
-            book.settled_now[state.doc_id] = state.content_hash
+            entry.settled_now[state.doc_id] = state.content_hash
     for letter in commit.dead_letters:
-        book.letters.pop(letter.key, None)
-        book.letters[letter.key] = replace(letter)
+        entry.letters.pop(letter.key, None)
+        entry.letters[letter.key] = replace(letter)
     for key in commit.resolved:
-        book.letters.pop(key, None)
-    done = {s.doc_id for s in commit.states if book.states[s.doc_id].status in SETTLED}
-    book.letters = {k: v for k, v in book.letters.items() if v.doc_id is None or v.doc_id not in done}
+        entry.letters.pop(key, None)
+    done = {s.doc_id for s in commit.states if entry.states[s.doc_id].status in SETTLED}
+    entry.letters = {k: v for k, v in entry.letters.items() if v.doc_id is None or v.doc_id not in done}

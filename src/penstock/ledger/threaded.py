@@ -1,96 +1,37 @@
-"""What the ledgers in databases have in common: everything happens on a thread of their own, in turn."""
+"""What the ledgers in databases share: each call runs on the ledger's own thread, in turn."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from penstock.abc import Ledger
-from penstock.ledger.records import clean
+from penstock.ledger.records import check_completed, clean
 from penstock.system import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from penstock.abc import Commit, DeadLetter, DocumentState, Opened, Standing
+    from penstock.ledger.keys import Key
+    from penstock.ledger.store import Store
+    from penstock.ledger.tables import RowPlace, Tables
 
-__all__ = ["LedgerStore", "ThreadedLedger"]
+__all__ = ["ThreadedLedger"]
 
+R = TypeVar("R")
 
-Place: TypeAlias = "tuple[int, int]"
-"""Where a row of ``outcomes`` is: its epoch, and its number there."""
-
-FIRST: Final = (0, -1)
-"""Before all of them."""
-
-
-class LedgerStore(Protocol):
-    """The promises of ``Ledger`` without the waiting, for one thread; names are of keys, and clean text."""
-
-    def open(self, name: str, *, restart: bool) -> Opened:
-        """See ``Ledger.open``."""
-        ...
-
-    def unchanged(self, name: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
-        """See ``Ledger.unchanged``."""
-        ...
-
-    def compare(self, name: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
-        """See ``Ledger.compare``."""
-        ...
-
-    def revised(self, name: str, after: Place) -> tuple[list[str], Place | None]:
-        """Return some of what ``Ledger.revised`` yields, behind ``after``, and where to go on."""
-        ...
-
-    def commit(self, name: str, commit: Commit) -> None:
-        """See ``Ledger.commit``."""
-        ...
-
-    def pending(self, name: str, commit: Commit) -> None:
-        """See ``Ledger.pending``."""
-        ...
-
-    def confirm(self, name: str, epoch: int) -> None:
-        """See ``Ledger.confirm``."""
-        ...
-
-    def finish(self, name: str) -> None:
-        """See ``Ledger.finish``."""
-        ...
-
-    def states(self, name: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
-        """See ``ThreadedLedger.states``."""
-        ...
-
-    def tally(self, name: str) -> dict[str, int]:
-        """See ``ThreadedLedger.tally``."""
-        ...
-
-    def count_dead_letters(self, name: str) -> int:
-        """See ``Ledger.count_dead_letters``."""
-        ...
-
-    def dead_letters(self, name: str, after: int) -> tuple[list[DeadLetter], int | None]:
-        """Return the page of letters behind the row ``after``, and the row to go on after."""
-        ...
-
-    def drop_dead_letters(self, name: str, records: Sequence[str] | None) -> int:
-        """See ``Ledger.drop_dead_letters``."""
-        ...
-
-    def close(self) -> None:
-        """See ``Ledger.aclose``."""
-        ...
+_FIRST: Final = (0, -1)
+"""A place before every row of ``outcomes``."""
 
 
 class ThreadedLedger(Ledger):
-    """A ledger whose ``store`` may block, so that it works on a thread of its own.
+    """A ledger that calls a blocking ``store`` on a thread of its own.
 
-    A cancelled call still happens, in its turn, and what comes after it waits for it.
+    A cancelled call still runs, in its turn, and later calls wait for it.
     """
 
-    def __init__(self, store: LedgerStore) -> None:
+    def __init__(self, store: Store[Any]) -> None:
         self._store = store
         self._worker = Worker("penstock-ledger")
 
@@ -100,17 +41,17 @@ class ThreadedLedger(Ledger):
 
     async def unchanged(self, key: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
         """See ``Ledger.unchanged``; a deleted document counts like a completed one, an empty hash never."""
-        return await self._worker.run(partial(self._store.unchanged, _name(key), documents))
+        return [standing == "unchanged" for standing in await self.compare(key, documents)]
 
     async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
         """See ``Ledger.compare``."""
-        return await self._worker.run(partial(self._store.compare, _name(key), documents))
+        return await self._read(key, lambda tables, found: tables.compare(found, documents))
 
     async def revised(self, key: str) -> AsyncIterator[list[str]]:
         """See ``Ledger.revised``."""
-        after: Place | None = FIRST
+        after: RowPlace | None = _FIRST
         while after is not None:
-            doc_ids, after = await self._worker.run(partial(self._store.revised, _name(key), after))
+            doc_ids, after = await self._read(key, _revised_behind(after))
             yield doc_ids
 
     async def commit(self, key: str, commit: Commit) -> None:
@@ -124,7 +65,10 @@ class ThreadedLedger(Ledger):
         await self._worker.run(partial(self._store.commit, _name(key), commit))
 
     async def pending(self, key: str, commit: Commit) -> None:
-        """See ``Ledger.pending``; replaces pending commits from the same epoch on. Raises as ``commit``."""
+        """See ``Ledger.pending``; replaces pending commits of the same and later epochs.
+
+        Raises what ``commit`` raises.
+        """
         await self._worker.run(partial(self._store.pending, _name(key), commit))
 
     async def confirm(self, key: str, epoch: int) -> None:
@@ -138,35 +82,35 @@ class ThreadedLedger(Ledger):
             ValueError: ``state`` is not ``completed``.
             LedgerError: it cannot be written, or an epoch is pending.
         """
-        if state != "completed":
-            raise ValueError(
-                f"a run is finished as 'completed', not as {state!r}; leave an interrupted one unfinished"
-            )
+        check_completed(state)
         await self._worker.run(partial(self._store.finish, _name(key)))
 
     async def states(self, key: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
         """Return the latest state of each document, or ``None``. Slow: for people and tests."""
-        return await self._worker.run(partial(self._store.states, _name(key), doc_ids))
+        return await self._read(key, lambda tables, found: tables.states(found, doc_ids))
 
     async def tally(self, key: str) -> dict[str, int]:
         """Return how many documents of all runs are in each status now. Slow: for people and tests."""
-        return await self._worker.run(partial(self._store.tally, _name(key)))
+        return await self._read(key, lambda tables, found: tables.tally(found))
 
     async def count_dead_letters(self, key: str) -> int:
         """Return how many dead letters are unresolved."""
-        return await self._worker.run(partial(self._store.count_dead_letters, _name(key)))
+        return await self._read(key, lambda _, found: found.letters)
 
     async def dead_letters(self, key: str) -> AsyncIterator[DeadLetter]:
         """Yield the unresolved dead letters, oldest first, a few in memory at a time."""
         after: int | None = 0
         while after is not None:
-            page, after = await self._worker.run(partial(self._store.dead_letters, _name(key), after))
+            page, after = await self._read(key, _letters_behind(after))
             for letter in page:
                 yield letter
 
     async def drop_dead_letters(self, key: str, records: Sequence[str] | None = None) -> int:
-        """See ``Ledger.drop_dead_letters``; what a pending commit holds stays."""
+        """See ``Ledger.drop_dead_letters``; letters of a pending commit stay."""
         return await self._worker.run(partial(self._store.drop_dead_letters, _name(key), records))
+
+    async def _read(self, key: str, query: Callable[[Tables, Key], R]) -> R:
+        return await self._worker.run(partial(self._store.read, _name(key), query))
 
     async def aclose(self) -> None:
         """Release everything, the thread too. Idempotent."""
@@ -175,3 +119,11 @@ class ThreadedLedger(Ledger):
 
 def _name(key: str) -> str:
     return clean(key) or ""
+
+
+def _revised_behind(after: RowPlace) -> Callable[[Tables, Key], tuple[list[str], RowPlace | None]]:
+    return lambda tables, found: tables.revised(found, after)
+
+
+def _letters_behind(after: int) -> Callable[[Tables, Key], tuple[list[DeadLetter], int | None]]:
+    return lambda tables, found: tables.dead_letters(found, after)

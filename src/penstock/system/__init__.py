@@ -1,7 +1,7 @@
-"""Files that must survive: the one seam through which everything durable is written.
+"""What the machine does for us: durable files, locks, threads, and reasons for refusals.
 
-Sinks and ledgers stand on this and nothing here knows of them. ``DiskStorage`` is the real disk; a test
-may give a sink another ``Storage`` that forgets whatever was not fsynced.
+Sinks and ledgers use this package; it knows nothing about them. ``DiskStorage`` is the real disk; a test may
+give a sink another ``Storage``, which loses everything that was not fsynced.
 """
 
 from __future__ import annotations

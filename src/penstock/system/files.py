@@ -1,4 +1,4 @@
-"""The storage seam: open, append, truncate, fsync, rename, and what each of them promises."""
+"""Durable files: what each operation promises, and the real disk."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["DiskStorage", "Storage", "StoredFile"]
 
 
 class StoredFile(Protocol):
-    """One open regular file that grows at its end.
+    """One open regular file, which is written only at its end.
 
-    Nothing is durable before ``fsync``, and after a power cut the bytes since then may be missing,
-    cut short, zeroed or out of order. Every method may raise ``OSError``.
+    Data is durable after ``fsync``. After a power cut, later data may be missing, cut short, zeroed or out of
+    order. Every method may raise ``OSError``.
     """
 
     @property
     def identity(self) -> str:
-        """What tells this very file from another of the same name, as far as the system knows."""
+        """Tells this file from a later one of the same name, as far as the system can."""
         ...
 
     def size(self) -> int:
@@ -39,7 +39,7 @@ class StoredFile(Protocol):
         ...
 
     def append(self, data: bytes) -> None:
-        """Write all of ``data`` at the end; after an error any part of it may be there."""
+        """Write all of ``data`` at the end; after an error, any part of it may have been written."""
         ...
 
     def truncate(self, size: int) -> None:
@@ -47,11 +47,11 @@ class StoredFile(Protocol):
         ...
 
     def fsync(self) -> None:
-        """Make what was written durable. After an error do not try again: the bytes may be gone."""
+        """Make everything written durable. Do not try again after an error: the data may be lost."""
         ...
 
     def close(self) -> None:
-        """Release the file. Idempotent."""
+        """Close the file. Idempotent."""
         ...
 
 
@@ -61,12 +61,12 @@ class Storage(Protocol):
     def open(self, path: Path, *, create: bool) -> StoredFile:
         """Open ``path`` for reading and appending.
 
-        A new file's name is durable only after ``fsync_folder``.
+        The name of a new file is durable only after ``fsync_folder``.
 
         Raises:
-            FileNotFoundError: it does not exist, and ``create`` is false.
-            IsADirectoryError: it is a directory.
-            OSError: with ``errno.EINVAL``, if it is not a regular file (a pipe, a device).
+            FileNotFoundError: the file does not exist, and ``create`` is false.
+            IsADirectoryError: ``path`` is a directory.
+            OSError: with ``errno.EINVAL``: ``path`` is not a regular file (a pipe, a device).
         """
         ...
 
@@ -75,32 +75,32 @@ class Storage(Protocol):
         ...
 
     def rename(self, source: Path, target: Path) -> None:
-        """Give ``source`` the name ``target``, replacing it at once; both in one file system."""
+        """Rename ``source`` to ``target``, atomically replacing it; both must be in one file system."""
         ...
 
     def remove(self, path: Path) -> None:
-        """Remove the file; ``FileNotFoundError`` if there is none."""
+        """Remove the file; raises ``FileNotFoundError`` if it does not exist."""
         ...
 
     def make_folder(self, path: Path) -> None:
-        """Make the folder ``path`` if there is none, durably; the one above it must exist."""
+        """Create the folder ``path`` durably if it does not exist; its parent must exist."""
         ...
 
     def names(self, folder: Path) -> list[str]:
-        """Return the names in ``folder``, sorted; ``FileNotFoundError`` if there is no such folder."""
+        """Return the names in ``folder``, sorted; raises ``FileNotFoundError`` if it does not exist."""
         ...
 
     def lock(self, path: Path) -> Lock:
-        """Return a lock, not yet taken, that lets one process at a time write ``path``."""
+        """Return a lock that lets one process at a time write ``path``; it is not taken yet."""
         ...
 
 
 class _DiskFile:
-    """A file descriptor, and the loops that short reads and writes need."""
+    """A file descriptor, with loops that continue short reads and writes."""
 
     def __init__(self, path: Path, *, create: bool) -> None:
         flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        # O_NONBLOCK: opening a named pipe that nobody reads must be refused below, not wait for ever.
+        # O_NONBLOCK: do not wait for the other end of a named pipe; the pipe is refused below.
         flags |= getattr(os, "O_NONBLOCK", 0) | (os.O_CREAT if create else 0)
         self._fd = os.open(path, flags, 0o666)
         status = os.fstat(self._fd)
@@ -127,7 +127,7 @@ class _DiskFile:
     def append(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            # A nearly full disk or a file-size limit makes a write short first, and fail the next time.
+            # On a nearly full disk, or at a file-size limit, a write is first short; the next one fails.
             rest = rest[os.write(self._fd, rest) :]
 
     def truncate(self, size: int) -> None:
@@ -146,7 +146,7 @@ if sys.platform == "darwin":
     import fcntl
 
     def _fsync(fd: int) -> None:
-        # There, fsync hands the bytes to the drive, which may keep them in its cache.
+        # On macOS, fsync hands the data to the drive, which may keep it in its cache.
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
 
 else:
@@ -163,7 +163,7 @@ class DiskStorage:
         return _DiskFile(path, create=create)
 
     def fsync_folder(self, folder: Path) -> None:
-        """See ``Storage.fsync_folder``; where folders cannot be opened (Windows) there is nothing to do."""
+        """See ``Storage.fsync_folder``; does nothing on Windows, where folders cannot be opened."""
         if not hasattr(os, "O_DIRECTORY"):
             return
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,15 +1,15 @@
-"""One process at a time: an operating-system lock on a small side file that says who holds it.
+"""A lock that lets one process at a time write a file; a small side file names the holder.
 
-The lock is a POSIX record lock (``fcntl.lockf``), or ``msvcrt.locking`` where there is no fcntl. Either is
-released by the system when its process ends, SIGKILL included. ``flock`` would not do: a child
-process forked by a worker pool shares it, and would go on holding it after its parent was killed.
+It is a POSIX record lock (``fcntl.lockf``), or ``msvcrt.locking`` where fcntl does not exist. The system
+releases both when the process ends, even by SIGKILL. ``flock`` is unsuitable: a forked child process shares
+it, and would keep it after its parent was killed.
 
-A record lock has two habits that this module makes up for. It does not keep its own process out, so a
-table of this process's locks does. And closing *any* descriptor of the file releases it, so it is
-taken on a side file that nobody else reads, never on the data.
+A record lock has two weaknesses. It does not keep out its own process, so this module has a table of the
+locks of this process. And closing *any* descriptor of the file releases it, so the lock is on a side file
+that only this module opens, never on the data.
 
-It is on two bytes: who has the first holds the lock, and has the second too, by which others look whether
-there is a holder. Looking takes a lock for a moment, which must not be the one that a run is just asking for.
+The lock has two bytes. The holder locks the first byte, then the second. To find out whether there is a
+holder, ``holder_of`` tries to lock the second byte for a moment, so it never takes the first one from a run.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ __all__ = ["FileLock", "Holder", "Lock", "holder_of", "lock_path"]
 _HELD = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _BEYOND_CONTENT = 1 << 30
 _HOLDING, _SHOWING = 0, 1
-_LOOKS = 100  # milliseconds: far longer than anybody looks, unless stopped while looking
+_SHOWING_TRIES = 100
+"""One per millisecond; ``holder_of`` keeps the second byte for much less, unless its process is stopped."""
 _mutex = threading.Lock()
 _ours: dict[Path, Holder] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock: ``since`` is Unix time; ``pid`` 0 means that it did not get to say."""
+    """Who holds a lock: ``since`` is Unix time; ``pid`` is 0 if the holder has not written its name yet."""
 
     pid: int
     host: str
@@ -55,34 +56,34 @@ class Holder:
 
 
 class Lock(Protocol):
-    """What keeps a second writer out."""
+    """Keeps a second writer out."""
 
     def acquire(self) -> Holder | None:
-        """Take the lock and return ``None``, or return who else holds it; never waits."""
+        """Take the lock and return ``None``, or return its other holder; never waits."""
         ...
 
     def release(self) -> None:
-        """Give it back. Idempotent."""
+        """Release the lock. Idempotent."""
         ...
 
 
 def lock_path(path: Path) -> Path:
-    """Return the side file that guards ``path``; the same whatever links lead there."""
+    """Return the side file that guards ``path``, after following symbolic links."""
     real = Path(os.path.realpath(path))
     return real.with_name(real.name + ".lock")
 
 
 class FileLock:
-    """A lock on the side file ``path``, which is created for it and removed with it."""
+    """A lock on the side file ``path``, which ``acquire`` creates and ``release`` removes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
 
     def acquire(self) -> Holder | None:
-        """Take the lock and return ``None``, or return who holds it; never waits.
+        """Take the lock and return ``None``, or return its other holder; never waits.
 
-        Returns ``None`` as well if this very object holds it already.
+        Also returns ``None`` if this object holds the lock already.
 
         Raises:
             OSError: the side file cannot be created, or its file system has no locks.
@@ -106,21 +107,21 @@ class FileLock:
             return None
 
     def release(self) -> None:
-        """Give the lock back and remove the side file. Idempotent."""
+        """Release the lock and remove the side file. Idempotent."""
         with _mutex:
             fd, self._fd = self._fd, None
             if fd is None:
                 return
-            if _ours.pop(self._path, None) is None:  # inherited by a fork: the lock is the parent's
+            if _ours.pop(self._path, None) is None:  # inherited by a fork: the parent holds the lock
                 os.close(fd)
                 return
-            with contextlib.suppress(OSError):  # Windows removes no open file: then it stays, unlocked
+            with contextlib.suppress(OSError):  # Windows does not remove open files: the file stays, unlocked
                 self._path.unlink()
             os.close(fd)
 
 
 def holder_of(path: Path) -> Holder | None:
-    """Return who holds the lock file ``path`` now; ``None`` if nobody does, or if nobody can tell."""
+    """Return the holder of the lock file ``path``; ``None`` if it has none, or cannot be read."""
     with _mutex:
         if (holder := _ours.get(path)) is not None:
             return holder
@@ -137,7 +138,7 @@ def holder_of(path: Path) -> Holder | None:
 
 
 def _open_locked(path: Path) -> int | None:
-    """Return a locked descriptor of the file that has this name *now*, or ``None`` if it is held."""
+    """Return a locked descriptor of the file that has this name *now*, or ``None`` if another holds it."""
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
@@ -151,12 +152,12 @@ def _open_locked(path: Path) -> int | None:
         os.close(fd)
         if not locked:
             return None
-        # Its holder removed the file between our open and our lock: lock the new one.
+        # The holder removed the file between open and lock here: try again with the new file.
 
 
 def _show(fd: int) -> None:
-    """Let others see that there is a holder, as soon as none of them looks."""
-    for _ in range(_LOOKS):
+    """Lock the second byte; wait while another process looks at it."""
+    for _ in range(_SHOWING_TRIES):
         if _try_lock(fd, _SHOWING):
             return
         time.sleep(0.001)
@@ -171,9 +172,9 @@ def _is_same(fd: int, path: Path) -> bool:
 
 def _read(path: Path) -> Holder:
     try:
-        told: Any = json.loads(path.read_bytes())
-        return Holder(int(told["pid"]), str(told["host"]), float(told["since"]))
-    except (OSError, ValueError, KeyError, TypeError):  # it was only just created
+        fields: Any = json.loads(path.read_bytes())
+        return Holder(int(fields["pid"]), str(fields["host"]), float(fields["since"]))
+    except (OSError, ValueError, KeyError, TypeError):  # the holder has not written it yet
         return Holder(0, "", 0.0)
 
 
@@ -185,13 +186,13 @@ except ImportError:  # pragma: no cover - Windows
     except ImportError:
 
         def _try_lock(fd: int, byte: int) -> bool:
-            """Without any file locks (WebAssembly) there are no other processes either."""
+            """Always succeed: a system without file locks (WebAssembly) has no other processes."""
             return fd >= 0 and byte >= 0
 
     else:
 
         def _try_lock(fd: int, byte: int) -> bool:
-            # Locked bytes cannot be read there, so the lock lies far behind the content.
+            # On Windows locked bytes cannot be read, so the lock is far behind the content.
             os.lseek(fd, _BEYOND_CONTENT + byte, os.SEEK_SET)
             try:
                 msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
@@ -216,9 +217,9 @@ else:
 
 
 if hasattr(os, "register_at_fork"):
-    # A child inherits the table but none of the locks, and perhaps a mutex that nobody there will release.
+    # A forked child inherits the table but not the locks, and perhaps a mutex that no thread will release.
     def _after_fork() -> None:
-        global _mutex  # noqa: PLW0603 - the one thing a fork has to replace
+        global _mutex  # noqa: PLW0603 - a fork must replace it
         _mutex = threading.Lock()
         _ours.clear()
 

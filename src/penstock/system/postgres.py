@@ -1,4 +1,4 @@
-"""How everything of ours connects to PostgreSQL."""
+"""Settings for every connection to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["end_with_client", "postgres_parameters"]
 
 _DEFAULTS = {
     "application_name": "penstock", "client_encoding": "utf8",
-    # a server that is gone is noticed in a minute, whoever has to say something first
+    # Notice a dead server within a minute, whether data is waiting to be sent or not.
     "connect_timeout": "10", "tcp_user_timeout": "60000",
     "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3",
 }  # fmt: skip
 
 
 def postgres_parameters(url: str) -> dict[str, Any]:
-    """Return what ``psycopg.connect`` takes: what ``url`` says, and our defaults for what it does not.
+    """Return parameters for ``psycopg.connect``: those of ``url``, and defaults for the others.
 
     Raises:
-        psycopg.ProgrammingError: libpq cannot read ``url``, of which its message shows parts.
+        psycopg.ProgrammingError: libpq cannot read ``url``. The message shows parts of it.
     """
     from psycopg.conninfo import conninfo_to_dict
 
@@ -36,10 +36,10 @@ def _set_by_environment() -> set[str]:
 
 
 def end_with_client(db: psycopg.Connection[Any]) -> None:
-    """Let the server end a statement, and with it what the session locks, a second after this process died.
+    """Make the server end a statement, and release its locks, within a second after this process died.
 
-    Without it a killed process' long statement goes on to its end. PostgreSQL has this since version 14, on
-    most systems; elsewhere this does nothing.
+    Otherwise the statement of a killed process runs to its end. PostgreSQL can do this since version 14, on
+    most systems; elsewhere this function does nothing.
     """
     import psycopg
 

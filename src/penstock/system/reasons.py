@@ -1,4 +1,4 @@
-"""Why the operating system refused, and what to do about it, in words."""
+"""Explain errors of the operating system: what went wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["reason", "reason_in"]
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run again",
     errno.EDQUOT: "your disk quota is used up; free some space and run again",
-    errno.EFBIG: "the file would pass the file-size limit; raise it (ulimit -f) and run again",
+    errno.EFBIG: "the file would exceed the file-size limit; raise it (ulimit -f) and run again",
     errno.EROFS: "the file system is read-only; choose a place that can be written",
     errno.EACCES: "permission denied; change its permissions, or choose another place",
     errno.EPERM: "the system does not permit it; change its permissions, or choose another place",
     errno.EISDIR: "it is a folder; name a file",
     errno.ENOTDIR: "a part of its path is a file, not a folder; correct the path",
     errno.ENOENT: "its folder does not exist; create it, or correct the path",
-    errno.EINVAL: "it is not a regular file, and could not be rolled back; name a regular file",
+    errno.EINVAL: "it is not a regular file, so it could not be rolled back; name a regular file",
     errno.ENAMETOOLONG: "its name is too long; choose a shorter one",
     errno.ELOOP: "its symbolic links lead in a circle; name the file itself",
     errno.EMFILE: "this process has too many files open; raise the limit (ulimit -n)",
@@ -29,14 +29,14 @@ _REASONS = {
 
 
 def reason(error: OSError) -> str:
-    """Return why ``error`` happened and what to do, as the second half of a sentence, without a full stop."""
+    """Return the cause of ``error`` and what to do, as the end of a sentence, without a full stop."""
     if error.errno in _REASONS:
         return _REASONS[error.errno]
     return (error.strerror or str(error) or type(error).__name__).lower()
 
 
 def reason_in(message: str) -> str | None:
-    """Return the reason that another library's ``message`` names in the words of the system, if it does."""
+    """Return the reason if another library's ``message`` quotes an error of the system, else ``None``."""
     for code, words in _REASONS.items():
         if os.strerror(code).lower() in message.lower():
             return words

@@ -1,4 +1,4 @@
-"""A thread of its own, for what would otherwise block the loop."""
+"""Run blocking calls on one thread, in order."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ T = TypeVar("T")
 
 
 class Worker:
-    """Runs calls one after another on one thread; starts it at the first call.
+    """Runs calls one after another on one thread, which the first call starts.
 
-    A cancelled ``run`` withdraws only the waiting: the call itself is made, in its turn, and every
-    later ``run`` and ``aclose`` comes after it. If it fails, the next ``run`` raises its error instead of
-    making its own call.
+    If ``run`` is cancelled, its call still runs in its turn, before the calls of later ``run`` and
+    ``aclose``. If that call fails, the next ``run`` raises its error instead of making its own call.
     """
 
     def __init__(self, name: str) -> None:
@@ -32,23 +31,23 @@ class Worker:
         self._abandoned: list[Future[Any]] = []
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Make ``call`` on the thread and return what it returns."""
+        """Make ``call`` on the thread and return its result."""
         if self._executor is None:
-            # After an ``aclose`` that was cancelled, the last thread may still be at its last call.
+            # After a cancelled ``aclose`` the previous thread may still run its last call: wait for it.
             self._executor = ThreadPoolExecutor(1, self._name, _wait_for, (self._last,))
         abandoned, self._abandoned = self._abandoned, []
         return await self._outcome(self._executor.submit(_after, abandoned, call))
 
     async def aclose(self, last: Callable[[], None]) -> None:
-        """Make ``last`` the last call, wait for it, and end the thread; a later ``run`` starts another.
+        """Make the call ``last``, wait for it, and end the thread; a later ``run`` starts another thread.
 
-        Nothing happens if no thread was started since the last time. A cancelled ``aclose`` goes on behind.
+        Does nothing if no thread runs. If this is cancelled, closing goes on in the background.
         """
         self._abandoned = []
         if self._executor is not None:
             executor, self._executor = self._executor, None
             self._last = executor.submit(last)
-            executor.shutdown(wait=False)  # what was submitted still runs
+            executor.shutdown(wait=False)  # submitted calls still run
         if self._last is not None:
             await self._outcome(self._last)
 
@@ -57,8 +56,8 @@ class Worker:
         waiter: asyncio.Future[None] = loop.create_future()
 
         def done(_: Future[T]) -> None:
-            # Asyncio's own wrap_future would cancel a call that still waits for its turn.
-            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            # Not asyncio.wrap_future: it would cancel a call that still waits for its turn.
+            with contextlib.suppress(RuntimeError):  # the loop may be closed already
                 loop.call_soon_threadsafe(_wake, waiter)
 
         future.add_done_callback(done)
@@ -77,7 +76,7 @@ def _wake(waiter: asyncio.Future[None]) -> None:
 
 
 def _after(abandoned: list[Future[Any]], call: Callable[[], T]) -> T:
-    for future in abandoned:  # calls of before, so they are done
+    for future in abandoned:  # earlier calls on this thread, so they are done
         future.result()
     return call()
 

@@ -1,4 +1,4 @@
-"""The ledger for runs on several machines: a PostgreSQL database."""
+"""The ledger in a PostgreSQL database, for runs on several machines."""
 
 from penstock.ledger.postgres.ledger import PostgresLedger
 

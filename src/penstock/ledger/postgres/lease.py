@@ -1,10 +1,10 @@
-"""Who may write a key of a PostgreSQL ledger: a lease that is renewed, taken over, and fenced.
+"""Leases: one ledger object at a time may write a key of a PostgreSQL ledger.
 
-The row of a key in ``leases`` holds the *token* of the one ledger object that may write. Each transaction
-that writes begins by renewing the lease under that token, which locks the row; so between a take-over and a
-commit one comes first, and whoever lost the token commits nothing any more, however long it slept. All time
-is the server's. A lease is free when it was given back, when it has expired, or when the session that it was
-taken in has ended: a ledger never goes on in another session without opening its keys again.
+The row of a key in ``leases`` holds the *token* of the ledger that may write. Each transaction that writes
+first renews the lease under its token, which locks the row. So a commit comes either before or after a
+take-over; a ledger that lost its token commits nothing more, however long it slept. All times are the
+server's. A lease is free when it was given back, when it has expired, or when its session has ended. A ledger
+with a new session must open its keys again.
 """
 
 from __future__ import annotations
@@ -19,28 +19,25 @@ from penstock.errors import LedgerBusy
 from penstock.system import Holder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     import psycopg
 
-__all__ = ["Fence", "Held", "Renewal", "acquire", "give_back", "holder_in", "lost", "renew"]
+__all__ = ["LIVE", "Fence", "Held", "Renewal", "acquire", "give_back", "holder_in", "lost", "renew"]
 
-_LIVE = (
-    "token <> '' AND expires > clock_timestamp() AND backend <> pg_backend_pid()"
-    " AND backend IN (SELECT pid FROM pg_stat_activity)"
-)
-_WHO = "host, pid, extract(epoch FROM since)::float8, extract(epoch FROM expires)::float8"
+LIVE = "token <> '' AND expires > clock_timestamp() AND backend IN (SELECT pid FROM pg_stat_activity)"
+"""The condition for a lease that is held."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What a statement needs to renew a lease of ours."""
+    """What a statement needs to renew a lease of this ledger."""
 
     token: str
     seconds: float
 
     def values(self) -> dict[str, Any]:
-        """Return it as parameters."""
+        """Return the parameters of the statement."""
         return {"token": self.token, "seconds": self.seconds}
 
 
@@ -53,25 +50,25 @@ class Held(Exception):
 
     @property
     def surely_alive(self) -> bool:
-        """Whether the holder is another process of this machine that is there.
+        """Whether the holder is another process of this machine, and runs.
 
-        A ledger of this process may have lost its connection, and the server not yet know.
+        False for this process: its ledger may have lost a connection that the server still keeps.
         """
         pid = self.holder.pid
-        return self.holder.host == socket.gethostname() and pid != os.getpid() and _is_there(pid)
+        return self.holder.host == socket.gethostname() and pid != os.getpid() and _is_running(pid)
 
     @property
     def surely_gone(self) -> bool:
-        """Whether the holder was a process of this machine and has ended."""
-        return self.holder.host == socket.gethostname() and not _is_there(self.holder.pid)
+        """Whether the holder was a process of this machine, and has ended."""
+        return self.holder.host == socket.gethostname() and not _is_running(self.holder.pid)
 
 
-def acquire(db: psycopg.Connection[Any], key_id: int, token: str, seconds: float) -> None:
-    """Take the lease, inside a transaction; raises ``Held`` if it is another's."""
+def acquire(db: psycopg.Connection[Any], key_id: int, fence: Fence) -> None:
+    """Take the lease, inside a transaction; raises ``Held`` if another ledger holds it."""
     from psycopg import errors
 
     db.execute(
-        "INSERT INTO penstock_ledger.leases VALUES (%s, '', '', 0, 0, clock_timestamp(), clock_timestamp())"
+        "INSERT INTO leases VALUES (%s, '', '', 0, 0, clock_timestamp(), clock_timestamp())"
         " ON CONFLICT DO NOTHING",
         (key_id,),
     )
@@ -79,23 +76,24 @@ def acquire(db: psycopg.Connection[Any], key_id: int, token: str, seconds: float
         with db.transaction():
             db.execute("SET LOCAL lock_timeout = '3s'")
             row = db.execute(
-                f"SELECT token, {_LIVE} FROM penstock_ledger.leases WHERE key_id = %s FOR UPDATE",  # noqa: S608  constants
+                f"SELECT token, {LIVE} AND backend <> pg_backend_pid() FROM leases"  # noqa: S608  a constant of this module
+                " WHERE key_id = %s FOR UPDATE",
                 (key_id,),
             ).fetchone()
-    except errors.LockNotAvailable:  # its holder is in the midst of a long transaction
+    except errors.LockNotAvailable:  # the holder is in a long transaction
         raise Held(holder_in(db, key_id) or Holder(0, "", 0.0)) from None
-    if row and row[0] != token and row[1]:
+    if row and row[0] != fence.token and row[1]:
         raise Held(holder_in(db, key_id) or Holder(0, "", 0.0))
     db.execute(
-        "UPDATE penstock_ledger.leases SET token = %s, host = %s, pid = %s, backend = pg_backend_pid(),"
+        "UPDATE leases SET token = %s, host = %s, pid = %s, backend = pg_backend_pid(),"
         " since = CASE token WHEN %s THEN since ELSE clock_timestamp() END,"
         " expires = clock_timestamp() + make_interval(secs => %s) WHERE key_id = %s",
-        (token, socket.gethostname(), os.getpid(), token, seconds, key_id),
+        (fence.token, socket.gethostname(), os.getpid(), fence.token, fence.seconds, key_id),
     )
 
 
-def _is_there(pid: int) -> bool:
-    if os.name == "nt":  # pragma: no cover - os.kill would end it
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # pragma: no cover - there os.kill would end the process
         return False
     try:
         os.kill(pid, 0)
@@ -107,62 +105,61 @@ def _is_there(pid: int) -> bool:
 
 
 def holder_in(db: psycopg.Connection[Any], key_id: int) -> Holder | None:
-    """Return who holds the lease of a key now."""
+    """Return the holder of the lease of a key, or ``None`` if it is free."""
     row = db.execute(
-        f"SELECT {_WHO} FROM penstock_ledger.leases WHERE key_id = %s AND token <> ''"  # noqa: S608  a constant of this module
-        " AND expires > clock_timestamp() AND backend IN (SELECT pid FROM pg_stat_activity)",
+        f"SELECT pid, host, extract(epoch FROM since)::float8 FROM leases WHERE key_id = %s AND {LIVE}",  # noqa: S608  a constant of this module
         (key_id,),
     ).fetchone()
-    return Holder(int(row[1]), row[0], row[2]) if row else None
+    return Holder(*row) if row else None
 
 
-def renew(db: psycopg.Connection[Any], key_ids: Iterable[int], token: str, seconds: float) -> int:
-    """Renew the leases that are still ours, and return how many they are."""
+def renew(db: psycopg.Connection[Any], fence: Fence, *key_ids: int) -> int:
+    """Renew the leases that still carry our token, and return their number."""
     return db.execute(
-        "UPDATE penstock_ledger.leases SET expires = clock_timestamp() + make_interval(secs => %s)"
+        "UPDATE leases SET expires = clock_timestamp() + make_interval(secs => %s)"
         " WHERE key_id = ANY(%s) AND token = %s",
-        (seconds, list(key_ids), token),
+        (fence.seconds, list(key_ids), fence.token),
     ).rowcount
 
 
 def lost(db: psycopg.Connection[Any], key_id: int, name: str, place: str) -> LedgerBusy:
-    """Return the error for a holder whose lease was taken over."""
+    """Return the error for a ledger whose lease was taken over."""
     holder = holder_in(db, key_id)
-    now = f"now {holder} holds it" if holder else "it was taken over and given back since"
+    now = f"now {holder} holds it" if holder else "another run took it over and gave it back"
     return LedgerBusy(
         f"this run lost its lease on {name!r} in the ledger {place}, because it did not renew it in time: "
-        f"{now}. Nothing was committed by this run since; run again when that one has ended"
+        f"{now}. This run has committed nothing since; run again when the other run has ended"
     )
 
 
 def give_back(db: psycopg.Connection[Any], token: str, key_id: int | None = None) -> None:
-    """Give back the lease of a key, or every lease, held under ``token``."""
+    """Give back the lease that ``token`` holds on a key, or on every key if ``key_id`` is ``None``."""
     db.execute(
-        "UPDATE penstock_ledger.leases SET token = '' WHERE token = %s AND key_id = coalesce(%s, key_id)",
+        "UPDATE leases SET token = '' WHERE token = %s AND key_id = coalesce(%s, key_id)",
         (token, key_id),
     )
 
 
 class Renewal:
-    """A thread that calls ``renew`` every so often, also while the event loop is busy with something slow."""
+    """A thread that calls ``renew`` every ``every`` seconds, even while the event loop is busy."""
 
     def __init__(self, renew: Callable[[], None], every: float) -> None:
         self._renew = renew
         self._every = every
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="penstock-lease", daemon=True)
         self._thread.start()
 
     def stop_soon(self) -> None:
-        """Let it end, and do not wait for that."""
-        self._over.set()
+        """Stop the thread without waiting for its end."""
+        self._stopped.set()
 
     def stop(self) -> None:
-        """End it; waits for a renewal under way."""
-        self._over.set()
+        """Stop the thread; waits for a renewal under way."""
+        self._stopped.set()
         if self._thread is not threading.current_thread():
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._over.wait(self._every):
+        while not self._stopped.wait(self._every):
             self._renew()

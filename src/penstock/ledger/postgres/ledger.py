@@ -1,9 +1,10 @@
-"""The ledger for runs on several machines: a PostgreSQL database."""
+"""The ledger in a PostgreSQL database."""
 
 from __future__ import annotations
 
 from penstock.errors import GraphError, MissingExtra
 from penstock.ledger.postgres.store import PostgresStore
+from penstock.ledger.postgres.text import is_postgres
 from penstock.ledger.threaded import ThreadedLedger
 
 __all__ = ["PostgresLedger"]
@@ -12,30 +13,32 @@ __all__ = ["PostgresLedger"]
 class PostgresLedger(ThreadedLedger):
     """Keeps runs, commits, document states and dead letters in the schema ``penstock_ledger`` of a database.
 
-    Each key is one process' at a time: whoever opens it holds a *lease*, which a thread of the ledger renews,
-    also while the event loop is busy. A second process is told who holds it since when. A lease is free when
-    it was given back (``aclose``), when its session has ended (its process was killed, the server restarted),
-    or when it was not renewed for ``lease`` seconds of the server's time; who was only asleep until then
-    cannot commit any more. One connection on one thread: the loop never waits for the database. A cancelled
-    call still happens, in its turn. A connection that is lost is not taken up again by itself: the call
-    raises, what was committed stays, and ``open`` goes on from there.
+    One process at a time may use a key. ``open`` takes a *lease* on the key, which a thread of the ledger
+    renews, even while the event loop is busy. A second process gets ``LedgerBusy``, which names the holder. A
+    lease is free when it was given back (``aclose``), when its session has ended (the process was killed, or
+    the server restarted), or when it was not renewed for ``lease`` seconds of the server's clock. A process
+    that slept for that long cannot commit once another has taken its lease.
+
+    The ledger uses one connection on one thread, so the event loop never waits for the database. A cancelled
+    call still runs, in its turn. If the connection is lost, the call raises and the commits are kept. The
+    next ``open`` connects again and continues from the last commit.
 
     Args:
-        url: ``postgresql://user@host:port/database``, or whatever else libpq understands. A password in it is
-            never shown; ``PGPASSWORD`` or ``~/.pgpass`` keep it out of the command line.
+        url: ``postgresql://user@host:port/database``, or another URL that libpq understands. A password in it
+            is never shown. ``PGPASSWORD`` or ``~/.pgpass`` keep the password out of the command line.
         lease: Seconds.
 
     Raises:
-        GraphError: ``url`` is none, or ``lease`` is not positive.
+        GraphError: ``url`` is not a PostgreSQL URL, or ``lease`` is not positive.
         MissingExtra: psycopg is not installed.
     """
 
     def __init__(self, url: str, *, lease: float = 30.0) -> None:
         try:
-            import psycopg  # noqa: F401  asked for here, so that its absence is told when the pipeline is built
+            import psycopg  # noqa: F401  imported here to report its absence when the pipeline is built
         except ImportError as error:
             raise MissingExtra("A ledger in PostgreSQL", "postgres") from error
-        if not url.startswith(("postgresql://", "postgres://")):
+        if not is_postgres(url):
             raise GraphError("PostgresLedger takes a URL such as postgresql://user@host/database")
         if not lease > 0:
             raise GraphError(f"PostgresLedger: lease must be positive, not {lease!r}")

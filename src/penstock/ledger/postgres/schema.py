@@ -1,12 +1,12 @@
-"""The tables of the PostgreSQL ledger, their version, and how an older version becomes this one.
+"""The tables of the PostgreSQL ledger, their version, and the migration from older versions.
 
-They are those of the SQLite ledger (``schema``), for the same reasons, in a schema of their own. Texts that
-an index holds are shortened (``postgres_text``); dead letters therefore have theirs twice. They are compared
-by bytes (``COLLATE "C"``): what the language of the server thinks of identifiers only takes time.
+The tables are those of the SQLite ledger, for the same reasons (see ``penstock.ledger.sqlite.schema``), in
+the schema ``penstock_ledger``. Indexed texts are shortened (see ``text``), so dead letters hold theirs twice:
+shortened and whole. Identifiers are compared by bytes (``COLLATE "C"``), which is faster than by language.
 
-All outcomes of one commit are one row of arrays, which are unnested when the run is merged: a row each, and
-an entry in an index each, would cost several times as much to write, to log and to delete. Hashes and
-identifiers hardly compress, so that is not tried.
+The outcomes of a commit are one row of arrays, which are unnested when the run is merged. One row and one
+index entry per document would cost several times as much to write, to log and to delete. The arrays are
+stored uncompressed, because hashes and identifiers hardly compress.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import LedgerBusy, LedgerCorrupt, LedgerError
+from penstock.ledger.postgres.lease import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +26,12 @@ __all__ = ["VERSION", "check_version", "prepare"]
 VERSION = 1
 
 _LOCK = 0x50454E53
-"""The advisory lock under which a ledger is created or migrated."""
+"""The advisory lock that is held while a ledger is created or migrated."""
 
 _TABLES = """
 CREATE SCHEMA IF NOT EXISTS penstock_ledger;
-CREATE TABLE penstock_ledger.meta (version bigint NOT NULL);
-CREATE TABLE penstock_ledger.keys (
+CREATE TABLE meta (version bigint NOT NULL);
+CREATE TABLE keys (
     key_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key       text NOT NULL UNIQUE,
     run       bigint NOT NULL,
@@ -38,17 +39,17 @@ CREATE TABLE penstock_ledger.keys (
     letters   bigint NOT NULL,
     checksum  text NOT NULL
 );
-CREATE TABLE penstock_ledger.leases (
-    key_id   bigint PRIMARY KEY REFERENCES penstock_ledger.keys,
-    token    text NOT NULL,             -- of the one ledger object that may write; '' if nobody may
+CREATE TABLE leases (
+    key_id   bigint PRIMARY KEY REFERENCES keys,
+    token    text NOT NULL,             -- of the ledger object that may write; '' if free
     host     text NOT NULL,
     pid      bigint NOT NULL,
-    backend  bigint NOT NULL,           -- the session of the holder
+    backend  bigint NOT NULL,           -- the process id of the holder's session
     since    timestamptz NOT NULL,
     expires  timestamptz NOT NULL
 );
-CREATE TABLE penstock_ledger.runs (
-    key_id      bigint NOT NULL REFERENCES penstock_ledger.keys,
+CREATE TABLE runs (
+    key_id      bigint NOT NULL REFERENCES keys,
     run         bigint NOT NULL,
     state       text NOT NULL CHECK (state IN ('running', 'completed', 'abandoned')),
     started_at  double precision NOT NULL,
@@ -57,8 +58,8 @@ CREATE TABLE penstock_ledger.runs (
     checksum    text NOT NULL,
     PRIMARY KEY (key_id, run)
 );
-CREATE TABLE penstock_ledger.commits (
-    key_id        bigint NOT NULL REFERENCES penstock_ledger.keys,
+CREATE TABLE commits (
+    key_id        bigint NOT NULL REFERENCES keys,
     epoch         bigint NOT NULL,
     run           bigint NOT NULL,
     state         text NOT NULL CHECK (state IN ('pending', 'confirmed')),
@@ -69,21 +70,21 @@ CREATE TABLE penstock_ledger.commits (
     checksum      text NOT NULL,
     PRIMARY KEY (key_id, epoch)
 );
-CREATE TABLE penstock_ledger.outcomes (
+CREATE TABLE outcomes (
     key_id          bigint NOT NULL,
     epoch           bigint NOT NULL,
     size            bigint NOT NULL,
     doc_ids         text[] COLLATE "C" NOT NULL,
     content_hashes  bytea[] NOT NULL,
-    statuses        text[],             -- none if all of them are completed
-    tries           bigint[],           -- none if one was enough for each
-    errors          text[],             -- none if there are none
+    statuses        text[],             -- null if all are completed
+    tries           bigint[],           -- null if each took one attempt
+    errors          text[],             -- null if none failed
     error_types     text[],
     PRIMARY KEY (key_id, epoch)
 );
-ALTER TABLE penstock_ledger.outcomes
+ALTER TABLE outcomes
     ALTER doc_ids SET STORAGE EXTERNAL, ALTER content_hashes SET STORAGE EXTERNAL;
-CREATE TABLE penstock_ledger.documents (
+CREATE TABLE documents (
     key_id        bigint NOT NULL,
     doc_id        text COLLATE "C" NOT NULL,
     epoch         bigint NOT NULL,
@@ -94,14 +95,14 @@ CREATE TABLE penstock_ledger.documents (
     error         text,
     error_type    text,
     PRIMARY KEY (key_id, doc_id)
-) WITH (fillfactor = 80);  -- room for a change beside what it changes, without new entries in the index
-CREATE TABLE penstock_ledger.dead_letters (
+) WITH (fillfactor = 80);  -- leaves room to update rows in place, without new index entries
+CREATE TABLE dead_letters (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    key_id      bigint NOT NULL REFERENCES penstock_ledger.keys,
+    key_id      bigint NOT NULL REFERENCES keys,
     epoch       bigint NOT NULL,
     record      text COLLATE "C" NOT NULL,  -- record_key, shortened
     document    text COLLATE "C",           -- doc_id, shortened
-    resolves    boolean NOT NULL,           -- no letter, but the end of those of its record
+    resolves    boolean NOT NULL,           -- not a letter: resolves the letters of its record
     record_key  text NOT NULL,
     doc_id      text,
     adapter     text NOT NULL,
@@ -114,33 +115,33 @@ CREATE TABLE penstock_ledger.dead_letters (
     failed_at   double precision NOT NULL,
     checksum    text NOT NULL
 );
-CREATE INDEX dead_letters_by_epoch ON penstock_ledger.dead_letters (key_id, epoch);
-CREATE INDEX dead_letters_by_record ON penstock_ledger.dead_letters (key_id, record);
-CREATE INDEX dead_letters_by_document ON penstock_ledger.dead_letters (key_id, document);
+CREATE INDEX dead_letters_by_epoch ON dead_letters (key_id, epoch);
+CREATE INDEX dead_letters_by_record ON dead_letters (key_id, record);
+CREATE INDEX dead_letters_by_document ON dead_letters (key_id, document);
 """
 
 _MIGRATIONS: dict[int, Callable[[psycopg.Connection[Any]], None]] = {}
-"""From version n to n + 1; all of them run in one transaction together with the change of the version."""
+"""The step from version n to n + 1. All steps run in one transaction, which also changes the version."""
 
 
 def prepare(db: psycopg.Connection[Any], place: str) -> None:
-    """Create the tables if there are none, and bring those of an older version up to ``VERSION``.
+    """Create the tables if they do not exist, or migrate older ones to ``VERSION``.
 
     Raises:
-        LedgerBusy: they are of an older version, and a run of it holds a lease.
-        LedgerCorrupt: there is a schema of that name, and it is no ledger.
-        LedgerError: they were written by a newer Penstock.
+        LedgerBusy: the tables must be migrated, and a run holds a lease.
+        LedgerCorrupt: the schema exists, but is not a ledger.
+        LedgerError: a newer Penstock wrote the tables.
     """
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        schema, meta = _there(db)
+        schema, meta = _existing(db)
         if schema and not meta:
             raise LedgerCorrupt(
                 f"the schema penstock_ledger in {place} is not a Penstock ledger; choose another database"
             )
         if not meta:
             db.execute(_TABLES)
-            db.execute("INSERT INTO penstock_ledger.meta VALUES (%s)", (VERSION,))
+            db.execute("INSERT INTO meta VALUES (%s)", (VERSION,))
             return
         version = check_version(db, place)
         if version < VERSION:
@@ -149,9 +150,9 @@ def prepare(db: psycopg.Connection[Any], place: str) -> None:
 
 def check_version(db: psycopg.Connection[Any], place: str) -> int:
     """Return the version of the tables; raises as ``prepare`` does."""
-    rows = db.execute("SELECT version FROM penstock_ledger.meta").fetchall()
+    rows = db.execute("SELECT version FROM meta").fetchall()
     if len(rows) != 1 or rows[0][0] < 1:
-        raise LedgerCorrupt(f"the ledger {place} does not say its version; put a backup of it back")
+        raise LedgerCorrupt(f"the ledger {place} has lost its version number; restore it from a backup")
     version = int(rows[0][0])
     if version > VERSION:
         raise LedgerError(
@@ -161,8 +162,8 @@ def check_version(db: psycopg.Connection[Any], place: str) -> int:
     return version
 
 
-def _there(db: psycopg.Connection[Any]) -> tuple[bool, bool]:
-    """Return whether the schema is there, and whether its table ``meta`` is."""
+def _existing(db: psycopg.Connection[Any]) -> tuple[bool, bool]:
+    """Return whether the schema exists, and whether its table ``meta`` does."""
     row = db.execute(
         "SELECT to_regnamespace('penstock_ledger') IS NOT NULL,"
         " to_regclass('penstock_ledger.meta') IS NOT NULL"
@@ -172,16 +173,15 @@ def _there(db: psycopg.Connection[Any]) -> tuple[bool, bool]:
 
 def _migrate(db: psycopg.Connection[Any], version: int, place: str) -> None:
     held = db.execute(
-        "SELECT host, pid FROM penstock_ledger.leases WHERE token <> '' AND expires > clock_timestamp()"
-        " AND backend IN (SELECT pid FROM pg_stat_activity)"
+        f"SELECT host, pid FROM leases WHERE {LIVE}"  # noqa: S608  a constant
     ).fetchone()
     if held is not None:
         raise LedgerBusy(
             f"the ledger {place} has schema version {version}, and process {held[1]} on {held[0]} uses it; "
             "wait for it or stop it, then run again to bring the ledger up to date"
         )
-    # who holds a lease and sleeps knows only the older version: it must not write any more
-    db.execute("UPDATE penstock_ledger.leases SET token = ''")
+    # A process that slept past the end of its lease knows only the older version: keep it from writing.
+    db.execute("UPDATE leases SET token = ''")
     for step in range(version, VERSION):
         _MIGRATIONS[step](db)
-    db.execute("UPDATE penstock_ledger.meta SET version = %s", (VERSION,))
+    db.execute("UPDATE meta SET version = %s", (VERSION,))

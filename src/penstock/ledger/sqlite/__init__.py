@@ -1,4 +1,4 @@
-"""The ledger that most runs use: one SQLite file."""
+"""The ledger in a SQLite file, which most runs use."""
 
 from penstock.ledger.sqlite.ledger import SqliteLedger
 

@@ -1,4 +1,4 @@
-"""Opening the file of a SQLite ledger: created whole, locked, checked before it is believed."""
+"""Open the file of a SQLite ledger: create it as a whole, lock it, check it before it is used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from penstock.errors import LedgerBusy, LedgerCorrupt, LedgerError
 from penstock.ledger.sqlite import schema, wal
-from penstock.ledger.sqlite.trouble import corrupt, speaking
+from penstock.ledger.sqlite.errors import SqliteErrors
 from penstock.system import DiskStorage
 
 if TYPE_CHECKING:
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["beside", "connect", "read_only", "transaction"]
 
 _CACHE_KIB = 2048
-_KEPT_LOG = 16 << 20
+_KEPT_LOG_BYTES = 16 << 20
 _BUSY_SECONDS = 5.0
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """Return the path of one of the files that belong to ``path``."""
+    """Return the path of the file beside ``path`` with this suffix, such as ``-wal``."""
     return path.with_name(path.name + suffix)
 
 
 def connect(path: Path, lock: Lock) -> sqlite3.Connection:
-    """Take ``lock`` and open the ledger at ``path``, creating it if there is none; see ``Ledger.open``.
+    """Take ``lock`` and open the ledger at ``path``; create it if it does not exist. See ``Ledger.open``.
 
-    The lock stays with the caller if this succeeds, and is released if it raises.
+    If this succeeds, the caller holds the lock; if it raises, the lock is released.
     """
-    with speaking(path, "open"):
+    with SqliteErrors(path).explained("open"):
         _check_place(path)
         if (holder := lock.acquire()) is not None:
             raise LedgerBusy(
@@ -51,20 +51,20 @@ def connect(path: Path, lock: Lock) -> sqlite3.Connection:
 
 
 def read_only(path: Path) -> sqlite3.Connection:
-    """Open the ledger at ``path`` to look at it, also while another process writes it.
+    """Open the ledger at ``path`` for reading; another process may be writing it.
 
     Raises:
-        LedgerError: there is none, or it cannot be read.
+        LedgerError: it does not exist, or cannot be read.
         LedgerCorrupt: it is not a ledger.
     """
-    with speaking(path, "read"):
+    with SqliteErrors(path).explained("read"):
         _check_place(path)
         if not path.exists():
             raise LedgerError(f"there is no ledger at {path}")
         try:
             return _reader(path, "mode=ro")
         except sqlite3.OperationalError:
-            # In a folder that cannot be written the log's index cannot be made; without a log none is needed.
+            # In a read-only folder SQLite cannot create the index of the log. Without a log it needs none.
             if beside(path, "-wal").exists():
                 raise
             return _reader(path, "mode=ro&immutable=1")
@@ -83,14 +83,14 @@ def _reader(path: Path, query: str) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what the block did, all of it or nothing."""
+    """Run the block in a transaction: commit it as a whole, or roll it back on an error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):  # after some errors SQLite has rolled back already
+            with contextlib.suppress(sqlite3.Error):  # SQLite itself rolls back after some errors
                 connection.execute("ROLLBACK")
         raise
 
@@ -105,11 +105,11 @@ def _check_place(path: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """Create a ledger that is whole from its first moment, so that an empty file never is one."""
+    """Create the ledger under another name and rename it, so that an empty file never is a ledger."""
     log = beside(path, "-wal")
     if log.exists():
         raise LedgerCorrupt(
-            f"the ledger {path} is gone, and {log.name} beside it holds a part of it; "
+            f"the ledger {path} is gone, but {log.name} beside it holds a part of it; "
             f"put {path.name} back, or delete {log.name} to begin anew"
         )
     storage, draft = DiskStorage(), beside(path, ".new")
@@ -117,7 +117,8 @@ def _create(path: Path) -> None:
         leftover.unlink(missing_ok=True)
     with contextlib.closing(_connection(draft, "mode=rwc")) as connection:
         _make_durable(connection, draft)
-        schema.create(connection)  # closing then moves everything from the log into the file, fsynced
+        schema.create(connection)
+    # Closing has copied the log into the file, and fsynced it.
     beside(path, "-shm").unlink(missing_ok=True)
     storage.rename(draft, path)
     storage.fsync_folder(path.parent)
@@ -126,18 +127,19 @@ def _create(path: Path) -> None:
 def _opened(path: Path) -> sqlite3.Connection:
     if path.stat().st_size == 0:
         raise LedgerCorrupt(
-            f"the ledger {path} is empty, and a ledger never is; "
-            "put a backup of it back, or delete it to begin anew"
+            f"the ledger {path} is empty, which a ledger never is; "
+            "restore it from a backup, or delete it to begin anew"
         )
-    if (wrong := wal.damage(beside(path, "-wal"))) is not None:
-        raise corrupt(path, wrong)
+    errors = SqliteErrors(path)
+    if (damage := wal.find_damage(beside(path, "-wal"))) is not None:
+        raise errors.corrupt(damage)
     connection = _connection(path, "mode=rw")
     try:
         version = schema.check_version(connection, path)
-        _check_whole(connection, path)
+        _check_integrity(connection, errors)
         _make_durable(connection, path)
         schema.migrate(connection, version)
-        with transaction(connection):  # finds out now, not at the first commit, whether it can be written
+        with transaction(connection):  # writes once, so that a read-only file is refused now
             connection.execute(f"PRAGMA user_version = {schema.VERSION}")
     except BaseException:
         connection.close()
@@ -145,14 +147,14 @@ def _opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check_whole(connection: sqlite3.Connection, path: Path) -> None:
-    # The quick check leaves out indexes, and dead letters are found by theirs.
+def _check_integrity(connection: sqlite3.Connection, errors: SqliteErrors) -> None:
+    # The quick check leaves out indexes, but dead letters are found by an index.
     for check in ("PRAGMA quick_check(1)", "PRAGMA integrity_check(dead_letters)"):
         for (finding,) in connection.execute(check):
             if finding != "ok":
-                raise corrupt(path, str(finding))
+                raise errors.corrupt(str(finding))
     for table, *_ in connection.execute("PRAGMA foreign_key_check"):
-        raise corrupt(path, f"table {table} refers to keys that are not there")
+        raise errors.corrupt(f"table {table} refers to keys that do not exist")
 
 
 def _connection(path: Path, query: str) -> sqlite3.Connection:
@@ -168,7 +170,7 @@ def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-    connection.execute(f"PRAGMA journal_size_limit={_KEPT_LOG}")
+    connection.execute(f"PRAGMA journal_size_limit={_KEPT_LOG_BYTES}")
     if sys.platform == "darwin":
         connection.execute("PRAGMA fullfsync=ON")
         connection.execute("PRAGMA checkpoint_fullfsync=ON")

@@ -1,11 +1,11 @@
-"""The ledger that most runs use: one SQLite file."""
+"""The ledger in a SQLite file."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from penstock.ledger.sqlite.store import Store
+from penstock.ledger.sqlite.store import SqliteStore
 from penstock.ledger.threaded import ThreadedLedger
 
 __all__ = ["SqliteLedger"]
@@ -14,28 +14,27 @@ __all__ = ["SqliteLedger"]
 class SqliteLedger(ThreadedLedger):
     """Keeps runs, commits, document states and dead letters in the SQLite file ``path``.
 
-    Write-ahead log, ``synchronous=FULL``, one connection on one thread of its own: the loop never waits
-    for the disk. A cancelled call still happens, in its turn, and what comes after it waits for it.
-    A lock on ``<path>.lock`` keeps a second process out. Nothing is opened before the first ``open``, and
-    a closed ledger may be opened again. Each first ``open`` checks the whole file: a second per million
-    documents.
+    It uses a write-ahead log with ``synchronous=FULL``, and one connection on one thread, so the event loop
+    never waits for the disk. A cancelled call still runs, in its turn, and later calls wait for it. A lock on
+    ``<path>.lock`` keeps other processes out. The file is opened at the first ``open``, which checks all of
+    it: about a second per million documents. A closed ledger may be opened again.
 
     Args:
-        path: The file; created at the first ``open`` if there is none, its folder must exist.
+        path: The file. The first ``open`` creates it if it does not exist; its folder must exist.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        super().__init__(Store(self._path))
+        super().__init__(SqliteStore(self._path))
 
     @property
     def path(self) -> Path:
-        """Where the ledger is."""
+        """The file of the ledger."""
         return self._path
 
     @property
     def place(self) -> str:
-        """The same, for people."""
+        """The file of the ledger, as text for people."""
         return str(self._path)
 
     def __repr__(self) -> str:

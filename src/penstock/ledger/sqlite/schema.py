@@ -1,12 +1,14 @@
-"""The tables of the SQLite ledger, their version, and how an older version becomes this one.
+"""The tables of the SQLite ledger, their version, and the migration from older versions.
 
-What a run does to documents is appended to ``outcomes``, in the order of its epochs, and is merged into
-``documents`` when the run is finished. So a commit writes only at the end of one table, whatever the
-identifiers look like (1,000 rows under random identifiers cost 2-7 µs each so, and 18-50 µs when each was
-put in its place at once); ``documents`` says what was known at the start of the logical run, which is
-just what ``unchanged`` asks; and rows of an epoch that a sink refused are dropped as one range.
+A commit appends the outcomes of its documents to ``outcomes``, in the order of the epochs. They are merged
+into ``documents`` when the run is finished. This has three advantages:
 
-The ``CHECK`` clauses are there for ``PRAGMA quick_check``, which holds damaged rows against them.
+* A commit writes only at the end of a table. With random identifiers a row then costs 2-7 µs; when each row
+  was written to ``documents`` at once, it cost 18-50 µs.
+* ``documents`` holds what was known at the start of the logical run, which is what ``unchanged`` asks for.
+* The rows of an epoch that a sink refused are deleted as one range.
+
+``PRAGMA quick_check`` finds damaged rows by the ``CHECK`` clauses.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["APPLICATION_ID", "VERSION", "check_version", "create", "migrate"]
 
 APPLICATION_ID = 0x50454E53
-"""``PENS``: what tells a ledger from any other SQLite file."""
+"""``PENS``: tells a ledger from other SQLite files."""
 
 VERSION = 1
 
@@ -32,8 +34,8 @@ CREATE TABLE keys (
     key_id    INTEGER PRIMARY KEY,
     key       TEXT NOT NULL UNIQUE,
     run       INTEGER NOT NULL,       -- the last logical run
-    epoch     INTEGER NOT NULL,       -- the last commit that is true, 0 before the first
-    letters   INTEGER NOT NULL,       -- how many dead letters there are up to that epoch
+    epoch     INTEGER NOT NULL,       -- the last confirmed commit, 0 before the first
+    letters   INTEGER NOT NULL,       -- the number of dead letters up to that epoch
     checksum  TEXT NOT NULL
 );
 CREATE TABLE runs (
@@ -42,7 +44,7 @@ CREATE TABLE runs (
     state       TEXT NOT NULL CHECK (state IN ('running', 'completed', 'abandoned')),
     started_at  REAL NOT NULL,
     ended_at    REAL,
-    counts      TEXT NOT NULL,        -- JSON; final when completed, else see the last commit
+    counts      TEXT NOT NULL,        -- JSON; empty unless completed
     checksum    TEXT NOT NULL,
     PRIMARY KEY (key_id, run)
 ) WITHOUT ROWID;
@@ -53,7 +55,7 @@ CREATE TABLE commits (
     state         TEXT NOT NULL CHECK (state IN ('pending', 'confirmed')),
     committed_at  REAL NOT NULL,
     position      TEXT NOT NULL,      -- JSON
-    record        TEXT NOT NULL,      -- JSON of the sink
+    record        TEXT NOT NULL,      -- JSON from the sink
     counts        TEXT NOT NULL,      -- JSON
     checksum      TEXT NOT NULL,
     PRIMARY KEY (key_id, epoch)
@@ -76,7 +78,7 @@ CREATE TABLE documents (
     epoch         INTEGER NOT NULL,
     status        TEXT NOT NULL CHECK (status IN ('completed', 'failed', 'deleted')),
     content_hash  BLOB NOT NULL,
-    earlier_hash  BLOB,               -- of a failed one: what last completed, or was deleted, before
+    earlier_hash  BLOB,               -- if failed: the hash when it was last completed or deleted
     attempts      INTEGER NOT NULL,
     error         TEXT,
     error_type    TEXT,
@@ -104,11 +106,11 @@ CREATE INDEX dead_letters_by_document ON dead_letters (key_id, doc_id);
 """
 
 _MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
-"""From version n to n + 1; each runs in one transaction together with the change of the version."""
+"""The step from version n to n + 1. Each runs in a transaction that also changes the version."""
 
 
 def create(connection: sqlite3.Connection) -> None:
-    """Make an empty database a ledger."""
+    """Create the tables in an empty database."""
     connection.executescript(
         f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {_TABLES}"
     )
@@ -118,8 +120,8 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the ledger at ``path``.
 
     Raises:
-        LedgerCorrupt: it is some other SQLite database.
-        LedgerError: it was written by a newer Penstock.
+        LedgerCorrupt: it is another kind of SQLite database.
+        LedgerError: a newer Penstock wrote it.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -136,7 +138,7 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring a ledger of an older ``version`` up to ``VERSION``, one step and one transaction at a time."""
+    """Migrate a ledger from ``version`` to ``VERSION``, one step and one transaction at a time."""
     for step in range(version, VERSION):
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -1,9 +1,9 @@
-"""Is the write-ahead log that a killed process left behind whole?
+"""Find damage in the write-ahead log that a killed process left behind.
 
-SQLite replays the log up to the first frame whose checksum fails, and takes the rest for the remains of a
-write that was cut short. So damage in its middle would silently take the ledger back to an earlier
-commit. With ``synchronous=FULL`` only the last transaction can have been cut short: a second commit behind
-a broken frame proves that it was broken afterwards.
+SQLite replays the log up to the first frame whose checksum fails. It takes the frames after that for a write
+that was cut short. So damage in the middle would silently return the ledger to an earlier commit. With
+``synchronous=FULL`` only the last transaction can have been cut short: if two commits follow a broken frame,
+the frame was damaged after it was written.
 
 The format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 """
@@ -18,30 +18,30 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["damage"]
+__all__ = ["find_damage"]
 
 _HEADER = 32
 _FRAME = 24
-_MAGIC = 0x377F0682  # its lowest bit says that checksums read big-endian words
+_MAGIC = 0x377F0682  # with the lowest bit set, checksums read big-endian words
 _MASK = 0xFFFFFFFF
 _PAGE_SIZES = frozenset(1 << n for n in range(9, 17))
 
 _Sums = tuple[int, int]
 
 
-def damage(path: Path) -> str | None:
+def find_damage(path: Path) -> str | None:
     """Return what is wrong with the log at ``path``, or ``None`` if it is whole, empty or absent.
 
-    Reads the log once, 20 MB a second; only the merge of a long run makes it larger than that.
+    Reads the log once, 20 MB a second; only the merge of a long run makes a log larger than that.
     """
     try:
         with path.open("rb") as file:
-            return _damage(file)
+            return _find_damage(file)
     except FileNotFoundError:
         return None
 
 
-def _damage(file: BinaryIO) -> str | None:
+def _find_damage(file: BinaryIO) -> str | None:
     header = file.read(_HEADER)
     if len(header) < _HEADER:
         return None
@@ -51,10 +51,10 @@ def _damage(file: BinaryIO) -> str | None:
     chain = _add(header[:24], (0, 0), big=big)
     if magic & ~1 != _MAGIC or page not in _PAGE_SIZES or chain != sums:
         return "the header of its write-ahead log is broken" if file.read(_FRAME) else None
-    return _damaged_frame(file, page, salts, chain, big=big)
+    return _find_broken_frame(file, page, salts, chain, big=big)
 
 
-def _damaged_frame(file: BinaryIO, page: int, salts: bytes, chain: _Sums, *, big: bool) -> str | None:
+def _find_broken_frame(file: BinaryIO, page: int, salts: bytes, chain: _Sums, *, big: bool) -> str | None:
     broken: int | None = None
     commits = number = 0
     while len(frame := file.read(_FRAME + page)) == _FRAME + page:
