@@ -72,7 +72,7 @@ def test_a_command_that_may_be_killed(tmp_path, options):
 
 def test_a_command_that_may_not_be_killed(tmp_path):
     """One that writes everything once more is found out."""
-    with pytest.raises(Different, match=r"job\d+ \(seed 0\) holds .* undisturbed it is"):
+    with pytest.raises(Different, match=r"job\d+ \(seed 0\) has .*; undisturbed it is"):
         kill_and_compare(counting(durable=False), output, tmp_path, kills=6)
 
 
@@ -227,7 +227,7 @@ async def test_a_refusal_names_the_file(tmp_path):
     damages = await damage_and_read(tmp_path / "kept", "file", refuse, bool, times=5)
     assert (damages.refused, damages.right) == (5, 0)
     clear = False
-    with pytest.raises(DamageUnnoticed, match="without naming the file"):
+    with pytest.raises(DamageUnnoticed, match="should name the file"):
         await damage_and_read(tmp_path / "kept", "file", refuse, bool, times=5)
 
 

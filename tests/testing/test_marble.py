@@ -111,7 +111,7 @@ def mismatch(flow: Any, diagram: str, **options: Any) -> list[str]:
 def test_a_mismatch_shows_both_under_each_other() -> None:
     """The first difference in words, and the two diagrams."""
     assert mismatch(marbles("a-b-(cd)-|"), "a--b(cd)-|") == [
-        "expected 'b' at step 3, and 'b' at step 2 came",
+        "expected 'b' at step 3, but 'b' at step 2 came",
         "  expected  a--b(cd)-|",
         "  came      a-b-(cd)-|",
     ]
@@ -122,9 +122,9 @@ def test_a_mismatch_shows_both_under_each_other() -> None:
     [
         (just("a"), "a-", "the end at step 0 came too"),
         (never(), "-|", "the end at step 1 did not come"),
-        (marbles("a-#"), "a-|", "expected the end at step 2, and an error at step 2 came"),
+        (marbles("a-#"), "a-|", "expected the end at step 2, but an error at step 2 came"),
         (marbles("a|", step=0.5), "a|", "the end at step 0.5"),
-        (just(7), "(a|)", "expected 'a' at step 0, and 7 at step 0 came"),
+        (just(7), "(a|)", "expected 'a' at step 0, but 7 at step 0 came"),
     ],
 )
 def test_each_mismatch_has_its_words(flow: Any, diagram: str, text: str) -> None:

@@ -125,8 +125,8 @@ def test_a_failure_shows_what_happened() -> None:
         await probe.expect_next(3)
 
     assert failing(TestSource([1, Sleep(5), 2]), test).splitlines() == [
-        "expected the next items to be 3, but item 0 of them is 2",
-        "what happened:",
+        "expected the next items to be 3, but item 0 was 2",
+        "history:",
         "  0 s: subscribed",
         "  0 s: request(2)",
         "  0 s: next 1",
@@ -137,17 +137,21 @@ def test_a_failure_shows_what_happened() -> None:
 @pytest.mark.parametrize(
     ("script", "test", "text"),
     [
-        ([], lambda p: p.expect_next(1), "no demand for more: call request"),
+        ([], lambda p: p.expect_next(1), "no demand for more; call request"),
         ([1, Sleep(1e7)], lambda p: ask(p, 2, p.expect_next(1, 2)), "only 1 came within"),
-        ([1], lambda p: ask(p, 2, p.expect_next(1, 2)), "after 1 of them it is completed"),
-        ([1], lambda p: ask(p, 2, p.expect_completed()), "1 came, and nothing expected it"),
-        ([Raise()], lambda p: p.expect_completed(), "it failed with Planted"),
-        ([], lambda p: p.expect_error(ValueError), "it is completed"),
-        ([Raise()], lambda p: p.expect_error(ValueError), "it failed with Planted"),
-        ([Raise()], lambda p: p.expect_error(Planted, "elsewhere"), "matching 'elsewhere', but it failed"),
-        ([1], lambda p: ask(p, 1, p.expect_nothing()), "1 had come already|1 came"),
+        ([1], lambda p: ask(p, 2, p.expect_next(1, 2)), "after 1 of them the flow completed"),
+        ([1], lambda p: ask(p, 2, p.expect_completed()), "1 came, and no expectation took it"),
+        ([Raise()], lambda p: p.expect_completed(), "the flow failed with Planted"),
+        ([], lambda p: p.expect_error(ValueError), "the flow completed"),
+        ([Raise()], lambda p: p.expect_error(ValueError), "the flow failed with Planted"),
+        (
+            [Raise()],
+            lambda p: p.expect_error(Planted, "elsewhere"),
+            "matching 'elsewhere', but the flow failed",
+        ),
+        ([1], lambda p: ask(p, 1, p.expect_nothing()), "1 had come before|1 came"),
         ([Sleep(0.5), 1], lambda p: ask(p, 1, p.expect_nothing()), "1 came"),
-        ([Sleep(0.5)], lambda p: ask(p, 1, p.expect_nothing()), "it is completed"),
+        ([Sleep(0.5)], lambda p: ask(p, 1, p.expect_nothing()), "the flow completed"),
         ([1], lambda p: p.take(2), "only 0 came, and there is no demand"),
         ([Sleep(1e7)], lambda p: p.expect_completed(), "nothing happened for"),
     ],

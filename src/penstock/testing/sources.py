@@ -1,18 +1,30 @@
-"""``TestSource``: a source that plays a script and counts what is done to it."""
+"""``TestSource``: a source that plays a script, and counts how it is used."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.abc import Page
 from penstock.flow import Flow
 from penstock.operators.sources import from_async_iterable, from_iterable, from_observable, from_pages
-from penstock.testing.foreign import PlayedObservable
-from penstock.testing.script import Burst, Cling, End, Forever, Instruction, Raise, Sleep, Until, Wait
+from penstock.testing.observable import PlayedObservable
+from penstock.testing.script import (
+    Cling,
+    End,
+    Forever,
+    Instruction,
+    Raise,
+    Sleep,
+    Until,
+    Wait,
+    items_in,
+    played,
+)
+from penstock.testing.time import turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
@@ -25,10 +37,9 @@ _WAITS = (Wait, Sleep, Until, Forever, Cling)
 
 @dataclass(slots=True)
 class SourceCounts:
-    """What has been done to a source so far, over all its runs.
+    """How often a source was opened and closed, and how many items it handed over, in all its runs.
 
-    ``interrupted`` counts exceptions that were thrown into a running generator at one of its waits
-    while nobody was closing it.
+    ``interrupted`` counts exceptions at a wait of the source before ``expect_close`` was called.
     """
 
     opened: int = 0
@@ -38,23 +49,23 @@ class SourceCounts:
 
 
 class TestSource(Flow[Any]):
-    """A flow that plays ``script`` as a plain iterable, an async generator, or pages, and counts.
+    """A flow that plays ``script``, and counts in ``counts`` how it is used.
 
-    Where a flow is not wanted, ``iterate``, ``play``, ``play_pages`` and ``observable`` are the raw things.
+    ``iterate``, ``play``, ``play_pages`` and ``observable`` play the script without a flow.
 
     Args:
         script: Items and instructions (see ``penstock.testing.script``).
-        style: As what it is played: a plain iterable, an async generator, pages, pages that can be
-            fetched from a position, or an aioreactive observable. A script that waits cannot be an
-            iterable and is a generator then.
-        page: Sizes of the pages, in turn.
-        declares: The page size that it declares: the largest, unless it is to say less than the truth.
-        on_handed: Called after each handing over.
-        on_close: Awaited instructions that play while the source is being closed (a ``Sleep`` for a
-            slow close, a ``Raise`` for a failing one).
+        style: ``iterable``, ``generator`` (async), ``pages``, ``seekable`` (pages that can be fetched
+            from a position) or ``observable`` (aioreactive). A script that waits cannot be an iterable;
+            it becomes a generator.
+        page: The sizes of the pages, in turn.
+        declares: The declared page size; by default the largest one.
+        on_handed: Called whenever items are handed over.
+        on_close: Instructions that play while the source is closed: a ``Sleep`` makes closing slow, a
+            ``Raise`` makes it fail.
     """
 
-    __test__ = False  # pytest, this is not a test
+    __test__ = False  # tells pytest that this is no test
 
     def __init__(
         self,
@@ -91,40 +102,35 @@ class TestSource(Flow[Any]):
                 return from_async_iterable(self.play)
 
     def observable(self) -> PlayedObservable:
-        """Return an aioreactive observable that plays, and misbehaves as told."""
+        """Return an aioreactive observable that plays the script."""
         return PlayedObservable(self)
 
     def iterate(self) -> Iterator[Any]:
-        """Play as a plain iterable: ``Wait`` and ``Sleep`` are passed over, ``Forever`` is the end."""
+        """Play as a plain iterable, without waiting; ``Forever`` is the end."""
         self.counts.opened += 1
         try:
-            for element in self.script:
-                if isinstance(element, Raise):
-                    raise element.make()
-                if isinstance(element, Forever | End):
-                    return
-                for item in _items_in(element):
-                    self.hand(1)
-                    yield item
+            for item in played(takewhile(lambda element: not isinstance(element, Forever), self.script)):
+                self.hand(1)
+                yield item
         finally:
             self.counts.closed += 1
 
     async def play(self) -> AsyncGenerator[Any, None]:
-        """Play as an async generator; ``End`` is the end, and a ``Burst`` is its items."""
+        """Play as an async generator."""
         began = self.open()
         try:
             for element in self.script:
                 if isinstance(element, End):
                     return
                 await self.obey(element, began)
-                for item in _items_in(element):
+                for item in items_in(element):
                     self.hand(1)
                     yield item
         finally:
             await self.close()
 
     async def play_pages(self, position: int | None = None) -> AsyncGenerator[Page[Any], None]:
-        """Play as pages, from the item that ``position`` counts on; an instruction ends a page."""
+        """Play as pages, after the first ``position`` items; an instruction ends a page."""
         began = self.open()
         sizes = cycle(self.page)
         at = 0
@@ -138,7 +144,7 @@ class TestSource(Flow[Any]):
                 if isinstance(element, End):
                     return
                 await self.obey(element, began)
-                for item in _items_in(element):
+                for item in items_in(element):
                     at += 1
                     if at > (position or 0):
                         page.append(item)
@@ -156,17 +162,15 @@ class TestSource(Flow[Any]):
                 yield page.items
 
     def expect_close(self) -> None:
-        """Say that from now on an interruption is a close, and not to be counted."""
+        """Stop counting interruptions, because the source is about to be closed."""
         self._closing = True
 
     def _turn(self, page: list[Any], at: int) -> Page[Any]:
         self.hand(len(page))
         return Page(page, position=at)
 
-    # -- for the raw things
-
     def open(self) -> float:
-        """Count an opening and return the time at which it was."""
+        """Count an opening, and return the time of it."""
         self.counts.opened += 1
         return asyncio.get_running_loop().time()
 
@@ -177,7 +181,7 @@ class TestSource(Flow[Any]):
             self._on_handed()
 
     async def obey(self, element: Any, began: float) -> None:
-        """Do what an instruction says; an item says nothing."""
+        """Follow an instruction; do nothing for an item."""
         try:
             await _obey(element, began)
         except (asyncio.CancelledError, GeneratorExit):
@@ -186,24 +190,17 @@ class TestSource(Flow[Any]):
             raise
 
     async def close(self) -> None:
-        """Count a closing and play what was asked for then."""
+        """Count a closing, and play ``on_close``."""
         self.counts.closed += 1
         began = asyncio.get_running_loop().time()
         for instruction in self._on_close:
             await _obey(instruction, began)
 
 
-def _items_in(element: Any) -> tuple[Any, ...]:
-    if isinstance(element, Burst):
-        return element.items
-    return () if isinstance(element, Instruction) else (element,)
-
-
 async def _obey(element: Any, began: float) -> None:
     match element:
-        case Wait(turns):
-            for _ in range(turns):
-                await asyncio.sleep(0)
+        case Wait(count):
+            await turns(count)
         case Sleep(seconds):
             await asyncio.sleep(seconds)
         case Until(seconds):

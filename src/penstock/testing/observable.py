@@ -1,4 +1,4 @@
-"""An aioreactive observable that plays a script, and misbehaves where the script says so."""
+"""An aioreactive observable that plays a script, in which it may misbehave."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["PlayedObservable"]
 
 
 class PlayedObservable(AsyncObservable[Any]):
-    """Sends the items of a source's script, one at a time, each when the one before has been taken.
+    """Sends the items of a source's script one at a time, each after ``asend`` of the last one returned.
 
-    After ``End`` or ``Raise`` it sends what follows all the same, and a ``Burst`` at once. Disposing
-    raises what an instruction of the source's ``on_close`` raises.
+    It sends the items of a ``Burst`` at once, and goes on with the script after ``End`` or ``Raise``.
+    Disposing raises the error of an instruction in the source's ``on_close``.
     """
 
     def __init__(self, source: TestSource) -> None:
         self._source = source
 
     async def subscribe_async(self, send: Any = None, throw: Any = None, close: Any = None) -> Any:
-        """Start to play in a task of its own."""
+        """Start a task that plays the script."""
         task = asyncio.create_task(self._play(as_observer(send, throw, close)))
 
         async def dispose() -> None:
