@@ -8,7 +8,7 @@ draws decisions; deviations repeat them.
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,45 +20,37 @@ _NEW_PRIORITY = 0.1
 _SELDOM = 0.03
 
 
-class Decider(Protocol):
-    """Makes the decisions of a ``SeededLoop``."""
+class Decider:
+    """Makes the decisions of a ``SeededLoop``; this one always decides as plain asyncio does."""
 
     def next_step(self, ready: Sequence[int]) -> int:
         """Choose an index of ``ready``: the tasks' numbers, in the order in which they became ready."""
-        ...
+        return self.amount(len(ready))
 
-    def amount(self, options: int) -> int:
+    def amount(self, options: int) -> int:  # noqa: ARG002  for deciders that choose
         """Choose one of ``options`` amounts of time; 0 is none."""
-        ...
+        return 0
 
     def seldom(self) -> int:
         """Choose whether a rare event happens (1) or not (0)."""
-        ...
+        return self.amount(2)
 
 
-class Repeated:
+class Repeated(Decider):
     """Repeats deviations; all other decisions are those of plain asyncio."""
 
     def __init__(self, deviations: Mapping[int, int]) -> None:
         self._deviations = deviations
         self._made = 0
 
-    def next_step(self, ready: Sequence[int]) -> int:
-        """Return the recorded index, or 0."""
-        return self.amount(len(ready))
-
     def amount(self, options: int) -> int:
-        """Return the recorded amount, or 0."""
+        """Return the recorded choice, or 0."""
         wanted = self._deviations.get(self._made, 0)
         self._made += 1
         return min(wanted, options - 1)
 
-    def seldom(self) -> int:
-        """Return the recorded choice, or 0."""
-        return self.amount(2)
 
-
-class Drawn:
+class Drawn(Decider):
     """Draws decisions from a seed, in one of three ways: it deviates rarely, often, or by priorities.
 
     A race that needs one step out of order shows soonest when all other steps keep their order. A race
@@ -73,9 +65,7 @@ class Drawn:
 
     def next_step(self, ready: Sequence[int]) -> int:
         """Draw one of the ready steps."""
-        if self._by_priority:
-            return self._highest(ready)
-        return self.amount(len(ready))
+        return self._highest(ready) if self._by_priority else super().next_step(ready)
 
     def amount(self, options: int) -> int:
         """Draw an amount, mostly 0."""
@@ -99,4 +89,4 @@ class Drawn:
 
 def decider_of(seed: int) -> Decider:
     """Return the decider of ``seed``; seed 0 is plain asyncio."""
-    return Drawn(seed) if seed else Repeated({})
+    return Drawn(seed) if seed else Decider()

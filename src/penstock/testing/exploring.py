@@ -75,10 +75,10 @@ def explore(
     schedules: set[str] = set()
     with _kept_random():
         for seed in range(first, first + seeds):
-            tried = _try(test, seed, decider_of(seed), options)
-            if tried.error is not None:
-                raise _Shrinking(test, seed, tried, options).race() from tried.error
-            schedules.add(tried.loop.digest)
+            loop, error = _try(test, seed, decider_of(seed), options)
+            if error is not None:
+                raise _Shrinking(test, seed, error, loop.deviations, options).race() from error
+            schedules.add(loop.digest)
     return Explored(seeds, len(schedules))
 
 
@@ -118,37 +118,37 @@ def _run(test: Callable[[], Coroutine[Any, Any, T]], seed: int, loop: SeededLoop
     return run(main(), loop_factory=lambda: loop)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """One run of the test: its loop, and its error if it failed."""
-
-    loop: SeededLoop
-    error: BaseException | None
-
-
 def _try(
     test: Test, seed: int, decider: Decider, options: dict[str, Any], trace: list[str] | None = None
-) -> _Tried:
+) -> tuple[SeededLoop, BaseException | None]:
+    """Run the test once; return its loop, and its error if it failed."""
     loop = SeededLoop(decider=decider, trace=trace, **options)
     try:
         _run(test, seed, loop)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001  also CancelledError, and the errors of test frameworks
-        return _Tried(loop, error)
-    return _Tried(loop, None)
+        return loop, error
+    return loop, None
 
 
 class _Shrinking:
     """Leaves out deviations of a failing schedule as long as the test fails with the same type of error."""
 
-    def __init__(self, test: Test, seed: int, tried: _Tried, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        test: Test,
+        seed: int,
+        error: BaseException,
+        deviations: dict[int, int],
+        options: dict[str, Any],
+    ) -> None:
         self._test = test
         self._seed = seed
+        self._error = error
+        self._least = deviations
+        self._drawn = len(deviations)
         self._options = options
-        self._error = tried.error
-        self._drawn = len(tried.loop.deviations)
-        self._least = tried.loop.deviations
         self._runs = 0
 
     def race(self) -> RaceFound:
@@ -175,8 +175,8 @@ class _Shrinking:
     def _fails(self, deviations: Deviations) -> dict[int, int] | None:
         """Return the deviations that happened, if the test fails with the same type of error."""
         self._runs += 1
-        tried = _try(self._test, self._seed, Repeated(deviations), self._options)
-        return tried.loop.deviations if type(tried.error) is type(self._error) else None
+        loop, error = _try(self._test, self._seed, Repeated(deviations), self._options)
+        return loop.deviations if type(error) is type(self._error) else None
 
     def _text(self, trace: list[str]) -> str:
         also = "".join(f", {name}={value!r}" for name, value in self._options.items())

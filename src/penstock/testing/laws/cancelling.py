@@ -7,8 +7,8 @@ from functools import partial
 from itertools import count, cycle
 from typing import TYPE_CHECKING, Any
 
-from penstock.testing.laws.runs import Outcome, collect, compare, expected, intrude, open_run, stop
-from penstock.testing.laws.subject import LawViolation, Subject, judge, require
+from penstock.testing.laws.runs import Outcome, collect, compare, expected, intrude, open_run, receive, stop
+from penstock.testing.laws.subject import Subject, judge, require
 from penstock.testing.script import Forever
 from penstock.testing.time import turns, virtual_loop
 
@@ -33,33 +33,26 @@ def serial(subject: Subject, *, schedule: Sequence[int] = (2, 1)) -> None:
         outcome = Outcome()
         async with open_run(trial.flow) as subscription:
             for n in cycle(schedule):
-                batch = await _with_intruders(subscription, n, slow.patience, outcome)
-                if not batch:
+                await _with_intruders(subscription, n, slow.patience, outcome)
+                if outcome.ended:
                     break
-                outcome.items += batch
         if outcome.error is None and not outcome.stalled:
             await compare("serial", slow, trial.flow.order, wanted, outcome.items)
 
     judge("serial", main, schedule=schedule, subject=subject)
 
 
-async def _with_intruders(
-    subscription: Subscription[Any], n: int, patience: float, outcome: Outcome
-) -> list[Any] | None:
+async def _with_intruders(subscription: Subscription[Any], n: int, patience: float, outcome: Outcome) -> None:
     pending = asyncio.create_task(subscription.request(n))
     for _ in range(4):
         await turns(1)
         if pending.done():
             break
         intrude(subscription)
-    done, _ = await asyncio.wait([pending], timeout=patience)
-    if not done:
+    await asyncio.wait([pending], timeout=patience)
+    if not pending.done():
         intrude(subscription)
-        await stop(pending)
-        outcome.stalled = True
-        return None
-    outcome.error = pending.exception()
-    return None if outcome.error is not None else pending.result()
+    await receive(outcome, pending, 0)
 
 
 def cancel_safe(
@@ -98,46 +91,29 @@ class _Cutter:
         if self.pending is not None and self.pending.cancel():
             self.cancelled = True
 
-    async def request(self, subscription: Subscription[Any], n: int, patience: float) -> list[Any] | None:
-        """Request in a task; ``None`` if the task was cancelled."""
+    async def request(
+        self, subscription: Subscription[Any], n: int, patience: float, outcome: Outcome
+    ) -> None:
         self.cancelled = False
         self.pending = asyncio.create_task(subscription.request(n))
-        done, _ = await asyncio.wait([self.pending], timeout=patience)
-        task, self.pending = self.pending, None
-        if not done:
-            await stop(task)
-            raise TimeoutError
-        if task.cancelled():
-            text = "a request raised CancelledError, although nothing had cancelled it"
-            require(self.cancelled, "cancel_safe", text)
-            return None
-        if (error := task.exception()) is not None:
-            raise error
-        text = "a cancelled request should raise CancelledError; it returned items"
-        require(not self.cancelled, "cancel_safe", text, came=task.result())
-        return task.result()
+        await receive(outcome, self.pending, patience, struck=lambda: self.cancelled)
+        self.pending = None
 
 
 async def _cut_run(subject: Subject, schedule: Sequence[int], cuts: Sequence[int]) -> bool:
     """Run to the end with cancellations at ``cuts``; return whether the run was still going by then."""
     wanted = await expected(subject)
     trial = subject.start()
-    items: list[Any] = []
+    outcome = Outcome()
     async with open_run(trial.flow) as subscription:
         cutter = _Cutter(cuts)
-        try:
-            for n in cycle(schedule):
-                batch = await cutter.request(subscription, n, subject.patience)
-                if batch == []:
-                    break
-                items += batch or []
-        except LawViolation:
-            raise
-        except Exception:  # noqa: BLE001, S110  the subject may stall or fail
-            pass
+        for n in cycle(schedule):
+            await cutter.request(subscription, n, subject.patience, outcome)
+            if outcome.ended:
+                break
         reached = cutter.reached
         trial.require_untouched()
-    await compare("cancel_safe", subject, trial.flow.order, wanted, items)
+    await compare("cancel_safe", subject, trial.flow.order, wanted, outcome.items)
     return reached
 
 

@@ -7,7 +7,7 @@ import weakref
 from contextlib import suppress
 from functools import partial
 from itertools import count, cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import SubscriptionClosed
 from penstock.testing.laws.runs import collect, stop
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from penstock.testing.laws.subject import Trial
     from penstock.testing.script import Instruction
 
-    Used = Coroutine[Any, Any, tuple[Trial, Subscription[Any]]]
-
 __all__ = ["closing"]
+
+T = TypeVar("T")
+
+_MOST_REQUESTS = 100_000
 
 
 def closing(
@@ -40,75 +42,65 @@ def closing(
     once, requests must raise ``SubscriptionClosed``, and no task, generator or unretrieved exception may
     be left. ``async with`` must raise the error of its block, whatever happens in closing.
     """
-    for state in (_unused, _between, _completed, _failed, _with_error, _with_error_and_failing_close):
-        judge("closing", partial(_closed_in, state, subject, schedule), state=state.__name__, subject=subject)
+    failing = subject.fed(*([*script, Raise()] for script in subject.inputs))
+    states: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
+        "unused": partial(_closed_after, subject, schedule, 0),
+        "between requests": partial(_closed_after, subject, schedule, 2),
+        "completed": partial(_closed_after, subject, schedule, _MOST_REQUESTS),
+        "failed": partial(_closed_after, failing, schedule, _MOST_REQUESTS),
+        "with an error": partial(_closed_with_error, subject, schedule, ()),
+        "with two errors": partial(
+            _closed_with_error, subject, schedule, (Raise(lambda: ValueError("close")),)
+        ),
+    }
+    for state, closed in states.items():
+        judge("closing", partial(_collected, closed), state=state, subject=subject)
     for how in (_plainly, _twice_at_once, _cancelled):
         for turn in count() if turns is None else turns:
             for on_close in ((), (Sleep(1),)):
-                pending = judge(
-                    "closing",
-                    partial(_closed_pending, subject, schedule, turn, how, on_close),
-                    how=how.__name__,
-                    turn=turn,
-                    on_close=on_close,
-                    subject=subject,
-                )
+                closed = partial(_closed_pending, subject, schedule, turn, how, on_close)
+                replay = {"how": how.__name__[1:], "turn": turn, "on_close": on_close, "subject": subject}
+                pending = judge("closing", partial(_leaving_nothing, closed), **replay)
             if turns is None and not pending:
                 break
 
 
-async def _closed_in(
-    state: Callable[[Subject, Sequence[int]], Used], subject: Subject, schedule: Sequence[int]
-) -> None:
-    held: Any = None
+async def _leaving_nothing(closed: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Return what ``closed()`` returns; raise if it leaves anything behind."""
     try:
         async with no_leaks():
-            trial, subscription = await state(subject, schedule)
-            for _ in range(2):
-                await subscription.aclose()
-            await _after(trial, subscription)
-            if state not in _FAILING:
-                with suppress(TypeError):  # a class with slots may allow no weak reference
-                    held = weakref.ref(subscription)
-            del subscription
+            return await closed()
     except Leak as leak:
         raise LawViolation("closing", str(leak)) from leak
+
+
+async def _collected(closed: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    """Do the same, and raise if the subscription to which ``closed()`` returns a reference still exists."""
+    held = await _leaving_nothing(closed)
     text = "a closed subscription that nobody uses should be collected; something still refers to it"
     require(held is None or held() is None, "closing", text)
 
 
-async def _unused(subject: Subject, _schedule: Sequence[int]) -> tuple[Trial, Subscription[Any]]:
+async def _closed_after(subject: Subject, schedule: Sequence[int], requests: int) -> Any:
+    """Close a run after some requests; return a weak reference to it."""
     trial = subject.start()
     subscription = trial.flow.subscribe()
-    await subscription.aclose()
-    require(trial.opened == 0, "closing", "aclose before the first request should open no source; it did")
-    return trial, subscription
-
-
-async def _between(subject: Subject, schedule: Sequence[int]) -> tuple[Trial, Subscription[Any]]:
-    trial = subject.start()
-    subscription = trial.flow.subscribe()
-    await collect(subscription, schedule, requests=2, patience=10)
+    patience = subject.patience if requests == _MOST_REQUESTS else 10
+    outcome = await collect(subscription, schedule, requests=requests, patience=patience)
     trial.expect_close()
-    return trial, subscription
+    await _close_twice(trial, subscription)
+    text = "aclose before the first request should open no source; it did"
+    require(requests > 0 or trial.opened == 0, "closing", text)
+    if outcome.error is not None:
+        return None  # an error may be kept, and refers to the frames that it went through
+    with suppress(TypeError):  # a class with slots may allow no weak reference
+        return weakref.ref(subscription)
+    return None
 
 
-async def _completed(subject: Subject, schedule: Sequence[int]) -> tuple[Trial, Subscription[Any]]:
-    trial = subject.start()
-    subscription = trial.flow.subscribe()
-    await collect(subscription, schedule, patience=subject.patience)
-    trial.expect_close()
-    return trial, subscription
-
-
-async def _failed(subject: Subject, schedule: Sequence[int]) -> tuple[Trial, Subscription[Any]]:
-    scripts = [[*script, Raise()] for script in subject.inputs]
-    return await _completed(subject.fed(*scripts), schedule)
-
-
-async def _with_error(
-    subject: Subject, schedule: Sequence[int], on_close: Sequence[Instruction] = ()
-) -> tuple[Trial, Subscription[Any]]:
+async def _closed_with_error(
+    subject: Subject, schedule: Sequence[int], on_close: Sequence[Instruction]
+) -> None:
     trial = subject.start(on_close=on_close)
     subscription = trial.flow.subscribe()
     planted = Planted("planted in the block")
@@ -122,17 +114,13 @@ async def _with_error(
         came = error
     text = f"async with should raise the error of its block; closing put {came!r} in its place"
     require(came is planted, "closing", text)
-    return trial, subscription
+    await _close_twice(trial, subscription)
 
 
-async def _with_error_and_failing_close(
-    subject: Subject, schedule: Sequence[int]
-) -> tuple[Trial, Subscription[Any]]:
-    return await _with_error(subject, schedule, on_close=(Raise(lambda: ValueError("planted in the close")),))
-
-
-_FAILING = (_failed, _with_error, _with_error_and_failing_close)
-"""States with an error, which may be kept, and which refers to the frames that it went through."""
+async def _close_twice(trial: Trial, subscription: Subscription[Any]) -> None:
+    for _ in range(2):
+        await subscription.aclose()
+    await _after(trial, subscription)
 
 
 async def _after(trial: Trial, subscription: Subscription[Any]) -> None:
@@ -161,23 +149,17 @@ async def _closed_pending(
     scripts = [[*script, Forever()] for script in subject.inputs]
     trial = subject.fed(*scripts).slowed().start(on_close=on_close)
     loop = virtual_loop()
-    before_end = False
-    try:
-        async with no_leaks():
-            subscription = trial.flow.subscribe()
-            reader = asyncio.create_task(_read_on(subscription, schedule))
-            closer = _Closer(partial(how, subscription), trial)
-            loop.at_turn(loop.turns + turn, closer.strike)
-            await asyncio.wait([reader], timeout=100)
-            before_end = closer.task is not None
-            await closer.strike()
-            answer = await _answer_of(reader)
-            text = f"aclose should make a pending request raise SubscriptionClosed; it raised {answer!r}"
-            require(answer is None or isinstance(answer, SubscriptionClosed), "closing", text)
-            await _after(trial, subscription)
-            del subscription, reader, answer, closer
-    except Leak as leak:
-        raise LawViolation("closing", str(leak)) from leak
+    subscription = trial.flow.subscribe()
+    reader = asyncio.create_task(_read_on(subscription, schedule))
+    closer = _Closer(partial(how, subscription), trial)
+    loop.at_turn(loop.turns + turn, closer.strike)
+    await asyncio.wait([reader], timeout=100)
+    before_end = closer.task is not None
+    await closer.strike()
+    answer = await _answer_of(reader)
+    text = f"aclose should make a pending request raise SubscriptionClosed; it raised {answer!r}"
+    require(answer is None or isinstance(answer, SubscriptionClosed), "closing", text)
+    await _after(trial, subscription)
     return before_end
 
 

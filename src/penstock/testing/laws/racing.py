@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import SubscriptionClosed
 from penstock.testing.exploring import Explored, explore
-from penstock.testing.laws.runs import Outcome, alone, compare_items, expected, intrude, open_run, stop
+from penstock.testing.laws.runs import Outcome, alone, compare_items, expected, intrude, open_run, receive
 from penstock.testing.laws.subject import LawViolation, judge, require
 from penstock.testing.leaks import Leak, no_leaks
 from penstock.testing.script import Planted, Raise, Sleep, Wait
@@ -110,27 +110,12 @@ class _Reader:
         return self.outcome
 
     async def _request(self, n: int) -> None:
+        before = len(self.outcome.items)
         pending = _asked(self.subscription, n)
         struck = random.random() < 0.3 and await self._strike(pending)  # noqa: PLR2004, S311
-        done, _ = await asyncio.wait([pending], timeout=self.patience)
-        if not done:
-            await stop(pending)
-            self.outcome.stalled = True
-        elif pending.cancelled():
-            text = "a request raised CancelledError, although nothing had cancelled it"
-            require(struck, "cancel_safe", text)
-        elif (error := pending.exception()) is not None:
-            self.outcome.error = error
-        else:
-            self._take(pending.result(), n, struck=struck)
-
-    def _take(self, items: list[Any], n: int, *, struck: bool) -> None:
-        text = "a cancelled request should raise CancelledError; it returned items"
-        require(not struck, "cancel_safe", text, came=items)
-        text = f"request({n}) should return at most {n} items; it returned {len(items)}"
-        require(len(items) <= n, "demand", text, came=items)
-        self.outcome.items += items
-        self.outcome.completed = not items
+        await receive(self.outcome, pending, self.patience, struck=lambda: struck)
+        came = len(self.outcome.items) - before
+        require(came <= n, "demand", f"request({n}) should return at most {n} items; it returned {came}")
 
     async def _strike(self, pending: asyncio.Task[list[Any]]) -> bool:
         """Cancel a request after some turns, or overlap it; return whether it was cancelled in time."""

@@ -28,6 +28,7 @@ __all__ = [
     "multiset_difference",
     "open_run",
     "outcome_of",
+    "receive",
     "stop",
 ]
 
@@ -223,6 +224,34 @@ def intrude(subscription: Subscription[Any]) -> None:
         intruder.close()
     text = f"a second request while one is pending should raise ConcurrentRequestError at once; it {came}"
     raise LawViolation("serial", text)
+
+
+async def receive(
+    outcome: Outcome,
+    pending: asyncio.Task[list[Any]],
+    patience: float,
+    *,
+    struck: Callable[[], bool] = lambda: False,
+) -> None:
+    """Wait for a pending request, and add its answer to ``outcome``.
+
+    ``struck()`` tells whether the check has cancelled the request.
+    """
+    done, _ = await asyncio.wait([pending], timeout=patience)
+    if not done:
+        await stop(pending)
+        outcome.stalled = True
+    elif pending.cancelled():
+        text = "a request raised CancelledError, although nothing had cancelled it"
+        require(struck(), "cancel_safe", text)
+    elif (error := pending.exception()) is not None:
+        outcome.error = error
+    else:
+        items = pending.result()
+        text = "a cancelled request should raise CancelledError; it returned items"
+        require(not struck(), "cancel_safe", text, came=items)
+        outcome.items += items
+        outcome.completed = not items
 
 
 async def stop(task: asyncio.Task[Any]) -> None:
