@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +11,7 @@ from penstock.testing.seeded import SeededLoop
 from penstock.testing.time import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from penstock.testing.decisions import Decider
 
@@ -73,12 +72,11 @@ def explore(
         RaceFound: the test raised, did not end, or waited for ever.
     """
     schedules: set[str] = set()
-    with _kept_random():
-        for seed in range(first, first + seeds):
-            loop, error = _try(test, seed, decider_of(seed), options)
-            if error is not None:
-                raise _Shrinking(test, seed, error, loop.deviations, options).race() from error
-            schedules.add(loop.digest)
+    for seed in range(first, first + seeds):
+        loop, error = _try(test, seed, decider_of(seed), options)
+        if error is not None:
+            raise _Shrinking(test, seed, error, loop.deviations, options).race() from error
+        schedules.add(loop.digest)
     return Explored(seeds, len(schedules))
 
 
@@ -96,26 +94,19 @@ def replay(
     Returns the result of the test, and raises its own error, at which a debugger can stop.
     """
     decider = decider_of(seed) if deviations is None else Repeated(deviations)
-    with _kept_random():
-        return _run(test, seed, SeededLoop(decider=decider, **options))
-
-
-@contextmanager
-def _kept_random() -> Iterator[None]:
-    state = random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(state)
+    return _run(test, seed, SeededLoop(decider=decider, **options))
 
 
 def _run(test: Callable[[], Coroutine[Any, Any, T]], seed: int, loop: SeededLoop) -> T:
-    random.seed(seed)
-
     async def main() -> T:
         return await test()  # called here, where a loop runs
 
-    return run(main(), loop_factory=lambda: loop)
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        return run(main(), loop_factory=lambda: loop)
+    finally:
+        random.setstate(state)
 
 
 def _try(
@@ -132,61 +123,54 @@ def _try(
     return loop, None
 
 
+@dataclass(slots=True)
 class _Shrinking:
     """Leaves out deviations of a failing schedule as long as the test fails with the same type of error."""
 
-    def __init__(
-        self,
-        test: Test,
-        seed: int,
-        error: BaseException,
-        deviations: dict[int, int],
-        options: dict[str, Any],
-    ) -> None:
-        self._test = test
-        self._seed = seed
-        self._error = error
-        self._least = deviations
-        self._drawn = len(deviations)
-        self._options = options
-        self._runs = 0
+    test: Test
+    seed: int
+    error: BaseException
+    least: dict[int, int]
+    options: dict[str, Any]
+    runs: int = 0
 
     def race(self) -> RaceFound:
         """Return the failure with as few deviations as can be found."""
-        part = len(self._least)
+        drawn = len(self.least)
+        part = drawn
         while part:
             self._leave_out(part)
-            part = min(part // 2, len(self._least))
+            part = min(part // 2, len(self.least))
         trace: list[str] = []
-        _try(self._test, self._seed, Repeated(self._least), self._options, trace)
-        return RaceFound(self._seed, self._least, self._text(trace))
+        _try(self.test, self.seed, Repeated(self.least), self.options, trace)
+        return RaceFound(self.seed, self.least, self._text(drawn, trace))
 
     def _leave_out(self, part: int) -> None:
         """Try to leave out each ``part`` neighbouring deviations, from the last to the first."""
-        at = len(self._least)
-        while at > 0 and self._runs < _MOST_SHRINKING_RUNS:
-            kept = list(self._least.items())
+        at = len(self.least)
+        while at > 0 and self.runs < _MOST_SHRINKING_RUNS:
+            kept = list(self.least.items())
             at = min(at, len(kept))
             fewer = dict(kept[: max(at - part, 0)] + kept[at:])
             at -= part
             if (shown := self._fails(fewer)) is not None and len(shown) < len(kept):
-                self._least = shown
+                self.least = shown
 
     def _fails(self, deviations: Deviations) -> dict[int, int] | None:
         """Return the deviations that happened, if the test fails with the same type of error."""
-        self._runs += 1
-        loop, error = _try(self._test, self._seed, Repeated(deviations), self._options)
-        return loop.deviations if type(error) is type(self._error) else None
+        self.runs += 1
+        loop, error = _try(self.test, self.seed, Repeated(deviations), self.options)
+        return loop.deviations if type(error) is type(self.error) else None
 
-    def _text(self, trace: list[str]) -> str:
-        also = "".join(f", {name}={value!r}" for name, value in self._options.items())
+    def _text(self, drawn: int, trace: list[str]) -> str:
+        also = "".join(f", {name}={value!r}" for name, value in self.options.items())
         lines = trace[:_MOST_LINES] + [f"and {len(trace) - _MOST_LINES} more"][: len(trace) > _MOST_LINES]
         happens = (
             "".join(f"\n  {line}" for line in lines) or "\n  none: this is no race, plain asyncio fails too"
         )
         return (
-            f"under seed {self._seed} the test fails with {type(self._error).__name__}: {self._error}\n"
-            f"replay(test, {self._seed}{also}) shows it again\n"
-            f"replay(test, {self._seed}, deviations={self._least!r}{also}) shows it with "
-            f"{len(self._least)} of its {self._drawn} deviations from plain asyncio:{happens}"
+            f"under seed {self.seed} the test fails with {type(self.error).__name__}: {self.error}\n"
+            f"replay(test, {self.seed}{also}) shows it again\n"
+            f"replay(test, {self.seed}, deviations={self.least!r}{also}) shows it with "
+            f"{len(self.least)} of its {drawn} deviations from plain asyncio:{happens}"
         )

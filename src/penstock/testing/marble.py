@@ -26,7 +26,7 @@ from penstock.testing.sources import TestSource
 from penstock.testing.time import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from penstock.testing.laws.subject import AnyFlow
 
@@ -55,44 +55,40 @@ def parse_marbles(diagram: str, values: Mapping[str, Any] | None = None) -> list
     Raises:
         ValueError: the string is no diagram; the message points at the character.
     """
-    return list(_Parser(diagram, values or {}).marbles())
+    values = values or {}
+    group: int | None = None
+    found: list[Marble] = []
+    step = -1
+    for at, character in enumerate(diagram):
+        if character == " ":
+            continue
+        step += 1
+        match character:
+            case "(" if group is not None:
+                raise _invalid(diagram, at, "a group cannot contain a group")
+            case "(":
+                group = step
+            case ")" if group is None:
+                raise _invalid(diagram, at, "this ')' has no '('")
+            case ")":
+                group = None
+            case "-" if group is not None:
+                raise _invalid(diagram, at, "time cannot pass within a group")
+            case "-":
+                pass
+            case _ if found and found[-1].kind != "next":
+                raise _invalid(diagram, at, "nothing can come after the end")
+            case _:
+                kind = {"|": "completed", "#": "error"}.get(character, "next")
+                value = values.get(character, character) if kind == "next" else None
+                found.append(Marble(step if group is None else group, kind, value))
+    if group is not None:
+        raise _invalid(diagram, len(diagram), "the last '(' has no ')'")
+    return found
 
 
-class _Parser:
-    def __init__(self, diagram: str, values: Mapping[str, Any]) -> None:
-        self.diagram = diagram
-        self.values = values
-        self.group: int | None = None
-        self.ended = False
-
-    def marbles(self) -> Iterator[Marble]:
-        step = -1
-        for at, character in enumerate(self.diagram):
-            if character == " ":
-                continue
-            step += 1
-            if character == "(":
-                self.refuse_if(self.group is not None, at, "a group cannot contain a group")
-                self.group = step
-            elif character == ")":
-                self.refuse_if(self.group is None, at, "this ')' has no '('")
-                self.group = None
-            elif character != "-":
-                self.refuse_if(self.ended, at, "nothing can come after the end")
-                yield self.marble(self.group if self.group is not None else step, character)
-            else:
-                self.refuse_if(self.group is not None, at, "time cannot pass within a group")
-        self.refuse_if(self.group is not None, len(self.diagram), "the last '(' has no ')'")
-
-    def marble(self, step: int, character: str) -> Marble:
-        self.ended = character in "|#"
-        if self.ended:
-            return Marble(step, "completed" if character == "|" else "error")
-        return Marble(step, "next", self.values.get(character, character))
-
-    def refuse_if(self, wrong: bool, at: int, why: str) -> None:  # noqa: FBT001  reads like a sentence
-        if wrong:
-            raise ValueError(f"invalid marble string: {why}\n  {self.diagram}\n  {' ' * at}^")
+def _invalid(diagram: str, at: int, why: str) -> ValueError:
+    return ValueError(f"invalid marble string: {why}\n  {diagram}\n  {' ' * at}^")
 
 
 def marbles(

@@ -11,31 +11,31 @@ from penstock.testing.leaks import no_leaks
 from penstock.testing.time import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
 __all__ = ["Explorer", "runner", "without_leaks"]
 
 T = TypeVar("T")
 
 
-def without_leaks(function: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Coroutine[Any, Any, T]]:
+async def _checked(main: Awaitable[T]) -> T:
+    async with no_leaks():
+        return await main
+
+
+def without_leaks(function: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[Any, Any, T]]:
     """Return ``function`` with a check that raises ``Leak`` if it leaves something behind."""
 
     @wraps(function)
     async def checked(*args: Any, **kwargs: Any) -> T:
-        async with no_leaks():
-            return await function(*args, **kwargs)
+        return await _checked(function(*args, **kwargs))
 
     return checked
 
 
 def runner(*, leaks: bool) -> Callable[[Coroutine[Any, Any, T]], T]:
     """Return a function that runs a coroutine in virtual time, and with ``leaks`` checks for leaks."""
-
-    async def awaited(main: Coroutine[Any, Any, T]) -> T:
-        return await main
-
-    return lambda main: run(without_leaks(awaited)(main) if leaks else main)
+    return (lambda main: run(_checked(main))) if leaks else run
 
 
 @dataclass(frozen=True, slots=True)

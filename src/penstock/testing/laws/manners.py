@@ -7,7 +7,7 @@ import traceback
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from penstock.testing.laws.runs import collect, open_run, outcome_of
 from penstock.testing.laws.subject import Subject, judge, require
@@ -35,7 +35,7 @@ def fair(subject: Subject, *, items: int = 500, n: int = 1_000_000) -> None:
     The first input has ``items`` integers, each of which takes a fifth of a millisecond of real
     computing. The check requests ``n`` and counts how many of them pass between two turns of the loop.
     """
-    busy = subject.with_input(0, _Costly(items), pace=(), model=None) if subject.inputs else subject
+    busy = subject.with_input(0, range(items), pace=(), model=None) if subject.inputs else subject
 
     async def main() -> None:
         beat = _Heartbeat()
@@ -67,18 +67,6 @@ class _Heartbeat:
         while (spent := perf_counter() - began) < _ITEM:
             pass
         self.loop.advance(spent)  # for stages that read the loop's clock, as Penstock's do
-
-
-class _Costly(tuple[int, ...]):
-    """``range(items)`` as a script with a short ``repr``."""
-
-    __slots__ = ()
-
-    def __new__(cls, items: int) -> Self:
-        return super().__new__(cls, range(items))
-
-    def __repr__(self) -> str:
-        return f"range({len(self)})"
 
 
 def errors_speak(subject: Subject, *, operator: str | None = None, file: str | None = None) -> None:

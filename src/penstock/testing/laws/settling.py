@@ -45,9 +45,9 @@ def settled_by_demand(
     async def main() -> None:
         await _settles_without_demand(subject)
         flow = subject.start().flow
-        put = attach or (_checkpointed if isinstance(flow, Flow) else None)
-        if put is None:
+        if attach is None and not isinstance(flow, Flow):
             return
+        put = attach or (lambda flow, ledger: checkpoint(ledger, key="laws")(flow))
         if not flow.resumable:
             _refuses_checkpoint(put, flow)
             return
@@ -77,10 +77,6 @@ async def _settles_without_demand(subject: Subject) -> None:
         await asyncio.sleep(_LONG)
         asked = text.format("it made the sources hand over more items")
         require(trial.handed == before, "settled_by_demand", asked)
-
-
-def _checkpointed(flow: Any, ledger: Ledger) -> AnyFlow:
-    return checkpoint(ledger, key="laws")(flow)
 
 
 def _refuses_checkpoint(attach: Attach, flow: AnyFlow) -> None:
