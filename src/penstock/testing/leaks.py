@@ -26,13 +26,13 @@ class Leak(AssertionError):
 
 
 @asynccontextmanager
-async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
+async def no_leaks(*, collect: bool = True) -> AsyncIterator[None]:
     """Raise ``Leak`` if the block leaves anything behind that was not there before it.
 
     Finds tasks, async generators that were started and not finished, reports to the loop's exception
     handler (an unretrieved exception, a task destroyed while pending), files and sockets that are still
-    open (where ``/dev/fd`` lists them), and those that were collected while open. Yields the list of
-    findings, which is filled at the end. An exception of the block is never masked.
+    open (where ``/dev/fd`` lists them), and those that were collected while open. An exception of the block
+    is never masked.
 
     Args:
         collect: Whether to collect garbage. Most of the cost of this check; without it unretrieved
@@ -44,13 +44,12 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
     reports: list[str] = []
     previous = loop.get_exception_handler()
     loop.set_exception_handler(lambda _loop, context: reports.append(_describe_context(context)))
-    findings: list[str] = []
     if collect:
         gc.freeze()  # older objects are not this block's garbage: skip them
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ResourceWarning)
-            yield findings
+            yield
             await turns(_SETTLING_TURNS)
             if collect:
                 gc.collect()  # only then unretrieved exceptions and open files are reported
@@ -59,7 +58,7 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
         if collect:
             gc.unfreeze()
         loop.set_exception_handler(previous)
-    findings += [f"task {task.get_name()}: {task.get_coro()!r}" for task in asyncio.all_tasks() - before]
+    findings = [f"task {task.get_name()}: {task.get_coro()!r}" for task in asyncio.all_tasks() - before]
     left_open = [generator for key, generator in _open_generators(loop).items() if key not in generators]
     findings += [f"open async generator: {generator!r}" for generator in left_open]
     findings += [f"open file: {name}" for name in _targets(_open_files() - files)]

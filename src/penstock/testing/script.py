@@ -8,7 +8,7 @@ function fails.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, takewhile
 from typing import Any, NoReturn, Self
 
@@ -72,7 +72,7 @@ class Raise:
     The script ends here, except for an observable, which goes on after its error.
     """
 
-    make: Callable[[], BaseException] = lambda: Planted("planted in the source")
+    make: Callable[[], BaseException] = field(default=lambda: Planted("planted in the source"), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

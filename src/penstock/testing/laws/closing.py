@@ -59,7 +59,7 @@ def closing(
         for turn in count() if turns is None else turns:
             for on_close in ((), (Sleep(1),)):
                 closed = partial(_closed_pending, subject, schedule, turn, how, on_close)
-                replay = {"how": how.__name__[1:], "turn": turn, "on_close": on_close, "subject": subject}
+                replay = {"how": how.__name__[1:], "turns": (turn,), "on_close": on_close, "subject": subject}
                 pending = judge("closing", partial(_leaving_nothing, closed), **replay)
             if turns is None and not pending:
                 break

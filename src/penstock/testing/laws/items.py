@@ -47,9 +47,9 @@ async def _source_fails(subject: Subject, schedule: Sequence[int], index: int, a
     else:  # items that come when the source stalls at this place were produced before it
         produced = await expected(subject.ending(index, at, Forever()))
     if order == "interleaved" and len(subject.inputs) == 1:
-        await compare("prefix", failing, order, produced, outcome.items, failed_at=(index, at))
+        await compare("prefix", failing, order, produced, outcome.items, at=(index, at))
         return
-    await _compare(failing, order, produced, outcome, await expected(subject), failed_at=(index, at))
+    await _compare(failing, order, produced, outcome, await expected(subject), (index, at))
 
 
 async def _item_fails(subject: Subject, schedule: Sequence[int], index: int, at: int) -> None:
@@ -58,7 +58,7 @@ async def _item_fails(subject: Subject, schedule: Sequence[int], index: int, at:
         return
     outcome, order = await _run(poisoned, schedule)
     whole = await expected(subject)
-    await _compare(poisoned, order, await expected(poisoned), outcome, whole, poisoned=(index, at))
+    await _compare(poisoned, order, await expected(poisoned), outcome, whole, (index, at))
 
 
 async def _run(subject: Subject, schedule: Sequence[int]) -> tuple[Outcome, str]:
@@ -73,16 +73,16 @@ async def _compare(
     produced: list[Any],
     outcome: Outcome,
     whole: list[Any],
-    **where: tuple[int, int],
+    at: tuple[int, int],
 ) -> None:
     """Compare; ``whole`` are the items of the subject without a fault."""
     if order != "interleaved":
-        await compare("prefix", subject, order, produced, outcome.items, **where)
+        await compare("prefix", subject, order, produced, outcome.items, at=at, ended=outcome.end)
         return
     # only the items of the failing input are certain: those of other inputs depend on timing
     if outcome.error is None or len(subject.inputs) == 1:
         return
-    index, _ = next(iter(where.values()))
+    index, _ = at
     only = subject.with_only(index, subject.inputs[index])
     own = [subject.same(item) for item in (await outcome_of(only)).items]
     changed, _ = multiset_difference(own, map(subject.same, whole))
@@ -90,7 +90,7 @@ async def _compare(
         return
     missing, _ = multiset_difference(own, map(subject.same, outcome.items))
     text = f"items of input {index} from before its failure should be delivered; lost {missing!r}"
-    require(not missing, "prefix", text, came=outcome.items, **where)
+    require(not missing, "prefix", text, came=outcome.items, at=at, ended=outcome.end)
 
 
 def chunk_invariance(subject: Subject, *, schedule: Sequence[int] = (2, 1, 5)) -> None:

@@ -107,14 +107,16 @@ def _poisoned(subject: Subject, make: Any) -> Iterator[Subject]:
 
 
 def _check_type(error: BaseException, culprit: str) -> None:
-    text = f"the run should fail with the error of {culprit}, Planted; it failed with {error!r}"
+    text = f"the error of {culprit}, Planted, should be raised unchanged; the run failed with {error!r}"
     require(isinstance(error, Planted), "errors_speak", text)
 
 
 def _check_note(error: BaseException, operator: str | None, place: str) -> None:
     notes: list[str] = getattr(error, "__notes__", [])
     located = [note for note in notes if re.search(re.escape(place) + r":\d+", note)]
-    text = f"a note should say where the failing operator was assembled ({place}:line); use add_note()"
+    text = (
+        f"a note of the error should say where the operator was assembled, as *{place}:line; use add_note()"
+    )
     require(bool(located), "errors_speak", text, notes=notes)
     named = operator is None or any(re.search(rf"\b{re.escape(operator)}\b", note) for note in located)
     require(named, "errors_speak", f"a note should name the operator {operator}", notes=notes)
@@ -128,7 +130,12 @@ def _check_traceback(error: BaseException) -> None:
         f'"{file}", line' in note for note in notes
     )
     text = "the traceback should reach the line that raised; keep it when the error is stored"
-    require(kept, "errors_speak", text, traceback=[str(entry) for entry in entries])
+    require(
+        kept,
+        "errors_speak",
+        text,
+        traceback=[f"{entry.filename}:{entry.lineno} in {entry.name}" for entry in entries],
+    )
 
 
 async def _check_stop_iteration(subject: Subject, poisoned: Subject) -> None:

@@ -139,7 +139,8 @@ async def _refuses_nonsense(subject: Subject) -> None:
 def _through_json(subscription: Subscription[Any]) -> Position:
     taken = subscription.position
     result: Position = json.loads(json.dumps(taken))
-    require(result == taken, "position", "a position should be JSON", position=taken)
+    text = "a position should be JSON, and equal after json.dumps and json.loads: no tuples, no objects"
+    require(result == taken, "position", text, position=taken)
     return result
 
 
@@ -162,8 +163,8 @@ async def _cut_and_resume(
             return False
     rest = await outcome_of(subject, again, at)
     order = subject.start().flow.order
-    text = f"delivered before the cut: {came!r}"
-    await compare("position", subject, order, wanted, came + rest.items, cut=text, position=at)
+    replay = {"delivered_before": came, "position": at, "cuts": chain}
+    await compare("position", subject, order, wanted, came + rest.items, **replay)
     return len(rest.items) > 0 or not chain[-1]
 
 

@@ -34,6 +34,16 @@ __all__ = [
 
 _MOST_REQUESTS = 100_000
 
+_PROMISES = {
+    "prefix": "items produced before a failure should be delivered before it",
+    "chunk_invariance": "the items should not depend on the sizes of requests",
+    "serial": "a refused second request should not change the items",
+    "cancel_safe": "a cancelled request should lose and repeat nothing",
+    "cold": "each subscription should start afresh",
+    "position": "a run from a position should lose and repeat nothing",
+}
+"""The first words of a message about the wrong items, by law."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -153,19 +163,20 @@ def compare_items(
     **replay: Any,
 ) -> None:
     """Do the same, when the items of each input ``alone`` are known; ``note`` is added to the message."""
-    wanted, came = _parts(subject, wanted), _parts(subject, came)
+    wanted, came, promise = _parts(subject, wanted), _parts(subject, came), _PROMISES[law]
     seen = {"wanted": wanted, "came": came, **replay}
     if order == "lossy":
         kept = _is_subsequence(came, wanted)
-        require(kept, law, f"the items should be some of those wanted, in their order{note}", **seen)
+        text = f"{promise}; the items are not some of those wanted, in their order{note}"
+        require(kept, law, text, **seen)
     elif order != "interleaved":
-        require(wanted == came, law, f"{_difference(wanted, came)}{note}", **seen)
+        require(wanted == came, law, f"{promise}; {_difference(wanted, came)}{note}", **seen)
     else:
         missing, extra = multiset_difference(wanted, came)
-        text = f"lost {missing!r}, and got {extra!r} that was not wanted{note}"
+        text = f"{promise}; {missing!r} are missing, and {extra!r} are too many{note}"
         require(not missing and not extra, law, text, **seen)
         for index, items in enumerate(alone):
-            text = f"the items of input {index} should keep their order{note}"
+            text = f"{promise}; the items of input {index} are not in their order{note}"
             part = _parts(subject, items)
             require(_is_subsequence(part, came), law, text, **{**seen, "wanted": part})
 
@@ -184,7 +195,7 @@ def _difference(wanted: list[Any], came: list[Any]) -> str:
         if left is _NOTHING:
             return f"item {index} is one too many: {right!r}"
         if left != right:
-            return f"item {index} should be {left!r} and is {right!r}"
+            return f"item {index} is {right!r} instead of {left!r}"
     return "equal"
 
 

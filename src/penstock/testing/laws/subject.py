@@ -40,9 +40,11 @@ class LawViolation(AssertionError):
         self.rules = rules_of(law)
 
     def __str__(self) -> str:
-        rules = f" (Reactive Streams {', '.join(self.rules)})" if self.rules else ""
-        shown = [f"\n  {key} = {value!r}" for key, value in self.replay.items() if key != "subject"]
-        return f"law of {self.law}{rules}: {self.message}{''.join(shown)}"
+        lines = [f"law of {self.law}: {self.message}"]
+        lines += [f"{key} = {value!r}" for key, value in self.replay.items() if key != "subject"]
+        if self.rules:
+            lines.append(f"Reactive Streams {', '.join(self.rules)}")
+        return "\n  ".join(lines)
 
 
 def require(holds: bool, law: str, message: str, **replay: Any) -> None:  # noqa: FBT001  reads like an assertion
@@ -231,11 +233,12 @@ class Trial:
 
 
 def judge(law: str, main: Callable[[], Coroutine[Any, Any, T]], **replay: Any) -> T:
-    """Run ``main`` in virtual time and return its result.
+    """Run ``main`` in virtual time and return its result; parameters that are not None go into ``replay``.
 
     Raises:
         LawViolation: ``main`` raised it, or ended with a deadlock or another exception.
     """
+    replay = {key: value for key, value in replay.items() if value is not None}
     try:
         return run(main())
     except LawViolation as violation:
@@ -244,4 +247,4 @@ def judge(law: str, main: Callable[[], Coroutine[Any, Any, T]], **replay: Any) -
     except Deadlock as error:
         raise LawViolation(law, str(error), **replay) from error
     except Exception as error:
-        raise LawViolation(law, f"an unexpected {type(error).__name__}: {error}", **replay) from error
+        raise LawViolation(law, f"raised an unexpected {error!r}", **replay) from error
