@@ -36,7 +36,7 @@ class Use:
     def same(self, what: str, came: Any, wanted: Any) -> None:
         """Raise unless ``came`` is ``wanted``."""
         if came != wanted:
-            raise self.broken(f"{what} should be {wanted!r} and is {came!r}")
+            raise self.broken(f"{what} should be {wanted!r}; it is {came!r}")
 
     @contextmanager
     def refused(self, what: str, error: type[Exception], *words: str) -> Iterator[None]:
@@ -60,8 +60,8 @@ class Use:
 def law_of(laws: dict[str, Law], start: Callable[..., U]) -> Callable[[Law], Law]:
     """Return a decorator for the laws of one kind of thing.
 
-    A decorated function works on what ``start(kind, name)`` returns. The decorator turns it into a
-    function of a kind, which closes at the end, and adds that to ``laws``.
+    The decorated function works on a ``Use``. The decorator returns a function of a kind, which calls
+    ``start(kind, name)`` for the use and closes it at the end, and adds that function to ``laws``.
     """
 
     def decorate(function: Law) -> Law:

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from itertools import cycle, takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
+from aioreactive import AsyncObservable, AsyncObserver
+from expression.system import AsyncDisposable
+
 from penstock.abc import Page
+from penstock.core.bridge import as_observer
 from penstock.flow import Flow
 from penstock.operators.sources import from_async_iterable, from_iterable, from_observable, from_pages
-from penstock.testing.observable import PlayedObservable
 from penstock.testing.script import (
+    Burst,
     Cling,
     End,
     Forever,
@@ -101,9 +105,9 @@ class TestSource(Flow[Any]):
             case _:
                 return from_async_iterable(self.play)
 
-    def observable(self) -> PlayedObservable:
-        """Return an aioreactive observable that plays the script."""
-        return PlayedObservable(self)
+    def observable(self) -> AsyncObservable[Any]:
+        """Return an aioreactive observable that plays the script, also after ``End`` and ``Raise``."""
+        return _Observable(self)
 
     def iterate(self) -> Iterator[Any]:
         """Play as a plain iterable, without waiting; ``Forever`` is the end."""
@@ -214,3 +218,55 @@ async def _obey(element: Any, began: float) -> None:
                 await asyncio.sleep(seconds)
             except asyncio.CancelledError:
                 await asyncio.sleep(seconds)
+
+
+class _Observable(AsyncObservable[Any]):
+    """Sends the items of a source's script one at a time, each after ``asend`` of the last one returned.
+
+    It sends the items of a ``Burst`` at once, and goes on with the script after ``End`` or ``Raise``.
+    Disposing raises the error of an instruction in the source's ``on_close``.
+    """
+
+    def __init__(self, source: TestSource) -> None:
+        self._source = source
+
+    async def subscribe_async(self, send: Any = None, throw: Any = None, close: Any = None) -> Any:
+        """Start a task that plays the script."""
+        task = asyncio.create_task(self._play(as_observer(send, throw, close)))
+
+        async def dispose() -> None:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+        return AsyncDisposable.create(dispose)
+
+    async def _play(self, observer: AsyncObserver[Any]) -> None:
+        source, ended = self._source, False
+        began = source.open()
+        try:
+            for element in source.script:
+                ended = ended or isinstance(element, End | Raise)
+                await self._send(element, observer, began)
+            if not ended:
+                await observer.aclose()
+        finally:
+            await source.close()
+
+    async def _send(self, element: Any, observer: AsyncObserver[Any], began: float) -> None:
+        match element:
+            case End():
+                await observer.aclose()
+            case Raise(make):
+                error: Any = make()
+                await observer.athrow(error)
+            case Burst(items):
+                self._source.hand(len(items))
+                await asyncio.gather(*(observer.asend(item) for item in items))
+            case _ if isinstance(element, Instruction):
+                await self._source.obey(element, began)
+            case _:
+                self._source.hand(1)
+                await observer.asend(element)

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["FaultyLedger", "FaultySink", "FaultyStorage"]
 
 
+def _planned(name: str) -> Callable[..., None]:
+    """Return a method that calls that of the real storage, or fails as planned."""
+
+    def call(self: FaultyStorage, *paths: Path) -> None:
+        real = getattr(self._storage, name)
+        self.faults.call(name, lambda: real(*paths), where=str(paths[0]))
+
+    return call
+
+
 class FaultyStorage:
     """A ``Storage`` whose writing calls are counted, and fail as planned.
 
@@ -33,21 +43,10 @@ class FaultyStorage:
         """See ``Storage.open``."""
         return _FaultyFile(self._storage.open(path, create=create), self.faults, path)
 
-    def fsync_folder(self, folder: Path) -> None:
-        """See ``Storage.fsync_folder``."""
-        self._call("fsync_folder", folder)
-
-    def rename(self, source: Path, target: Path) -> None:
-        """See ``Storage.rename``."""
-        self._call("rename", source, target)
-
-    def remove(self, path: Path) -> None:
-        """See ``Storage.remove``."""
-        self._call("remove", path)
-
-    def make_folder(self, path: Path) -> None:
-        """See ``Storage.make_folder``."""
-        self._call("make_folder", path)
+    fsync_folder = _planned("fsync_folder")
+    rename = _planned("rename")
+    remove = _planned("remove")
+    make_folder = _planned("make_folder")
 
     def names(self, folder: Path) -> list[str]:
         """See ``Storage.names``."""
@@ -56,9 +55,6 @@ class FaultyStorage:
     def lock(self, path: Path) -> Lock:
         """See ``Storage.lock``."""
         return self._storage.lock(path)
-
-    def _call(self, name: str, *paths: Path) -> None:
-        self.faults.call(name, lambda: getattr(self._storage, name)(*paths), where=str(paths[0]))
 
 
 class _FaultyFile:

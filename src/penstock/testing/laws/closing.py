@@ -48,8 +48,8 @@ def closing(
         "between requests": partial(_closed_after, subject, schedule, 2),
         "completed": partial(_closed_after, subject, schedule, _MOST_REQUESTS),
         "failed": partial(_closed_after, failing, schedule, _MOST_REQUESTS),
-        "with an error": partial(_closed_with_error, subject, schedule, ()),
-        "with two errors": partial(
+        "error in the block": partial(_closed_with_error, subject, schedule, ()),
+        "errors in the block and in closing": partial(
             _closed_with_error, subject, schedule, (Raise(lambda: ValueError("close")),)
         ),
     }
@@ -91,7 +91,8 @@ async def _closed_after(subject: Subject, schedule: Sequence[int], requests: int
     await _close_twice(trial, subscription)
     text = "aclose before the first request should open no source; it did"
     require(requests > 0 or trial.opened == 0, "closing", text)
-    if outcome.error is not None:
+    fails = any(isinstance(element, Raise) for script in subject.inputs for element in script)
+    if fails or outcome.error is not None:
         return None  # an error may be kept, and refers to the frames that it went through
     with suppress(TypeError):  # a class with slots may allow no weak reference
         return weakref.ref(subscription)
