@@ -235,7 +235,7 @@ class Probe(Generic[T]):
         if self._end is not None:
             return f"after {came} of them {self._ending()}"
         if not self._demand:
-            return f"only {came} came, and there is no demand for more; call request() before"
+            return f"only {came} came, and there is no demand for more; call request() first"
         return f"only {came} came within {self._patience:g} s"
 
     def _ending(self) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -135,13 +136,20 @@ def _asked(subscription: Subscription[Any], n: int) -> asyncio.Task[list[Any]]:
     return task
 
 
-async def _whole(subject: Subject, known: _Known) -> None:
+@asynccontextmanager
+async def _reading(subject: Subject, position: Position | None = None) -> AsyncIterator[_Reader]:
+    """Yield a reader of a fresh run; then close the run, and check its sources."""
     trial = subject.start()
-    async with trial.flow.subscribe() as subscription:
-        outcome = await _Reader(subscription, subject.patience).read()
+    async with open_run(trial.flow, position) as subscription:
+        yield _Reader(subscription, subject.patience)
         trial.expect_close()
-    _compare("chunk_invariance", subject, known, outcome)
     _check_sources(trial)
+
+
+async def _whole(subject: Subject, known: _Known) -> None:
+    async with _reading(subject) as reader:
+        outcome = await reader.read()
+    _compare("chunk_invariance", subject, known, outcome)
 
 
 async def _two_at_once(subject: Subject, known: _Known) -> None:
@@ -160,12 +168,9 @@ async def _resumed(subject: Subject, known: _Known) -> None:
     position: Position | None = None
     outcome = Outcome()
     while not outcome.ended:
-        trial = subject.start()
-        async with open_run(trial.flow, position) as subscription:
-            outcome = await _Reader(subscription, subject.patience).read(random.randint(0, 4))  # noqa: S311
-            position = json.loads(json.dumps(subscription.position))
-            trial.expect_close()
-        _check_sources(trial)
+        async with _reading(subject, position) as reader:
+            outcome = await reader.read(random.randint(0, 4))  # noqa: S311
+            position = json.loads(json.dumps(reader.subscription.position))
         items += outcome.items
     outcome.items = items
     _compare("position", subject, known, outcome)
@@ -213,19 +218,16 @@ async def _failing(subject: Subject, known: _Known) -> None:
     if not places:
         return
     failing = subject.ending(*random.choice(places), Raise())  # noqa: S311
-    trial = failing.start()
-    async with trial.flow.subscribe() as subscription:
-        outcome = await _Reader(subscription, subject.patience).read()
-        trial.expect_close()
+    async with _reading(failing) as reader:
+        outcome = await reader.read()
         if outcome.error is not None:
-            again = [await _answer(subscription) for _ in range(2)]
+            again = [await _answer(reader.subscription) for _ in range(2)]
             text = f"after {outcome.error!r} each request should raise that same object; they came to {again}"
             require(all(answer is outcome.error for answer in again), "ending", text)
-        position = subscription.position if known.resumable else None
-    _check_sources(trial)
+        position = reader.subscription.position if known.resumable else None
     if position is not None and outcome.error is not None:
-        async with open_run(subject.start().flow, position) as subscription:  # on inputs that do not fail
-            rest = await _Reader(subscription, subject.patience).read()
+        async with _reading(subject, position) as reader:  # on inputs that do not fail
+            rest = await reader.read()
         rest.items = outcome.items + rest.items
         _compare("position", subject, known, rest)
     foretold = failing.foretold()
