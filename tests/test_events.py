@@ -1,4 +1,4 @@
-"""The five events and their form on the wire."""
+"""The five events and their wire form."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ BY_TYPE = {
 
 
 def of(cls):
-    """Return a strategy for every field of ``cls``, so that a new field is tested without a new line here."""
+    """Return a strategy for events of ``cls`` that covers new fields too."""
     return st.builds(
         cls,
         **{f.name: {**BY_TYPE, **BY_FIELD}[f.name if f.name in BY_FIELD else f.type] for f in fields(cls)},
@@ -85,7 +85,7 @@ any_event = st.one_of(*map(of, EVENTS))
 
 
 def without_raw(event):
-    """Return what of ``event`` may travel: everything but the record."""
+    """Return ``event`` without the raw record, which has no wire form."""
     if isinstance(event, DocumentFailed):
         return replace(event, raw=None, key=None, context={})
     if isinstance(event, DocumentCompleted):
@@ -98,7 +98,7 @@ def started(**changes):
 
 
 def line_of(event=None, **changes):
-    """Return the line of an event with some of its members replaced; ``...`` takes one away."""
+    """Return the line of an event with some members replaced; ``...`` removes one."""
     wire = {**json.loads(encode(event or started())), **changes}
     return json.dumps({name: value for name, value in wire.items() if value is not ...}).encode()
 
@@ -108,14 +108,14 @@ VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
 @given(any_event)
 def test_what_is_written_reads_back_equal(event):
-    """Decode undoes encode, but for the record, which stays at home."""
+    """``decode`` returns what ``encode`` wrote, without the raw record."""
     assert decode(encode(event)) == without_raw(event)
     assert type(decode(encode(event))) is type(event)
 
 
 @given(any_event)
 def test_a_line_is_one_line_of_plain_json(event):
-    """One newline, at the end; the standard library reads it; the tag and version come first."""
+    """A line ends with its only newline, is plain JSON, and begins with the tag and the version."""
     line = encode(event)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
@@ -127,39 +127,39 @@ def test_a_line_is_one_line_of_plain_json(event):
 
 @given(any_event)
 def test_json_schema_accepts_every_line(event):
-    """A reader that only has the JSON Schema accepts what we write."""
+    """Every line matches the JSON Schema."""
     VALIDATOR.validate(json.loads(encode(event)))
 
 
 @given(any_event)
 def test_pydantic_reads_what_encode_writes(event):
-    """The TypeAdapter and ``decode`` read a line alike."""
+    """The TypeAdapter reads a line as ``decode`` does."""
     assert type_adapter().validate_json(encode(event)) == without_raw(event)
     assert type_adapter().validate_python(json.loads(encode(event))) == without_raw(event)
 
 
 @given(any_event)
 def test_decode_reads_what_pydantic_writes(event):
-    """What the TypeAdapter dumps is the same wire form."""
+    """The TypeAdapter writes the same wire form."""
     assert decode(type_adapter().dump_json(event)) == without_raw(event)
     assert type_adapter().dump_python(event, mode="json") == json.loads(encode(event))
 
 
 @given(any_event)
 def test_pydantic_passes_events_through(event):
-    """Validating an event gives that very event: a model may hold one as a field."""
+    """Validating an event returns the same object, so a model may have an event as a field."""
     assert type_adapter().validate_python(event) is event
 
 
 @given(st.lists(any_event, max_size=5))
 def test_encode_all_is_all_lines_in_order(several):
-    """Many events are the lines of each, one after another."""
+    """``encode_all`` returns the lines of all events, in order."""
     assert encode_all(iter(several)) == b"".join(map(encode, several))
 
 
 @pytest.mark.parametrize("cls", EVENTS)
 def test_fields_with_a_default_may_be_absent(cls):
-    """An older or terser writer may leave out what has a default, and nothing else."""
+    """A writer may leave out fields that have a default, and no others."""
     document = Document(doc_id="1", source="s")
     plain = {"float": 1.0, "str": "x", "str | None": "x", "int": 3, "Document": document}
     required = [f.name for f in fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
@@ -173,7 +173,7 @@ def test_fields_with_a_default_may_be_absent(cls):
 
 
 def test_required_fields_are_the_ones_of_the_contract():
-    """The names and order of the fields are what users construct events with."""
+    """The names and the order of fields stay, because users construct events with them."""
     assert [f.name for f in fields(DocumentStarted)] == [
         "timestamp",
         "pipeline_id",
@@ -185,7 +185,7 @@ def test_required_fields_are_the_ones_of_the_contract():
 
 
 def test_subclasses_of_document_travel_as_documents():
-    """A richer document shows the fields every reader knows, and nothing a reader would refuse."""
+    """A subclass of Document is written with the fields of Document only."""
 
     class Article(Document):
         journal: str = ""
@@ -218,7 +218,7 @@ UNWRITABLE = [
 
 @pytest.mark.parametrize(("value", "reason"), UNWRITABLE, ids=[reason for _, reason in UNWRITABLE])
 def test_what_json_cannot_carry_is_refused(value, reason):
-    """Nothing silently becomes null, base64 or a list: the message names the document and the field."""
+    """A value that JSON does not have is refused, and the message names the document and the field."""
     with pytest.raises(WireError, match=rf"DocumentStarted of '1\.1' cannot be written as JSON: .*{reason}"):
         encode(started(parameters=value))
     with pytest.raises(WireError):
@@ -239,7 +239,7 @@ def test_what_json_cannot_carry_is_refused(value, reason):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_times_that_are_no_numbers_are_refused(event, field):
-    """A rate of 0/0 does not become null on the way."""
+    """A number that is not finite is refused and does not become null."""
     with pytest.raises(WireError, match=f"{field} is "):
         encode(event)
     with pytest.raises(Exception, match=f"{field} is "):
@@ -247,7 +247,7 @@ def test_times_that_are_no_numbers_are_refused(event, field):
 
 
 def test_half_a_surrogate_pair_in_text_is_refused():
-    """Text that UTF-8 cannot hold is named, wherever it stands."""
+    """Text that UTF-8 cannot hold is refused, and the message names the field."""
     document = Document.model_construct(doc_id="1", source="s", title="\udcff")
     with pytest.raises(WireError, match=r"document\.title holds half of a surrogate pair"):
         encode(DocumentCompleted(1.0, "r", "1", "s", document, 0.5))
@@ -255,7 +255,7 @@ def test_half_a_surrogate_pair_in_text_is_refused():
 
 @pytest.mark.parametrize("thing", [PipelineEvent(1.0, "run"), "DocumentStarted", None])
 def test_only_the_five_events_have_a_wire_form(thing):
-    """Anything else is refused, with the list of what is not."""
+    """Any other value is refused, and the message lists the five events."""
     with pytest.raises(WireError, match="none of the events that have a wire form: DocumentStarted"):
         encode(thing)
 
@@ -283,7 +283,7 @@ UNREADABLE = {
         line_of(schema_version=SCHEMA_VERSION + 1, colour="red"),
         "newer Penstock .*upgrade",
     ),
-    "version zero": (line_of(schema_version=0), "schema_version 0 never existed"),
+    "version zero": (line_of(schema_version=0), "schema_version 0 does not exist"),
     "not a number": (line_of(timestamp=math.nan), "not an event"),
     "document without id": (
         line_of(DocumentCompleted(1.0, "r", "1", "s", Document(doc_id="1", source="s"), 0.5)).replace(
@@ -296,7 +296,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize(("line", "reason"), UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_what_is_no_event_is_refused(line, reason):
-    """Each kind of bad line has one sentence: what is wrong, and the beginning of the line."""
+    """The error about a bad line is one sentence: what is wrong, and the beginning of the line."""
     with pytest.raises(WireError, match=reason) as caught:
         decode(line)
     assert "\n" not in str(caught.value)
@@ -306,7 +306,7 @@ def test_what_is_no_event_is_refused(line, reason):
 
 @given(st.binary() | st.text() | json_values.map(json.dumps))
 def test_no_line_at_all_breaks_the_reader(line):
-    """Whatever comes, ``decode`` gives an event or a ``WireError``."""
+    """For any input ``decode`` returns an event or raises ``WireError``."""
     try:
         decode(line)
     except WireError as error:
@@ -315,7 +315,7 @@ def test_no_line_at_all_breaks_the_reader(line):
 
 @given(any_event, st.data())
 def test_a_damaged_line_is_an_event_or_refused(event, data):
-    """One changed byte never raises anything but ``WireError``."""
+    """A line with one changed byte is an event or raises ``WireError``."""
     line = bytearray(encode(event))
     line[data.draw(st.integers(0, len(line) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(WireError):
@@ -323,20 +323,20 @@ def test_a_damaged_line_is_an_event_or_refused(event, data):
 
 
 def test_wire_errors_are_ours_and_value_errors():
-    """Callers may catch either."""
+    """``WireError`` is a ``PenstockError`` and a ``ValueError``."""
     assert issubclass(WireError, PenstockError)
     assert issubclass(WireError, ValueError)
 
 
 @pytest.mark.parametrize("cls", EVENTS)
 def test_events_are_small(cls):
-    """Events have slots and no dict, and are not frozen: creating one costs what a plain object costs."""
+    """Events have slots and are not frozen, so they are cheap to create."""
     assert "__dict__" not in dir(cls)
     assert not cls.__dataclass_params__.frozen
 
 
 def test_json_schema_names_its_tag_and_version():
-    """The schema is closed, discriminated by ``type``, and states the version it describes."""
+    """The schema allows no other fields, discriminates by ``type``, and states its version."""
     schema = json_schema()
     assert {cls.__name__ for cls in EVENTS} == set(schema["discriminator"]["mapping"])
     for cls in EVENTS:
@@ -347,6 +347,6 @@ def test_json_schema_names_its_tag_and_version():
 
 
 def test_the_adapter_is_built_once():
-    """Building it takes milliseconds, so it is kept."""
+    """The adapter is built once, because building it takes milliseconds."""
     assert type_adapter() is type_adapter()
     assert events.type_adapter is type_adapter

@@ -1,22 +1,22 @@
-"""Every exception Penstock raises on its own account.
+"""Every exception that Penstock defines.
 
 * PenstockError
   · GraphError                 the flow cannot be built as asked (also a ``ValueError``)
-    - NotResumable             a checkpoint, retry or resume needs a position the graph cannot give
+    - NotResumable             a checkpoint, retry or resume needs a position, and a node has none
   · SubscriptionError
-    - ConcurrentRequestError   somebody else is using this subscription right now
-    - SubscriptionClosed       *you* closed it
-    - AlreadySubscribed        a one-shot input was subscribed a second time
-  · BufferOverflow             a buffer that may not wait is full
-  · CircuitOpen                a circuit breaker lets nothing through just now
-  · GroupError                 there are too many groups, or one that nobody reads holds up the others
-  · NoItem                     a single item was asked for, and there was none (also a ``LookupError``)
-  · UnwrapError                an item was ``Error(value)``, and ``unwrap`` was told nothing about errors
-  · PositionError              a position does not fit the graph, or its input changed
+    - ConcurrentRequestError   another request of this subscription is pending
+    - SubscriptionClosed       *you* closed the subscription
+    - AlreadySubscribed        a one-shot input was subscribed again
+  · BufferOverflow             a buffer that must not wait is full
+  · CircuitOpen                a circuit breaker is open
+  · GroupError                 too many groups are open, or a group without a reader blocks the others
+  · NoItem                     the flow completed without an item (also a ``LookupError``)
+  · UnwrapError                ``unwrap`` got ``Error(value)`` and no rule for errors
+  · PositionError              a position does not fit the graph or its input
   · WorkerDied                 a worker process ended before its work was done
-  · SourceError                a source cannot be read (missing, truncated, not what it claims to be)
-    - SourceChanged            an input is not as an earlier run has read it
-  · DocumentError              one document is bad; carried as data, never ends a run by itself
+  · SourceError                a source cannot be read (missing, truncated, of another format)
+    - SourceChanged            an input has changed since an earlier run
+  · DocumentError              one document is bad; this alone does not end a run
   · WireError                  an event cannot be written or read as JSON (also a ``ValueError``)
   · LedgerError
     - LedgerBusy               another process holds this ledger
@@ -25,8 +25,8 @@
     - SinkMismatch             the output is not what the ledger says was committed
   · MissingExtra               an optional library is not installed (also an ``ImportError``)
 
-Exceptions of user functions are never wrapped: they keep their type and traceback, and gain a note
-that names the operator and the line where it was assembled.
+Exceptions of user functions are not wrapped. They keep their type and traceback, and get a note that names
+the operator and the line where it was assembled.
 """
 
 from __future__ import annotations
@@ -60,18 +60,18 @@ __all__ = [
 
 
 class PenstockError(Exception):
-    """The root of the tree above."""
+    """The base of all these exceptions."""
 
 
 class GraphError(PenstockError, ValueError):
-    """The flow cannot be built as asked: raised when it is assembled or subscribed.
+    """The flow cannot be built as asked. Raised when it is assembled or subscribed.
 
-    A flow that is built while running (by ``defer``, ``concat_map`` and their like) is assembled only then.
+    ``defer``, ``concat_map`` and similar operators assemble flows while running, and raise it then.
     """
 
 
 class NotResumable(GraphError):
-    """Something needs a position and a node upstream of it cannot give one; the message names the node."""
+    """A step needs a position, but a node upstream of it has none. The message names the node."""
 
 
 class SubscriptionError(PenstockError):
@@ -83,21 +83,21 @@ class ConcurrentRequestError(SubscriptionError):
 
 
 class SubscriptionClosed(SubscriptionError):
-    """The subscription was closed with ``aclose``; nothing more comes from it."""
+    """The subscription was closed with ``aclose``. Subscribe again for a new run."""
 
 
 class AlreadySubscribed(SubscriptionError):
-    """A one-shot input, such as a generator object, cannot run a second time: pass a factory."""
+    """A one-shot input, such as a generator object, cannot run again: pass a function that returns it."""
 
 
 class BufferOverflow(PenstockError):
-    """A buffer with ``overflow="error"`` is full: whoever reads it is slower than its source."""
+    """A buffer with ``overflow="error"`` is full: its reader is slower than its source."""
 
 
 class CircuitOpen(PenstockError):
-    """A ``circuit_breaker`` lets nothing through just now; ``retry_after`` says for how many seconds.
+    """A ``circuit_breaker`` refuses runs for ``retry_after`` seconds.
 
-    It is retryable, and a ``retry`` behind the breaker waits just as long.
+    This error is retryable, and a ``retry`` behind the breaker waits until then.
     """
 
     is_retryable = True
@@ -108,20 +108,20 @@ class CircuitOpen(PenstockError):
 
 
 class GroupError(PenstockError):
-    """``group_by`` cannot go on: too many groups are open, or one that nobody reads holds up the others."""
+    """``group_by`` cannot continue: too many groups are open, or one without a reader blocks the others."""
 
 
 class NoItem(PenstockError, LookupError):
-    """The flow completed without an item, and one was asked for."""
+    """A single item was requested, and the flow completed without one."""
 
 
 class UnwrapError(PenstockError):
-    """An item was ``Error(value)``; ``error`` is the value, which was no exception that could be raised."""
+    """An item was ``Error(value)``, and the value is no exception to raise; ``error`` is the value."""
 
     def __init__(self, error: object) -> None:
         super().__init__(
-            f"this item is Error({error!r}). Tell unwrap what becomes of errors: errors='skip', "
-            "or errors=function to hand them to a function"
+            f"this item is Error({error!r}). Tell unwrap what to do with errors: errors='skip' drops them, "
+            "errors=function passes them to a function"
         )
         self.error = error
 
@@ -131,26 +131,26 @@ class PositionError(PenstockError):
 
 
 class WorkerDied(PenstockError):
-    """A worker process ended before its work was done; the message says how, and what was lost with it."""
+    """A worker process ended before its work was done. The message says how, and what was lost."""
 
 
 class SourceError(PenstockError):
-    """A source cannot be read: it is missing, unreadable, truncated, or not what it claims to be."""
+    """A source cannot be read: it is missing, unreadable, truncated, or of another format."""
 
 
 class SourceChanged(SourceError):
-    """An input is not as an earlier run has read it: a refresh reads it again."""
+    """An input has changed since an earlier run read it. A refresh reads it again."""
 
 
 class DocumentError(PenstockError):
     """One document could not be read, parsed, validated or processed.
 
-    It is data (the ``Error`` case of a ``Result``) or is raised by a step; either way it becomes one
-    ``DocumentFailed`` and the run goes on.
+    Return it in the ``Error`` case of a ``Result``, or raise it in a step. It becomes one ``DocumentFailed``,
+    and the run continues.
 
     Args:
-        message: What is wrong with it, in one sentence.
-        retryable: Whether trying again could help (a timeout could, a missing identifier could not).
+        message: What is wrong with the document, in one sentence.
+        retryable: Whether another attempt could succeed: after a timeout yes, without an identifier no.
     """
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
@@ -159,7 +159,7 @@ class DocumentError(PenstockError):
 
 
 class WireError(PenstockError, ValueError):
-    """An event holds something JSON cannot carry, or a line is not an event this version can read."""
+    """An event holds a value that JSON does not have, or a line is no event that this version can read."""
 
 
 class LedgerError(PenstockError):
@@ -167,11 +167,11 @@ class LedgerError(PenstockError):
 
 
 class LedgerBusy(LedgerError):
-    """Another process holds this ledger; the message says which, and since when."""
+    """Another process holds this ledger. The message says which process, and since when."""
 
 
 class LedgerCorrupt(LedgerError):
-    """The ledger file is damaged, or is not a ledger; it is never silently replaced."""
+    """The ledger file is damaged, or is not a ledger. Penstock never replaces it silently."""
 
 
 class SinkError(PenstockError):
@@ -179,11 +179,11 @@ class SinkError(PenstockError):
 
 
 class SinkMismatch(SinkError):
-    """The output is not what the ledger says was committed (it is shorter, or was replaced)."""
+    """The output is not what the ledger says was committed: it is shorter, or was replaced."""
 
 
 class MissingExtra(PenstockError, ImportError):
-    """An optional library is not installed; the message is the command that installs it."""
+    """An optional library is not installed. The message is the command that installs it."""
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an extra: pip install 'penstock[{extra}]'")

@@ -1,4 +1,4 @@
-"""Takes secrets out of what is shown and stored: URLs, data source names, headers, parameters."""
+"""Hide secrets in text that is shown or stored: URLs, data source names, headers, parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMES = (
     r"|secret[_-]?key|private[_-]?key|credentials?|signature|sig|authorization|cookie)|apikey|accesskey|auth"
 )
 _SECRET_NAME = re.compile(rf"(?:{_NAMES})\Z", re.IGNORECASE)
-# Up to the last @ before the path: a password may hold one, though it should not.
+# Up to the last @ before the path: a password may contain an @, though it should not.
 _USERINFO = re.compile(r"(?<=://)[^\s/?#\"'<>]+(?=@)")
 _HEADER = re.compile(
     r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(\s*+[\"']?+\s*+[:=]\s*+[\"']?+)(?!\*\*\*)[^\r\n\"']+",
@@ -29,11 +29,11 @@ _ASSIGNED = re.compile(
 
 
 def redact(text: str) -> str:
-    """Return ``text`` with ``***`` in place of what looks like a secret.
+    """Return ``text`` with ``***`` in place of everything that looks like a secret.
 
-    That is the user information of URLs (``postgresql://***@host/db``), the values of query parameters,
-    keywords and fields whose names speak of secrets (``password=``, ``api_key=``, ``"token": "…"``), and the
-    headers ``Authorization`` and ``Cookie``. A secret under an innocent name cannot be told from other text.
+    This hides the user information of URLs (``postgresql://***@host/db``), the values of parameters and
+    fields with telling names (``password=``, ``api_key=``, ``"token": "…"``), and the headers
+    ``Authorization`` and ``Cookie``. It cannot recognise a secret under another name.
     """
     if "@" in text and "://" in text:
         text = _USERINFO.sub(HIDDEN, text)
@@ -45,9 +45,9 @@ def redact(text: str) -> str:
 
 
 def redact_json(value: Any) -> Any:
-    """Return JSON with ``redact`` applied to all text in it, and values under secret names hidden whole.
+    """Return JSON with ``redact`` applied to all text, and with values under telling names hidden completely.
 
-    What holds no secret is returned as it is, not copied.
+    A value without secrets is returned itself, not a copy.
     """
     if isinstance(value, str):
         return redact(value)

@@ -1,9 +1,11 @@
-"""The sinks that must keep the same promises."""
+"""The kinds of sinks, as fixtures."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.dataset
@@ -18,7 +20,7 @@ from .databases import DATABASES, FILE_DATABASES, database_of
 
 
 class MemoryKind:
-    """In memory a crash leaves the object, with whatever was written to it."""
+    """A sink in memory. A crash leaves the object with everything that was written to it."""
 
     def new(self):
         return MemorySink()
@@ -39,7 +41,7 @@ class MemoryKind:
 
 
 class JsonLinesKind:
-    """On the real disk a crash leaves the file, and the system gives back the lock."""
+    """A file on the real disk. A crash leaves the file, and the system releases the lock."""
 
     def __init__(self, folder: Path, ending=""):
         self._path = folder / f"out.jsonl{ending}"
@@ -48,7 +50,7 @@ class JsonLinesKind:
         return JsonLinesSink(self._path)
 
     async def crash(self, sink):
-        # What was handed to the system stays there; what the sink still buffered is gone.
+        # Written bytes stay in the file; buffered ones are lost.
         await sink._worker.run(lambda: None)
         sink._file._file.close()
         sink._file._file = None
@@ -71,7 +73,7 @@ class JsonLinesKind:
 
 
 class ParquetKind:
-    """A folder: a crash leaves whole parts, and perhaps one under its temporary name."""
+    """A folder. A crash leaves complete parts, and perhaps one part with its temporary name."""
 
     def __init__(self, folder: Path):
         self._path = folder / "out.parquet"
@@ -81,9 +83,9 @@ class ParquetKind:
 
     async def crash(self, sink):
         await sink._worker.run(lambda: None)
-        if sink._folder._file is not None:
-            sink._folder._file.close()
-            sink._folder._file = None
+        if sink._file._file is not None:
+            sink._file._file.close()
+            sink._file._file = None
         await sink.aclose()
         return self.new()
 
@@ -106,7 +108,7 @@ class ParquetKind:
 
 
 def stored_documents(path):
-    """Return the documents of a folder of Parquet files, read as one dataset, in order."""
+    """Return the documents of a folder of Parquet files, in order."""
     parts = sorted(map(str, path.glob("part-*.parquet")))
     if not parts:
         return []
@@ -117,12 +119,23 @@ def stored_documents(path):
 
 
 def unpacked(data, suffix):
-    """Return what a file of lines holds, by the ending of its name; a part that was cut makes it fail."""
+    """Decompress a file of lines by the ending of its name; fail if a part is cut off."""
     if suffix == ".gz":
         return gzip.decompress(data)
     if suffix == ".zst":
         return zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).readall()
     return data
+
+
+@contextmanager
+def file_size_limit(size):
+    """Limit the size of files, as ``ulimit -f`` does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 ENDINGS = {"jsonl": "", "jsonl.gz": ".gz", "jsonl.zst": ".zst"}
@@ -156,7 +169,7 @@ def file_database(request, tmp_path):
 
 @pytest.fixture
 async def sink(kind):
-    """Return a sink of each kind, not yet opened."""
+    """Return a sink of each kind, not open yet."""
     sink = kind.new()
     yield sink
     await sink.aclose()

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - tables are those of the tests
-"""The databases that documents go into, as the tests see them: from outside, and through the drivers' own eyes."""
+"""The databases of the tests. The tests read them through the plain drivers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIELDS = (
 
 
 def document_of(row):
-    """Return a row as the document that it was."""
+    """Return the document of a row."""
     fields = dict(zip(FIELDS, row, strict=True))
     if fields["record_id"] == fields["doc_id"]:
         fields["record_id"] = ""
@@ -40,28 +40,28 @@ def document_of(row):
 
 
 class DatabaseKind:
-    """A database of the tests' own; ``url`` names its table."""
+    """A database for one test."""
 
     table = "documents"
     nul = "\0"
-    """What a NUL becomes."""
+    """How the database stores a NUL."""
     group = None
-    """Rows that go in at once, if not as many as usual: then a commit is of several statements."""
+    """The maximum of rows in a group, if it is not the usual one: a small one makes a commit take several statements."""
 
     def new(self, **options):
-        """Return a sink, by its URL."""
+        """Return a sink, made from its URL."""
         query = "&".join(f"{name}={value}" for name, value in {"table": self.table, **options}.items())
         sink = sink_from(f"{self.base}?{query}")
         if self.group is not None:
-            sink._fold.group = self.group
+            sink._groups.max_rows = self.group
         return sink
 
     def query(self, statement, *values):
-        """Execute a statement as anybody else would, and return its rows."""
+        """Execute a statement without the sink, and return its rows."""
         raise NotImplementedError
 
     def documents(self):
-        """Return what the table holds, by number and version."""
+        """Return the documents of the table, sorted by number and version."""
         table = '"' + self.table.replace('"', '""') + '"'
         rows = self.query(f"SELECT {', '.join(FIELDS)} FROM {table}")
         return sorted(map(document_of, rows), key=lambda d: (d.metadata.get("n", 0), d.doc_id))
@@ -70,22 +70,22 @@ class DatabaseKind:
         return encode_lines(self.documents())
 
     def held(self):
-        """Return the epoch that is committed."""
+        """Return the committed epoch."""
         [(epoch,)] = self.query("SELECT epoch FROM penstock_commits")
         return epoch
 
     def known_as(self, table):
-        """Return how the table is called in the table of commits."""
+        """Return the name of the table in the table of commits."""
         return table
 
-    async def behind_our_back(self, sink, statement):
-        """Let somebody else change the database while ``sink`` has it open."""
+    async def change_meanwhile(self, sink, statement):
+        """Change the database while ``sink`` has it open."""
         self.query(statement)
 
     def break_at(self, sink, at, *, after):
-        """Let the call number ``at`` to the database fail, before or after it has taken effect."""
+        """Make the call number ``at`` to the database fail, before or after its effect."""
         calls = count()
-        for name in ("connect", "begin", "execute", "change", "put", "conclude", "end"):
+        for name in ("connect", "begin", "execute", "update", "insert", "insert_and_advance", "end"):
             setattr(sink._table, name, self._broken(getattr(sink._table, name), calls, at, after))
 
     def _broken(self, call, calls, at, after):
@@ -101,17 +101,17 @@ class DatabaseKind:
         return broken
 
     async def crash(self, sink):
-        """End the process: whatever it had not committed is gone."""
-        await sink._worker.run(sink._table.disconnect)
+        """Do what a crash does: lose everything that was not committed."""
+        await sink._worker.run(sink._table._discard)
         await sink.aclose()
         return self.new()
 
 
 class SqliteKind(DatabaseKind):
-    """A file."""
+    """A SQLite file."""
 
     limit = 200_000
-    """A file size that the documents of a test pass."""
+    """A file size that the documents of a test exceed."""
     error = staticmethod(lambda: sqlite3.OperationalError("disk I/O error, as planned"))
 
     def __init__(self, folder):
@@ -124,7 +124,7 @@ class SqliteKind(DatabaseKind):
 
 
 class DuckDBKind(DatabaseKind):
-    """A file that one process at a time can open."""
+    """A DuckDB file, which one process at a time can open."""
 
     limit = 700_000
     error = staticmethod(lambda: duckdb.IOException("no space left, as planned"))
@@ -142,11 +142,11 @@ class DuckDBKind(DatabaseKind):
 
 
 _bases = {}
-"""One database of each server serves all tests: to create one takes a second, and eight megabytes."""
+"""The database of each server. All tests share it, because a new one takes a second and 8 MB."""
 
 
 class PostgresKind(DatabaseKind):
-    """A database of a real server, which the tests have started."""
+    """A PostgreSQL database of a real server, which the tests start."""
 
     nul = "\ufffd"
     error = staticmethod(lambda: psycopg.OperationalError("the server went away, as planned"))
@@ -169,7 +169,7 @@ DATABASES = [*FILE_DATABASES, "postgres"]
 
 
 def database_of(request, folder):
-    """Return the database of that name."""
+    """Return the database that the fixture's parameter names."""
     if request.param == "postgres":
         return PostgresKind(request.getfixturevalue("postgres_server"))
     return {"sqlite": SqliteKind, "duckdb": DuckDBKind}[request.param](folder)

@@ -1,4 +1,4 @@
-"""A function as a sink: at least once, and it says so."""
+"""A function as a sink: at least once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def document(n):
 
 @pytest.mark.parametrize("kind", ["plain", "async"])
 async def test_it_is_called_with_every_list(kind):
-    """In order, and the sink waits for it."""
+    """The function gets each list of documents in order, and the sink waits for it."""
     taken = []
 
     def plain(documents):
@@ -42,7 +42,7 @@ async def test_it_is_called_with_every_list(kind):
 
 
 async def test_its_list_is_its_own():
-    """It may keep and change what it gets."""
+    """The function may keep and change its list: the caller has another one."""
     documents = [document(1)]
     sink = CallbackSink(list.clear)
     await sink.open(None)
@@ -51,7 +51,7 @@ async def test_its_list_is_its_own():
 
 
 async def test_what_it_raises_ends_the_run_and_what_was_committed_stays():
-    """The documents since the last commit come again: at least once."""
+    """After an error of the function the documents since the last commit come again."""
     taken, broken = [], True
 
     def store(documents):
@@ -74,7 +74,7 @@ async def test_what_it_raises_ends_the_run_and_what_was_committed_stays():
 
 
 async def test_explain_says_that_it_is_at_least_once(tmp_path):
-    """Also when it is one of several outputs."""
+    """``explain`` says 'at least once' for a callback, even beside other outputs."""
     pipeline = IngestionPipeline(Adapter(ScriptedSource([Record()])), ledger=MemoryLedger())
     assert "at least once into callback print" in pipeline.explain(callback(print))
     both = pipeline.explain([callback(print), tmp_path / "a.jsonl"])
@@ -83,13 +83,13 @@ async def test_explain_says_that_it_is_at_least_once(tmp_path):
 
 
 async def test_a_record_of_another_sink_is_refused():
-    """A ledger that was used with another kind of output is not believed."""
+    """A record of another kind of output is refused."""
     with pytest.raises(SinkMismatch, match="another kind of output"):
         await callback(print).open({"format": "jsonl", "offset": 3})
 
 
 async def test_it_must_be_open_and_a_function():
-    """Both are said."""
+    """A sink that is not open, and a value that is no function, are refused with a message."""
     with pytest.raises(SinkError, match="not open"):
         await callback(print).write([document(1)])
     with pytest.raises(GraphError, match="a function of a list of documents"):

@@ -12,20 +12,20 @@ from penstock.sinks import JsonLinesSink, MemorySink, sink_from
 
 @pytest.mark.parametrize("target", ["a.jsonl", "dir/a.b.ndjson", "A.JSONL", Path("a.jsonl")])
 def test_by_its_ending(target):
-    """JSON Lines by either of its endings, in any case, as text or path."""
+    """Both endings of JSON Lines are known, in upper and lower case, as text or path."""
     sink = sink_from(target)
     assert isinstance(sink, JsonLinesSink)
     assert sink.describe() == str(target)
 
 
 def test_a_sink_is_a_sink():
-    """A ready sink is returned as it is."""
+    """A sink is returned itself."""
     sink = MemorySink()
     assert sink_from(sink) is sink
 
 
 @pytest.mark.parametrize("target", ["a.csv", "a", "jsonl", "s3://bucket/a.jsonl", ""])
 def test_anything_else_is_refused(target):
-    """The message says what there is."""
+    """An unknown target is refused, and the message lists the known ones."""
     with pytest.raises(GraphError, match=r"no sink is known for .*\.jsonl"):
         sink_from(target)

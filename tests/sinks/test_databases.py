@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - tables are those of the tests
-"""What every sink of a database promises."""
+"""What the sinks of all databases promise."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from penstock.abc import Commit
 from penstock.document import Document
 from penstock.errors import GraphError, PositionError, SinkError, SinkMismatch
 from penstock.sinks import JsonLinesSink, SeveralSinks, sink_from
-from penstock.sinks.databases.rows import Fold, RowMaker, Shape, clean, version_order
+from penstock.sinks.databases.rows import RowGroups, TableOptions, make_rows, version_order
 from penstock.sinks.files.lines import encode_lines
 
 KILLS = int(os.environ.get("PENSTOCK_SINK_KILLS", "3"))
-"""How often each database's writer is killed; the sinks were released after 200."""
+"""How often each database's writer is killed. Before a release: 200."""
 
 
 def document(n, size=10, **more):
@@ -44,7 +44,7 @@ def version(n, v, **more):
 
 @pytest.fixture
 async def sink(database):
-    """Return a sink of each kind of database, not yet opened."""
+    """Return a sink of each kind of database, not open yet."""
     sink = database.new()
     yield sink
     await sink.aclose()
@@ -54,7 +54,7 @@ async def sink(database):
 
 
 async def test_documents_position_and_epoch_are_one(database, sink):
-    """``open`` returns what was committed last, and what was written since is not there."""
+    """``open`` returns the last commit, and the table holds only its documents."""
     assert await sink.open(None) is None
     await sink.write(documents(0, 3))
     record = await sink.commit(Commit(1, {"v": 1, "nodes": {"é": [1]}}, counts={"completed": 3}))
@@ -72,7 +72,7 @@ async def test_documents_position_and_epoch_are_one(database, sink):
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_any_crash_leaves_the_last_commit(database, seed):
-    """Whatever was written since, the table is that of the epoch that it says it holds."""
+    """After a crash at any moment the table holds exactly the documents of its epoch."""
     database.group = (None, 40)[seed % 2]
     rng, sink = random.Random(seed), database.new()
     await sink.open(None)
@@ -95,8 +95,8 @@ async def test_any_crash_leaves_the_last_commit(database, seed):
     await sink.aclose()
 
 
-async def test_the_epoch_that_is_held_may_come_again(database, sink):
-    """Beside a file that is one commit behind, a database takes the same documents, and more, as upserts."""
+async def test_the_last_epoch_may_come_again(database, sink):
+    """A database may get its last epoch again, with the same documents and more: it upserts them."""
     await sink.open(None)
     await sink.write(documents(0, 5))
     await sink.commit(Commit(1, {}))
@@ -112,12 +112,12 @@ async def test_the_epoch_that_is_held_may_come_again(database, sink):
 
 
 async def test_beside_a_file(database, tmp_path):
-    """Several outputs go on from the lowest commit."""
+    """A file and a database resume from the lower commit of the two."""
     several = SeveralSinks(database.new(), JsonLinesSink(tmp_path / "a.jsonl"))
     await several.open(None)
     first = await several.commit(Commit(1, {}))
     await several.write(documents(0, 3))
-    await several.commit(Commit(2, {}))  # whose record the ledger never got
+    await several.commit(Commit(2, {}))  # the ledger never got this record
     await several.aclose()
     await several.open(json.loads(json.dumps(first)))
     await several.write(documents(0, 4))
@@ -127,37 +127,37 @@ async def test_beside_a_file(database, tmp_path):
 
 
 async def test_a_position_that_is_not_json(sink):
-    """It is said before anything is committed."""
+    """A position that is not JSON is refused before anything is committed."""
     await sink.open(None)
     with pytest.raises(PositionError, match="JSON"):
         await sink.commit(Commit(1, {"at": object()}))
 
 
-# -- whose table it is
+# -- foreign and missing tables
 
 
-async def test_a_table_of_somebody_else_is_left_alone(database):
-    """Also by restart."""
+async def test_a_foreign_table_is_refused(database):
+    """A table that Penstock did not create is refused, even with restart."""
     database.query(f'CREATE TABLE "{database.table}" (x INTEGER)')
     for restart in (False, True):
         sink = database.new()
-        with pytest.raises(SinkMismatch, match="a table that Penstock did not make; choose another"):
+        with pytest.raises(SinkMismatch, match="a table that Penstock did not create; choose another"):
             await sink.open(None, restart=restart)
         await sink.aclose()
     assert database.query(f'SELECT count(*) FROM "{database.table}"') == [(0,)]
 
 
-async def test_a_table_of_commits_of_somebody_else(database):
-    """It is not written to."""
+async def test_a_foreign_table_of_commits_is_refused(database):
+    """A table ``penstock_commits`` that Penstock did not create is refused."""
     database.query("CREATE TABLE penstock_commits (x INTEGER)")
     sink = database.new()
-    with pytest.raises(SinkMismatch, match="penstock_commits that Penstock did not make"):
+    with pytest.raises(SinkMismatch, match="penstock_commits that Penstock did not create"):
         await sink.open(None)
     await sink.aclose()
 
 
 async def test_two_tables_in_one_database(database):
-    """Each has a commit of its own."""
+    """Two tables in one database have separate commits."""
     for n, table in enumerate(("one", "two"), 1):
         database.table = table
         sink = database.new()
@@ -171,7 +171,7 @@ async def test_two_tables_in_one_database(database):
 
 
 async def test_names_are_quoted(database):
-    """A table may be called anything."""
+    """A table may have any name."""
     database.table = "we\"ird'; DROP TABLE x --%s"
     sink = sink_from(f"{database.base}?table=we%22ird'%3B%20DROP%20TABLE%20x%20--%25s")
     await sink.open(None)
@@ -188,7 +188,7 @@ async def test_names_are_quoted(database):
 
 
 async def test_restart_empties(database, sink):
-    """And takes other choices for what is made anew."""
+    """Restart empties the table, and creates it again if the choices are others."""
     await sink.open(None)
     await sink.write(documents(0, 5))
     await sink.commit(Commit(7, {"at": 5}))
@@ -207,7 +207,7 @@ async def test_restart_empties(database, sink):
 
 @pytest.mark.parametrize("harm", ["DROP TABLE {}", "ALTER TABLE {} DROP COLUMN title"])
 async def test_what_was_committed_must_be_there(database, sink, harm):
-    """A table that is gone, or has lost a column, is not silently made again."""
+    """A table that is gone, or has lost a column, is refused and not silently created again."""
     await sink.open(None)
     await sink.write(documents(0, 3))
     await sink.commit(Commit(1, {}))
@@ -218,7 +218,7 @@ async def test_what_was_committed_must_be_there(database, sink, harm):
 
 
 async def test_a_column_of_the_users_own_does_not_disturb(database, sink):
-    """Nor an index."""
+    """The sink leaves a column alone that the user has added."""
     await sink.open(None)
     await sink.aclose()
     database.query(f'ALTER TABLE "{database.table}" ADD COLUMN mine INTEGER')
@@ -229,7 +229,7 @@ async def test_a_column_of_the_users_own_does_not_disturb(database, sink):
 
 
 async def test_a_database_that_is_behind_its_record_is_refused(sink):
-    """It is an older copy."""
+    """A database that is older than its record is refused."""
     await sink.open(None)
     await sink.commit(Commit(1, {}))
     await sink.aclose()
@@ -239,15 +239,15 @@ async def test_a_database_that_is_behind_its_record_is_refused(sink):
 
 @pytest.mark.parametrize("group", [None, 2, 1])
 @pytest.mark.parametrize("deleted", ["mark", "delete"])
-async def test_who_commits_behind_our_back_is_noticed(database, group, deleted):
-    """Nothing of this run is committed then, of however many statements a commit is."""
+async def test_a_foreign_commit_is_noticed(database, group, deleted):
+    """If another program has committed, this run commits nothing, even when its commit takes several statements."""
     database.group = group
     sink = database.new(deleted=deleted)
     await sink.open(None)
     await sink.commit(Commit(1, {}))
-    await database.behind_our_back(sink, "UPDATE penstock_commits SET epoch = 5")
+    await database.change_meanwhile(sink, "UPDATE penstock_commits SET epoch = 5")
     await sink.write(documents(0, 3))
-    with pytest.raises(SinkMismatch, match="no longer holds commit 1: something else"):
+    with pytest.raises(SinkMismatch, match="no longer holds commit 1: another program"):
         await sink.commit(Commit(2, {}))
     await sink.aclose()
     assert database.documents() == []
@@ -258,7 +258,7 @@ async def test_who_commits_behind_our_back_is_noticed(database, group, deleted):
 
 
 async def test_a_newer_version_takes_the_place_of_the_older(database, sink):
-    """By the value of its number, in whatever order they come, in one commit or in several."""
+    """A newer version, by the value of its number, replaces an older one, in any order, in one commit or several."""
     await sink.open(None)
     await sink.write([version(1, 9), version(1, 10), version(1, 2), version(2, 1), document(3)])
     await sink.commit(Commit(1, {}))
@@ -266,11 +266,11 @@ async def test_a_newer_version_takes_the_place_of_the_older(database, sink):
     await sink.write([version(1, 9), version(2, 3), document(3, size=4)])
     await sink.commit(Commit(2, {}))
     assert [d.doc_id for d in database.documents()] == ["r1.10", "r2.3", "d3"]
-    assert database.documents()[2].title == "tttt"  # without versions, the later
+    assert database.documents()[2].title == "tttt"  # without versions the later one stays
 
 
 async def test_all_versions_are_kept_if_asked_for(database):
-    """Then there is a row per ``doc_id``."""
+    """With versions='keep' the table has one row per ``doc_id``."""
     sink = database.new(versions="keep")
     await sink.open(None)
     await sink.write([version(1, 9), version(1, 10), version(1, 10, title="again")])
@@ -281,7 +281,7 @@ async def test_all_versions_are_kept_if_asked_for(database):
 
 @pytest.mark.parametrize("group", [None, 3])
 async def test_rows_that_are_there_and_new_ones(database, group):
-    """In any order of commits, and on a table that an earlier run has filled."""
+    """Rows that exist are updated and new ones inserted, in any order of commits and in later runs."""
     database.group = group
     stands, epoch = {}, 0
     for run in range(3):
@@ -300,7 +300,7 @@ async def test_rows_that_are_there_and_new_ones(database, group):
 
 @pytest.mark.parametrize("deleted", ["mark", "delete"])
 async def test_a_tombstone_marks_or_deletes(database, deleted):
-    """One of an older version than that in the table does neither."""
+    """A tombstone marks or deletes its row, but not a row of a newer version."""
     sink = database.new(deleted=deleted)
     await sink.open(None)
     await sink.write([version(1, 1), version(2, 5), version(3, 1), version(4, 1)])
@@ -321,8 +321,8 @@ ANY = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3), st.booleans(), st
 @pytest.mark.parametrize("shape", list(itertools.product(["replace", "keep"], ["mark", "delete"])))
 @given(steps=ANY, group=st.sampled_from([None, 2]))
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_rows_come_as_if_one_by_one(database, shape, steps, group):
-    """Versions and tombstones in any order, commits between them or not: a model of ten lines agrees."""
+def test_groups_have_the_result_of_single_rows(database, shape, steps, group):
+    """Versions and tombstones in any order, with or without commits between, end as in a model that takes row by row."""
     versions, deleted = shape
     model = {}
     for n, v, gone, _ in steps:
@@ -353,10 +353,10 @@ def test_rows_come_as_if_one_by_one(database, shape, steps, group):
 
 @given(steps=ANY, group=st.integers(1, 4))
 def test_groups_hold_no_key_twice(steps, group):
-    """And no more rows than they may."""
-    fold = Fold(Shape(deleted="delete"), group)
-    rows = RowMaker(Shape(), clean).rows([version(n, v, deleted=gone) for n, v, gone, _ in steps])
-    for each in [*(fold.add([row]) for row in rows), fold.take()]:
+    """A group has no key twice, and no more rows than its maximum."""
+    groups = RowGroups(TableOptions(deleted="delete"), group)
+    rows = make_rows([version(n, v, deleted=gone) for n, v, gone, _ in steps])
+    for each in [*(groups.add([row]) for row in rows), groups.take()]:
         for ready in each:
             assert len(ready) <= group
             keys = [row[0] for row in ready]
@@ -364,15 +364,15 @@ def test_groups_hold_no_key_twice(steps, group):
 
 
 def test_versions_sort_by_their_numbers():
-    """Versions as sources write them."""
+    """Versions sort by the values of their numbers."""
     versions = ["", "0", "1", "2", "9", "10", "2024-03-01", "2024-11-02", "v1.9", "v1.10"]
     shuffled = random.Random(1).sample(versions, len(versions))
     assert sorted(shuffled, key=version_order) == versions
     assert version_order("007") == version_order("7")
 
 
-async def test_text_that_is_hard_to_store(database, sink):
-    """Quotes, tabs, backslashes and line ends stay; a lone surrogate becomes U+FFFD, and where there is no NUL, NUL."""
+async def test_difficult_text(database, sink):
+    """Quotes, tabs, backslashes and line ends stay. A lone surrogate becomes U+FFFD, in PostgreSQL a NUL too."""
     hard = "a\"'\\N\\.\\\t\n\r\x0b%s{}\U0001f9ec\x1b[31m"
     odd = Document(
         doc_id="x\0", source="s", title="a\ud800b\0", content=hard, version="\0",
@@ -391,7 +391,7 @@ async def test_text_that_is_hard_to_store(database, sink):
 
 
 async def test_raw_bytes_only_when_asked_for(database):
-    """As for every sink."""
+    """Raw bytes are stored only on request."""
     sink = database.new(raw="true")
     await sink.open(None)
     raw = bytes(range(256)) * 3
@@ -403,9 +403,9 @@ async def test_raw_bytes_only_when_asked_for(database):
 
 
 async def test_metadata_that_are_not_json(database, sink):
-    """The document is named, and none of its batch is taken."""
+    """The error names the document, and none of its batch is taken."""
     await sink.open(None)
-    with pytest.raises(SinkError, match="'odd' are not JSON"):
+    with pytest.raises(SinkError, match="'odd' cannot be written as JSON"):
         await sink.write([document(1), Document(doc_id="odd", source="s", metadata={"f": object()})])
     await sink.write([document(2)])
     await sink.commit(Commit(1, {}))
@@ -413,7 +413,7 @@ async def test_metadata_that_are_not_json(database, sink):
 
 
 async def test_a_cancelled_write_has_taken_its_documents(database, sink):
-    """And a cancelled commit still happens; nothing is written twice."""
+    """A cancelled write has taken its documents, a cancelled commit still happens, and nothing is written twice."""
     await sink.open(None)
     for call in (sink.write(documents(0, 3000, 5000)), sink.commit(Commit(1, {"at": 3000}))):
         task = asyncio.ensure_future(call)
@@ -430,7 +430,7 @@ async def test_a_cancelled_write_has_taken_its_documents(database, sink):
 
 
 async def run(sink, until, steps=60):
-    """Go on from what the sink holds, as a driver does: uneven writes, a commit every few."""
+    """Continue from the sink's commit, as a driver does, with writes of various sizes and some commits."""
     held = await sink.open(None)
     epoch, at = (held.epoch, held.position["at"]) if held else (0, 0)
     rng = random.Random(at)
@@ -446,7 +446,7 @@ async def run(sink, until, steps=60):
 @pytest.mark.parametrize("group", [None, 3])
 @pytest.mark.parametrize("after", [False, True])
 async def test_every_statement_failing_once(database, after, group):
-    """One clear error, then silence; the last commit is intact, and the next run ends whole."""
+    """If any statement fails, the error says why, the sink writes nothing more, and the next run completes the table."""
     database.group = group
     for at in itertools.count():
         sink = database.new()
@@ -472,7 +472,7 @@ async def test_every_statement_failing_once(database, after, group):
 
 
 async def run_on(sink, database):
-    """Write and commit the first documents, with a tombstone's worth of everything."""
+    """Write and commit the first documents."""
     for epoch, (first, last) in enumerate([(0, 3), (3, 4), (4, 12)], 1):
         await sink.write(documents(first, last))
         await sink.commit(Commit(epoch, {"at": last}))
@@ -482,7 +482,7 @@ WRITER = Path(__file__).with_name("write_database_until_killed.py")
 
 
 def test_a_killed_process_loses_nothing_it_committed(database):
-    """Killed again and again, at any instant, the table ends as that of an undisturbed run."""
+    """A run that is killed again and again ends with the table of an undisturbed run."""
     total, rng, killed = 1000 + 300 * KILLS, random.Random(KILLS), 0
     command = [sys.executable, WRITER, database.base + f"?table={database.table}", str(total)]
     for _ in range(KILLS):
@@ -496,7 +496,7 @@ def test_a_killed_process_loses_nothing_it_committed(database):
     found = database.documents()
     assert [d.metadata["n"] for d in found] == list(range(total))
     assert all(len(d.title) == d.metadata["n"] * 31 % 2000 for d in found)
-    assert killed == KILLS  # none came too late
+    assert killed == KILLS  # no kill came too late
 
 
 HOLD = """
@@ -519,7 +519,7 @@ def started(command):
 
 
 async def test_two_processes_on_one_table(database):
-    """The second is told who writes, and may write when that one was killed."""
+    """The second process gets an error that names the first, and can write once the first was killed."""
     command = [sys.executable, "-c", HOLD, database.base + f"?table={database.table}"]
     process = started(command)
     sink = database.new()
@@ -549,6 +549,6 @@ async def test_two_processes_on_one_table(database):
     ],
 )
 def test_choices_are_checked_at_once(database, query, says):
-    """Before anything is opened."""
+    """Unknown choices are refused before anything is opened."""
     with pytest.raises(GraphError, match=says):
         sink_from(f"{database.base}?{query}")

@@ -1,10 +1,8 @@
-"""Runs of a pipeline into each database, with a ledger and without."""
+"""Runs of a pipeline into each database, with and without a ledger."""
 
 from __future__ import annotations
 
-import resource
 import tracemalloc
-from contextlib import contextmanager
 
 import pytest
 
@@ -15,6 +13,7 @@ from penstock.errors import SinkError, SinkMismatch
 from penstock.ledger import SqliteLedger
 
 from ..scripted import Record, ScriptedSource  # noqa: TID252  tests are no installed package
+from .conftest import file_size_limit
 
 RECORDS = [Record("gone" if n % 40 == 7 else "ok") for n in range(200)]
 
@@ -33,7 +32,7 @@ WHOLE = [(n, n % 40 == 7) for n in range(200)]
 
 @pytest.mark.parametrize("with_ledger", [True, False])
 async def test_a_run_that_is_stopped_goes_on(database, tmp_path, with_ledger):
-    """From the commit that the database holds; without a ledger it is all there is."""
+    """A stopped run resumes from the commit that the database holds, even without a ledger."""
     ledger = tmp_path / "ledger.db" if with_ledger else None
     stopped = pipeline(ledger, hooks=[lambda _: stopped.stop() if stopped_at() else None])
     seen = 0
@@ -56,7 +55,7 @@ async def test_a_run_that_is_stopped_goes_on(database, tmp_path, with_ledger):
 
 
 async def test_restart_begins_anew(database, tmp_path):
-    """Ledger and table both."""
+    """Restart empties both the ledger and the table."""
     ledger = tmp_path / "ledger.db"
     await pipeline(ledger).run(database.new())
     summary = await pipeline(ledger, restart=True).run(database.new())
@@ -66,8 +65,8 @@ async def test_restart_begins_anew(database, tmp_path):
 
 @pytest.mark.parametrize("at", range(0, 30, 3))
 async def test_a_fault_in_mid_run(database, tmp_path, at):
-    """One clear error; the same call goes on, and ledger and table agree."""
-    database.group = 4  # so that a commit is of several calls
+    """After a fault the same call resumes the run, and ledger and table agree."""
+    database.group = 4  # a commit then takes several calls
     sink = database.new()
     database.break_at(sink, at + 10, after=bool(at % 2))
     with pytest.raises(SinkError, match="as planned"):
@@ -81,7 +80,7 @@ async def test_a_fault_in_mid_run(database, tmp_path, at):
 
 
 async def test_a_table_that_is_behind_its_ledger_is_refused(database, tmp_path):
-    """Documents that the ledger calls completed would be missing."""
+    """A table that lacks documents which the ledger calls completed is refused."""
     await pipeline(tmp_path / "ledger.db").run(database.new())
     database.table = "another"
     with pytest.raises(
@@ -91,7 +90,7 @@ async def test_a_table_that_is_behind_its_ledger_is_refused(database, tmp_path):
 
 
 async def test_what_a_crash_can_do_is_explained(database):
-    """Also without a ledger the database knows how far it has come."""
+    """``explain`` says what a crash does: without a ledger the run resumes from the database's commit."""
     assert "effectively once" in pipeline("x.db").explain(database.new())
     assert "without a ledger, an interrupted run goes on from what the output holds" in pipeline(
         None
@@ -99,7 +98,7 @@ async def test_what_a_crash_can_do_is_explained(database):
 
 
 async def test_any_flow_goes_into_a_database(database):
-    """Without a position it comes again from its beginning, and changes nothing."""
+    """A flow without a position comes again from its beginning, and changes nothing."""
     documents = [Document(doc_id=f"d{n}", source="s", metadata={"n": n}) for n in range(50)]
     for _ in range(2):
         delivered = await from_iterable(documents).into(database.new(), commit_every=7)
@@ -107,18 +106,8 @@ async def test_any_flow_goes_into_a_database(database):
     assert database.documents() == documents
 
 
-@contextmanager
-def file_size_limit(size):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 async def test_a_file_size_limit(file_database):
-    """The output is named; what was committed stays, and the run goes on when the limit is raised."""
+    """The error names the output, earlier commits stay, and the run resumes once the limit is raised."""
     documents = [
         Document(doc_id=f"d{n}", source="s", content=f"{n}" * 2000, metadata={"n": n}) for n in range(600)
     ]
@@ -134,7 +123,7 @@ async def test_a_file_size_limit(file_database):
 
 @pytest.mark.slow
 async def test_memory_is_flat(database):
-    """A hundred thousand documents take no more memory of ours than ten thousand."""
+    """100,000 documents take as much memory as 10,000."""
 
     async def peak(first, last):
         tracemalloc.reset_peak()

@@ -1,4 +1,4 @@
-"""What the JSON Lines sink does beyond the promises of every sink."""
+"""What the JSON Lines sink does beyond the promises of all sinks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import asyncio
 import base64
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,8 @@ from penstock.document import Document
 from penstock.errors import SinkError, SinkMismatch
 from penstock.sinks import JsonLinesSink
 from penstock.sinks.files.lines import encode_lines
+
+from .conftest import file_size_limit
 
 COMMIT = Commit(1, {})
 SMALL = [Document(doc_id=f"d{n}", source="test") for n in range(5)]
@@ -33,14 +34,14 @@ def path(tmp_path):
 
 
 async def fresh(path):
-    """Open a new output as a driver does: with a record before the first document."""
+    """Open a new output as a driver does, with a record before the first document."""
     sink = JsonLinesSink(path)
     await sink.open(None)
     return sink, await sink.commit(COMMIT)
 
 
 async def test_documents_reach_the_file_before_the_commit(path):
-    """Memory stays bounded: after about a megabyte lines go to the file."""
+    """After about a megabyte the lines are written to the file, so memory stays bounded."""
     sink, _ = await fresh(path)
     await sink.write(LARGE)
     assert path.stat().st_size > 1 << 20
@@ -48,7 +49,7 @@ async def test_documents_reach_the_file_before_the_commit(path):
 
 
 async def test_raw_bytes_only_when_asked_for(path):
-    """In base64."""
+    """Raw bytes are written only on request, in base64."""
     raw = bytes(range(256))
     for include_raw, found in ((False, None), (True, raw)):
         async with aclosing(JsonLinesSink(path, include_raw=include_raw)) as sink:
@@ -60,7 +61,7 @@ async def test_raw_bytes_only_when_asked_for(path):
 
 
 async def test_a_run_killed_before_its_first_commit_begins_again(path):
-    """The record of an empty output knows its own lines, and so overwrites them."""
+    """The record of an empty output recognises the lines of a killed run, and cuts them off."""
     sink, record = await fresh(path)
     await sink.write(LARGE)
     sink._file._file.close()
@@ -75,7 +76,7 @@ async def test_a_run_killed_before_its_first_commit_begins_again(path):
 
 @pytest.mark.parametrize("content", [b"precious\n", b'{"doc_id": "of somebody"}\n'])
 async def test_an_empty_output_that_was_replaced_is_refused(path, content):
-    """The record of an empty output does not overwrite a file of somebody else."""
+    """The record of an empty output does not overwrite another file of that name."""
     sink, record = await fresh(path)
     await sink.aclose()
     other = path.with_name("other")
@@ -87,7 +88,7 @@ async def test_an_empty_output_that_was_replaced_is_refused(path, content):
 
 
 async def test_an_empty_output_may_be_deleted(path):
-    """Nothing was committed to it, so nothing is missing."""
+    """An output without committed documents may be deleted: nothing is missing."""
     sink, record = await fresh(path)
     await sink.aclose()
     path.unlink()
@@ -99,7 +100,7 @@ async def test_an_empty_output_may_be_deleted(path):
 
 
 async def test_an_output_may_be_moved(path):
-    """It is known by its content, not by its name or place."""
+    """An output is recognised by its content, not by its name or place."""
     sink, _ = await fresh(path)
     await sink.write(SMALL)
     record = await sink.commit(COMMIT)
@@ -116,7 +117,7 @@ async def test_an_output_may_be_moved(path):
 
 
 async def test_an_output_that_is_gone(path):
-    """What was committed to it is missing, and is said to be."""
+    """An output that is gone is refused, and the message says how many documents are missing."""
     sink, _ = await fresh(path)
     await sink.write(SMALL)
     record = await sink.commit(COMMIT)
@@ -128,7 +129,7 @@ async def test_an_output_that_is_gone(path):
 
 
 async def test_a_link_to_the_output(path):
-    """A symbolic link is followed, and the lock is that of the file."""
+    """A symbolic link is followed, and the lock is that of the real file."""
     real = path.with_name("real.jsonl")
     real.touch()
     path.symlink_to(real)
@@ -166,7 +167,7 @@ def holder(path):
 
 
 async def test_two_processes_on_one_output(holder, path):
-    """The second is told who writes, and may write when that one was killed; nothing is left but the file."""
+    """The second process gets an error that names the first, and can write once the first was killed. Only the file is left."""
     sink = JsonLinesSink(path)
     with pytest.raises(SinkError, match=f"is being written by process {holder.pid} on"):
         await sink.open(None)
@@ -190,7 +191,7 @@ async def test_two_processes_on_one_output(holder, path):
     ],
 )
 async def test_what_cannot_be_an_output(tmp_path, name, says):
-    """It is said what is wrong and what to do, and nothing is left behind."""
+    """The error says what is wrong and what to do, and no file is left behind."""
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
@@ -202,18 +203,8 @@ async def test_what_cannot_be_an_output(tmp_path, name, says):
     assert sorted(tmp_path.iterdir()) == before
 
 
-@contextmanager
-def file_size_limit(size):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 async def test_a_file_size_limit(path):
-    """The limit is named; what was committed stays, and the run goes on when it is raised."""
+    """The error names the limit, earlier commits stay, and the run resumes once the limit is raised."""
     sink, _ = await fresh(path)
     await sink.write(SMALL)
     record = await sink.commit(COMMIT)
@@ -232,7 +223,7 @@ async def test_a_file_size_limit(path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Return a folder on a disk of one megabyte."""
+    """Return a folder on a disk of 1 MB."""
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
@@ -243,7 +234,7 @@ def small_disk(tmp_path):
 
 
 async def test_a_full_disk(small_disk):
-    """It is called full; what was committed stays, and the run goes on when there is space."""
+    """The error says that the disk is full, earlier commits stay, and the run resumes once there is space."""
     path = small_disk / "out.jsonl"
     sink, _ = await fresh(path)
     await sink.write(SMALL)
@@ -279,7 +270,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o777, 0o444), (0o555, 0o666), (0o555, None)])
 def test_an_output_without_permission(open_folder, folder_mode, file_mode):
-    """A file or folder that may not be written is called that."""
+    """The error says that a file or folder must not be written."""
     path = open_folder / "there" / "out.jsonl"
     path.parent.mkdir()
     if file_mode is not None:
@@ -295,7 +286,7 @@ def test_an_output_without_permission(open_folder, folder_mode, file_mode):
 
 
 async def test_a_cancelled_write_has_taken_its_documents(path):
-    """And a cancelled commit still happens; nothing is written twice."""
+    """A cancelled write has taken its documents, a cancelled commit still happens, and nothing is written twice."""
     sink, _ = await fresh(path)
     write = asyncio.ensure_future(sink.write(LARGE))
     await asyncio.sleep(0)
@@ -314,7 +305,7 @@ async def test_a_cancelled_write_has_taken_its_documents(path):
 
 
 async def test_a_document_that_is_not_json(path):
-    """It is named, and none of its batch is taken."""
+    """The error names the document, and none of its batch is taken."""
     sink, _ = await fresh(path)
     bad = Document(doc_id="the bad one", source="test", metadata={"deep": [{"x": object()}]})
     with pytest.raises(SinkError, match="'the bad one' cannot be written as JSON"):
@@ -332,7 +323,7 @@ WRITE_UNTIL_KILLED = Path(__file__).with_name("write_until_killed.py")
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_killed_process_loses_nothing_it_committed(path, seed):
-    """A run that is killed again and again ends with the output of an undisturbed one."""
+    """A run that is killed again and again ends with the output of an undisturbed run."""
     wholes = []
     for kills, name in ((4, "killed"), (0, "undisturbed")):
         folder = path.parent / name

@@ -1,4 +1,4 @@
-"""What every sink promises; the laws themselves are ``penstock.testing.sink_laws``."""
+"""Every sink keeps the laws of ``penstock.testing.sink_laws``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from penstock.testing import sink_laws
 
 @pytest.mark.parametrize("law", sink_laws.LAWS)
 async def test_every_sink_keeps_every_law(kind, law):
-    """Each law on an output of its own."""
+    """Each sink keeps each law, on a new output."""
     await sink_laws.LAWS[law](kind)
 
 
 @pytest.mark.parametrize("seed", range(1, 30))
 async def test_any_crash_leaves_the_committed_prefix(kind, seed):
-    """Whatever was written since the last record, opening at that record gives just what it covered."""
+    """After a crash at any moment the sink opens at its last record with exactly the documents of that record."""
     await sink_laws.any_crash(kind, seed=seed)

@@ -1,4 +1,4 @@
-"""Documents as lines."""
+"""Documents as lines of JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ documents = st.builds(
 
 
 def whole(value):
-    """Return ``value`` as UTF-8 can hold it, by the standard library's own rule for what it cannot."""
+    """Return ``value`` with lone surrogates replaced, by the rule of the standard library."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
@@ -45,7 +45,7 @@ def whole(value):
 @given(st.lists(documents, max_size=5))
 @example([Document(doc_id="d", source="", metadata={"\0\n\r\x1b\x7f\u0085\u2028\ud800": "\udc00\ud83d"})])
 def test_each_document_is_one_line_that_reads_back(batch):
-    """Any text, control characters and lone surrogates too: one line of UTF-8 each, equal field by field."""
+    """A document with any text, even control characters and lone surrogates, is one line of UTF-8 that reads back equal."""
     data = encode_lines(batch)
     lines = data.split(b"\n")
     assert lines.pop() == b""
@@ -56,13 +56,13 @@ def test_each_document_is_one_line_that_reads_back(batch):
 
 @given(documents)
 def test_fields_come_in_their_declared_order(document):
-    """The raw bytes are left out, everything else is always there."""
+    """A line has all fields but the raw bytes, in their declared order."""
     names = [name for name in Document.model_fields if name != "raw"]
     assert list(json.loads(encode_lines([document]))) == names
 
 
 def test_the_same_documents_give_the_same_bytes():
-    """Field by field, in the order in which metadata was put together."""
+    """The bytes follow the order of the fields, and metadata their own order."""
     one = Document(doc_id="d", source="s", metadata={"b": 1, "a": [True, None, 1.5]}, deleted=True)
     assert encode_lines([one]) == (
         b'{"doc_id":"d","source":"s","record_id":"","version":"","title":"","content":"",'
@@ -71,7 +71,7 @@ def test_the_same_documents_give_the_same_bytes():
 
 
 def test_models_in_metadata():
-    """A pydantic model is written as its fields, beside text that is no UTF-8 as well."""
+    """A pydantic model in metadata is written as its fields, even if its text is not UTF-8."""
 
     class Author(BaseModel):
         name: str
@@ -85,13 +85,13 @@ def test_models_in_metadata():
 
 
 def test_numbers_beyond_json():
-    """What is not finite becomes null; integers of any size stay whole."""
+    """Numbers that are not finite become null, and large integers stay exact."""
     document = Document(doc_id="d", source="s", metadata={"n": [float("nan"), float("inf"), 2**70]})
     assert json.loads(encode_lines([document]))["metadata"] == {"n": [None, None, 2**70]}
 
 
 def test_metadata_that_contains_itself():
-    """It is refused by the document's name, not by a crash."""
+    """Metadata that contain themselves are refused with an error that names the document."""
     circle: dict[str, object] = {}
     circle["self"] = circle
     document = Document(doc_id="round", source="s")

@@ -1,4 +1,4 @@
-"""The Parquet sink: its folder, its columns, and a disk that forgets."""
+"""The Parquet sink: its folder, its columns, and power cuts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FOLDER = Path("/disk/out.parquet")
 
 
 async def written(sink, *commits):
-    """Open afresh, write and commit each list of documents; return the last record."""
+    """Open a new output, write and commit each list of documents, and return the last record."""
     await sink.open(None)
     for documents in commits:
         await sink.write(documents)
@@ -42,7 +42,7 @@ async def written(sink, *commits):
 
 
 async def test_every_reader_takes_the_folder_as_one_table(tmp_path):
-    """Pyarrow by the folder's name, DuckDB by a pattern; the marker and temporary names do not disturb them."""
+    """Pyarrow reads the folder by its name, DuckDB by a pattern; both skip the marker and temporary names."""
     path = tmp_path / "out"
     await written(ParquetSink(path), DOCUMENTS[:3], [], DOCUMENTS[3:10])
     (path / ".part-00000003.parquet.tmp").write_bytes(b"half")
@@ -56,7 +56,7 @@ async def test_every_reader_takes_the_folder_as_one_table(tmp_path):
 
 
 async def test_all_parts_have_one_schema(tmp_path):
-    """Whatever the documents hold, types come from the model and from what was asked for."""
+    """The types of columns come from the model and from ``flatten``, not from the documents."""
     odd = Document(doc_id="x", source="s", metadata={"n": "seven", "deep": {"list": ["a"], "flag": True}})
     other = Document(doc_id="y", source="s", metadata={"n": 7, "deep": {"list": ["a", 1], "flag": 1, "x": 2}})
     wanted = {"n": "int64", "deep.list": "list<string>", "deep.flag": "bool", "deep.x": "double"}
@@ -78,7 +78,7 @@ async def test_all_parts_have_one_schema(tmp_path):
     ("value", "kind"), [(2**63, "int64"), (True, "int64"), (1.5, "int64"), (1, "string"), (10**400, "double")]
 )
 async def test_what_does_not_fit_its_column_is_null(tmp_path, value, kind):
-    """And nothing is lost: it is in the column of all metadata."""
+    """A value that does not fit its column is null there, and is kept in the column of all metadata."""
     document = Document(doc_id="x", source="s", metadata={"v": value})
     await written(ParquetSink(tmp_path / "out", flatten={"v": kind}), [document])
     table = pyarrow.dataset.dataset(tmp_path / "out").to_table()
@@ -87,7 +87,7 @@ async def test_what_does_not_fit_its_column_is_null(tmp_path, value, kind):
 
 
 async def test_text_that_utf8_cannot_hold(tmp_path):
-    """A lone surrogate is replaced, a NUL and everything else stays."""
+    """A lone surrogate is replaced; a NUL and all other text stay."""
     document = Document(
         doc_id="x\0", source="s", title="a\ud800b", content="\U0001f9ec\n\x1b[31m", metadata={"t": "\udfff"}
     )
@@ -98,7 +98,7 @@ async def test_text_that_utf8_cannot_hold(tmp_path):
 
 
 async def test_raw_bytes_only_when_asked_for(tmp_path):
-    """As for every sink."""
+    """Raw bytes are stored only on request."""
     document = Document(doc_id="x", source="s", raw=b"\x00<a/>")
     await written(ParquetSink(tmp_path / "a"), [document])
     await written(ParquetSink(tmp_path / "b", include_raw=True), [document])
@@ -107,24 +107,24 @@ async def test_raw_bytes_only_when_asked_for(tmp_path):
 
 
 async def test_metadata_that_are_not_json_are_refused(tmp_path):
-    """The message names the document."""
+    """Metadata that are not JSON are refused, and the message names the document."""
     sink = ParquetSink(tmp_path / "out")
     await sink.open(None)
     await sink.write([Document(doc_id="odd", source="s", metadata={"f": object()})])
-    with pytest.raises(SinkError, match="'odd' are not JSON"):
+    with pytest.raises(SinkError, match="'odd' cannot be written as JSON"):
         await sink.commit(COMMIT)
     await sink.aclose()
 
 
 async def test_what_pyarrow_refuses_is_said_in_our_words(tmp_path):
-    """What, where, and what to do; what was committed stays, and the next run goes on behind it."""
+    """An error of pyarrow says what, where and what to do. Earlier commits stay, and the next run continues after them."""
     path = tmp_path / "out"
     record = await written(ParquetSink(path), DOCUMENTS[:3])
     sink = ParquetSink(path, compression="nonsense")
     await sink.open(record)
     await sink.write(DOCUMENTS[3:5])
     with pytest.raises(
-        SinkError, match=r"cannot write .*out: Unsupported compression: nonsense; .* intact; correct"
+        SinkError, match=r"cannot write to .*out: Unsupported compression: nonsense; correct .* intact"
     ):
         await sink.commit(COMMIT)
     with pytest.raises(SinkError, match="nonsense"):
@@ -140,20 +140,20 @@ async def test_what_pyarrow_refuses_is_said_in_our_words(tmp_path):
 
 
 async def test_large_documents_go_out_in_groups(tmp_path):
-    """Before the commit they are in a file under a temporary name, not in memory."""
+    """Large documents are written in groups, before the commit, to a file with a temporary name."""
     sink = ParquetSink(tmp_path / "out")
     await sink.open(None)
     await sink.write([Document(doc_id=f"d{n}", source="s", content="x" * (1 << 20)) for n in range(40)])
     (temporary,) = (tmp_path / "out").glob(".part-*")
-    assert sink._buffer == []
+    assert sink._items == []
     await sink.commit(COMMIT)
     assert not temporary.exists()
     await sink.aclose()
     assert len(stored_documents(tmp_path / "out")) == 40
 
 
-async def test_a_folder_of_somebody_elses_is_left_alone(tmp_path):
-    """Also when it looks like ours, and restart removes only parts."""
+async def test_a_foreign_folder_is_refused(tmp_path):
+    """Another folder is refused, even if it looks the same, and restart removes only parts."""
     await written(ParquetSink(tmp_path / "ours"), DOCUMENTS[:3])
     record = await written(ParquetSink(tmp_path / "others"), DOCUMENTS[:3])
     with pytest.raises(SinkMismatch, match="is not the one, but 3 documents were committed"):
@@ -169,7 +169,7 @@ async def test_a_folder_of_somebody_elses_is_left_alone(tmp_path):
 
 @pytest.mark.parametrize("harm", ["a part is gone", "the folder is gone"])
 async def test_what_was_committed_must_be_there(tmp_path, harm):
-    """It cannot be made again."""
+    """A missing part or folder is refused."""
     record = await written(ParquetSink(tmp_path / "out"), DOCUMENTS[:3], DOCUMENTS[3:5])
     if harm == "a part is gone":
         (tmp_path / "out" / "part-00000001.parquet").unlink()
@@ -180,7 +180,7 @@ async def test_what_was_committed_must_be_there(tmp_path, harm):
 
 
 def test_a_file_in_place_of_the_folder(tmp_path):
-    """One clear sentence."""
+    """A file in place of the folder is refused with a clear error."""
     (tmp_path / "out.parquet").write_bytes(b"")
     import asyncio
 
@@ -189,19 +189,19 @@ def test_a_file_in_place_of_the_folder(tmp_path):
 
 
 def test_chosen_by_name(tmp_path):
-    """A name that ends in a slash or in .parquet is a folder of Parquet files."""
+    """A name that ends in a slash or in .parquet means a folder of Parquet files."""
     assert isinstance(sink_from(f"{tmp_path}/out/"), ParquetSink)
     assert isinstance(sink_from(tmp_path / "out.parquet"), ParquetSink)
 
 
 def test_types_are_checked_at_once(tmp_path):
-    """A misspelt type is no surprise at the first document."""
+    """A misspelt type is refused when the sink is created, not at the first document."""
     with pytest.raises(GraphError, match=r"'n': 'int'.*int64"):
         ParquetSink(tmp_path, flatten={"n": "int"})
 
 
 def test_without_pyarrow_it_says_how_to_get_it(tmp_path):
-    """The extra is named."""
+    """Without pyarrow the error names the extra to install."""
     code = (
         "import sys; sys.modules['pyarrow'] = None\n"
         "from penstock.sinks import ParquetSink\n"
@@ -215,7 +215,7 @@ def test_without_pyarrow_it_says_how_to_get_it(tmp_path):
 
 
 async def run(disk, ledger, rng, *, until):
-    """Go on from the ledger's record, as a driver does; stop silently after ``until`` steps."""
+    """Continue from the ledger's record, as a driver does; stop without closing after ``until`` steps."""
     sink = ParquetSink(FOLDER, storage=disk)
     sink._worker.run = directly
     await sink.open(ledger["record"])
@@ -230,7 +230,7 @@ async def run(disk, ledger, rng, *, until):
         await sink.write(DOCUMENTS[at : at + step])
         at = min(at + step, len(DOCUMENTS))
         if rng.random() < 0.3:
-            sink._group(sink._taken())
+            sink._file.append(*sink._take_items())
         if rng.random() < 0.5 or at == len(DOCUMENTS):
             record = json.loads(json.dumps(await sink.commit(COMMIT)))
             if rng.random() < 0.8:
@@ -239,7 +239,7 @@ async def run(disk, ledger, rng, *, until):
 
 
 def content(disk, ledger):
-    """Return what the committed parts hold."""
+    """Return the lines of the committed parts."""
     names = [f"part-{n:08}.parquet" for n in range(1, ledger["record"]["parts"] + 1)]
     tables = [pq.read_table(BytesIO(disk.content(FOLDER / name))) for name in names]
     rows = [row for table in tables for row in table.to_pylist()]
@@ -248,7 +248,7 @@ def content(disk, ledger):
 
 @pytest.mark.parametrize("seed", range(CUTS // 2))
 async def test_a_power_cut_takes_nothing_that_was_committed(seed):
-    """However often the power is cut, the parts become those of an undisturbed run."""
+    """After any number of power cuts the parts become those of an undisturbed run."""
     rng = random.Random(seed)
     disk, ledger = FragileDisk(seed), {"record": None, "at": 0}
     while ledger["at"] < len(DOCUMENTS):
@@ -262,7 +262,7 @@ async def test_a_power_cut_takes_nothing_that_was_committed(seed):
 
 @pytest.mark.parametrize("fail_at", range(1, 40))
 async def test_a_failing_disk_takes_nothing_that_was_committed(fail_at):
-    """Whichever write, fsync or rename fails, the error names the output, and the next run ends well."""
+    """If any write, fsync or rename fails, the error names the output, and the next run completes it."""
     disk, ledger = FragileDisk(), {"record": None, "at": 0}
     faults = Faults(fail_at - 1, kill=False)
     try:

@@ -1,4 +1,4 @@
-"""What the PostgreSQL sink does beyond the promises of every database."""
+"""What the PostgreSQL sink does beyond the promises of all databases."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def database(postgres_server):
 
 
 async def test_metadata_are_read_as_jsonb(database):
-    """As the documentation shows."""
+    """Metadata can be queried as JSONB, as the documentation shows."""
     await from_iterable(DOCUMENTS).into(database.new())
     rows = database.query(
         "SELECT metadata ->> 'year', count(*) FROM documents WHERE metadata @> '{\"year\": 2001}' GROUP BY 1"
@@ -41,7 +41,7 @@ async def test_metadata_are_read_as_jsonb(database):
 
 
 async def test_a_table_in_a_schema(database):
-    """Commits are beside it."""
+    """The table of commits is in the schema of the table."""
     database.query('CREATE SCHEMA "Other one"')
     sink = sink_from(f"{database.base}?table=Other%20one.articles")
     await from_iterable(DOCUMENTS).into(sink)
@@ -50,7 +50,7 @@ async def test_a_table_in_a_schema(database):
 
 
 async def test_two_outputs_at_once(database):
-    """Each table has a lock of its own."""
+    """Two tables can be written at once: each has its own lock."""
     sink = SeveralSinks(*(sink_from(f"{database.base}?table={name}") for name in ("a", "b")))
     await sink.open(None)
     await sink.write(DOCUMENTS)
@@ -59,9 +59,9 @@ async def test_two_outputs_at_once(database):
     assert database.query("SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b)") == [(400, 400)]
 
 
-async def test_who_holds_the_table(database, monkeypatch):
-    """The session of the server is named, after some patience."""
-    monkeypatch.setattr("penstock.sinks.databases.postgres._PATIENCE", 0.1)
+async def test_the_holder_of_a_table_is_named(database, monkeypatch):
+    """After a wait the error names the server's session that holds the table."""
+    monkeypatch.setattr("penstock.sinks.databases.postgres._LOCK_SECONDS", 0.1)
     first, second = database.new(), database.new()
     await first.open(None)
     with pytest.raises(SinkError, match=r"by server process \d+ \(penstock from 127\.0\.0\.1\) since \d{4}-"):
@@ -81,7 +81,7 @@ def pipeline(ledger, hooks=()):
 
 @pytest.mark.parametrize("with_ledger", [True, False])
 async def test_a_server_that_crashes_in_mid_run(database, tmp_path, with_ledger):
-    """One clear error, the last commit intact, and the next run goes on from it."""
+    """If the server crashes, the error says so, the last commit is intact, and the next run continues from it."""
     ledger, crashed = tmp_path / "ledger.db" if with_ledger else None, False
 
     def crash(events):
@@ -102,7 +102,7 @@ async def test_a_server_that_crashes_in_mid_run(database, tmp_path, with_ledger)
 
 @pytest.mark.parametrize("sent", [0, 200, 2_000, 5_000, 20_000, 60_000, 100_000, 160_000])
 async def test_a_connection_that_is_cut(database, sent):
-    """After any number of bytes: one clear error, and the next run ends whole."""
+    """If the connection is cut after any number of bytes, the error is clear, and the next run completes the table."""
     host, port = "127.0.0.1", database.server.port
     with CuttingProxy(host, port) as proxy:
         url = database.base.replace(f":{port}/", f":{proxy.port}/")
@@ -114,19 +114,19 @@ async def test_a_connection_that_is_cut(database, sent):
     assert database.documents() == DOCUMENTS
 
 
-async def test_the_outcome_of_a_commit_that_nobody_heard_of(database):
-    """The server has committed, the answer was lost: the next run is told what is held."""
+async def test_a_commit_whose_answer_is_lost(database):
+    """If the server commits and its answer is lost, the next run finds the commit."""
     sink = database.new()
     await sink.open(None)
-    conclude = sink._table.conclude
+    insert_and_advance = sink._table.insert_and_advance
 
-    def deaf(groups, values):
-        assert conclude(groups, values) == 1  # in one statement, which is the commit
+    def lose_answer(groups, values):
+        assert insert_and_advance(groups, values) == 1  # one statement, which commits
         raise psycopg.OperationalError("consuming input failed: connection reset")
 
-    sink._table.conclude = deaf
+    sink._table.insert_and_advance = lose_answer
     await sink.write(DOCUMENTS)
-    with pytest.raises(SinkError, match="connection reset; see that the server can be reached"):
+    with pytest.raises(SinkError, match="connection reset; check that the server can be reached"):
         await sink.commit(Commit(1, {"at": 400}))
     await sink.aclose()
     again = database.new()
@@ -135,7 +135,7 @@ async def test_the_outcome_of_a_commit_that_nobody_heard_of(database):
 
 
 async def test_no_server(tmp_path):
-    """One sentence, which says whom it could not reach."""
+    """The error says in one sentence which server could not be reached."""
     sink = PostgresSink("postgresql://somebody@127.0.0.1:9/db")
     with pytest.raises(
         SinkError, match=r"cannot open the output postgresql://127\.0\.0\.1:9/db\?table=documents"
@@ -145,7 +145,7 @@ async def test_no_server(tmp_path):
 
 
 async def test_a_role_that_may_not_create_tables(database):
-    """It is said what the server said."""
+    """The error quotes the server."""
     database.query(
         "DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN; REVOKE ALL ON SCHEMA public FROM PUBLIC"
     )
@@ -179,7 +179,7 @@ WITH_SECRETS = [
 
 @pytest.mark.parametrize("url", WITH_SECRETS)
 async def test_a_password_is_never_shown(url):
-    """Not in names, not in errors, not in their tracebacks."""
+    """No name, error or traceback shows a password."""
     said = []
     try:
         sink = sink_from(url)
@@ -193,7 +193,7 @@ async def test_a_password_is_never_shown(url):
 
 
 async def test_a_wrong_password_is_not_shown_either(database):
-    """Nor what the server says of it."""
+    """The error about a wrong password does not show the password."""
     url = database.base.replace("tester@", f"nobody:{SECRET}@")
     sink = PostgresSink(url)
     with pytest.raises(SinkError, match='role "nobody" does not exist') as caught:
@@ -203,7 +203,7 @@ async def test_a_wrong_password_is_not_shown_either(database):
 
 
 def test_without_psycopg_it_says_how_to_get_it():
-    """The extra is named; importing needs none of the libraries."""
+    """The error names the extra; importing the sinks needs no driver."""
     code = (
         "import sys; sys.modules['psycopg'] = sys.modules['duckdb'] = None\n"
         "from penstock.sinks import sink_from\n"

@@ -1,4 +1,4 @@
-"""The JSON Lines sink on a disk that forgets, and that fails."""
+"""The JSON Lines sink on a disk that loses power or fails."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from penstock.testing.faults import Faults, FaultyStorage, FragileDisk
 from .conftest import ENDINGS, unpacked
 
 CUTS = int(os.environ.get("PENSTOCK_CUTS", "120"))
-"""Power cuts per kind of file; 1,000 and more for the record."""
+"""Power cuts per kind of file. Before a release: 1,000 or more."""
 DOCUMENTS = [Document(doc_id=f"d{n}", source="test", title="t" * (37 * n % 5000)) for n in range(120)]
 
 
 async def run(disk, ledger, rng, path, *, until):
-    """Go on from the ledger's record, as a driver does; stop silently after ``until`` steps."""
+    """Continue from the ledger's record, as a driver does; stop without closing after ``until`` steps."""
     sink = JsonLinesSink(path, storage=disk)
     sink._worker.run = directly
     await sink.open(ledger["record"])
@@ -38,11 +38,11 @@ async def run(disk, ledger, rng, path, *, until):
         step = rng.randrange(1, 4)
         await sink.write(DOCUMENTS[at : at + step])
         at = min(at + step, len(DOCUMENTS))
-        if rng.random() < 0.4:  # as if the buffer was full
-            sink._file.append(sink._taken())
+        if rng.random() < 0.4:  # as if the buffer were full
+            sink._file.append(*sink._take_items())
         if rng.random() < 0.3 or at == len(DOCUMENTS):
             record = json.loads(json.dumps(await sink.commit(Commit(1, {}))))
-            if rng.random() < 0.8:  # or the ledger did not get to hear of it
+            if rng.random() < 0.8:  # else the ledger did not get the record
                 ledger.update(record=record, at=at)
     ledger.update(record=await sink.commit(Commit(1, {})), at=at)
 
@@ -63,7 +63,7 @@ def content(disk, path, length=None):
 
 @pytest.mark.parametrize("seed", range(CUTS))
 async def test_a_power_cut_takes_nothing_that_was_committed(path, seed):
-    """However often the power is cut, the output becomes that of an undisturbed run."""
+    """After any number of power cuts the output becomes that of an undisturbed run."""
     rng = random.Random(seed)
     disk, ledger = FragileDisk(seed), {"record": None, "at": 0}
     while ledger["at"] < len(DOCUMENTS):
@@ -78,7 +78,7 @@ async def test_a_power_cut_takes_nothing_that_was_committed(path, seed):
 
 @pytest.mark.parametrize("fail_at", range(1, 31))
 async def test_a_failing_disk_takes_nothing_that_was_committed(path, fail_at):
-    """Whichever write, truncate or fsync fails, the error names the output, and the next run ends well."""
+    """If any write, truncate or fsync fails, the error names the output, and the next run completes it."""
     disk, ledger = FragileDisk(), {"record": None, "at": 0}
     faults = Faults(fail_at - 1, kill=False)
     try:
@@ -93,7 +93,7 @@ async def test_a_failing_disk_takes_nothing_that_was_committed(path, fail_at):
 
 
 async def test_after_a_failure_the_sink_refuses_until_it_is_opened_again(path):
-    """A second fsync might succeed although the first one lost the bytes."""
+    """After a failure the sink refuses all calls: a second fsync might succeed although the first lost bytes."""
     disk, faults = FragileDisk(), Faults(kill=False)
     sink = JsonLinesSink(path, storage=FaultyStorage(disk, faults))
     await sink.open(None)

@@ -1,4 +1,4 @@
-"""Several outputs of one run: what is refused, and what they say; crashes are in ``tests/pipeline``."""
+"""Several outputs of one run. Crashes are tested in ``tests/pipeline``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def three(folder: Path, base: Base) -> SeveralSinks:
 
 
 async def test_each_gets_everything(tmp_path: Path) -> None:
-    """Files, databases and lists hold the same documents after a commit."""
+    """After a commit all outputs hold the same documents."""
     base, sink = Base("one"), three(tmp_path, Base("unused"))
     sink = three(tmp_path, base)
     await sink.open(None)
@@ -39,13 +39,13 @@ async def test_each_gets_everything(tmp_path: Path) -> None:
 
 
 async def test_a_database_that_is_one_commit_ahead_takes_it_again(tmp_path: Path) -> None:
-    """Killed between the database's commit and the ledger's, the same epoch comes once more."""
+    """After a kill between the database's commit and the ledger's, the database takes the same epoch again."""
     base = Base("one")
     sink = three(tmp_path, base)
     await sink.open(None)
     first = await sink.commit(Commit(1, {}))
     await sink.write([document(1)])
-    await sink.commit(Commit(2, {}))  # whose record the ledger never got
+    await sink.commit(Commit(2, {}))  # the ledger never got this record
     await sink.aclose()
     await sink.open(first)
     assert (tmp_path / "a.jsonl").read_bytes() == b""
@@ -56,12 +56,12 @@ async def test_a_database_that_is_one_commit_ahead_takes_it_again(tmp_path: Path
 
 @pytest.mark.parametrize(("held", "epoch"), [(0, 1), (1, 3), (5, 3), (2, 0)])
 async def test_a_database_of_another_ledger_is_refused(tmp_path: Path, held: int, epoch: int) -> None:
-    """It is behind, or further ahead than one crash can bring it."""
+    """A database that is behind, or more than one commit ahead, is refused."""
     base = Base("one", held=Commit(held, {}) if held else None)
     sink = SeveralSinks(DatabaseSink(base), MemorySink())
     parts = [
         {"name": "database one", "record": None},
-        {"name": "memory", "record": {"count": 0, "last": None}},
+        {"name": "memory", "record": {"format": "memory", "count": 0, "last": None}},
     ]
     record = {"format": "several", "epoch": epoch, "sinks": parts} if epoch else None
     with pytest.raises(SinkMismatch, match=f"holds commit {held}, but the ledger .* at {epoch}"):
@@ -69,7 +69,7 @@ async def test_a_database_of_another_ledger_is_refused(tmp_path: Path, held: int
 
 
 async def test_a_database_of_a_short_run_into_it_alone_is_refused(tmp_path: Path) -> None:
-    """Its one commit is no remains of a first start of all of them: that holds no documents and no position."""
+    """A first commit with a position is refused: the first commit of several outputs has none."""
     folder, alone = tmp_path, Adapter(ScriptedSource([Record()]))
     table = f"sqlite:///{folder / 'out.db'}"
     await IngestionPipeline(alone, ledger=folder / "one.db").run(table)
@@ -80,13 +80,13 @@ async def test_a_database_of_a_short_run_into_it_alone_is_refused(tmp_path: Path
 
 @pytest.mark.parametrize("record", [{"offset": 3}, {"format": "several", "epoch": 1, "sinks": []}, 7])
 async def test_other_outputs_than_before_are_refused(tmp_path: Path, record: object) -> None:
-    """A ledger that knows other outputs is not the one of these."""
+    """A record of other outputs is refused."""
     with pytest.raises(SinkMismatch, match="name the same ones"):
         await three(tmp_path, Base("one")).open(record)
 
 
 async def test_if_one_cannot_be_opened_the_others_are_released(tmp_path: Path) -> None:
-    """So that another process may take them."""
+    """If one output cannot be opened, the others are released for other processes."""
     (tmp_path / "b.jsonl").write_text("somebody's\n")
     sink = SeveralSinks(JsonLinesSink(tmp_path / "a.jsonl"), JsonLinesSink(tmp_path / "b.jsonl"))
     with pytest.raises(SinkMismatch):
@@ -97,7 +97,7 @@ async def test_if_one_cannot_be_opened_the_others_are_released(tmp_path: Path) -
 
 
 async def test_all_are_closed_though_one_fails(tmp_path: Path) -> None:
-    """And its error is not lost."""
+    """Closing closes all outputs, even if one fails, and raises its error."""
 
     class Stuck(MemorySink):
         async def aclose(self) -> None:
@@ -117,7 +117,7 @@ async def test_all_are_closed_though_one_fails(tmp_path: Path) -> None:
 
 
 def test_what_makes_no_sense_is_refused_at_once(tmp_path: Path) -> None:
-    """One sink, the same twice, and several without a ledger."""
+    """A single sink, the same output twice, and several outputs without a ledger are refused."""
     with pytest.raises(GraphError, match="two or more"):
         SeveralSinks(MemorySink())
     with pytest.raises(GraphError, match="named twice"):
@@ -127,7 +127,7 @@ def test_what_makes_no_sense_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_list_of_one_is_that_one(tmp_path: Path) -> None:
-    """And ``explain`` says what a crash does to several."""
+    """A list of one target means that target, and ``explain`` says what a crash does to several."""
     assert isinstance(sink_from([tmp_path / "a.jsonl"]), JsonLinesSink)
     pipeline = IngestionPipeline(Adapter(ScriptedSource([Record()])), ledger=tmp_path / "ledger.db")
     assert "the lowest commit" in pipeline.explain([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])

@@ -1,4 +1,4 @@
-"""What the SQLite sink does beyond the promises of every database."""
+"""What the SQLite sink does beyond the promises of all databases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def sink(tmp_path):
 
 
 async def test_durable(sink):
-    """Write-ahead log, fsync at each commit."""
+    """The database has a write-ahead log and an fsync at each commit."""
     await sink.open(None)
     for setting, value in (("journal_mode", "wal"), ("synchronous", 2)):
         found = await sink._worker.run(lambda name=setting: sink._table.execute(f"PRAGMA {name}"))
@@ -32,7 +32,7 @@ async def test_durable(sink):
 
 
 async def test_metadata_are_read_with_json_functions(sink):
-    """As the documentation shows."""
+    """Metadata can be read with JSON functions, as the documentation shows."""
     await sink.open(None)
     await sink.write([ONE])
     await sink.commit(Commit(1, {}))
@@ -44,7 +44,7 @@ async def test_metadata_are_read_with_json_functions(sink):
 
 
 async def test_others_read_while_a_commit_gathers(sink):
-    """They see the last one."""
+    """Other readers see the last commit while the next one is written."""
     await sink.open(None)
     await sink.write([ONE])
     await sink.commit(Commit(1, {}))
@@ -54,7 +54,7 @@ async def test_others_read_while_a_commit_gathers(sink):
 
 
 async def test_a_ledger_is_no_output(tmp_path):
-    """Documents and books are two files."""
+    """A ledger file is refused as an output."""
     async with SqliteLedger(tmp_path / "run.db") as ledger:
         await ledger.open("k")
     sink = SqliteSink(tmp_path / "run.db")
@@ -72,7 +72,7 @@ async def test_a_ledger_is_no_output(tmp_path):
     ],
 )
 async def test_what_cannot_be_an_output(tmp_path, name, says):
-    """It is said what is wrong and what to do, and nothing is left behind."""
+    """The error says what is wrong and what to do, and no file is left behind."""
     (tmp_path / "text").write_text("this is text and no database\n" * 100)
     before = sorted(tmp_path.iterdir())
     sink = SqliteSink(tmp_path / name)
@@ -83,7 +83,7 @@ async def test_what_cannot_be_an_output(tmp_path, name, says):
 
 
 async def test_locked_by_another_program(sink, monkeypatch):
-    """The message says so; what was committed stays."""
+    """The error says that another program has locked the file, and earlier commits stay."""
     monkeypatch.setattr("penstock.sinks.databases.sqlite._BUSY_SECONDS", 0.01)
     await sink.open(None)
     with closing(sqlite3.connect(sink.path)) as db:
@@ -96,7 +96,7 @@ async def test_locked_by_another_program(sink, monkeypatch):
 
 
 def test_urls(tmp_path):
-    """Three slashes and a relative path, or four and an absolute one."""
+    """A URL has three slashes and a relative path, or four and an absolute path."""
     sink = sink_from("sqlite:///a%20b.db?table=x&deleted=delete")
     assert isinstance(sink, SqliteSink)
     assert (str(sink.path), sink.describe()) == ("a b.db", "sqlite:///a b.db?table=x")
@@ -105,7 +105,7 @@ def test_urls(tmp_path):
         ("sqlite://a.db", "names no file"),
         ("sqlite:///", "names no file"),
         ("sqlite:///:memory:", "names no file"),
-        ("sqlite:///a.db?tabel=x", "unknown parameter 'tabel'; there are table"),
+        ("sqlite:///a.db?tabel=x", "unknown parameter 'tabel'; known are table"),
     ]:
         with pytest.raises(GraphError, match=says):
             sink_from(url)

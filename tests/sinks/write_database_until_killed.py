@@ -1,4 +1,4 @@
-"""A run as drivers do it, into the database of a URL, from what that says it holds."""
+"""Write documents as a driver does, into the database of a URL, from its last commit on."""
 
 import asyncio
 import os

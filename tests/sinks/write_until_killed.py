@@ -1,4 +1,4 @@
-"""A run as drivers do it: documents into a sink, records into a small file in place of a ledger."""
+"""Write documents as a driver does, and keep the records in a small file instead of a ledger."""
 
 import asyncio
 import json

@@ -14,7 +14,7 @@ from penstock.operators.combine import (
     with_latest_from,
     zip_latest,
 )
-from penstock.operators.combine import zip as zip  # noqa: A004  the field's name
+from penstock.operators.combine import zip as zip  # noqa: A004
 from penstock.operators.concurrency import (
     buffer,
     filter_async,
@@ -24,6 +24,7 @@ from penstock.operators.concurrency import (
     map_thread,
     prefetch,
 )
+from penstock.operators.documents import batch_progress, dead_letters, where
 from penstock.operators.elements import (
     cast,
     choose,
@@ -41,7 +42,7 @@ from penstock.operators.elements import (
     tap,
     unwrap,
 )
-from penstock.operators.elements import enumerate as enumerate  # noqa: A004  the field's names
+from penstock.operators.elements import enumerate as enumerate  # noqa: A004
 from penstock.operators.elements import filter as filter  # noqa: A004
 from penstock.operators.elements import map as map  # noqa: A004
 from penstock.operators.failure import (
@@ -63,8 +64,7 @@ from penstock.operators.fanout import (
     share,
     window,
 )
-from penstock.operators.progress import batch_progress, where
-from penstock.operators.resume import checkpoint, dead_letters
+from penstock.operators.resume import checkpoint
 from penstock.operators.shape import (
     batch,
     flat_map,

@@ -1,4 +1,4 @@
-"""A function as a sink: for whatever has no sink of its own, at least once."""
+"""A function as a sink, for outputs that have no sink of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from penstock.abc import JSON, Commit, Sink
-from penstock.errors import GraphError, SinkError, SinkMismatch
+from penstock.errors import GraphError, SinkError
+from penstock.sinks.output import not_open, read_record
 
 if TYPE_CHECKING:
     from penstock.document import Document
@@ -18,16 +19,17 @@ _FORMAT = "callback"
 
 
 class CallbackSink(Sink):
-    """Calls ``function`` with each list of documents, and waits for it if it is async.
+    """Calls ``function`` with each list of documents, and awaits the result if the function is async.
 
-    *At least once*: what the function did cannot be undone, so after a crash the documents since the last
-    commit come again. Let it know them by ``doc_id``. An exception of it ends the run, and what was
-    committed stays.
-    A plain function runs on the event loop: one that waits should be async.
+    *At least once*: Penstock cannot undo what the function did. After a crash the documents since the last
+    commit come again; the function can recognise them by ``doc_id``. If the function raises, the run ends
+    and earlier commits stay.
+
+    A plain function blocks the event loop: write a slow one as ``async def``.
 
     Args:
-        function: Takes a list of documents, in order; what it returns is not used.
-        name: How the output is called in messages and records; the function's name by default.
+        function: Takes a list of documents, in order. Its result is not used.
+        name: The name of the output in messages and records; by default the function's name.
     """
 
     effectively_once = False
@@ -47,27 +49,18 @@ class CallbackSink(Sink):
         return f"callback {self._name}"
 
     async def open(self, record: JSON, *, restart: bool = False) -> Commit | None:
-        """See ``Sink.open``; nothing written before can be taken back. Returns ``None``."""
+        """See ``Sink.open``; earlier calls cannot be undone. Returns ``None``."""
+        self._count = 0
         if record is not None and not restart:
-            try:
-                known, self._count = record["format"] == _FORMAT, int(record["count"])
-            except (TypeError, KeyError, ValueError):
-                known = False
-            if not known:
-                raise SinkMismatch(
-                    f"the ledger's record is of another kind of output than the {self.describe()}; "
-                    "name the output of the earlier runs, or restart to begin anew"
-                )
-        else:
-            self._count = 0
+            self._count = read_record(record, _FORMAT, self.describe(), count=int)["count"]
         self._is_open = True
         return None
 
     async def write(self, documents: Sequence[Document]) -> None:
-        """See ``Sink.write``; returns when the function has.
+        """See ``Sink.write``; returns when the function has returned.
 
         Raises:
-            SinkError: it raised; its exception is the cause.
+            SinkError: the function raised; its exception is the cause.
         """
         self._check_open()
         if not documents:
@@ -80,8 +73,8 @@ class CallbackSink(Sink):
             raise SinkError(f"the {self.describe()} failed: {type(error).__name__}: {error}") from error
         self._count += len(documents)
 
-    async def commit(self, commit: Commit) -> JSON:  # noqa: ARG002 - there is nothing to commit to
-        """See ``Sink.commit``; the record is how many documents the function has taken."""
+    async def commit(self, commit: Commit) -> JSON:  # noqa: ARG002  the ledger keeps it
+        """See ``Sink.commit``; the record holds how many documents the function has taken."""
         self._check_open()
         return {"format": _FORMAT, "count": self._count}
 
@@ -91,7 +84,7 @@ class CallbackSink(Sink):
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise SinkError(f"the {self.describe()} is not open; await open(record) first")
+            raise not_open(self.describe())
 
 
 def callback(

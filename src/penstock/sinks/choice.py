@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Target", "sink_from"]
 
 Target: TypeAlias = "Sink | str | os.PathLike[str] | Sequence[Sink | str | os.PathLike[str]]"
-"""What names an output, or several."""
+"""An output (a sink, path or URL), or several."""
 
 _BY_ENDING: dict[str, Callable[[str], Sink]] = {
     f"{kind}{packed}": JsonLinesSink for kind in (".jsonl", ".ndjson") for packed in ("", ".gz", ".zst")
@@ -37,12 +37,12 @@ _BY_SCHEME: dict[str, Callable[[str], Sink]] = {
 
 
 def sink_from(target: Target) -> Sink:
-    """Return the sink that ``target`` means: a sink as it is, a URL by its scheme, a path by its ending.
+    """Return the sink for ``target``: a sink itself, a URL by its scheme, a path by its ending.
 
-    A list or tuple means all of them at once (``SeveralSinks``).
+    A list or tuple of several targets becomes one ``SeveralSinks``.
 
     Raises:
-        GraphError: no sink goes by that scheme or ending; the message lists those that there are.
+        GraphError: no sink has that scheme or ending; the message lists the known ones.
     """
     if isinstance(target, Sink):
         return target
@@ -59,4 +59,6 @@ def sink_from(target: Target) -> Sink:
                 return make(name)
     shown = shown_url(name) if separator else name  # a URL may hold a password
     known = ", ".join([*_BY_ENDING, *(f"{scheme}://" for scheme in _BY_SCHEME)])
-    raise GraphError(f"no sink is known for {shown!r}; name an output ending in one of: {known}")
+    raise GraphError(
+        f"no sink is known for {shown!r}; name an output that ends or begins with one of: {known}"
+    )

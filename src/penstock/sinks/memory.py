@@ -1,11 +1,12 @@
-"""A sink that keeps its documents in a list: for notebooks and tests."""
+"""A sink that keeps documents in a list, for notebooks and tests."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from penstock.abc import JSON, Commit, Sink
-from penstock.errors import SinkError, SinkMismatch
+from penstock.errors import SinkMismatch
+from penstock.sinks.output import START_OVER, not_open, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,14 +17,14 @@ __all__ = ["MemorySink"]
 
 
 class MemorySink(Sink):
-    """Keeps all documents in ``documents``, with the promises of a file sink and the memory of a list.
+    """Keeps all documents in ``documents``. Rolls back as a file sink does.
 
-    ``aclose`` drops what was not committed. The same object may be opened again at an earlier record.
+    The same object may be opened again at an earlier record.
     """
 
     def __init__(self) -> None:
         self.documents: list[Document] = []
-        """What was written, in order; after ``aclose`` just what was committed."""
+        """All documents written, in order; after ``aclose`` only the committed ones."""
         self._committed = 0
         self._is_open = False
 
@@ -33,53 +34,47 @@ class MemorySink(Sink):
 
     async def open(self, record: JSON, *, restart: bool = False) -> Commit | None:
         """See ``Sink.open``. Returns ``None``."""
-        if record is None or restart:
-            if self._committed and not restart:
-                raise SinkMismatch(
-                    f"this memory sink already holds {self._committed} documents "
-                    "that the ledger knows nothing of; use a new one, or restart to empty it"
-                )
-            offset = 0
-        else:
+        offset = 0
+        if record is not None and not restart:
             offset = self._offset(record)
+        elif self._committed and not restart:
+            raise SinkMismatch(
+                f"this memory sink already holds {self._committed} documents that this ledger does not know; "
+                "use a new sink, or restart to empty this one"
+            )
         del self.documents[offset:]
         self._committed = offset
         self._is_open = True
         return None
 
     def _offset(self, record: JSON) -> int:
-        try:
-            offset, last = int(record["count"]), record["last"]
-        except (TypeError, KeyError, ValueError):
+        known = read_record(record, "memory", "a memory sink", count=int, last=lambda doc_id: doc_id)
+        count: int = known["count"]
+        if count > self._committed:
             raise SinkMismatch(
-                "the ledger's record is of another kind of output than a memory sink; "
-                "name the output of the earlier runs, or restart to begin anew"
-            ) from None
-        if offset > self._committed:
-            raise SinkMismatch(
-                f"this memory sink holds {self._committed} documents, but {offset} were committed; "
-                "use the sink of the earlier runs, or restart to begin anew"
+                f"this memory sink holds {self._committed} documents, but {count} were committed; "
+                f"use the sink of the earlier runs, {START_OVER}"
             )
-        if self._last(offset) != last:
+        if self._last(count) != known["last"]:
             raise SinkMismatch(
-                f"this memory sink is not the one that {offset} documents were committed to; "
-                "use the sink of the earlier runs, or restart to begin anew"
+                f"this memory sink is not the one that {count} documents were committed to; "
+                f"use the sink of the earlier runs, {START_OVER}"
             )
-        return offset
+        return count
 
     async def write(self, documents: Sequence[Document]) -> None:
-        """See ``Sink.write``; raises ``SinkError`` if it is not open."""
+        """See ``Sink.write``; raises ``SinkError`` if the sink is not open."""
         self._check_open()
         self.documents.extend(documents)
 
-    async def commit(self, commit: Commit) -> JSON:  # noqa: ARG002 - the ledger keeps it
-        """See ``Sink.commit``; raises ``SinkError`` if it is not open."""
+    async def commit(self, commit: Commit) -> JSON:  # noqa: ARG002  the ledger keeps it
+        """See ``Sink.commit``; raises ``SinkError`` if the sink is not open."""
         self._check_open()
         self._committed = len(self.documents)
         return {"format": "memory", "count": self._committed, "last": self._last(self._committed)}
 
     async def aclose(self) -> None:
-        """See ``Sink.aclose``; drops what was not committed."""
+        """See ``Sink.aclose``; drops documents that were not committed."""
         self._is_open = False
         del self.documents[self._committed :]
 
@@ -88,4 +83,4 @@ class MemorySink(Sink):
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise SinkError("this memory sink is not open; await open(record) first")
+            raise not_open(self.describe())

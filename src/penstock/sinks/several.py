@@ -1,4 +1,4 @@
-"""Several outputs of one run, which after a crash go on from where the slowest of them came to."""
+"""Several outputs of one run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from penstock.abc import JSON, Commit, Sink
 from penstock.errors import GraphError, SinkMismatch
+from penstock.sinks.output import START_OVER
+from penstock.system import close_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,68 +20,70 @@ _FORMAT = "several"
 
 
 class SeveralSinks(Sink):
-    """Every document goes into each of ``sinks``, in order.
+    """Writes every document into each of ``sinks``, in order. Needs a ledger.
 
-    ``commit`` makes files durable first, then commits each database, and returns one record for all; the
-    ledger commits that record last. So whatever the instant of a crash, the ledger's epoch is the lowest:
-    the run resumes there, files are cut back to their record of it, and a database that had come one epoch
-    further takes that epoch again, as upserts of the same documents. A ledger is needed for that.
+    ``commit`` makes the files durable, then commits each database, and returns one record for all; the ledger
+    commits that record last. So after a crash the ledger has the lowest epoch, and the run resumes there.
+    Files are cut back to their records of that epoch. A database may be one epoch ahead: the same documents
+    come again and replace its rows.
 
     Raises:
-        GraphError: there are fewer than two, or two are the same output.
+        GraphError: there are fewer than two sinks, or two of them are the same output.
     """
 
     def __init__(self, *sinks: Sink) -> None:
         names = [sink.describe() for sink in sinks]
         if len(sinks) < 2:  # noqa: PLR2004  several
-            raise GraphError(f"several sinks are two or more, not {len(sinks)}; give a single one as it is")
+            raise GraphError(
+                f"SeveralSinks takes two or more sinks, not {len(sinks)}; use a single sink itself"
+            )
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise GraphError(f"the output {twice} is named twice; name each output once")
         self.sinks = sinks
         self._names = names
 
     def describe(self) -> str:
-        """Return the names of all."""
+        """Return the names of all outputs."""
         return ", ".join(self._names)
 
     async def open(self, record: JSON, *, restart: bool = False) -> Commit | None:
-        """See ``Sink.open``. Returns ``None``: the ledger says where all of them stand."""
-        own = self._parts(None if restart else record)
-        epoch = 0 if record is None or restart else int(record["epoch"])
+        """See ``Sink.open``. Returns ``None``: the ledger decides where the run resumes."""
+        record = None if restart else record
+        records = self._records_of(record)
+        epoch = 0 if record is None else int(record["epoch"])
         try:
-            for sink, name, part in zip(self.sinks, self._names, own, strict=True):
-                held = await sink.open(part, restart=restart)
+            for sink, name, own in zip(self.sinks, self._names, records, strict=True):
+                commit = await sink.open(own, restart=restart)
                 if sink.transactional:
-                    _check(name, held, epoch)
+                    _check_epoch(name, commit, epoch)
         except BaseException:
             await self.aclose()
             raise
         return None
 
-    def _parts(self, record: JSON) -> list[JSON]:
-        """Return what each sink is to open at."""
+    def _records_of(self, record: JSON) -> list[JSON]:
+        """Return the record of each sink."""
         if record is None:
             return [None] * len(self.sinks)
         try:
-            found = {str(part["name"]): part["record"] for part in record["sinks"]}
+            records = {str(part["name"]): part["record"] for part in record["sinks"]}
             known = record["format"] == _FORMAT
         except (TypeError, KeyError):
-            known, found = False, {}
-        if not known or set(found) != set(self._names):
+            known, records = False, {}
+        if not known or set(records) != set(self._names):
             raise SinkMismatch(
-                f"the outputs of the earlier runs were {', '.join(found) or 'others'}, not "
-                f"{self.describe()}; name the same ones, or give these another key= or ledger, or restart "
-                "to begin anew"
+                f"the outputs of the earlier runs were {', '.join(records) or 'others'}, not "
+                f"{self.describe()}; name the same ones, or give these another key= or ledger, {START_OVER}"
             )
-        return [found[name] for name in self._names]
+        return [records[name] for name in self._names]
 
     async def write(self, documents: Sequence[Document]) -> None:
-        """See ``Sink.write``: into one after the other."""
+        """See ``Sink.write``; writes to one sink after another."""
         for sink in self.sinks:
             await sink.write(documents)
 
     async def commit(self, commit: Commit) -> JSON:
-        """See ``Sink.commit``: files first, databases behind them."""
+        """See ``Sink.commit``; commits the files first, then the databases."""
         records: dict[str, JSON] = {}
         for transactional in (False, True):
             for sink, name in zip(self.sinks, self._names, strict=True):
@@ -89,26 +93,19 @@ class SeveralSinks(Sink):
         return {"format": _FORMAT, "epoch": commit.epoch, "sinks": parts}
 
     async def aclose(self) -> None:
-        """See ``Sink.aclose``: all are released, whatever one of them says."""
-        errors: list[Exception] = []
-        for sink in self.sinks:
-            try:
-                await sink.aclose()
-            except Exception as error:  # noqa: BLE001  the others are released first
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        """See ``Sink.aclose``; closes every sink, even when closing one fails."""
+        await close_all(sink.aclose for sink in self.sinks)
 
 
-def _check(name: str, held: Commit | None, epoch: int) -> None:
-    """Refuse a database that is behind the ledger, or further ahead than one crash can bring it.
+def _check_epoch(name: str, commit: Commit | None, epoch: int) -> None:
+    """Refuse a database that is behind the ledger, or more than one commit ahead of it.
 
-    Ahead of a ledger that knows nothing yet is the very first commit, which is made before anything is
-    written: a position in it is somebody else's.
+    With a new ledger (``epoch`` 0) only the first commit may exist, which a driver makes before any document
+    and with an empty position. Another position belongs to another ledger.
     """
-    at = held.epoch if held else 0
-    if at not in (epoch, epoch + 1) or (held is not None and not epoch and held.position):
+    at = commit.epoch if commit else 0
+    if at not in (epoch, epoch + 1) or (commit is not None and not epoch and commit.position):
         raise SinkMismatch(
             f"the output {name} holds commit {at}, but the ledger and the other outputs are at {epoch}; "
-            "use the ledger of its earlier runs, or another output, or restart to begin anew"
+            f"use the ledger of its earlier runs, or another output, {START_OVER}"
         )

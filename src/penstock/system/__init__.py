@@ -6,6 +6,7 @@ may give a sink another ``Storage`` that forgets whatever was not fsynced.
 
 from __future__ import annotations
 
+from penstock.system.closing import close_all
 from penstock.system.files import DiskStorage, Storage, StoredFile
 from penstock.system.lock import FileLock, Holder, Lock, holder_of, lock_path
 from penstock.system.postgres import end_with_client, postgres_parameters
@@ -21,6 +22,7 @@ __all__ = [
     "Storage",
     "StoredFile",
     "Worker",
+    "close_all",
     "end_with_client",
     "holder_of",
     "lock_path",

@@ -10,14 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.testing.time import turns
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 __all__ = ["Leak", "no_leaks"]
 
 _SETTLING_TURNS = 20
+_QUIET_TURNS = 2
 _DESCRIPTORS = "/dev/fd"
 
 
@@ -50,10 +49,10 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[None]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ResourceWarning)
             yield
-            await turns(_SETTLING_TURNS)
+            await _let_settle(loop)
             if collect:
                 gc.collect()  # only then unretrieved exceptions and open files are reported
-            await turns(_SETTLING_TURNS)
+            await _let_settle(loop)
     finally:
         if collect:
             gc.unfreeze()
@@ -68,6 +67,17 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[None]:
     ]
     if findings:
         raise Leak("left behind:\n  " + "\n  ".join(findings))
+
+
+async def _let_settle(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the loop run the callbacks of the last steps, until two turns bring no more."""
+    ready = getattr(loop, "_ready", None)  # asyncio's callbacks for the next turn
+    quiet = 0
+    for _ in range(_SETTLING_TURNS):
+        await asyncio.sleep(0)
+        quiet = quiet + 1 if ready is not None and not ready else 0
+        if quiet == _QUIET_TURNS:  # the second turn runs timers that became due in the first
+            return
 
 
 def _open_generators(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:

@@ -12,9 +12,11 @@ from aioreactive import AsyncObservable, AsyncObserver
 from expression.system import AsyncDisposable
 
 from penstock.abc import Page
-from penstock.core.bridge import as_observer
 from penstock.flow import Flow
-from penstock.operators.sources import from_async_iterable, from_iterable, from_observable, from_pages
+from penstock.interop.aioreactive import as_observer, from_observable
+from penstock.sources.from_async_iterable import from_async_iterable
+from penstock.sources.from_iterable import from_iterable
+from penstock.sources.from_pages import from_pages
 from penstock.testing.script import (
     Burst,
     Cling,

@@ -3,80 +3,33 @@
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from penstock.errors import GraphError, SinkError
-from penstock.sinks.databases.rows import DELETED, ORDER, Deleted, Row, Shape, Versions
-from penstock.sinks.databases.sink import DatabaseSink
-from penstock.sinks.databases.table import Table, check_table_name
-from penstock.sinks.databases.urls import file_url, parse_file_url
-from penstock.system import DiskStorage, reason, reason_in
+from penstock.errors import GraphError
+from penstock.sinks.databases.file import FileDatabaseSink, FileTable
+from penstock.sinks.databases.rows import DELETED, ORDER, Row, TableOptions
+from penstock.system import reason_in
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = ["DuckDBSink"]
 
 _INCOMING = "penstock_incoming"
 _UPSERTS = 16
-"""Groups of rows until it is tried again whether none is in the table."""
+"""Groups of rows that are upserted before a plain insert is tried again."""
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "512MB", "threads": 2}
-"""DuckDB takes four fifths of the machine's memory and all of its processors unless told otherwise."""
+"""By default DuckDB takes four fifths of the machine's memory and all of its processors."""
 
 
-class DuckDBSink(DatabaseSink):
-    """Writes documents into a table of the DuckDB file ``path``; see ``DatabaseSink``.
-
-    The file and the table are created if there are none, the folder must exist. While it is open nobody else
-    can open the file, as DuckDB will have it. ``metadata`` is of the type JSON. Rows go in as Arrow tables.
-    DuckDB may take 512 MB.
-
-    Args:
-        path: The file.
-        table: The table.
-        versions: Whether a newer version of a record replaces the older one, or all are kept.
-        deleted: Whether a tombstone marks a row, or deletes it.
-        include_raw: Whether to write the raw bytes too, as a BLOB.
-
-    Raises:
-        GraphError: duckdb or pyarrow is not installed (the message says how), the name of the table cannot be
-            one, or a choice is unknown.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        table: str = "documents",
-        versions: Versions = "replace",
-        deleted: Deleted = "mark",
-        include_raw: bool = False,
-    ) -> None:
-        self._path = Path(path)
-        shape = Shape(versions, deleted, include_raw)
-        super().__init__(_DuckDBTable(self._path, check_table_name(table), shape))
-
-    @classmethod
-    def from_url(cls, url: str) -> DuckDBSink:
-        """Return the sink of ``duckdb:///path.duckdb?table=…&versions=…&deleted=…&raw=true``."""
-        path, options = parse_file_url(url)
-        return cls(path, **options)
-
-    @property
-    def path(self) -> Path:
-        """Where the output is."""
-        return self._path
-
-
-class _DuckDBTable(Table):
-    group: ClassVar[int] = 4096
+class _DuckDBTable(FileTable):
+    scheme = "duckdb"
+    group_rows: ClassVar[int] = 4096
     types: ClassVar[dict[str, str]] = {"metadata": "JSON", "deleted": "BOOLEAN", "raw": "BLOB"}
 
-    def __init__(self, path: Path, table: str, shape: Shape) -> None:
-        super().__init__(file_url("duckdb", path, table), table, shape)
+    def __init__(self, path: Path, table: str, options: TableOptions) -> None:
+        super().__init__(path, table, options)
         try:
             import duckdb
             import pyarrow as pa
@@ -86,55 +39,39 @@ class _DuckDBTable(Table):
             ) from None
         self._duckdb, self._pa = duckdb, pa
         kinds = {"deleted": pa.bool_(), "raw": pa.binary()}
-        self._schema = pa.schema([(name, kinds.get(name, pa.string())) for name in shape.columns])
+        self._schema = pa.schema([(name, kinds.get(name, pa.string())) for name in options.columns])
         self.errors = (duckdb.Error, OSError)
-        self._path = path
-        self._lock = DiskStorage().lock(path)
-        self._db: Any = None
-        self._begun = False
+        self._in_transaction = False
         self._upserts = 0
 
     @property
-    def db(self) -> Any:
-        """The connection."""
-        if self._db is None:
-            raise SinkError(f"the output {self.output} is not open; await open(record) first")
-        return self._db
-
-    @property
     def key_name(self) -> str:
-        return self.name.lower()
+        return self.table.lower()
 
     def connect(self) -> None:
-        if self._path.is_dir():
-            raise SinkError(f"cannot open the output {self.output}: it is a folder; name a file")
-        if (holder := self._lock.acquire()) is not None:
-            raise SinkError(
-                f"the output {self.output} is being written by {holder}; "
-                "wait for it or stop it, then run again"
-            )
-        self._db = self._duckdb.connect(str(self._path), config=_SETTINGS)
+        self.db = self._duckdb.connect(str(self.path), config=_SETTINGS)
 
-    def disconnect(self) -> None:
-        db, self._db, self._begun = self._db, None, False
-        if db is not None:
-            with contextlib.suppress(*self.errors):
-                db.close()
-        self._lock.release()
+    def _discard(self) -> None:
+        self._in_transaction = False
+        super()._discard()
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         if statement.endswith(("COMMIT", "ROLLBACK")):
-            self._begun = False
+            self._in_transaction = False
         rows: list[tuple[Any, ...]] = self.db.execute(statement, list(values)).fetchall()
         return rows
 
-    def change(self, statement: str, values: Sequence[Any]) -> int:
+    def update(self, statement: str, values: Sequence[Any]) -> int:
         return int(self.execute(statement, values)[0][0])
 
     def begin(self) -> None:
-        if not self._begun:
+        if not self._in_transaction:
             self.db.execute("BEGIN")
-            self._begun = True
+            self._in_transaction = True
+
+    def end(self) -> None:
+        if self._in_transaction:
+            super().end()
 
     def columns(self, table: str) -> list[str]:
         statement = (
@@ -143,51 +80,47 @@ class _DuckDBTable(Table):
         )
         return [name for (name,) in self.execute(statement, (table,))]
 
-    def put(self, rows: Sequence[Row]) -> None:
-        is_first = not self._begun
+    def insert(self, rows: Sequence[Row]) -> None:
+        is_first = not self._in_transaction
         self.begin()
-        if not self._insert(rows, is_first=is_first):
+        if not self._try_insert(rows, is_first=is_first):
             self.begin()
-            self._insert(rows)
+            self._try_insert(rows)
 
-    def conclude(self, groups: Sequence[list[Row]], values: Sequence[Any]) -> int:
-        """See ``Table.conclude``; in two calls, if that is all of a transaction.
+    def insert_and_advance(self, groups: Sequence[list[Row]], values: Sequence[Any]) -> int:
+        """See ``Table.insert_and_advance``; makes two calls if this is the whole transaction.
 
-        In each call DuckDB waits for the interpreter's lock a few times, beside a busy loop for 5 ms each,
-        however many statements it is of.
+        In each call DuckDB waits a few times for the GIL, beside a busy event loop 5 ms each time, however
+        many statements the call has.
         """
-        if self._begun or len(groups) != 1:
-            return super().conclude(groups, values)
-        self._begun = True
-        changed = self.change(f"BEGIN; {self.advance}", values)
-        if changed == 1 and not self._insert(groups[0], "; COMMIT", is_first=True):
-            return self.conclude(groups, values)
+        if self._in_transaction or len(groups) != 1:
+            return super().insert_and_advance(groups, values)
+        self._in_transaction = True
+        changed = self.update(f"BEGIN; {self.advance_statement}", values)
+        if changed == 1 and not self._try_insert(groups[0], "; COMMIT", is_first=True):
+            return self.insert_and_advance(groups, values)
         return changed
 
-    def end(self) -> None:
-        if self._begun:
-            super().end()
+    def _try_insert(self, rows: Sequence[Row], then: str = "", *, is_first: bool = False) -> bool:
+        """Insert rows, and execute the statement ``then``; return whether that succeeded.
 
-    def _insert(self, rows: Sequence[Row], then: str = "", *, is_first: bool = False) -> bool:
-        """Bring in rows, and do what is to be done ``then``; return whether it came to that.
-
-        The first rows of a transaction are inserted as if none were in the table yet, which takes half the
-        time of an upsert; a first run has no others. If one is there, everything is rolled back and has to be
-        done again, by upserts now and for some commits.
+        The first rows of a transaction are inserted as if no row of the same key existed: this takes half the
+        time of an upsert, and is always right in a first run. If such a row exists, the transaction is rolled
+        back; the caller repeats it with upserts, and some later commits use upserts too.
         """
         columns = [
             self._pa.array(values, field.type)
             for values, field in zip(zip(*rows, strict=True), self._schema, strict=True)
         ]
-        is_deleting = self.shape.deleted == "delete" and any(row[DELETED] for row in rows)
+        is_deleting = self.options.deleted == "delete" and any(row[DELETED] for row in rows)
         are_new = is_first and not is_deleting and not self._upserts
         self._upserts = max(0, self._upserts - 1)
-        live, upsert = " WHERE NOT deleted" if is_deleting else "", "" if are_new else self.upsert
+        live, upsert = " WHERE NOT deleted" if is_deleting else "", "" if are_new else self.upsert_clause
         self.db.register(_INCOMING, self._pa.Table.from_arrays(columns, schema=self._schema))
         try:
             if is_deleting:
-                self.execute(self._remove)
-            self.execute(f"{self.insert}SELECT * FROM {_INCOMING}{live}{upsert}{then}")
+                self.execute(self._delete_statement)
+            self.execute(f"{self.insert_clause}SELECT * FROM {_INCOMING}{live}{upsert}{then}")
         except self._duckdb.ConstraintException:
             if not are_new:
                 raise
@@ -199,17 +132,28 @@ class _DuckDBTable(Table):
         return True
 
     @property
-    def _remove(self) -> str:
-        key, order = (self.shape.columns[at] for at in (self.shape.key, ORDER))
+    def _delete_statement(self) -> str:
+        key, order = (self.options.columns[at] for at in (self.options.key, ORDER))
         return (
             f"DELETE FROM {self.target} AS t USING {_INCOMING} AS i"
             f" WHERE i.deleted AND t.{key} = i.{key} AND i.{order} >= t.{order}"
         )
 
     def reason(self, error: Exception) -> str:
-        if isinstance(error, OSError) and not isinstance(error, self._duckdb.Error):
-            return reason(error)
-        if not self._path.parent.is_dir():
-            return f"its folder {self._path.parent} does not exist; create it first"
-        told = str(error).strip().split("\n", maxsplit=1)[0]
-        return reason_in(told) or f"DuckDB says: {told}"
+        if not isinstance(error, self._duckdb.Error):
+            return super().reason(error)
+        message = str(error).strip().split("\n", maxsplit=1)[0]
+        return reason_in(message) or f"DuckDB says: {message}"
+
+
+class DuckDBSink(FileDatabaseSink):
+    """Writes documents into a table of the DuckDB file ``path``; see ``FileDatabaseSink``.
+
+    While the sink is open, DuckDB lets no other program open the file. ``metadata`` has the type JSON. Rows
+    are inserted as Arrow tables. DuckDB may take 512 MB of memory.
+
+    Raises:
+        GraphError: duckdb or pyarrow is not installed; the message says how to install it.
+    """
+
+    _table_type = _DuckDBTable

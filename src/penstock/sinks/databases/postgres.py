@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - statements are put together from constants and quoted identifiers; values are bound
-"""PostgreSQL: a table of documents in a database that others use too."""
+"""PostgreSQL: a table of documents in a database on a server."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlencode
 
 from penstock.errors import GraphError, SinkError
-from penstock.sinks.databases.rows import DELETED, ORDER, Deleted, Row, Shape, Versions, clean
+from penstock.sinks.databases.rows import DELETED, ORDER, Deleted, Row, TableOptions, Versions
 from penstock.sinks.databases.sink import DatabaseSink
 from penstock.sinks.databases.table import Table, check_table_name
 from penstock.sinks.databases.urls import AUTHORITY, parse_url
-from penstock.system import end_with_client, postgres_parameters, reason
+from penstock.sinks.files.lines import map_texts
+from penstock.system import end_with_client, postgres_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["PostgresSink"]
 
-_PATIENCE = 10.0
-"""Seconds until a locked table counts as in use: the server may not yet know that a client was killed."""
+_LOCK_SECONDS = 10.0
+"""How long to wait for the lock of a table: the server may not know yet that a client was killed."""
 _HOLDER = """
 SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'),
        a.backend_start::timestamp(0)::text
@@ -37,23 +38,22 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 class PostgresSink(DatabaseSink):
     """Writes documents into a table of a PostgreSQL database; see ``DatabaseSink``.
 
-    Documents go in as arrays, one for each column, in one statement that moves the row of
-    ``penstock_commits`` on too: so a commit is one exchange with the server, if all of it is at hand. That
-    takes two thirds of the time of COPY into a temporary table and an upsert from there. An advisory lock of
-    the session lets one sink at a time write to a table (a pooler must leave sessions whole for that).
-    ``metadata`` is JSONB. PostgreSQL has no NUL: it becomes U+FFFD.
+    One statement inserts all rows, as one array for each column, and updates the row of ``penstock_commits``.
+    So a commit whose documents all wait for it is one exchange with the server. This takes two thirds of the
+    time of COPY into a temporary table and an upsert from there.
+
+    An advisory lock of the session lets one sink at a time write to a table; a connection pooler must
+    therefore pool by session. ``metadata`` is JSONB. PostgreSQL cannot store NUL: it becomes U+FFFD.
 
     Args:
-        url: As libpq takes it: ``postgresql://user@host:5432/database``. It is never shown; a password is
-            better kept in ``~/.pgpass`` or ``PGPASSWORD``. What it leaves out comes from libpq's variables.
-        table: The table; ``schema.table`` names its schema too, otherwise it is the first of the search path.
-        versions: Whether a newer version of a record replaces the older one, or all are kept.
-        deleted: Whether a tombstone marks a row, or deletes it.
-        include_raw: Whether to write the raw bytes too, as BYTEA.
+        url: ``postgresql://user@host:5432/database``, as libpq takes it; libpq's environment variables fill
+            in what it leaves out. The URL is never shown. Keep a password in ``~/.pgpass`` or ``PGPASSWORD``.
+        table: The table, or ``schema.table``; the default schema is the first of the search path.
+        versions, deleted, include_raw: See ``DatabaseSink``.
 
     Raises:
-        GraphError: psycopg is not installed (the message says how), the URL or the name of the table cannot
-            be one, or a choice is unknown.
+        GraphError: psycopg is not installed (the message says how to install it), the URL is malformed, the
+            table cannot have that name, or an option is unknown.
     """
 
     def __init__(
@@ -65,7 +65,8 @@ class PostgresSink(DatabaseSink):
         deleted: Deleted = "mark",
         include_raw: bool = False,
     ) -> None:
-        super().__init__(_PostgresTable(_connection_of(url), table, Shape(versions, deleted, include_raw)))
+        options = TableOptions(versions, deleted, include_raw)
+        super().__init__(_PostgresTable(_connection_parameters(url), table, options))
 
     @classmethod
     def from_url(cls, url: str) -> PostgresSink:
@@ -75,121 +76,96 @@ class PostgresSink(DatabaseSink):
         return cls(parsed.base + rest, **parsed.options)
 
 
-def _connection_of(url: str) -> dict[str, Any]:
-    """Return what libpq needs to connect; no error shows any of it."""
+def _connection_parameters(url: str) -> dict[str, Any]:
+    """Return libpq's parameters for ``url``. Errors show no part of the URL."""
     try:
         import psycopg
     except ImportError:
         raise GraphError("writing to PostgreSQL needs psycopg: pip install 'penstock[postgres]'") from None
-    known, whole = postgres_parameters(""), not url.partition("://")[2]
+    parameters, is_valid = postgres_parameters(""), not url.partition("://")[2]
     if AUTHORITY.fullmatch(url) is not None:
         with contextlib.suppress(psycopg.Error):
-            known, whole = postgres_parameters(url), True
-    ports = str(known.get("port") or "0").split(",")
-    if not whole or not all(port.isdigit() for port in ports):
+            parameters, is_valid = postgres_parameters(url), True
+    ports = str(parameters.get("port") or "0").split(",")
+    if not is_valid or not all(port.isdigit() for port in ports):
         raise GraphError(
             "this is not a URL that PostgreSQL knows: postgresql://user:password@host:5432/database, with "
             "@ : / ? and % in a name or password written as %40 %3A %2F %3F and %25"
         ) from None
-    return known
+    return parameters
 
 
 class _PostgresTable(Table):
-    mark: ClassVar[str] = "%s"
-    emptying: ClassVar[str] = "TRUNCATE TABLE"
+    mark = "%s"
+    emptying = "TRUNCATE TABLE"
     types: ClassVar[dict[str, str]] = {
         "key": 'TEXT COLLATE "C"', "record_id": 'TEXT COLLATE "C"', "doc_id": 'TEXT COLLATE "C"',
         "version_order": 'TEXT COLLATE "C"', "metadata": "JSONB", "deleted": "BOOLEAN", "raw": "BYTEA",
     }  # fmt: skip
 
-    def __init__(self, connection: dict[str, Any], table: str, shape: Shape) -> None:
+    def __init__(self, connection: dict[str, Any], table: str, options: TableOptions) -> None:
         import psycopg
 
         schema, dot, name = table.rpartition(".")
         place = f"{connection.get('host', '')}:{connection.get('port', '')}".removesuffix(":")
         url = f"postgresql://{place}/{quote(connection.get('dbname', ''))}?{urlencode({'table': table})}"
-        super().__init__(url, check_table_name(name), shape)
+        super().__init__(url, check_table_name(name), options)
         self._schema = check_table_name(schema) if dot else ""
         self._connection = connection
         self._psycopg = psycopg
         self.errors = (psycopg.Error, OSError)
-        self._db: Any = None
-
-    @property
-    def db(self) -> Any:
-        """The connection."""
-        if self._db is None:
-            raise SinkError(f"the output {self.output} is not open; await open(record) first")
-        return self._db
 
     def quoted(self, name: str) -> str:
-        return super().quoted(name).replace("%", "%%")  # psycopg looks for marks in the whole statement
-
-    @property
-    def key_name(self) -> str:
-        return self.name
+        return super().quoted(name).replace("%", "%%")  # psycopg takes a single % for a placeholder
 
     @property
     def target(self) -> str:
-        return f"{self.quoted(self._schema)}.{self.quoted(self.name)}"
+        return f"{self.quoted(self._schema)}.{super().target}"
 
     @property
     def commits(self) -> str:
         return f"{self.quoted(self._schema)}.{super().commits}"
 
     def clean(self, text: str) -> str:
-        return clean(text).replace("\0", "\ufffd")
+        return _replace_nul(super().clean(text))
 
     def clean_json(self, text: str) -> str:
         if "\\u0000" not in text:
             return text
-        return json.dumps(_without_nul(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+        value = map_texts(_replace_nul, json.loads(text))
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     def connect(self) -> None:
-        self._db = self._psycopg.connect(**self._connection, autocommit=True)
-        _register_arrays(self._db)
-        end_with_client(self._db)
+        self.db = self._psycopg.connect(**self._connection, autocommit=True)
+        _register_arrays(self.db)
+        end_with_client(self.db)
         if not self._schema:
             [(schema,)] = self.execute("SELECT current_schema()")
             if schema is None:
                 raise SinkError(
-                    f"cannot open the output {self.output}: its search path names no schema that is there; "
+                    f"cannot open the output {self.name}: no schema of the search path exists; "
                     "write table=schema.table"
                 )
             self._schema = schema
-        self._lock()
+        self._lock_table()
         if self.execute("SHOW synchronous_commit") == [("off",)]:
             self.execute("SET synchronous_commit = on")
 
-    def _lock(self) -> None:
-        """Take the lock of the table, or say who has it."""
-        name, until = f"penstock {self._schema}.{self.name}", time.monotonic() + _PATIENCE
+    def _lock_table(self) -> None:
+        name, until = f"penstock {self._schema}.{self.table}", time.monotonic() + _LOCK_SECONDS
         while self.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)) != [(True,)]:
             if time.monotonic() > until:
                 found = self.execute(_HOLDER, (name,))
-                who = (
-                    "server process {} ({} from {}) since {}".format(*found[0])
-                    if found
-                    else "another session"
-                )
-                raise SinkError(
-                    f"the output {self.output} is being written by {who}; "
-                    "wait for it or stop it, then run again"
-                )
+                known = found and "server process {} ({} from {}) since {}".format(*found[0])
+                raise self.held_by(known or "another session")
             time.sleep(0.1)
-
-    def disconnect(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            with contextlib.suppress(*self.errors):
-                db.close()
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         cursor = self.db.execute(statement, tuple(values))
         rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
         return rows
 
-    def change(self, statement: str, values: Sequence[Any]) -> int:
+    def update(self, statement: str, values: Sequence[Any]) -> int:
         return int(self.db.execute(statement, tuple(values)).rowcount)
 
     @property
@@ -203,7 +179,7 @@ class _PostgresTable(Table):
 
     def end(self) -> None:
         if self._in_transaction:
-            self.execute("COMMIT")
+            super().end()
 
     def columns(self, table: str) -> list[str]:
         statement = (
@@ -218,101 +194,100 @@ class _PostgresTable(Table):
         self.execute("SELECT pg_advisory_xact_lock(hashtextextended('penstock_commits', 0))")
         super()._create_commits()
 
-    def put(self, rows: Sequence[Row]) -> None:
+    def insert(self, rows: Sequence[Row]) -> None:
         self.begin()
-        if live := self._without_deleted(rows):
-            self.execute(f"{self.insert}{self._incoming}{self.upsert}", self._arrays(live))
+        if live := self._apply_deletions(rows):
+            self.execute(f"{self.insert_clause}{self._incoming_rows}{self.upsert_clause}", self._arrays(live))
 
-    def conclude(self, groups: Sequence[list[Row]], values: Sequence[Any]) -> int:
-        """Bring in the last rows and move the row of commits on, in one statement that does both or neither.
+    def insert_and_advance(self, groups: Sequence[list[Row]], values: Sequence[Any]) -> int:
+        """See ``Table.insert_and_advance``; does both in one statement.
 
-        If the sink has no transaction open, that is all of the commit: one exchange with the server.
+        If no transaction is open, this statement is the whole commit: one exchange with the server.
         """
-        if not groups:
-            return super().conclude(groups, values)
-        self._bring(groups[:-1])
-        rows = self._without_deleted(groups[-1])
+        self._insert_groups(groups[:-1])
+        rows = self._apply_deletions(groups[-1]) if groups else ()
         if not rows:
-            return super().conclude((), values)
+            return super().insert_and_advance((), values)
+        incoming = f"{self._incoming_rows} WHERE EXISTS (SELECT FROM advanced)"
         statement = (
-            f"WITH advanced AS ({self.advance} RETURNING 1), "
-            f"put AS ({self.insert}{self._incoming} WHERE EXISTS (SELECT FROM advanced){self.upsert}) "
-            "SELECT count(*) FROM advanced"
+            f"WITH advanced AS ({self.advance_statement} RETURNING 1),"
+            f" inserted AS ({self.insert_clause}{incoming}{self.upsert_clause})"
+            " SELECT count(*) FROM advanced"
         )
         [(advanced,)] = self.execute(statement, (*values, *self._arrays(rows)))
         return int(advanced)
 
-    def _without_deleted(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Delete what tombstones delete, and return the other rows."""
-        if self.shape.deleted != "delete" or not any(row[DELETED] for row in rows):
+    def _apply_deletions(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Delete the rows that tombstones delete, and return the other rows."""
+        if self.options.deleted != "delete" or not any(row[DELETED] for row in rows):
             return rows
         self.begin()
-        gone = [(row[self.shape.key], row[ORDER]) for row in rows if row[DELETED]]
-        key, order = (self.shape.columns[at] for at in (self.shape.key, ORDER))
+        deleted = [(row[self.options.key], row[ORDER]) for row in rows if row[DELETED]]
+        key, order = (self.options.columns[at] for at in (self.options.key, ORDER))
         self.execute(
             f"DELETE FROM {self.target} AS t"
             " USING (SELECT unnest(%s::TEXT[]) AS k, unnest(%s::TEXT[]) AS o) AS i"
             f" WHERE t.{key} = i.k AND i.o >= t.{order}",
-            [_Array(values) for values in zip(*gone, strict=True)],
+            [_Array(values) for values in zip(*deleted, strict=True)],
         )
         return [row for row in rows if not row[DELETED]]
 
     @property
-    def _incoming(self) -> str:
-        """The rows of an ``INSERT``, of one array for each column."""
+    def _incoming_rows(self) -> str:
+        """The rows of an ``INSERT``: one array for each column, unnested."""
         # In FROM, PostgreSQL would gather what unnest() returns, beyond 4 MB in a file.
         columns = ", ".join(
-            f"unnest(%s::{_ELEMENTS.get(name, 'TEXT')}[]) AS {name}" for name in self.shape.columns
+            f"unnest(%s::{_ELEMENTS.get(name, 'TEXT')}[]) AS {name}" for name in self.options.columns
         )
-        names = ", ".join(f"i.{name}{_CASTS.get(name, '')}" for name in self.shape.columns)
+        names = ", ".join(f"i.{name}{_CASTS.get(name, '')}" for name in self.options.columns)
         return f"SELECT {names} FROM (SELECT {columns}) AS i"
 
     def _arrays(self, rows: Sequence[Row]) -> list[_Array]:
-        columns = zip(self.shape.columns, zip(*rows, strict=True), strict=True)
+        columns = zip(self.options.columns, zip(*rows, strict=True), strict=True)
         return [_Array(values, _ELEMENTS.get(name, "TEXT")) for name, values in columns]
 
     def reason(self, error: Exception) -> str:
         if not isinstance(error, self._psycopg.Error):
-            return reason(error) if isinstance(error, OSError) else str(error)
-        told = " ".join((str(error).strip() or type(error).__name__).split("\n", maxsplit=1)[0].split())
+            return super().reason(error)
+        message = " ".join((str(error).strip() or type(error).__name__).split("\n", maxsplit=1)[0].split())
         if password := self._connection.get("password"):
-            told = told.replace(password, "...")
+            message = message.replace(password, "...")
         state = error.sqlstate or ("08" if isinstance(error, self._psycopg.OperationalError) else "")
         advice = _ADVICE.get(state[:3]) or _ADVICE.get(state[:2])
-        return f"PostgreSQL says: {told}; {advice}" if advice else f"PostgreSQL says: {told}"
+        return f"PostgreSQL says: {message}; {advice}" if advice else f"PostgreSQL says: {message}"
 
 
 _ADVICE = {
-    "08": "see that the server can be reached, then run again",
-    "28": "correct user or password, then run again",
-    "53": "give the server more room, memory or connections, then run again",
+    "08": "check that the server can be reached, then run again",
+    "28": "correct the user or password, then run again",
+    "53": "give the server more disk space, memory or connections, then run again",
     "57P": "run again when the server is back",
 }
-"""By how a SQLSTATE begins."""
+"""By the beginning of a SQLSTATE."""
 
 _ELEMENTS = {"deleted": "BOOLEAN", "raw": "BYTEA"}
 _CASTS = {"metadata": "::JSONB"}
 _OIDS = {"BOOLEAN": 16, "BYTEA": 17, "TEXT": 25}
-_BITS = {False: b"\0", True: b"\1"}
-_SIZE = struct.Struct("!i").pack
+_BOOLEANS = {False: b"\0", True: b"\1"}
+_LENGTH = struct.Struct("!i").pack
 _HEAD = struct.Struct("!iiIii").pack
 
 
 class _Array:
-    """A column as PostgreSQL receives an array in its binary format, where no value has to be escaped."""
+    """A column in PostgreSQL's binary format of arrays, where no value has to be escaped."""
 
     __slots__ = ("data",)
 
     def __init__(self, values: Sequence[Any], element: str = "TEXT") -> None:
-        head = _HEAD(1, 1, _OIDS[element], len(values), 1)  # of one dimension, perhaps with NULLs, from 1 on
+        head = _HEAD(1, 1, _OIDS[element], len(values), 1)  # one dimension, may hold NULL, first index 1
         parts = [head] * (2 * len(values) + 1)
         if element == "BYTEA":
-            parts[1::2] = [_SIZE(-1 if value is None else len(value)) for value in values]
+            parts[1::2] = [_LENGTH(-1 if value is None else len(value)) for value in values]
             parts[2::2] = [value or b"" for value in values]
         else:
-            found = [value.encode() for value in values] if element == "TEXT" else [_BITS[v] for v in values]
-            parts[1::2] = map(_SIZE, map(len, found))
-            parts[2::2] = found
+            encoded = [v.encode() for v in values] if element == "TEXT" else [_BOOLEANS[v] for v in values]
+            parts[1::2] = map(_LENGTH, map(len, encoded))
+            parts[2::2] = encoded
         self.data = b"".join(parts)
 
 
@@ -321,7 +296,7 @@ def _register_arrays(db: Any) -> None:
     from psycopg.pq import Format
 
     class ArrayDumper(Dumper):
-        format = Format.BINARY  # and no oid: it is that of the cast
+        format = Format.BINARY  # no oid: the cast in the statement gives the type
 
         def dump(self, obj: _Array) -> bytes:
             return obj.data
@@ -329,11 +304,5 @@ def _register_arrays(db: Any) -> None:
     db.adapters.register_dumper(_Array, ArrayDumper)
 
 
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    return value
+def _replace_nul(text: str) -> str:
+    return text.replace("\0", "\ufffd")

@@ -1,7 +1,7 @@
 """Documents as rows of a database table, and which of several versions of a record stays.
 
-The columns are documented in ``docs/ingestion.md``. What decides is ``version_order``: the version with its
-numbers padded, so that ``10`` is newer than ``9`` for a comparison of text.
+The columns are documented in ``docs/ingestion.md``. ``version_order`` decides: it is the version with its
+numbers padded, so that a comparison of text finds ``10`` newer than ``9``.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from penstock.errors import GraphError
-from penstock.sinks.files.lines import encode_value, without_surrogates
+from penstock.sinks.files.lines import encode_metadata, replace_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from penstock.document import Document
 
-__all__ = ["COLUMNS", "Deleted", "Fold", "Row", "RowMaker", "Shape", "Versions", "clean", "version_order"]
+__all__ = ["COLUMNS", "Deleted", "Row", "RowGroups", "TableOptions", "Versions", "make_rows", "version_order"]
 
 Versions = Literal["replace", "keep"]
 Deleted = Literal["mark", "delete"]
@@ -38,11 +38,11 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What a table of documents is like; it stays the same for as long as there is the table.
+class TableOptions:
+    """The options that a table is created with. They cannot change later; see ``DatabaseSink``.
 
     Raises:
-        GraphError: a choice is none of those there are.
+        GraphError: an option is unknown.
     """
 
     versions: Versions = "replace"
@@ -57,57 +57,40 @@ class Shape:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns, in their order."""
+        """The names of the columns, in order."""
         return (*COLUMNS, "raw") if self.include_raw else COLUMNS
 
     @property
     def key(self) -> int:
-        """Which of the columns there is one row for."""
+        """The index of the primary key among the columns."""
         return RECORD_ID if self.versions == "replace" else DOC_ID
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is stored beside the table."""
+        """Return the options as they are stored beside the table."""
         raw = self.include_raw
         return {"format": _FORMAT, "versions": self.versions, "deleted": self.deleted, "raw": raw}
 
 
 @lru_cache(1024)
 def version_order(version: str) -> str:
-    """Return text that sorts as ``version`` does with its numbers taken by value."""
+    """Return text that sorts as ``version`` does when its numbers count by value."""
     return _DIGITS.sub(lambda found: found[0].lstrip("0").rjust(_NUMBER_LENGTH, "0"), version)
 
 
-def clean(text: str) -> str:
-    """Return ``text`` with each lone surrogate, which UTF-8 cannot hold, replaced by U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return without_surrogates(text)  # type: ignore[no-any-return]
-    return text
+def make_rows(
+    documents: Sequence[Document],
+    clean: Callable[[str], str] = replace_surrogates,
+    clean_json: Callable[[str], str] = str,
+    *,
+    include_raw: bool = False,
+) -> list[Row]:
+    """Return ``documents`` as rows; ``clean`` and ``clean_json`` make any text and JSON fit the database.
 
-
-class RowMaker:
-    """Makes rows of documents; ``clean`` and ``clean_json`` are what a database does to any text and JSON."""
-
-    def __init__(
-        self, shape: Shape, clean: Callable[[str], str], clean_json: Callable[[str], str] = str
-    ) -> None:
-        self._raw = shape.include_raw
-        self._clean = clean
-        self._clean_json = clean_json
-
-    def rows(self, documents: Sequence[Document]) -> list[Row]:
-        """Return ``documents`` as rows.
-
-        Raises:
-            SinkError: the metadata of one are not JSON; the message names it.
-        """
-        return [self._row(document) for document in documents]
-
-    def _row(self, document: Document) -> Row:
-        clean = self._clean
+    Raises:
+        SinkError: the metadata of a document are not JSON; the message names the document.
+    """
+    rows: list[Row] = []
+    for document in documents:
         doc_id, version = clean(document.doc_id), clean(document.version)
         row = (
             clean(document.record_id) or doc_id,
@@ -117,49 +100,52 @@ class RowMaker:
             version_order(version),
             clean(document.title),
             clean(document.content),
-            self._clean_json(encode_value(document.metadata, doc_id)),
+            clean_json(encode_metadata(document)),
             clean(document.content_hash),
             document.deleted,
         )
-        return (*row, document.raw) if self._raw else row
+        rows.append((*row, document.raw) if include_raw else row)
+    return rows
 
 
 @dataclass(slots=True)
-class Fold:
-    """Rows on their way into the table, in groups of bounded size, no two of one key in a group.
+class RowGroups:
+    """Collects rows into groups of bounded size. No two rows of a group have the same key.
 
-    The result is that of taking every row on its own, in order: a row replaces one that is not newer.
+    To write the groups has the same result as to write every row by itself: a row replaces a row that is not
+    newer.
 
     Args:
-        shape: Of the table.
-        group: Rows in a group, at most.
-        size: Characters and bytes after which a group is closed, whatever it holds.
+        options: Of the table.
+        max_rows: Rows in a group, at most.
+        max_size: A group is complete when it reaches this many characters and bytes.
     """
 
-    shape: Shape
-    group: int
-    size: int = 8 << 20
+    options: TableOptions
+    max_rows: int
+    max_size: int = 8 << 20
     _rows: dict[str, Row] = field(default_factory=dict)
-    _held: int = 0
+    _size: int = 0
 
     def add(self, rows: Sequence[Row]) -> list[list[Row]]:
-        """Take ``rows``, and return the groups that are ready."""
-        ready: list[list[Row]] = []
-        key_at, deleting, raw = self.shape.key, self.shape.deleted == "delete", self.shape.include_raw
+        """Add ``rows``, and return the groups that are complete."""
+        complete: list[list[Row]] = []
+        options = self.options
+        key_at, deleting, raw = options.key, options.deleted == "delete", options.include_raw
         for row in rows:
             key = row[key_at]
             before = self._rows.get(key)
             if before is not None and deleting and (before[DELETED] or row[DELETED]):
-                ready += self.take()
+                complete += self.take()
                 before = None
             if before is not None and row[ORDER] < before[ORDER]:
                 continue
             self._rows[key] = row
-            self._held += len(row[TITLE]) + len(row[CONTENT]) + len(row[METADATA])
-            self._held += len(row[RAW] or b"") if raw else 0
-            if len(self._rows) >= self.group or self._held >= self.size:
-                ready += self.take()
-        return ready
+            self._size += len(row[TITLE]) + len(row[CONTENT]) + len(row[METADATA])
+            self._size += len(row[RAW] or b"") if raw else 0
+            if len(self._rows) >= self.max_rows or self._size >= self.max_size:
+                complete += self.take()
+        return complete
 
     def take(self) -> list[list[Row]]:
         """Return the last group, if there is one."""
@@ -168,5 +154,5 @@ class Fold:
         return [group] if group else []
 
     def clear(self) -> None:
-        """Forget everything: it was given up."""
-        self._rows, self._held = {}, 0
+        """Drop all rows."""
+        self._rows, self._size = {}, 0

@@ -1,4 +1,4 @@
-"""What the sinks of databases have in common, as the loop sees it."""
+"""What the sinks of databases share: rows are made on the event loop and written by a thread."""
 
 from __future__ import annotations
 
@@ -6,126 +6,82 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from penstock.abc import JSON, Commit, Sink
-from penstock.errors import PositionError, SinkError, SinkMismatch
-from penstock.sinks.databases.rows import Fold, RowMaker
-from penstock.sinks.databases.table import Packed
-from penstock.system import Worker
+from penstock.errors import PositionError
+from penstock.sinks.databases.rows import RowGroups, make_rows
+from penstock.sinks.databases.table import CommitText
+from penstock.sinks.output import OutputSink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from penstock.abc import JSON, Commit
     from penstock.document import Document
     from penstock.sinks.databases.table import Table
 
 __all__ = ["DatabaseSink"]
 
-_FORMAT = "database"
 
+class DatabaseSink(OutputSink):
+    """Writes documents into a table of a database. Documents, position and epoch commit together.
 
-class DatabaseSink(Sink):
-    """Writes documents into a table of a database; documents, position and epoch commit as one.
+    Every database sink takes these options:
 
-    One row per record (``versions="replace"``: a newer version takes the place of the older one, an older one
-    that comes later is left out) or per version (``"keep"``). A tombstone is a row with ``deleted`` set
-    (``deleted="mark"``), or takes the row away (``"delete"``). How far the table has come is a row of
-    ``penstock_commits`` in the same database, so a commit that comes again is harmless, and ``open`` returns
-    the one that is held.
+    * ``table``: the name of the table, by default ``documents``. It is created if absent.
+    * ``versions``: ``"replace"`` keeps one row per record: a newer version replaces an older one, and an
+      older one that comes later is skipped. ``"keep"`` keeps one row per version.
+    * ``deleted``: with ``"mark"`` a tombstone becomes a row with ``deleted`` set. With ``"delete"`` it
+      deletes the row.
+    * ``include_raw``: whether to write the raw bytes too.
 
-    A table of the same name that Penstock did not make is refused, ``restart`` or not. ``restart`` empties
-    the table; it makes it anew if it was begun with other choices.
+    The table ``penstock_commits`` of the same database keeps the last commit. ``open`` returns it; a repeated
+    commit does no harm. The sink refuses a table that Penstock did not create, even with ``restart``.
+    ``restart`` empties the table, or creates it again if its options differ.
 
-    Rows are made where ``write`` is called, everything else on a thread of its own. Some 2,048 documents or
-    8 MB of text wait for their commit and go in with it, in one call to that thread: beside a busy loop each
-    call, and each statement, costs 5 ms more than the work. What is more than that goes in before, in a
-    transaction that stays open until the commit; so memory is bounded. A cancelled ``write`` has taken its
-    documents, a cancelled ``commit`` goes on behind. After an error everything fails until the sink is opened
-    again.
+    About 2,048 documents or 8 MB of text wait for their commit and are written with it, in one call to the
+    thread: beside a busy event loop each call, and each statement, costs 5 ms more than its work. More
+    documents than that are written earlier, in a transaction that stays open until the commit. So memory is
+    bounded.
     """
 
     transactional = True
 
     def __init__(self, table: Table) -> None:
+        super().__init__(table)
         self._table = table
-        self._maker = RowMaker(table.shape, table.clean, table.clean_json)
-        self._fold = Fold(table.shape, table.group, table.size)
-        self._worker = Worker("penstock-sink")
-        self._is_open = False
-
-    def describe(self) -> str:
-        """Return the URL, without what is secret."""
-        return self._table.output
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._table.output!r})"
-
-    async def open(self, record: JSON, *, restart: bool = False) -> Commit | None:
-        """See ``Sink.open``; returns the commit that the table holds, ``None`` if it is empty."""
-        self._forget()
-        epoch = 0 if record is None or restart else self._epoch_of(record)
-        held = await self._worker.run(partial(self._table.open, restart=restart))
-        at = held.epoch if held else 0
-        if at < epoch:
-            await self._worker.run(self._table.close)
-            raise SinkMismatch(
-                f"the output {self.describe()} holds commit {at}, but {epoch} was made to it; "
-                "put the whole of it back, or restart to begin anew"
-            )
-        self._is_open = True
-        return held
-
-    def _epoch_of(self, record: JSON) -> int:
-        try:
-            if record["format"] == _FORMAT:
-                return int(record["epoch"])
-        except (TypeError, KeyError, ValueError):
-            pass
-        raise SinkMismatch(
-            f"the ledger's record is of another kind of output than the table {self.describe()}; "
-            "name the output of the earlier runs, or restart to begin anew"
-        )
+        self._groups = RowGroups(table.options, table.group_rows, table.group_size)
 
     async def write(self, documents: Sequence[Document]) -> None:
-        """See ``Sink.write``; rows reach the database in groups, at the latest with ``commit``.
+        """See ``Sink.write``; rows reach the database in groups, the last ones with ``commit``.
 
         Raises:
-            SinkError: the database refuses them, or did so before: then close, and open again; or the
-                metadata of a document are not JSON, and then none of ``documents`` was taken.
+            SinkError: a write failed, now or earlier: close, and open again. Or the metadata of a document
+                are not JSON: then none of ``documents`` was taken.
         """
         self._check_open()
-        if ready := self._fold.add(self._maker.rows(documents)):
-            await self._worker.run(partial(self._table.bring, ready))
+        table = self._table
+        raw = table.options.include_raw
+        rows = make_rows(documents, table.clean, table.clean_json, include_raw=raw)
+        if groups := self._groups.add(rows):
+            await self._worker.run(partial(table.write, groups))
 
     async def commit(self, commit: Commit) -> JSON:
-        """See ``Sink.commit``; the record says which epoch it was. Raises as ``write``.
+        """See ``Sink.commit``; the record holds the epoch. Raises as ``write``.
 
         Raises:
-            SinkMismatch: something else has committed to the table.
+            SinkMismatch: another program has committed to the table.
             PositionError: the position is not JSON.
         """
         self._check_open()
-        packed = _packed(commit)
-        ready = self._fold.take()
-        await self._worker.run(partial(self._table.commit, ready, packed))
-        return {"format": _FORMAT, "epoch": commit.epoch}
+        text = _as_text(commit)
+        return await self._worker.run(partial(self._table.commit, self._groups.take(), text))
 
-    async def aclose(self) -> None:
-        """See ``Sink.aclose``; what was not committed is rolled back."""
-        self._forget()
-        await self._worker.aclose(self._table.close)
-
-    def _forget(self) -> None:
-        self._is_open = False
-        self._fold.clear()
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise SinkError(f"the output {self.describe()} is not open; await open(record) first")
+    def _clear_buffer(self) -> None:
+        self._groups.clear()
 
 
-def _packed(commit: Commit) -> Packed:
+def _as_text(commit: Commit) -> CommitText:
     try:
         position = json.dumps(commit.position, allow_nan=False)
-        return Packed(commit.epoch, position, json.dumps(commit.counts))
+        return CommitText(commit.epoch, position, json.dumps(commit.counts))
     except (TypeError, ValueError, RecursionError) as error:
         raise PositionError(f"a position cannot be stored as JSON: {error}") from error

@@ -1,90 +1,82 @@
 # ruff: noqa: S608 - statements are put together from constants and quoted identifiers; values are bound
-"""One table of documents in a database, and the row of ``penstock_commits`` that says how far it has come.
+"""One table of documents in a database, and its row in ``penstock_commits``: the last commit.
 
-What SQLite, DuckDB and PostgreSQL do alike; each adds how it connects, how rows go in and how it complains.
-Identifiers are quoted, every value is bound. Synchronous; all calls come from one thread.
+SQLite, DuckDB and PostgreSQL share this. Each adds how it connects, how it inserts rows and how it explains
+its errors. Identifiers are quoted, and every value is bound.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.abc import Commit
 from penstock.errors import GraphError, SinkError, SinkMismatch
-from penstock.sinks.databases.rows import ORDER, Shape, clean
+from penstock.sinks.databases.rows import ORDER, TableOptions
+from penstock.sinks.files.lines import replace_surrogates
+from penstock.sinks.output import START_OVER, Output, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from penstock.abc import JSON
     from penstock.sinks.databases.rows import Row
+    from penstock.system import Lock
 
-__all__ = ["COMMITS", "Packed", "Table", "check_table_name"]
+__all__ = ["COMMITS", "CommitText", "Table", "check_table_name"]
 
 COMMITS = "penstock_commits"
 _COMMIT_COLUMNS = ("table_name", "epoch", "position", "counts", "shape", "committed_at")
-_LONGEST_NAME = 63
+_MAX_NAME_BYTES = 63
+_FORMAT = "database"
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """A commit as text: what the loop's thread has to make of it."""
+class CommitText:
+    """A commit with its JSON as text."""
 
     epoch: int
     position: str
     counts: str
 
 
-class Table(ABC):
-    """The open table, or nothing yet.
+class Table(Output):
+    """The table of one output; ``db`` is the connection while it is open."""
 
-    Args:
-        output: How the output is called in messages.
-        table: The name of the table.
-        shape: What it is like.
-    """
-
-    group: ClassVar[int] = 2048
-    """Rows that go in at once, at most. SQLite binds no more than 32,766 values in a statement."""
-    size: ClassVar[int] = 8 << 20
-    """Characters and bytes that go in at once, unless one row has more."""
+    group_rows: ClassVar[int] = 2048
+    """Rows written at once, at most. SQLite binds no more than 32,766 values in a statement."""
+    group_size: ClassVar[int] = 8 << 20
+    """Characters and bytes written at once, unless a single row has more."""
     mark: ClassVar[str] = "?"
-    """What stands for a bound value."""
+    """The placeholder of a bound value."""
     types: ClassVar[dict[str, str]] = {}
-    """The types of columns, as far as they are not ``TEXT``."""
+    """The types of columns that are not ``TEXT``."""
     emptying: ClassVar[str] = "DELETE FROM"
-    """What empties a table."""
-    errors: tuple[type[Exception], ...] = (OSError,)
-    """What the database raises."""
+    """The statement that empties a table, up to its name."""
 
-    def __init__(self, output: str, table: str, shape: Shape) -> None:
-        self.output = output
-        self.name = table
-        self.shape = shape
+    def __init__(self, name: str, table: str, options: TableOptions, lock: Lock | None = None) -> None:
+        super().__init__(name, lock)
+        self.table = table
+        self.options = options
+        self.db: Any = None
         self._epoch = 0
-        self._failed: SinkError | None = None
-        self._is_open = False
 
     # -- what each database does in its own way
 
     @abstractmethod
     def connect(self) -> None:
-        """Connect, and keep everybody else from writing to this table."""
-
-    @abstractmethod
-    def disconnect(self) -> None:
-        """Give up what was not committed, and let go of everything. Idempotent; raises nothing."""
+        """Connect to the database, and keep other programs from writing to this table."""
 
     @abstractmethod
     def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Execute one statement, and return its rows."""
 
     @abstractmethod
-    def change(self, statement: str, values: Sequence[Any]) -> int:
+    def update(self, statement: str, values: Sequence[Any]) -> int:
         """Execute one statement, and return how many rows it changed."""
 
     @abstractmethod
@@ -92,25 +84,21 @@ class Table(ABC):
         """Begin a transaction, unless one has begun."""
 
     @abstractmethod
-    def put(self, rows: Sequence[Row]) -> None:
-        """Bring in rows, no two of one key."""
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Write rows, no two of one key, in a transaction."""
 
     @abstractmethod
     def columns(self, table: str) -> list[str]:
-        """Return the columns of a table, none if it is not there."""
+        """Return the columns of a table; none if it does not exist."""
 
-    @abstractmethod
-    def reason(self, error: Exception) -> str:
-        """Return why ``error`` was raised and what to do about it, as the second half of a sentence."""
+    def insert_and_advance(self, groups: Sequence[list[Row]], values: Sequence[Any]) -> int:
+        """Write the last rows, set the row of commits to ``values``, and return how many rows that changed.
 
-    def conclude(self, groups: Sequence[list[Row]], values: Sequence[Any]) -> int:
-        """Bring in the last rows and move the row of commits on, by ``values``; return of how many rows.
-
-        Nothing may be committed if it was none; otherwise it may have been, or ``end`` does it.
+        If it changed none, nothing may be committed. Otherwise this may commit, or leave that to ``end``.
         """
-        self._bring(groups)
+        self._insert_groups(groups)
         self.begin()
-        return self.change(self.advance, values)
+        return self.update(self.advance_statement, values)
 
     def end(self) -> None:
         """Commit the transaction, unless that has happened."""
@@ -118,7 +106,7 @@ class Table(ABC):
 
     def clean(self, text: str) -> str:
         """Return text that the database can hold."""
-        return clean(text)
+        return replace_surrogates(text)
 
     def clean_json(self, text: str) -> str:
         """Return JSON text that the database can hold."""
@@ -130,40 +118,40 @@ class Table(ABC):
 
     @property
     def key_name(self) -> str:
-        """By which name ``penstock_commits`` knows the table."""
-        return self.name
+        """The name of the table in ``penstock_commits``."""
+        return self.table
 
     @property
     def target(self) -> str:
-        """The table for a statement."""
-        return self.quoted(self.name)
+        """The table, for a statement."""
+        return self.quoted(self.table)
 
     @property
     def commits(self) -> str:
-        """The table of commits for a statement."""
+        """The table of commits, for a statement."""
         return self.quoted(COMMITS)
 
     # -- opening and closing
 
-    def open(self, *, restart: bool) -> Commit | None:
-        """Return the commit that the table holds, ``None`` if it is empty; see ``Sink.open``."""
-        self.close()
-        try:
-            with self._speaking("open"):
-                self.connect()
-                self.begin()
-                held = self._prepare(restart=restart)
-                self.end()
-        except BaseException:
-            self.disconnect()
-            raise
-        self._is_open, self._failed = True, None
-        return held
+    def _open(self, record: JSON, *, restart: bool) -> Commit | None:
+        """Return the commit that the table holds; see ``Sink.open``."""
+        epoch = 0 if record is None else read_record(record, _FORMAT, self.name, epoch=int)["epoch"]
+        self.connect()
+        self.begin()
+        commit = self._prepare(restart=restart)
+        self.end()
+        if self._epoch < epoch:
+            raise SinkMismatch(
+                f"the output {self.name} holds commit {self._epoch}, but {epoch} was made to it; "
+                f"put the whole of it back, {START_OVER}"
+            )
+        return commit
 
-    def close(self) -> None:
-        """Give up what was not committed. Idempotent."""
-        self._is_open = False
-        self.disconnect()
+    def _discard(self) -> None:
+        db, self.db = self.db, None
+        if db is not None:
+            with contextlib.suppress(*self.errors):
+                db.close()
 
     def _prepare(self, *, restart: bool) -> Commit | None:
         self._create_commits()
@@ -171,22 +159,22 @@ class Table(ABC):
             f"SELECT epoch, position, counts, shape FROM {self.commits} WHERE table_name = {self.mark}",
             (self.key_name,),
         )
-        columns = self.columns(self.name)
+        columns = self.columns(self.table)
         if not found:
             if columns:
                 raise SinkMismatch(
-                    f"the output {self.output} is a table that Penstock did not make; "
+                    f"the output {self.name} is a table that Penstock did not create; "
                     "choose another with table="
                 )
             self._create_table()
-            self._enter(new=True)
+            self._enter_empty_table()
             return None
-        epoch, position, counts, shape = found[0]
+        epoch, position, counts, options = found[0]
         self._epoch = int(epoch)
         if restart or (not columns and not self._epoch):
-            self._empty(alike=bool(columns) and self._is_alike(columns, shape))
+            self._empty_table(columns, options)
             return None
-        self._check(columns, shape)
+        self._check_table(columns, options)
         return Commit(self._epoch, json.loads(position), counts=json.loads(counts)) if self._epoch else None
 
     def _create_commits(self) -> None:
@@ -199,121 +187,92 @@ class Table(ABC):
             )
         elif missing := set(_COMMIT_COLUMNS) - set(columns):
             raise SinkMismatch(
-                f"the database of {self.output} has a table {COMMITS} that Penstock did not make (it lacks "
-                f"{', '.join(sorted(missing))}); rename that, or use another database"
+                f"the database of {self.name} has a table {COMMITS} that Penstock did not create (it lacks "
+                f"{', '.join(sorted(missing))}); rename that table, or use another database"
             )
 
     def _create_table(self) -> None:
-        key = self.shape.columns[self.shape.key]
+        names = self.options.columns
         columns = [
-            f"{self.quoted(name)} {self._type(name)}{' PRIMARY KEY' if name == key else ''}"
+            f"{self.quoted(name)} {self._type(name)}{' PRIMARY KEY' if at == self.options.key else ''}"
             f"{'' if name == 'raw' else ' NOT NULL'}"
-            for name in self.shape.columns
+            for at, name in enumerate(names)
         ]
         self.execute(f"CREATE TABLE {self.target} ({', '.join(columns)})")
 
     def _type(self, name: str) -> str:
         return self.types.get(name, "TEXT")
 
-    def _enter(self, *, new: bool) -> None:
-        """Write down that the table is there and empty."""
-        shape = json.dumps(self.shape.as_json())
-        if not new:
-            self.execute(f"DELETE FROM {self.commits} WHERE table_name = {self.mark}", (self.key_name,))
-        values = (self.key_name, 0, "null", "{}", shape, _now())
+    def _enter_empty_table(self) -> None:
+        """Write the row of commits for a new or emptied table."""
+        self.execute(f"DELETE FROM {self.commits} WHERE table_name = {self.mark}", (self.key_name,))
+        values = (self.key_name, 0, "null", "{}", json.dumps(self.options.as_json()), _now())
         marks = ", ".join([self.mark] * len(values))
         self.execute(f"INSERT INTO {self.commits} ({', '.join(_COMMIT_COLUMNS)}) VALUES ({marks})", values)
         self._epoch = 0
 
-    def _empty(self, *, alike: bool) -> None:
-        if alike:
+    def _empty_table(self, columns: list[str], options: str) -> None:
+        """Remove all rows; create the table again if it is gone or has other options."""
+        if json.loads(options) == self.options.as_json() and set(self.options.columns) <= set(columns):
             self.execute(f"{self.emptying} {self.target}")
         else:
             self.execute(f"DROP TABLE IF EXISTS {self.target}")
             self._create_table()
-        self._enter(new=False)
+        self._enter_empty_table()
 
-    def _is_alike(self, columns: list[str], shape: str) -> bool:
-        return json.loads(shape) == self.shape.as_json() and set(self.shape.columns) <= set(columns)
-
-    def _check(self, columns: list[str], shape: str) -> None:
-        """Refuse a table that is not what was committed to."""
+    def _check_table(self, columns: list[str], options: str) -> None:
+        """Refuse a table that is gone, has other options, or lacks a column."""
         if not columns:
             raise SinkMismatch(
-                f"the output {self.output} is gone, but commit {self._epoch} was made to it; "
-                "put the table back, or restart to begin anew"
+                f"the output {self.name} is gone, but commit {self._epoch} was made to it; "
+                f"put the table back, {START_OVER}"
             )
-        then, now = json.loads(shape), self.shape.as_json()
+        then, now = json.loads(options), self.options.as_json()
         if then != now:
             was = ", ".join(f"{name}={then.get(name)!r}" for name in now if then.get(name) != now[name])
             raise SinkMismatch(
-                f"the output {self.output} was begun with {was}; give it the same again, or another table=, "
-                "or restart to begin anew"
+                f"the output {self.name} was begun with {was}; "
+                f"use the same options again, or another table=, {START_OVER}"
             )
-        if missing := [name for name in self.shape.columns if name not in columns]:
+        if missing := [name for name in self.options.columns if name not in columns]:
             raise SinkMismatch(
-                f"the output {self.output} has lost its columns {', '.join(missing)}; "
-                "put them back, or restart to begin anew"
+                f"the output {self.name} has lost its columns {', '.join(missing)}; "
+                f"put them back, {START_OVER}"
             )
 
     # -- writing
 
-    def bring(self, groups: Sequence[list[Row]]) -> None:
-        """Bring in groups of rows."""
-        with self._writing():
-            self._bring(groups)
+    def write(self, groups: Sequence[list[Row]]) -> None:
+        """Write groups of rows."""
+        with self.writing():
+            self._insert_groups(groups)
 
-    def _bring(self, groups: Sequence[list[Row]]) -> None:
+    def _insert_groups(self, groups: Sequence[list[Row]]) -> None:
         for group in groups:
-            self.put(group)
+            self.insert(group)
 
-    def commit(self, groups: Sequence[list[Row]], commit: Packed) -> None:
-        """Bring in the last rows, and make everything since the last commit true, with ``commit``."""
-        with self._writing():
+    def commit(self, groups: Sequence[list[Row]], commit: CommitText) -> JSON:
+        """Write the last rows, commit everything since the last commit, and return the record."""
+        with self.writing():
             if commit.epoch < self._epoch:
                 raise SinkError(
-                    f"the output {self.output} holds commit {self._epoch}; "
-                    f"commit {commit.epoch} comes too late"
+                    f"the output {self.name} holds commit {self._epoch}; commit {commit.epoch} comes too late"
                 )
             values = (commit.epoch, commit.position, commit.counts, _now(), self.key_name, self._epoch)
-            if self.conclude(groups, values) != 1:
+            if self.insert_and_advance(groups, values) != 1:
                 raise SinkMismatch(
-                    f"the output {self.output} no longer holds commit {self._epoch}: something else "
-                    "has written to it; let only one run at a time do that, and run again"
+                    f"the output {self.name} no longer holds commit {self._epoch}: another program has "
+                    "written to it; let only one run at a time write there, and run again"
                 )
             self.end()
             self._epoch = commit.epoch
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        if self._failed is not None:
-            raise SinkError(str(self._failed)) from self._failed
-        if not self._is_open:
-            raise SinkError(f"the output {self.output} is not open; await open(record) first")
-        try:
-            with self._speaking("write to"):
-                yield
-        except BaseException as error:
-            told = f"a write to the output {self.output} was broken off; open it again"
-            self._failed = error if isinstance(error, SinkError) else SinkError(told)
-            self.disconnect()
-            raise
-
-    @contextmanager
-    def _speaking(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except self.errors as error:
-            intact = "; what was committed is intact" if doing != "open" else ""
-            raise SinkError(
-                f"cannot {doing} the output {self.output}: {self.reason(error)}{intact}"
-            ) from error
+        return {"format": _FORMAT, "epoch": commit.epoch}
 
     # -- statements
 
     @property
-    def advance(self) -> str:
-        """What moves the row of commits on, if it still is where this sink left it."""
+    def advance_statement(self) -> str:
+        """Sets the row of commits, if it still is as this sink left it."""
         mark = self.mark
         return (
             f"UPDATE {self.commits} SET epoch = {mark}, position = {mark}, counts = {mark},"
@@ -321,26 +280,23 @@ class Table(ABC):
         )
 
     @property
-    def upsert(self) -> str:
-        """What follows the rows of an ``INSERT``: a row of the same key gives way if it is not newer."""
-        names = self.shape.columns
-        changes = ", ".join(f"{self.quoted(name)} = excluded.{self.quoted(name)}" for name in names)
-        order = self.quoted(names[ORDER])
-        return (
-            f" ON CONFLICT ({self.quoted(names[self.shape.key])}) DO UPDATE SET {changes}"
-            f" WHERE excluded.{order} >= {self.target}.{order}"
-        )
+    def insert_clause(self) -> str:
+        """The part of an ``INSERT`` before its rows."""
+        return f"INSERT INTO {self.target} ({', '.join(map(self.quoted, self.options.columns))}) "
 
     @property
-    def insert(self) -> str:
-        """What precedes the rows of an ``INSERT``."""
-        return f"INSERT INTO {self.target} ({', '.join(map(self.quoted, self.shape.columns))}) "
+    def upsert_clause(self) -> str:
+        """The part of an ``INSERT`` after its rows: a row replaces one of the same key unless it is older."""
+        names = self.options.columns
+        changes = ", ".join(f"{self.quoted(name)} = excluded.{self.quoted(name)}" for name in names)
+        key, order = self.quoted(names[self.options.key]), self.quoted(names[ORDER])
+        return f" ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE excluded.{order} >= {self.target}.{order}"
 
 
 def check_table_name(table: str) -> str:
-    """Return ``table``; raise ``GraphError`` if it cannot be the name of an output."""
-    if not table or "\0" in table or len(table.encode("utf-8", "replace")) > _LONGEST_NAME:
-        raise GraphError(f"a table has a name of 1 to {_LONGEST_NAME} bytes without NUL, not {table!r}")
+    """Return ``table``; raise ``GraphError`` if an output cannot have that name."""
+    if not table or "\0" in table or len(table.encode("utf-8", "replace")) > _MAX_NAME_BYTES:
+        raise GraphError(f"a table has a name of 1 to {_MAX_NAME_BYTES} bytes without NUL, not {table!r}")
     if table.lower() == COMMITS:
         raise GraphError(f"the table {COMMITS} is Penstock's own; choose another with table=")
     return table

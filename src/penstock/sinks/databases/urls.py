@@ -1,4 +1,4 @@
-"""URLs of databases: what they name, and how they are shown without what is secret."""
+"""URLs of databases: how they are read, and how they are shown without secrets."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ __all__ = [
 AUTHORITY = re.compile(
     r"(?P<scheme>\w+)://(?:(?P<user>[^/?#@:]*)(?::[^/?#@]*)?@)?(?P<hosts>[^/?#@]*)(?P<rest>[^@]*)"
 )
-"""A URL of a server in which all is where it seems to be: an ``@`` elsewhere may belong to a password."""
+"""An unambiguous URL of a server. With a second ``@`` a part of the URL could belong to the password."""
 _SECRET = ("password", "sslpassword")
-_OURS = ("table", "versions", "deleted", "raw")
+_OPTIONS = ("table", "versions", "deleted", "raw")
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
-    """A URL taken apart: ``base`` is what comes before the ``?``, ``options`` are arguments of the sink."""
+    """The parts of a URL: ``base`` stands before the ``?``, ``options`` are arguments of the sink."""
 
     base: str
     options: dict[str, Any]
     rest: dict[str, str]
-    """Parameters that are not ours."""
+    """The other parameters."""
 
 
 def parse_url(url: str) -> DatabaseUrl:
-    """Take apart the URL of a database; everything behind ``?`` that is ours becomes an argument.
+    """Split the URL of a database; parameters that are options of a sink become arguments.
 
     Raises:
         GraphError: ``raw`` is neither ``true`` nor ``false``.
     """
     base, _, query = url.partition("?")
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    options: dict[str, Any] = {name: given.pop(name) for name in _OURS if name in given}
+    rest = dict(parse_qsl(query, keep_blank_values=True))
+    options: dict[str, Any] = {name: rest.pop(name) for name in _OPTIONS if name in rest}
     if "raw" in options:
         raw = options.pop("raw")
         if raw not in ("true", "false"):
             raise GraphError(f"raw is true or false in {shown_url(url)}, not {raw!r}")
         options["include_raw"] = raw == "true"
-    return DatabaseUrl(base, options, given)
+    return DatabaseUrl(base, options, rest)
 
 
 def parse_file_url(url: str) -> tuple[Path, dict[str, Any]]:
-    """Return the path and the options of ``sqlite:///path.db?table=…`` and its like.
+    """Return the path and the options of a URL such as ``sqlite:///path.db?table=…``.
 
     Raises:
-        GraphError: it names no file, or has a parameter that nobody knows.
+        GraphError: the URL names no file, or has an unknown parameter.
     """
     parsed = parse_url(url)
     scheme, _, rest = parsed.base.partition("://")
@@ -69,30 +69,30 @@ def parse_file_url(url: str) -> tuple[Path, dict[str, Any]]:
             f"{shown_url(url)} names no file: write {scheme}:///relative/path or {scheme}:////absolute/path"
         )
     if parsed.rest:
-        known = ", ".join(_OURS)
+        known = ", ".join(_OPTIONS)
         raise GraphError(
-            f"{shown_url(url)} has the unknown parameter {min(parsed.rest)!r}; there are {known}"
+            f"{shown_url(url)} has the unknown parameter {min(parsed.rest)!r}; known are {known}"
         )
     return Path(path), parsed.options
 
 
 def file_url(scheme: str, path: Path, table: str) -> str:
-    """Return the URL by which a table in a file is shown."""
+    """Return the URL by which messages call a table in a file."""
     return f"{scheme}:///{quote(str(path), safe='/~:@ ')}?{urlencode({'table': table})}"
 
 
 def shown_url(url: str) -> str:
-    """Return the scheme and dots: all of a URL that is sure to hold no secret, wherever somebody put one."""
+    """Return the scheme and dots: in a malformed URL any other part could be a secret."""
     return f"{url.partition('://')[0]}://..."
 
 
 def without_password(url: str) -> str:
-    """Return ``url`` as it may be shown and given again: libpq finds the password elsewhere, if anywhere."""
+    """Return ``url`` without its password. libpq can find the password elsewhere, so the URL still works."""
     found = AUTHORITY.fullmatch(url)
     if found is None:
         return shown_url(url)
     path, _, query = found["rest"].partition("?")
-    given = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in _SECRET]
+    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in _SECRET]
     user = f"{found['user']}@" if found["user"] else ""
-    rest = f"?{urlencode(given, quote_via=quote)}" if given else ""
+    rest = f"?{urlencode(kept, quote_via=quote)}" if kept else ""
     return f"{found['scheme']}://{user}{found['hosts']}{path}{rest}"

@@ -1,8 +1,8 @@
-"""Compression of files that grow: what each commit makes is whole by itself.
+"""Compression of files that grow. The bytes of each commit are complete by themselves.
 
-Between two commits the bytes are one gzip member (RFC 1952, section 2.2) or one Zstandard frame (RFC 8878,
-section 3), and a file is a series of them, which every reader takes as one. So a file cut back to a
-commit is a whole file, and the checksum of each part is checked when it is read.
+They are one gzip member (RFC 1952, section 2.2) or one Zstandard frame (RFC 8878, section 3). Every reader
+takes a series of those as one file. So a file that is cut back to a commit is complete, and readers check
+each part's checksum.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _GZIP = 31
 
 
 class Compressor(Protocol):
-    """What compresses the bytes between two commits."""
+    """Compresses the bytes of one commit."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """Take ``data``; return what is ready."""
+        """Take ``data`` and return the compressed bytes that are ready."""
         ...
 
     def flush(self) -> bytes:
-        """End this part; return the rest of it. The compressor is used up then."""
+        """Return the remaining bytes. The compressor cannot be used again."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One way to write a file: ``new`` begins a part, ``beginning`` is how the first part begins."""
+    """One form of file: ``new`` returns a compressor, ``beginning`` is how every such file begins."""
 
     format: str
     beginning: bytes

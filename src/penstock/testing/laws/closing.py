@@ -36,11 +36,12 @@ def closing(
     """Law 8: ``aclose`` is idempotent, works in every state, and leaves nothing behind.
 
     Closes a run before its first request, between requests, after it completed, after it failed, and
-    with a request pending, at each of ``turns`` of the loop (``None``: at every turn of the run). With a
-    request pending it closes once, twice at the same time, and with the closing task cancelled, and with
-    a source that takes time or fails while it is closed. Each time every opened source must be closed
-    once, requests must raise ``SubscriptionClosed``, and no task, generator or unretrieved exception may
-    be left. ``async with`` must raise the error of its block, whatever happens in closing.
+    with a request pending, at each of ``turns`` of the loop, in ascending order, up to the end of the run
+    (``None``: at every turn). With a request pending it closes once, twice at the same time, with the
+    closing task cancelled, and with a source that takes time while it is closed. Each time every opened
+    source must be closed once, requests must raise ``SubscriptionClosed``, and no task, generator or
+    unretrieved exception may be left. ``async with`` must raise the error of its block, whatever happens
+    in closing.
     """
     failing = subject.fed(*([*script, Raise()] for script in subject.inputs))
     states: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
@@ -61,7 +62,7 @@ def closing(
                 closed = partial(_closed_pending, subject, schedule, turn, how, on_close)
                 replay = {"how": how.__name__[1:], "turns": (turn,), "on_close": on_close, "subject": subject}
                 pending = judge("closing", partial(_leaving_nothing, closed), **replay)
-            if turns is None and not pending:
+            if not pending:
                 break
 
 

@@ -1,0 +1,73 @@
+"""What the databases that are one file share: SQLite and DuckDB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from penstock.errors import SinkError
+from penstock.sinks.databases.rows import Deleted, TableOptions, Versions
+from penstock.sinks.databases.sink import DatabaseSink
+from penstock.sinks.databases.table import Table, check_table_name
+from penstock.sinks.databases.urls import file_url, parse_file_url
+from penstock.system import DiskStorage
+
+if TYPE_CHECKING:
+    import os
+
+    from penstock.abc import JSON, Commit
+
+__all__ = ["FileDatabaseSink", "FileTable"]
+
+
+class FileTable(Table):
+    """A table in the file ``path``. A lock on ``<path>.lock`` lets one sink at a time write to the file."""
+
+    scheme: ClassVar[str]
+
+    def __init__(self, path: Path, table: str, options: TableOptions) -> None:
+        url = file_url(self.scheme, path, check_table_name(table))
+        super().__init__(url, table, options, DiskStorage().lock(path))
+        self.path = path
+
+    def _open(self, record: JSON, *, restart: bool) -> Commit | None:
+        if self.path.is_dir():
+            raise SinkError(f"cannot open the output {self.name}: it is a folder; name a file")
+        return super()._open(record, restart=restart)
+
+
+class FileDatabaseSink(DatabaseSink):
+    """Writes documents into a table of a database that is one file; see ``DatabaseSink``.
+
+    Args:
+        path: The file; created if absent. Its folder must exist.
+        table, versions, deleted, include_raw: See ``DatabaseSink``.
+
+    Raises:
+        GraphError: the table cannot have that name, or an option is unknown.
+    """
+
+    _table_type: ClassVar[type[FileTable]]
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        table: str = "documents",
+        versions: Versions = "replace",
+        deleted: Deleted = "mark",
+        include_raw: bool = False,
+    ) -> None:
+        self._path = Path(path)
+        super().__init__(self._table_type(self._path, table, TableOptions(versions, deleted, include_raw)))
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Return the sink of ``sqlite:///path.db?table=…&versions=…&deleted=…&raw=true``, or ``duckdb:///…``."""
+        path, options = parse_file_url(url)
+        return cls(path, **options)
+
+    @property
+    def path(self) -> Path:
+        """Where the output is."""
+        return self._path

@@ -1,0 +1,128 @@
+"""What the sinks of files share."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from functools import partial
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from penstock.sinks.output import Output, OutputSink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from penstock.abc import JSON, Commit
+    from penstock.document import Document
+    from penstock.system import Lock, StoredFile
+
+__all__ = ["TAIL", "FileOutput", "FileSink", "checksum", "read_tail"]
+
+TAIL = 4096
+"""Bytes at the end of a file by which a record recognises the file."""
+
+
+class FileOutput(Output):
+    """A file or folder that rolls back to the record of a commit; ``count`` is the documents in it."""
+
+    def __init__(self, path: Path, lock: Lock) -> None:
+        super().__init__(os.fspath(path), lock)
+        self.path = path
+        self.count = 0
+
+    def _open(self, record: JSON, *, restart: bool) -> None:
+        if record is None:
+            self._begin(restart=restart)
+        else:
+            self._resume(record)
+
+    @abstractmethod
+    def _begin(self, *, restart: bool) -> None:
+        """Begin an empty output."""
+
+    @abstractmethod
+    def _resume(self, record: JSON) -> None:
+        """Roll back to ``record``."""
+
+    @abstractmethod
+    def _append(self, items: list[Any]) -> None:
+        """Write ``items``."""
+
+    @abstractmethod
+    def _commit(self) -> JSON:
+        """Make everything durable, and return the record."""
+
+    def append(self, items: list[Any], count: int) -> None:
+        """Write ``items``, which are ``count`` documents."""
+        with self.writing():
+            self._append(items)
+            self.count += count
+
+    def commit(self, items: list[Any], count: int) -> JSON:
+        """Write ``items``, make everything durable, and return the record."""
+        with self.writing():
+            if items:
+                self._append(items)
+                self.count += count
+            return self._commit()
+
+
+class FileSink(OutputSink):
+    """A sink that buffers documents in the form in which it writes them, and writes many at once."""
+
+    def __init__(self, path: Path, file: FileOutput) -> None:
+        super().__init__(file)
+        self._path = path
+        self._file = file
+        self._items: list[Any] = []
+        self._size = 0
+        self._count = 0
+
+    @property
+    def path(self) -> Path:
+        """Where the output is."""
+        return self._path
+
+    @abstractmethod
+    def _collect(self, documents: Sequence[Document]) -> bool:
+        """Add ``documents`` to ``_items`` and ``_size``, and return whether to write the items now."""
+
+    async def write(self, documents: Sequence[Document]) -> None:
+        """See ``Sink.write``; documents reach the file once enough are collected.
+
+        Raises:
+            SinkError: a write failed, now or earlier: close, and open again at the last record. Or a document
+                is not JSON.
+        """
+        self._check_open()
+        if not documents:
+            return
+        is_full = self._collect(documents)
+        self._count += len(documents)
+        if is_full:
+            await self._worker.run(partial(self._file.append, *self._take_items()))
+
+    async def commit(self, commit: Commit) -> JSON:  # noqa: ARG002  the ledger keeps it
+        """See ``Sink.commit``. Raises as ``write``."""
+        self._check_open()
+        return await self._worker.run(partial(self._file.commit, *self._take_items()))
+
+    def _take_items(self) -> tuple[list[Any], int]:
+        items, count = self._items, self._count
+        self._clear_buffer()
+        return items, count
+
+    def _clear_buffer(self) -> None:
+        self._items, self._size, self._count = [], 0, 0
+
+
+def read_tail(file: StoredFile, size: int) -> bytes:
+    """Return the last 4 KB of the first ``size`` bytes."""
+    return file.read(max(0, size - TAIL), min(TAIL, size))
+
+
+def checksum(data: bytes) -> str:
+    """Return the BLAKE2b checksum of ``data`` as 32 hexadecimal digits."""
+    return blake2b(data, digest_size=16).hexdigest()

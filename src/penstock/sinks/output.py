@@ -1,0 +1,177 @@
+"""What the sinks of files and databases share: an output, and the thread that works on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from penstock.abc import JSON, Commit, Sink
+from penstock.errors import SinkError, SinkMismatch
+from penstock.system import Worker, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from penstock.system import Lock
+
+__all__ = ["START_OVER", "Output", "OutputSink", "not_open", "read_record"]
+
+START_OVER = "or restart from the beginning"
+"""The last advice when an output does not fit the ledger."""
+
+
+class Output(ABC):
+    """A file, folder or table, open or closed. Synchronous; all calls come from one thread.
+
+    A failed write closes the output and discards what was not committed. Every later write then raises the
+    same error, until the output is opened again.
+
+    Args:
+        name: How messages call the output.
+        lock: Keeps other processes from writing to it while it is open.
+    """
+
+    errors: tuple[type[Exception], ...] = (OSError,)
+    """The exceptions that are raised again as ``SinkError``."""
+
+    def __init__(self, name: str, lock: Lock | None = None) -> None:
+        self.name = name
+        self._lock = lock
+        self._is_open = False
+        self._failed: SinkError | None = None
+
+    @abstractmethod
+    def _open(self, record: JSON, *, restart: bool) -> Commit | None:
+        """Open at ``record``; the lock is held. See ``Sink.open``."""
+
+    @abstractmethod
+    def _discard(self) -> None:
+        """Discard what was not committed, as far as possible, and close. Idempotent; raises nothing."""
+
+    def reason(self, error: Exception) -> str:
+        """Say why ``error`` was raised and what to do about it, as the second half of a sentence."""
+        return reason(error) if isinstance(error, OSError) else str(error)
+
+    def open(self, record: JSON, *, restart: bool) -> Commit | None:
+        """Open at ``record``, also if it is open already; see ``Sink.open``."""
+        self.close()
+        try:
+            with self._raising_sink_errors("open"):
+                self._acquire_lock()
+                commit = self._open(record, restart=restart)
+        except BaseException:
+            self.close()
+            raise
+        self._is_open = True
+        return commit
+
+    def _acquire_lock(self) -> None:
+        if self._lock is not None and (holder := self._lock.acquire()) is not None:
+            raise self.held_by(holder)
+
+    def close(self) -> None:
+        """Discard what was not committed, and release the output. Idempotent."""
+        self._is_open, self._failed = False, None
+        self._discard()
+        if self._lock is not None:
+            self._lock.release()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Guard one write: see the class for what a failure does."""
+        if self._failed is not None:
+            raise SinkError(str(self._failed)) from self._failed
+        if not self._is_open:
+            raise not_open(self.name)
+        try:
+            with self._raising_sink_errors("write to"):
+                yield
+        except BaseException as error:
+            interrupted = f"a write to the output {self.name} was interrupted; open the output again"
+            self.close()
+            self._failed = error if isinstance(error, SinkError) else SinkError(interrupted)
+            raise
+
+    @contextmanager
+    def _raising_sink_errors(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except self.errors as error:
+            intact = "" if action == "open" else "; what was committed is intact"
+            raise SinkError(
+                f"cannot {action} the output {self.name}: {self.reason(error)}{intact}"
+            ) from error
+
+    def held_by(self, holder: object) -> SinkError:
+        """Return the error for an output that ``holder`` is writing."""
+        return SinkError(
+            f"the output {self.name} is being written by {holder}; wait for it or stop it, then run again"
+        )
+
+
+class OutputSink(Sink):
+    """A sink that buffers documents and writes them to its ``output`` on a thread of its own.
+
+    A cancelled ``write`` has taken its documents. A cancelled ``commit`` still happens.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._worker = Worker("penstock-sink")
+        self._is_open = False
+
+    def describe(self) -> str:
+        """Return the path or URL, without secrets."""
+        return self._output.name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._output.name!r})"
+
+    async def open(self, record: JSON, *, restart: bool = False) -> Commit | None:
+        """See ``Sink.open``; ``restart`` removes earlier documents."""
+        self._close_buffer()
+        record = None if restart else record
+        commit = await self._worker.run(partial(self._output.open, record, restart=restart))
+        self._is_open = True
+        return commit
+
+    async def aclose(self) -> None:
+        """See ``Sink.aclose``; discards what was not committed."""
+        self._close_buffer()
+        await self._worker.aclose(self._output.close)
+
+    def _close_buffer(self) -> None:
+        self._is_open = False
+        self._clear_buffer()
+
+    @abstractmethod
+    def _clear_buffer(self) -> None:
+        """Forget the documents that were not written yet."""
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise not_open(self.describe())
+
+
+def not_open(name: str) -> SinkError:
+    """Return the error for an output that was used before ``open`` or after ``aclose``."""
+    return SinkError(f"the output {name} is not open; await open(record) first")
+
+
+def read_record(record: JSON, kind: str, output: str, **fields: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return ``fields`` of the record that an output of this ``kind`` once returned from ``commit``.
+
+    Raises:
+        SinkMismatch: another kind of output returned it.
+    """
+    try:
+        if record["format"] == kind:
+            return {name: convert(record[name]) for name, convert in fields.items()}
+    except (TypeError, KeyError, ValueError):
+        pass
+    raise SinkMismatch(
+        f"the ledger's record belongs to another kind of output than {output} (which is {kind}); "
+        f"name the output of the earlier runs, {START_OVER}"
+    )
