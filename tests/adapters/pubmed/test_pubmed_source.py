@@ -278,8 +278,8 @@ async def test_xml_that_breaks_in_the_middle(tmp_path: Path) -> None:
 async def test_wrong_files(tmp_path: Path) -> None:
     """A web page, an answer of another service, text and noise are each told what they are."""
     for content, message in [
-        (b"<html><body/></html>", "has <html> for its root element, where <PubmedArticleSet> or "),
-        (b"<eFetchResult><ERROR>x</ERROR></eFetchResult>", "has <eFetchResult> for its root element"),
+        (b"<html><body/></html>", "has the root element <html>, not <PubmedArticleSet> or "),
+        (b"<eFetchResult><ERROR>x</ERROR></eFetchResult>", "has the root element <eFetchResult>"),
         (b"PMID- 1", "is not XML: it begins with b'PMID- 1'"),
         (os.urandom(300).replace(b"<", b" "), "is not XML"),
     ]:

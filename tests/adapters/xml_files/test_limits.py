@@ -79,7 +79,7 @@ def test_what_never_ends_is_not_held(beginning: bytes, filling: bytes, nested: b
         splitter.feed(beginning)
         for _ in range(12):
             splitter.feed(portion)
-            largest = max(largest, len(splitter._buffer))
+            largest = max(largest, len(splitter._scan.buffer))
     except SourceError:
         pass
     assert largest <= 2 * MIB
@@ -103,7 +103,7 @@ def test_the_search_is_linear(token: bytes) -> None:
                 return found
 
         splitter = RecordSplitter({"Set": ("Rec",)})
-        splitter._buffer = Counting(b"<Set><Rec>" + token * count)
+        splitter._scan.buffer = Counting(b"<Set><Rec>" + token * count)
         splitter._run()
         return looked
 

@@ -245,7 +245,7 @@ def test_a_record_that_is_too_large_is_not_held(size: int) -> None:
     largest = 0
     for at in range(0, len(document), size):
         pieces += splitter.feed(document[at : at + size])
-        largest = max(largest, len(splitter._buffer))
+        largest = max(largest, len(splitter._scan.buffer))
     splitter.close()
     assert largest <= 500 + size
     assert [piece.data[:13] for piece in pieces] == [b"<Rec>1</Rec>", b"<Rec id='2'>x", b"<Rec>3</Rec>"]
@@ -257,14 +257,14 @@ def test_a_record_that_is_too_large_is_not_held(size: int) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (b"", "holds no XML element"),
-        (b" \n ", "holds no XML element"),
+        (b"", "contains no XML element"),
+        (b" \n ", "contains no XML element"),
         (b"PMID- 1", "is not XML: it begins with b'PMID- 1'"),
         (b"\x00\x01", "is not XML"),
         (b"<>", "is not XML"),
-        (b"<!doctype html><html>", "has <html> for its root element, where <Set> is wanted"),
+        (b"<!doctype html><html>", "has the root element <html>, not <Set>: check"),
         (b"<!ELEMENT a>", "is not XML"),
-        (b"<?xml version='1.0'?><Other/>", "has <Other> for its root element"),
+        (b"<?xml version='1.0'?><Other/>", "has the root element <Other>"),
         (b"<!DOCTYPE Set [ <!ENTITY", "ends within its prolog"),
         (b"<Set a='1", "ends within its prolog"),
         (b"<Set <Rec/></Set>", "the start tag of <Set> is broken"),
@@ -274,10 +274,10 @@ def test_a_record_that_is_too_large_is_not_held(size: int) -> None:
             r"ends within the record that begins at byte 17.*\(1 records before it\)",
         ),
         (b"<Set><!-- ", "ends before </Set>"),
-        (b"<Set/><Set/>", "goes on after </Set> at byte 6"),
-        (b"<Set></Set>x", "goes on after </Set> at byte 11"),
-        (b"<Set></Set><!-- ", "ends within something that stands after </Set>"),
-        (b"<Set></Set><", "ends within something that stands after </Set>"),
+        (b"<Set/><Set/>", "continues after </Set> at byte 6"),
+        (b"<Set></Set>x", "continues after </Set> at byte 11"),
+        (b"<Set></Set><!-- ", "ends in the middle of the markup after </Set>"),
+        (b"<Set></Set><", "ends in the middle of the markup after </Set>"),
         (b"<!--" + b"x" * 10 + b"-->" + b"<Set a='" + b"x" * (1024 * 1024 + 10), "prolog longer than 1 MiB"),
     ],
 )
