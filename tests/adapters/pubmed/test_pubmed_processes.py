@@ -130,7 +130,7 @@ async def test_a_process_that_dies(folder: Path) -> None:
     keys, error = await until_error(PubMedSource(folder / "n*", page_size=1, processes=2), kill=True)
     assert 2 <= len(keys) < 104
     assert re.search(
-        r"n\d\.xml\S* cannot be read on: the process that parses it died \(killed by SIGKILL\)", error
+        r"n\d\.xml\S* cannot be read further: the process that parses it died \(killed by SIGKILL\)", error
     )
     assert children() == set()
 
@@ -195,9 +195,9 @@ def alive(pid: int) -> bool:
 
 
 BUG = """
-import json, sys
+import importlib, json, sys
 sys.path[:] = json.loads(sys.argv[1])
-import penstock.adapters.pubmed.source as module
+module = importlib.import_module("penstock.adapters.pubmed.source")
 from penstock.adapters.xml_files.worker import main
 module.parse_record = lambda *record: 1 / 0
 main()
