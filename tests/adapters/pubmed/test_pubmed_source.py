@@ -173,8 +173,8 @@ async def test_the_file_that_is_next_must_be_there(folder: Path) -> None:
     records, error = await until_error(folder / "n3.xml", position=first[0].position)
     assert records == []
     assert error == (
-        "'n1.xml.gz' is where the earlier run stopped, and it is not among the files now: "
-        "name it, too, or start over"
+        "the earlier run stopped in 'n1.xml.gz', which is not among the files now: "
+        "add it to the files, or start over"
     )
 
 

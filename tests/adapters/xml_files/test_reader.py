@@ -107,14 +107,14 @@ def test_something_else_after_the_gzip_data(tmp_path: Path, rest: bytes) -> None
     path.write_bytes(gzip.compress(b"one") + rest)
     content, error = read_until_error(path)
     assert content == b"one"
-    assert "has something that is not gzip after its gzip data" in error
+    assert "contains other data after its gzip data" in error
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "is empty (0 bytes): fetch it again"),
-        (b"PK\x03\x04rest", "is a zip archive, which is not read: unpack it, or pack it as gzip"),
+        (b"PK\x03\x04rest", "is a zip archive, which cannot be read: unpack it, or compress it with gzip"),
         (b"BZh91AY", "is bzip2, which"),
         (b"\xfd7zXZ\x00", "is xz, which"),
         (b"\x28\xb5\x2f\xfd", "is zstandard, which"),
@@ -136,7 +136,7 @@ def test_no_file_a_directory_a_pipe(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"is a directory: name its files, for example .*\*\.xml\.gz"):
         ByteReader(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SourceError, match="is not a regular file, so it could not be read again"):
+    with pytest.raises(SourceError, match="is not a regular file and cannot be read twice"):
         ByteReader(tmp_path / "pipe")
 
 

@@ -1,9 +1,9 @@
 """The messages between this process and the processes that parse files for it, in MessagePack.
 
-A frame is the length of a message in eight bytes, big-endian, and then the message. The parent sends `Open` for
-a file and one `More` for each page that the worker may send. The worker answers each `More` with a `Parsed`
-page, or with `Failed` if the file cannot be read further. When the parent ends, for any reason, the pipe
-closes, and the worker ends as well.
+A frame is the length of a message in eight bytes, big-endian, and then the message. The parent sends `Open`
+for a file and one `More` for each page that the worker may send. The worker answers each `More` with a
+`Parsed` page, or with `Failed` if the file cannot be read further. When the parent ends, for any reason,
+the pipe closes, and the worker ends as well.
 """
 
 from __future__ import annotations
