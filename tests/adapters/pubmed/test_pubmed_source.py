@@ -329,17 +329,17 @@ async def test_bad_records_are_isolated(tmp_path: Path) -> None:
         ("PMID:1.1", "PMID:1.1"),
         ("PMID:2.1", "record a.xml#1 cannot be parsed as XML: …"),
         ("PMID:3.1", "record a.xml#2 cannot be parsed as XML: …"),
-        *[("record a.xml#3 has no PMID, so it cannot be told from other records",) * 2],
+        *[("record a.xml#3 has no PMID, so it cannot be identified",) * 2],
         *[("record a.xml#4 has a PMID that is not a number: 'x'",) * 2],
-        ("PMID:6.1", "record a.xml#5 is not a whole record: its end tag is missing"),
-        ("PMID:7.1", f"record a.xml#6 is not a whole record: {TOO_LARGE}"),
-        *[("record a.xml#7 is not a whole record: it is not a record of this set",) * 2],
+        ("PMID:6.1", "record a.xml#5 cannot be read: its end tag is missing"),
+        ("PMID:7.1", f"record a.xml#6 cannot be read: {TOO_LARGE}"),
+        *[("record a.xml#7 cannot be read: it is not a record of this set",) * 2],
         ("PMID:9.1", "record a.xml#8 cannot be parsed as XML: …"),
         ("PMID:10.1", "PMID:10.1"),
         ("PMID:11.1", "PMID:11.1"),
         ("PMID:12.2", "PMID:12.2"),
         ("PMID:13.1", "PMID:13.1"),
-        *[("record a.xml#13 is not a whole record: its end tag is missing",) * 2],
+        *[("record a.xml#13 cannot be read: its end tag is missing",) * 2],
     ]
 
 

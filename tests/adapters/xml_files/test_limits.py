@@ -163,5 +163,5 @@ def test_a_record_of_a_gigabyte_takes_no_memory(tmp_path: Path) -> None:
     )
     counts, letter, peak = done.stdout.splitlines()
     assert counts == "1 1"
-    assert letter.startswith("65536 PMID:1.1 record a.xml.gz#0 is not a whole record: it has 1073741")
+    assert letter.startswith("65536 PMID:1.1 record a.xml.gz#0 cannot be read: it has 1073741")
     assert int(peak) < 300_000, peak
