@@ -1,4 +1,4 @@
-"""What no module may do: unpickle, unpack archives, put values into SQL."""
+"""No module unpickles foreign data, unpacks archives, or puts values into SQL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tree(name: str) -> ast.Module:
 
 
 def imported(name: str) -> set[str]:
-    """Return the top-level names of all that a module imports, wherever it does."""
+    """Return the top-level names of all imports of a module, anywhere in it."""
     found: set[str] = set()
     for node in ast.walk(tree(name)):
         if isinstance(node, ast.Import):
@@ -37,26 +37,26 @@ def imported(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_nothing_is_unpickled_but_between_our_own_processes(name: str) -> None:
-    """No module imports what runs code on reading data, except for two, each with its reason."""
+def test_only_our_own_processes_exchange_pickles(name: str) -> None:
+    """Only the modules of the list import a library that can run code from data."""
     if imported(name) & UNPICKLERS:
         assert name in BETWEEN_OUR_PROCESSES
 
 
 def test_the_exceptions_are_still_needed() -> None:
-    """An exception that nobody needs any more is taken off the list."""
+    """Each module of the list still imports such a library."""
     assert all(imported(name) & UNPICKLERS for name in BETWEEN_OUR_PROCESSES)
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_no_archive_is_unpacked(name: str) -> None:
-    """So there is no path of a member to leave its folder; whoever reads archives must check the names first."""
+    """Without archives, no member's path can leave its folder. Code that reads archives must check the names."""
     assert not imported(name) & ARCHIVES
     assert "unpack_archive" not in (ROOT / name).read_text("utf-8")
 
 
 def _may_be_variable(statement: ast.expr) -> bool:
-    """Whether the text of an SQL statement is put together from something else than itself."""
+    """Return whether an SQL statement is built from other values."""
     return isinstance(statement, ast.JoinedStr | ast.BinOp) or (
         isinstance(statement, ast.Call)
         and isinstance(statement.func, ast.Attribute)
@@ -65,10 +65,10 @@ def _may_be_variable(statement: ast.expr) -> bool:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_sql_is_put_together_from_constants(name: str) -> None:
-    """A statement that is not one literal holds names of constants, or its module says why that is right (S608).
+def test_sql_is_built_from_constants(name: str) -> None:
+    """A statement that is not one literal contains only constants, or its module explains an exception (S608).
 
-    A ``PRAGMA`` takes no parameters that could be bound.
+    A ``PRAGMA`` is left out, because it cannot have bound parameters.
     """
     reasoned = "S608" in (ROOT / name).read_text("utf-8")
     for node in ast.walk(tree(name)):
@@ -86,8 +86,8 @@ def test_sql_is_put_together_from_constants(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_an_exception_from_the_rule_against_injection_says_why(name: str) -> None:
-    """Ruff finds SQL made of text (S608); where that is switched off, the reason stands behind it."""
+def test_an_exception_from_the_injection_rule_has_a_reason(name: str) -> None:
+    """Each comment that turns off ruff's rule against SQL injection (S608) gives a reason."""
     for line in (ROOT / name).read_text("utf-8").splitlines():
         if "noqa" in line and re.search(r"noqa[^#]*S608", line):
             assert re.search(r"S608\S*\s+(-\s*)?\w.{8,}", line), line
