@@ -1,4 +1,4 @@
-"""``Adapter``: a source of documents as a cold observable of pipeline events."""
+"""``Adapter``: a source of documents as a cold flow of pipeline events."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["Adapter"]
 
 
 class Adapter(Flow[PipelineEvent]):
-    """A flow of events that is built from one ``Source``.
+    """A flow of events built from one ``Source``.
 
-    ``adapter | op.where(...)`` is an ordinary flow and no longer an adapter; ``IngestionPipeline`` builds
-    a richer chain from the same source.
+    ``adapter | op.where(...)`` is an ordinary flow, not an adapter. ``IngestionPipeline`` builds a longer
+    chain from the same source.
     """
 
     __slots__ = ("source",)
@@ -34,7 +34,7 @@ class Adapter(Flow[PipelineEvent]):
         super().__init__(_events(source, source.fetch, Settings(), page_size))
 
     def events(self, settings: Settings, *, fetch: Callable[..., Any] | None = None, **changes: Any) -> Node:
-        """Return the event stage of this adapter with other settings, reading through ``fetch`` if given."""
+        """Return the event stage of this adapter with other settings; it reads through ``fetch`` if given."""
         settings = replace(settings, **changes)
         return _events(self.source, fetch or self.source.fetch, settings, self.node.inputs[0].bound(1))
 
