@@ -1,30 +1,28 @@
-"""The commands and their options, for cyclopts to read: the signatures are the command line."""
+"""The commands and their options. cyclopts builds the command line from the signatures and docstrings."""
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import App, Parameter
-from cyclopts.validators import Number
+from cyclopts import App
 
+import penstock
 from penstock.cli.demo import FOLDER, RECORDS
-from penstock.cli.job import GRACE, Job, default_ledger, place_of
-from penstock.cli.outputs import output_of
+from penstock.cli.options import AtLeastOne, Flag, Outputs, Switch  # noqa: TC001  cyclopts reads the signatures
+from penstock.cli.outputs import output_of, place_of
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from inspect import BoundArguments
 
-AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
-Words = Annotated[list[str], Parameter(negative="")]
-Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
-Flag = Annotated[bool, Parameter(negative="", show_default=False)]
-Switch = Annotated[bool, Parameter(show_default=False)]
+__all__ = ["app", "parse"]
 
 
 def version_line() -> str:
     """Return ``penstock 1.2.3``."""
-    return f"penstock {version('penstock')}"
+    return f"penstock {penstock.__version__}"
 
 
 app = App(
@@ -34,83 +32,44 @@ app = App(
     version=version_line,
 )
 dead_app = App(
-    name="dead", help="Documents that failed for good: look, try again, drop.", help_format="plaintext"
+    name="dead",
+    help="List, show, replay or drop dead letters: documents that failed for good.",
+    help_format="plaintext",
 )
 app.command(dead_app)
 ingest_app = App(
-    name="ingest", help="Bring documents from a source into a file or a database.", help_format="plaintext"
+    name="ingest", help="Ingest documents from a source into a file or a database.", help_format="plaintext"
 )
 app.command(ingest_app)
 
 
-@ingest_app.command(usage="Usage: penstock ingest pubmed FILES... --to OUT.jsonl [OPTIONS]\n")
-def pubmed(
-    *files: str,
-    to: Words,
-    ledger: str | None = None,
-    key: str | None = None,
-    limit: AtLeastOne | None = None,
-    processes: AtLeastOne = 1,
-    grace: Seconds = GRACE,
-    restart: Flag = False,
-    refresh: Flag = False,
-    fail_fast: Flag = False,
-    max_record_bytes: AtLeastOne | None = None,
-    max_ratio: AtLeastOne | None = None,
-    max_unpacked_bytes: AtLeastOne | None = None,
-    progress: Switch = True,
-    events: Flag = False,
-    debug: Flag = False,
-) -> int:
-    """Bring PubMed XML files into a file or a database.
+def parse(words: Sequence[str]) -> tuple[Callable[..., object], BoundArguments]:
+    """Return the command that ``words`` ask for, and its arguments.
 
-    Interrupted in any way, the same command goes on at the last commit.
-    After completion it takes only what is new: more files; with --refresh what has changed, too.
+    Raises:
+        CycloptsError: the words are not a command line of ours.
+        AdapterError: the words name an adapter that is unknown or cannot be used.
+    """
+    if words[:1] == ["ingest"]:  # only then: loading adapters takes time
+        from penstock.cli.adapters import add_ingest_commands
+
+        add_ingest_commands(ingest_app, words[1:])
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    return command, bound
+
+
+@app.command
+def adapters(*, json: Flag = False, debug: Flag = False) -> int:
+    """List the adapters that penstock ingest can use.
 
     Args:
-        files: PubMed XML (baseline, update or efetch), gzipped or not; patterns like '*.xml.gz' too.
-        to: Where to write: a file (.jsonl, .jsonl.gz, .jsonl.zst, .parquet) or the URL of a table
-            (sqlite:///out.db?table=articles, duckdb:///..., postgresql://...); several times for several.
-        ledger: Where to keep what was done: a file, or postgresql://...; beside the output by default.
-        key: What the ledger calls this ingestion, if it keeps several; each has outputs of its own.
-        limit: Stop after so many documents.
-        processes: Parse files in so many processes; the order of documents is then free.
-        grace: After Ctrl-C, wait so many seconds for what is in flight; what is cut then comes again.
-        restart: Forget what was done, empty the output and begin again.
-        refresh: Read the files from the beginning again, and take what has changed in them or is new.
-        fail_fast: End at the first document that fails.
-        max_record_bytes: Let a larger record fail, instead of holding it in memory; 64 MiB by default.
-        max_ratio: Refuse a gzip file that unpacks to more than so many times its bytes; 200 by default.
-        max_unpacked_bytes: Refuse a gzip file that unpacks to more bytes; 100 GiB by default.
-        progress: Show how it goes, on stderr.
-        events: Print every event as a line of JSON on stdout; what is for people goes to stderr.
+        json: Print one JSON object a line, with the JSON Schema of the settings.
         debug: Show tracebacks.
     """
-    from penstock.cli.ingest import ingest
+    del debug  # cli/main.py reads it, for every command
+    from penstock.cli.adapters import list_adapters
 
-    outputs = [output_of(word) for word in to]
-    return ingest(
-        Job(
-            adapter="pubmed",
-            files=files,
-            to=outputs[0],
-            also=tuple(outputs[1:]),
-            ledger=place_of(ledger) if ledger else default_ledger(outputs[0]),
-            key=key or None,
-            limit=limit,
-            progress=progress,
-            events=events,
-            restart=restart,
-            refresh=refresh,
-            fail_fast=fail_fast,
-            processes=processes,
-            max_record_bytes=max_record_bytes,
-            max_ratio=max_ratio,
-            max_unpacked_bytes=max_unpacked_bytes,
-            grace=grace,
-            debug=debug,
-        )
-    )
+    return list_adapters(as_json=json)
 
 
 @app.command
@@ -122,15 +81,15 @@ def demo(
     progress: Switch = True,
     debug: Flag = False,
 ) -> int:
-    """Make sample data in the shape of a PubMed file and ingest it, to see how it goes.
+    """Generate a sample file and ingest it.
 
-    Kill it in the middle and give the same command again: the output ends the same, byte for byte.
+    Kill it at any moment and repeat the command: the output ends up the same, byte for byte.
 
     Args:
-        records: How many records to make up.
+        records: The number of records to generate.
         folder: Where to put the sample, the output and the ledger.
-        restart: Begin again.
-        progress: Show how it goes, on stderr.
+        restart: Start from the beginning.
+        progress: Show progress on stderr.
         debug: Show tracebacks.
     """
     from penstock.cli.demo import run_demo
@@ -140,16 +99,16 @@ def demo(
 
 @app.command
 def status(ledger_or_output: str, /, *, failures: AtLeastOne = 10, debug: Flag = False) -> int:
-    """Show where an ingestion stands: its runs, counts per state, and what failed.
+    """Show the state of an ingestion: its runs, its counts, and what failed.
 
-    Works while a run is going, and disturbs nothing.
+    It works while a run is going, and does not disturb it.
 
     Args:
-        ledger_or_output: A ledger, or the output that one lies beside.
-        failures: Show so many of the latest failed documents.
+        ledger_or_output: A ledger, or an output that has its ledger beside it.
+        failures: Show this many of the latest failed documents.
         debug: Show tracebacks.
     """
-    del debug  # read from the command line by cli/main.py, for every command alike
+    del debug
     from penstock.cli.status import show_status
 
     return show_status(ledger_or_output, failures=failures)
@@ -157,15 +116,15 @@ def status(ledger_or_output: str, /, *, failures: AtLeastOne = 10, debug: Flag =
 
 @app.command
 def doctor(folder: Path = Path(), /, *, debug: Flag = False) -> int:
-    """Look whether this machine can be relied on: versions, what they imply, and whether files are kept.
+    """Check this machine: library versions, limits, and whether a folder keeps what is written to it.
 
-    Ends with 2 if something would make runs fail; a note is no failure.
+    The exit code is 2 if runs would fail. A note is not a failure.
 
     Args:
-        folder: Where outputs and ledgers are to go; it is written to, and left as it was.
+        folder: Where outputs and ledgers will go. The check writes there and removes what it wrote.
         debug: Show tracebacks.
     """
-    del debug  # read from the command line by cli/main.py, for every command alike
+    del debug
     from penstock.cli.doctor import examine
 
     return examine(folder)
@@ -181,15 +140,15 @@ def dead_list(
     json: Flag = False,
     debug: Flag = False,
 ) -> int:
-    """List the dead letters: the record, the document, the error.
+    """List dead letters: the record, the document, the error.
 
-    Works while a run is going, and disturbs nothing.
+    It works while a run is going, and does not disturb it.
 
     Args:
-        ledger_or_output: A ledger, or the output that one lies beside.
-        key: Which ingestion of the ledger, if it has several.
-        latest: Show so many of the latest, the oldest of them first.
-        json: One JSON object a line, for programs.
+        ledger_or_output: A ledger, or an output that has its ledger beside it.
+        key: The ingestion, if the ledger has several.
+        latest: Show this many of the latest letters, oldest first.
+        json: Print one JSON object a line.
         debug: Show tracebacks.
     """
     del debug
@@ -208,13 +167,13 @@ def dead_show(
     raw: Flag = False,
     debug: Flag = False,
 ) -> int:
-    """Show one dead letter whole: its error, its traceback, its bytes.
+    """Show one dead letter: its error, its traceback, its bytes.
 
     Args:
-        ledger_or_output: A ledger, or the output that one lies beside.
-        record: The record, as the list names it (file#number).
-        key: Which ingestion of the ledger, if it has several.
-        raw: Write the bytes of the record to stdout as they are, and nothing else.
+        ledger_or_output: A ledger, or an output that has its ledger beside it.
+        record: The record, named as in the list (file#number).
+        key: The ingestion, if the ledger has several.
+        raw: Write only the unchanged bytes of the record to stdout.
         debug: Show tracebacks.
     """
     del debug
@@ -228,21 +187,21 @@ def dead_replay(
     output: str,
     /,
     *records: str,
-    to: Words | None = None,
+    to: Outputs | None = None,
     ledger: str | None = None,
     key: str | None = None,
     debug: Flag = False,
 ) -> int:
-    """Try dead letters again with today's parser, without fetching anything.
+    """Parse dead letters again, with the parser of today. Nothing is fetched.
 
-    What succeeds goes into the output and out of the dead letters; what fails again stays.
+    A document that succeeds goes into the output, and its letter is removed. A letter that fails again stays.
 
     Args:
         output: The output that the documents are missing from.
-        records: Only these records; all by default.
-        to: Further outputs of the same ingestion.
-        ledger: Where the letters are; beside the output by default.
-        key: Which ingestion of the ledger, if it has several.
+        records: Replay only these records. The default is all.
+        to: More outputs of the same ingestion.
+        ledger: The ledger with the letters. The default is the one beside the output.
+        key: The ingestion, if the ledger has several.
         debug: Show tracebacks.
     """
     del debug
@@ -259,17 +218,17 @@ def dead_drop(
     ledger_or_output: str,
     /,
     *records: str,
-    all: Flag = False,  # noqa: A002  the word of the command line
+    all: Flag = False,  # noqa: A002  the name of the option
     key: str | None = None,
     debug: Flag = False,
 ) -> int:
     """Remove dead letters for good, with their bytes.
 
     Args:
-        ledger_or_output: A ledger, or the output that one lies beside.
-        records: The records, as the list names them.
-        all: All of them.
-        key: Which ingestion of the ledger, if it has several.
+        ledger_or_output: A ledger, or an output that has its ledger beside it.
+        records: The records, named as in the list.
+        all: Remove all letters.
+        key: The ingestion, if the ledger has several.
         debug: Show tracebacks.
     """
     del debug
