@@ -32,8 +32,8 @@ def test_the_receipt_names_the_commands(penstock: Penstock, tmp_path: Path) -> N
     """What failed can be looked at and tried again by pasting."""
     (tmp_path / "in.xml").write_bytes(articles(article(pmid(1)), NAMELESS))
     done = penstock("ingest", "pubmed", "in.xml", "--to", "out.jsonl")
-    assert "what failed:  penstock dead list out.jsonl" in done.stdout
-    assert "try again:    penstock dead replay out.jsonl" in done.stdout
+    assert "what failed:   penstock dead list out.jsonl" in done.stdout
+    assert "try again:     penstock dead replay out.jsonl" in done.stdout
     assert penstock.shell("penstock dead list out.jsonl").stdout.count("\n") == 1
 
 
@@ -79,7 +79,7 @@ def test_replay_says_what_is_not_there(failed: Penstock) -> None:
     """A name that no letter has is a mistake somewhere: exit code 1, as ``drop`` has it."""
     done = failed("dead", "replay", "out.jsonl", "in.xml#7", "in.xml#8")
     assert done.returncode == 1
-    assert "2 of the records named have no dead letter" in done.stderr
+    assert "2 of the records have no dead letter" in done.stderr
     assert failed("dead", "drop", "out.jsonl", "--all").returncode == 0
     assert failed("dead", "replay", "out.jsonl", "in.xml#7").returncode == 1
     assert failed("dead", "replay", "out.jsonl").returncode == 0
@@ -114,10 +114,10 @@ def test_drop_takes_names_or_all(failed: Penstock) -> None:
     for words in ((), ("in.xml#1", "--all")):
         refused = failed("dead", "drop", "out.jsonl", *words)
         assert refused.returncode == 2
-        assert "Name their records, or say --all" in refused.stderr
-    assert "dropped 1 of" in failed("dead", "drop", "out.jsonl", "in.xml#1").stdout
+        assert "name the records whose letters to drop, or give --all" in refused.stderr
+    assert "dropped 1 dead letter\n" in failed("dead", "drop", "out.jsonl", "in.xml#1").stdout
     assert failed("dead", "drop", "out.jsonl", "in.xml#1").returncode == 1
-    assert "dropped 1 of" in failed("dead", "drop", "out.jsonl", "--all").stdout
+    assert "dropped 1 dead letter\n" in failed("dead", "drop", "out.jsonl", "--all").stdout
     assert failed("dead", "list", "out.jsonl").stdout == "pubmed: no dead letters\n"
     assert "nothing to replay" in failed("dead", "replay", "out.jsonl").stdout
 

@@ -33,11 +33,11 @@ def test_the_demo_interrupted_before_it_has_a_sample(penstock: Penstock) -> None
     """Ctrl-C while records are made up: 130, one sentence with the command, and no half a sample left."""
     process = penstock.start("demo", "--records", "1000000", "--folder", "mine")
     assert process.stderr is not None
-    assert b"making up" in process.stderr.readline()
+    assert b"generating" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert "interrupted while making up records, none are kept; again: " in err.decode()
+    assert "interrupted while generating the sample, which was removed; to start again: " in err.decode()
     assert err.decode().rstrip().endswith("demo --records 1000000 --folder mine")
     assert list(penstock.folder.glob("mine/*")) == []
 
@@ -46,7 +46,7 @@ def test_the_demo_interrupted_says_how_to_go_on(penstock: Penstock) -> None:
     """A demo that is stopped ends with 130, and the same command brings it to its end."""
     process = penstock.start("demo", "--records", "1500")
     assert process.stderr is not None
-    assert b"making up" in process.stderr.readline()
+    assert b"generating" in process.stderr.readline()
     process.send_signal(signal.SIGINT)  # wherever that catches it
     process.communicate(timeout=PATIENCE)
     assert process.returncode in {0, 130}

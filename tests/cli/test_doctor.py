@@ -34,8 +34,8 @@ def test_a_machine_that_is_well(penstock: Penstock) -> None:
     ):
         assert told in done.stdout
     assert "ok    ledgers: write-ahead log, synchronous=FULL, one connection" in done.stdout
-    assert "nothing stands in the way of a run" in done.stdout
-    assert all(line[:6] in {"ok    ", "note  ", "", "nothin"} for line in done.stdout.splitlines())
+    assert "runs can start" in done.stdout
+    assert all(line[:6] in {"ok    ", "note  ", "", "runs c"} for line in done.stdout.splitlines())
     assert list(penstock.folder.iterdir()) == []
 
 
@@ -43,8 +43,8 @@ def test_a_folder_that_is_not_there(penstock: Penstock) -> None:
     """2, and a sentence that names it."""
     done = penstock("doctor", "missing")
     assert done.returncode == 2
-    assert "BAD   missing is no folder; make it, or name another" in done.stdout
-    assert "1 of these would make runs fail" in done.stdout
+    assert "BAD   missing is not a folder; create it, or name another" in done.stdout
+    assert "runs would fail: 1 BAD above" in done.stdout
 
 
 def test_a_folder_that_cannot_be_written_to(penstock: Penstock) -> None:
@@ -54,7 +54,7 @@ def test_a_folder_that_cannot_be_written_to(penstock: Penstock) -> None:
     if drop and shutil.which("setpriv") is None:
         pytest.skip("permissions do not bind root, and there is no setpriv here")
     done = penstock.shell(f"{drop}penstock doctor shut")
-    assert (done.returncode, "shut cannot be written to: permission denied" in done.stdout) == (2, True)
+    assert (done.returncode, "shut is not writable: permission denied" in done.stdout) == (2, True)
 
 
 def test_a_limit_on_the_size_of_files(penstock: Penstock) -> None:
@@ -84,7 +84,7 @@ def test_what_a_version_of_sqlite_implies(number: tuple[int, int, int], level: s
     """Before the fix of the WAL-reset bug: what keeps ledgers safe from it, and what is not to be done."""
     finding = sqlite_implies(number)
     assert finding.level == level
-    assert ("let no other program write to a ledger" in finding.words) == (level == "note")
+    assert ("Let no other program write to a ledger" in finding.words) == (level == "note")
 
 
 @pytest.mark.parametrize(
@@ -123,4 +123,4 @@ def test_a_disk_in_memory() -> None:
     except OSError as error:
         pytest.skip(f"no small disk here: {error}")
     assert any("tmpfs is memory" in words for words in seen)
-    assert seen["8.4 MB are free"] == "note"
+    assert seen["8.4 MB of disk space are free"] == "note"

@@ -56,7 +56,7 @@ def the_sentence(code: int, words: str) -> str:
     """Return the one sentence, beside the hint that says how to go on."""
     assert code == 2, words
     sentence, *hints = words.splitlines()
-    assert all("to go on: " in hint for hint in hints), words
+    assert all("to continue: " in hint for hint in hints), words
     return sentence
 
 
@@ -92,7 +92,7 @@ def test_stopped_by_sigterm_it_says_how_to_go_on(penstock: Penstock, sample: Pat
     process.send_signal(signal.SIGTERM)
     told = process.communicate(timeout=PATIENCE)[1].decode()
     assert process.returncode == 130, told
-    assert told.startswith("penstock: stopping: what is in flight is finished and committed")
+    assert told.startswith("penstock: stopping: documents in flight are finished and committed")
     assert "penstock: interrupted, 1," in told
     assert "Traceback" not in told
     done = penstock.shell(told.split("to resume:")[1].split("\n", maxsplit=1)[0])

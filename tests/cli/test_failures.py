@@ -63,6 +63,6 @@ def test_a_hint_follows_the_sentence(capsys: pytest.CaptureFixture[str]) -> None
     """A note marked as a hint is for everybody; other notes are for --debug."""
     error = SourceError("a.xml is truncated")
     error.add_note("in map at x.py:3")
-    error.add_note(f"{HINT}to go on: penstock ingest")
+    error.add_note(f"{HINT}to continue: penstock ingest")
     complain(error, debug=False)
-    assert capsys.readouterr().err == "penstock: a.xml is truncated\npenstock: to go on: penstock ingest\n"
+    assert capsys.readouterr().err == "penstock: a.xml is truncated\npenstock: to continue: penstock ingest\n"

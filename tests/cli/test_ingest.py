@@ -57,7 +57,7 @@ def test_the_command_that_replays_does(
 ) -> None:
     """Pasted into a shell, the receipt's command writes the same output again, from nothing."""
     done = penstock("ingest", "pubmed", small, "--to", "my out.jsonl", "--no-progress")
-    replay = commands_in(done.stdout)["replay all"]
+    replay = commands_in(done.stdout)["start over"]
     again = penstock.shell(replay)
     assert again.returncode == 0, again.stderr
     assert f"completed, {FEW:,} documents in" in again.stdout
@@ -73,8 +73,8 @@ def test_a_limit_stops_and_the_receipt_says_how_to_go_on(
     assert len(documents(tmp_path / "out.jsonl")) == 7
     assert "stopped at the limit, 7 documents" in done.stdout
     same = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--limit", "7")
-    assert (same.returncode, "the limit of 7 was reached before" in same.stdout) == (0, True)
-    again = penstock.shell(commands_in(done.stdout)["go on"])
+    assert (same.returncode, "reached the limit of 7" in same.stdout) == (0, True)
+    again = penstock.shell(commands_in(done.stdout)["continue"])
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "out.jsonl").read_bytes() == small_undisturbed
 
@@ -109,7 +109,7 @@ def test_a_ledger_may_lie_elsewhere(penstock, small: Path, tmp_path: Path) -> No
     done = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--ledger", "run.db", "--limit", "3")
     assert (tmp_path / "run.db").exists()
     assert not (tmp_path / "out.jsonl.ledger.db").exists()
-    assert "--ledger run.db" in commands_in(done.stdout)["go on"]
+    assert "--ledger run.db" in commands_in(done.stdout)["continue"]
 
 
 BAD = articles(article(pmid(1)), article("", title="no PMID"), article(pmid(3)))

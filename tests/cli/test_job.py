@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from penstock.adapters import find_adapter
 from penstock.cli import job as job_module
-from penstock.cli.commands import app
-from penstock.cli.job import Job, UsageProblem, default_ledger, place_of
-from penstock.cli.outputs import output_of
+from penstock.cli.commands import parse
+from penstock.cli.job import Job, UsageProblem
+from penstock.cli.options import RunOptions
+
+PUBMED = find_adapter("pubmed")
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +25,17 @@ def called_penstock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def job(**given: object) -> Job:
-    plain = Job(adapter="pubmed", files=("a.xml",), to=Path("out.jsonl"), ledger=Path("out.jsonl.ledger.db"))
-    return replace(plain, **given)  # type: ignore[arg-type]
+    """Return a job of pubmed; ``given`` are fields of the job, options of the run, or settings."""
+    options = {field.name for field in fields(RunOptions)}
+    own = {"to": Path("out.jsonl"), "ledger": Path("out.jsonl.ledger.db"), "files": ("a.xml",)} | {
+        name: value for name, value in given.items() if name in {"to", "ledger", "files", "also"}
+    }
+    return Job(
+        adapter=PUBMED,
+        options=RunOptions(**{name: value for name, value in given.items() if name in options}),
+        settings=PUBMED.settings(**{n: v for n, v in given.items() if n not in options | own.keys()}),
+        **own,
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,16 +55,18 @@ def job(**given: object) -> Job:
         {"fail_fast": True, "events": True, "progress": False, "debug": True},
     ],
 )
-def test_the_command_is_read_back_as_the_job(given: dict[str, object]) -> None:
+def test_the_command_is_read_back_as_the_job(
+    given: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the receipt prints, given to a shell and then to the parser, asks for the same again."""
     wanted = job(**given)
     words = shlex.split(wanted.command())
     assert words[0] == "penstock"
-    _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
-    options = dict(bound.arguments)
-    files, to = options.pop("files"), [output_of(word) for word in options.pop("to")]
-    ledger = place_of(options.pop("ledger")) if "ledger" in options else default_ledger(to[0])
-    assert Job("pubmed", files, to[0], ledger, also=tuple(to[1:]), **options) == wanted
+    asked: list[Job] = []
+    monkeypatch.setattr("penstock.cli.ingest.ingest", lambda job: asked.append(job) or 0)
+    command, bound = parse(words[1:])
+    command(*bound.args, **bound.kwargs)
+    assert asked == [wanted]
 
 
 def test_restart_is_repeated_only_when_it_is_meant() -> None:
@@ -87,7 +101,7 @@ def test_a_command_that_nobody_would_paste(given: dict[str, Any], asked: dict[st
 def test_the_url_of_a_ledger_is_repeated_without_its_password() -> None:
     """And with its parameters: the password is found elsewhere, or asked for."""
     secret = job(ledger="postgresql://me:hunter2@host/runs?sslmode=require")
-    for command in (secret.command(), secret.dead_command("replay"), secret.status_command()):
+    for command in (secret.command(), secret.replay_command(), secret.status_command()):
         assert "postgresql://me@host/runs?sslmode=require" in command
 
 

@@ -17,7 +17,7 @@ def test_a_ledger_in_postgresql(penstock, postgres_server):
     assert "tester:***@127.0.0.1" in first.stdout
     assert len((penstock.folder / "out.jsonl").read_text().splitlines()) == 19
     again = penstock("ingest", "pubmed", "one.xml", "--to", "out.jsonl", "--ledger", secret)
-    assert "already holds all" in again.stdout + again.stderr
+    assert "already has all" in again.stdout + again.stderr
     status = penstock("status", secret)
     assert status.returncode == 0, status.stderr
     assert "pubmed: run 2 completed" in status.stdout

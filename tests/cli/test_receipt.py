@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from penstock.adapters import find_adapter
 from penstock.cli import job as job_module
 from penstock.cli.job import Job
+from penstock.cli.options import RunOptions
+from penstock.cli.outputs import default_ledger
 from penstock.cli.receipt import exit_code, receipt
 from penstock.cli.resources import Peak
 from penstock.pipeline import RunSummary
@@ -49,7 +53,12 @@ def summary(
 
 
 def job(*files: str, limit: int | None = None) -> Job:
-    return Job("pubmed", files or ("a.xml",), Path("gone/out.jsonl"), Path("gone/out.jsonl.ledger.db"), limit)
+    return job_for(files or ("a.xml",), Path("gone/out.jsonl"), limit=limit)
+
+
+def job_for(files: tuple[str, ...], to: Path, **options: Any) -> Job:
+    pubmed = find_adapter("pubmed")
+    return Job(pubmed, files, pubmed.settings(), RunOptions(**options), to, default_ledger(to))
 
 
 def lines(of: RunSummary, asked: Job | None = None, peak: Peak = SOME) -> str:
@@ -95,15 +104,15 @@ def test_memory_of_workers_is_told_apart() -> None:
 def test_an_interrupted_run_says_only_how_to_resume() -> None:
     """There is one thing to do next."""
     text = lines(summary("cancelled", completed=5))
-    assert "  to resume:    penstock ingest pubmed --to gone/out.jsonl a.xml" in text
-    assert "replay" not in text
+    assert "  to resume:     penstock ingest pubmed --to gone/out.jsonl a.xml" in text
+    assert "start over" not in text
 
 
 def test_only_who_takes_files_is_told_about_new_ones() -> None:
     """The demo makes its own file, so its command run once more brings nothing new."""
-    assert "  new files:    penstock ingest pubmed --to gone/out.jsonl a.xml" in lines(summary(completed=5))
-    demo = lines(summary(completed=5), replace(job(), asked=("demo",)))
-    assert "  once more:    penstock demo" in demo
+    assert "  new files:     penstock ingest pubmed --to gone/out.jsonl a.xml" in lines(summary(completed=5))
+    demo = lines(summary(completed=5), replace(job(), repeat=("demo",)))
+    assert "  once more:     penstock demo" in demo
     assert "new files" not in demo
 
 
@@ -116,7 +125,7 @@ def test_ten_thousand_files_do_not_bury_the_receipt() -> None:
 
 def test_names_are_shown_safely() -> None:
     """A path with an escape sequence is written out, also within commands."""
-    asked = Job("pubmed", ("a\x1b[2J.xml",), Path("o\x9b.jsonl"), Path("o\x9b.jsonl.ledger.db"))
+    asked = job_for(("a\x1b[2J.xml",), Path("o\x9b.jsonl"))
     assert all(line.isprintable() for line in receipt(summary(completed=1), asked, Peak(None)))
 
 

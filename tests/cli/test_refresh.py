@@ -108,7 +108,7 @@ def test_a_refresh(penstock: Penstock, kind: str) -> None:
     assert refused.returncode == 2
     sentence, hint = refused.stderr.splitlines()
     assert "has changed since" in sentence
-    command = hint.partition("to take what has changed: ")[2]
+    command = hint.partition("to read what has changed: ")[2]
     done = penstock.shell(command)
     assert done.returncode == 0, done.stderr
     assert counts(done.stdout) == WHOLE

@@ -43,7 +43,7 @@ async def test_where_a_run_stands(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "pubmed: run 2 not finished\n" in out
     assert re.search(r"^  completed +1,200$", out, re.MULTILINE)
     assert "2 commits, the last 20" in out
-    assert "the command that began it goes on from there" in out
+    assert "to continue, repeat the command that started it" in out
     assert re.search(r"^    1  completed, began .*: 3 completed$", out, re.MULTILINE)
     assert re.search(r"^    2  not finished, began ", out, re.MULTILINE)
     assert "no dead letters" in out
@@ -76,5 +76,5 @@ def test_no_ledger_says_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=r"neither .*out\.jsonl nor .*out\.jsonl\.ledger\.db"):
         find_ledger(tmp_path / "out.jsonl")
     (tmp_path / "out.jsonl").write_text("{}\n")
-    with pytest.raises(LedgerError, match=r"ledger\.db is not there"):
+    with pytest.raises(LedgerError, match=r"ledger\.db does not exist"):
         find_ledger(tmp_path / "out.jsonl")
