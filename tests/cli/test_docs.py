@@ -17,7 +17,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text("utf-
 
 
 def options_of(command: str) -> tuple[str, ...]:
-    """Return the names of the options of a command, as Python writes them."""
+    """Return the names of the keyword-only parameters of a command."""
     function = getattr(commands, command.replace(" ", "_"))
     parameters = inspect.signature(function).parameters.values()
     return tuple(one.name for one in parameters if one.kind is one.KEYWORD_ONLY)
@@ -36,7 +36,7 @@ SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE
 
 @pytest.mark.parametrize("title", [title for title in OPTIONS if title in SECTIONS])
 def test_every_option_is_on_the_page(title: str) -> None:
-    """The section of a command names each of its options (--debug once, for all)."""
+    """The section of a command names each of its options (--debug is named once for all)."""
     for name in OPTIONS[title]:
         if name not in {"debug", "progress"}:
             assert f"--{name.replace('_', '-')}" in SECTIONS[title], name
@@ -49,6 +49,6 @@ def test_no_option_on_the_page_is_made_up() -> None:
 
 
 def test_every_exit_code_is_on_the_page() -> None:
-    """The table of codes is that of the code."""
+    """The table has the codes of `exits`."""
     rows = {int(code) for code in re.findall(r"^\| (\d+) \|", SECTIONS["Exit codes"], re.MULTILINE)}
     assert rows == {getattr(exits, name) for name in exits.__all__}

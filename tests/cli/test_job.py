@@ -20,7 +20,7 @@ PUBMED = find_adapter("pubmed")
 
 @pytest.fixture(autouse=True)
 def called_penstock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program was called by its plain name."""
+    """Pretend that the program was called by its plain name."""
     monkeypatch.setattr(job_module, "program", lambda: ["penstock"])
 
 
@@ -58,7 +58,7 @@ def job(**given: object) -> Job:
 def test_the_command_is_read_back_as_the_job(
     given: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the receipt prints, given to a shell and then to the parser, asks for the same again."""
+    """The printed command, parsed again, gives an equal job."""
     wanted = job(**given)
     words = shlex.split(wanted.command())
     assert words[0] == "penstock"
@@ -70,14 +70,14 @@ def test_the_command_is_read_back_as_the_job(
 
 
 def test_restart_is_repeated_only_when_it_is_meant() -> None:
-    """The command that resumes never throws away what it is to continue."""
+    """The command that resumes never has --restart."""
     assert "--restart" not in job(restart=True).command()
     assert job().command(restart=True).endswith(" --restart a.xml")
     assert "--restart -- -a" in job(files=("-a",)).command(restart=True)
 
 
 def test_going_on_beyond_a_limit_leaves_the_limit_out() -> None:
-    """The limit is the one thing that has to change to get further."""
+    """The command that continues beyond a limit has no --limit."""
     assert "--limit" in job(limit=3).command()
     assert "--limit" not in job(limit=3).command(limited=False)
 
@@ -93,33 +93,33 @@ def test_going_on_beyond_a_limit_leaves_the_limit_out() -> None:
     ],
 )
 def test_a_command_that_nobody_would_paste(given: dict[str, Any], asked: dict[str, Any], words: str) -> None:
-    """With very many files it is told in words, and what is different this time with them."""
+    """With very many files the command is described in words, with what is different this time."""
     long = job(files=tuple(f"file{n}.xml" for n in range(9_000)), **given)
     assert long.command(**asked) == f"{words} its 9,000 files"
 
 
 def test_the_url_of_a_ledger_is_repeated_without_its_password() -> None:
-    """And with its parameters: the password is found elsewhere, or asked for."""
+    """The printed URL keeps its parameters and has no password."""
     secret = job(ledger="postgresql://me:hunter2@host/runs?sslmode=require")
     for command in (secret.command(), secret.replay_command(), secret.status_command()):
         assert "postgresql://me@host/runs?sslmode=require" in command
 
 
 def test_the_status_command_names_the_ledger_only_when_it_lies_elsewhere() -> None:
-    """Beside the output, the output is name enough."""
+    """If the ledger lies beside the output, the command names the output."""
     assert job().status_command() == "penstock status out.jsonl"
     assert job(ledger=Path("x.db")).status_command() == "penstock status x.db"
 
 
 def test_no_files_is_wrong_usage() -> None:
-    """An empty list of files is refused before anything is opened."""
+    """No files are refused before anything is opened."""
     with pytest.raises(UsageProblem, match="no files to read"):
         job(files=()).check()
 
 
 @pytest.mark.parametrize("role", ["to", "ledger"])
 def test_an_input_is_never_overwritten(tmp_path: Path, role: str) -> None:
-    """An output or ledger that is one of the inputs is refused, also under another name for it."""
+    """An output or ledger that is one of the inputs is refused, also under another name."""
     source = tmp_path / "a.xml"
     source.write_text("<x/>")
     link = tmp_path / "link"
@@ -130,6 +130,6 @@ def test_an_input_is_never_overwritten(tmp_path: Path, role: str) -> None:
 
 
 def test_the_output_is_not_the_ledger() -> None:
-    """One file cannot be both, though neither exists yet."""
+    """One file cannot be both, even if it does not exist yet."""
     with pytest.raises(UsageProblem, match="both the output and the ledger"):
         job(ledger=Path.cwd() / "out.jsonl").check()

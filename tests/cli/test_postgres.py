@@ -6,7 +6,7 @@ from .conftest import article, articles, pmid
 
 
 def test_a_ledger_in_postgresql(penstock, postgres_server):
-    """It ingests, is resumed, looked at and replayed like any other, and the password is shown nowhere."""
+    """Ingesting, resuming, status and replay work as with a file, and the password is never printed."""
     url = postgres_server.database()
     secret = url.replace("tester@", "tester:s3cr3t@")
     (penstock.folder / "one.xml").write_bytes(
@@ -34,7 +34,7 @@ def test_a_ledger_in_postgresql(penstock, postgres_server):
 
 
 def test_two_ingestions_in_one_ledger(penstock, postgres_server):
-    """Under keys of their own; without one the second is refused, and the printed commands have the key."""
+    """Each has its own key; without one the second is refused, and the printed commands have the key."""
     ledger = postgres_server.database()
     (penstock.folder / "one.xml").write_bytes(articles(article(pmid(1)), article("<PMID></PMID>")))
     words = ("ingest", "pubmed", "one.xml", "--ledger", ledger, "--no-progress")

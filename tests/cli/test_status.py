@@ -1,4 +1,4 @@
-"""``penstock status`` on ledgers written by the real one."""
+"""``penstock status`` on real ledgers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POSITION = {"v": 1, "nodes": {}}
 
 
 async def write(path: Path, *, finished: bool, letters: int = 0) -> None:
-    """Write a ledger with one completed run, and one more."""
+    """Write a ledger with one completed run, and a second one."""
     async with SqliteLedger(path) as ledger:
         await ledger.open("pubmed")
         states = [DocumentState(f"pubmed:{n}", "completed", "00") for n in range(3)]
@@ -36,7 +36,7 @@ async def write(path: Path, *, finished: bool, letters: int = 0) -> None:
 
 
 async def test_where_a_run_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """State, counts, commits, earlier runs: of an interrupted run, found by its output's name."""
+    """It shows state, counts, commits and earlier runs of an interrupted run, found by its output."""
     await write(tmp_path / "out.jsonl.ledger.db", finished=False)
     assert show_status(tmp_path / "out.jsonl", failures=3) == 0
     out = capsys.readouterr().out
@@ -50,7 +50,7 @@ async def test_where_a_run_stands(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 async def test_what_failed_is_shown_safely(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The latest dead letters, as many as asked for, without the power over a terminal."""
+    """The latest dead letters are shown, as many as asked for, with control characters escaped."""
     await write(tmp_path / "run.db", finished=True, letters=5)
     assert show_status(tmp_path / "run.db", failures=2) == 0
     out = capsys.readouterr().out
@@ -63,7 +63,7 @@ async def test_what_failed_is_shown_safely(tmp_path: Path, capsys: pytest.Captur
 async def test_a_ledger_that_is_open_can_be_looked_at(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """While somebody holds it, status says who."""
+    """While a process holds the ledger, status names it."""
     await write(tmp_path / "run.db", finished=False)
     async with SqliteLedger(tmp_path / "run.db") as ledger:
         await ledger.open("pubmed")
@@ -72,7 +72,7 @@ async def test_a_ledger_that_is_open_can_be_looked_at(
 
 
 def test_no_ledger_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    """Both names are in the sentence when neither is there; an output without a ledger is told apart."""
+    """The message has both names if neither exists; otherwise only the missing ledger."""
     with pytest.raises(LedgerError, match=r"neither .*out\.jsonl nor .*out\.jsonl\.ledger\.db"):
         find_ledger(tmp_path / "out.jsonl")
     (tmp_path / "out.jsonl").write_text("{}\n")
