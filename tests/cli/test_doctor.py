@@ -44,7 +44,7 @@ def test_a_folder_that_is_not_there(penstock: Penstock) -> None:
     done = penstock("doctor", "missing")
     assert done.returncode == 2
     assert "BAD   missing is not a folder; create it, or name another" in done.stdout
-    assert "runs would fail: 1 BAD above" in done.stdout
+    assert "runs would fail, see BAD above" in done.stdout
 
 
 def test_a_folder_that_cannot_be_written_to(penstock: Penstock) -> None:

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from penstock.adapters.registry import AdapterEntry, AdapterError, find_adapter, find_adapters
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.job import Job
-from penstock.cli.options import Outputs, RunOptions
+from penstock.cli.options import Debug, Json, Outputs, RunOptions
 from penstock.cli.outputs import default_ledger, output_of, place_of
 from penstock.cli.text import clean, put
 
@@ -106,32 +106,32 @@ def _use_settings(command: Any, entry: AdapterEntry[Any]) -> None:
         command.__kwdefaults__["settings"] = entry.settings()
 
 
-def list_adapters(*, as_json: bool) -> int:
+def list_adapters(*, as_json: Json = False, debug: Debug = False) -> int:  # noqa: ARG001  main reads debug
     """Print every adapter that can be used, and a warning for each entry point that cannot."""
     entries, problems = find_adapters()
     if as_json:
-        put(sys.stdout, *(json.dumps(_as_json(entry)) for entry in entries))
+        facts = [
+            {
+                "name": entry.name,
+                "description": entry.description,
+                "inputs": entry.inputs,
+                "origin": entry.origin,
+                "settings": entry.settings.model_json_schema(),
+            }
+            for entry in entries
+        ]
+        put(sys.stdout, *map(json.dumps, facts))
     else:
         for entry in entries:
-            facts = {"inputs": entry.inputs or "none", "from": entry.origin}
             put(
                 sys.stdout,
                 clean(f"{entry.name}: {entry.description}"),
-                *(f"  {what:<8}{clean(value)}" for what, value in facts.items()),
+                f"  inputs  {clean(entry.inputs or 'none')}",
+                f"  from    {clean(entry.origin)}",
             )
         put(sys.stdout, "", "penstock ingest NAME --help shows the options of an adapter")
     _warn(problems)
     return ALL_COMPLETED
-
-
-def _as_json(entry: AdapterEntry[Any]) -> dict[str, object]:
-    return {
-        "name": entry.name,
-        "description": entry.description,
-        "inputs": entry.inputs,
-        "origin": entry.origin,
-        "settings": entry.settings.model_json_schema(),
-    }
 
 
 def _warn(problems: Iterable[AdapterError]) -> None:

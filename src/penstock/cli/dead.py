@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
 
 from penstock.cli.exits import ALL_COMPLETED, DOCUMENTS_FAILED
 from penstock.cli.failures import HINT
 from penstock.cli.job import UsageProblem, program
-from penstock.cli.outputs import LEDGER_SUFFIX, default_ledger, shown, shown_place
+from penstock.cli.options import (
+    AtLeastOne,
+    Debug,
+    Flag,
+    Json,
+    Key,
+    LedgerOrOutput,
+    Outputs,
+)
+from penstock.cli.outputs import LEDGER_SUFFIX, default_ledger, output_of, place_of, shown_place
 from penstock.cli.status import find_ledger, local_time
 from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
 from penstock.errors import LedgerError
@@ -21,10 +31,11 @@ if TYPE_CHECKING:
 
     from penstock.abc import DeadLetter
     from penstock.adapters import Adapter
-    from penstock.cli.outputs import Output, Place
+    from penstock.cli.outputs import Place
 
-__all__ = ["drop_letters", "key_of", "list_letters", "replay_letters", "show_letter"]
+__all__ = ["app", "key_of"]
 
+app = App(name="dead", help_format="plaintext")
 _LINE = 160
 _JSON_FIELDS = ("key", "doc_id", "adapter", "error_type", "error", "attempts", "timestamp")
 
@@ -47,15 +58,32 @@ def key_of(ledger: Place, wanted: str | None) -> str:
     raise UsageProblem(f"name one ingestion of {shown_place(ledger)} with --key: {', '.join(known)}")
 
 
-def list_letters(place: str, *, key: str | None, latest: int, as_json: bool) -> int:
-    """Print dead letters, the oldest first, one line each."""
+@app.command(name="list", usage="Usage: penstock dead list LEDGER_OR_OUTPUT [OPTIONS]\n")
+def list_letters(
+    ledger_or_output: LedgerOrOutput,
+    /,
+    *,
+    key: Key = None,
+    latest: AtLeastOne = 100,
+    as_json: Json = False,
+    debug: Debug = False,  # noqa: ARG001  main reads it
+) -> int:
+    """List dead letters: the record, the document, the error.
+
+    It works while a run is going, and does not disturb it.
+
+    Args:
+        latest: Show this many of the latest letters, oldest first.
+    """
     from penstock.ledger.history import read_dead_letters
 
-    ledger = find_ledger(place)
+    ledger = find_ledger(ledger_or_output)
     name = key_of(ledger, key)
     letters = read_dead_letters(ledger, name, latest=latest)
     if as_json:
-        put(sys.stdout, *(json.dumps(_as_json(letter)) for letter in letters))
+        for letter in letters:
+            facts = {name: getattr(letter, name) for name in _JSON_FIELDS}
+            put(sys.stdout, json.dumps(facts | {"bytes": len(letter.raw)}))
     elif letters:
         put(sys.stdout, *(_line(letter) for letter in letters))
     else:
@@ -68,17 +96,34 @@ def _line(letter: DeadLetter) -> str:
     return shorten(clean(f"{letter.key}{doc_id}: {letter.error_type}: {letter.error}"), _LINE)
 
 
-def _as_json(letter: DeadLetter) -> dict[str, object]:
-    return {name: getattr(letter, name) for name in _JSON_FIELDS} | {"bytes": len(letter.raw)}
+@app.command(name="show", usage="Usage: penstock dead show LEDGER_OR_OUTPUT RECORD [OPTIONS]\n")
+def show_letter(
+    ledger_or_output: LedgerOrOutput,
+    record: str,
+    /,
+    *,
+    key: Key = None,
+    raw: Flag = False,
+    debug: Debug = False,  # noqa: ARG001  main reads it
+) -> int:
+    """Show one dead letter: its error, its traceback, its bytes.
 
-
-def show_letter(place: str, record: str, *, key: str | None, raw: bool) -> int:
-    """Print one letter with its traceback and its bytes; with ``raw`` only the unchanged bytes.
+    Args:
+        record: The record, named as in the list (file#number).
+        raw: Write only the unchanged bytes of the record to stdout.
 
     Raises:
         LedgerError: the record has no letter.
     """
-    letter = _find(place, record, key)
+    from penstock.ledger.history import read_dead_letters
+
+    ledger = find_ledger(ledger_or_output)
+    found = read_dead_letters(ledger, key_of(ledger, key), latest=1, record=record)
+    if not found:
+        place = shown_place(ledger)
+        command = shell_command([*program(), "dead", "list", place, *(["--key", key] if key else [])])
+        raise LedgerError(f"{place} has no dead letter of {record!r}; to list them: {command}")
+    (letter,) = found
     if raw:
         sys.stdout.buffer.write(letter.raw)
         sys.stdout.buffer.flush()
@@ -99,28 +144,27 @@ def show_letter(place: str, record: str, *, key: str | None, raw: bool) -> int:
     return ALL_COMPLETED
 
 
-def _find(place: str, record: str, key: str | None) -> DeadLetter:
-    from penstock.ledger.history import read_dead_letters
+@app.command(name="drop", usage="Usage: penstock dead drop LEDGER_OR_OUTPUT (RECORDS... | --all) [OPTIONS]\n")
+def drop_letters(
+    ledger_or_output: LedgerOrOutput,
+    /,
+    *records: str,
+    everything: Annotated[Flag, Parameter(name="--all")] = False,
+    key: Key = None,
+    debug: Debug = False,  # noqa: ARG001  main reads it
+) -> int:
+    """Remove dead letters for good, with their bytes.
 
-    ledger = find_ledger(place)
-    name = key_of(ledger, key)
-    found = read_dead_letters(ledger, name, latest=1, record=record)
-    if not found:
-        chosen = ["--key", key] if key is not None else []
-        command = shell_command([*program(), "dead", "list", shown(place), *chosen])
-        raise LedgerError(f"{shown_place(ledger)} has no dead letter of {record!r}; to list them: {command}")
-    return found[0]
-
-
-def drop_letters(place: str, records: Sequence[str], *, key: str | None, everything: bool) -> int:
-    """Remove letters for good.
+    Args:
+        records: The records, named as in the list.
+        everything: Remove all letters.
 
     Raises:
         UsageProblem: neither records nor ``--all`` were given, or both.
     """
     if bool(records) == everything:
         raise UsageProblem("name the records whose letters to drop, or give --all")
-    ledger = find_ledger(place)
+    ledger = find_ledger(ledger_or_output)
     dropped = asyncio.run(_drop(ledger, key_of(ledger, key), None if everything else records))
     put(sys.stdout, f"penstock: dropped {plural(dropped, 'dead letter')}")
     return ALL_COMPLETED if everything or dropped == len(set(records)) else DOCUMENTS_FAILED
@@ -133,10 +177,25 @@ async def _drop(place: Place, key: str, records: Sequence[str] | None) -> int:
         return await ledger.drop_dead_letters(key, records)
 
 
+@app.command(name="replay", usage="Usage: penstock dead replay OUTPUT [RECORDS...] [OPTIONS]\n")
 def replay_letters(
-    outputs: Sequence[Output], records: Sequence[str], *, ledger: Place | None, key: str | None
+    output: str,
+    /,
+    *records: str,
+    to: Outputs | None = None,
+    ledger: str | None = None,
+    key: Key = None,
+    debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
-    """Replay letters into the outputs, and return the exit code: 1 if some fail or do not exist.
+    """Parse dead letters again, with the parser of today. Nothing is fetched.
+
+    A document that succeeds goes into the output, and its letter is removed. A letter that fails again stays.
+
+    Args:
+        output: The output that the documents are missing from.
+        records: Replay only these records. The default is all.
+        to: More outputs of the same ingestion.
+        ledger: The ledger with the letters. The default is the one beside the output.
 
     Raises:
         UsageProblem: a ledger was named instead of the output.
@@ -145,10 +204,10 @@ def replay_letters(
     from penstock.ledger.history import read_dead_letters
     from penstock.pipeline import IngestionPipeline
 
-    output = outputs[0]
-    if ledger is None and isinstance(output, Path) and output.name.endswith(LEDGER_SUFFIX):
+    if ledger is None and output.endswith(LEDGER_SUFFIX):
         raise UsageProblem(f"{output} is a ledger: name the output that the documents go into")
-    place = ledger or default_ledger(output)
+    outputs = [output_of(word) for word in (output, *(to or ()))]
+    place = place_of(ledger) if ledger else default_ledger(outputs[0])
     name = key_of(place, key)
     letters = read_dead_letters(place, name, latest=1)
     if not letters:

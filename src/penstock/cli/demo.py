@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from penstock.cli.exits import INTERRUPTED
 from penstock.cli.ingest import ingest
 from penstock.cli.job import Job, program
-from penstock.cli.options import RunOptions
+from penstock.cli.options import AtLeastOne, Debug, Flag, Progress, RunOptions
 from penstock.cli.outputs import default_ledger, shown
 from penstock.cli.text import clean, count, put, shell_command
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["FOLDER", "RECORDS", "run_demo"]
+__all__ = ["demo"]
 
 ADAPTER: Final = "pubmed"
 """The adapter that the demo demonstrates: the sample is in its format."""
@@ -24,13 +22,26 @@ ADAPTER: Final = "pubmed"
 RECORDS: Final = 30_000
 """As many as a real baseline file has."""
 
-FOLDER: Final = "demo-output"
+FOLDER: Final = Path("demo-output")
 
 
-def run_demo(folder: Path, *, records: int, restart: bool, progress: bool, debug: bool) -> int:
-    """Generate the sample unless it exists, ingest it, and print what to try next."""
+def demo(
+    *,
+    records: AtLeastOne = RECORDS,
+    folder: Path = FOLDER,
+    restart: Flag = False,
+    progress: Progress = True,
+    debug: Debug = False,
+) -> int:
+    """Generate the sample unless it exists, ingest it, and print what to try next.
+
+    Args:
+        records: The number of records to generate.
+        folder: Where to put the sample, the output and the ledger.
+        restart: Start from the beginning.
+    """
     sample = folder / f"sample-{records}.xml.gz"
-    job = _job(sample, records, restart=restart, progress=progress, debug=debug)
+    job = _job(sample, records, RunOptions(restart=restart, progress=progress, debug=debug))
     if not sample.exists():
         try:
             put(sys.stderr, f"penstock: generating {count(records)} records in {clean(str(sample))}")
@@ -60,7 +71,7 @@ def make_sample(sample: Path, records: int) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _job(sample: Path, records: int, *, restart: bool, progress: bool, debug: bool) -> Job:
+def _job(sample: Path, records: int, options: RunOptions) -> Job:
     from penstock.adapters import find_adapter
 
     adapter = find_adapter(ADAPTER)
@@ -68,17 +79,17 @@ def _job(sample: Path, records: int, *, restart: bool, progress: bool, debug: bo
     repeat = ["demo"]
     if records != RECORDS:
         repeat += ["--records", str(records)]
-    if str(sample.parent) != FOLDER:
+    if sample.parent != FOLDER:
         repeat += ["--folder", str(sample.parent)]
-    if not progress:
+    if not options.progress:
         repeat.append("--no-progress")
-    if debug:
+    if options.debug:
         repeat.append("--debug")
     return Job(
         adapter=adapter,
         files=(str(sample),),
         settings=adapter.settings(),
-        options=RunOptions(restart=restart, progress=progress, debug=debug),
+        options=options,
         to=output,
         ledger=default_ledger(output),
         repeat=tuple(repeat),

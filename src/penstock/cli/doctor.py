@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import penstock
 from penstock.cli.exits import ALL_COMPLETED, UNUSABLE
+from penstock.cli.options import Debug
 from penstock.cli.text import clean, count, put, size
 from penstock.errors import PenstockError
 from penstock.system import DiskStorage, reason
@@ -60,13 +61,17 @@ class Finding:
     words: str
 
 
-def examine(folder: Path) -> int:
-    """Print the findings and return the exit code: 0, or 2 if runs would fail."""
+def examine(folder: Path = Path(), /, *, debug: Debug = False) -> int:  # noqa: ARG001  main reads debug
+    """Print the findings and return the exit code: 0, or 2 if runs would fail.
+
+    Args:
+        folder: Where outputs and ledgers will go. The check writes there and removes what it wrote.
+    """
     found = list(findings(folder))
-    bad = sum(finding.level == BAD for finding in found)
+    bad = any(finding.level == BAD for finding in found)
     lines = [f"{finding.level:<5} {clean(finding.words)}" for finding in found]
-    end = "runs can start" if not bad else f"runs would fail: {bad} BAD above"
-    put(sys.stdout, *lines, "", f"{end}; checked for outputs and ledgers in {clean(str(folder.absolute()))}")
+    end = "runs would fail, see BAD above" if bad else "runs can start"
+    put(sys.stdout, *lines, "", f"{end}; checked folder: {clean(str(folder.absolute()))}")
     return UNUSABLE if bad else ALL_COMPLETED
 
 
@@ -134,10 +139,7 @@ def _limits() -> Iterator[Finding]:
     if largest == resource.RLIM_INFINITY:
         yield Finding(OK, "files may grow to any size")
     else:
-        yield Finding(
-            NOTE,
-            f"no file may grow beyond {size(largest)}, not even a ledger; ulimit -f raises the limit",
-        )
+        yield Finding(NOTE, f"no file may grow beyond {size(largest)}; ulimit -f raises the limit")
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY and files < _FEW_FILES:
         yield Finding(NOTE, f"only {count(files)} files may be open at once; ulimit -n raises the limit")

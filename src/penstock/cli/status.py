@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from glob import escape
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.cli.exits import ALL_COMPLETED
+from penstock.cli.options import AtLeastOne, Debug, LedgerOrOutput
 from penstock.cli.outputs import LEDGER_SUFFIX, default_ledger, file_of, output_of, shown, shown_place
 from penstock.cli.receipt import STATES
 from penstock.cli.text import clean, count, duration, plural, put, shorten
@@ -31,8 +31,17 @@ _LINE = 160
 _SHOWN_RUNS = 10
 
 
-def show_status(ledger_or_output: str | Path, *, failures: int) -> int:
+def show_status(
+    ledger_or_output: LedgerOrOutput,
+    /,
+    *,
+    failures: AtLeastOne = 10,
+    debug: Debug = False,  # noqa: ARG001  main reads it
+) -> int:
     """Print the state of every key of a ledger, and return the exit code.
+
+    Args:
+        failures: Show this many of the latest failed documents.
 
     Raises:
         LedgerError: there is no such ledger, or it cannot be read.
@@ -54,7 +63,7 @@ def show_status(ledger_or_output: str | Path, *, failures: int) -> int:
     return ALL_COMPLETED
 
 
-def find_ledger(name: str | Path) -> Place:
+def find_ledger(name: str) -> Place:
     """Return the ledger ``name``, or the ledger beside the output ``name``.
 
     A database file may have one ledger for each table; if there is only one, that is returned.
@@ -65,7 +74,7 @@ def find_ledger(name: str | Path) -> Place:
     """
     from penstock.ledger.postgres.text import is_postgres
 
-    output = output_of(os.fspath(name))
+    output = output_of(name)
     path, beside = file_of(output), default_ledger(output)
     if path is None:  # a server: it holds the ledger, or a table whose ledger is a local file
         if beside.exists() or "table=" in str(output):
