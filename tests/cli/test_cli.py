@@ -22,7 +22,8 @@ EAGER = """
 import sys
 from penstock.cli.main import main
 main(["--version"])
-heavy = {"lxml", "lxml.etree", "sqlite3", "penstock.pipeline", "penstock.adapters.pubmed.sample", "rich.live"}
+main(["--help"])
+heavy = {"lxml", "lxml.etree", "sqlite3", "penstock.pipeline", "penstock.adapters", "rich.live"}
 sys.exit(str(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)
 """
 
@@ -43,8 +44,8 @@ def test_python_dash_m_is_the_same_command() -> None:
     assert (done.returncode, done.stdout) == (0, f"penstock {version('penstock')}\n")
 
 
-def test_version_loads_nothing_it_does_not_need() -> None:
-    """--version imports neither the parser, nor the ledger, nor the pipeline."""
+def test_version_and_help_load_nothing_heavy() -> None:
+    """--version and --help import neither adapters, nor the ledger, nor the pipeline."""
     done = run("-c", EAGER)
     assert done.returncode == 0, done.stderr
 

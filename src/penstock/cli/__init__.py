@@ -1,1 +1,1 @@
-"""The command line: each command builds a pipeline or reads a ledger, and prints what its events say."""
+"""The command line: its commands build pipelines, read ledgers, and show events to people."""

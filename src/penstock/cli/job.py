@@ -1,4 +1,4 @@
-"""What the command line asked for, and the commands that ask for it again."""
+"""One ingestion as the command line asks for it, and the commands that repeat it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Job:
     def command(self, *, restart: bool = False, limited: bool = True, refresh: bool | None = None) -> str:
         """Return the command that repeats this job, quoted for a shell.
 
-        A command of more than 2,000 characters is described in words instead: nobody would paste it.
+        A command of more than 2,000 characters is described in words instead: it is too long to paste.
 
         Args:
             restart: Add ``--restart``. A restart is never repeated otherwise: it would delete the output

@@ -1,4 +1,4 @@
-"""Shows the progress of a run: the base of all views, plain lines for logs, and no progress at all.
+"""Views of the progress of a run: plain lines for logs, silence, and what all views share.
 
 Each view is a hook of the pipeline: it gets the same events as every other hook. `cli/bar.py` has the view
 for a terminal.
@@ -50,7 +50,7 @@ class Tally:
     def take(self, events: Sequence[PipelineEvent]) -> list[DocumentFailed]:
         """Count ``events``; return the failures that are final."""
         failures: list[DocumentFailed] = []
-        if events and self.state == "starting":  # a resumed run has no event that it runs
+        if events and self.state == "starting":  # a resumed run sends no "running"
             self.state = "running"
         for event in events:
             if isinstance(event, DocumentCompleted):

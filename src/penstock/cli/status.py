@@ -63,7 +63,7 @@ def show_status(
     return ALL_COMPLETED
 
 
-def find_ledger(name: str) -> Place:
+def find_ledger(name: str | Path) -> Place:
     """Return the ledger ``name``, or the ledger beside the output ``name``.
 
     A database file may have one ledger for each table; if there is only one, that is returned.
@@ -74,7 +74,7 @@ def find_ledger(name: str) -> Place:
     """
     from penstock.ledger.postgres.text import is_postgres
 
-    output = output_of(name)
+    output = output_of(str(name))
     path, beside = file_of(output), default_ledger(output)
     if path is None:  # a server: it holds the ledger, or a table whose ledger is a local file
         if beside.exists() or "table=" in str(output):
