@@ -91,6 +91,7 @@ def test_an_unknown_name_lists_the_known_ones(install) -> None:
         (GOOD, "number", "must name an AdapterEntry, not int"),
         (GOOD, "two", "names the adapter 'two'"),
         (GOOD.replace("settings=Settings", "settings=dict"), "one", "must be a pydantic model class"),
+        (GOOD.replace("    pass", "    x: type(print)", 1), "one", "cannot be loaded: Pydantic"),
     ],
 )
 def test_a_broken_entry_point_does_not_stop_the_others(

@@ -63,6 +63,7 @@ class AdapterEntry(Generic[SettingsT]):
     def __post_init__(self) -> None:
         if not (isinstance(self.settings, type) and issubclass(self.settings, BaseModel)):
             raise TypeError(f"settings of the adapter {self.name!r} must be a pydantic model class")
+        self.settings.model_json_schema()  # raises here, not in a list of adapters, if it has no schema
 
 
 def find_adapter(name: str) -> AdapterEntry[Any]:

@@ -102,7 +102,7 @@ def _use_settings(command: Any, entry: AdapterEntry[Any]) -> None:
     command.__annotations__["settings"] = Annotated[
         entry.settings, Parameter(name="*", group=f"Options of {entry.name}")
     ]
-    if not any(field.is_required() for field in fields.values()):
+    if not any(field.is_required() for field in fields.values()):  # then cyclopts wants a default
         command.__kwdefaults__["settings"] = entry.settings()
 
 

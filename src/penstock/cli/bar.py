@@ -51,9 +51,6 @@ class LiveProgress(ProgressView):
             redirect_stderr=False,
         )
 
-    def update(self, *, state_changed: bool) -> None:
-        """Do nothing: the next frame shows the tally."""
-
     def say(self, line: str) -> None:
         """Print the line above the bar."""
         self.console.print(Text(line), soft_wrap=True)

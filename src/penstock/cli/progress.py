@@ -7,7 +7,6 @@ for a terminal.
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from penstock.cli.text import count, duration, percent, put, shorten
@@ -86,7 +85,7 @@ def summary_line(tally: Tally) -> str:
     return ", ".join(parts)
 
 
-class ProgressView(ABC):
+class ProgressView:
     """A hook that shows a run inside a ``with`` block."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -109,9 +108,8 @@ class ProgressView(ABC):
             self.say("more documents failed; the ledger has all of them")
         self._shown += 1
 
-    @abstractmethod
     def update(self, *, state_changed: bool) -> None:
-        """Show the tally if an update is due."""
+        """Show the tally if an update is due; by default do nothing."""
 
     def say(self, line: str) -> None:
         """Show one line, which must be clean, permanently."""
@@ -130,9 +128,6 @@ class SilentProgress(ProgressView):
 
     def _name(self, failure: DocumentFailed) -> None:
         """Do nothing: the receipt counts failed documents."""
-
-    def update(self, *, state_changed: bool) -> None:
-        """Do nothing."""
 
 
 class PlainProgress(ProgressView):
