@@ -87,9 +87,8 @@ def _wrong_usage(error: CycloptsError) -> str:
 
     if not isinstance(error.__cause__, ValidationError):
         return str(error)
-    return "; ".join(
-        ": ".join(
-            [*(f"--{name}".replace("_", "-") for name in problem["loc"][:1]), problem["msg"]],
-        )
-        for problem in error.__cause__.errors(include_input=False, include_url=False)
-    )
+    sentences = []
+    for problem in error.__cause__.errors(include_input=False, include_url=False):
+        option = "".join(f"--{name}: " for name in problem["loc"][:1]).replace("_", "-")
+        sentences.append(option + problem["msg"])
+    return "; ".join(sentences)
