@@ -24,7 +24,7 @@ nox.options.stop_on_first_error = False
 
 SUPPORTED = ["3.11", "3.12", "3.13"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
-HEART = ["src/penstock/core/*", "src/penstock/operators/*"]
+HEART = [f"src/penstock/{room}/*" for room in ("runtime", "fusion", "sources", "operators")]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -117,3 +117,12 @@ def demo(session: nox.Session) -> None:
     """Run the main job offline, on data generated on the spot."""
     _install(session)
     session.run("penstock", "demo", *session.posargs)
+
+
+@nox.session
+def methods(session: nox.Session) -> None:
+    """Write the methods of ``Flow`` from the signatures of the operators."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("python", "tests/generate_methods.py")
+    session.run("ruff", "check", "--select=I", "--fix", "src/penstock/flow/methods.py")
+    session.run("ruff", "format", "src/penstock/flow/methods.py")

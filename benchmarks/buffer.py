@@ -1,8 +1,8 @@
-"""``buffer`` between two stages of ready items, against an ``asyncio.Queue`` between two tasks.
+"""``buffer`` between two stages of ready items, compared with an ``asyncio.Queue`` between two tasks.
 
-By hand, a producer maps each number and puts it into a queue of the same capacity, and a consumer takes it, maps
-it and adds it up: the least that anybody would write who wants the two to overlap. A buffer of 16 is measured
-too, without a target: no more than 16 items travel at a time then, and the cost of an ``await`` is shared by those.
+The code by hand: a producer maps each number and puts it into a queue of the same capacity; a consumer takes it,
+maps it and adds it up. This is the least code that lets the two overlap. A buffer of 16 is measured too, without a
+target: at most 16 items travel at a time, so fewer items share the cost of an ``await``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ITEMS = 200_000
 TITLE = f"buffer between two maps over {ITEMS:,} ints"
 CAPACITIES = {16: None, 256: 3, 1000: 3}
-"""By capacity, the target."""
+"""Targets by capacity."""
 
 up = lambda x: x + 1  # noqa: E731  as in benchmarks/elements.py
 twice = lambda x: x * 2  # noqa: E731
@@ -28,7 +28,7 @@ add = lambda total, x: total + x  # noqa: E731
 
 
 async def queue(capacity: int) -> int:
-    """Do it by hand."""
+    """Do the same by hand."""
     between: asyncio.Queue[int | None] = asyncio.Queue(capacity)
 
     async def produce() -> None:
@@ -60,7 +60,7 @@ async def async_for(capacity: int) -> int:
 
 
 def rows() -> list[Row]:
-    """Measure."""
+    """Return the measured rows."""
     result = []
     with asyncio.Runner() as runner:
 

@@ -1,9 +1,8 @@
-"""``map | filter | map`` of lambdas over a million numbers, against the loop one would write by hand.
+"""``map | filter | map`` of lambdas over a million numbers, compared with a loop written by hand.
 
-The plain loop calls the same three lambdas, and where ours calls a reducing or a consuming function for each
-item, it calls the same function. For ``async for`` both sides add up in the body of their loop. aiostream and
-aioreactive get fewer numbers, because a million would take minutes, and are compared per item, each with the
-terminal of ours that does the same.
+The loop calls the same three lambdas. If our terminal calls a function for each item, the loop calls the same
+function. For ``async for``, both add up in the body of the loop. aiostream and aioreactive get fewer numbers, because
+a million would take minutes. They are compared per item, each with our terminal that does the same.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ add = lambda total, x: total + x  # noqa: E731
 
 
 class Sum:
-    """What ``for_each`` calls: adds up."""
+    """The function for ``for_each``: adds up."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -138,7 +137,7 @@ async def aioreactive_observer(items: int) -> int:
 
 
 def rows() -> list[Row]:
-    """Measure."""
+    """Return the measured rows."""
     with asyncio.Runner() as runner:
 
         def later(work: Coroutine[Any, Any, int]) -> int:

@@ -1,11 +1,11 @@
-"""The memory of a run of 5,000,000 documents into each kind of output, ledger included: is it flat?
+"""Memory of a run of 5,000,000 documents into each kind of output, ledger included: does it stay constant?
 
     python benchmarks/endless.py [--documents 5000000] [OUTPUT...]
 
-Prints what is resident (MB of 10^6 bytes) after every tenth of the run, and what it grew by since the second
-tenth, when caches and pools are full; but for DuckDB's, which it fills up to the 512 MB that it is allowed, and
-stays there (with 64 MB it is flat after 1,000,000). Each output is a process of its own. PostgreSQL is tried if
-PENSTOCK_POSTGRES names a database to write to; the ledger is SQLite everywhere.
+Prints the resident memory (MB of 10^6 bytes) after every tenth of the run, and its growth since the second tenth, when
+caches and pools are full. The cache of DuckDB is an exception: it grows up to the 512 MB that it is allowed and stays
+there (with 64 MB it is constant after 1,000,000). Each output has a separate process. PostgreSQL is measured if
+PENSTOCK_POSTGRES names a database to write to. The ledger is always SQLite.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ TENTHS = 10
 
 
 class Different(Trivial):
-    """Pages of a thousand records, no two alike."""
+    """Pages of a thousand records, all different."""
 
     def page(self, n: int) -> Page[RawRecord]:
         return Page([RawRecord(f"T:{n}:{at}", b"%d.%d" % (n, at)) for at in range(PAGE)], n + 1)
@@ -62,7 +62,7 @@ class Different(Trivial):
 
 
 class Watch:
-    """Tells what is resident after every tenth of the run."""
+    """Prints the resident memory after every tenth of the run."""
 
     def __init__(self, documents: int) -> None:
         self._every = documents // TENTHS
@@ -78,13 +78,13 @@ class Watch:
 
 
 def resident() -> float:
-    """Return the megabytes of this process that are in memory."""
+    """Return the resident memory of this process in megabytes."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGESIZE") / 1e6
 
 
 def run_one(output: str, documents: int) -> None:
-    """Run into one output and say what was seen."""
+    """Run into one output and print the memory."""
     watch = Watch(documents)
     with tempfile.TemporaryDirectory() as folder:
         url = os.environ["PENSTOCK_POSTGRES"] if output == "postgres" else OUTPUTS[output].format(folder)

@@ -1,9 +1,9 @@
-"""A million trivial documents as events, against the loop that creates the same event objects.
+"""A million trivial documents as events, compared with a loop that creates the same event objects.
 
-The loop takes the same pages of records, calls the same ``identify`` and ``parse``, takes the same two
-timestamps a document, and hands each event to the same function (or, for ``async for``, both sides count in the
-body of their loop). *Made* documents are created by ``parse``, one each, as any real parser has to; *ready*
-ones are the same object every time, so that there is nothing but the events to be quick about.
+The loop reads the same pages of records, calls the same ``identify`` and ``parse``, takes the same two timestamps a
+document, and hands each event to the same function. For ``async for``, both count in the body of the loop. *Made*
+documents are created by ``parse``, one each, as in any real parser. *Ready* documents are the same object every time,
+so only the events cost anything.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ QUEUED = 100
 
 
 class Trivial(Source):
-    """Pages of the same thousand records, over and over."""
+    """Pages with the same thousand records each time."""
 
     name: ClassVar[str] = "trivial"
 
@@ -63,7 +63,7 @@ class Trivial(Source):
 
 
 class Ready(Trivial):
-    """The same, with a document that is there already."""
+    """The same, with one document that exists already."""
 
     def __init__(self, documents: int) -> None:
         super().__init__(documents)
@@ -74,7 +74,7 @@ class Ready(Trivial):
 
 
 class Counter:
-    """What ``for_each`` calls: counts."""
+    """The function for ``for_each``: counts."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -88,7 +88,7 @@ class Counter:
 
 
 def by_hand(source: Trivial) -> Iterator[PipelineEvent]:
-    """Create the events, as a generator: what feeds the queue and the plain ``for``."""
+    """Create the events in a generator, for the queue and the plain ``for``."""
     now, identify, parse, name, parameters = (
         time.time,
         source.identify,
@@ -138,7 +138,7 @@ def loop_for_each(source: Trivial) -> int:
 
 
 def loop_inline(source: Trivial) -> int:
-    """Do what ``loop_for_each`` does, with what it does to each event in place."""
+    """Do the same as ``loop_for_each``, with the function for each event inlined."""
     count = 0
     now, identify, parse, name, parameters = (
         time.time,
@@ -209,7 +209,7 @@ async def async_for(source: Trivial) -> int:
 
 
 def check() -> None:
-    """Make sure that ours and the loop create the same events, but for what is measured and the two at the end."""
+    """Check that both create the same events, except for measured fields and the last two events."""
 
     async def ours() -> list[PipelineEvent]:
         return await flow(Trivial(3 * PAGE)).to_list()
@@ -230,7 +230,7 @@ VARYING = ("timestamp", "pipeline_id", "duration", "rate")
 
 
 def rows() -> list[Row]:
-    """Measure."""
+    """Return the measured rows."""
     check()
     return [*compare("made", Trivial), *compare("ready", Ready)]
 

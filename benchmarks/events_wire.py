@@ -1,10 +1,10 @@
-"""How fast events are created and go on the wire, against pydantic's TypeAdapter.
+"""The speed of creating and encoding events, compared with pydantic's TypeAdapter.
 
     python benchmarks/events_wire.py [--rounds 15]
 
-Each round measures every way once, in turn, so that a busy machine slows all of them alike; medians are
-reported. Three events: one ``DocumentStarted``, one ``DocumentCompleted`` with a bare document, and one with
-what a PubMed record carries (1.8 kB of abstract, 1.2 kB of metadata).
+Each round measures every way once, in turn, so a busy machine slows all of them alike. Medians are reported. Three
+events are measured: a ``DocumentStarted``, a ``DocumentCompleted`` with a bare document, and one with the content of a
+PubMed record (1.8 kB of abstract, 1.2 kB of metadata).
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ EVENTS: dict[str, PipelineEvent] = {
     "completed, rich": DocumentCompleted(1.7e9, "run", "12345678.1", "pubmed", RICH, 0.001),
 }
 UNCHECKED = {cls: TypeAdapter(cls) for cls in (DocumentStarted, DocumentCompleted)}
-"""Adapters of the bare dataclasses: no tag, no version, NaN becomes null and bytes become text unasked."""
+"""Adapters of the bare dataclasses: no tag, no version; NaN becomes null and bytes become text silently."""
 
 
 @dataclass(slots=True)
 class Slotted:
-    """What a plain slotted dataclass of the same fields costs to create."""
+    """A plain slotted dataclass with the same fields, to measure its creation."""
 
     timestamp: float
     pipeline_id: str
@@ -67,7 +67,7 @@ class Slotted:
 
 @dataclass(slots=True, frozen=True)
 class Frozen:
-    """The same, frozen."""
+    """The same dataclass, frozen."""
 
     timestamp: float
     pipeline_id: str

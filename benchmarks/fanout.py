@@ -1,13 +1,13 @@
-"""``broadcast``, ``share`` and ``publish`` to two, and to eight, subscribers, against subjects.
+"""``broadcast``, ``share`` and ``publish`` to two and to eight subscribers, compared with subjects.
 
-Each subscriber adds up what it gets. The cost is per number and subscriber. Two comparisons have a target:
+Each subscriber adds up the numbers. The cost is per number and subscriber. Two comparisons have a target:
 
-* the whole way, from an iterable to a sum by a function that is called for each number: ours against aioreactive's
-  ``from_iterable`` into an ``AsyncSubject``;
-* the handing over alone: ours to subscribers that request 1,000 items at a time and add up lists, against a loop
-  that awaits the subject's ``asend``, which calls one coroutine per number and subscriber.
+* The whole way, from an iterable to a sum by a function that is called for each number: ours, and aioreactive's
+  ``from_iterable`` into an ``AsyncSubject``.
+* The handover alone: ours to subscribers that request 1,000 items at a time and add up lists, and a loop that awaits
+  the subject's ``asend``, which calls one coroutine per number and subscriber.
 
-The rest is there to compare with: a loop into one queue per subscriber, and reactivex's subject, which has no
+Two more ways are measured for comparison: a loop into one queue per subscriber, and reactivex's subject, which has no
 backpressure and never waits.
 """
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 ITEMS = 50_000
 CHUNK = 1_000
 COUNTS = {2: None, 8: 10}
-"""By number of subscribers, the target of handing over alone: making the numbers is a cost that two hardly share."""
+"""Targets of the handover alone, by number of subscribers: two hardly share the cost of making the numbers."""
 TITLE = f"one flow of {ITEMS:,} ints to several subscribers"
 
 add = lambda total, x: total + x  # noqa: E731  as in benchmarks/elements.py
 
 
 class Sum:
-    """An observer that adds up."""
+    """An observer that adds up the numbers."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -140,7 +140,7 @@ async def reactivex_subject(count: int) -> int:
 
 
 def rows() -> list[Row]:
-    """Measure."""
+    """Return the measured rows."""
     result = []
     with asyncio.Runner() as runner:
 

@@ -1,11 +1,12 @@
-"""Ratios that a noisy machine cannot spoil: all ways of doing the same work, interleaved, in one process.
+"""Ratios that a noisy machine does not spoil: all ways of doing the same work take turns in one process.
 
-A *way* does a piece of work and returns a result that every other way must return too, so that nobody
-measures work that was not done. In each round every way runs once, in an order that turns from round to
-round; before each, the garbage of the one before is collected, and the collector stays on while it runs, as in
-anybody's program. Reported are the ratio of the medians of wall time (by this a target is met or missed), the
-ratio of the quickest rounds, and the ratio of the medians of processor time, which other programs on the
-machine disturb least. Work that takes seconds is judged by the processor time of its quickest rounds (``by_cpu``).
+A *way* does a piece of work and returns a result. All ways must return the same result, which proves that each did the
+work. In each round every way runs once, in an order that changes from round to round. Before each run the garbage is
+collected; during the run the collector stays on, as in a normal program.
+
+Three ratios are reported: of the medians of wall time, of the quickest rounds, and of the medians of processor time,
+which other programs disturb least. The first decides whether a target is met. For work that takes seconds, the
+processor time of the quickest rounds decides (``by_cpu``).
 """
 
 from __future__ import annotations
@@ -57,10 +58,10 @@ LIBRARIES = (
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to do the work: ``run`` does it for ``items`` items and returns what came out.
+    """One way to do the work: ``run`` handles ``items`` items and returns the result.
 
-    Ways that are too slow for the whole work do a part of it, and are compared per item; a result is only
-    compared with those of ways that do as many items.
+    A way that is too slow for the whole work does a part of it and is compared per item. Its result is compared
+    only with ways that handle as many items.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Way:
 
 @dataclass(slots=True)
 class Samples:
-    """Seconds per item of one way, a sample a round."""
+    """Seconds per item of one way, one sample per round."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -78,7 +79,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; ``met`` is ``None`` where there is no target."""
+    """One line of the table; ``met`` is ``None`` without a target."""
 
     what: str
     ours: str
@@ -89,10 +90,10 @@ class Row:
 
 
 def measure(ways: Sequence[Way], rounds: int) -> dict[str, Samples]:
-    """Run every way once a round, and once before to warm up.
+    """Run every way once per round, and once before as a warm-up.
 
     Raises:
-        AssertionError: two ways with equally many items came to different results.
+        AssertionError: two ways with as many items returned different results.
     """
     found = {way.name: Samples() for way in ways}
     results: dict[int, object] = {}
@@ -108,14 +109,14 @@ def measure(ways: Sequence[Way], rounds: int) -> dict[str, Samples]:
 
 
 def in_turn(ways: Sequence[T], n: int) -> list[T]:
-    """Return ``ways`` in the order of round ``n``: each begins with another one, every second goes backwards."""
+    """Return ``ways`` in the order of round ``n``: each round begins with another way, every second is reversed."""
     turn = n % len(ways)
     order = [*ways[turn:], *ways[:turn]]
     return order if n % 2 else order[::-1]
 
 
 def once(run: Callable[[], Any]) -> tuple[float, float, Any]:
-    """Return wall and processor seconds of one call, and what it returned."""
+    """Return wall and processor seconds of one call, and its result."""
     gc.collect()
     cpu, wall = time.process_time(), time.perf_counter()
     result = run()
@@ -131,7 +132,7 @@ def at_most(
     *,
     by_cpu: bool = False,
 ) -> Row:
-    """Compare: ours may take ``limit`` times the time of theirs; ``by_cpu`` judges by the least processor time."""
+    """Compare: ours may take at most ``limit`` times as long; ``by_cpu`` compares the least processor time."""
     return _row(what, found[ours], found[theirs], limit, "≤", by_cpu=by_cpu)
 
 
@@ -144,7 +145,7 @@ def at_least(
     *,
     by_cpu: bool = False,
 ) -> Row:
-    """Compare: ours must be ``limit`` times faster than theirs; ``by_cpu`` judges by the least processor time."""
+    """Compare: ours must be ``limit`` times as fast; ``by_cpu`` compares the least processor time."""
     return _row(what, found[ours], found[theirs], limit, "≥", by_cpu=by_cpu)
 
 
@@ -165,7 +166,7 @@ def _row(what: str, ours: Samples, theirs: Samples, limit: float | None, sign: s
 
 
 def per_item(seconds: float) -> str:
-    """Return seconds per item for people."""
+    """Return seconds per item as text with a unit."""
     for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
         if seconds * scale >= 1:
             return f"{seconds * scale:.2f} {unit}"
@@ -176,7 +177,7 @@ HEADING = Row("", "ours", "theirs", " ratio   best    cpu", "target", None)
 
 
 def table(title: str, rows: Sequence[Row]) -> str:
-    """Return rows as a table."""
+    """Return the rows as a text table."""
     lines = [title]
     for row in (HEADING, *rows):
         verdict = "" if row.met is None else "met" if row.met else "MISSED"
@@ -187,7 +188,7 @@ def table(title: str, rows: Sequence[Row]) -> str:
 
 
 def machine() -> str:
-    """Say where and with what all this was measured."""
+    """Describe the machine, the library versions and the commit."""
     versions = []
     for name in LIBRARIES:
         try:
@@ -226,5 +227,5 @@ def _commit() -> str:
 
 
 def say(text: str) -> None:
-    """Print at once, so that a long run shows that it is alive."""
+    """Print and flush, so a long run shows progress."""
     print(text, flush=True)

@@ -1,10 +1,9 @@
-"""How late a heartbeat of 1 ms is beside a run: a task that sleeps a millisecond, over and over.
+"""The delay of a heartbeat beside a run: a task that sleeps 1 ms, again and again.
 
-The delay is how much later than asked for the sleep ends. What the machine itself adds is measured as well: the
-*floor* is the same heartbeat beside a loop that has nothing else to do, and, because a processor that is shared
-is taken away only from those who use it, beside a hand-written loop that is busy for 5 ms at a time and then lets
-the others run. A worst delay above the target that the busy floor shows, too, is the machine's; the verdict is
-taken from the run of several that was disturbed least.
+The delay is how much later than requested the sleep ends. The machine adds a delay of its own, the *floor*, which is
+measured in two ways: beside an idle loop, and beside a loop by hand that is busy for 5 ms at a time and then lets the
+other tasks run. The busy floor is needed because a shared processor is taken away only from programs that use it. If the
+busy floor exceeds the target too, the machine is the cause. Each run is repeated; the least disturbed one decides.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ STRETCH = 0.005
 
 
 def busy(x: object) -> object:
-    """Be a user's function that takes a millisecond."""
+    """Stand for a user's function that takes a millisecond."""
     until = time.perf_counter() + 0.001
     while time.perf_counter() < until:
         pass
@@ -47,7 +46,7 @@ def busy(x: object) -> object:
 
 
 class Slow(Trivial):
-    """Documents that take a millisecond each to parse."""
+    """A source whose documents take a millisecond each to parse."""
 
     def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
         busy(raw)
@@ -59,7 +58,7 @@ async def nothing() -> None:
 
 
 async def by_hand() -> None:
-    """Keep the loop busy for 5 ms at a time, and let everybody else run in between."""
+    """Keep the loop busy for 5 ms at a time, and let other tasks run in between."""
     until = time.perf_counter() + 1
     while (now := time.perf_counter()) < until:
         while time.perf_counter() < now + STRETCH:
@@ -117,7 +116,7 @@ RUNS: dict[str, Callable[[], Awaitable[None]]] = {
 
 
 async def delays(work: Callable[[], Awaitable[None]]) -> list[float]:
-    """Return by how many seconds each beat was late while ``work`` ran."""
+    """Return how many seconds late each beat was while ``work`` ran."""
     late: list[float] = []
 
     async def beat() -> None:
@@ -129,7 +128,7 @@ async def delays(work: Callable[[], Awaitable[None]]) -> list[float]:
                 late.append(now - last - BEAT)
                 last = now
         finally:
-            late.append(time.perf_counter() - last - BEAT)  # also one that the run never let through
+            late.append(time.perf_counter() - last - BEAT)  # also a beat that the run never let through
 
     heart = asyncio.create_task(beat())
     await asyncio.sleep(5 * BEAT)
@@ -151,7 +150,7 @@ def rows() -> list[Row]:
 
 
 def row(name: str, runs: list[list[float]]) -> Row:
-    """Show the median, the 99th percentile and the worst of the calmest run, and the worst of each run."""
+    """Return a row: median, 99th percentile and worst delay of the calmest run, and the worst of each run."""
     worst = sorted(max(run) for run in runs)
     calmest = sorted(min(runs, key=max))
     middle, high = statistics.median(calmest), calmest[int(0.99 * (len(calmest) - 1))]

@@ -1,9 +1,8 @@
-"""Several flows at once: 8-way ``merge`` against aiostream's, and its neighbours against what they replace.
+"""Several flows at once: 8-way ``merge`` compared with aiostream's, and other joins with the code that they replace.
 
-Sources that are ready show what a join itself costs; async generators, each with a task of its own, show what is
-left of that where items come one by one. aiostream gets fewer numbers, because it would take minutes for as many,
-and is compared per item. What came out is compared as a sum, because merges of different hands interleave
-differently.
+Ready sources show the cost of the join itself. Async generators, each in a task, show how much of it remains when items
+come one by one. aiostream gets fewer numbers, because as many would take minutes, and is compared per item. Results are
+compared as sums, because different merges interleave differently.
 """
 
 from __future__ import annotations
@@ -107,7 +106,7 @@ def heapq_merge() -> int:
 
 
 def rows() -> list[Row]:
-    """Measure."""
+    """Return the measured rows."""
     few, many = WAYS * FEWER, WAYS * ITEMS
     with asyncio.Runner() as runner:
 

@@ -1,13 +1,13 @@
-"""What the ledgers cost per document, and the JSON Lines sink beside a hand-written loop.
+"""The cost of the ledgers per document, and of the JSON Lines sink compared with a loop by hand.
 
     python benchmarks/ledger.py [--documents 300000] [--rounds 30]
     PENSTOCK_POSTGRES=postgresql://user@host/empty python benchmarks/ledger.py --only postgres
 
-Prints microseconds per document: of a commit of 1,000 documents in a table of 300,000 (its fsync included,
-median and mean of the rounds), of the merge when the run is finished, the sum of the two, how much of it was
-this process' own CPU, and of a look-up of 100. Identifiers come in order, as PubMed's do, or at random, as
-hashes do. PostgreSQL is measured if ``PENSTOCK_POSTGRES`` names a database (whose ledger is dropped), beside
-the least that any commit costs there: one row and an fsync, in one message.
+Prints microseconds per document: for a commit of 1,000 documents into a table of 300,000 (with its fsync, median and
+mean of the rounds), for the merge when the run is finished, for both together, the CPU time of this process in that
+sum, and for a look-up of 100. Identifiers come in order, as in PubMed, or at random, as hashes do. PostgreSQL is
+measured if ``PENSTOCK_POSTGRES`` names a database; the ledger in it is dropped. Its floor is the least that any commit
+costs there: one row and an fsync, in one message.
 """
 
 from __future__ import annotations

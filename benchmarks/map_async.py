@@ -1,8 +1,8 @@
-"""``map_async(concurrency=64)`` over 100,000 coroutines, against 64 tasks that share one iterator.
+"""``map_async(concurrency=64)`` over 100,000 coroutines, compared with 64 tasks that share one iterator.
 
-The pool by hand keeps results in order of completion, so both forms of ours, ordered and not, do more than it
-does; what came out is compared as a sum. Coroutines that never suspend show what ours costs, because there is
-nothing else to wait for. The window is the default one: 4 times the concurrency, so 256 inputs.
+The pool by hand yields results in the order of completion. Both of our forms, ordered and unordered, do more. Results are
+compared as sums. Coroutines that never suspend show our own cost, because there is nothing else to wait for. The
+window is the default: 4 times the concurrency, 256 inputs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness import Row, Way, at_most, measure
 
 from penstock import from_iterable
-from penstock.operators.concurrency import WINDOWS
+from penstock.operators.concurrency.pool import WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -33,7 +33,7 @@ async def never_suspends(x: int) -> int:
 
 
 async def pool(function: Callable[[int], Awaitable[int]]) -> int:
-    """Do it by hand."""
+    """Do the same by hand."""
     iterator, results = iter(range(CALLS)), []
 
     async def work() -> None:
@@ -49,7 +49,7 @@ async def ours(function: Callable[[int], Awaitable[int]], *, ordered: bool) -> i
 
 
 def rows() -> list[Row]:
-    """Measure."""
+    """Return the measured rows."""
     with asyncio.Runner() as runner:
 
         def later(work: Coroutine[object, object, int]) -> int:

@@ -1,7 +1,7 @@
-"""The peak memory of the PubMed run as the command line does it, and what ten times the input adds.
+"""Peak memory of the PubMed run on the command line, and its growth with ten times the input.
 
-Every run is a process of its own; counted is the most that was resident, interpreter and libraries included. The
-made-up file of 300,000 records is written as one file; the ledger has ten times as much to remember, too.
+Every run is a separate process. The peak is the most resident memory, interpreter and libraries included. The generated
+300,000 records are one file. The ledger also has ten times as much to store.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROUNDS = 3
 
 
 def rows() -> list[Row]:
-    """Measure."""
+    """Return the measured rows."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         small, large = folder / "small.xml.gz", folder / "large.xml.gz"
@@ -45,10 +45,10 @@ def peaks(folder: Path, file: Path) -> list[float]:
 
 
 def row(what: str, ours: float, each: list[float], limit: float) -> Row:
-    """Return a line of the table: the worst round against the limit."""
+    """Return a row that compares the worst round with the limit."""
     return Row(what, mb(ours), "", " ".join(map(mb, each)), f"≤ {mb(limit)}", ours <= limit)
 
 
 def mb(size: float) -> str:
-    """Return bytes for people."""
+    """Return bytes as text with a unit."""
     return f"{size / 1e6:.1f}"

@@ -1,9 +1,9 @@
-"""The PubMed run with ledger and checkpoints, against a plain loop around the same parts, and pubmed_parser.
+"""The PubMed run with ledger and checkpoints, compared with a plain loop of the same parts, and with pubmed_parser.
 
-Every run is a process of its own, with nothing before it, and they take turns. The plain loop and the pipeline
-must write the same bytes. Theirs only reads: what it finds is counted and dropped, and book chapters, of which a
-made-up file has some, it does not find. Judged is processor time, of
-all threads: a run takes seconds, in which other programs on the machine have more of a say than the code has.
+Every run is a separate process, and the ways take turns. The plain loop and the pipeline must write the same bytes.
+pubmed_parser only reads: its results are counted and dropped, and it does not find book chapters, of which a generated
+file has some. Judged is the processor time of all threads, because a run takes seconds, and other programs disturb the
+wall time of that much work.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WAYS = ("plain", "pipeline", "command", "pubmed_parser", "pubmed_parser in detai
 
 
 def source_file(folder: Path) -> Path:
-    """Return the file of the corpus, or a made-up one where that is absent."""
+    """Return the file of the corpus, or a generated one if the corpus is absent."""
     if CORPUS_FILE.exists():
         return CORPUS_FILE
     made = folder / "sample.xml.gz"
@@ -35,7 +35,7 @@ def source_file(folder: Path) -> Path:
 
 
 def run_way(way: str, folder: Path, *files: Path) -> dict[str, Any]:
-    """Run one way in a process of its own, in an empty folder."""
+    """Run one way in a separate process, in an empty folder."""
     with tempfile.TemporaryDirectory(dir=folder) as work:
         command = [sys.executable, str(Path(__file__).with_name("pubmed_ways.py")), way]
         command += [str(Path(work, "out.jsonl")), *map(str, files)]
@@ -45,7 +45,7 @@ def run_way(way: str, folder: Path, *files: Path) -> dict[str, Any]:
 
 
 def rows() -> list[Row]:
-    """Measure."""
+    """Return the measured rows."""
     found = {way: Samples() for way in WAYS}
     digests: set[str] = set()
     with tempfile.TemporaryDirectory() as name:

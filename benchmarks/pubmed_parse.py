@@ -1,26 +1,23 @@
-"""How fast PubMed records become documents, and which XML parser makes them so.
+"""The speed from PubMed records to documents, and of the XML parsers for it.
 
     python benchmarks/pubmed_parse.py [FILE] [--rounds 9] [--records 2000]
 
-FILE is a PubMed file, by default the baseline file of the corpus beside the checkout, or else a sample made
-up on the spot. Three questions, each asked of all ways in turn within every round, so that a busy machine
-slows all of them alike; medians are reported.
+FILE is a PubMed file: by default the baseline file of the corpus beside the checkout, or else a generated sample. Each
+round asks three questions of all ways in turn, so a busy machine slows all of them alike. Medians are reported.
 
-1. *Trees*: one record to a tree, and every element of it touched (tag, text, an attribute) as a reader does.
-   lxml builds the tree in half the time of ``xml.etree``; touching every element takes back some of that,
-   because lxml makes Python objects only of what is touched. Ten records under one root at a time gain
-   nothing, and would share their faults. Expat's bare events cost about as much before anything is built of
-   them.
-2. *Documents*: the plain loop from file to documents (read, split, parse) against
-   ``pubmed_parser.parse_medline_xml`` from PyPI with its defaults, and with the flags that ask for detail
-   (authors, references, MeSH subheadings, full dates); it still leaves out most of what a document holds.
-3. *Processes*: four files in one process and in two, by the clock on the wall. Needs free cores.
+1. *Trees*: parse one record to a tree and touch every element (tag, text, an attribute), as a reader does. lxml builds
+   the tree in half the time of ``xml.etree``. Touching every element takes back some of that, because lxml creates
+   Python objects only for touched elements. Parsing ten records under one root gains nothing, and one fault would
+   affect all ten. Expat's bare events cost about as much before anything is built from them.
+2. *Documents*: the plain loop from file to documents (read, split, parse), compared with
+   ``pubmed_parser.parse_medline_xml`` from PyPI: with its defaults, and with the flags for details (authors, references,
+   MeSH subheadings, full dates). It still leaves out most of the content of a document.
+3. *Processes*: four files in one process and in two, by wall time. This needs free cores.
 
-Figures of the baseline file on 2 shared cores, Python 3.11, lxml 6.1. On a quiet machine, per record: trees
-41 µs (touched 74) with lxml, 81 (98) with ``xml.etree``, 88 for expat's events; documents 125 to 150 µs, of
-which reading and splitting 20, against 363 µs (defaults) and 499 µs (in detail) of pubmed_parser. On a busy
-one everything takes two to six times as long, and the ratios were 1.7 to 2.5 (defaults) and 2.0 to 2.9 (in
-detail).
+Results for the baseline file on 2 shared cores, Python 3.11, lxml 6.1. On a quiet machine, per record: trees 41 µs
+(touched 74) with lxml, 81 (98) with ``xml.etree``, 88 for expat's events; documents 125 to 150 µs, of which reading and
+splitting 20, compared with 363 µs (defaults) and 499 µs (details) for pubmed_parser. On a busy machine everything took
+two to six times as long, and the ratios were 1.7 to 2.5 (defaults) and 2.0 to 2.9 (details).
 """
 
 from __future__ import annotations
@@ -53,7 +50,7 @@ CORPUS = Path(__file__).resolve().parents[2] / "shared/corpus/pubmed/pubmed20n00
 
 
 def records_of(path: Path) -> Iterator[bytes]:
-    """Read and split a file: what a plain loop around `parse_record` would do."""
+    """Read and split a file, as a plain loop around `parse_record` does."""
     splitter = RecordSplitter(PUBMED_ROOTS)
     with ByteReader(path) as reader:
         while data := reader.read():
@@ -63,7 +60,7 @@ def records_of(path: Path) -> Iterator[bytes]:
 
 
 def walk(element: Any) -> None:
-    """Touch everything, as a reader of all fields does."""
+    """Touch every element, as a reader of all fields does."""
     for child in element:
         _ = child.tag, child.text, child.get("UI")
         walk(child)
@@ -133,7 +130,7 @@ def processes(paths: list[Path], count: int) -> int:
 def measure(
     ways: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
 ) -> dict[str, list[float]]:
-    """Run every way once per round, in turn; the clock is that of the process, where there is only one."""
+    """Run every way once per round, in turn, and time each with ``clock``."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -172,7 +169,7 @@ def main() -> None:
 
 
 def compare(path: Path, folder: Path, rounds: int, count: int) -> None:
-    # Spread over the file, for its records differ from one end to the other.
+    # Spread over the file, because its records change from one end to the other.
     every = max(only_split(path) // count, 1)
     records = list(islice(records_of(path), 0, None, every))[:count]
     articles = [record for record in records if record.startswith(b"<PubmedArticle>")]

@@ -1,9 +1,9 @@
-"""One way to turn a PubMed file into JSON Lines, in a process of its own; prints what it took as JSON.
+"""Runs one way to turn a PubMed file into JSON Lines, in a separate process; prints its cost as JSON.
 
     python benchmarks/pubmed_ways.py WAY OUTPUT FILE...
 
-Imports are done before the clock starts. ``cpu`` is the processor time of all threads; ``peak`` is the most
-memory that was resident, in bytes.
+Imports are done before the clock starts. ``cpu`` is the processor time of all threads; ``peak`` is the most resident
+memory, in bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def plain(output: Path, files: list[str]) -> Callable[[], int]:
-    """Be the loop one would write around the same reader, splitter, parser and JSON writer."""
+    """Return a plain loop around the same reader, splitter, parser and JSON writer."""
     from penstock.adapters.pubmed.parse import parse_record
     from penstock.adapters.pubmed.source import PUBMED_ROOTS, deletions_of
     from penstock.adapters.xml_files.reader import ByteReader
@@ -55,7 +55,7 @@ def plain(output: Path, files: list[str]) -> Callable[[], int]:
 
 
 def pipeline(output: Path, files: list[str]) -> Callable[[], int]:
-    """Be the standard run: ledger, checkpoints every 1000 documents, progress every 100."""
+    """Return the standard run: ledger, checkpoints every 1000 documents, progress every 100."""
     from penstock import IngestionPipeline
     from penstock.adapters import pubmed
 
@@ -67,7 +67,7 @@ def pipeline(output: Path, files: list[str]) -> Callable[[], int]:
 
 
 def command(output: Path, files: list[str]) -> Callable[[], int]:
-    """Be the command line."""
+    """Return a run of the command line."""
     import penstock.cli.ingest
     from penstock.cli.main import main
 
@@ -83,7 +83,7 @@ def command(output: Path, files: list[str]) -> Callable[[], int]:
 
 
 def theirs(output: Path, files: list[str], **flags: bool) -> Callable[[], int]:
-    """Be pubmed_parser, which is not even asked to write anything."""
+    """Return a run of pubmed_parser, which writes nothing."""
     import pubmed_parser
 
     del output
@@ -95,7 +95,7 @@ def theirs(output: Path, files: list[str], **flags: bool) -> Callable[[], int]:
 
 
 def theirs_in_detail(output: Path, files: list[str]) -> Callable[[], int]:
-    """Be pubmed_parser with the flags that ask for detail; documents of ours hold more all the same."""
+    """Return a run of pubmed_parser with the flags for details; our documents still hold more."""
     return theirs(
         output,
         files,

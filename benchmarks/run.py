@@ -1,4 +1,4 @@
-"""Measure what the first run promises: ``python benchmarks/run.py [NAME...]``; no names are all of them."""
+"""Measure what Penstock promises: ``python benchmarks/run.py [NAME...]``; without names, measure everything."""
 
 from __future__ import annotations
 

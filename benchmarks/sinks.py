@@ -1,11 +1,10 @@
-"""The sinks of databases beside hand-written loops that use the same library's fastest path, and a busy event loop.
+"""The database sinks, compared with loops by hand that use the fastest path of the same library.
 
-Both write the same documents of 4 to 5 KB in commits of 1,000, each durable, in a thread of their own, while the
-loop is idle, and while it is busy for a millisecond at a time, as parsing keeps it. The hand-written loop knows
-nothing of versions, tombstones or text that cannot be stored, and keeps its database open from round to round, while
-ours is opened and closed in each: of the shorter runs that is a part, of the longer ones little. Its thread is given
-its turns beside the busy loop as ours is (``penstock.system.yielding``), without which it may take minutes for what
-takes a second.
+Both write the same documents of 4 to 5 KB in durable commits of 1,000, each in a thread: beside an idle event loop, and
+beside a loop that is busy for a millisecond at a time, as parsing keeps it. The loop by hand handles no versions,
+tombstones or text that cannot be stored. It keeps its database open between rounds; our sink is opened and closed in each
+round, which matters in the shorter runs and little in the longer ones. Its thread yields beside the busy loop as ours does
+(``penstock.system.yielding``); otherwise a second of work could take minutes.
 
 PostgreSQL is measured if PENSTOCK_POSTGRES names a database to write to.
 """
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 TITLE = "Documents into databases, commits of 1,000, on an idle and on a busy event loop"
 PER_COMMIT = 1000
 MORE = 4
-"""How many times the documents are written in a longer run, of which opening and closing the sink are less."""
+"""How many times a longer run writes the documents, so that opening and closing the sink matter less."""
 FIELDS = ("doc_id", "source", "version", "title", "content", "metadata", "content_hash", "deleted")
 MARKS = ", ".join("?" * len(FIELDS))
 CHANGES = ", ".join(f"{name} = excluded.{name}" for name in FIELDS[1:])
@@ -46,7 +45,7 @@ encode = msgspec.json.Encoder().encode
 
 
 async def busy() -> None:
-    """Keep the loop as a parser does."""
+    """Keep the loop busy, as a parser does."""
     while True:
         until = time.perf_counter() + 0.001
         while time.perf_counter() < until:
@@ -55,12 +54,12 @@ async def busy() -> None:
 
 
 def alone(work: Callable[[], Any]) -> Callable[[], object]:
-    """Return a way that does ``work``, an async function, on a loop that does nothing else."""
+    """Return a way that runs ``work``, an async function, on an idle loop."""
     return lambda: asyncio.run(work())
 
 
 def beside(work: Callable[[], Any]) -> Callable[[], object]:
-    """Return a way that does ``work``, an async function, beside a busy loop."""
+    """Return a way that runs ``work``, an async function, beside a busy loop."""
 
     async def both() -> object:
         other = asyncio.ensure_future(busy())

@@ -1,4 +1,4 @@
-"""An adapter of one's own: the four methods of a ``Source``, here for a CSV of laboratory notes.
+"""An adapter of your own: a ``Source`` for a CSV file of laboratory notes.
 
 Run it: ``python examples/own_adapter.py``
 """
@@ -37,7 +37,7 @@ class Notes(Source):
         self.path = path
 
     async def fetch(self, position: JSON) -> AsyncIterator[Page[RawRecord]]:
-        """Yield the lines from ``position`` on, two to a page."""
+        """Yield the lines from ``position`` on, two per page."""
         try:
             lines = self.path.read_bytes().splitlines()[1:]
         except OSError as error:
@@ -48,14 +48,14 @@ class Notes(Source):
             yield Page(records, position=start + len(page), promised=len(lines))
 
     def identify(self, raw: RawRecord) -> str:
-        """Return what stands before the first bar."""
+        """Return the text before the first bar."""
         doc_id = raw.data.partition(b"|")[0].decode()
         if not doc_id:
             raise DocumentError("it has no identifier")
         return doc_id
 
     def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
-        """Take the line apart; one that is not as it should be is an ``Error``."""
+        """Split the line into its fields; a malformed line is an ``Error``."""
         try:
             doc_id, title, content = raw.data.decode().split("|")
         except ValueError:

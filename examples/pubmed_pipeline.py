@@ -1,4 +1,4 @@
-"""PubMed into JSON Lines: processing steps that may fail for a moment, retries, a filter, hooks, progress.
+"""PubMed into JSON Lines, with failing steps, retries, a filter, hooks and progress.
 
 Run it: ``python examples/pubmed_pipeline.py``
 """
@@ -26,13 +26,13 @@ answers: Counter[str] = Counter()
 
 
 def count_words(document: Document) -> Document:
-    """Add the number of words: a plain step."""
+    """Add the number of words: a plain function as a step."""
     words = len(document.content.split())
     return document.model_copy(update={"metadata": {**document.metadata, "words": words}})
 
 
 async def classify(document: Document) -> Document:
-    """Ask a service, which here refuses every hundredth document once: a step that is tried again."""
+    """Call a service that refuses every hundredth document once: an async step that is retried."""
     answers[document.doc_id] += 1
     await asyncio.sleep(0)
     if document.doc_id.endswith("50.1") and answers[document.doc_id] == 1:
@@ -41,7 +41,7 @@ async def classify(document: Document) -> Document:
 
 
 def watch(events: Sequence[PipelineEvent]) -> None:
-    """Look at every list of events: what a log, a metric or a progress bar does."""
+    """Print events: a hook, as a log, a metric or a progress bar would be."""
     for event in events:
         if isinstance(event, BatchProgress):
             print(f"{event.completed} completed, {event.failed} failed, {event.skipped} skipped")

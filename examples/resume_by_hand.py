@@ -1,4 +1,4 @@
-"""Stop anywhere, keep the position as JSON, and go on in another process, without a ledger.
+"""Stop anywhere, store the position as JSON, and continue in another process, without a ledger.
 
 Run it: ``python examples/resume_by_hand.py``
 """
@@ -12,11 +12,11 @@ import penstock as ps
 import penstock.operators as op
 from penstock.errors import PositionError
 
-TEXT = "Nothing runs before somebody asks. No more runs than was asked for. What stopped goes on."
+TEXT = "Nothing runs before a request. Items move down and demand moves up. A position counts inputs."
 
 
 def words() -> ps.Flow[tuple[int, str]]:
-    """Describe the stream anew: another process would do just this."""
+    """Build the flow. Another process would build the same one."""
     sentences = ps.from_iterable(TEXT.split(". "))
     return sentences | op.flat_map(str.split) | op.filter(str.isalpha) | op.enumerate(start=1)
 
@@ -36,7 +36,7 @@ async def main() -> None:
 
     print("none lost, none twice:", before + after == await words().to_list())
 
-    other = words() | op.batch(2)  # holds no state of its own: the position still fits
+    other = words() | op.batch(2)  # batch has no state: the position still fits
     async with other.subscribe(json.loads(saved)) as subscription:
         print("in pairs:", await subscription.request(1))
     try:

@@ -1,4 +1,4 @@
-"""aioreactive, both ways: a flow is an ``AsyncObservable``, and any of those can become a flow.
+"""aioreactive in both directions: a flow is an ``AsyncObservable``, and any observable can become a flow.
 
 Run it: ``python examples/with_aioreactive.py``
 """
@@ -13,7 +13,7 @@ import penstock as ps
 
 
 async def observe_a_flow() -> None:
-    """Drive an observer; the flow waits for each ``asend``."""
+    """Drive an observer: the flow waits for each ``asend``."""
     over = asyncio.Event()
 
     async def send(n: int) -> None:
@@ -33,13 +33,13 @@ async def observe_a_flow() -> None:
 
 
 async def use_its_operators() -> None:
-    """Put one of aioreactive's own operators behind a flow, and make a flow of the result."""
+    """Apply an operator of aioreactive to a flow, and turn the result into a flow again."""
     shouted = rx.pipe(ps.just("more", "and", "more"), rx.map(str.upper))
     print(await ps.from_observable(shouted).to_list())
 
 
 async def ask_a_subject() -> None:
-    """Let demand reach a subject: its ``asend`` waits until somebody asks."""
+    """Turn a subject into a flow: its ``asend`` waits until there is demand."""
     subject: rx.AsyncSubject[int] = rx.AsyncSubject()
 
     async def produce() -> None:

@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 
 from penstock.abc import Page, Source, Standing
 from penstock.adapters import Adapter
-from penstock.core.policy import RetryPolicy
-from penstock.core.subscription import Running
 from penstock.document import Document, RawRecord, content_hash
 from penstock.documents.settings import Settings
 from penstock.errors import DocumentError
@@ -28,6 +26,8 @@ from penstock.events import (
     DocumentStarted,
     PipelineEvent,
 )
+from penstock.runtime.policy import RetryPolicy
+from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence

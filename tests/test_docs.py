@@ -19,7 +19,7 @@ from penstock.testing import laws
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.core.node import Node
+    from penstock.runtime.node import Node
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

@@ -4,11 +4,6 @@ from typing import TYPE_CHECKING
 
 from penstock import operators
 from penstock.abc import Page, Position, Statistics, Subscription
-from penstock.core.blueprint import Graph
-from penstock.core.node import Order
-from penstock.core.notifications import Completed, Failed, Next, Notification
-from penstock.core.policy import RetryPolicy
-from penstock.core.skipping import Skipped
 from penstock.document import Document, RawRecord
 from penstock.events import (
     AdapterStateChange,
@@ -19,28 +14,24 @@ from penstock.events import (
     PipelineEvent,
 )
 from penstock.flow import Connectable, Flow, GroupedFlow
-from penstock.operators.failure import DeadLetters
-from penstock.operators.generators import (
-    from_callable,
-    from_future,
-    from_queue,
-    iterate,
-    range_,
-    unfold,
-)
-from penstock.operators.sources import (
-    defer,
-    empty,
-    fail,
-    from_async_iterable,
-    from_iterable,
-    from_observable,
-    from_pages,
-    just,
-    never,
-    using,
-)
-from penstock.operators.timing import interval, timer
+from penstock.flow.hot import DeadLetters
+from penstock.flow.picture import Graph
+from penstock.interop.aioreactive import from_observable
+from penstock.operators.elements.notifications import Completed, Failed, Next, Notification
+from penstock.operators.failure.on_error_skip import Skipped
+from penstock.runtime.node import Order
+from penstock.runtime.policy import RetryPolicy
+from penstock.sources.defer import defer
+from penstock.sources.from_async_iterable import from_async_iterable
+from penstock.sources.from_callable import from_callable, from_future
+from penstock.sources.from_iterable import from_iterable
+from penstock.sources.from_pages import from_pages
+from penstock.sources.from_queue import from_queue
+from penstock.sources.range import range_
+from penstock.sources.ticks import interval, timer
+from penstock.sources.trivial import empty, fail, just, never
+from penstock.sources.unfold import iterate, unfold
+from penstock.sources.using import using
 
 if TYPE_CHECKING:
     from penstock.pipeline import IngestionPipeline, IngestionResult, RunSummary

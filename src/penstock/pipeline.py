@@ -10,8 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.abc import Ledger, Sink
-from penstock.core.node import positive
-from penstock.core.policy import RetryPolicy
 from penstock.documents.settings import Settings
 from penstock.errors import GraphError
 from penstock.events import (
@@ -24,6 +22,8 @@ from penstock.ingest.run import Hook, Ingestion, Plan
 from penstock.ingest.summary import RunSummary
 from penstock.ledger import ledger_from
 from penstock.redact import redact_json
+from penstock.runtime.arguments import positive
+from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import SeveralSinks, sink_from
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from penstock.core import child
-from penstock.core.processes import frame
+from penstock.operators.concurrency import process_worker as child
+from penstock.system.processes import frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from penstock import from_pages
 from penstock.abc import Page
-from penstock.core.subscription import Running
+from penstock.runtime.subscription import Running
 from penstock.testing import run
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import pytest
 
 import penstock as ps
 import penstock.operators as op
-from penstock.core import child
 from penstock.errors import GraphError
-from penstock.operators.concurrency import map_process
+from penstock.operators.concurrency import process_worker as child
+from penstock.operators.concurrency.map_process import map_process
 from penstock.testing import Forever, Planted, RecordingLedger, TestSource, run
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from penstock.errors import (
     PositionError,
     SubscriptionClosed,
 )
-from penstock.operators.sources import from_pages
+from penstock.sources.from_pages import from_pages
 from penstock.testing import Planted, Sleep, TestSource, no_leaks
 from penstock.testing import run as virtually
 

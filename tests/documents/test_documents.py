@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import penstock.core.run
+import penstock.runtime.run
 from penstock.adapters import Adapter
-from penstock.core.subscription import Running
 from penstock.documents.settings import Settings
 from penstock.errors import DocumentError
 from penstock.events import BatchProgress, DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
+from penstock.runtime.subscription import Running
 from penstock.testing import VirtualClock
 from penstock.testing import run as virtually
 
@@ -464,7 +464,7 @@ def test_cancelled_requests_lose_no_event(
 def test_a_failed_attempt_is_delivered_before_its_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events are not held while a document waits for its next try, however slow the parser is."""
     monkeypatch.setattr(
-        penstock.core.run, "SLICE", -1.0
+        penstock.runtime.run, "SLICE", -1.0
     )  # every slice counts as slow, and stays at one event
 
     async def main() -> None:

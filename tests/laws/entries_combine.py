@@ -8,7 +8,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import penstock.operators as op
-from penstock.operators.sources import from_iterable
+from penstock.sources.from_iterable import from_iterable
 
 from .entry import (
     Entry,

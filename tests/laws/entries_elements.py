@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from expression import Error, Ok
 
 import penstock.operators as op
-from penstock.core.notifications import Completed, Failed, Next
-from penstock.operators.sources import empty
+from penstock.operators.elements.notifications import Completed, Failed, Next
+from penstock.sources.trivial import empty
 from penstock.testing.script import Planted
 
 from .entry import (

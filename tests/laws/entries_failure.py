@@ -11,7 +11,7 @@ from expression import Nothing, Some
 
 import penstock as ps
 import penstock.operators as op
-from penstock.core.policy import RetryPolicy
+from penstock.runtime.policy import RetryPolicy
 
 from .entry import (
     Entry,

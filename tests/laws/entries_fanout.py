@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import penstock.operators as op
 from penstock import Connectable
-from penstock.core.subscription import Running
+from penstock.runtime.subscription import Running
 
 from .entry import (
     Entry,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.abc import Position, Subscription
-    from penstock.core.fanout import Connection
+    from penstock.operators.fanout.publish import Connection
     from penstock.testing import TestSource
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import penstock.operators as op
-from penstock.operators.sources import just, never
+from penstock.sources.trivial import just, never
 
 from .entry import (
     Entry,

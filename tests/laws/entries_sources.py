@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 import aioreactive as rx
 
 import penstock.operators as op
-from penstock.operators.generators import from_callable, from_future, from_queue, iterate, range_, unfold
-from penstock.operators.sources import (
-    defer,
-    empty,
-    from_async_iterable,
-    from_iterable,
-    from_observable,
-    from_pages,
-    just,
-    never,
-)
+from penstock.interop.aioreactive import from_observable
+from penstock.sources.defer import defer
+from penstock.sources.from_async_iterable import from_async_iterable
+from penstock.sources.from_callable import from_callable, from_future
+from penstock.sources.from_iterable import from_iterable
+from penstock.sources.from_pages import from_pages
+from penstock.sources.from_queue import from_queue
+from penstock.sources.range import range_
+from penstock.sources.trivial import empty, just, never
+from penstock.sources.unfold import iterate, unfold
 
 from .entry import (
     Entry,

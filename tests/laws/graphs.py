@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 import penstock.operators as op
-from penstock.operators.sources import from_iterable
+from penstock.sources.from_iterable import from_iterable
 from penstock.testing import laws
 from penstock.testing.script import Sleep, Wait
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import penstock.operators as op
-from penstock.operators.sources import from_iterable
+from penstock.sources.from_iterable import from_iterable
 from penstock.testing import laws, run
 from penstock.testing.laws.runs import collect
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import penstock.operators as op
 from penstock.errors import NotResumable
-from penstock.operators.sources import from_iterable
+from penstock.sources.from_iterable import from_iterable
 from penstock.testing import RecordingLedger, laws
 
 from .entry import a_while, checkpointed

@@ -15,7 +15,7 @@ import penstock.operators as op
 from penstock import RetryPolicy, from_async_iterable, from_iterable, from_observable, just
 from penstock.abc import Page
 from penstock.errors import DocumentError, GraphError, NotResumable
-from penstock.operators.sources import from_pages
+from penstock.sources.from_pages import from_pages
 from penstock.testing import no_leaks
 from penstock.testing import run as virtually
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import penstock as ps
 import penstock.operators as op
-from penstock.core.overflow import Overflow
 from penstock.errors import BufferOverflow, GraphError
+from penstock.operators.concurrency.overflow import Overflow
 from penstock.testing import Sleep, TestSource, run
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def test_a_resumed_run_reads_again_what_was_dropped_behind_the_last_delivery() -
 
 def asked_of(flow_of: Callable[[ps.Flow[int]], ps.Flow[int]], schedule: list[int]) -> list[int]:
     """Return what a source was asked for, request by request, while a reader takes by ``schedule``."""
-    from penstock.core.sources import FromIterable
-    from penstock.core.stage import Stage  # noqa: TC001
+    from penstock.runtime.stage import Stage  # noqa: TC001
+    from penstock.sources.from_iterable import FromIterable
 
     asked: list[int] = []
 

@@ -15,9 +15,9 @@ from reactivex import operators as rx
 
 import penstock.operators as op
 from penstock import Flow, empty, fail, from_iterable, from_observable, just
-from penstock.core.recovering import kept, rebuilt
 from penstock.errors import DocumentError, GraphError, NotResumable
 from penstock.ledger import MemoryLedger
+from penstock.operators.failure.on_error_resume import kept, rebuilt
 from penstock.testing import Planted, TestSource
 from penstock.testing import run as virtually
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import penstock as ps
-from penstock.adapters.xml_files.threads import in_thread
 from penstock.system import Worker
+from penstock.system.threads import in_thread
 from penstock.system.yielding import yielding_to_threads
 from penstock.testing import run
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reactivex.observable.marbles import parse as reactivex_parse
 
 import penstock.operators as op
-from penstock.operators.sources import just, never
+from penstock.sources.trivial import just, never
 from penstock.testing import MarbleMismatch, Planted, expect, marbles, run
 from penstock.testing.marble import Marble, parse_marbles
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import penstock.operators as op
-from penstock.operators.sources import from_iterable, just
+from penstock.sources.from_iterable import from_iterable
+from penstock.sources.trivial import just
 from penstock.testing import Planted, Probe, ProbeFailure, Raise, Sleep, TestSource, no_leaks, run
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import penstock.operators as op
-from penstock.operators.sources import from_iterable
+from penstock.sources.from_iterable import from_iterable
 from penstock.testing import Deadlock, Endless, SeededLoop, replay, run
 
 

@@ -22,11 +22,6 @@ def by_operators(texts: Flow[str], ledger: SqliteLedger) -> None:
     assert_type(texts | op.checkpoint(ledger, key="a"), Flow[str])
 
 
-def letters(numbers: Flow[int], ledger: SqliteLedger) -> None:
-    assert_type(numbers.dead_letters(ledger), Flow[int])
-    assert_type(numbers | op.dead_letters(ledger, key="a"), Flow[int])
-
-
 def refused(numbers: Flow[int], ledger: SqliteLedger) -> None:
     """A key is asked for by name, and a path is no ledger."""
     numbers.checkpoint(ledger)  # type: ignore[call-arg]

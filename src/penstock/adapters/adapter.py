@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.pumps import FromPages
 from penstock.documents.settings import Settings
 from penstock.documents.stage import Documents
 from penstock.events import PipelineEvent
 from penstock.flow import Flow
+from penstock.sources.from_pages import FromPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.abc import Source
-    from penstock.core.node import Node
+    from penstock.runtime.node import Node
 
 __all__ = ["Adapter"]
 

@@ -6,19 +6,19 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.policy import Series
-from penstock.core.run import Gate
 from penstock.documents.settings import checked, window_of
 from penstock.documents.stage import Documents, DocumentStage
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
+from penstock.runtime.policy import Series
+from penstock.runtime.run import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from penstock.core.graph import Site
-    from penstock.core.stage import Marks, States
     from penstock.document import Document, RawRecord
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States
 
 __all__ = ["OverlappingDocumentStage"]
 

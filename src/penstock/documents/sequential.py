@@ -6,21 +6,21 @@ import asyncio
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from penstock.core.policy import Series
-from penstock.core.run import STRETCH, Pace
 from penstock.document import Document
 from penstock.documents.settings import checked
 from penstock.documents.stage import Documents, DocumentStage
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
+from penstock.runtime.policy import Series
+from penstock.runtime.run import STRETCH, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from types import GeneratorType
 
-    from penstock.core.graph import Site
-    from penstock.core.stage import Marks, States
     from penstock.document import RawRecord
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States
 
 __all__ = ["SequentialDocumentStage"]
 

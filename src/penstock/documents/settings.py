@@ -11,8 +11,8 @@ from penstock.abc import Standing
 from penstock.document import Document
 
 if TYPE_CHECKING:
-    from penstock.core.policy import RetryPolicy
     from penstock.documents.revised_ids import Revised
+    from penstock.runtime.policy import RetryPolicy
 
 __all__ = ["Compare", "Settings", "Step", "checked", "window_of"]
 

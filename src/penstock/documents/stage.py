@@ -18,17 +18,11 @@ import traceback
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from penstock.abc import Source
-from penstock.core.node import Node, Order
-from penstock.core.notes import Failure, annotate
-from penstock.core.policy import Series, is_retryable
-from penstock.core.resuming import Errand
-from penstock.core.run import Gate
-from penstock.core.stage import Stage
 from penstock.document import Document, RawRecord, content_hash
 from penstock.documents.counts import Book
 from penstock.documents.revised_ids import Revised
@@ -41,14 +35,21 @@ from penstock.events import (
     PipelineEvent,
 )
 from penstock.redact import redact, redact_json
+from penstock.runtime.errand import Errand
+from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.node import Node, Order, node
+from penstock.runtime.policy import Series, is_retryable
+from penstock.runtime.run import Gate
+from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
-    from penstock.core.graph import Site
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Upstream
 
 __all__ = ["DocumentStage", "Documents"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Documents(Node):
     """Records of an adapter's source become events."""
 
@@ -110,7 +111,7 @@ class DocumentStage(Stage[PipelineEvent]):
         self._errand = Errand(self.run)
         self._announce_start()
 
-    def upstreams(self) -> Iterator[Stage[Any]]:
+    def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield the source."""
         yield self.upstream
 
@@ -237,7 +238,7 @@ class DocumentStage(Stage[PipelineEvent]):
     def end_by_limit(self) -> None:
         """End the run because enough documents were processed."""
         self.book.limited = True
-        self.run.release(self.upstream)
+        self.run.release(self.upstream.aclose())
         self._finish("completed", f"limited to {self.settings.limit} documents")
 
     def end_by_failure(self, doc_id: str, error: str) -> None:

@@ -1,6 +1,6 @@
-"""``Flow``: the cold, immutable description of a stream, and its fluent face by families of operators."""
+"""``Flow``: the description of a stream with its methods, its terminals and its picture."""
 
 from penstock.flow.flow import Flow
-from penstock.flow.hot import Connectable, GroupedFlow
+from penstock.flow.hot import Connectable, DeadLetters, GroupedFlow
 
-__all__ = ["Connectable", "Flow", "GroupedFlow"]
+__all__ = ["Connectable", "DeadLetters", "Flow", "GroupedFlow"]

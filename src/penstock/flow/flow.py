@@ -1,27 +1,18 @@
-"""``Flow``: the cold, immutable description of a stream, and its fluent face.
-
-The operators stand above this module in the layers, and their functions are the catalogue; the methods
-here are thin, so that type checkers infer lambdas and editors complete them after the dot.
-"""
+"""``Flow``: the cold, immutable description of a stream."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.core import bridge, drivers
-from penstock.core.blueprint import graph_of
-from penstock.core.graph import resolve
-from penstock.core.subscription import Running
-from penstock.flow.combine import Combine
-from penstock.flow.concurrency import Concurrency
-from penstock.flow.elements import Elements
-from penstock.flow.failure import Failure
-from penstock.flow.fanout import Fanout
-from penstock.flow.progress import Progress
-from penstock.flow.resume import Resume
-from penstock.flow.shape import Shape
+from penstock.flow.methods import Methods
+from penstock.flow.picture import graph_of
 from penstock.flow.terminals import Terminals
-from penstock.flow.timing import Timing
+from penstock.fusion import drive as drivers
+from penstock.interop import aioreactive as bridge
+from penstock.runtime.graph import resolve
+from penstock.runtime.node import Node
+from penstock.runtime.stream import describes
+from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -31,8 +22,8 @@ if TYPE_CHECKING:
     from expression.system import AsyncDisposable
 
     from penstock.abc import Position, Statistics, Subscription
-    from penstock.core.blueprint import Graph
-    from penstock.core.node import Order
+    from penstock.flow.picture import Graph
+    from penstock.runtime.node import Order
 
 __all__ = ["Flow"]
 
@@ -40,18 +31,8 @@ T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")
 
 
-class Flow(
-    Elements[T_co],
-    Shape[T_co],
-    Combine[T_co],
-    Concurrency[T_co],
-    Fanout[T_co],
-    Failure[T_co],
-    Progress[T_co],
-    Resume[T_co],
-    Timing[T_co],
-    Terminals[T_co],
-):
+@describes(Node)
+class Flow(Methods[T_co], Terminals[T_co]):
     """A stream that runs when somebody subscribes, afresh each time.
 
     Compose with ``flow | op.map(f)``, with ``expression.pipe``, or with the methods. Consume with

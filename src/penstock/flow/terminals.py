@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from penstock.core import drivers
 from penstock.errors import NoItem
-from penstock.flow.face import Face
+from penstock.fusion import drive as drivers
+from penstock.runtime.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ D = TypeVar("D")
 _MISSING: Any = object()
 
 
-class Terminals(Face[T_co]):
+class Terminals(Stream[T_co]):
     """The terminals."""
 
     __slots__ = ()
@@ -83,7 +83,7 @@ class Terminals(Face[T_co]):
         No item is taken from upstream before a call is free for it. The first error ends it: the calls
         under way are cancelled, and it is raised when they have ended.
         """
-        from penstock.core.concurrent import each_of
+        from penstock.operators.concurrency.map_async import each_of
 
         await drivers.count(each_of(self.node, function, concurrency))
 

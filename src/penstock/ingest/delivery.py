@@ -20,19 +20,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Commit, DeadLetter, DocumentState, Ledger, Position, Sink
-from penstock.core.drivers import SlowStart
-from penstock.core.graph import require_resumable
-from penstock.core.node import positive
-from penstock.core.subscription import Running
 from penstock.document import Document
 from penstock.errors import GraphError, SinkMismatch
 from penstock.events import DocumentCompleted
+from penstock.fusion.drive import SlowStart
+from penstock.runtime.arguments import positive
+from penstock.runtime.graph import require_resumable
+from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.abc import Opened
-    from penstock.core.node import Node
+    from penstock.runtime.node import Node
 
 __all__ = ["Delivered", "Delivery", "deliver", "refuse_checkpoint"]
 

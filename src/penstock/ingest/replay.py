@@ -6,20 +6,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import DeadLetter, DocumentState, Page
-from penstock.core.drivers import SlowStart
-from penstock.core.subscription import Running
 from penstock.document import RawRecord, content_hash
 from penstock.documents.letters import CUT, letter_of
 from penstock.events import DocumentCompleted, DocumentFailed
+from penstock.fusion.drive import SlowStart
 from penstock.ingest.delivery import Delivery
+from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
     from penstock.abc import Ledger, Opened, Position, Sink, Source
-    from penstock.core.node import Node
     from penstock.document import Document
     from penstock.events import PipelineEvent
+    from penstock.runtime.node import Node
 
 __all__ = ["Replayed", "replay"]
 

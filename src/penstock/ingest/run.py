@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from penstock.core.clock import clock_of_the_loop
-from penstock.core.drivers import SlowStart
-from penstock.core.pumps import closing
-from penstock.core.subscription import Running
 from penstock.documents.revised_ids import Revised
 from penstock.events import AdapterStateChange, PipelineEvent
+from penstock.fusion.drive import SlowStart
 from penstock.ingest.delivery import Delivery
 from penstock.ingest.grace import CutShort, Patience
 from penstock.ingest.summary import RunSummary, Sums
+from penstock.runtime.clock import clock_of_the_loop
+from penstock.runtime.pump import closing
+from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

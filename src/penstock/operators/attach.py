@@ -1,22 +1,34 @@
-"""The one way in which operators are made: a function from flow to flow that adds a node."""
+"""How an operator is put behind a flow."""
 
 from __future__ import annotations
 
-import inspect
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from penstock.core.node import Order, assembled_at
-from penstock.errors import GraphError
-from penstock.flow import Flow
+from penstock.runtime.stream import flow_of, node_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from penstock.core.node import Node
+    from penstock.flow import Flow
+    from penstock.runtime.node import Node
 
-__all__ = ["Lists", "Same", "attach", "function_for", "node_of", "order_named"]
+
+__all__ = ["Lists", "Same", "attach"]
 
 T = TypeVar("T")
+
+
+def nodes_of(operator: str, others: tuple[object, ...]) -> tuple[Node, ...]:
+    return tuple(node_of(f"what {operator} joins", other) for other in others)
+
+
+def building(operator: str, function: Callable[[Any], object]) -> Callable[[Any], Node]:
+    @wraps(function)  # pictures of the graph show its name
+    def build(item: Any) -> Node:
+        return node_of(f"what the function of {operator} returns", function(item))
+
+    return build
 
 
 class Same(Protocol):
@@ -39,43 +51,6 @@ def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
     """Return the operator that puts the node ``make`` returns behind a flow's."""
 
     def step(flow: Flow[Any], /) -> Flow[Any]:
-        return Flow(make(node_of("what an operator is put behind", flow)))
+        return flow_of(make(node_of("what an operator is put behind", flow)))
 
     return step
-
-
-def node_of(who: str, flow: object) -> Node:
-    """Return the node of a flow, or refuse what is none."""
-    if not isinstance(flow, Flow):
-        msg = (
-            f"{who} must be a Flow, not {type(flow).__name__}, at {assembled_at()}. "
-            "Begin with from_iterable(...), or from_observable(...) for an aioreactive observable."
-        )
-        raise GraphError(msg)
-    return flow.node
-
-
-def function_for(operator: str, function: object, *, asynchronous: bool = False) -> None:
-    """Refuse what cannot be called, and an async function where a plain one is wanted."""
-    if not callable(function):
-        msg = (
-            f"{operator} takes a function, not {type(function).__name__} ({function!r}), at {assembled_at()}"
-        )
-        raise GraphError(msg)
-    if not asynchronous and inspect.iscoroutinefunction(function):
-        name = getattr(function, "__name__", repr(function))
-        msg = (
-            f"{operator}({name}) at {assembled_at()}: {name} is async, and {operator} does not await. "
-            f"Use map_async({name}) instead."
-        )
-        raise GraphError(msg)
-
-
-def order_named(operator: str, order: str) -> Order:
-    """Return the order of that name, or refuse it while the graph is built."""
-    try:
-        return Order(order)
-    except ValueError:
-        known = ", ".join(repr(each.value) for each in Order)
-        msg = f"{operator}(order={order!r}) at {assembled_at()}: order is one of {known}"
-        raise GraphError(msg) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aioreactive import AsyncObservable, AsyncObserver
 from expression.system import AsyncDisposable
 
-from penstock.core.bridge import as_observer
+from penstock.interop.aioreactive import as_observer
 from penstock.testing.script import Burst, End, Instruction, Raise
 
 if TYPE_CHECKING:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.abc import Page
 from penstock.flow import Flow
-from penstock.operators.sources import from_async_iterable, from_iterable, from_observable, from_pages
+from penstock.interop.aioreactive import from_observable
+from penstock.sources.from_async_iterable import from_async_iterable
+from penstock.sources.from_iterable import from_iterable
+from penstock.sources.from_pages import from_pages
 from penstock.testing.foreign import PlayedObservable
 from penstock.testing.script import Burst, Cling, End, Forever, Instruction, Raise, Sleep, Until, Wait
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from penstock.adapters.xml_files.outcome import ok
-from penstock.core.processes import LENGTH
-from penstock.core.processes import frame as framed
 from penstock.document import Document, RawRecord
 from penstock.errors import DocumentError
+from penstock.system.processes import LENGTH
+from penstock.system.processes import frame as framed
 
 if TYPE_CHECKING:
     from expression import Result

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from penstock.adapters.xml_files.records import FileRecords, Format
-from penstock.adapters.xml_files.threads import in_thread
+from penstock.system.threads import in_thread
 
 if TYPE_CHECKING:
     from penstock.adapters.xml_files.inventory import InputFile

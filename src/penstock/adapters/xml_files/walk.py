@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from penstock.abc import JSON, Page
 from penstock.adapters.xml_files.inventory import InputFile, find_files, fingerprint
 from penstock.adapters.xml_files.reading import FailedReading, Reading
-from penstock.adapters.xml_files.threads import in_thread
 from penstock.errors import PositionError, SourceChanged, SourceError
+from penstock.system.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.xml_files.frames import More, Open, Parsed, decode_answer, encode, thaw
 from penstock.adapters.xml_files.reading import Reading
-from penstock.adapters.xml_files.threads import to_the_end
-from penstock.core.processes import Process
 from penstock.errors import SourceError, WorkerDied
+from penstock.system.processes import Process
+from penstock.system.threads import to_the_end
 
 if TYPE_CHECKING:
     from penstock.adapters.xml_files.frames import Answer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotResumable
 from penstock.flow import Flow
-from penstock.operators.resume import checkpoint
+from penstock.operators.resume.checkpoint import checkpoint
 from penstock.testing.laws.runs import collect, expected, multiset_difference, open_run, require
 from penstock.testing.laws.subject import Subject, judge
 from penstock.testing.ledgers import RecordingLedger

@@ -1,0 +1,84 @@
+"""Who asks: ``async for`` and the terminals, each choosing how much to request by slow start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.fusion.compiled_terminals import Drive
+from penstock.fusion.loops import Emit
+from penstock.runtime.subscription import Running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from penstock.runtime.node import Node
+
+
+__all__ = ["LARGEST_REQUEST", "SlowStart", "count", "first", "for_each", "iterate", "reduce"]
+
+S = TypeVar("S")
+
+LARGEST_REQUEST = 256
+"""More would not make the cost of an ``await`` per item smaller, but 700 live objects wake the collector."""
+
+QUICK = 0.001
+
+SLOW = 0.004
+
+
+class SlowStart:
+    """How many items to ask for: 1 first, doubling while the *consumer* is quick, halving when it is slow.
+
+    Only the time between two requests counts: waiting for upstream is no reason to ask for less.
+    A fixed number can be asked for instead.
+    """
+
+    __slots__ = ("_fixed", "n")
+
+    def __init__(self, fixed: int | None = None) -> None:
+        self._fixed = fixed
+        self.n = fixed or 1
+
+    def took(self, seconds: float) -> None:
+        """Learn from the time that the consumer needed for the last chunk."""
+        if self._fixed is not None:
+            return
+        if seconds < QUICK:
+            self.n = min(self.n * 2, LARGEST_REQUEST)
+        elif seconds > SLOW and self.n > 1:
+            self.n //= 2
+
+
+def iterate(root: Node, chunk: int | None = None) -> AsyncGenerator[Any, None]:
+    """Return the items of a graph as an async generator, which closes its run when it is left."""
+    return Drive(root, Emit.ITERATE).iterate() if chunk is None else _chunked(root, chunk)
+
+
+async def _chunked(root: Node, chunk: int) -> AsyncGenerator[Any, None]:
+    async with Running[Any](root) as subscription:
+        while items := await subscription.request(chunk):
+            for item in items:
+                yield item
+
+
+async def for_each(root: Node, function: Callable[[Any], object]) -> None:
+    """Call ``function`` with every item."""
+    await Drive(root, Emit.EACH, function).consume()
+
+
+async def reduce(root: Node, function: Callable[[S, Any], S], seed: S) -> S:
+    """Fold all items from the left."""
+    total: S = await Drive(root, Emit.FOLD, function, seed).consume()
+    return total
+
+
+async def count(root: Node) -> int:
+    """Return how many items there are."""
+    total: int = await Drive(root, Emit.COUNT).consume()
+    return total
+
+
+async def first(root: Node) -> list[Any]:
+    """Return the first item in a list, or an empty list."""
+    async with Running[Any](root) as subscription:
+        return await subscription.request(1)

@@ -1,0 +1,34 @@
+"""``Element``: the base of every operator that is fused with its neighbours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.fusion.fused import FusedStage
+from penstock.fusion.loop_element import LoopElement, indent
+from penstock.runtime.node import node
+
+if TYPE_CHECKING:
+    from penstock.runtime.node import Site
+
+__all__ = ["Element", "indent"]
+
+
+@node
+class Element(LoopElement):
+    """A synchronous operator: one item in, none or one out, unless it ``ends`` a stage."""
+
+    def start(self, site: Site) -> FusedStage:
+        """Start one stage for this element and its neighbours."""
+        return fuse(site)
+
+
+def fuse(site: Site) -> FusedStage:
+    """Start one stage for the element at ``site`` and as many of those above it as fit."""
+    chain: list[Site] = [site]
+    above = site.above()
+    while isinstance(above.vertex.node, Element) and not above.vertex.node.ends:
+        chain.append(above)
+        above = above.above()
+    chain.reverse()
+    return FusedStage(chain, above.start())

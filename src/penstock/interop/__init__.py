@@ -1,0 +1,3 @@
+"""aioreactive, both ways."""
+
+from __future__ import annotations

@@ -1,0 +1,76 @@
+"""The tasks that aioreactive's own observables start, and lose sight of.
+
+A worker of aioreactive 0.20 whose iterable fails dies without a word to the observer, and the tasks behind
+its mailboxes wait for ever, until they are destroyed while pending. Whoever subscribes through ``Workers``
+hears of the first and ends the second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aioreactive
+import expression
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+
+
+__all__ = ["Workers"]
+
+
+THEIRS = tuple(str(Path(package.__path__[0])) for package in (aioreactive, expression))
+
+
+class Workers:
+    """The tasks of aioreactive that were started by one subscription to an observable."""
+
+    def __init__(self) -> None:
+        self.death: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        """What the first worker died of that has died of an error."""
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def watch(self, subscribing: Coroutine[Any, Any, Any]) -> Any:
+        """Await ``subscribing``, and take note of the tasks that it starts."""
+        return await self._step(subscribing)
+
+    @types.coroutine
+    def _step(self, work: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        """Run ``work`` step by step: nobody else runs within a step, so the tasks born in it are its own."""
+        step: Any = work.send
+        argument: Any = None
+        while True:
+            before = asyncio.all_tasks()
+            try:
+                waits_for = step(argument)
+            except StopIteration as done:
+                return done.value
+            finally:
+                self._adopt(asyncio.all_tasks() - before)
+            try:
+                argument = yield waits_for
+                step = work.send
+            except BaseException as error:  # noqa: BLE001  it is thrown into the work, as awaiting it would
+                step, argument = work.throw, error
+
+    def _adopt(self, born: set[asyncio.Task[Any]]) -> None:
+        for task in sorted(born, key=asyncio.Task.get_name):
+            code = getattr(task.get_coro(), "cr_code", None)
+            if code is not None and code.co_filename.startswith(THEIRS):
+                self._tasks.append(task)
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self.death.done():
+            self.death.set_result(error)
+
+    async def end(self) -> None:
+        """Cancel the workers that are left, and wait for their end."""
+        left = [task for task in self._tasks if not task.done()]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)

@@ -1,0 +1,169 @@
+"""``merge_sorted``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from heapq import heappop, heappush, heapreplace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.operators.attach import attach, nodes_of
+from penstock.operators.combine.join import JoinNode
+from penstock.runtime.arguments import function_for
+from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.inputs import JoinStage, places_of
+from penstock.runtime.node import node
+from penstock.runtime.run import Pace
+
+if TYPE_CHECKING:
+    from penstock.flow import Flow
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks, States
+
+
+__all__ = ["MergeSorted", "merge_sorted"]
+
+T = TypeVar("T")
+
+
+def merge_sorted(
+    *others: Flow[T], key: Callable[[T], Any] | None = None, reverse: bool = False
+) -> Callable[[Flow[T]], Flow[T]]:
+    """Merge sorted flows into one, like ``heapq.merge``: of equal items those of earlier flows come first.
+
+    Nothing is delivered before each flow has given an item or ended. Flows that are not sorted are not
+    found out; what comes then is not sorted either.
+
+    Args:
+        others: The flows to merge with.
+        key: What to compare; the item itself unless given. Called once for each item.
+        reverse: Whether the flows are sorted from the largest to the smallest.
+    """
+    if key is not None:
+        function_for("merge_sorted", key)
+    nodes = nodes_of("merge_sorted", others)
+    return attach(lambda node: MergeSorted(inputs=(node, *nodes), key=key, reverse=reverse))
+
+
+@node
+class MergeSorted(JoinNode):
+    """Items of sorted inputs, sorted: the least of the next items, of equals that of the first input."""
+
+    operator = "merge_sorted"
+
+    key: Callable[[Any], Any] | None = None
+    reverse: bool = False
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start the inputs; their tasks start with the first request."""
+        return _SortedStage(site, self)
+
+
+class _Descending:
+    """Turns a comparison round, for ``reverse``."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+
+    def __lt__(self, other: _Descending) -> bool:
+        return bool(other.key < self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Descending) and bool(self.key == other.key)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _SortedStage(JoinStage):
+    """It has no state: the next items of the inputs are looked at, not taken, so positions stand before them.
+
+    ``_heap`` has the key and the index of each input whose next item is known; ``_unknown`` are the others.
+    """
+
+    def __init__(self, site: Site, node: MergeSorted) -> None:
+        super().__init__(site)
+        self._node = node
+        self._heap: list[tuple[Any, int]] = []
+        self._unknown = list(range(len(self.branches)))
+        self._picks: list[int] = []
+        self._plain = node.key is None and not node.reverse
+        self._failure: Failure | None = None
+        self._pace = Pace()
+
+    def marks(self) -> Marks:
+        places, picks = self.places(), tuple(self._picks)
+
+        def at(i: int) -> States:
+            counts = Counter(picks[:i])
+            return places_of(places, [counts[k] for k in range(len(places))])
+
+        return at
+
+    def begin(self) -> None:
+        self.start = None
+        self._picks = []
+
+    def collect(self, n: int) -> list[Any]:
+        if self._failure is not None:
+            self._failure.throw()
+        out: list[Any] = []
+        began = self.run.clock.monotonic()
+        try:
+            self._pick(out, min(n, self._pace.size))
+        except Exception as error:
+            annotate(error, self._node.describe())
+            self._failure = Failure(error)
+            if not out:
+                raise
+        self._pace.took(self.run.clock.monotonic() - began)
+        return out
+
+    def _pick(self, out: list[Any], n: int) -> None:
+        heap, picks, branches, plain = self._heap, self._picks, self.branches, self._plain
+        while len(out) < n and self._look() and heap:
+            while True:
+                index = heap[0][1]
+                branch = branches[index]
+                out.append(branch.items[branch.at])
+                picks.append(index)
+                branch.at += 1
+                if branch.at >= branch.size:
+                    heappop(heap)
+                    self._unknown.append(index)
+                    break
+                item = branch.items[branch.at]
+                heapreplace(heap, (item if plain else self._key(item), index))
+                if len(out) >= n:
+                    break
+
+    def _look(self) -> bool:
+        """Look at the next items of the inputs; false if one of them is not there yet."""
+        waiting: list[int] = []
+        for index in self._unknown:
+            branch = self.branches[index]
+            if branch.left:
+                heappush(self._heap, (self._key(branch.items[branch.at]), index))
+            elif not branch.over:
+                waiting.append(index)
+        self._unknown = waiting
+        return not waiting
+
+    def _key(self, item: Any) -> Any:
+        """Return what an item is compared by."""
+        node = self._node
+        try:
+            key = item if node.key is None else node.key(item)
+        except StopIteration as error:
+            msg = "the key function of merge_sorted raised StopIteration"
+            raise RuntimeError(msg) from error
+        return _Descending(key) if node.reverse else key
+
+    def over(self) -> bool:
+        waiting = [self.branches[index] for index in self._unknown]
+        failed = next((branch.failure for branch in waiting if branch.failed), None)
+        if failed is not None:
+            failed.throw()
+        return any(branch.ended for branch in waiting) or not (waiting or self._heap)

@@ -1,0 +1,81 @@
+"""``race``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.operators.attach import attach, nodes_of
+from penstock.operators.combine.join import JoinNode
+from penstock.runtime.inputs import JoinStage, places_of
+from penstock.runtime.node import Order, node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.flow import Flow
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
+
+
+__all__ = ["Race", "race"]
+
+T = TypeVar("T")
+
+
+def race(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
+    """Yield the items of the flow that is first to give one; the others are closed at once.
+
+    Completing or failing first wins as well. Of flows that are ready at the same moment the one that
+    stands first wins. A resumed run goes on with the winner and starts no other.
+    """
+    nodes = nodes_of("race", others)
+    return attach(lambda node: Race(inputs=(node, *nodes)))
+
+
+@node
+class Race(JoinNode):
+    """All items of the input that gives, completes or fails first; the others are closed at once."""
+
+    operator = "race"
+    own_order = Order.TIMED
+    stateful = True
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start the inputs, or the winner if a position names it."""
+        return _RaceStage(site)
+
+
+class _RaceStage(JoinStage):
+    """Its state is the winner, once there is one: a resumed run starts no other input."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._winner: int | None = site.state
+        if self._winner is not None:
+            self.branches = [self.branches[self._winner]]
+
+    def marks(self) -> Marks:
+        key, winner, places, moved = self.site.vertex.id, self._winner, self.places(), self.start is not None
+        return lambda i: {**places_of(places, [i if moved else 0] * len(places)), key: winner}
+
+    def prepare(self) -> None:
+        """Look for the winner, and give back at once every other input."""
+        if self._winner is not None:
+            return
+        ahead = (k for k, branch in enumerate(self.branches) if branch.left or branch.failed or branch.over)
+        first = next(ahead, None)
+        if first is None or self.branches[first].failed:
+            return
+        self._winner = first
+        for k, branch in enumerate(self.branches):
+            if k != first:
+                branch.release()
+        self.branches = [self.branches[first]]
+
+    def collect(self, n: int) -> list[Any]:
+        return self.branches[0].take(n) if self._winner is not None else []
+
+    def over(self) -> bool:
+        self.throw()
+        return all(branch.ended for branch in self.branches)

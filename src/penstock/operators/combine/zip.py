@@ -1,0 +1,106 @@
+"""``zip``."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from penstock.operators.attach import attach, nodes_of
+from penstock.operators.combine.join import JoinNode
+from penstock.runtime.failures import annotate
+from penstock.runtime.inputs import JoinStage, places_of
+from penstock.runtime.node import node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.flow import Flow
+    from penstock.runtime.node import Site
+    from penstock.runtime.stage import Stage
+    from penstock.runtime.upstream import Marks
+
+
+__all__ = ["Zip", "zip"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+T = TypeVar("T")
+
+
+@overload
+def zip(*, strict: bool = False) -> Callable[[Flow[T]], Flow[tuple[T]]]: ...  # noqa: A001
+@overload
+def zip(a: Flow[A], /, *, strict: bool = False) -> Callable[[Flow[T]], Flow[tuple[T, A]]]: ...  # noqa: A001
+@overload
+def zip(a: Flow[A], b: Flow[B], /, *, strict: bool = False) -> Callable[[Flow[T]], Flow[tuple[T, A, B]]]: ...  # noqa: A001
+@overload
+def zip(  # noqa: A001
+    a: Flow[A], b: Flow[B], c: Flow[C], /, *, strict: bool = False
+) -> Callable[[Flow[T]], Flow[tuple[T, A, B, C]]]: ...
+@overload
+def zip(  # noqa: A001
+    a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /, *, strict: bool = False
+) -> Callable[[Flow[T]], Flow[tuple[T, A, B, C, D]]]: ...
+@overload
+def zip(*others: Flow[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...  # noqa: A001
+def zip(*others: Flow[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[Any]]:  # noqa: A001  the field's name
+    """Yield tuples: the first items of all flows, then the second ones, and so on.
+
+    It completes with the shortest flow and closes the others at once; what they had given beyond is
+    dropped. All flows are asked at the same time, and for no more than what is asked of this one.
+
+    Args:
+        others: The flows whose items follow in each tuple.
+        strict: Whether it is a ``ValueError`` that one flow ends before another; then all are asked
+            until that is known.
+    """
+    nodes = nodes_of("zip", others)
+    return attach(lambda node: Zip(inputs=(node, *nodes), strict=strict))
+
+
+@node
+class Zip(JoinNode):
+    """Tuples of one item of each input; the end with the first input that ends."""
+
+    operator = "zip"
+
+    strict: bool = False
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start the inputs; their tasks start with the first request."""
+        return _ZipStage(site, self)
+
+
+class _ZipStage(JoinStage):
+    """It has no state: the positions of its inputs move together."""
+
+    def __init__(self, site: Site, node: Zip) -> None:
+        super().__init__(site)
+        self._node = node
+
+    def marks(self) -> Marks:
+        places, moved = self.places(), self.start is not None
+        return lambda i: places_of(places, [i if moved else 0] * len(places))
+
+    def collect(self, n: int) -> list[Any]:
+        count = min(n, *(branch.size - branch.at for branch in self.branches))
+        return (
+            list(builtins.zip(*(branch.take(count) for branch in self.branches), strict=True))
+            if count
+            else []
+        )
+
+    def over(self) -> bool:
+        self.throw()
+        gone = [branch.ended and not branch.left for branch in self.branches]
+        if not self._node.strict or self.run.draining:
+            return any(gone)
+        if any(gone) and any(branch.left for branch in self.branches):
+            short = gone.index(True)
+            long = next(k for k, branch in enumerate(self.branches) if branch.left)
+            error = ValueError(f"zip(strict=True): input {short} has ended, but input {long} has more items")
+            annotate(error, self._node.describe())
+            raise error
+        return all(gone)

@@ -1,0 +1,10 @@
+"""Work that overlaps: async calls, threads, processes, and fetching ahead."""
+
+from penstock.operators.concurrency.buffer import buffer
+from penstock.operators.concurrency.filter_async import filter_async
+from penstock.operators.concurrency.map_async import map_async
+from penstock.operators.concurrency.map_process import map_process
+from penstock.operators.concurrency.map_thread import map_thread
+from penstock.operators.concurrency.prefetch import limit_rate, prefetch
+
+__all__ = ["buffer", "filter_async", "limit_rate", "map_async", "map_process", "map_thread", "prefetch"]

@@ -1,0 +1,118 @@
+"""``map_async``, and the terminal ``for_each_async``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.errors import GraphError
+from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
+from penstock.runtime.arguments import function_for, positive
+from penstock.runtime.node import Order
+from penstock.runtime.run import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from penstock.flow import Flow
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.stage import Stage
+
+
+__all__ = ["AwaitingStage", "ForEachAsync", "MapAsync", "MapAsyncUnordered", "each_of", "map_async"]
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def map_async(
+    function: Callable[[T], Awaitable[U]],
+    concurrency: int = 8,
+    *,
+    ordered: bool = True,
+    window: int | None = None,
+) -> Callable[[Flow[T]], Flow[U]]:
+    """Turn each item into ``await function(item)``, ``concurrency`` of them at a time.
+
+    Args:
+        function: An async function.
+        concurrency: How many calls may be under way at once.
+        ordered: Whether results keep the order of their inputs; otherwise they come as they complete.
+        window: How many inputs may be taken from upstream and not delivered yet; four times the
+            concurrency by default. A larger one keeps the workers busy behind a slow input: unordered
+            results overtake one by no more inputs than this.
+    """
+    function_for("map_async", function, asynchronous=True)
+    kind = MapAsync if ordered else MapAsyncUnordered
+    return pooled("map_async", kind, function, concurrency, window)
+
+
+class MapAsync(Pooled):
+    """Each item becomes ``await function(item)``."""
+
+    operator = "map_async"
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start the stage; its workers start with the first request."""
+        return AwaitingStage(site, self, self.function)
+
+
+class MapAsyncUnordered(Unordered, MapAsync):
+    """The same, in order of completion."""
+
+
+class ForEachAsync(MapAsync):
+    """``await function(item)`` for its effect, in order of completion; nothing can stand behind it."""
+
+    operator = "for_each_async"
+    own_order = Order.INTERLEAVED
+
+
+def each_of(node: Node, function: Callable[[Any], Awaitable[Any]], concurrency: int) -> ForEachAsync:
+    """Return the node that calls ``function`` for each item of ``node``."""
+    positive("for_each_async", "concurrency", concurrency)
+    if not callable(function):
+        msg = f"for_each_async takes an async function, not {type(function).__name__} ({function!r})"
+        raise GraphError(msg)
+    return ForEachAsync(inputs=(node,), function=function, concurrency=concurrency, window=concurrency)
+
+
+class AwaitingStage(PoolStage):
+    """Each worker awaits one call after the other."""
+
+    def __init__(self, site: Site, node: Pooled, function: Callable[[Any], Awaitable[Any]]) -> None:
+        super().__init__(site, node)
+        self._function = function
+
+    async def _work(self) -> None:
+        gate, function = Gate(self.run, for_task=True), self._function
+        numbers, values = self._came
+        try:
+            while not self._stopping:
+                inputs = self._inputs
+                for number, item in inputs:
+                    try:
+                        value = await function(item)
+                    except asyncio.CancelledError as error:
+                        if self._closed or self.run.closed:
+                            raise
+                        self._fail(number, self._from_outside(error))
+                        return
+                    except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+                        if self.run.over(error) or not await self._skips(number, item, error):
+                            return
+                        continue
+                    if not values:
+                        self._ready.open()
+                    numbers.append(number)
+                    values.append(value)
+                if inputs is self._inputs:  # else another worker has cut a slice meanwhile
+                    await self._await_input(gate)
+        except Exception as error:  # noqa: BLE001  a fault of ours must end the run, not leave it waiting
+            self._give_up(error)
+
+    def _from_outside(self, error: asyncio.CancelledError) -> RuntimeError:
+        operator = self._node.operator
+        outside = RuntimeError(f"{operator}: the function was cancelled by somebody else than Penstock")
+        outside.__cause__ = error
+        return outside

@@ -1,0 +1,332 @@
+"""``map_process``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import sys
+from collections import deque
+from itertools import islice
+from pathlib import Path
+from reprlib import Repr
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from penstock.errors import GraphError, WorkerDied
+from penstock.operators.concurrency import process_worker as child
+from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
+from penstock.operators.concurrency.process_worker import PREPARING, Server
+from penstock.runtime import clock
+from penstock.runtime.arguments import function_for, positive
+from penstock.runtime.node import assembled_at, node
+from penstock.runtime.run import Gate
+from penstock.system.processes import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from penstock.flow import Flow
+    from penstock.operators.concurrency.process_worker import Failed
+    from penstock.runtime.node import Site
+    from penstock.runtime.run import Run
+    from penstock.runtime.stage import Stage
+
+
+__all__ = ["MapProcess", "MapProcessUnordered", "importable", "map_process"]
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+WINDOWS_OF_PROCESSES = 64
+"""The same for processes: short calls travel in long lists."""
+
+QUICK = 0.005
+"""Seconds: a list of items that takes less may be longer next time."""
+
+SLOW = 0.02
+
+SHOWN = 3
+"""How many of the items that died with a worker its error shows."""
+
+_PROGRAM = (
+    f"import runpy; clock = runpy.run_path({clock.__file__!r})['SYSTEM_CLOCK']; "
+    f"runpy.run_path({child.__file__!r})['main'](clock.monotonic)"
+)
+
+Batch = list[tuple[int, Any]]
+
+_short = Repr()
+
+
+def map_process(
+    function: Callable[[T], U],
+    processes: int | None = None,
+    *,
+    ordered: bool = True,
+    window: int | None = None,
+) -> Callable[[Flow[T]], Flow[U]]:
+    """Turn each item into ``function(item)``, called in worker processes: for work that computes.
+
+    The processes belong to the run, are new interpreters (never forks), and import the function by its
+    name: it must be defined at the top of a module, or of a script that does its work under
+    ``if __name__ == "__main__":``. Items and results are pickled. Quick calls travel in lists, so a result
+    may wait for those in front of it in its list, but not for more than a few milliseconds of work and the
+    call under way.
+
+    Args:
+        function: A plain function.
+        processes: How many; by default as many as there are processors. 0 makes the calls in this
+            process, one after the other, for debugging.
+        ordered: Whether results keep the order of their inputs; otherwise they come as they complete.
+        window: How many inputs may be taken from upstream and not delivered yet; 64 for each process by
+            default. A list has at most half of a process's part of it: a larger window suits calls of
+            microseconds, a smaller one calls of seconds.
+
+    Raises:
+        GraphError: the function cannot be found by its name (a lambda, a function within a function).
+        WorkerDied: when it runs, a process ended by itself or was killed; the message says how, and which
+            items were lost. The position stands before them.
+    """
+    function_for("map_process", function)
+    importable(function)
+    processes = os.cpu_count() or 1 if processes is None else processes
+    positive("map_process", "processes", processes, least=0)
+    count = max(processes, 1)
+    kind = MapProcess if ordered else MapProcessUnordered
+    window = count * WINDOWS_OF_PROCESSES if window is None else window
+    return pooled("map_process", kind, function, count, window, inline=not processes)
+
+
+@node
+class MapProcess(Pooled):
+    """Each item becomes ``function(item)``, called in one of ``concurrency`` processes.
+
+    If ``inline``, it is called here; all else, also that items and results are pickled, is the same.
+    """
+
+    operator = "map_process"
+
+    inline: bool = False
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start the stage; its processes start with the first items."""
+        return _ProcessStage(site, self)
+
+
+class MapProcessUnordered(Unordered, MapProcess):
+    """The same, in order of completion."""
+
+    __slots__ = ()
+
+
+def importable(function: Callable[..., Any]) -> None:
+    """Refuse, while the graph is built, a function that another process cannot find by its name."""
+    name = getattr(function, "__qualname__", repr(function))
+    where = f"map_process({name}) at {assembled_at()}"
+    advice = (
+        "Worker processes import the function by its name, so it must be defined at the top of a module (or "
+        "be a functools.partial of such a one, or a method of an object that can be pickled)."
+    )
+    try:
+        data = pickle.dumps(function)
+    except Exception as error:  # whatever the pickling of a user's object raises
+        msg = f"{where}: it cannot be sent to another process ({error}). {advice}"
+        raise GraphError(msg) from error
+    if b"__main__" in data and _main_program() is None:
+        msg = f"{where}: it is defined in an interactive session or a notebook. {advice}"
+        raise GraphError(msg)
+
+
+def _main_program() -> tuple[str, str] | None:
+    """Return how another process can find what the program that was started defines."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        name: str = spec.name
+        return None if name.rpartition(".")[2] == "__main__" else ("module", name)
+    path = getattr(main, "__file__", None)
+    return ("path", str(Path(path).resolve())) if path and Path(path).is_file() else None
+
+
+class _Worker(Protocol):
+    """Who is asked."""
+
+    async def start(self) -> None: ...
+    def send(self, *bodies: bytes) -> None: ...
+    async def receive(self) -> bytes: ...
+    def kill(self) -> None: ...
+    async def gone(self) -> None: ...
+
+
+class _Inline:
+    """A worker that is no process: it answers when it is asked for the answer."""
+
+    def __init__(self, run: Run) -> None:
+        self._clock = run.clock.monotonic
+        self._server: Server | None = None
+        self._answers: Iterator[bytes] = iter(())
+
+    async def start(self) -> None:
+        pass
+
+    def send(self, *bodies: bytes) -> None:
+        for body in bodies:
+            if self._server is None:
+                self._server = Server(body, self._clock, find_main=False)
+            else:
+                self._answers = self._server.answer(body)
+
+    async def receive(self) -> bytes:
+        return next(self._answers)
+
+    def kill(self) -> None:
+        self._answers = iter(())
+
+    async def gone(self) -> None:
+        pass
+
+
+class _ProcessStage(PoolStage):
+    """Each of its tasks has one process, and gives it lists of items, one list after the other.
+
+    A list is as long as quick calls make it, but no longer than leaves the other processes their part.
+    """
+
+    def __init__(self, site: Site, node: MapProcess) -> None:
+        super().__init__(site, node)
+        self._inline = node.inline
+        self._processes: list[_Worker] = []
+        self._most = max(1, node.window // (2 * node.concurrency))
+        self._size = 1
+
+    def slice_size(self) -> int:
+        """Return the whole window: what is sent to a process is chosen here."""
+        return self._node.window
+
+    async def _work(self) -> None:
+        gate, worker = Gate(self.run, for_task=True), None
+        try:
+            while not self._stopping:
+                batch = self._take()
+                if not batch:
+                    await self._await_input(gate)
+                    continue
+                if worker is None:
+                    worker = await self._hire()
+                await self._through(worker, batch)
+                if self.run.strained():
+                    await self.run.breathe()
+        except Exception as error:  # noqa: BLE001  a fault of ours must end the run, not leave it waiting
+            self._give_up(error)
+
+    def _take(self) -> Batch:
+        share = -(-self._rest.__length_hint__() // self._node.concurrency)
+        return list(islice(self._inputs, min(self._size, self._most, max(share, 1))))
+
+    async def _hire(self) -> _Worker:
+        if (script := os.environ.get(PREPARING)) is not None:
+            msg = (
+                f"{script} runs its flow as soon as it is imported, and worker processes must import it to "
+                'find what it defines: put what it does under `if __name__ == "__main__":`'
+            )
+            raise RuntimeError(msg)
+        # what a worker makes of classes of the main program comes back under this name, as in multiprocessing
+        sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
+        worker: _Worker = _Inline(self.run) if self._inline else Process(_PROGRAM)
+        self._processes.append(worker)  # known before it runs: whatever happens, it is ended
+        await worker.start()
+        worker.send(pickle.dumps((_main_program(), pickle.dumps(self._node.function))))
+        return worker
+
+    async def _through(self, worker: _Worker, batch: Batch) -> None:
+        """Have one list of items done; settle each."""
+        pickled: list[bytes] = []
+        fault: Exception | None = None
+        for _, item in batch:
+            try:
+                pickled.append(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
+            except Exception as error:  # noqa: BLE001  whatever the pickling of a user's object raises
+                error.add_note("penstock: an item must be pickled on its way to another process")
+                fault = error
+                break
+        left = deque(batch)
+        if pickled:
+            worker.send(pickle.dumps(pickled))
+        done = not pickled
+        while not done:
+            done = await self._settle(worker, left)
+        if fault is not None and left and len(left) == len(batch) - len(pickled):
+            number, item = left.popleft()
+            if await self._skips(number, item, fault):
+                self._put_back(left)
+
+    async def _settle(self, worker: _Worker, left: deque[tuple[int, Any]]) -> bool:
+        """Take one answer; return whether it was the last to this list."""
+        try:
+            results, failure, seconds = pickle.loads(await worker.receive())  # noqa: S301  from our own process
+        except WorkerDied as error:
+            self._fail(left[0][0], self._lost(left, error))
+            left.clear()
+            return True
+        for data in results:
+            number, item = left.popleft()
+            try:
+                self._put(number, pickle.loads(data))  # noqa: S301
+            except Exception as error:  # noqa: BLE001  whatever the making of a user's object raises
+                error.add_note("penstock: a result must be pickled on its way from another process")
+                await self._skips(number, item, error)
+        if failure is not None:
+            number, item = left.popleft()
+            if await self._skips(number, item, _as_raised(failure)):
+                self._put_back(left)
+            left.clear()
+            return True
+        if seconds is not None:
+            self._learn(seconds)
+        return seconds is not None
+
+    def _learn(self, seconds: float) -> None:
+        if seconds < QUICK and self._size < self._most:
+            self._size *= 2
+        elif seconds > SLOW and self._size > 1:
+            self._size //= 2
+
+    def _put_back(self, left: deque[tuple[int, Any]]) -> None:
+        """Let the inputs behind one that was skipped be taken again, first of all."""
+        again = [*left, *self._inputs]
+        numbers, items = self._waiting
+        self._waiting = (
+            [*(number for number, _ in again), *numbers],
+            [*(item for _, item in again), *items],
+        )
+        left.clear()
+
+    def _lost(self, left: deque[tuple[int, Any]], error: WorkerDied) -> WorkerDied:
+        shown = ", ".join(_short.repr(item) for _, item in islice(left, SHOWN))
+        more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+        what = "an item" if len(left) == 1 else f"{len(left)} items"
+        return WorkerDied(
+            f"a worker process of {self._node.describe()} {error}; it was at work on {what}, lost with it: "
+            f"{shown}{more}"
+        )
+
+    async def _stop(self) -> None:
+        try:
+            await super()._stop()
+        finally:
+            processes, self._processes = self._processes, []
+            for worker in processes:
+                worker.kill()
+            await asyncio.gather(*(worker.gone() for worker in processes))
+
+
+def _as_raised(failure: Failed) -> Exception:
+    """Return the exception of another process, with its traceback as a note."""
+    data, text, trace = failure
+    error: Exception
+    if data is None:
+        error = RuntimeError(f"{text} (an exception that cannot be sent from one process to another)")
+    else:
+        error = pickle.loads(data)  # noqa: S301  from our own process
+    error.add_note(f"in the worker process:\n{trace.rstrip()}")
+    return error

@@ -1,0 +1,429 @@
+"""What all operators share that work on several items at a time: a bounded window of numbered inputs."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from penstock.errors import GraphError
+from penstock.operators.attach import attach
+from penstock.runtime.arguments import positive
+from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.node import Node, Order, node
+from penstock.runtime.run import Gate, Pace
+from penstock.runtime.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from penstock.flow import Flow
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States, Upstream
+
+
+__all__ = ["DROPPED", "PoolStage", "Pooled", "Unordered"]
+
+
+WINDOWS = 4
+"""The default window, in multiples of the concurrency."""
+
+DROPPED: Final[Any] = type("Dropped", (), {"__repr__": lambda _: "DROPPED"})()
+"""The result of an input that gives no item."""
+
+
+def pooled(
+    operator: str,
+    kind: type[Pooled],
+    function: Callable[..., Any],
+    concurrency: int,
+    window: int | None,
+    **more: Any,
+) -> Callable[[Flow[Any]], Flow[Any]]:
+    """Check the numbers, and return the operator that adds such a node."""
+    positive(operator, "concurrency", concurrency)
+    window = concurrency * WINDOWS if window is None else window
+    positive(operator, "window", window)
+    if window < concurrency:
+        msg = (
+            f"{operator}(concurrency={concurrency}, window={window}): the window must hold what is under way"
+        )
+        raise GraphError(msg)
+
+    def make(node: Node) -> Node:
+        return kind(inputs=(node,), function=function, concurrency=concurrency, window=window, **more)
+
+    return attach(make)
+
+
+@node
+class Pooled(Node):
+    """``function`` over each item, ``concurrency`` calls at a time, in order.
+
+    At most ``window`` inputs are taken from upstream and neither delivered nor dropped yet.
+    """
+
+    drops: ClassVar[bool] = False
+    """Whether a result may be ``DROPPED``."""
+
+    function: Callable[..., Any]
+    concurrency: int
+    window: int
+
+    def bound(self, n: int) -> float:
+        """Return M_up(window) + n."""
+        return self.inputs[0].bound(self.window) + n
+
+    @property
+    def skippable(self) -> bool:
+        """True: a call that fails leaves the others as they are."""
+        return True
+
+    @property
+    def ordered(self) -> bool:
+        """Whether results keep the order of their inputs."""
+        return self.own_order is Order.EXACT
+
+
+class Unordered(Pooled):
+    """The same, in order of completion; a mixin.
+
+    Its position is the low watermark (the first input not settled) and the inputs settled beyond it,
+    counted from there. The window bounds them: no input is taken that lies further than that beyond
+    the watermark.
+    """
+
+    __slots__ = ()
+
+    own_order = Order.INTERLEAVED
+    stateful = True
+    remedy = (
+        "unordered, it knows inputs by their number, and here they come in another order the next time. "
+        "Pass ordered=True, or put it in front of the merge, or of the unordered operator, that is upstream."
+    )
+
+    @property
+    def obstacle(self) -> Node | None:
+        """This node, if its inputs come in no fixed order: the next run would give them other numbers."""
+        above = self.inputs[0]
+        return above.obstacle or (None if above.order is Order.EXACT else self)
+
+    @property
+    def repeatable(self) -> bool:
+        """False: which of the inputs under way completes first is nobody's to say."""
+        return False
+
+    @property
+    def structure(self) -> str:
+        """Part of the shape, because a position of the ordered form has no state."""
+        return "(unordered)"
+
+
+class PoolStage(Stage[Any]):
+    """Inputs are numbered from 0 in the order in which upstream gave them; workers share slices of them.
+
+    ``_low`` is the first one not settled (delivered or dropped), ``_acked`` those settled beyond it;
+    ``_pages`` says where the inputs from ``_low`` on stand upstream. Workers only append results to
+    ``_came``; whoever requests arranges them, a list at a time, as what may be delivered next: ``_numbers``
+    and ``_values``. An ordered stage keeps what came too soon in ``_early``. After the first failure no
+    call is begun; it is raised when the values before it are gone.
+    """
+
+    def __init__(self, site: Site, node: Pooled) -> None:
+        super().__init__(site)
+        self._node = node
+        self._ordered = node.ordered
+        self._upstream = site.input()
+        self._acked: set[int] = set(site.state or ())
+        self._skip = frozenset(self._acked)
+        self._low = 0
+        self._pages: deque[tuple[int, int, Marks]] = deque()  # number of the first input, how many, marks
+        self._behind: tuple[Marks, int] = (self._upstream.marks(), 0)
+        self._fetched = 0  # inputs taken from upstream so far
+        self._held = 0  # inputs taken and not settled
+        self._waiting: tuple[Sequence[int], Sequence[Any]] = ((), ())  # inputs that are in no slice yet
+        self._rest: Any = iter(())  # the items of the slice that no worker has taken
+        self._inputs: Iterator[tuple[int, Any]] = iter(())  # the same with their numbers
+        self._fetching = False
+        self._exhausted = False
+        self._failure: Failure | None = None
+        self._failures: dict[int, Failure] = {}  # ordered: those that must wait for what comes before them
+        self._final: Failure | None = None  # upstream's failure, behind everything that is still in flight
+        self._came: tuple[list[int], list[Any]] = ([], [])
+        self._numbers: list[int] = []
+        self._values: list[Any] = []
+        self._early: dict[int, Any] = {}
+        self._due = 0  # ordered: the input whose result comes next
+        self._stopping = False
+        self._skipping = site.skipping
+        self._drops = node.drops or site.skipping is not None
+        self._in_step = node.ordered and not self._drops  # as many items as inputs, in the same order
+        self._last: Sequence[int] = ()  # the inputs delivered by the last request
+        self._ready = Gate(self.run)
+        self._idle: deque[Gate] = deque()
+        self._workers: list[asyncio.Task[None]] = []
+        self._pace = Pace()
+        self._cut_at = 0.0
+
+    @property
+    def buffered(self) -> int:
+        """Inputs taken and not settled."""
+        return self._held
+
+    def upstreams(self) -> Iterator[Upstream[Any]]:
+        """Yield the one upstream."""
+        yield self._upstream
+
+    async def _request(self, n: int) -> list[Any]:
+        self._acknowledge()
+        if self.run.strained():
+            await self.run.breathe()
+        if not self._workers:
+            self._begin()
+        self._arrange()
+        while not self._values:
+            if self._failure is not None:
+                self._failure.throw()
+            if self._exhausted and not self._held:
+                if self._final is not None:
+                    self._final.throw()
+                return []
+            self._call_to_fetch()
+            await self._ready.wait()
+            self._arrange()
+        out, self._values = self._values[:n], self._values[n:]
+        if self._in_step:
+            self._last = range(self._low, self._low + len(out))
+        else:
+            self._last = self._numbers[:n]
+            del self._numbers[:n]
+        self._held -= len(out)
+        self._call_to_fetch()
+        return out
+
+    def _begin(self) -> None:
+        """Start the workers."""
+        name, count = self._node.operator, self._node.concurrency
+        self._workers = [self.run.spawn(self._work(), f"{name} {k}") for k in range(count)]
+
+    def _acknowledge(self) -> None:
+        """Take note that what the last request delivered has arrived."""
+        if self._in_step:
+            self._low += len(self._last)
+        else:
+            self._low = _watermark(self._low, self._acked, self._last, self._fetched)
+        self._last = ()
+        while self._pages and self._pages[0][0] + self._pages[0][1] <= self._low:
+            self._pages.popleft()
+
+    def _arrange(self) -> None:
+        """Put the results that came since the last time where they may be delivered from."""
+        numbers, values = self._came
+        if not numbers and not self._failures:
+            return
+        came, results = numbers.copy(), values.copy()
+        numbers.clear()
+        values.clear()
+        if self._ordered:
+            early, due = self._early, self._due
+            gapless = came and came[0] == due and came[-1] == due + len(came) - 1 and came == sorted(came)
+            if early or self._failures or not gapless:
+                early.update(zip(came, results, strict=True))
+                came, results = self._in_turn()
+            self._due += len(came)
+        if self._drops:
+            came, results = self._without_dropped(came, results)
+        if not self._in_step:
+            self._numbers += came
+        self._values = self._values + results if self._values else results
+
+    def _in_turn(self) -> tuple[list[int], list[Any]]:
+        """Take from what came too soon all that is due, up to the first failure."""
+        first = due = self._due
+        results = []
+        while due in self._early:
+            results.append(self._early.pop(due))
+            due += 1
+        if self._failure is None and due in self._failures:
+            self._failure = self._failures[due]
+        return [*range(first, due)], results
+
+    def _without_dropped(self, came: list[int], results: list[Any]) -> tuple[list[int], list[Any]]:
+        """Settle the inputs that give no item, and return the others."""
+        kept = [i for i, result in enumerate(results) if result is not DROPPED]
+        if len(kept) == len(came):
+            return came, results
+        self._acked.update(number for number, result in zip(came, results, strict=True) if result is DROPPED)
+        self._held -= len(came) - len(kept)
+        self._low = _watermark(
+            self._low, self._acked, (), self._fetched
+        )  # makes room, maybe, without a delivery
+        return [came[i] for i in kept], [results[i] for i in kept]
+
+    def _call_to_fetch(self) -> None:
+        """Wake one worker, if there is no input for it to take."""
+        if self._idle and not self._waiting[1] and not self._rest.__length_hint__():
+            self._call(1)
+
+    def _call(self, count: int) -> None:
+        """Wake workers that wait for inputs or for room."""
+        idle = self._idle
+        while count and idle:
+            idle.popleft().open()
+            count -= 1
+
+    @abstractmethod
+    async def _work(self) -> None:
+        """Work on what ``_inputs`` gives, and then ``_await_input``, until ``_stopping``."""
+
+    def _room(self) -> int:
+        """Return how many more inputs may be taken from upstream."""
+        held = self._held
+        if self._node.stateful:  # its position tells of all inputs since the watermark
+            held = self._fetched - self._low - len(self._last)
+        return self._node.window - held
+
+    async def _await_input(self, gate: Gate) -> None:
+        """Cut the next slice; if all are used up, fetch, or wait to be called. Then call others."""
+        if self._waiting[1]:
+            if self.run.strained():
+                await self.run.breathe()
+        elif self._fetching or self._exhausted or self._room() <= 0:
+            self._idle.append(gate)
+            await gate.wait()
+        else:
+            await self._fetch()
+        if self._waiting[1] and not self._rest.__length_hint__():
+            self._cut()
+        if self._rest.__length_hint__():
+            self._call(2)  # so all are awake in few turns, and few are woken in vain
+
+    def _cut(self) -> None:
+        """Let the workers have the next inputs; how many depends on how long the last slice took (law 11)."""
+        now = self.run.clock.monotonic()
+        self._pace.took(now - self._cut_at)
+        self._cut_at, size = now, self.slice_size()
+        numbers, items = self._waiting
+        self._rest = iter(items[:size])
+        self._inputs = zip(numbers[:size], self._rest, strict=False)
+        self._waiting = (numbers[size:], items[size:])
+
+    def slice_size(self) -> int:
+        """Return how many inputs the next slice may have."""
+        return self._pace.size
+
+    async def _fetch(self) -> None:
+        """Ask upstream for as many inputs as there is room for."""
+        self._fetching = True
+        try:
+            page = await self._upstream.request(self._room())
+        except Exception as error:
+            if self.run.over(error):
+                raise
+            self._final = Failure(error)
+            page = []
+        finally:
+            self._fetching = False
+        marks = self._upstream.marks()
+        first = self._fetched
+        self._pages.append((first, len(page), marks))
+        self._behind = (marks, len(page))
+        self._fetched += len(page)
+        numbers: Sequence[int] = range(first, self._fetched)
+        if self._skip:  # the run which this one resumes had settled these
+            numbers = [number for number in numbers if number not in self._skip]
+            page = [page[number - first] for number in numbers]
+        self._held += len(page)
+        self._waiting = (numbers, page)
+        self._exhausted = self._fetched == first
+        if self._exhausted:
+            self._ready.open()
+
+    def _fail(self, number: int, error: BaseException) -> None:
+        """Take a failure; no further call is begun."""
+        annotate(error, self._node.describe())
+        failure = Failure(error)
+        self._stopping = True
+        self._waiting = ((), ())
+        for _ in self._inputs:  # nobody takes them any more
+            pass
+        if self._ordered:
+            self._failures[number] = failure
+        elif self._failure is None:
+            self._failure = failure
+        self._ready.open()
+
+    async def _skips(self, number: int, item: Any, error: Exception) -> bool:
+        """Leave the input out, if there is an ``on_error_skip`` that takes the error; otherwise ``_fail``."""
+        if self._skipping is None:
+            self._fail(number, error)
+            return False
+        annotate(error, self._node.describe())
+        fault = self._skipping.refuses(error, item)
+        if fault is not None:
+            self._fail(number, fault)
+            return False
+        self._put(number, DROPPED)
+        if self._skipping.full:
+            await self._skipping.pause(Gate(self.run))
+        return True
+
+    def _put(self, number: int, result: Any) -> None:
+        """Take one result."""
+        numbers, results = self._came
+        numbers.append(number)
+        results.append(result)
+        self._ready.open()
+
+    def _give_up(self, error: Exception) -> None:
+        """Take a fault of our own: it must end the run, not leave it waiting."""
+        if not self.run.over(error):
+            self._stopping, self._failure = True, Failure(error)
+            self._ready.open()
+
+    async def _stop(self) -> None:
+        workers, self._workers = self._workers, []
+        for task in workers:
+            task.cancel()
+        if workers:
+            await asyncio.wait(workers)
+        errors = [
+            error for task in workers if not task.cancelled() and (error := task.exception()) is not None
+        ]
+        if errors:
+            raise errors[0]
+
+    def marks(self) -> Marks:
+        """Return positions inside the last chunk."""
+        key, low, last, acked = self.site.vertex.id, self._low, self._last, frozenset(self._acked)
+        pages, behind, stateful = tuple(self._pages), self._behind, self._node.stateful
+        fetched = self._fetched
+
+        def at(i: int) -> States:
+            beyond = set(acked)
+            mark = _watermark(low, beyond, last[:i], fetched)
+            page, offset = behind
+            for first, count, marks in pages:
+                if first <= mark < first + count:
+                    page, offset = marks, mark - first
+            states = dict(page(offset))
+            if stateful:
+                states[key] = sorted(number - mark for number in beyond)
+            return states
+
+        return at
+
+
+def _watermark(low: int, acked: set[int], settled: Sequence[int], fetched: int) -> int:
+    """Add ``settled`` to ``acked``; take out what follows ``low`` without a gap; return where that ends.
+
+    A resumed run knows of settled inputs that it has not fetched yet: the watermark waits for them.
+    """
+    if settled and not acked and max(settled) - low + 1 == len(settled):  # no gap, whatever their order
+        return low + len(settled)
+    acked.update(settled)
+    while low in acked and low < fetched:
+        acked.discard(low)
+        low += 1
+    return low

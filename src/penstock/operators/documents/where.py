@@ -1,0 +1,34 @@
+"""``where``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.operators.attach import attach
+from penstock.operators.documents.event_stage import event_stage
+from penstock.runtime.arguments import function_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.document import Document
+    from penstock.operators.attach import Same
+    from penstock.runtime.node import Node
+
+
+__all__ = ["where"]
+
+
+def where(function: Callable[[Document], object]) -> Same:
+    """Skip the documents for which ``function(document)`` is false: they give no events and count as skipped.
+
+    They are judged as they were parsed, before any processing step.
+    Must stand directly behind an adapter or another operator of the event stage.
+    """
+    function_for("where", function)
+
+    def make(node: Node) -> Node:
+        stage = event_stage("where", node)
+        return stage.with_settings(where=(*stage.settings.where, function))
+
+    return attach(make)

@@ -1,0 +1,56 @@
+"""``map`` and ``starmap``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+
+from penstock.fusion.element import Element
+from penstock.operators.attach import attach
+from penstock.runtime.arguments import function_for
+
+if TYPE_CHECKING:
+    from penstock.flow import Flow
+
+
+__all__ = ["Map", "StarMap", "map", "starmap"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+U = TypeVar("U")
+
+
+def map(function: Callable[[T], U]) -> Callable[[Flow[T]], Flow[U]]:  # noqa: A001  the field's name
+    """Turn each item into ``function(item)``."""
+    function_for("map", function)
+    return attach(lambda node: Map(inputs=(node,), function=function))
+
+
+def starmap(function: Callable[[*Ts], U]) -> Callable[[Flow[tuple[*Ts]]], Flow[U]]:
+    """Turn each item, a tuple, into ``function(*item)``."""
+    function_for("starmap", function)
+    return attach(lambda node: StarMap(inputs=(node,), function=function))
+
+
+class Map(Element):
+    """Each item becomes ``function(item)``."""
+
+    operator = "map"
+    transparent = True
+    one_to_one = True
+
+    @staticmethod
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+        return [f"x = f{k}(x)"]
+
+
+class StarMap(Element):
+    """Each item becomes ``function(*item)``."""
+
+    operator = "starmap"
+    transparent = True
+    one_to_one = True
+
+    @staticmethod
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+        return [f"x = f{k}(*x)"]

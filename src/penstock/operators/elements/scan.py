@@ -1,0 +1,54 @@
+"""``scan``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.fusion.element import Element
+from penstock.operators.attach import attach
+from penstock.runtime.arguments import function_for
+from penstock.runtime.node import node
+
+if TYPE_CHECKING:
+    from penstock.abc import JSON
+    from penstock.flow import Flow
+
+
+__all__ = ["Scan", "scan"]
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def scan(function: Callable[[U, T], U], seed: U, *, name: str | None = None) -> Callable[[Flow[T]], Flow[U]]:
+    """Fold from the left and yield each result: ``accumulator = function(accumulator, item)``.
+
+    The accumulator is part of the position: it must be JSON for a run to be resumable, and ``function``
+    must return a new one instead of changing it in place. ``seed`` itself is not yielded.
+    """
+    function_for("scan", function)
+    return attach(lambda node: Scan(inputs=(node,), function=function, seed=seed, name=name))
+
+
+@node
+class Scan(Element):
+    """Each item becomes ``function(accumulator, item)``, which also is the next accumulator."""
+
+    operator = "scan"
+    stateful = True
+
+    seed: Any = None
+
+    def first(self) -> Any:  # noqa: D102
+        return self.seed
+
+    def dump(self, state: Any) -> JSON:  # noqa: D102
+        return [state]
+
+    def load(self, state: JSON) -> Any:  # noqa: D102
+        return state[0]
+
+    @staticmethod
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+        return [f"x = s{k} = f{k}(s{k}, x)"]

@@ -1,0 +1,180 @@
+"""``timeout``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+
+from penstock.errors import GraphError
+from penstock.operators.attach import attach
+from penstock.runtime.arguments import seconds_for
+from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.node import Node, Order, assembled_at, node
+from penstock.runtime.stage import Stage, behind
+from penstock.runtime.stream import node_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from penstock.flow import Flow
+    from penstock.operators.attach import Same
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, States, Upstream
+
+
+__all__ = ["Patience", "Timeout", "TimeoutFallback", "timeout"]
+
+T = TypeVar("T")
+
+
+@overload
+def timeout(*, each: float | None = None, first: float | None = None, fallback: None = None) -> Same: ...
+@overload
+def timeout(
+    *, each: float | None = None, first: float | None = None, fallback: Flow[T]
+) -> Callable[[Flow[T]], Flow[T]]: ...
+def timeout(
+    *, each: float | None = None, first: float | None = None, fallback: Flow[Any] | None = None
+) -> Callable[[Flow[Any]], Flow[Any]]:
+    """Fail if upstream gives nothing for too long, or go on with ``fallback``.
+
+    Counted are seconds in which upstream was asked and had nothing, also over several requests that were
+    cancelled: a slow consumer is not upstream's fault. An item that comes at the very moment is late.
+    ``retry`` takes the error for one worth trying again.
+
+    Args:
+        each: Seconds from one list of items to the next.
+        first: Seconds up to the first one; as ``each`` unless given.
+        fallback: A flow to continue with instead of failing; upstream is closed then.
+
+    Raises:
+        TimeoutError: while running; it names what was waited for, and for how long.
+    """
+    if each is None and first is None:
+        msg = f"timeout() at {assembled_at()} needs each= or first=, in seconds"
+        raise GraphError(msg)
+    each = None if each is None else seconds_for("timeout", "each", each)
+    first = each if first is None else seconds_for("timeout", "first", first)
+    if fallback is None:
+        return attach(lambda node: Timeout(inputs=(node,), first=first, each=each))
+    other = node_of("the fallback of timeout", fallback)
+    return attach(lambda node: TimeoutFallback(inputs=(node, other), first=first, each=each))
+
+
+class Patience:
+    """How many seconds upstream has left to answer; they pass only while it is being asked.
+
+    What runs out of patience cancels the request in which it asks: by law 7 that loses nothing and
+    withdraws the demand, so that no task is needed between two stages.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, seconds: float | None) -> None:
+        self.left = seconds
+        """``None`` is for ever."""
+
+    async def ask(self, stage: Upstream[Any], n: int) -> list[Any] | None:
+        """Return what ``stage`` answers, or ``None`` if the seconds are over before it does."""
+        if self.left is None:
+            return await stage.request(n)
+        loop, failure, items = asyncio.get_running_loop(), None, None
+        began = loop.time()
+        try:
+            async with asyncio.timeout_at(began + max(self.left, 0.0)):
+                try:
+                    items = await stage.request(n)
+                except Exception as error:  # noqa: BLE001  raised below: it may be a TimeoutError of its own
+                    failure = Failure(error)
+        except TimeoutError:
+            return None
+        finally:
+            self.left -= loop.time() - began
+        if failure is not None:
+            failure.throw()
+        return items
+
+
+@node
+class Timeout(Node):
+    """An error, if upstream is asked for longer than ``first`` or ``each`` seconds and gives nothing."""
+
+    operator = "timeout"
+
+    first: float | None
+    each: float | None
+
+    def start(self, site: Site) -> Stage[Any]:
+        """Start the stage."""
+        return _TimeoutStage(site, self)
+
+
+@node
+class TimeoutFallback(Timeout):
+    """Instead of the error, the items of the second input."""
+
+    stateful = True
+    own_order = Order.TIMED
+
+    @property
+    def structure(self) -> str:
+        """Part of the shape: the other form has no state."""
+        return "(fallback)"
+
+    @property
+    def repeatable(self) -> bool:
+        """False: which input gives the next item is a matter of time."""
+        return False
+
+    def bound(self, n: int) -> float:
+        """Return the larger bound of the two."""
+        return max(node.bound(n) for node in self.inputs)
+
+
+class _TimeoutStage(Stage[Any]):
+    """Its state, if it has one, is whether it has gone over to the second input."""
+
+    def __init__(self, site: Site, node: Timeout) -> None:
+        super().__init__(site)
+        self._node = node
+        self._over = bool(site.state)
+        self._current = site.input(1 if self._over else 0, tracked=site.tracked)
+        self._patience = Patience(None if self._over else node.first)
+        self._limit = node.first
+        self._others: States = dict(site.states) if node.stateful else {}
+        self._left: tuple[Marks, ...] = ()  # of the first input, when it took too long
+        self._failure: Failure | None = None
+
+    def upstreams(self) -> Iterator[Upstream[Any]]:
+        yield self._current
+
+    def marks(self) -> Marks:
+        above = self._current.marks()
+        if not self._node.stateful:
+            return above
+        key, others, left, over = self.site.vertex.id, self._others, self._left, self._over
+        return lambda i: {**others, **behind(left), **above(i), key: over}
+
+    async def _request(self, n: int) -> list[Any]:
+        if self._failure is not None:
+            self._failure.throw()
+        items = await self._patience.ask(self._current, n)
+        if items is not None:
+            if not self._over:
+                self._patience.left = self._limit = self._node.each
+            return items
+        if not self._node.stateful:
+            self._fail()
+        if self.run.draining:
+            return []
+        self._left = (self._current.marks(),)
+        self.run.release(self._current.aclose())
+        self._current = self.site.input(1, tracked=self.site.tracked)
+        self._over, self._patience = True, Patience(None)
+        return await self._current.request(n)
+
+    def _fail(self) -> NoReturn:
+        error = TimeoutError(f"{self._current.title()} gave no item within {self._limit:g} s")
+        annotate(error, self._node.describe())
+        self._failure = Failure(error)
+        self._failure.throw()

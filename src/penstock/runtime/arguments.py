@@ -1,0 +1,58 @@
+"""Checks of what an operator is given, while the graph is built."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+from penstock.errors import GraphError
+from penstock.runtime.node import Order, assembled_at
+
+__all__ = ["function_for", "order_named", "positive"]
+
+
+def positive(operator: str, parameter: str, value: float, *, least: float = 1, whole: bool = True) -> None:
+    """Refuse a count below ``least``, or no whole number, while the graph is built."""
+    right = isinstance(value, int) or (not whole and isinstance(value, float) and not math.isnan(value))
+    if isinstance(value, bool) or not right or value < least:
+        kind = "whole number" if whole else "number"
+        msg = f"{operator}({parameter}={value!r}): {parameter} must be a {kind}, at least {least}"
+        raise GraphError(msg)
+
+
+def function_for(operator: str, function: object, *, asynchronous: bool = False) -> None:
+    """Refuse what cannot be called, and an async function where a plain one is wanted."""
+    if not callable(function):
+        msg = (
+            f"{operator} takes a function, not {type(function).__name__} ({function!r}), at {assembled_at()}"
+        )
+        raise GraphError(msg)
+    if not asynchronous and inspect.iscoroutinefunction(function):
+        name = getattr(function, "__name__", repr(function))
+        msg = (
+            f"{operator}({name}) at {assembled_at()}: {name} is async, and {operator} does not await. "
+            f"Use map_async({name}) instead."
+        )
+        raise GraphError(msg)
+
+
+def order_named(operator: str, order: str) -> Order:
+    """Return the order of that name, or refuse it while the graph is built."""
+    try:
+        return Order(order)
+    except ValueError:
+        known = ", ".join(repr(each.value) for each in Order)
+        msg = f"{operator}(order={order!r}) at {assembled_at()}: order is one of {known}"
+        raise GraphError(msg) from None
+
+
+def seconds_for(operator: str, parameter: str, value: object, *, zero: bool = False) -> float:
+    """Return a number of seconds, or refuse what is none while the graph is built."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and math.isfinite(value) and (value > 0 or (zero and value == 0)):  # type: ignore[arg-type,operator]
+        return float(value)  # type: ignore[arg-type]
+    least = "not negative" if zero else "greater than 0"
+    msg = (
+        f"{operator}({parameter}={value!r}) at {assembled_at()}: {parameter} must be a finite number, {least}"
+    )
+    raise GraphError(msg)

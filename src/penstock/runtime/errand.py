@@ -1,0 +1,52 @@
+"""One piece of work in a task, which a request may wait for and leave."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from penstock.runtime.run import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from penstock.runtime.run import Run
+
+
+__all__ = ["Errand"]
+
+
+class Errand:
+    """Work that may wait, done for a request in a task of its own; a cancelled request finds it again."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._done = Gate(run)
+        self._task: asyncio.Task[Any] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether something was begun that nobody has taken the result of."""
+        return self._task is not None
+
+    def begin(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        """Start ``work``; there may be only one at a time."""
+        self._task = self._run.spawn(work, name)
+        self._task.add_done_callback(lambda _: self._done.open())
+
+    async def result(self) -> Any:
+        """Wait for the work that was begun and return its result, or raise its error."""
+        task = self._task
+        if task is None:
+            return None
+        while not task.done():
+            await self._done.wait()
+        self._task = None
+        return task.result()
+
+    async def finish(self) -> None:
+        """Let the work come to its end while closing, and raise its error."""
+        task, self._task = self._task, None
+        if task is not None:
+            await asyncio.wait([task])
+            task.result()

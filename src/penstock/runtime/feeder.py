@@ -1,0 +1,100 @@
+"""A task that fetches ahead of demand, and the items it holds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from penstock.runtime.chunks import Chunks
+from penstock.runtime.failures import Failure
+from penstock.runtime.run import Gate
+from penstock.runtime.stage import stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.runtime.upstream import Upstream
+
+
+__all__ = ["Feeder"]
+
+
+class Feeder:
+    """A task that keeps asking one upstream, and the items it got that nobody has taken yet.
+
+    It holds at most ``capacity`` items. ``ready`` is opened when there is something to look at: items,
+    the end, or a failure. Whoever finds it empty may ask upstream in its place: where items are ready, no
+    time goes into waking the task.
+    """
+
+    def __init__(self, stage: Upstream[Any], capacity: int, ready: Callable[[], None]) -> None:
+        self.stage = stage
+        self.held = Chunks(stage.marks())
+        self.ended = False
+        self.failure: Failure | None = None
+        self._capacity = capacity
+        self._ready = ready
+        self._room = Gate(stage.run, for_task=True)
+        self._asking = False
+        self._task: asyncio.Task[None] | None = None
+
+    def feed(self) -> None:
+        """Start, or go on if there is room."""
+        if self._task is None:
+            self._task = self.stage.run.spawn(self._run(), f"feeder of {self.stage.title()}")
+        elif self.room() > 0:
+            self._room.open()
+
+    def room(self) -> int:
+        """Return how many items may be asked for now."""
+        return self._capacity - len(self.held)
+
+    def put(self, items: list[Any]) -> None:
+        """Hold what came."""
+        self.held.put(items, self.stage.marks())
+
+    async def ask(self) -> bool:
+        """Ask upstream for what there is room for, unless the task is doing that; say whether it was done."""
+        if self._asking or self.ended:
+            return False
+        self._asking = True
+        try:
+            items = await self.stage.request(self.room())
+            if items:
+                self.put(items)
+            else:
+                self.ended = True
+                self.held.end(self.stage.marks())
+        except Exception as error:
+            if self.stage.run.over(error):
+                raise
+            self.ended = True
+            self.fail(error)
+        finally:
+            self._asking = False
+        return True
+
+    async def _run(self) -> None:
+        run = self.stage.run
+        try:
+            while not self.ended:
+                while self.room() <= 0 or self._asking:
+                    await self._room.wait()
+                await self.ask()
+                self._ready()
+                if run.strained():
+                    await run.breathe()
+        except Exception as error:
+            if not run.over(error):
+                raise
+        finally:
+            self._ready()
+
+    def fail(self, error: Exception) -> None:
+        """Keep an error until everything before it has been taken."""
+        self.held.end(self.stage.marks())
+        self.failure = Failure(error)
+
+    async def stop(self) -> None:
+        """End the task."""
+        await stop(self._task)

@@ -1,0 +1,156 @@
+"""When to try again, and after how long."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from penstock.errors import DocumentError
+from penstock.runtime.arguments import positive
+
+__all__ = ["RetryPolicy", "Series", "is_retryable"]
+
+
+RETRYABLE = (ConnectionError, TimeoutError)
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Say whether trying again could help: the error says so itself, or is a lost connection or a timeout."""
+    if isinstance(error, DocumentError):
+        return error.retryable
+    marked = getattr(error, "is_retryable", None)
+    return marked if isinstance(marked, bool) else isinstance(error, RETRYABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often to try, and how long to wait in between: exponential backoff with full jitter.
+
+    The wait before attempt ``k + 1`` is drawn evenly from 0 to ``min(cap, initial * factor ** (k - 1))``
+    seconds ("full jitter": Brooker, Exponential Backoff And Jitter, AWS Architecture Blog, 2015), so
+    that many clients that failed together do not come back together. A delay that the error carries as
+    ``retry_after`` (seconds, as a server gave it) is taken instead.
+
+    A series of attempts begins with a failure behind something that worked, and ends with the next success.
+
+    Args:
+        attempts: How many tries of a series in all, the first included; 1 never tries again, ``None``
+            sets no limit.
+        initial: Seconds; the first wait is at most this.
+        factor: What each further wait is multiplied with.
+        cap: Seconds; no wait is longer, unless the error or ``retry_when`` asks for it.
+        jitter: Whether to draw the wait; otherwise the longest one is taken.
+        retry_on: Which errors are worth another try.
+        retry_when: ``retry_when(error, attempt)`` decides instead of ``retry_on`` and the backoff, after
+            attempt number ``attempt`` (counted from 1) failed: seconds to wait, ``True`` for the
+            backoff's wait, ``None`` or ``False`` to stop. An error it raises ends the run.
+        budget: Seconds that a series may last from its first failure to the beginning of its last
+            attempt; a wait that would end later is not begun. ``None`` sets no limit.
+        seed: Makes the waits repeatable.
+    """
+
+    attempts: int | None = 3
+    initial: float = 0.1
+    factor: float = 2.0
+    cap: float = 30.0
+    jitter: bool = True
+    retry_on: Callable[[BaseException], bool] = is_retryable
+    retry_when: Callable[[Exception, int], float | bool | None] | None = None
+    budget: float | None = None
+    seed: int | None = None
+    _random: random.Random = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.attempts is not None:
+            positive("RetryPolicy", "attempts", self.attempts)
+        positive("RetryPolicy", "initial", self.initial, least=0, whole=False)
+        positive("RetryPolicy", "factor", self.factor, whole=False)
+        positive("RetryPolicy", "cap", self.cap, least=0, whole=False)
+        if self.budget is not None:
+            positive("RetryPolicy", "budget", self.budget, least=0, whole=False)
+        object.__setattr__(self, "_random", random.Random(self.seed))  # noqa: S311  jitter, not a secret
+
+    @property
+    def limits(self) -> str:
+        """How long it goes on, for people."""
+        tries = "any number of attempts" if self.attempts is None else f"up to {self.attempts} attempts"
+        return tries if self.budget is None else f"{tries} within {self.budget:g} s"
+
+    def wait(self, error: Exception, attempt: int, spent: float = 0.0) -> float | None:
+        """Return the seconds to wait after attempt ``attempt`` failed, or ``None`` if that was the last.
+
+        Args:
+            error: What it failed with.
+            attempt: Its number in the series, counted from 1.
+            spent: Seconds since the first failure of the series.
+        """
+        if self.attempts is not None and attempt >= self.attempts:
+            return None
+        asked = self.retry_when(error, attempt) if self.retry_when else bool(self.retry_on(error))
+        if asked is None or asked is False:
+            return None
+        seconds = self.delay(error, attempt) if asked is True else _told(error)
+        seconds = _seconds(asked) if seconds is None else seconds
+        return None if self.budget is not None and spent + seconds > self.budget else seconds
+
+    def delay(self, error: BaseException, attempt: int) -> float:
+        """Return the seconds to wait after attempt number ``attempt`` failed: as told, or the backoff."""
+        told = _told(error)
+        if told is not None:
+            return told
+        try:
+            longest = min(self.cap, self.initial * self.factor ** (attempt - 1))
+        except OverflowError:
+            longest = self.cap if self.initial else 0.0
+        return self._random.uniform(0, longest) if self.jitter else longest
+
+
+def _told(error: BaseException) -> float | None:
+    """Return the seconds that a server asked to wait, if the error carries them."""
+    told = getattr(error, "retry_after", None)
+    if not isinstance(told, int | float) or isinstance(told, bool):
+        return None
+    return float(told) if math.isfinite(told) and told >= 0 else None
+
+
+def _seconds(asked: object) -> float:
+    """Return what ``retry_when`` said as seconds, or refuse what is none."""
+    if isinstance(asked, int | float) and math.isfinite(asked) and asked >= 0:
+        return float(asked)
+    msg = f"retry_when must return seconds (at least 0), True, or None to stop, but it returned {asked!r}"
+    raise TypeError(msg)
+
+
+class Series:
+    """The attempts since something last worked, under a policy (``None``: one attempt and no more).
+
+    Times are those of the loop's clock.
+    """
+
+    __slots__ = ("_policy", "_since", "attempt")
+
+    def __init__(self, policy: RetryPolicy | None, attempt: int = 1) -> None:
+        self._policy = policy
+        self.attempt = attempt
+        """The number of the attempt under way, counted from 1."""
+        self._since: float | None = None
+
+    def __str__(self) -> str:
+        most = 1 if self._policy is None else self._policy.attempts
+        return f"attempt {self.attempt}" if most is None else f"attempt {self.attempt} of {most}"
+
+    def worked(self) -> None:
+        """End the series: the next failure is the first again."""
+        self.attempt, self._since = 1, None
+
+    def failed(self, error: Exception, now: float) -> float | None:
+        """Take note that the attempt failed; return the seconds until the next, ``None`` if there is none."""
+        if self._policy is None:
+            return None
+        self._since = now if self._since is None else self._since
+        seconds = self._policy.wait(error, self.attempt, now - self._since)
+        if seconds is not None:
+            self.attempt += 1
+        return seconds

@@ -1,0 +1,138 @@
+"""What a source runs in a task of its own: an async generator, driven by demand."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.run import Gate
+from penstock.runtime.stage import Stage, stop
+
+if TYPE_CHECKING:
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.upstream import Upstream
+
+
+__all__ = ["PumpStage"]
+
+
+class PumpStage(Stage[Any]):
+    """A queue filled by one task, which only goes on while ``self._demand`` is above zero."""
+
+    def __init__(self, site: Site, node: Node) -> None:
+        super().__init__(site)
+        self._node = node
+        self._queue: list[Any] = []
+        self._gone = 0
+        """Items delivered, the last chunk with them."""
+        self._before = 0
+        """Items delivered before the last chunk."""
+        self._demand = 0
+        self._task: asyncio.Task[None] | None = None
+        self._ready = Gate(self.run)
+        self._wanted = Gate(self.run, for_task=True)
+        self._failure: Failure | None = None
+        self._ended = False
+
+    @property
+    def buffered(self) -> int:
+        """Items that the source handed over and nobody has asked for."""
+        return len(self._queue)
+
+    def upstreams(self) -> Iterator[Upstream[Any]]:
+        """Yield nothing: it is where items come from."""
+        return iter(())
+
+    @abstractmethod
+    async def _fill(self) -> None:
+        """Put items into the queue with ``_put``, and wait for ``_until_wanted`` before each step."""
+
+    async def _request(self, n: int) -> list[Any]:
+        self._before = self._gone
+        if self.run.strained():
+            await self.run.breathe()
+        try:
+            while not self._queue:
+                if self._ended or self.run.draining:
+                    if self._failure is not None:
+                        self._failure.throw()
+                    return []
+                self._demand = n
+                if self._task is None:
+                    self._task = self.run.spawn(self._run(), self._node.operator)
+                self._want()
+                await self._ready.wait()
+        finally:
+            self._demand = 0  # a request that is over, or was cancelled, wants nothing any more
+        queue = self._queue
+        if len(queue) <= n:
+            self._queue = []
+        else:
+            self._queue = queue[n:]
+            queue = queue[:n]
+        self._gone += len(queue)
+        return queue
+
+    async def _run(self) -> None:
+        try:
+            await self._fill()
+        except asyncio.CancelledError as error:
+            if self._closed or self.run.closed:
+                raise
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+            if not self.run.over(error):
+                self._fail(error)
+        finally:
+            self._ended = True
+            self._ready.open()
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            # a source that was cancelled by somebody else must not look as if *we* were cancelled
+            error = RuntimeError(f"{self._node.operator}: the source was cancelled from outside")
+        if self._closed:
+            raise error  # an error while closing belongs to whoever closes
+        annotate(error, self._node.describe())
+        self._failure = Failure(error)
+
+    def _put(self, items: list[Any]) -> None:
+        self._queue += items
+        self._demand -= len(items)
+        self._ready.open()
+
+    def _want(self) -> None:
+        """Let the source go on."""
+        self._wanted.open()
+
+    async def _until_wanted(self) -> None:
+        while self._demand <= 0 or self.run.draining:
+            await self._wanted.wait()
+
+    async def _stop(self) -> None:
+        self._ended = True
+        await stop(self._task)
+
+
+class closing:  # noqa: N801  named like contextlib's
+    """``aclosing`` for iterators that may have no ``aclose``; its error never masks the one in flight."""
+
+    def __init__(self, iterator: AsyncIterator[Any]) -> None:
+        self._iterator = iterator
+
+    async def __aenter__(self) -> AsyncIterator[Any]:
+        return self._iterator
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        close = getattr(self._iterator, "aclose", None)
+        if close is None:
+            return
+        try:
+            await close()
+        except Exception as own:
+            if not isinstance(error, Exception):  # a run that is closed has none that could be masked
+                raise
+            error.add_note(f"penstock: closing the iterator failed too: {own!r}")

@@ -1,0 +1,71 @@
+"""A described graph as users hold it: what sources return and operators are put behind.
+
+``Flow`` adds the methods. It stands above the operators, whose functions must return flows; so the package
+``penstock.flow`` registers here which class of flow describes which type of node.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from aioreactive import AsyncObservable
+
+from penstock.errors import GraphError
+from penstock.runtime.node import Node, assembled_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.flow import Flow
+
+__all__ = ["Stream", "describes", "flow_of", "node_of"]
+
+T_co = TypeVar("T_co", covariant=True)
+S = TypeVar("S", bound="type[Stream[Any]]")
+
+_KINDS: dict[type[Node], type[Stream[Any]]] = {}
+
+
+class Stream(AsyncObservable[T_co]):
+    """A node, as the root of a graph: what ``Flow`` and its methods are built on. Never used alone."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    @property
+    def _flow(self) -> Flow[T_co]:
+        """This object with its full type: operators take and return flows."""
+        return cast("Flow[T_co]", self)
+
+
+def describes(*kinds: type) -> Callable[[S], S]:
+    """Register a class as the flow of these types of nodes and their subclasses; for ``penstock.flow``."""
+
+    def register(flow: S) -> S:
+        _KINDS.update(dict.fromkeys(kinds, flow))
+        return flow
+
+    return register
+
+
+def flow_of(node: Node) -> Flow[Any]:
+    """Return the flow that ``node`` describes: a ``Flow``, or the class registered for its type."""
+    kind = next(_KINDS[base] for base in type(node).__mro__ if base in _KINDS)
+    return cast("Flow[Any]", kind(node))
+
+
+def node_of(who: str, flow: object) -> Node:
+    """Return the node of a flow.
+
+    Raises:
+        GraphError: ``flow`` is not a flow; ``who`` says what it was given for.
+    """
+    if not isinstance(flow, Stream):
+        msg = (
+            f"{who} must be a Flow, not {type(flow).__name__}, at {assembled_at()}. "
+            "Begin with from_iterable(...), or from_observable(...) for an aioreactive observable."
+        )
+        raise GraphError(msg)
+    return flow.node

@@ -1,0 +1,29 @@
+"""``range_``: whole numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, overload
+
+from penstock.errors import GraphError
+from penstock.runtime.node import assembled_at
+from penstock.runtime.stream import flow_of
+from penstock.sources.from_iterable import FromIterable
+
+if TYPE_CHECKING:
+    from penstock.flow import Flow
+
+__all__ = ["range_"]
+
+
+@overload
+def range_(stop: int, /) -> Flow[int]: ...
+@overload
+def range_(start: int, stop: int, step: int = 1, /) -> Flow[int]: ...
+def range_(*bounds: int) -> Flow[int]:
+    """Make the integers of ``range(...)``, which takes the same arguments; the position is an index."""
+    try:
+        items = range(*bounds)
+    except (TypeError, ValueError) as error:
+        msg = f"range_{bounds} at {assembled_at()}: {error}"
+        raise GraphError(msg) from None
+    return flow_of(FromIterable(items=items))

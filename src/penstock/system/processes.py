@@ -1,0 +1,123 @@
+"""Worker processes: started afresh, asked and answered by frames through pipes, ended for certain.
+
+Each is a new interpreter, never a ``fork``: a fork of a process with threads takes locks along that nobody
+will open. A worker ends with the pipe to its parent, so if that is
+killed, none is left behind; a session of its own keeps a Ctrl-C for the parent from it. What it prints
+goes to a file of which only the last line is read, when it died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+from penstock.errors import WorkerDied
+from penstock.system.threads import to_the_end
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+
+__all__ = ["LENGTH", "Process", "frame"]
+
+
+LENGTH = 8
+"""Bytes in front of each frame that say how long it is."""
+
+_BUFFER = 4 * 1024 * 1024
+
+_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+
+
+def frame(body: bytes) -> bytes:
+    """Return ``body`` with its length in front."""
+    return len(body).to_bytes(LENGTH, "big") + body
+
+
+class Process:
+    """One worker process and the pipes to it.
+
+    Args:
+        program: Python code, run with this process's ``sys.path``.
+        arguments: Its ``sys.argv[2:]``.
+    """
+
+    def __init__(self, program: str, *arguments: str) -> None:
+        self._program = program
+        self._arguments = arguments
+        self._process: asyncio.subprocess.Process | None = None
+        self._log: BinaryIO | None = None
+
+    async def start(self) -> None:
+        """Start it; if cancelled meanwhile, it is still known, so that ``gone`` ends it."""
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the pipes
+        await to_the_end(asyncio.ensure_future(self._spawn(self._log)))
+
+    async def _spawn(self, log: BinaryIO) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", _BOOT + self._program, json.dumps(sys.path), *self._arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            limit=_BUFFER,
+            start_new_session=True,
+        )
+
+    def send(self, *bodies: bytes) -> None:
+        """Ask; the pipe buffers what the worker has not read yet."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(b"".join(map(frame, bodies)))
+
+    async def receive(self) -> bytes:
+        """Wait for the next answer.
+
+        Raises:
+            WorkerDied: there will be none; the message says how it ended and the last line it printed.
+        """
+        process = self._process
+        if process is None or process.stdout is None:
+            raise WorkerDied("has been ended")
+        try:
+            size = int.from_bytes(await process.stdout.readexactly(LENGTH), "big")
+            return await process.stdout.readexactly(size)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            code = await process.wait()
+        raise WorkerDied(f"died ({_cause(code)}){self._last_words()}")
+
+    def _last_words(self) -> str:
+        if self._log is None:
+            return ""
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        return f": {lines[-1]}" if lines else ""
+
+    def kill(self) -> None:
+        """End it at once. Idempotent."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def gone(self) -> None:
+        """Wait for its end, and close the pipes. Idempotent."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.stdin is not None:
+                process.stdin.close()
+            while process.stdout is not None and await process.stdout.read(_BUFFER):
+                pass
+            await process.wait()
+        if self._log is not None:
+            self._log.close()
+
+
+def _cause(code: int) -> str:
+    """Say how a process ended."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"killed by signal {-code}"
