@@ -129,7 +129,10 @@ def _described(point: EntryPoint) -> str:
 
 
 def _origin(point: EntryPoint) -> str:
-    return "penstock (built in)" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+    if point.dist is None:
+        return "penstock (built in)"
+    name_and_version = filter(None, (point.dist.name, point.dist.version))  # None without METADATA
+    return " ".join(name_and_version) or "a distribution without metadata"
 
 
 def _is_built_in(point: EntryPoint) -> bool:
