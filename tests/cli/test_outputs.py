@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
+from penstock.adapters import find_adapter
 from penstock.cli.job import Job
+from penstock.cli.options import RunOptions
 from penstock.cli.outputs import default_ledger, file_of, output_of, shown
 
 from .conftest import RECORDS, Penstock
@@ -62,7 +64,8 @@ def test_which_file_an_output_is() -> None:
 def test_what_is_shown(url: str, public: str) -> None:
     """A URL is printed with its parameters and without its password."""
     assert shown(url) == public
-    job = Job("pubmed", ("a.xml",), url, default_ledger(url))
+    pubmed = find_adapter("pubmed")
+    job = Job(pubmed, ("a.xml",), pubmed.settings(), RunOptions(), url, default_ledger(url))
     assert SECRET not in job.command() + job.status_command() + job.dead_command("replay")
 
 
