@@ -66,7 +66,7 @@ def test_what_is_shown(url: str, public: str) -> None:
     assert shown(url) == public
     pubmed = find_adapter("pubmed")
     job = Job(pubmed, ("a.xml",), pubmed.settings(), RunOptions(), url, default_ledger(url))
-    assert SECRET not in job.command() + job.status_command() + job.dead_command("replay")
+    assert SECRET not in job.command() + job.status_command() + job.replay_command()
 
 
 def test_an_ingestion_into_several_outputs(penstock: Penstock, sample: Path) -> None:
