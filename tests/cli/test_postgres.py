@@ -27,7 +27,7 @@ def test_a_ledger_in_postgresql(penstock, postgres_server):
     replayed = penstock("dead", "replay", "out.jsonl", "--ledger", secret)
     assert "1 failed again" in replayed.stdout, replayed.stderr
     dropped = penstock("dead", "drop", secret, "--all")
-    assert "dropped 1 of the dead letters" in dropped.stdout
+    assert "dropped 1 dead letter" in dropped.stdout
     for ran in (first, again, status, listed, replayed, dropped):
         assert "s3cr3t" not in ran.stdout + ran.stderr
     assert [path.name for path in penstock.folder.glob("*ledger*")] == []
