@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.pumps import FromPages
+from penstock.documents.node import Documents
 from penstock.documents.settings import Settings
-from penstock.documents.stage import Documents
 from penstock.events import PipelineEvent
 from penstock.flow import Flow
 

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.policy import Series
 from penstock.core.run import Gate
 from penstock.documents.settings import checked, window_of
-from penstock.documents.stage import Documents, DocumentStage
+from penstock.documents.stage import DocumentStage
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from penstock.abc import Source
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, States
     from penstock.document import Document, RawRecord
+    from penstock.documents.settings import Settings
 
 __all__ = ["OverlappingDocumentStage"]
 
@@ -30,8 +32,8 @@ class OverlappingDocumentStage(DocumentStage):
     of the queue is ``(number, event)``; an event of ``None`` settles its record without one.
     """
 
-    def __init__(self, site: Site, node: Documents) -> None:
-        super().__init__(site, node)
+    def __init__(self, site: Site, source: Source, settings: Settings) -> None:
+        super().__init__(site, source, settings)
         state = site.state or {}
         self._acked: set[int] = set(state.get("acked", ()))
         self._done_before = frozenset(self._acked)

@@ -10,7 +10,7 @@ from penstock.core.policy import Series
 from penstock.core.run import STRETCH, Pace
 from penstock.document import Document
 from penstock.documents.settings import checked
-from penstock.documents.stage import Documents, DocumentStage
+from penstock.documents.stage import DocumentStage
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from types import GeneratorType
 
+    from penstock.abc import Source
     from penstock.core.graph import Site
     from penstock.core.stage import Marks, States
     from penstock.document import RawRecord
+    from penstock.documents.settings import Settings
 
 __all__ = ["SequentialDocumentStage"]
 
@@ -28,8 +30,8 @@ __all__ = ["SequentialDocumentStage"]
 class SequentialDocumentStage(DocumentStage):
     """One document after the other, as a generator over the records of a page."""
 
-    def __init__(self, site: Site, node: Documents) -> None:
-        super().__init__(site, node)
+    def __init__(self, site: Site, source: Source, settings: Settings) -> None:
+        super().__init__(site, source, settings)
         state = site.state or {}
         self._opens = {int(k): count for k, count in state.get("open", {}).items()}
         self._open = self._opens.pop(0, 0)  # non-terminal events that went out for the current record

@@ -18,12 +18,10 @@ import traceback
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from penstock.abc import Source
-from penstock.core.node import Node, Order
 from penstock.core.notes import Failure, annotate
 from penstock.core.policy import Series, is_retryable
 from penstock.core.resuming import Errand
@@ -32,7 +30,6 @@ from penstock.core.stage import Stage
 from penstock.document import Document, RawRecord, content_hash
 from penstock.documents.counts import Book
 from penstock.documents.revised_ids import Revised
-from penstock.documents.settings import Settings, window_of
 from penstock.errors import DocumentError
 from penstock.events import (
     AdapterStateChange,
@@ -44,67 +41,31 @@ from penstock.redact import redact, redact_json
 
 if TYPE_CHECKING:
     from penstock.core.graph import Site
+    from penstock.documents.settings import Settings
 
-__all__ = ["DocumentStage", "Documents"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Documents(Node):
-    """Records of an adapter's source become events."""
-
-    operator = "documents"
-    stateful = True
-
-    source: Source
-    settings: Settings = field(default_factory=Settings)
-
-    def with_settings(self, **changes: Any) -> Documents:
-        """Return this node with other settings."""
-        return replace(self, settings=replace(self.settings, **changes))
-
-    @property
-    def order(self) -> Order:
-        """Exact, unless documents overlap."""
-        return Order.INTERLEAVED if self.settings.concurrent else Order.EXACT
-
-    def bound(self, n: int) -> float:
-        """Return M_up(n), or M_up(window) + n for concurrent documents."""
-        if self.settings.concurrent:
-            return self.inputs[0].bound(window_of(self.settings)) + n
-        return self.inputs[0].bound(n)
-
-    def start(self, site: Site) -> Stage[PipelineEvent]:
-        """Start the sequential or the concurrent stage."""
-        if self.settings.concurrent:
-            from penstock.documents.concurrent import OverlappingDocumentStage
-
-            return OverlappingDocumentStage(site, self)
-        from penstock.documents.sequential import SequentialDocumentStage
-
-        return SequentialDocumentStage(site, self)
+__all__ = ["DocumentStage"]
 
 
 class DocumentStage(Stage[PipelineEvent]):
     """What both forms share: the beginning and the end of a run, its failures, its sums."""
 
-    def __init__(self, site: Site, node: Documents) -> None:
+    def __init__(self, site: Site, source: Source, settings: Settings) -> None:
         super().__init__(site)
-        self.node = node
-        self.settings = node.settings
-        self.source = node.source
-        self.pipeline_id = node.settings.pipeline_id or uuid4().hex
-        self.parameters = redact_json(node.source.parameters)
-        self.validates = type(node.source).validate is not Source.validate
+        self.source = source
+        self.settings = settings
+        self.pipeline_id = settings.pipeline_id or uuid4().hex
+        self.parameters = redact_json(source.parameters)
+        self.validates = type(source).validate is not Source.validate
         self.upstream = site.input()
-        self.revised = Revised() if node.settings.revised is None else node.settings.revised
+        self.revised = Revised() if settings.revised is None else settings.revised
         state = site.state or {}
-        self.book = Book(state or {"since": node.settings.run}, self.run.clock.monotonic())
+        self.book = Book(state or {"since": settings.run}, self.run.clock.monotonic())
         self.owed: bool = state.get("owed", False)
         self._until = self._distance()
         self.extras: deque[PipelineEvent] = deque()
         self._over = False
         self._failure: Failure | None = None
-        self._series = Series(node.settings.retry)  # of attempts at the source
+        self._series = Series(settings.retry)  # of attempts at the source
         self._deadline: float | None = None
         self._gate = Gate(self.run)
         self._errand = Errand(self.run)
@@ -253,7 +214,7 @@ class DocumentStage(Stage[PipelineEvent]):
         reason = f"{type(error).__name__}: {error}"
         delay = None if self.run.draining else self._series.failed(error, now)
         if delay is None:
-            annotate(error, self.node.describe())
+            annotate(error, self.site.vertex.node.describe())
             self._failure = Failure(error)
             self._finish("failed", reason)
             return

@@ -9,7 +9,7 @@ from penstock.core import breaking, recovering, repeating, scoping, skipping
 from penstock.core.node import assembled_at, positive
 from penstock.core.policy import RetryPolicy
 from penstock.core.resuming import Retry
-from penstock.documents.stage import Documents
+from penstock.documents.node import Documents
 from penstock.errors import GraphError
 from penstock.flow import Flow
 from penstock.operators.attach import attach, function_for, node_of, order_named

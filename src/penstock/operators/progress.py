@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.node import assembled_at, positive
-from penstock.documents.stage import Documents
+from penstock.documents.node import Documents
 from penstock.errors import GraphError
 from penstock.operators.attach import attach, function_for
 
