@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
-from penstock.core.policy import Series
 from penstock.core.run import STRETCH, Pace
-from penstock.document import Document
-from penstock.documents.settings import checked
-from penstock.documents.stage import DocumentStage
-from penstock.errors import DocumentError
+from penstock.documents.fate import Fate
+from penstock.documents.stage import Cursor, DocumentStage
 from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
 
 if TYPE_CHECKING:
@@ -20,7 +16,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import Source
     from penstock.core.graph import Site
-    from penstock.core.stage import Marks, States
     from penstock.document import RawRecord
     from penstock.documents.settings import Settings
 
@@ -36,8 +31,7 @@ class SequentialDocumentStage(DocumentStage):
         self._opens = {int(k): count for k, count in state.get("open", {}).items()}
         self._open = self._opens.pop(0, 0)  # non-terminal events that went out for the current record
         self._acked: set[int] = set(state.get("acked", ()))
-        self._began: float | None = None
-        self._series_here: Series | None = None  # of attempts at the current record, once it has failed
+        self._fate: Fate | None = None  # of the current record, once it was begun
         self._page: list[RawRecord] = []
         self._base = self.upstream.marks()
         self._at = 0
@@ -48,23 +42,10 @@ class SequentialDocumentStage(DocumentStage):
         self._generator: GeneratorType[PipelineEvent, None, None] | None = None
         self._plain = False  # whether the generator counts in variables of its own
         self._pace = Pace()
-        self._log: list[tuple[Marks, int, dict[str, Any]]] = []
-        self._start = self._cursor()
-
-    def begin_chunk(self) -> None:
-        """See the base."""
-        if self.site.tracked:
-            self._start = self._cursor()
-            self._log.clear()
-
-    def note(self) -> None:
-        """See the base."""
-        if self.site.tracked:
-            self._log.append(self._cursor())
 
     def rebase(self) -> None:
         """See the base."""
-        self._page, self._at, self._base = [], 0, self.upstream.marks()
+        self._page, self._at, self._base, self._fate = [], 0, self.upstream.marks(), None
 
     def in_flight(self) -> int:
         """Return how many are announced and not settled: this one, and those a concurrent run left behind."""
@@ -96,7 +77,7 @@ class SequentialDocumentStage(DocumentStage):
             whole = len(out) - before == wanted
             now = run.clock.monotonic()
             self._pace.took(now - began)
-            if len(out) >= n or (out and (not whole or now - run.stretch > STRETCH)) or self._over:
+            if len(out) >= n or (out and (not whole or now - run.stretch > STRETCH)) or self.over:
                 break
             if now - run.stretch > STRETCH:
                 await run.breathe()
@@ -107,7 +88,7 @@ class SequentialDocumentStage(DocumentStage):
         if self._generator is not None and self._generator.gi_frame is None:
             self._generator = None
         if self._retry_at is not None:
-            await self.pause(self._retry_at)
+            await self.pause(self._retry_at, self.gate)
             if self.run.draining:
                 return False  # it stays open, and is tried again by the run that goes on
             self._retry_at = self._generator = None
@@ -127,7 +108,7 @@ class SequentialDocumentStage(DocumentStage):
         if self.site.tracked:
             for event in events:
                 out.append(event)
-                self._log.append(self._cursor())
+                self.note()
         else:
             out.extend(events)
 
@@ -156,9 +137,9 @@ class SequentialDocumentStage(DocumentStage):
         if not self._fresh:
             return
         if self.settings.compare is not None:
-            if not self._errand.running:
-                self._errand.begin(self.compare(self._page), "skip")
-            self._same, self._changed = await self._errand.result()
+            if not self.errand.running:
+                self.errand.begin(self.context.compare(self._page), "skip")
+            self._same, self._changed = await self.errand.result()
         self._same -= {
             0 if self._open else -1,
             *self._opens,
@@ -173,7 +154,7 @@ class SequentialDocumentStage(DocumentStage):
             settings.where
             or settings.process
             or settings.limit is not None
-            or self.validates
+            or self.context.validates
             or self._same
             or self._changed
             or self._opens
@@ -186,8 +167,9 @@ class SequentialDocumentStage(DocumentStage):
 
         It counts in variables of its own, which ``_catch_up`` reads when somebody asks.
         """
-        name, parameters, pipeline_id = self.source.name, self.parameters, self.pipeline_id
-        now, identify, parse = self.run.clock.time, self.source.identify, self.source.parse
+        context, source = self.context, self.context.source
+        name, parameters, pipeline_id = source.name, context.parameters, context.pipeline_id
+        now, identify, parse = self.run.clock.time, source.identify, source.parse
         at, opened = self._at, 0
         due = at + self._until
         try:
@@ -205,11 +187,14 @@ class SequentialDocumentStage(DocumentStage):
                     document = result.ok if result.tag == "ok" else _raise(result.error)
                 except Exception as error:  # noqa: BLE001  a bad record is data
                     self._count(at, opened)
-                    event = self._lose(raw, doc_id, error)
+                    self._fate = fate = Fate(context, raw, 1, began=began)
+                    fate.fail(error)
+                    event = self._finish_attempt(fate)
                     at, opened = self._at, self._open
                     due = at if self.owed else at + self._until
-                    yield event
-                    if self._retry_at is not None or self._over:
+                    if event is not None:
+                        yield event
+                    if self._retry_at is not None or self.over:
                         return
                 else:
                     ended = now()
@@ -253,13 +238,9 @@ class SequentialDocumentStage(DocumentStage):
             if not self._until:
                 self.owe()
 
-    def _work(self) -> Generator[PipelineEvent, None, None]:  # noqa: PLR0912  one document, in the order of its events
-        """Yield events from where the stage stands; all that a position needs is set before each yield."""
-        name, parameters, pipeline_id = self.source.name, self.parameters, self.pipeline_id
-        now, identify, examine = self.run.clock.time, self.source.identify, self._examine
-        announce_first, limited = not self.settings.where, self.settings.limit is not None
-        process = self.settings.process
-        page, same = self._page, self._same
+    def _work(self) -> Generator[PipelineEvent, None, None]:
+        """Yield events from where the stage stands; before each one, move counts and position behind it."""
+        limited, page, same = self.settings.limit is not None, self._page, self._same
         if self.owed:
             self.owed = False
             yield self.progress()
@@ -268,40 +249,21 @@ class SequentialDocumentStage(DocumentStage):
                 self.end_by_limit()
                 return
             if same and self._at in same and not self._outdated():
-                self._pass_over()
+                self._skip()
             else:
-                raw = page[self._at]
-                outcome: Document | Exception | None = None
-                began = self._began = self._began or now()
-                try:
-                    doc_id = identify(raw)
-                except Exception as error:  # noqa: BLE001  a bad record is data
-                    doc_id, outcome = raw.key, error
-                if announce_first and not self._open:
+                fate = self._fate
+                if fate is None:
+                    changed = self._at in self._changed
+                    self._fate = fate = Fate(self.context, page[self._at], self._open, changed=changed)
+                for event in fate.read():
                     self._open = 1
-                    yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
-                if outcome is None:
-                    outcome = examine(raw)
-                if not self._open and outcome is not None:
-                    self._open = 1
-                    yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
-                if self._changed and self._open and self._at in self._changed:
-                    self.revised.add(doc_id)
-                if process and isinstance(outcome, Document):
-                    outcome = self._take_steps(outcome)
-                if isinstance(outcome, Document):
-                    ended, retries = now(), self._open - 1
-                    different = self._at in self._changed
-                    self._next_record()
-                    self.settle_completed(outcome, changed=different)
-                    took = ended - began if ended > began else 0.0
-                    yield DocumentCompleted(ended, pipeline_id, doc_id, name, outcome, took, retries)
-                elif not self._open:
-                    self._pass_over()
-                else:
-                    yield self._lose(raw, doc_id, outcome)
-                    if self._retry_at is not None or self._over:
-                        return
+                    yield event
+                fate.process()
+                last = self._finish_attempt(fate)
+                if last is not None:
+                    yield last
+                if self._retry_at is not None or self.over:
+                    return
             if self.owed:
                 self.owed = False
                 yield self.progress()
@@ -309,86 +271,47 @@ class SequentialDocumentStage(DocumentStage):
     def _outdated(self) -> bool:
         """Say whether the current record has to be taken though earlier runs ended with just that."""
         at = self._at
-        if at in self._acked or not self.outdated(self._page[at]):
+        if at in self._acked or not self.context.outdated(self._page[at]):
             return False
         self._same.discard(at)
         self._changed.add(at)
         return True
 
-    def _lose(self, raw: RawRecord, doc_id: str, outcome: Exception | None) -> PipelineEvent:
-        """Settle a failed attempt, or set the time of the next one; return its event."""
-        error = outcome or DocumentError("left out by where, after a failed attempt had been announced")
-        retries = self._open - 1
-        delay = self._delay(error, retries + 1)
-        if delay is not None:
+    def _finish_attempt(self, fate: Fate) -> PipelineEvent | None:
+        """Return the event that ends an attempt, with counts and position behind it."""
+        event = fate.finish()
+        self._retry_at = fate.retry_at
+        if fate.retry_at is not None:
             self._open += 1
             self.book.retried += 1
-            self._retry_at = asyncio.get_running_loop().time() + delay
-            return self.failed(raw, doc_id, error, retries, will_retry=True)
-        self._next_record()
-        self.settle_failed()
-        if self.settings.fail_fast:
-            self.end_by_failure(doc_id, str(error))
-        return self.failed(raw, doc_id, error, retries, will_retry=False)
+        else:
+            self._next_record()
+            self.count_settled(event, changed=fate.changed)
+        return event
 
-    def _delay(self, error: Exception, attempt: int) -> float | None:
-        """Return the seconds until the next attempt at the current record, or ``None`` if there is none."""
-        if self._series_here is None:
-            self._series_here = Series(self.settings.retry, attempt)
-        return self._series_here.failed(error, asyncio.get_running_loop().time())
-
-    def _pass_over(self) -> None:
-        """Count the current record as skipped, unless it was settled by the run that this one resumes."""
-        settled, same = self._at in self._acked, self._at in self._same
+    def _skip(self) -> None:
+        """Pass over a record that is unchanged, or that the run this one resumes has settled."""
+        settled, unchanged = self._at in self._acked, self._at in self._same
         self._acked.discard(self._at)
         self._next_record()
         if not settled:
-            self.settle_skipped(unchanged=same)
+            self.count_settled(None, unchanged=unchanged)
 
     def _next_record(self) -> None:
         self._at += 1
         self._open = self._opens.pop(self._at, 0) if self._opens else 0
-        self._began = self._series_here = None
-
-    def _examine(self, raw: RawRecord) -> Document | Exception | None:
-        """Return the document as parsed, or why there is none; ``None`` if ``where`` leaves it out."""
-        document, error = self.understand(raw)
-        if document is None:
-            return error
-        try:
-            return document if all(accept(document) for accept in self.settings.where) else None
-        except Exception as failure:  # noqa: BLE001  a document that fails is data
-            return failure
-
-    def _take_steps(self, document: Document) -> Document | Exception:
-        """Return what the steps make of a document, or why they cannot."""
-        try:
-            for step in self.settings.process:
-                document = checked(step, step(document))
-        except Exception as failure:  # noqa: BLE001  a document that fails is data
-            return failure
-        return document
+        self._fate = None
 
     # -- positions -------------------------------------------------------------------------------
 
-    def _cursor(self) -> tuple[Marks, int, dict[str, Any]]:
+    def cursor(self) -> Cursor:
+        """See the base."""
         self._catch_up()
         acked = sorted(i - self._at for i in self._acked if i >= self._at)
         opens = {i - self._at: count for i, count in self._opens.items() if i > self._at}
         if self._open:
             opens[0] = self._open
         return self._base, self._at, self.state(opens, acked)
-
-    def marks(self) -> Marks:
-        """Return positions inside the last chunk."""
-        key, here, start, log = self.site.vertex.id, self._cursor(), self._start, tuple(self._log)
-        tracked = self.site.tracked
-
-        def at(i: int) -> States:
-            page, offset, state = here if not tracked or i >= len(log) else log[i - 1] if i else start
-            return {**page(offset), key: state}
-
-        return at
 
 
 def _raise(error: Exception) -> NoReturn:

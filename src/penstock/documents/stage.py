@@ -14,36 +14,40 @@ out; records settled beyond the first unsettled one (concurrent stages only); wh
 from __future__ import annotations
 
 import asyncio
-import traceback
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
 
 from penstock.abc import Source
 from penstock.core.notes import Failure, annotate
-from penstock.core.policy import Series, is_retryable
+from penstock.core.policy import Series
 from penstock.core.resuming import Errand
 from penstock.core.run import Gate
-from penstock.core.stage import Stage
-from penstock.document import Document, RawRecord, content_hash
+from penstock.core.stage import Marks, Stage
 from penstock.documents.counts import Book
-from penstock.documents.revised_ids import Revised
+from penstock.documents.fate import Context
 from penstock.errors import DocumentError
 from penstock.events import (
     AdapterStateChange,
     BatchProgress,
+    DocumentCompleted,
     DocumentFailed,
     PipelineEvent,
 )
-from penstock.redact import redact, redact_json
+from penstock.redact import redact
 
 if TYPE_CHECKING:
+    from penstock.abc import Source
     from penstock.core.graph import Site
+    from penstock.core.stage import States
     from penstock.documents.settings import Settings
 
 __all__ = ["DocumentStage"]
+
+
+Cursor = tuple[Marks, int, dict[str, Any]]
+"""Where a stage stands: upstream's marks, how many records behind them are settled, and its own state."""
 
 
 class DocumentStage(Stage[PipelineEvent]):
@@ -51,24 +55,21 @@ class DocumentStage(Stage[PipelineEvent]):
 
     def __init__(self, site: Site, source: Source, settings: Settings) -> None:
         super().__init__(site)
-        self.source = source
         self.settings = settings
-        self.pipeline_id = settings.pipeline_id or uuid4().hex
-        self.parameters = redact_json(source.parameters)
-        self.validates = type(source).validate is not Source.validate
+        self.context = Context(source, settings, self.run)
         self.upstream = site.input()
-        self.revised = Revised() if settings.revised is None else settings.revised
         state = site.state or {}
         self.book = Book(state or {"since": settings.run}, self.run.clock.monotonic())
         self.owed: bool = state.get("owed", False)
         self._until = self._distance()
         self.extras: deque[PipelineEvent] = deque()
-        self._over = False
+        self.over = False
         self._failure: Failure | None = None
         self._series = Series(settings.retry)  # of attempts at the source
         self._deadline: float | None = None
-        self._gate = Gate(self.run)
-        self._errand = Errand(self.run)
+        self.gate = Gate(self.run)
+        self.errand = Errand(self.run)
+        self._cursors: list[Cursor] = []  # before the last chunk, and behind each of its events
         self._announce_start()
 
     def upstreams(self) -> Iterator[Stage[Any]]:
@@ -86,11 +87,11 @@ class DocumentStage(Stage[PipelineEvent]):
         """Return what is due at the beginning or the end of a run, or what ``advance`` gives in between."""
         if self.run.strained():
             await self.run.breathe()
-        self.begin_chunk()
+        self._cursors = [self.cursor()] if self.site.tracked else []
         while True:
             if self.extras:
                 return self._take_extras(n)
-            if self._over:
+            if self.over:
                 if self._failure is not None:
                     self._failure.throw()
                 return []
@@ -106,19 +107,12 @@ class DocumentStage(Stage[PipelineEvent]):
                 continue
             if events:
                 return events
-            if not self.extras and not self._over:
+            if not self.extras and not self.over:
                 self._upstream_ended()
-
-    @abstractmethod
-    def begin_chunk(self) -> None:
-        """Forget the marks of the last chunk."""
 
     @abstractmethod
     async def advance(self, n: int) -> list[PipelineEvent]:
         """Return up to ``n`` events of documents; the empty list when upstream has ended."""
-
-    def note(self) -> None:
-        """Remember where the stage stands behind the event just delivered, if anybody will ask."""
 
     def _take_extras(self, n: int) -> list[PipelineEvent]:
         out: list[PipelineEvent] = []
@@ -160,11 +154,13 @@ class DocumentStage(Stage[PipelineEvent]):
     def _change(self, old: str, new: str, reason: str | None = None) -> None:
         reason = reason and redact(reason)
         now = self.run.clock.time()
-        self.extras.append(AdapterStateChange(now, self.pipeline_id, self.source.name, old, new, reason))
+        self.extras.append(
+            AdapterStateChange(now, self.context.pipeline_id, self.context.source.name, old, new, reason)
+        )
 
     def _finish(self, state: str, reason: str | None = None, *, old: str | None = None) -> None:
         """Queue the two events with which every run ends."""
-        self._over = True
+        self.over = True
         if old is None and self.book.state == state == "completed" and not self.book.tail:
             return  # it had ended before, and nothing has come since
         if not self.book.tail:
@@ -201,12 +197,11 @@ class DocumentStage(Stage[PipelineEvent]):
         self.run.release(self.upstream)
         self._finish("completed", f"limited to {self.settings.limit} documents")
 
-    def end_by_failure(self, doc_id: str, error: str) -> None:
+    def _end_by_failure(self, event: DocumentFailed) -> None:
         """End the run because of one document (``fail_fast``)."""
-        self._failure = Failure(
-            DocumentError(f"document {doc_id} failed, and fail_fast was asked for: {error}")
-        )
-        self._finish("failed", error)
+        msg = f"document {event.doc_id} failed, and fail_fast was asked for: {event.error}"
+        self._failure = Failure(DocumentError(msg))
+        self._finish("failed", event.error)
 
     def _upstream_failed(self, error: Exception) -> None:
         """Try again, if the policy says so; otherwise end with the events, then the exception."""
@@ -222,13 +217,12 @@ class DocumentStage(Stage[PipelineEvent]):
         self._deadline = now + delay
         self._change("running", "failed", reason)
         self._change("failed", "retrying", again)
-        self._errand.begin(self.upstream.aclose(), "retry")
+        self.errand.begin(self.upstream.aclose(), "retry")
 
     async def _start_again(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._deadline is not None and loop.time() < self._deadline and not self.run.draining:
-            await self._gate.wait(self._deadline)
-        await self._errand.result()
+        if self._deadline is not None:
+            await self.pause(self._deadline, self.gate)
+        await self.errand.result()
         self.upstream = self.site.input(states={**self.site.states, **self.upstream.marks()(0)})
         self.rebase()
         self._deadline = None
@@ -243,75 +237,33 @@ class DocumentStage(Stage[PipelineEvent]):
         self._series.worked()
         self.book.tail, self.book.promised = False, self._promised()
 
-    async def pause(self, deadline: float) -> None:
-        """Wait for a backoff, however often that is interrupted."""
+    async def pause(self, deadline: float, gate: Gate) -> None:
+        """Wait until the loop's clock reads ``deadline``, or the run is drained."""
         loop = asyncio.get_running_loop()
         while loop.time() < deadline and not self.run.draining:
-            await self._gate.wait(deadline)
+            await gate.wait(deadline)
 
-    # -- one document ----------------------------------------------------------------------------
+    # -- counts ----------------------------------------------------------------------------------
 
-    def name_of(self, raw: RawRecord) -> tuple[str, Exception | None]:
-        """Return the document's id, or where it came from and why it has none."""
-        try:
-            return self.source.identify(raw), None
-        except Exception as error:  # noqa: BLE001  a bad record is data
-            return raw.key, error
-
-    def understand(self, raw: RawRecord) -> tuple[Document | None, Exception | None]:
-        """Parse and validate a record."""
-        try:
-            result = self.source.parse(raw)
-            if result.tag == "error":
-                return None, result.error
-            document = result.ok
-            if self.validates:
-                result = self.source.validate(document)
-                if result.tag == "error":
-                    return None, result.error
-                document = result.ok
-        except Exception as error:  # noqa: BLE001  a bad record is data
-            return None, error
-        return document, None
-
-    def failed(
-        self, raw: RawRecord, doc_id: str, error: Exception, retries: int, *, will_retry: bool
-    ) -> DocumentFailed:
-        """Make the event of one failed attempt."""
-        known = isinstance(error, DocumentError)
-        trace = None if known else redact("".join(traceback.format_exception(error)))
-        retryable = self.settings.retry.retry_on(error) if self.settings.retry else is_retryable(error)
-        return DocumentFailed(
-            self.run.clock.time(), self.pipeline_id, doc_id, self.source.name, redact(str(error)),
-            type(error).__name__, retries, retryable, will_retry, trace, raw.data, raw.key,
-            redact_json(raw.context),
-        )  # fmt: skip
-
-    def settle_completed(self, document: Document, *, changed: bool = False) -> None:
-        """Count a document that passed every step; one that an earlier run knew otherwise is ``changed``."""
-        self.book.completed += 1
-        if document.deleted:
-            self.book.deleted += 1
-        elif changed:
-            self.book.changed += 1
+    def count_settled(
+        self, event: PipelineEvent | None, *, changed: bool = False, unchanged: bool = False
+    ) -> None:
+        """Count the last event of a document; ``None`` is a document that was left out."""
+        book = self.book
+        if isinstance(event, DocumentCompleted):
+            book.completed += 1
+            book.deleted += event.document.deleted
+            book.changed += changed and not event.document.deleted
+        elif isinstance(event, DocumentFailed):
+            book.failed += 1
+        else:
+            book.skipped += 1
+            book.unchanged += unchanged
         self._until -= 1
         if not self._until:
             self.owe()
-
-    def settle_failed(self) -> None:
-        """Count a document that failed for good."""
-        self.book.failed += 1
-        self._until -= 1
-        if not self._until:
-            self.owe()
-
-    def settle_skipped(self, *, unchanged: bool = False) -> None:
-        """Count a document that was left out, by ``where`` or because it is unchanged."""
-        self.book.skipped += 1
-        self.book.unchanged += unchanged
-        self._until -= 1
-        if not self._until:
-            self.owe()
+        if self.settings.fail_fast and isinstance(event, DocumentFailed):
+            self._end_by_failure(event)
 
     def owe(self) -> None:
         """A progress event is due."""
@@ -338,7 +290,7 @@ class DocumentStage(Stage[PipelineEvent]):
         )
         marked = checkpoint or bool(every and book.settled and not book.settled % every)
         return BatchProgress(
-            self.run.clock.time(), self.pipeline_id, book.completed, book.failed, book.skipped,
+            self.run.clock.time(), self.context.pipeline_id, book.completed, book.failed, book.skipped,
             self.in_flight(), total, rate, eta, marked,
         )  # fmt: skip
 
@@ -346,28 +298,26 @@ class DocumentStage(Stage[PipelineEvent]):
     def in_flight(self) -> int:
         """Return how many documents were started and have no terminal event yet."""
 
-    # -- skipping what is unchanged --------------------------------------------------------------
-
-    async def compare(self, records: list[RawRecord]) -> tuple[set[int], set[int]]:
-        """Return which of the records an earlier run completed just so, and which with another content."""
-        known = self.settings.compare
-        if known is None or not records:
-            return set(), set()
-        named = [(self.name_of(raw), raw) for raw in records]
-        asked = [(doc_id, content_hash(raw.data)) for (doc_id, error), raw in named if error is None]
-        places = [i for i, ((_, error), _) in enumerate(named) if error is None]
-        answers = await known(asked)
-        same, changed = set[int](), set[int]()
-        for i, standing in zip(places, answers, strict=True):
-            if standing != "new":
-                (same if standing == "unchanged" else changed).add(i)
-        return same, changed
-
-    def outdated(self, raw: RawRecord) -> bool:
-        """Say whether an unchanged record comes behind another content that this run took of its document."""
-        return bool(self.revised) and self.name_of(raw)[0] in self.revised
-
     # -- positions -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def cursor(self) -> Cursor:
+        """Return where the stage stands now."""
+
+    def note(self) -> None:
+        """Remember where the stage stands behind the event just delivered, if a position may be asked for."""
+        if self.site.tracked:
+            self._cursors.append(self.cursor())
+
+    def marks(self) -> Marks:
+        """Return positions inside the last chunk."""
+        key, here, cursors = self.site.vertex.id, self.cursor(), tuple(self._cursors)
+
+        def at(i: int) -> States:
+            marks, offset, state = cursors[i] if i + 1 < len(cursors) else here
+            return {**marks(offset), key: state}
+
+        return at
 
     def state(self, open_events: dict[int, int], acked: list[int]) -> dict[str, Any]:
         """Return the state for a position."""
@@ -381,4 +331,4 @@ class DocumentStage(Stage[PipelineEvent]):
         }  # fmt: skip
 
     async def _stop(self) -> None:
-        await self._errand.finish()
+        await self.errand.finish()
