@@ -42,10 +42,9 @@ class OverlappingDocumentStage(DocumentStage):
 
     def __init__(self, site: Site, source: Source, settings: Settings) -> None:
         super().__init__(site, source, settings)
-        state = site.state or {}
-        self._acked: set[int] = set(state.get("acked", ()))
+        self._acked = set(self.state.acked)
         self._done_before = frozenset(self._acked)
-        self._open: dict[int, int] = {int(k): count for k, count in state.get("open", {}).items()}
+        self._open = dict(self.state.open)
         self._low = 0
         self._fetched = 0
         self._places: deque[tuple[Marks, int]] = deque()
@@ -87,7 +86,7 @@ class OverlappingDocumentStage(DocumentStage):
             if self._fault is not None:
                 raise self._fault
             out = self._deliver(n)
-            if out or self.extras or self.over:
+            if out or self.announcements or self.over:
                 return out
             if self.reached_limit() and not self._unsettled:
                 self.end_by_limit()
@@ -103,9 +102,8 @@ class OverlappingDocumentStage(DocumentStage):
     def _deliver(self, n: int) -> list[PipelineEvent]:
         out: list[PipelineEvent] = []
         while len(out) < n and not self.over:
-            if self.owed:
-                self.owed = False
-                out.append(self.progress())
+            if self.state.progress_due:
+                out.append(self.take_progress())
             elif self._queue:
                 record, event = self._queue.popleft()
                 self._move_behind(record, event)
@@ -125,7 +123,7 @@ class OverlappingDocumentStage(DocumentStage):
             return
         if isinstance(event, DocumentFailed) and event.will_retry:
             self._open[number] = self._open.get(number, 1) + 1
-            self.book.retried += 1
+            self.state.counts.retried += 1
             return
         self._open.pop(number, None)
         self._unsettled -= 1
@@ -139,8 +137,8 @@ class OverlappingDocumentStage(DocumentStage):
         room = window_of(self.settings) - (self._fetched - self._low)
         limit = self.settings.limit
         if limit is not None:
-            room = min(room, limit - self.book.processed - self._unsettled)
-        return 0 if self.over or self.extras else room
+            room = min(room, limit - self.state.processed - self._unsettled)
+        return 0 if self.over or self.announcements else room
 
     def _call_for_records(self) -> None:
         """Wake a worker to fetch records, if there is room for some."""
@@ -194,7 +192,6 @@ class OverlappingDocumentStage(DocumentStage):
             self._ready.open()
             return
         self.got_records()
-        self.wake_if_completed()
         for i, raw in enumerate(page):
             number = first + i
             if number in self._done_before:
@@ -291,5 +288,6 @@ class OverlappingDocumentStage(DocumentStage):
     def cursor(self) -> Cursor:
         """See the base."""
         page, offset = self._places[0] if self._places else self._behind
-        opens = {number - self._low: count for number, count in self._open.items()}
-        return page, offset, self.state(opens, sorted(number - self._low for number in self._acked))
+        self.state.open = {number - self._low: count for number, count in self._open.items()}
+        self.state.acked = sorted(number - self._low for number in self._acked)
+        return page, offset, self.state.to_json()

@@ -35,6 +35,7 @@ class Context:
 
     def __init__(self, source: Source, settings: Settings, run: Run) -> None:
         self.source = source
+        self.name = source.name
         self.settings = settings
         self.run = run
         self.pipeline_id = settings.pipeline_id or uuid4().hex
@@ -57,7 +58,8 @@ class Context:
                 result = self.source.validate(result.ok)
             if result.tag == "error":
                 return result.error
-            return result.ok if all(accept(result.ok) for accept in self.settings.where) else None
+            where = self.settings.where
+            return None if where and not all(accept(result.ok) for accept in where) else result.ok
         except Exception as error:  # noqa: BLE001  a bad record is data
             return error
 
@@ -145,7 +147,7 @@ class Fate:
     def _announce(self) -> DocumentStarted:
         context, self._announced = self._context, True
         return DocumentStarted(
-            self._began, context.pipeline_id, self.doc_id, context.source.name, context.parameters
+            self._began, context.pipeline_id, self.doc_id, context.name, context.parameters
         )
 
     def process(self) -> None:
@@ -179,20 +181,16 @@ class Fate:
 
     def finish(self) -> DocumentCompleted | DocumentFailed | None:
         """Return the event that ends the attempt; ``None`` if the document is left out."""
-        outcome = self._outcome
+        context, outcome = self._context, self._outcome
         if isinstance(outcome, Document):
-            return self._complete(outcome)
+            self.retry_at, ended = None, context.run.clock.time()
+            duration = max(ended - self._began, 0.0)
+            return DocumentCompleted(
+                ended, context.pipeline_id, self.doc_id, context.name, outcome, duration, self._retries
+            )
         if outcome is None and not self._announced:
             return None
         return self._lose(outcome or DocumentError("left out by where, after a failed attempt was announced"))
-
-    def _complete(self, document: Document) -> DocumentCompleted:
-        context, self.retry_at = self._context, None
-        ended = context.run.clock.time()
-        return DocumentCompleted(
-            ended, context.pipeline_id, self.doc_id, context.source.name, document,
-            max(ended - self._began, 0.0), self._retries,
-        )  # fmt: skip
 
     def _lose(self, error: Exception) -> DocumentFailed:
         """Set the time of the next attempt, if there is one; return the event of this one."""
@@ -206,7 +204,7 @@ class Fate:
         known = isinstance(error, DocumentError)
         trace = None if known else redact("".join(traceback.format_exception(error)))
         return DocumentFailed(
-            context.run.clock.time(), context.pipeline_id, self.doc_id, context.source.name,
+            context.run.clock.time(), context.pipeline_id, self.doc_id, context.name,
             redact(str(error)), type(error).__name__, retries,
             policy.retry_on(error) if policy else is_retryable(error), delay is not None,
             trace, raw.data, raw.key, redact_json(raw.context),

@@ -27,10 +27,9 @@ class SequentialDocumentStage(DocumentStage):
 
     def __init__(self, site: Site, source: Source, settings: Settings) -> None:
         super().__init__(site, source, settings)
-        state = site.state or {}
-        self._opens = {int(k): count for k, count in state.get("open", {}).items()}
+        self._opens = dict(self.state.open)
         self._open = self._opens.pop(0, 0)  # non-terminal events that went out for the current record
-        self._acked: set[int] = set(state.get("acked", ()))
+        self._acked: set[int] = set(self.state.acked)
         self._fate: Fate | None = None  # of the current record, once it was begun
         self._page: list[RawRecord] = []
         self._base = self.upstream.marks()
@@ -93,9 +92,9 @@ class SequentialDocumentStage(DocumentStage):
                 return False  # it stays open, and is tried again by the run that goes on
             self._retry_at = self._generator = None
         if self._generator is None:
-            if self._at >= len(self._page) and not self.owed and not await self._turn_page(n):
+            if self._at >= len(self._page) and not self.state.progress_due and not await self._turn_page(n):
                 return False
-            if self.extras:
+            if self.announcements:
                 return False
             await self._compare()
             self._plain = self._is_plain()
@@ -118,7 +117,7 @@ class SequentialDocumentStage(DocumentStage):
             return False
         limit = self.settings.limit
         if limit is not None:
-            n = min(n, limit - self.book.processed)
+            n = min(n, limit - self.state.processed)
         page = await self.upstream.request(n)
         gone = len(self._page)
         self._acked = {i - gone for i in self._acked if i >= gone}
@@ -129,7 +128,6 @@ class SequentialDocumentStage(DocumentStage):
         self._same, self._changed = set(), set()
         if page:
             self.got_records()
-            self.wake_if_completed()
         return bool(page)
 
     async def _compare(self) -> None:
@@ -159,7 +157,7 @@ class SequentialDocumentStage(DocumentStage):
             or self._changed
             or self._opens
             or self._open
-            or self.owed
+            or self.state.progress_due
         )
 
     def _plainly(self) -> Generator[PipelineEvent, None, None]:
@@ -171,7 +169,7 @@ class SequentialDocumentStage(DocumentStage):
         name, parameters, pipeline_id = source.name, context.parameters, context.pipeline_id
         now, identify, parse = self.run.clock.time, source.identify, source.parse
         at, opened = self._at, 0
-        due = at + self._until
+        due = at + self._until_progress
         try:
             for raw in islice(self._page, at, None):
                 began = now()
@@ -191,7 +189,7 @@ class SequentialDocumentStage(DocumentStage):
                     fate.fail(error)
                     event = self._finish_attempt(fate)
                     at, opened = self._at, self._open
-                    due = at if self.owed else at + self._until
+                    due = at if self.state.progress_due else at + self._until_progress
                     if event is not None:
                         yield event
                     if self._retry_at is not None or self.over:
@@ -201,13 +199,12 @@ class SequentialDocumentStage(DocumentStage):
                     at += 1
                     opened = 0
                     if document.deleted:
-                        self.book.deleted += 1
+                        self.state.counts.deleted += 1
                     yield DocumentCompleted(ended, pipeline_id, doc_id, name, document, ended - began)
                 if at == due:
                     self._count(at, 0)
-                    due = at + self._until
-                    self.owed = False
-                    yield self.progress()
+                    due = at + self._until_progress
+                    yield self.take_progress()
         finally:
             if self._plain:
                 self._count(at, opened)
@@ -232,18 +229,14 @@ class SequentialDocumentStage(DocumentStage):
         """Take note that the records before ``at`` were completed, and whether that one was started."""
         done = at - self._at
         self._at, self._open = at, opened
-        self.book.completed += done
-        if self._until > 0:
-            self._until -= done
-            if not self._until:
-                self.owe()
+        self.state.counts.completed += done
+        self.count_down(done)
 
     def _work(self) -> Generator[PipelineEvent, None, None]:
         """Yield events from where the stage stands; before each one, move counts and position behind it."""
         limited, page, same = self.settings.limit is not None, self._page, self._same
-        if self.owed:
-            self.owed = False
-            yield self.progress()
+        if self.state.progress_due:
+            yield self.take_progress()
         while self._at < len(page):
             if limited and self.reached_limit():
                 self.end_by_limit()
@@ -264,9 +257,8 @@ class SequentialDocumentStage(DocumentStage):
                     yield last
                 if self._retry_at is not None or self.over:
                     return
-            if self.owed:
-                self.owed = False
-                yield self.progress()
+            if self.state.progress_due:
+                yield self.take_progress()
 
     def _outdated(self) -> bool:
         """Say whether the current record has to be taken though earlier runs ended with just that."""
@@ -283,7 +275,7 @@ class SequentialDocumentStage(DocumentStage):
         self._retry_at = fate.retry_at
         if fate.retry_at is not None:
             self._open += 1
-            self.book.retried += 1
+            self.state.counts.retried += 1
         else:
             self._next_record()
             self.count_settled(event, changed=fate.changed)
@@ -307,11 +299,12 @@ class SequentialDocumentStage(DocumentStage):
     def cursor(self) -> Cursor:
         """See the base."""
         self._catch_up()
-        acked = sorted(i - self._at for i in self._acked if i >= self._at)
+        self.state.acked = sorted(i - self._at for i in self._acked if i >= self._at)
         opens = {i - self._at: count for i, count in self._opens.items() if i > self._at}
         if self._open:
             opens[0] = self._open
-        return self._base, self._at, self.state(opens, acked)
+        self.state.open = opens
+        return self._base, self._at, self.state.to_json()
 
 
 def _raise(error: Exception) -> NoReturn:

@@ -1,14 +1,8 @@
-"""The event stage: from raw records to pipeline events, one document after the other.
+"""What the sequential and the concurrent event stage share: the beginning and end of a run, and its counts.
 
-``where``, ``retry``, ``batch_progress`` and processing steps are settings of this one stage rather than
-stages behind it, because they work on documents: filtering *events* would break the sums that the event
+``where``, ``retry``, ``batch_progress`` and processing steps are settings of the event stage and not
+operators behind it, because they work on documents. Filtering *events* would break the sums that the event
 stream promises (started = completed + failed + in flight).
-
-**Position.** It counts settled records, and of the one being worked on the events that went out. Its
-state is ``{"since", "state", "counts", "open", "owed", "tail", "acked", "limited"}``: the adapter state last
-announced; sums as of the last settled record; non-terminal events delivered of unsettled records, by
-their distance from the first of them; whether a ``BatchProgress`` is owed; whether the final one went
-out; records settled beyond the first unsettled one (concurrent stages only); whether a limit ended it.
 """
 
 from __future__ import annotations
@@ -19,14 +13,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from penstock.abc import Source
 from penstock.core.notes import Failure, annotate
 from penstock.core.policy import Series
 from penstock.core.resuming import Errand
 from penstock.core.run import Gate
 from penstock.core.stage import Marks, Stage
-from penstock.documents.counts import Book
 from penstock.documents.fate import Context
+from penstock.documents.state import EventStageState
 from penstock.errors import DocumentError
 from penstock.events import (
     AdapterStateChange,
@@ -43,30 +36,29 @@ if TYPE_CHECKING:
     from penstock.core.stage import States
     from penstock.documents.settings import Settings
 
-__all__ = ["DocumentStage"]
-
+__all__ = ["Cursor", "DocumentStage"]
 
 Cursor = tuple[Marks, int, dict[str, Any]]
 """Where a stage stands: upstream's marks, how many records behind them are settled, and its own state."""
 
 
 class DocumentStage(Stage[PipelineEvent]):
-    """What both forms share: the beginning and the end of a run, its failures, its sums."""
+    """Delivers the first and the last events of a run; between them, events of documents from a subclass."""
 
     def __init__(self, site: Site, source: Source, settings: Settings) -> None:
         super().__init__(site)
         self.settings = settings
         self.context = Context(source, settings, self.run)
         self.upstream = site.input()
-        state = site.state or {}
-        self.book = Book(state or {"since": settings.run}, self.run.clock.monotonic())
-        self.owed: bool = state.get("owed", False)
-        self._until = self._distance()
-        self.extras: deque[PipelineEvent] = deque()
+        new = EventStageState(first_run=settings.run)
+        self.state = EventStageState.from_json(site.state) if site.state else new
+        self._rate_from = (self.state.counts.settled, self.run.clock.monotonic())
+        self._until_progress = self._distance()
+        self.announcements: deque[PipelineEvent] = deque()  # state changes, and the final progress
         self.over = False
         self._failure: Failure | None = None
         self._series = Series(settings.retry)  # of attempts at the source
-        self._deadline: float | None = None
+        self._restart_at: float | None = None
         self.gate = Gate(self.run)
         self.errand = Errand(self.run)
         self._cursors: list[Cursor] = []  # before the last chunk, and behind each of its events
@@ -76,6 +68,9 @@ class DocumentStage(Stage[PipelineEvent]):
         """Yield the source."""
         yield self.upstream
 
+    async def _stop(self) -> None:
+        await self.errand.finish()
+
     # -- running ---------------------------------------------------------------------------------
 
     async def _request(self, n: int) -> list[PipelineEvent]:
@@ -84,20 +79,20 @@ class DocumentStage(Stage[PipelineEvent]):
     async def next_events(
         self, n: int, advance: Callable[[int], Awaitable[Iterable[PipelineEvent]]]
     ) -> Iterable[PipelineEvent]:
-        """Return what is due at the beginning or the end of a run, or what ``advance`` gives in between."""
+        """Return announcements if some are due, otherwise the events that ``advance`` returns."""
         if self.run.strained():
             await self.run.breathe()
         self._cursors = [self.cursor()] if self.site.tracked else []
         while True:
-            if self.extras:
-                return self._take_extras(n)
+            if self.announcements:
+                return self._take_announcements(n)
             if self.over:
                 if self._failure is not None:
                     self._failure.throw()
                 return []
             try:
-                if self._deadline is not None:
-                    await self._start_again()
+                if self._restart_at is not None:
+                    await self._restart_upstream(self._restart_at)
                     continue
                 events = await advance(n)
             except Exception as error:
@@ -107,21 +102,20 @@ class DocumentStage(Stage[PipelineEvent]):
                 continue
             if events:
                 return events
-            if not self.extras and not self.over:
+            if not self.announcements and not self.over:
                 self._upstream_ended()
 
     @abstractmethod
     async def advance(self, n: int) -> list[PipelineEvent]:
         """Return up to ``n`` events of documents; the empty list when upstream has ended."""
 
-    def _take_extras(self, n: int) -> list[PipelineEvent]:
+    def _take_announcements(self, n: int) -> list[PipelineEvent]:
         out: list[PipelineEvent] = []
-        while self.extras and len(out) < n:
-            event = self.extras.popleft()
+        while self.announcements and len(out) < n:
+            event = self.announcements.popleft()
             if isinstance(event, AdapterStateChange):
-                self.book.state, self.book.tail = event.new_state, False
-            else:
-                self.book.tail = True
+                self.state.state = event.new_state
+            self.state.final_progress = not isinstance(event, AdapterStateChange)
             out.append(event)
             self.note()
         return out
@@ -129,73 +123,77 @@ class DocumentStage(Stage[PipelineEvent]):
     # -- the beginning and the end ---------------------------------------------------------------
 
     def _announce_start(self) -> None:
-        if self.book.state == "new":
+        if self.state.state == "new":
             self._change("new", "running")
-        elif self.book.state not in ("running", "completed", "incomplete"):
-            self._change(self.book.state, "running", "resumed")
+        elif self.state.state not in ("running", "completed", "incomplete"):
+            self._change(self.state.state, "running", "resumed")
 
-    def wake_if_completed(self) -> None:
-        """When a completed run finds new records, say so; unless a limit ended it, the sums begin anew."""
-        if self.book.state == "incomplete":
+    def got_records(self) -> None:
+        """End the series of attempts at the source; announce that a completed run goes on."""
+        state = self.state
+        self._series.worked()
+        state.final_progress, state.promised = False, self._promised()
+        if state.state == "incomplete":
             self._change("incomplete", "running", "there is more")
-        if self.book.state != "completed":
+        if state.state != "completed":
             return
-        if not self.book.limited:
-            self.book.reset(self.run.clock.monotonic())
-            self._until = self._distance()
-        self.book.limited = False
+        if not state.limited:
+            state.begin_run()
+            self._rate_from = (0, self.run.clock.monotonic())
+            self._until_progress = self._distance()
+        state.limited = False
         self._change("completed", "running", "there is more")
 
     def reached_limit(self) -> bool:
-        """Whether as many documents were processed as were asked for."""
+        """Whether as many documents as ``limit`` were processed."""
         limit = self.settings.limit
-        return limit is not None and self.book.processed >= limit
+        return limit is not None and self.state.processed >= limit
+
+    def end_by_limit(self) -> None:
+        """End the run because enough documents were processed."""
+        self.state.limited = True
+        self.run.release(self.upstream)
+        self._finish("completed", f"limited to {self.settings.limit} documents")
 
     def _change(self, old: str, new: str, reason: str | None = None) -> None:
+        now, context = self.run.clock.time(), self.context
         reason = reason and redact(reason)
-        now = self.run.clock.time()
-        self.extras.append(
-            AdapterStateChange(now, self.context.pipeline_id, self.context.source.name, old, new, reason)
+        self.announcements.append(
+            AdapterStateChange(now, context.pipeline_id, context.name, old, new, reason)
         )
 
-    def _finish(self, state: str, reason: str | None = None, *, old: str | None = None) -> None:
+    def _finish(self, new: str, reason: str | None = None, *, old: str | None = None) -> None:
         """Queue the two events with which every run ends."""
-        self.over = True
-        if old is None and self.book.state == state == "completed" and not self.book.tail:
-            return  # it had ended before, and nothing has come since
-        if not self.book.tail:
-            self.extras.append(self.progress(checkpoint=True))
-        self._change(old or self.book.state, state, reason)
+        self.over, state = True, self.state
+        if old is None and state.state == new == "completed" and not state.final_progress:
+            return  # the run had ended before, and no record has arrived since
+        if not state.final_progress:
+            self.announcements.append(self.progress(checkpoint=True))
+        self._change(old or state.state, new, reason)
 
     def _upstream_ended(self) -> None:
         if self.run.draining:
             self._finish("cancelled", "stopped by request")
             return
-        book, promised = self.book, self._promised()
-        lifted, book.limited = book.limited, False  # the limit, where just as many documents came
-        if (book.state == "completed" and not lifted) or not book.whole:
-            self._finish(
-                "completed"
-            )  # nothing new, or only what is new: the source speaks of all that it has
-        elif promised is not None and promised != book.settled:
-            reason = f"the source promised {promised:,} documents, but {book.settled:,} were settled"
-            if book.state != "incomplete":
-                self._change(book.state, "incomplete", reason)
+        state, promised, settled = self.state, self._promised(), self.state.counts.settled
+        was_limited, state.limited = state.limited, False  # the source held just as many as the limit
+        if (state.state == "completed" and not was_limited) or not state.from_beginning:
+            self._finish("completed")  # the source promises documents since its beginning: nothing to compare
+        elif promised is not None and promised != settled:
+            reason = f"the source promised {promised:,} documents, but {settled:,} were settled"
+            if state.state != "incomplete":
+                self._change(state.state, "incomplete", reason)
             self._finish("completed", reason, old="incomplete")
         else:
-            none = not book.settled and promised is None  # silent zero is an error
+            none = not settled and promised is None  # an empty source may be a mistake: say so
             self._finish("completed", "the source gave no documents at all" if none else None)
 
     def _promised(self) -> int | None:
         """Return how many documents the source promised, in this run or in the one that this one resumes."""
         promised: int | None = getattr(self.upstream, "promised", None)
-        return self.book.promised if promised is None else promised
+        return self.state.promised if promised is None else promised
 
-    def end_by_limit(self) -> None:
-        """End the run because enough documents were processed."""
-        self.book.limited = True
-        self.run.release(self.upstream)
-        self._finish("completed", f"limited to {self.settings.limit} documents")
+    # -- failures --------------------------------------------------------------------------------
 
     def _end_by_failure(self, event: DocumentFailed) -> None:
         """End the run because of one document (``fail_fast``)."""
@@ -204,7 +202,7 @@ class DocumentStage(Stage[PipelineEvent]):
         self._finish("failed", event.error)
 
     def _upstream_failed(self, error: Exception) -> None:
-        """Try again, if the policy says so; otherwise end with the events, then the exception."""
+        """Plan the next attempt if the policy allows one; otherwise end with the events, then the error."""
         now = asyncio.get_running_loop().time()
         reason = f"{type(error).__name__}: {error}"
         delay = None if self.run.draining else self._series.failed(error, now)
@@ -213,29 +211,22 @@ class DocumentStage(Stage[PipelineEvent]):
             self._failure = Failure(error)
             self._finish("failed", reason)
             return
-        again = f"{self._series} in {delay:.3g} s"
-        self._deadline = now + delay
+        self._restart_at = now + delay
         self._change("running", "failed", reason)
-        self._change("failed", "retrying", again)
+        self._change("failed", "retrying", f"{self._series} in {delay:.3g} s")
         self.errand.begin(self.upstream.aclose(), "retry")
 
-    async def _start_again(self) -> None:
-        if self._deadline is not None:
-            await self.pause(self._deadline, self.gate)
+    async def _restart_upstream(self, restart_at: float) -> None:
+        await self.pause(restart_at, self.gate)
         await self.errand.result()
         self.upstream = self.site.input(states={**self.site.states, **self.upstream.marks()(0)})
         self.rebase()
-        self._deadline = None
+        self._restart_at = None
         self._change("retrying", "running")
 
     @abstractmethod
     def rebase(self) -> None:
         """Take positions from the upstream that was just started again."""
-
-    def got_records(self) -> None:
-        """Upstream works: its attempts start again, and a progress event already given was not the last."""
-        self._series.worked()
-        self.book.tail, self.book.promised = False, self._promised()
 
     async def pause(self, deadline: float, gate: Gate) -> None:
         """Wait until the loop's clock reads ``deadline``, or the run is drained."""
@@ -249,49 +240,51 @@ class DocumentStage(Stage[PipelineEvent]):
         self, event: PipelineEvent | None, *, changed: bool = False, unchanged: bool = False
     ) -> None:
         """Count the last event of a document; ``None`` is a document that was left out."""
-        book = self.book
+        counts = self.state.counts
         if isinstance(event, DocumentCompleted):
-            book.completed += 1
-            book.deleted += event.document.deleted
-            book.changed += changed and not event.document.deleted
+            counts.completed += 1
+            counts.deleted += event.document.deleted
+            counts.changed += changed and not event.document.deleted
         elif isinstance(event, DocumentFailed):
-            book.failed += 1
+            counts.failed += 1
         else:
-            book.skipped += 1
-            book.unchanged += unchanged
-        self._until -= 1
-        if not self._until:
-            self.owe()
+            counts.skipped += 1
+            counts.unchanged += unchanged
+        self.count_down(1)
         if self.settings.fail_fast and isinstance(event, DocumentFailed):
             self._end_by_failure(event)
 
-    def owe(self) -> None:
-        """A progress event is due."""
-        self.owed = True
-        self._until = self._distance()
+    def count_down(self, settled: int) -> None:
+        """Let a progress event be due once enough documents were settled since the last one."""
+        if self._until_progress > 0:
+            self._until_progress -= settled
+            if not self._until_progress:
+                self.state.progress_due = True
+                self._until_progress = self._distance()
 
     def _distance(self) -> int:
-        """Return how many documents there are until the next progress event; -1 if there is none."""
-        settled = self.book.settled
+        """Return how many documents remain until the next progress event; -1 if none is wanted."""
+        settled = self.state.counts.settled
         every = [n for n in (self.settings.progress_every, self.settings.checkpoint_every) if n]
         return min((n - settled % n for n in every), default=-1)
 
+    def take_progress(self) -> BatchProgress:
+        """Return the progress event that is due."""
+        self.state.progress_due = False
+        return self.progress()
+
     def progress(self, *, checkpoint: bool = False) -> BatchProgress:
-        """Make a progress event."""
-        book, every = self.book, self.settings.checkpoint_every
-        done = book.settled - book.so_far
-        seconds = self.run.clock.monotonic() - book.began
-        rate = done / seconds if seconds > 0 else 0.0
+        """Return a progress event; ``checkpoint`` marks it as a place for a commit."""
+        counts, every = self.state.counts, self.settings.checkpoint_every
+        settled, (settled_then, then) = counts.settled, self._rate_from
+        seconds = self.run.clock.monotonic() - then
+        rate = (settled - settled_then) / seconds if seconds > 0 else 0.0
         total = self._promised() or getattr(self.upstream, "estimated_total", None)
-        eta = (
-            (total - book.settled) / rate
-            if total is not None and rate > 0 and total >= book.settled
-            else None
-        )
-        marked = checkpoint or bool(every and book.settled and not book.settled % every)
+        eta = (total - settled) / rate if total is not None and rate > 0 and total >= settled else None
         return BatchProgress(
-            self.run.clock.time(), self.context.pipeline_id, book.completed, book.failed, book.skipped,
-            self.in_flight(), total, rate, eta, marked,
+            self.run.clock.time(), self.context.pipeline_id, counts.completed, counts.failed, counts.skipped,
+            self.in_flight(), total, rate, eta,
+            checkpoint or bool(every and settled and not settled % every),
         )  # fmt: skip
 
     @abstractmethod
@@ -318,17 +311,3 @@ class DocumentStage(Stage[PipelineEvent]):
             return {**marks(offset), key: state}
 
         return at
-
-    def state(self, open_events: dict[int, int], acked: list[int]) -> dict[str, Any]:
-        """Return the state for a position."""
-        book = self.book
-        return {
-            **({} if book.since is None else {"since": book.since}),
-            **({} if book.promised is None else {"promised": book.promised}),
-            "state": book.state, "counts": book.counts(), "open": {str(k): v for k, v in open_events.items()},
-            "owed": self.owed, "tail": book.tail, "acked": acked, "limited": book.limited,
-            "whole": book.whole,
-        }  # fmt: skip
-
-    async def _stop(self) -> None:
-        await self.errand.finish()

@@ -14,6 +14,7 @@ from penstock.core.drivers import SlowStart
 from penstock.core.pumps import closing
 from penstock.core.subscription import Running
 from penstock.documents.revised_ids import Revised
+from penstock.documents.state import EventStageState
 from penstock.events import AdapterStateChange, PipelineEvent
 from penstock.ingest.delivery import Delivery
 from penstock.ingest.grace import CutShort, Patience
@@ -159,8 +160,8 @@ class Ingestion:
         self, delivery: Delivery, opened: Opened, position: Position | None
     ) -> tuple[Opened, Position | None]:
         """Return where a refresh goes on: where an interrupted one stands, else at the beginning."""
-        state = (position or {}).get("nodes", {}).get("documents") or {}
-        if opened.resumed and state.get("since") == opened.run and state["state"] != "failed":
+        state = EventStageState.in_position(position)
+        if opened.resumed and state.first_run == opened.run and state.state != "failed":
             return opened, position
         if opened.resumed and opened.counts:
             # A run that took only what is new; or one whose source failed, and may not be as it was. What it

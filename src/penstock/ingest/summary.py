@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.abc import DeadLetter, DocumentState
+from penstock.documents.counts import Counts
 from penstock.documents.letters import letter_of
+from penstock.documents.state import EventStageState
 from penstock.events import (
     AdapterStateChange,
     BatchProgress,
@@ -65,7 +67,7 @@ class Sums:
         """The last state of the adapter that an event told."""
         self.reason: str | None = None
         self.limited = False
-        self.counts: dict[str, int] = dict.fromkeys((*COUNTS, *FRESHNESS), 0)
+        self.counts: dict[str, int] = Counts().summary()
         """Of the logical run, as the last position that was read has them."""
         self._session: dict[str, int] = dict.fromkeys((*COUNTS, "retried"), 0)
         self._counts_before: dict[str, int] = {}
@@ -78,17 +80,12 @@ class Sums:
 
     def read(self, position: Position) -> None:
         """Take the sums of the logical run from the position that they belong to."""
-        state = position["nodes"].get("documents") or {}
-        counts = state.get("counts", {})
-        self.counts = {name: counts.get(name, 0) for name in COUNTS}
-        self.counts["started"] = self.counts["completed"] + self.counts["failed"]
-        self.counts |= {name: counts.get(name, 0) for name in FRESHNESS[1:]}
-        self.counts["new"] = self.counts["completed"] - self.counts["deleted"] - self.counts["changed"]
-        self.limited = state.get("limited", False)
+        state = EventStageState.in_position(position)
+        self.counts, self.limited = state.counts.summary(), state.limited
 
     def forget(self) -> None:
         """Be of a run in which nothing has come; the sums in its position are those of the run before."""
-        self.counts, self._counts_before = dict.fromkeys((*COUNTS, *FRESHNESS), 0), {}
+        self.counts, self._counts_before = Counts().summary(), {}
 
     def add(
         self, events: Sequence[PipelineEvent]
