@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.abc import Ledger, Sink
@@ -19,8 +18,9 @@ from penstock.events import (
     DocumentFailed,
     PipelineEvent,
 )
+from penstock.ingest.plan import Hook, Plan
 from penstock.ingest.replay import Replayed, replay
-from penstock.ingest.run import Hook, Ingestion, Plan
+from penstock.ingest.run import Ingestion
 from penstock.ingest.summary import RunSummary
 from penstock.ledger import ledger_from
 from penstock.redact import redact_json
@@ -207,18 +207,8 @@ class IngestionPipeline:
             raise GraphError(msg)
         owned = not isinstance(self._ledger, Ledger)
         ledger = self._ledger if isinstance(self._ledger, Ledger) else ledger_from(self._ledger)
-        plan = self._plan
-        settings = replace(plan.settings, limit=None)
         try:
-            return await replay(
-                plan.adapter.source,
-                partial(plan.adapter.events, settings),
-                ledger,
-                sink_from(sink),
-                key=plan.key,
-                commit_every=plan.checkpoint_every,
-                wanted=keys,
-            )
+            return await replay(self._plan, ledger, sink_from(sink), wanted=keys)
         finally:
             if owned:
                 await ledger.aclose()
