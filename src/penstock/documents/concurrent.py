@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from penstock.core.numbered import NumberedInputs
 from penstock.core.run import Gate
 from penstock.documents.fate import Fate
 from penstock.documents.settings import window_of
@@ -17,11 +18,10 @@ from penstock.events import DocumentFailed, DocumentStarted, PipelineEvent
 if TYPE_CHECKING:
     from penstock.abc import Source
     from penstock.core.graph import Site
-    from penstock.core.stage import Marks
     from penstock.document import RawRecord
     from penstock.documents.settings import Settings
 
-__all__ = ["OverlappingDocumentStage"]
+__all__ = ["ConcurrentDocumentStage"]
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +34,7 @@ class _Record:
     changed: bool
 
 
-class OverlappingDocumentStage(DocumentStage):
+class ConcurrentDocumentStage(DocumentStage):
     """Workers put events into one queue. Counts and position move when an event is delivered from it.
 
     An event of ``None`` settles its record without an event.
@@ -42,13 +42,8 @@ class OverlappingDocumentStage(DocumentStage):
 
     def __init__(self, site: Site, source: Source, settings: Settings) -> None:
         super().__init__(site, source, settings)
-        self._acked = set(self.state.acked)
-        self._done_before = frozenset(self._acked)
+        self._inputs = NumberedInputs(self.upstream.marks(), self.state.acked)
         self._open = dict(self.state.open)
-        self._low = 0
-        self._fetched = 0
-        self._places: deque[tuple[Marks, int]] = deque()
-        self._behind: tuple[Marks, int] = (self.upstream.marks(), 0)
         self._records: deque[_Record] = deque()  # no worker has taken these yet
         self._queue: deque[tuple[_Record, PipelineEvent | None]] = deque()
         self._unsettled = 0
@@ -73,7 +68,7 @@ class OverlappingDocumentStage(DocumentStage):
         """Number the records of the new upstream behind those already taken, which stay."""
         self._exhausted = False
         self._upstream_error = None
-        self._behind = (self.upstream.marks(), 0)
+        self._inputs.fetch(0, self.upstream.marks())
 
     # -- downstream's side -----------------------------------------------------------------------
 
@@ -127,14 +122,13 @@ class OverlappingDocumentStage(DocumentStage):
             return
         self._open.pop(number, None)
         self._unsettled -= 1
-        self._acked.add(number)
-        self._pass_settled()
+        self._inputs.settle((number,))
         self.count_settled(event, changed=record.changed, unchanged=record.unchanged)
         self._call_for_records()
 
     def _room(self) -> int:
         """Return how many more records may be taken from upstream."""
-        room = window_of(self.settings) - (self._fetched - self._low)
+        room = window_of(self.settings) - self._inputs.span
         limit = self.settings.limit
         if limit is not None:
             room = min(room, limit - self.state.processed - self._unsettled)
@@ -178,36 +172,23 @@ class OverlappingDocumentStage(DocumentStage):
             if self.run.over(error):
                 raise
             self._upstream_error, self._exhausted = error, True
-            self._behind = (self.upstream.marks(), 0)
+            self._inputs.fetch(0, self.upstream.marks())
             self._ready.open()
             return
         finally:
             self._fetching = False
-        first = self._fetched
-        self._fetched += len(page)
-        self._places.extend((marks, i) for i in range(len(page)))
-        self._behind = (marks, len(page))
+        first = self._inputs.fetched
+        numbers = self._inputs.fetch(len(page), marks)
+        self._ready.open()
         if not page:
             self._exhausted = True
-            self._ready.open()
             return
         self.got_records()
-        for i, raw in enumerate(page):
-            number = first + i
-            if number in self._done_before:
-                continue
-            self._unsettled += 1
+        self._unsettled += len(numbers)
+        for number in numbers:
+            i = number - first
             same = i in unchanged and number not in self._open
-            self._records.append(_Record(number, raw, same, i in changed))
-        self._pass_settled()
-        self._ready.open()
-
-    def _pass_settled(self) -> None:
-        """Move the watermark over settled records that were fetched: a resumed run knows of more."""
-        while self._low in self._acked and self._places:
-            self._acked.discard(self._low)
-            self._low += 1
-            self._places.popleft()
+            self._records.append(_Record(number, page[i], same, i in changed))
 
     def _put(self, record: _Record, event: PipelineEvent | None) -> None:
         self._queue.append((record, event))
@@ -287,7 +268,7 @@ class OverlappingDocumentStage(DocumentStage):
 
     def cursor(self) -> Cursor:
         """See the base."""
-        page, offset = self._places[0] if self._places else self._behind
-        self.state.open = {number - self._low: count for number, count in self._open.items()}
-        self.state.acked = sorted(number - self._low for number in self._acked)
-        return page, offset, self.state.to_json()
+        low = self._inputs.low
+        self.state.open = {number - low: count for number, count in self._open.items()}
+        self.state.acked = self._inputs.beyond()
+        return *self._inputs.place(), self.state.to_json()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.node import Node, Order
-from penstock.documents.concurrent import OverlappingDocumentStage
+from penstock.documents.concurrent import ConcurrentDocumentStage
 from penstock.documents.sequential import SequentialDocumentStage
 from penstock.documents.settings import Settings, window_of
 
@@ -45,5 +45,5 @@ class Documents(Node):
 
     def start(self, site: Site) -> DocumentStage:
         """Start the sequential or the concurrent stage."""
-        stage = OverlappingDocumentStage if self.settings.concurrent else SequentialDocumentStage
+        stage = ConcurrentDocumentStage if self.settings.concurrent else SequentialDocumentStage
         return stage(site, self.source, self.settings)
