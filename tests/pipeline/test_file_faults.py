@@ -110,7 +110,8 @@ def test_each_call_goes_wrong_once(kind, kill, after):
             machine = Machine(KINDS[kind], at)
             faults = Faults(at, kill=kill, after=after)
             ended = await machine.process(faults)
-            assert isinstance(ended, Killed if kill else PenstockError), (counted.log[at], ended)
+            reached = faults.calls > at  # how many writes there are depends on how fast a commit is
+            assert isinstance(ended, Killed if kill else PenstockError) == reached, (faults.log[-1], ended)
             if kill:
                 machine.disk.cut_power()
             assert await machine.process(Faults()) is None

@@ -14,7 +14,7 @@ from uuid import uuid4
 from penstock.abc import Source
 from penstock.core.policy import Series, is_retryable
 from penstock.document import Document, content_hash
-from penstock.documents.revised_ids import Revised
+from penstock.documents.revised_ids import RevisedIds
 from penstock.documents.settings import checked
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted
@@ -41,7 +41,7 @@ class Context:
         self.pipeline_id = settings.pipeline_id or uuid4().hex
         self.parameters = redact_json(source.parameters)
         self.validates = type(source).validate is not Source.validate
-        self.revised = Revised() if settings.revised is None else settings.revised
+        self.revised = RevisedIds() if settings.revised is None else settings.revised
 
     def identify(self, raw: RawRecord) -> tuple[str, Exception | None]:
         """Return the document's id; if the source finds none, the record's key and the error."""

@@ -1,4 +1,4 @@
-"""The event stage with one document after the other: a generator over the records of a page."""
+"""The event stage with one document after the other."""
 
 from __future__ import annotations
 
@@ -23,19 +23,24 @@ __all__ = ["SequentialDocumentStage"]
 
 
 class SequentialDocumentStage(DocumentStage):
-    """One document after the other, as a generator over the records of a page."""
+    """Runs a generator over the records of each page, which yields their events.
+
+    Where records are only parsed and counted, the generator is ``_plainly``; otherwise it is ``_work``.
+    """
 
     def __init__(self, site: Site, source: Source, settings: Settings) -> None:
         super().__init__(site, source, settings)
-        self._opens = dict(self.state.open)
-        self._open = self._opens.pop(0, 0)  # non-terminal events that went out for the current record
-        self._acked: set[int] = set(self.state.acked)
-        self._fate: Fate | None = None  # of the current record, once it was begun
+        self._delivered_later = dict(self.state.open)
+        self._delivered = self._delivered_later.pop(0, 0)  # events of the current record that were delivered
+        self._settled_later: set[int] = set(self.state.acked)
+        self._fate: Fate | None = None  # of the current record, once its first attempt has begun
         self._page: list[RawRecord] = []
-        self._base = self.upstream.marks()
+        self._page_marks = self.upstream.marks()
         self._at = 0
-        self._fresh = False  # a page that nobody has compared with earlier runs yet
-        self._same: set[int] = set()
+        self._to_compare = False  # whether the page must still be compared with earlier runs
+        self._to_skip: set[int] = (
+            set()
+        )  # unchanged records, and records settled later than the first unsettled one
         self._changed: set[int] = set()
         self._retry_at: float | None = None
         self._generator: GeneratorType[PipelineEvent, None, None] | None = None
@@ -44,15 +49,15 @@ class SequentialDocumentStage(DocumentStage):
 
     def rebase(self) -> None:
         """See the base."""
-        self._page, self._at, self._base, self._fate = [], 0, self.upstream.marks(), None
+        self._page, self._at, self._page_marks, self._fate = [], 0, self.upstream.marks(), None
 
     def in_flight(self) -> int:
-        """Return how many are announced and not settled: this one, and those a concurrent run left behind."""
+        """Return how many were announced and not settled; a concurrent run may have left several."""
         self._catch_up()
-        return bool(self._open) + len(self._opens)
+        return bool(self._delivered) + len(self._delivered_later)
 
     async def lazily(self, n: int) -> Iterable[PipelineEvent]:
-        """See the base: events of documents are made one by one."""
+        """See the base: events are created one by one, as the driver reads them."""
         return await self.next_events(n, self._advance_lazily)
 
     async def _advance_lazily(self, n: int) -> Iterable[PipelineEvent]:
@@ -65,7 +70,7 @@ class SequentialDocumentStage(DocumentStage):
         return self._generator
 
     async def advance(self, n: int) -> list[PipelineEvent]:
-        """Run the generator in slices, until there is something or upstream has ended."""
+        """Run the generator in slices until it has yielded events or upstream has ended."""
         run = self.run
         out: list[PipelineEvent] = []
         while not (out and self._retry_at is not None) and await self._prepare(n):
@@ -83,13 +88,13 @@ class SequentialDocumentStage(DocumentStage):
         return out
 
     async def _prepare(self, n: int) -> bool:
-        """Have a generator that has not ended; false where upstream has, or something else is due first."""
+        """Start a generator if none runs. Returns false at the end, and if other events are due first."""
         if self._generator is not None and self._generator.gi_frame is None:
             self._generator = None
         if self._retry_at is not None:
             await self.pause(self._retry_at, self.gate)
             if self.run.draining:
-                return False  # it stays open, and is tried again by the run that goes on
+                return False  # the run that resumes this one tries the record again
             self._retry_at = self._generator = None
         if self._generator is None:
             if self._at >= len(self._page) and not self.state.progress_due and not await self._turn_page(n):
@@ -120,75 +125,73 @@ class SequentialDocumentStage(DocumentStage):
             n = min(n, limit - self.state.processed)
         page = await self.upstream.request(n)
         gone = len(self._page)
-        self._acked = {i - gone for i in self._acked if i >= gone}
-        self._opens = {i - gone: count for i, count in self._opens.items() if i >= gone}
-        self._open = self._opens.pop(0, self._open)
-        self._base, self._page, self._at = self.upstream.marks(), page, 0
-        self._fresh = bool(page)
-        self._same, self._changed = set(), set()
+        self._settled_later = {i - gone for i in self._settled_later if i >= gone}
+        self._delivered_later = {i - gone: count for i, count in self._delivered_later.items() if i >= gone}
+        self._delivered = self._delivered_later.pop(0, self._delivered)
+        self._page_marks, self._page, self._at = self.upstream.marks(), page, 0
+        self._to_compare = bool(page)
+        self._to_skip, self._changed = set(), set()
         if page:
             self.got_records()
         return bool(page)
 
     async def _compare(self) -> None:
-        """Find out which records of the page are unchanged; a cancelled request leaves that going on."""
-        if not self._fresh:
+        """Find out which records of the page are unchanged; a cancelled request does not cancel this."""
+        if not self._to_compare:
             return
         if self.settings.compare is not None:
             if not self.errand.running:
                 self.errand.begin(self.context.compare(self._page), "skip")
-            self._same, self._changed = await self.errand.result()
-        self._same -= {
-            0 if self._open else -1,
-            *self._opens,
-        }  # these were started by the run that this one resumes
-        self._same |= {i for i in self._acked if i < len(self._page)}
-        self._fresh = False
+            self._to_skip, self._changed = await self.errand.result()
+        started = {0 if self._delivered else -1, *self._delivered_later}  # by the run that this one resumes
+        self._to_skip -= started
+        self._to_skip |= {i for i in self._settled_later if i < len(self._page)}
+        self._to_compare = False
 
     def _is_plain(self) -> bool:
-        """Whether the next records are only parsed and counted."""
+        """Whether the records of this page are only parsed and counted."""
         settings = self.settings
         return not (
             settings.where
             or settings.process
             or settings.limit is not None
             or self.context.validates
-            or self._same
+            or self._to_skip
             or self._changed
-            or self._opens
-            or self._open
+            or self._delivered_later
+            or self._delivered
             or self.state.progress_due
         )
 
     def _plainly(self) -> Generator[PipelineEvent, None, None]:
-        """Do what ``_work`` does where nothing is special, in one flat loop: half the time a document.
+        """Do what ``_work`` does, in one flat loop that takes half the time for each document.
 
-        It counts in variables of its own, which ``_catch_up`` reads when somebody asks.
+        It counts in local variables, which ``_catch_up`` reads when they are needed.
         """
         context, source = self.context, self.context.source
         name, parameters, pipeline_id = source.name, context.parameters, context.pipeline_id
         now, identify, parse = self.run.clock.time, source.identify, source.parse
-        at, opened = self._at, 0
+        at, delivered = self._at, 0
         due = at + self._until_progress
         try:
             for raw in islice(self._page, at, None):
                 began = now()
                 try:
                     doc_id = identify(raw)
-                except Exception:  # noqa: BLE001  _work knows what to do
+                except Exception:  # noqa: BLE001  _work handles it
                     yield from self._no_longer_plainly(at)
                     return
-                opened = 1
+                delivered = 1
                 yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
                 try:
                     result = parse(raw)
                     document = result.ok if result.tag == "ok" else _raise(result.error)
                 except Exception as error:  # noqa: BLE001  a bad record is data
-                    self._count(at, opened)
+                    self._count(at, delivered)
                     self._fate = fate = Fate(context, raw, 1, began=began)
                     fate.fail(error)
                     event = self._finish_attempt(fate)
-                    at, opened = self._at, self._open
+                    at, delivered = self._at, self._delivered
                     due = at if self.state.progress_due else at + self._until_progress
                     if event is not None:
                         yield event
@@ -197,7 +200,7 @@ class SequentialDocumentStage(DocumentStage):
                 else:
                     ended = now()
                     at += 1
-                    opened = 0
+                    delivered = 0
                     if document.deleted:
                         self.state.counts.deleted += 1
                     yield DocumentCompleted(ended, pipeline_id, doc_id, name, document, ended - began)
@@ -207,7 +210,7 @@ class SequentialDocumentStage(DocumentStage):
                     yield self.take_progress()
         finally:
             if self._plain:
-                self._count(at, opened)
+                self._count(at, delivered)
 
     def _no_longer_plainly(self, at: int) -> Generator[PipelineEvent, None, None]:
         """Go on with ``_work`` from record ``at``."""
@@ -218,23 +221,23 @@ class SequentialDocumentStage(DocumentStage):
         return rest
 
     def _catch_up(self) -> None:
-        """Bring the sums up to date with a plain generator that has begun and is suspended."""
+        """Bring counts and position up to date with the local variables of ``_plainly``."""
         generator = self._generator
         if self._plain and generator is not None and not generator.gi_running and generator.gi_frame:
             counted = generator.gi_frame.f_locals
             if "due" in counted:
-                self._count(counted["at"], counted["opened"])
+                self._count(counted["at"], counted["delivered"])
 
-    def _count(self, at: int, opened: int) -> None:
-        """Take note that the records before ``at`` were completed, and whether that one was started."""
+    def _count(self, at: int, delivered: int) -> None:
+        """Count the records before ``at`` as completed; ``delivered`` events of that one were delivered."""
         done = at - self._at
-        self._at, self._open = at, opened
+        self._at, self._delivered = at, delivered
         self.state.counts.completed += done
         self.count_down(done)
 
     def _work(self) -> Generator[PipelineEvent, None, None]:
         """Yield events from where the stage stands; before each one, move counts and position behind it."""
-        limited, page, same = self.settings.limit is not None, self._page, self._same
+        limited, page, same = self.settings.limit is not None, self._page, self._to_skip
         if self.state.progress_due:
             yield self.take_progress()
         while self._at < len(page):
@@ -247,9 +250,9 @@ class SequentialDocumentStage(DocumentStage):
                 fate = self._fate
                 if fate is None:
                     changed = self._at in self._changed
-                    self._fate = fate = Fate(self.context, page[self._at], self._open, changed=changed)
+                    self._fate = fate = Fate(self.context, page[self._at], self._delivered, changed=changed)
                 for event in fate.read():
-                    self._open = 1
+                    self._delivered = 1
                     yield event
                 fate.process()
                 last = self._finish_attempt(fate)
@@ -261,11 +264,11 @@ class SequentialDocumentStage(DocumentStage):
                 yield self.take_progress()
 
     def _outdated(self) -> bool:
-        """Say whether the current record has to be taken though earlier runs ended with just that."""
+        """Whether the current record must be taken although earlier runs completed it with this content."""
         at = self._at
-        if at in self._acked or not self.context.outdated(self._page[at]):
+        if at in self._settled_later or not self.context.outdated(self._page[at]):
             return False
-        self._same.discard(at)
+        self._to_skip.discard(at)
         self._changed.add(at)
         return True
 
@@ -274,7 +277,7 @@ class SequentialDocumentStage(DocumentStage):
         event = fate.finish()
         self._retry_at = fate.retry_at
         if fate.retry_at is not None:
-            self._open += 1
+            self._delivered += 1
             self.state.counts.retried += 1
         else:
             self._next_record()
@@ -282,16 +285,16 @@ class SequentialDocumentStage(DocumentStage):
         return event
 
     def _skip(self) -> None:
-        """Pass over a record that is unchanged, or that the run this one resumes has settled."""
-        settled, unchanged = self._at in self._acked, self._at in self._same
-        self._acked.discard(self._at)
+        """Pass over a record that is unchanged, or that was settled by the run that this one resumes."""
+        settled, unchanged = self._at in self._settled_later, self._at in self._to_skip
+        self._settled_later.discard(self._at)
         self._next_record()
         if not settled:
             self.count_settled(None, unchanged=unchanged)
 
     def _next_record(self) -> None:
         self._at += 1
-        self._open = self._opens.pop(self._at, 0) if self._opens else 0
+        self._delivered = self._delivered_later.pop(self._at, 0) if self._delivered_later else 0
         self._fate = None
 
     # -- positions -------------------------------------------------------------------------------
@@ -299,12 +302,12 @@ class SequentialDocumentStage(DocumentStage):
     def cursor(self) -> Cursor:
         """See the base."""
         self._catch_up()
-        self.state.acked = sorted(i - self._at for i in self._acked if i >= self._at)
-        opens = {i - self._at: count for i, count in self._opens.items() if i > self._at}
-        if self._open:
-            opens[0] = self._open
-        self.state.open = opens
-        return self._base, self._at, self.state.to_json()
+        self.state.acked = sorted(i - self._at for i in self._settled_later if i >= self._at)
+        later = self._delivered_later.items()
+        self.state.open = {i - self._at: count for i, count in later if i > self._at}
+        if self._delivered:
+            self.state.open[0] = self._delivered
+        return self._page_marks, self._at, self.state.to_json()
 
 
 def _raise(error: Exception) -> NoReturn:

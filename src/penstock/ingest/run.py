@@ -10,7 +10,7 @@ from uuid import uuid4
 from penstock.core.clock import clock_of_the_loop
 from penstock.core.pumps import closing
 from penstock.core.subscription import Running
-from penstock.documents.revised_ids import Revised
+from penstock.documents.revised_ids import RevisedIds
 from penstock.documents.state import EventStageState
 from penstock.events import AdapterStateChange, PipelineEvent
 from penstock.ingest.delivery import Batch, Delivery
@@ -53,7 +53,7 @@ class Ingestion:
         self._before = before
         self._pipeline_id = uuid4().hex
         self._summary = Summary()
-        self._revised = Revised()
+        self._revised = RevisedIds()
         self._bytes_read = 0
         self._began = clock_of_the_loop().monotonic()
         self._number = 1
