@@ -232,8 +232,8 @@ class Delivery:
 
 def _without_output(key: str, sink: Sink) -> str:
     return (
-        f"the ledger's {key!r} has come this far without an output, so that {sink.describe()} would lack "
-        "everything before; give the output another key= or ledger, or restart to begin anew"
+        f"the ledger's {key!r} was ingested without an output so far, so {sink.describe()} would lack all "
+        "earlier documents; give the output another key= or ledger, or restart to begin anew"
     )
 
 

@@ -33,12 +33,12 @@ class Delivered:
 
 
 def refuse_checkpoint(root: Node, who: str) -> None:
-    """Refuse a graph with a checkpoint: two authorities over one run lose documents in a crash."""
+    """Refuse a graph with a checkpoint: if two ledgers commit in one run, a crash loses documents."""
     if root.settles:
         msg = (
-            f"{who} is a checkpoint itself, so the flow before it may not have one: a ledger that commits on "
-            "demand above a sink that commits later loses documents in a crash. Leave op.checkpoint(...) "
-            f"out and give the ledger to {who}."
+            f"{who} is a checkpoint itself, so the flow before it must not have one: a crash would lose "
+            "documents that the checkpoint has committed and the sink has not. Leave op.checkpoint(...) out "
+            f"and give the ledger to {who}."
         )
         raise GraphError(msg)
 

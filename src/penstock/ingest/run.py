@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -96,18 +96,13 @@ class Ingestion:
         """Close the delivery and an owned ledger in the end."""
         plan = self._plan
         self._delivery = delivery = Delivery(self._sink, self._ledger, plan.key, restart=plan.restart)
-        try:
+        async with AsyncExitStack() as exits:
+            exits.callback(self.over.set)
+            if self._owned and self._ledger is not None:
+                exits.push_async_callback(self._ledger.aclose)
+            exits.push_async_callback(delivery.aclose)
             await self._await_run_before()
             yield delivery
-        finally:
-            try:
-                await delivery.aclose()
-            finally:
-                try:
-                    if self._owned and self._ledger is not None:
-                        await self._ledger.aclose()
-                finally:
-                    self.over.set()
 
     async def _await_run_before(self) -> None:
         """Wait until the run before has released the ledger: after ``break`` it closes in the background."""
