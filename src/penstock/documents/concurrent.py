@@ -230,7 +230,8 @@ class ConcurrentDocumentStage(DocumentStage):
             return
         if record.unchanged:
             record.unchanged, record.changed = False, True
-        fate = Fate(self.context, record.raw, self._open.get(record.number, 0), changed=record.changed)
+        began, delivered = self.run.clock.time(), self._open.get(record.number, 0)
+        fate = Fate(self.context, record.raw, began, delivered, changed=record.changed)
         while True:
             await self._attempt(record, fate)
             if fate.retry_at is None:
@@ -257,11 +258,7 @@ class ConcurrentDocumentStage(DocumentStage):
         workers, self._workers = self._workers, []
         for task in workers:
             task.cancel()
-        if workers:
-            await asyncio.wait(workers)
-        for task in workers:
-            if not task.cancelled():
-                task.exception()
+        await asyncio.gather(*workers, return_exceptions=True)  # _work has stored any fault
         await super()._stop()
 
     # -- positions -------------------------------------------------------------------------------

@@ -90,37 +90,17 @@ class Fate:
     Args:
         context: What it shares with the other documents.
         raw: Its record.
-        delivered: How many of its events earlier runs have delivered.
+        began: When its first attempt began (Unix time).
+        delivered: How many of its events were delivered before.
         changed: Whether an earlier run completed the document with another content.
-        began: When its first attempt began (Unix time); now by default.
     """
 
-    __slots__ = (
-        "_announced",
-        "_began",
-        "_context",
-        "_nameless",
-        "_outcome",
-        "_raw",
-        "_retries",
-        "_series",
-        "changed",
-        "doc_id",
-        "retry_at",
-    )
-
     def __init__(
-        self,
-        context: Context,
-        raw: RawRecord,
-        delivered: int = 0,
-        *,
-        changed: bool = False,
-        began: float | None = None,
+        self, context: Context, raw: RawRecord, began: float, delivered: int, *, changed: bool = False
     ) -> None:
         self._context = context
         self._raw = raw
-        self._began = context.run.clock.time() if began is None else began
+        self._began = began
         self.doc_id, self._nameless = context.identify(raw)
         self.changed = changed
         self.retry_at: float | None = None

@@ -61,23 +61,17 @@ class SequentialDocumentStage(DocumentStage):
         return await self.next_events(n, self._advance_lazily)
 
     async def _advance_lazily(self, n: int) -> Iterable[PipelineEvent]:
-        return self._events() if await self._prepare(n) else []
-
-    def _events(self) -> GeneratorType[PipelineEvent, None, None]:
-        if self._generator is None:
-            msg = "events were asked for before there was a page"
-            raise AssertionError(msg)
-        return self._generator
+        return await self._prepare(n) or []
 
     async def advance(self, n: int) -> list[PipelineEvent]:
         """Run the generator in slices until it has yielded events or upstream has ended."""
         run = self.run
         out: list[PipelineEvent] = []
-        while not (out and self._retry_at is not None) and await self._prepare(n):
+        while not (out and self._retry_at is not None) and (events := await self._prepare(n)):
             began = run.clock.monotonic()
             wanted = min(n - len(out), self._pace.size)
             before = len(out)
-            self._pull(out, wanted)
+            self._pull(events, out, wanted)
             whole = len(out) - before == wanted
             now = run.clock.monotonic()
             self._pace.took(now - began)
@@ -87,34 +81,33 @@ class SequentialDocumentStage(DocumentStage):
                 await run.breathe()
         return out
 
-    async def _prepare(self, n: int) -> bool:
-        """Start a generator if none runs. Returns false at the end, and if other events are due first."""
+    async def _prepare(self, n: int) -> Iterable[PipelineEvent] | None:
+        """Return the generator of a page; ``None`` at the end, and if other events are due first."""
         if self._generator is not None and self._generator.gi_frame is None:
             self._generator = None
         if self._retry_at is not None:
             await self.pause(self._retry_at, self.gate)
             if self.run.draining:
-                return False  # the run that resumes this one tries the record again
+                return None  # the run that resumes this one tries the record again
             self._retry_at = self._generator = None
         if self._generator is None:
             if self._at >= len(self._page) and not self.state.progress_due and not await self._turn_page(n):
-                return False
+                return None
             if self.announcements:
-                return False
+                return None
             await self._compare()
             self._plain = self._is_plain()
             work = self._plainly() if self._plain else self._work()
             self._generator = cast("GeneratorType[PipelineEvent, None, None]", work)
-        return True
+        return self._generator
 
-    def _pull(self, out: list[PipelineEvent], wanted: int) -> None:
-        events = islice(self._events(), wanted)
-        if self.site.tracked:
-            for event in events:
-                out.append(event)
-                self.note()
-        else:
-            out.extend(events)
+    def _pull(self, events: Iterable[PipelineEvent], out: list[PipelineEvent], wanted: int) -> None:
+        if not self.site.tracked:
+            out.extend(islice(events, wanted))
+            return
+        for event in islice(events, wanted):
+            out.append(event)
+            self.note()
 
     async def _turn_page(self, n: int) -> bool:
         if self.reached_limit():
@@ -188,7 +181,7 @@ class SequentialDocumentStage(DocumentStage):
                     document = result.ok if result.tag == "ok" else _raise(result.error)
                 except Exception as error:  # noqa: BLE001  a bad record is data
                     self._count(at, delivered)
-                    self._fate = fate = Fate(context, raw, 1, began=began)
+                    self._fate = fate = Fate(context, raw, began, 1)
                     fate.fail(error)
                     event = self._finish_attempt(fate)
                     at, delivered = self._at, self._delivered
@@ -249,8 +242,8 @@ class SequentialDocumentStage(DocumentStage):
             else:
                 fate = self._fate
                 if fate is None:
-                    changed = self._at in self._changed
-                    self._fate = fate = Fate(self.context, page[self._at], self._delivered, changed=changed)
+                    raw, began, changed = page[self._at], self.run.clock.time(), self._at in self._changed
+                    self._fate = fate = Fate(self.context, raw, began, self._delivered, changed=changed)
                 for event in fate.read():
                     self._delivered = 1
                     yield event
