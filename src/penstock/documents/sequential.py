@@ -38,9 +38,7 @@ class SequentialDocumentStage(DocumentStage):
         self._page_marks = self.upstream.marks()
         self._at = 0
         self._to_compare = False  # whether the page must still be compared with earlier runs
-        self._to_skip: set[int] = (
-            set()
-        )  # unchanged records, and records settled later than the first unsettled one
+        self._to_skip: set[int] = set()  # unchanged records, and settled ones
         self._changed: set[int] = set()
         self._retry_at: float | None = None
         self._generator: GeneratorType[PipelineEvent, None, None] | None = None
