@@ -25,9 +25,11 @@ class SourceOfEvents(Protocol):
     @property
     def source(self) -> Source:
         """Where documents come from."""
+        ...
 
     def events(self, settings: Settings, *, fetch: Callable[..., Any] | None = None, **changes: Any) -> Node:
         """Return the event stage with these settings, reading through ``fetch`` if given."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
