@@ -175,7 +175,7 @@ def test_types_are_seen_to() -> None:
     """``cast`` passes instances, of a union too, and names the first item that is none."""
     assert ours([1, "a"], op.cast(int | str), [1]) == [1, "a"]  # type: ignore[arg-type]
     assert ours([1, "a"], op.cast((int, str)), [1]) == [1, "a"]  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"cast wants int, and this item is str: a"):
+    with pytest.raises(TypeError, match=r"cast expected int, but this item is str: a"):
         ours([1, "a"], op.cast(int), [1])
     with pytest.raises(TypeError, match="this item is int"):
         ours([1], op.dematerialize(), [1])

@@ -206,7 +206,7 @@ def test_many_windows_of_one_chunk() -> None:
         (lambda: op.batch(2, within=-1), "within must be a number, at least 0"),
         (lambda: op.batch(2, within=float("nan")), "within must be a number"),
         (lambda: op.split("x"), "split takes a function, not str"),  # type: ignore[arg-type]
-        (lambda: op.split(bool, keep="both"), "keep is 'before', 'after' or None"),  # type: ignore[arg-type]
+        (lambda: op.split(bool, keep="both"), "keep must be 'before', 'after' or None"),  # type: ignore[arg-type]
         (lambda: op.collect(3), "collect takes a function"),  # type: ignore[call-overload]
         (lambda: op.take_until(3), "must be a Flow"),  # type: ignore[arg-type]
     ],

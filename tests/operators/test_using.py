@@ -315,7 +315,7 @@ def test_what_is_refused() -> None:
     """No function; what is no context manager and has no release; no flow; a checkpoint within."""
     with pytest.raises(GraphError, match="using takes a function"):
         using(3, just)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match=r"acquired a int, which is no context manager: pass release="):
+    with pytest.raises(TypeError, match=r"acquired a int, which is not a context manager: pass release="):
         virtually(using(lambda: 3, just).to_list())  # type: ignore[call-overload]
     with pytest.raises(GraphError, match="what the function of using returns must be a Flow"):
         virtually(using(lambda: 3, lambda _: [1], print).to_list())  # type: ignore[arg-type,return-value]
