@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.errors import GraphError
 from penstock.runtime.arguments import order_named
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
-from penstock.runtime.node import Node, Site, assembled_at, node
+from penstock.runtime.node import Node, Site, node
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of, node_of
+from penstock.sources.source import refuse
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -30,8 +30,7 @@ def defer(factory: Callable[[], Flow[T]], *, order: str = "exact") -> Flow[T]:
     """
     within = order_named("defer", order)
     if not callable(factory):
-        msg = f"defer takes a function that returns a Flow, not {type(factory).__name__}, at {assembled_at()}"
-        raise GraphError(msg)
+        refuse("defer", "a function that returns a Flow", factory)
     return flow_of(
         Defer(factory=lambda: node_of("what the function of defer returns", factory()), within=within)
     )

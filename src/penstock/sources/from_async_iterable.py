@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.errors import GraphError
 from penstock.runtime.node import Site, node
 from penstock.runtime.pump import closing
 from penstock.runtime.stream import flow_of
-from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode
+from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode, refuse
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -28,11 +27,9 @@ def from_async_iterable(
     once, like an iterator in ``from_iterable``; pass the generator *function* instead.
     """
     if isinstance(items, AsyncIterator):
-        items = OneShot(items)
+        items = OneShot(items, "from_async_iterable(rows) instead of from_async_iterable(rows())")
     elif not callable(items) and not isinstance(items, AsyncIterable):
-        given = type(items).__name__
-        msg = f"from_async_iterable takes an async iterable or a function that returns one, not {given}"
-        raise GraphError(msg)
+        refuse("from_async_iterable", "an async iterable or a function that returns one", items)
     return flow_of(FromAsyncIterable(items=items, name=name))
 
 

@@ -7,11 +7,10 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from penstock.errors import GraphError
 from penstock.runtime.arguments import function_for
-from penstock.runtime.node import Site, assembled_at, node
+from penstock.runtime.node import Site, node
 from penstock.runtime.stream import flow_of
-from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode
+from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode, refuse
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -46,10 +45,8 @@ def from_future(future: Awaitable[T], *, name: str | None = None) -> Flow[T]:
     ``from_future(f())`` for a flow that can be run, and retried, again.
     """
     if not inspect.isawaitable(future):
-        given = type(future).__name__
-        hint = " (use from_callable for functions)" if callable(future) else ""
-        msg = f"from_future takes a future or a coroutine, not {given}{hint}, at {assembled_at()}"
-        raise GraphError(msg)
+        hint = " (use from_callable for a function)" if callable(future) else ""
+        refuse("from_future", f"a future or a coroutine{hint}", future)
     once = OneShot(future, "from_callable(f) instead of from_future(f())")
     return flow_of(FromFuture(function=future if isinstance(future, asyncio.Future) else once, name=name))
 

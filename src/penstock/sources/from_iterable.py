@@ -6,12 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from penstock.errors import GraphError
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Site, node
 from penstock.runtime.run import STRETCH, Pace
 from penstock.runtime.stream import flow_of
-from penstock.sources.source import IndexedStage, OneShot, SourceNode, SourceStage
+from penstock.sources.source import IndexedStage, OneShot, SourceNode, SourceStage, refuse
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -32,10 +31,9 @@ def from_iterable(items: Iterable[T] | Callable[[], Iterable[T]], *, name: str |
     next item. A resumed run skips the items before it, so the input must be the same again.
     """
     if isinstance(items, Iterator):
-        items = OneShot(items)
+        items = OneShot(items, "from_iterable(rows) instead of from_iterable(rows())")
     elif not callable(items) and not isinstance(items, Iterable):
-        msg = f"from_iterable takes an iterable or a function that returns one, not {type(items).__name__}"
-        raise GraphError(msg)
+        refuse("from_iterable", "an iterable or a function that returns one", items)
     return flow_of(FromIterable(items=items, name=name))
 
 

@@ -7,12 +7,11 @@ from collections.abc import AsyncIterable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
-from penstock.errors import GraphError
 from penstock.runtime.arguments import positive
 from penstock.runtime.node import Site, node
 from penstock.runtime.pump import PumpStage, closing
 from penstock.runtime.stream import flow_of
-from penstock.sources.source import SourceNode
+from penstock.sources.source import SourceNode, refuse
 
 if TYPE_CHECKING:
     from penstock.abc import JSON
@@ -58,8 +57,7 @@ def from_pages(
         name: The id of this source in positions.
     """
     if not callable(pages):
-        msg = f"from_pages takes an async generator function that yields pages, not {type(pages).__name__}"
-        raise GraphError(msg)
+        refuse("from_pages", "an async generator function that yields pages", pages)
     if page_size is not None:
         positive("from_pages", "page_size", page_size)
     size = float("inf") if page_size is None else page_size

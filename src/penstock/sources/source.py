@@ -1,19 +1,19 @@
-"""What sources share: the base classes of their nodes and stages, and inputs that can be read only once."""
+"""What sources share: base classes of nodes and stages, and checks of their inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from penstock.errors import AlreadySubscribed
-from penstock.runtime.node import Node, Site, node
+from penstock.errors import AlreadySubscribed, GraphError
+from penstock.runtime.node import Node, Site, assembled_at, node
 from penstock.runtime.pump import PumpStage
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks, Upstream
 
-__all__ = ["IndexedPumpStage", "IndexedStage", "OneShot", "SourceNode", "SourceStage"]
+__all__ = ["IndexedPumpStage", "IndexedStage", "OneShot", "SourceNode", "SourceStage", "refuse"]
 
 
 @node
@@ -73,9 +73,7 @@ class OneShot:
 
     __slots__ = ("_advice", "_input", "_used")
 
-    def __init__(
-        self, one: Any, advice: str = "from_iterable(rows) instead of from_iterable(rows())"
-    ) -> None:
+    def __init__(self, one: Any, advice: str) -> None:
         self._input = one
         self._advice = advice
         self._used = False
@@ -90,3 +88,9 @@ class OneShot:
             raise AlreadySubscribed(msg)
         self._used = True
         return self._input
+
+
+def refuse(operator: str, wanted: str, given: object) -> NoReturn:
+    """Raise the ``GraphError`` for an argument of the wrong type."""
+    msg = f"{operator} takes {wanted}, not {type(given).__name__}, at {assembled_at()}"
+    raise GraphError(msg)

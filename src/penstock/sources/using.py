@@ -120,7 +120,7 @@ class _UsingStage(BuildingStage):
         super().__init__(site)
         self._node = node
         self._keeper: asyncio.Task[None] | None = None
-        self._over: asyncio.Future[BaseException | None] | None = None
+        self._flow_ended: asyncio.Future[BaseException | None] | None = None
         """Set when the flow has ended, to its error; the keeper waits for it."""
         self._ended_with: BaseException | None = None
         self._changed = Gate(self.run)
@@ -136,7 +136,7 @@ class _UsingStage(BuildingStage):
             if self.run.draining:
                 return []  # closing cancels acquire
             await self._changed.wait()
-        if self._inner is not None and self._over is not None and not self._over.done():
+        if self._inner is not None and self._flow_ended is not None and not self._flow_ended.done():
             try:
                 if items := await self._inner.stage.request(n):
                     return items
@@ -150,8 +150,8 @@ class _UsingStage(BuildingStage):
         return self._outcome(keeper)
 
     def _begin(self) -> asyncio.Task[None]:
-        self._over = asyncio.get_running_loop().create_future()
-        self._keeper = keeper = self.run.spawn(self._keep(self._over), "using")
+        self._flow_ended = asyncio.get_running_loop().create_future()
+        self._keeper = keeper = self.run.spawn(self._keep(self._flow_ended), "using")
         keeper.add_done_callback(lambda _: self._changed.open())
         return keeper
 
@@ -168,8 +168,8 @@ class _UsingStage(BuildingStage):
                 raise error
 
     def _end(self, error: BaseException | None) -> None:
-        if self._over is not None and not self._over.done():
-            self._over.set_result(error)
+        if self._flow_ended is not None and not self._flow_ended.done():
+            self._flow_ended.set_result(error)
             self._ended_with = error
 
     def _outcome(self, keeper: asyncio.Task[None]) -> list[Any]:
@@ -202,29 +202,29 @@ async def _close(stage: Upstream[Any], error: BaseException | None) -> None:
     """Close a stage. If that fails while ``error`` is in flight, its error becomes a note."""
     try:
         await stage.aclose()
-    except Exception as own:
+    except Exception as second:
         if not isinstance(error, Exception):  # the run is closed: there is no error to add a note to
             raise
-        error.add_note(f"penstock: closing failed too: {own!r}")
+        error.add_note(f"penstock: closing failed too: {second!r}")
 
 
 @asynccontextmanager
 async def _resource_of(node: Using) -> AsyncIterator[Any]:
     """Acquire the resource of a node, and release it at the end of the ``async with`` block."""
-    resource = await _acquired(node)
+    resource = await _acquire(node)
     if node.release is not None:
         try:
             yield resource
         except Exception as error:
             try:
-                await _released(node.release, resource)
-            except Exception as own:  # noqa: BLE001  it must not replace the error in flight
-                error.add_note(f"penstock: the release of {node.describe()} failed too: {own!r}")
+                await _release(node.release, resource)
+            except Exception as second:  # noqa: BLE001  it must not replace the error in flight
+                error.add_note(f"penstock: the release of {node.describe()} failed too: {second!r}")
             raise
         except BaseException:  # the run is closed: there is no error to add a note to
-            await _released(node.release, resource)
+            await _release(node.release, resource)
             raise
-        await _released(node.release, resource)
+        await _release(node.release, resource)
     elif hasattr(resource, "__aenter__"):
         async with resource as value:
             yield value
@@ -239,14 +239,14 @@ async def _resource_of(node: Using) -> AsyncIterator[Any]:
         raise TypeError(msg)
 
 
-async def _acquired(node: Using) -> Any:
+async def _acquire(node: Using) -> Any:
     resource = node.acquire()
     if inspect.isawaitable(resource) and (node.release is not None or not hasattr(resource, "__aenter__")):
         return await resource
     return resource
 
 
-async def _released(release: Callable[[Any], Any], resource: Any) -> None:
+async def _release(release: Callable[[Any], Any], resource: Any) -> None:
     answer = release(resource)
     if inspect.isawaitable(answer):
         await answer
