@@ -51,7 +51,7 @@ def from_pages(
     Args:
         pages: Without ``seekable``, it is called without arguments and yields lists; a resumed run counts
             items from the beginning. With ``seekable``, it is called with the position to start from
-            (``None`` at the beginning) and yields ``Page(items, position)``: the position *behind* the page.
+            (``None`` at the beginning) and yields ``Page(items, position)``: the position *after* the page.
         seekable: Whether ``pages`` takes a position.
         page_size: The largest number of items in a page. Without it ``max_in_flight`` is infinite.
         name: The id of this source in positions.
@@ -82,7 +82,7 @@ class FromPages(SourceNode):
 
 
 class PagesStage(PumpStage):
-    """The state is the position of a page (``at``), and how many items behind it are settled (``skip``).
+    """The state is the position of a page (``at``), and how many items after it are settled (``skip``).
 
     Items are numbered as they enter the queue. Items that an earlier run delivered do not enter it and have
     no number.

@@ -37,7 +37,9 @@ def unfold(
 @overload
 def unfold(seed: S, function: Callable[[S], tuple[T, S] | None], *, name: str | None = None) -> Flow[T]: ...
 def unfold(seed: Any, function: Callable[[Any], Any], *, name: str | None = None) -> Flow[Any]:
-    """Create a flow from a state: ``function(state)`` returns ``(item, next state)``, or ``None`` at the end.
+    """Create a flow whose items ``function`` computes from a state.
+
+    ``function(state)`` returns ``(item, next state)``, or ``None`` at the end; ``seed`` is the first state.
 
     ``function`` may be an ``async def``, for instance one that fetches the page at a cursor; it then runs in
     its own task. It is called for one item at a time, and only under demand. The position is the state after

@@ -55,8 +55,8 @@ def distinct(key: Callable[[Any], object] | None = None, *, capacity: int) -> Sa
 class Memory:
     """The last ``capacity`` different keys, the one met longest ago first.
 
-    The generated loop changes ``keys`` and appends to ``since``. Together with the snapshot, ``since`` gives
-    the keys at any input since the snapshot, so a position costs nothing until it is written.
+    The generated loop changes ``keys`` and appends to ``since``. A position adds ``since`` to the snapshot when
+    it is written, so it costs nothing before.
     """
 
     __slots__ = ("_snapshot", "capacity", "keys", "limit", "since")

@@ -97,7 +97,7 @@ class _BatchWithinStage(Stage[Any]):
 
     async def _request(self, n: int) -> list[Any]:  # noqa: ARG002  a request returns one list
         feeder, loop = self._feeder, asyncio.get_running_loop()
-        feeder.held.leave()  # a position taken from now on stands behind the last list
+        feeder.held.leave()  # a position taken from now on stands after the last list
         self._last = 0
         if self.run.strained():
             await self.run.breathe()

@@ -3,7 +3,7 @@
 It works on slices of whole chunks, which is faster than a loop over items where no user function is called.
 
 **Positions without a copy of the held items.** Inputs are numbered from 0. Each output comes with its *low*:
-the number of the first input that is still needed after it. The position behind the output stands before
+the number of the first input that is still needed after it. The position after the output stands before
 that input, so a resumed run reads the held items again. A low may lie beyond the last input taken:
 ``sliding`` may leave out items between two lists, and ``collect`` needs no input once its container is
 delivered. The state then is the number of inputs that are missing; there is no other state.
