@@ -55,8 +55,8 @@ def distinct(key: Callable[[Any], object] | None = None, *, capacity: int) -> Sa
 class Memory:
     """The last ``capacity`` different keys, the one met longest ago first.
 
-    The generated loop changes ``keys`` and appends to ``since``. A position adds ``since`` to the snapshot when
-    it is written, so it costs nothing before.
+    The generated loop changes ``keys`` and appends to ``since``. When a position is
+    written, ``at`` adds ``since`` to the snapshot; before that, a position costs nothing.
     """
 
     __slots__ = ("_snapshot", "capacity", "keys", "limit", "since")
