@@ -1,4 +1,4 @@
-"""What looks into an item, replaces none by some, and remembers what came: against reactivex and models."""
+"""Results, empty flows, notifications and ``distinct``, compared with reactivex and plain models."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SCHEDULE = st.lists(st.integers(1, 5), min_size=1, max_size=3)
 
 
 def theirs(items: list[int], *steps: Any) -> list[Any]:
-    """Return what reactivex makes of the items."""
+    """Return the result of reactivex operators."""
     out: list[Any] = []
     rx.from_iterable(items).pipe(*steps).subscribe(out.append)
     return out
 
 
 def ours(items: list[Any], step: Callable[[Any], Any], schedule: list[int]) -> list[Any]:
-    """Return what an operator makes of the items, asked for by a schedule."""
+    """Return the result of an operator under a schedule of requests."""
 
     async def main() -> list[Any]:
         async with (ps.from_iterable(items) | step).subscribe() as subscription:
@@ -48,7 +48,7 @@ def ours(items: list[Any], step: Callable[[Any], Any], schedule: list[int]) -> l
 
 @given(ITEMS, SCHEDULE)
 def test_the_same_as_reactivex(items: list[int], schedule: list[int]) -> None:
-    """Where the field has the operator, it gives the same."""
+    """Operators that reactivex has too yield the same items."""
     other = rx.of(7, 8)
     for mine, other_one in (
         (op.start_with(1, 2), rxop.start_with(1, 2)),
@@ -64,7 +64,7 @@ def test_the_same_as_reactivex(items: list[int], schedule: list[int]) -> None:
 
 @given(ITEMS, SCHEDULE, st.booleans())
 def test_what_a_flow_says(items: list[int], schedule: list[int], fails: bool) -> None:
-    """``materialize`` says what reactivex says, and ``dematerialize`` makes a flow of it again."""
+    """``materialize`` yields the same notifications as reactivex, and ``dematerialize`` undoes it."""
     error = LookupError("lost")
     source = ps.from_iterable(items)
     whole = source | op.concat(ps.fail(error)) if fails else source
@@ -88,7 +88,7 @@ def test_what_a_flow_says(items: list[int], schedule: list[int], fails: bool) ->
 
 @given(st.lists(st.integers(0, 30), max_size=60), st.integers(1, 6), SCHEDULE, st.integers(0, 20))
 def test_the_last_keys_are_remembered(items: list[int], capacity: int, schedule: list[int], cut: int) -> None:
-    """An item passes unless its key is among the ``capacity`` ones met last, also in a resumed run."""
+    """An item passes unless its key is among the last ``capacity`` keys, also in a resumed run."""
     recent: list[int] = []
     wanted = []
     for item in items:
@@ -110,7 +110,7 @@ def test_the_last_keys_are_remembered(items: list[int], capacity: int, schedule:
 
 
 def test_snapshots_change_nothing() -> None:
-    """Positions taken at any time stay as they were, however many snapshots are made later."""
+    """A position does not change when later snapshots are taken."""
     items = [(x * x * 7) % 5003 for x in range(6000)]
 
     async def main() -> None:
@@ -130,7 +130,7 @@ def test_snapshots_change_nothing() -> None:
 
 
 def test_keys_may_be_tuples_and_capacity_may_change() -> None:
-    """Tuples come back from JSON as themselves; with a smaller capacity the keys met last are kept."""
+    """Tuples survive JSON; with a smaller capacity the keys met last are kept."""
     items = [(1, "a"), (2, "b"), (3, "c"), (1, "a"), (3, "c")]
 
     async def main() -> list[Any]:
@@ -149,7 +149,7 @@ def test_keys_may_be_tuples_and_capacity_may_change() -> None:
 
 
 def test_errors_of_results() -> None:
-    """An exception is raised as itself, another value in an ``UnwrapError``; or they are skipped, or given away."""
+    """``unwrap`` raises an exception, raises another value in an ``UnwrapError``, skips it, or calls a function."""
     results = [Ok(1), Error("no"), Ok(2)]
     given_away: list[str] = []
     assert ours(results, op.unwrap(errors="skip"), [2]) == [1, 2]
@@ -163,7 +163,7 @@ def test_errors_of_results() -> None:
 
 
 def test_raised_results_can_be_skipped() -> None:
-    """``on_error_skip`` hands over the item that ``unwrap`` failed on."""
+    """``on_error_skip`` calls its function with the item on which ``unwrap`` failed."""
     left: list[Any] = []
     results = [Ok(1), Error("no"), Ok(2)]
     skipping = lambda flow: flow | op.unwrap() | op.on_error_skip(lambda _, item: left.append(item))  # noqa: E731
@@ -172,24 +172,24 @@ def test_raised_results_can_be_skipped() -> None:
 
 
 def test_types_are_seen_to() -> None:
-    """``cast`` passes instances, of a union too, and names the first item that is none."""
+    """``cast`` passes instances, also of a union, and its error shows the first other item."""
     assert ours([1, "a"], op.cast(int | str), [1]) == [1, "a"]  # type: ignore[arg-type]
     assert ours([1, "a"], op.cast((int, str)), [1]) == [1, "a"]  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"cast wants int, and this item is str: a"):
+    with pytest.raises(TypeError, match=r"cast expected int, but this item is str: a"):
         ours([1, "a"], op.cast(int), [1])
     with pytest.raises(TypeError, match="this item is int"):
         ours([1], op.dematerialize(), [1])
 
 
 def test_failures_above_are_said_not_skipped() -> None:
-    """``materialize`` answers what fails above it, so that nothing is left to skip behind it."""
+    """``materialize`` catches errors above it, so ``on_error_skip`` behind it has nothing to skip."""
     flow = ps.just(1, 0) | op.map(lambda x: 1 / x) | op.materialize()
     with pytest.raises(GraphError, match="nothing to skip"):
         flow | op.on_error_skip(lambda *_: None)
 
 
 def test_no_default_for_what_was_only_cut() -> None:
-    """A run that is drained before its first item gives no default, no list and no word about its end."""
+    """A run that is drained before its first item yields no default, no list and no ``Completed``."""
     flow = ps.never()
 
     async def main() -> list[Any]:
@@ -204,7 +204,7 @@ def test_no_default_for_what_was_only_cut() -> None:
 
 
 def test_the_other_flow_starts_only_when_it_is_needed() -> None:
-    """``switch_if_empty`` and ``start_with`` leave a flow alone until its turn has come."""
+    """``switch_if_empty`` and ``start_with`` start a flow only when it is its turn."""
     begun: list[str] = []
 
     def rows(name: str) -> Any:
@@ -234,13 +234,13 @@ def test_the_other_flow_starts_only_when_it_is_needed() -> None:
     ],
 )
 def test_refused_when_the_graph_is_built(make: Callable[[], object], words: str) -> None:
-    """Arguments that make no sense are refused at once, in words."""
+    """Wrong arguments raise a ``GraphError`` that names the parameter or the operator."""
     with pytest.raises(GraphError, match=words):
         make()
 
 
 def test_chains_of_both_kinds() -> None:
-    """Elements and stages that hold items alternate, and give what plain Python gives."""
+    """A chain of elements and stages that hold items yields what plain Python yields."""
     flow = (
         ps.from_iterable(range(40))
         .map(lambda x: x * 3 % 11)

@@ -1,4 +1,4 @@
-"""Fused operators against itertools: random chains, what they ask for, and what they say when they fail."""
+"""Fused operators compared with itertools: random chains, their requests and their errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 async def take_all(subscription: Any, schedule: list[int], out: list[Any]) -> None:
-    """Put everything into ``out``; only an error ends it."""
+    """Append all items to ``out`` until an error is raised."""
     for n in itertools.cycle(schedule):
         out += await subscription.request(n)
 
@@ -114,7 +114,7 @@ def modelled(items: list[int], chain: list[Step]) -> list[Any]:
 def test_chains_are_what_itertools_make_of_them(
     items: list[int], chain: list[Step], schedule: list[int]
 ) -> None:
-    """Any chain of fused operators, under any schedule of requests, gives what generators would."""
+    """Any chain of fused operators, under any schedule of requests, yields what generators would."""
 
     async def main() -> list[Any]:
         out: list[Any] = []
@@ -132,7 +132,7 @@ def test_chains_are_what_itertools_make_of_them(
 
 @given(INPUTS, CHAINS)
 def test_every_terminal_agrees(items: list[int], chain: list[Step]) -> None:
-    """``async for``, ``chunked``, ``to_list``, ``count``, ``reduce``, ``for_each``, ``last`` and ``first`` see one stream."""
+    """``async for``, ``chunked``, ``to_list``, ``count``, ``reduce``, ``for_each``, ``last`` and ``first`` see the same items."""
     model = modelled(items, chain)
 
     async def main() -> None:
@@ -154,7 +154,7 @@ def test_every_terminal_agrees(items: list[int], chain: list[Step]) -> None:
 
 @given(INPUTS, CHAINS, st.lists(st.integers(1, 5), min_size=1, max_size=6))
 def test_chains_resume_from_any_cut(items: list[int], chain: list[Step], cuts: list[int]) -> None:
-    """Cut and resumed from its position again and again, a chain gives each item once."""
+    """A chain that is cut and resumed several times yields each item once."""
 
     async def main() -> list[Any]:
         out: list[Any] = []
@@ -186,7 +186,7 @@ def test_the_three_ways_of_composing_are_one(items: list[int], chain: list[Step]
 
 @given(st.integers(0, 6), st.integers(0, 9), st.sampled_from(["generator", "iterable", "pages"]), SCHEDULES)
 def test_take_pulls_no_item_more(count: int, there: int, style: Any, schedule: list[int]) -> None:
-    """``take(n)`` asks for what remains and no more, and gives its upstream back as soon as it has it."""
+    """``take(n)`` requests no more items than remain, and closes upstream as soon as it has them."""
     source = TestSource(range(there), style=style, page=(1,))
 
     async def main() -> None:
@@ -215,7 +215,7 @@ async def _turn() -> None:
 
 
 async def test_take_behind_a_filter_asks_for_what_remains() -> None:
-    """``filter | take(2)`` asks again for as many as are missing, and stops at the second match."""
+    """``filter | take(2)`` requests the missing items, and stops at the second match."""
     asked: list[int] = []
 
     def items() -> Iterator[int]:
@@ -228,7 +228,7 @@ async def test_take_behind_a_filter_asks_for_what_remains() -> None:
 
 
 async def test_take_while_reads_one_item_too_many_and_no_more() -> None:
-    """The first item that fails the test was read; the one behind it was not."""
+    """The first item that fails the test is read; the next one is not."""
     source = TestSource(range(9), style="iterable")
     async with source.take_while(lambda x: x < 3).subscribe() as subscription:
         out: list[int] = []
@@ -238,13 +238,13 @@ async def test_take_while_reads_one_item_too_many_and_no_more() -> None:
 
 
 async def test_skip_counts_over_requests() -> None:
-    """Skipping more than there is gives nothing; a state of skip survives any schedule."""
+    """Skipping more items than there are yields nothing; the count continues over several requests."""
     assert await from_iterable(range(3)).skip(5).to_list() == []
     assert [x async for x in from_iterable(range(9)).skip(4).chunked(2)] == [4, 5, 6, 7, 8]
 
 
 async def test_side_effects_keep_their_order() -> None:
-    """Item by item, not operator by operator: what a plain loop would do."""
+    """Each item passes all operators before the next item, as in a plain loop."""
     log: list[str] = []
     flow = (
         from_iterable([1, 2]).tap(lambda x: log.append(f"a{x}")).map(str).tap(lambda x: log.append(f"b{x}"))
@@ -258,7 +258,7 @@ async def test_side_effects_keep_their_order() -> None:
 
 @given(st.integers(0, 8), SCHEDULES)
 def test_what_came_before_a_failure_is_delivered(at: int, schedule: list[int]) -> None:
-    """Whatever was asked for, the items before the failing one come first, then the same error each time."""
+    """The items before the failing one are delivered first; then each request raises the same error."""
 
     def divide(x: int) -> float:
         return 1 / (x - at)
@@ -282,7 +282,7 @@ def test_what_came_before_a_failure_is_delivered(at: int, schedule: list[int]) -
     "name", ["map", "filter", "tap", "flat_map", "take_while", "skip_while", "choose", "starmap", "scan"]
 )
 async def test_a_stray_stop_iteration_is_an_error(name: str) -> None:
-    """A user's ``StopIteration`` becomes a ``RuntimeError`` that names the operator, never a silent end."""
+    """A ``StopIteration`` of a user's function becomes a ``RuntimeError`` that names the operator, never an end."""
 
     def stop(*_: Any) -> Any:
         raise StopIteration
@@ -295,7 +295,7 @@ async def test_a_stray_stop_iteration_is_an_error(name: str) -> None:
 
 
 async def test_the_right_operator_of_a_fused_stage_is_blamed() -> None:
-    """The note names the operator whose function failed, among five that run as one."""
+    """The note names the operator whose function failed, although five operators run as one."""
     flow = from_iterable([3, 0]).map(int).filter(bool).tap(lambda x: None)
     bad = flow.map(lambda x: x[0])  # type: ignore[index]
     line = bad.node.origin
@@ -310,7 +310,7 @@ async def test_the_right_operator_of_a_fused_stage_is_blamed() -> None:
 @pytest.mark.parametrize("name", ["take", "skip", "batch", "buffer"])
 @pytest.mark.parametrize("value", [-1, 2.5, float("nan"), True, "3", None, from_iterable([1])])
 def test_counts_must_be_whole_numbers(name: str, value: Any) -> None:
-    """What is no count is refused when the graph is built, by name."""
+    """A value that is not a count raises a ``GraphError`` that names the operator."""
     with pytest.raises(GraphError, match=name):
         getattr(op, name)(value)
 
@@ -319,7 +319,7 @@ def test_counts_must_be_whole_numbers(name: str, value: Any) -> None:
     "name", ["map", "filter", "tap", "flat_map", "starmap", "choose", "take_while", "skip_while"]
 )
 def test_functions_must_be_plain_functions(name: str) -> None:
-    """What cannot be called is refused, a forgotten call too; so is a coroutine function, naming map_async."""
+    """A value that cannot be called is refused, and so is a coroutine function: the error suggests map_async."""
 
     async def later(x: int) -> int:
         return x
@@ -333,13 +333,13 @@ def test_functions_must_be_plain_functions(name: str) -> None:
 
 
 def test_enumerate_must_be_called() -> None:
-    """``flow | op.enumerate`` is told apart from ``flow | op.enumerate()``."""
+    """``flow | op.enumerate`` without the call is refused."""
     with pytest.raises(GraphError, match="whole number"):
         from_iterable([1]) | op.enumerate  # type: ignore[operator]
 
 
 def test_operators_take_flows_only() -> None:
-    """A list, or a foreign observable, is refused with the name of what would make a flow of it."""
+    """A list is refused, and the error suggests ``from_iterable``."""
     with pytest.raises(GraphError, match="from_iterable"):
         op.map(str)([1, 2])  # type: ignore[arg-type]
     for join in (op.concat, op.merge):

@@ -1,4 +1,4 @@
-"""Sources that make their items: ``unfold``, ``iterate``, ``range_``, and what comes from asyncio."""
+"""The sources ``unfold``, ``iterate``, ``range_``, ``from_callable``, ``from_future`` and ``from_queue``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FIBONACCI = [1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89]
 
 @pytest.mark.parametrize("function", [fibonacci, fibonacci_later])
 def test_unfold_goes_on_from_its_state(function: Any) -> None:
-    """Cut behind any item, the position is the state behind it, and the rest comes from there."""
+    """After any item, the position is the state after it, and a resumed run continues from there."""
 
     async def main() -> None:
         flow = unfold([1, 1], function, name="f")
@@ -55,7 +55,7 @@ def test_unfold_goes_on_from_its_state(function: Any) -> None:
 
 @given(st.integers(0, 40), st.lists(st.integers(1, 9), min_size=1, max_size=4))
 def test_iterate_is_the_powers_of_a_function(count: int, schedule: list[int]) -> None:
-    """It gives what ``itertools.accumulate`` gives, computing each item when it is asked for."""
+    """``iterate`` yields what ``itertools.accumulate`` yields, and computes each item when it is requested."""
     calls: list[int] = []
 
     def step(x: int) -> int:
@@ -77,7 +77,7 @@ def test_iterate_is_the_powers_of_a_function(count: int, schedule: list[int]) ->
 
 
 async def test_a_run_resumes_with_a_mended_function() -> None:
-    """After an error the position stands before the call that failed, which is made again."""
+    """After an error the position stands before the failed call, which a resumed run makes again."""
 
     def broken(x: int) -> int:
         if x == 8:
@@ -96,7 +96,7 @@ async def test_a_run_resumes_with_a_mended_function() -> None:
 
 
 async def test_a_position_does_not_change_with_the_run() -> None:
-    """A position taken earlier still is what it was when the run has gone on."""
+    """A position taken earlier does not change when the run continues."""
     async with iterate(1, lambda x: x + 1).subscribe() as subscription:
         await subscription.request(3)
         first = subscription.position
@@ -107,7 +107,7 @@ async def test_a_position_does_not_change_with_the_run() -> None:
 
 
 async def test_a_state_that_is_no_json_has_no_position() -> None:
-    """Running needs no JSON; only a position does, and says so."""
+    """A state that is not JSON runs; only reading the position raises an error."""
     async with unfold({1}, lambda s: (len(s), {*s, len(s) + 1})).subscribe() as subscription:
         assert await subscription.request(3) == [1, 2, 3]
         with pytest.raises(PositionError, match="unfold"):
@@ -116,14 +116,14 @@ async def test_a_state_that_is_no_json_has_no_position() -> None:
 
 @pytest.mark.parametrize("returned", [3, [1, 2], (1, 2, 3), "ab"])
 async def test_what_is_no_pair_is_refused(returned: Any) -> None:
-    """The message tells what is wanted and what came."""
+    """The error says what the function must return, and what it returned."""
     with pytest.raises(TypeError, match="next state") as caught:
         await unfold(0, lambda _: returned).to_list()
     assert repr(returned) in str(caught.value)
 
 
 async def test_a_hidden_coroutine_function_is_refused() -> None:
-    """A lambda that returns a coroutine is told from an ``async def`` only when it is called."""
+    """A lambda that returns a coroutine is refused when it is called."""
     hidden: Any = lambda state: fibonacci_later(state)  # noqa: E731, PLW0108  a lambda is the point
     with pytest.raises(TypeError, match="coroutine"):
         await unfold([1, 1], hidden).to_list()
@@ -131,7 +131,7 @@ async def test_a_hidden_coroutine_function_is_refused() -> None:
 
 
 async def test_a_stray_stop_iteration_is_no_end() -> None:
-    """It becomes a RuntimeError behind the items that were made before it."""
+    """A ``StopIteration`` becomes a ``RuntimeError`` after the items before it."""
 
     def stray(x: int) -> int:
         if x == 2:
@@ -145,7 +145,7 @@ async def test_a_stray_stop_iteration_is_no_end() -> None:
 
 
 async def test_making_items_lets_others_run() -> None:
-    """An endless generator asked for very many at a time still leaves the loop to others."""
+    """Other tasks run even if an endless source is asked for very many items at a time."""
     turns = 0
 
     async def count_turns() -> None:
@@ -165,7 +165,7 @@ async def test_making_items_lets_others_run() -> None:
 
 @pytest.mark.parametrize("bounds", [(5,), (2, 9), (9, 2, -3), (0,), (3, 3)])
 async def test_range_is_range(bounds: tuple[int, ...]) -> None:
-    """It takes what ``range`` takes; a position of it is an index, found without a walk."""
+    """``range_`` takes the arguments of ``range``; resuming far into it takes no time."""
     make: Any = range_
     assert await make(*bounds).to_list() == list(range(*bounds))
     async with range_(10**15).subscribe({"v": 1, "nodes": {"from_iterable#0": 10**14}}) as subscription:
@@ -174,7 +174,7 @@ async def test_range_is_range(bounds: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("bounds", [(), (1, 2, 0), (1.5,), ("a",), (1, 2, 3, 4)])
 def test_what_range_refuses_is_refused(bounds: tuple[Any, ...]) -> None:
-    """When the graph is built."""
+    """Arguments that ``range`` refuses raise a ``GraphError``."""
     make: Any = range_
     with pytest.raises(GraphError, match="range_"):
         make(*bounds)
@@ -192,7 +192,7 @@ def test_what_range_refuses_is_refused(bounds: tuple[Any, ...]) -> None:
     ],
 )
 def test_wrong_arguments_are_refused(make: Any, arguments: tuple[Any, ...]) -> None:
-    """When the graph is built, by the type that came."""
+    """A wrong argument raises a ``GraphError`` that names its type."""
     with pytest.raises(GraphError, match=type(arguments[-1]).__name__):
         make(*arguments)
 
@@ -201,7 +201,7 @@ def test_wrong_arguments_are_refused(make: Any, arguments: tuple[Any, ...]) -> N
 
 
 def test_a_callable_is_called_once_per_subscription_and_only_when_asked() -> None:
-    """Plain and async functions alike; a run behind the item does not call again."""
+    """``from_callable`` calls a plain or async function once per subscription, and not at all after the item."""
     calls: list[str] = []
 
     def plain() -> int:
@@ -235,7 +235,7 @@ def test_a_callable_is_called_once_per_subscription_and_only_when_asked() -> Non
 
 
 def test_a_cancelled_request_leaves_the_call_alone() -> None:
-    """The call goes on, the next request gets its result, and ``aclose`` cancels it."""
+    """A cancelled request does not cancel the call; the next request gets its result, and ``aclose`` cancels it."""
     began: list[float] = []
     cancelled: list[bool] = []
 
@@ -269,7 +269,7 @@ def test_a_cancelled_request_leaves_the_call_alone() -> None:
 
 
 def test_a_callable_is_retried() -> None:
-    """``retry`` calls it again."""
+    """``retry`` calls the function again."""
     failures = iter([ConnectionError(), ConnectionError()])
 
     async def flaky() -> int:
@@ -284,7 +284,7 @@ def test_a_callable_is_retried() -> None:
 
 
 def test_a_future_is_waited_for_and_never_cancelled() -> None:
-    """Several subscriptions wait for one task; closing some of them does it no harm."""
+    """Several subscriptions wait for one task; closing one of them does not cancel it."""
 
     async def main() -> None:
         task = asyncio.create_task(asyncio.sleep(5, "done"))
@@ -302,7 +302,7 @@ def test_a_future_is_waited_for_and_never_cancelled() -> None:
 
 
 def test_a_future_that_fails_or_is_cancelled() -> None:
-    """Its error is that of the flow; that it was cancelled is a RuntimeError, not a cancellation."""
+    """The error of a future fails the flow; its cancellation becomes a ``RuntimeError``."""
 
     async def main() -> None:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -320,7 +320,7 @@ def test_a_future_that_fails_or_is_cancelled() -> None:
 
 
 async def test_a_future_of_another_loop_is_refused() -> None:
-    """Instead of waiting for ever."""
+    """A future of another event loop raises an error instead of waiting for ever."""
     other = VirtualTimeLoop()
     try:
         with pytest.raises(RuntimeError, match="another event loop"):
@@ -330,7 +330,7 @@ async def test_a_future_of_another_loop_is_refused() -> None:
 
 
 async def test_a_coroutine_runs_once() -> None:
-    """The second subscription is told what to write instead, and so is ``retry``."""
+    """A second subscription and ``retry`` raise errors that say what to write instead."""
     flow = from_future(asyncio.sleep(0, "done"))
     with pytest.raises(NotResumable, match="only once"):
         flow | op.retry()
@@ -345,7 +345,7 @@ async def test_a_coroutine_runs_once() -> None:
 @pytest.mark.parametrize("kind", [asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue])
 @given(schedule=st.lists(st.integers(1, 4), min_size=1, max_size=4), pauses=st.lists(st.integers(0, 2)))
 def test_a_queue_gives_what_is_put(kind: Any, schedule: list[int], pauses: list[int]) -> None:
-    """Everything, once, in the queue's own order; ``maxsize`` slows the producer down."""
+    """Each item is yielded once, in the queue's order, and ``maxsize`` slows the producer down."""
 
     async def main() -> None:
         queue: asyncio.Queue[Any] = kind(2)
@@ -381,7 +381,7 @@ def test_a_queue_gives_what_is_put(kind: Any, schedule: list[int], pauses: list[
 
 @pytest.mark.parametrize("how", ["close", "cancel", "drain"])
 def test_nothing_is_lost_wherever_a_run_ends(how: str) -> None:
-    """At every turn of the loop: what was not delivered is still in the queue, in its place."""
+    """At every turn of the loop, the items that were not delivered are still in the queue, in order."""
 
     async def ended_at(turn: int) -> bool:
         loop = asyncio.get_running_loop()
@@ -438,7 +438,7 @@ def test_nothing_is_lost_wherever_a_run_ends(how: str) -> None:
 
 
 def test_two_subscriptions_share_a_queue() -> None:
-    """Each item goes to one of them."""
+    """Each item of a queue goes to one of two subscriptions."""
 
     async def main() -> None:
         queue: asyncio.Queue[int] = asyncio.Queue()
@@ -457,7 +457,7 @@ def test_two_subscriptions_share_a_queue() -> None:
 
 
 def test_the_sentinel_is_compared_within_its_type() -> None:
-    """An item that cannot be compared with it does no harm, and ``True`` is not ``1``."""
+    """Only items of the sentinel's type are compared with it, so ``True`` is not ``1``."""
 
     class Prickly:
         def __eq__(self, other: object) -> bool:
@@ -478,7 +478,7 @@ def test_the_sentinel_is_compared_within_its_type() -> None:
 
 
 def test_a_second_caller_of_task_done_is_told() -> None:
-    """The error says who calls it already."""
+    """If ``task_done`` is called elsewhere, the error has a note that ``from_queue`` calls it."""
 
     async def main() -> None:
         queue: asyncio.Queue[int] = asyncio.Queue()
@@ -496,7 +496,7 @@ def test_a_second_caller_of_task_done_is_told() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="queues can be shut down from Python 3.13 on")
 @pytest.mark.parametrize("immediate", [False, True])
 def test_a_queue_that_is_shut_down_ends_the_flow(immediate: bool) -> None:
-    """Behind its last item, or at once; also while a request waits."""
+    """A queue that is shut down ends the flow after its last item, or at once; also while a request waits."""
 
     async def main() -> None:
         queue: Any = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""What gathers, holds back or cuts items, against reactivex and plain lists; and its edges."""
+"""Operators that gather, hold back or cut items, compared with reactivex and plain lists."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ size = st.integers(1, 6)
 
 
 def theirs(items: list[int], *steps: Any) -> list[Any]:
-    """Return what reactivex makes of the items."""
+    """Return the result of reactivex operators."""
     out: list[Any] = []
     rx.from_iterable(items).pipe(*steps).subscribe(out.append)
     return out
 
 
 def ours(items: Iterable[Any], step: Callable[[Any], Any], schedule: list[int]) -> list[Any]:
-    """Return what an operator makes of the items, asked for by a schedule."""
+    """Return the result of an operator under a schedule of requests."""
 
     async def main() -> list[Any]:
         async with (ps.from_iterable(items) | step).subscribe() as subscription:
@@ -48,7 +48,7 @@ def ours(items: Iterable[Any], step: Callable[[Any], Any], schedule: list[int]) 
 
 @given(ITEMS, SCHEDULE, count)
 def test_last_ones_are_those_of_reactivex(items: list[int], schedule: list[int], k: int) -> None:
-    """``take_last`` and ``skip_last`` part the items where reactivex parts them."""
+    """``take_last`` and ``skip_last`` divide the items as reactivex does."""
     assert ours(items, op.take_last(k), schedule) == theirs(items, rxop.take_last(k))
     assert ours(items, op.skip_last(k), schedule) == theirs(items, rxop.skip_last(k))
     assert ours(items, op.skip_last(k), schedule) + ours(items, op.take_last(k), schedule) == items
@@ -58,7 +58,7 @@ def test_last_ones_are_those_of_reactivex(items: list[int], schedule: list[int],
 def test_sliding_is_what_reactivex_buffers(
     items: list[int], schedule: list[int], size: int, step: int
 ) -> None:
-    """With ``partial=True`` the lists are those of ``buffer_with_count``; without, the full ones of them."""
+    """With ``partial=True`` the lists are those of ``buffer_with_count``; without it, only the full ones."""
     buffers = theirs(items, rxop.buffer_with_count(size, step))
     assert ours(items, op.sliding(size, step, partial=True), schedule) == [b for b in buffers if b]
     assert ours(items, op.sliding(size, step), schedule) == [b for b in buffers if len(b) == size]
@@ -66,12 +66,12 @@ def test_sliding_is_what_reactivex_buffers(
 
 @given(ITEMS, SCHEDULE)
 def test_pairs_are_those_of_itertools(items: list[int], schedule: list[int]) -> None:
-    """``pairwise`` is ``itertools.pairwise``."""
+    """``pairwise`` yields the same pairs as ``itertools.pairwise``."""
     assert ours(items, op.pairwise(), schedule) == list(itertools.pairwise(items))
 
 
 def split_at(items: list[int]) -> Iterator[list[int]]:
-    """Split where more-itertools' ``split_at`` does, but for an empty list at the end."""
+    """Split as more-itertools' ``split_at`` does, without an empty list at the end."""
     text = "".join(map(str, items))
     parts = text.split("0")
     yield from (list(map(int, part)) for part in (parts if parts[-1] else parts[:-1]))
@@ -94,7 +94,7 @@ def split_after(items: list[int]) -> list[list[int]]:
 
 @given(ITEMS, SCHEDULE)
 def test_lists_between_separators(items: list[int], schedule: list[int]) -> None:
-    """``split`` cuts at, before and behind separators, and loses nothing but the ones it leaves out."""
+    """``split`` cuts at, before and after separators, and loses no item other than separators."""
     assert ours(items, op.split(lambda x: x == 0), schedule) == list(split_at(items))
     before = ours(items, op.split(lambda x: x == 0, keep="before"), schedule)
     after = ours(items, op.split(lambda x: x == 0, keep="after"), schedule)
@@ -105,7 +105,7 @@ def test_lists_between_separators(items: list[int], schedule: list[int]) -> None
 
 @given(ITEMS, SCHEDULE)
 def test_one_value_of_all_items(items: list[int], schedule: list[int]) -> None:
-    """``collect`` gives one list, one value of that list, or one container that was added to."""
+    """``collect`` yields a list, a function's result for that list, or a container filled by a function."""
     assert ours(items, op.collect(), schedule) == theirs(items, rxop.to_list())
     assert ours(items, op.collect(sorted), schedule) == [sorted(items)]
     assert ours(items, op.collect(set, set.add), schedule) == [set(items)]
@@ -113,14 +113,14 @@ def test_one_value_of_all_items(items: list[int], schedule: list[int]) -> None:
 
 @given(st.lists(ITEMS, max_size=5), SCHEDULE)
 def test_items_of_items(lists: list[list[int]], schedule: list[int]) -> None:
-    """``unbatch`` is ``itertools.chain.from_iterable``, and undoes ``batch``."""
+    """``unbatch`` is the same as ``itertools.chain.from_iterable``, and undoes ``batch``."""
     assert ours(lists, op.unbatch(), schedule) == list(itertools.chain.from_iterable(lists))
     flat = list(itertools.chain.from_iterable(lists))
     assert ours(flat, lambda flow: flow | op.batch(3) | op.unbatch(), schedule) == flat
 
 
 def test_an_adder_needs_no_memory_for_the_items() -> None:
-    """A container is made anew for each run, not shared by them."""
+    """Each run creates its own container."""
     flow = ps.from_iterable("abca").collect(dict[str, int], lambda d, c: d.update({c: d.get(c, 0) + 1}))
 
     async def main() -> list[Any]:
@@ -130,7 +130,7 @@ def test_an_adder_needs_no_memory_for_the_items() -> None:
 
 
 def test_a_failing_adder_can_be_skipped() -> None:
-    """``on_error_skip`` leaves out the item that ``add``, or the function of ``split``, failed on."""
+    """``on_error_skip`` leaves out the item on which ``add``, or the function of ``split``, failed."""
     left: list[Any] = []
 
     async def main() -> list[Any]:
@@ -144,7 +144,7 @@ def test_a_failing_adder_can_be_skipped() -> None:
 
 
 def test_nothing_of_what_is_held_stands_in_a_position() -> None:
-    """Items need not be JSON, and a position stays as small as that of the source."""
+    """Held items need not be JSON, and a position is as small as that of the source."""
     things = [object() for _ in range(9)]
     steps: list[Any] = [
         op.sliding(4), op.pairwise(), op.skip_last(3), op.batch(4), op.split(lambda x: x is things[5]),
@@ -162,7 +162,7 @@ def test_nothing_of_what_is_held_stands_in_a_position() -> None:
 
 
 def test_a_tail_resumes_inside() -> None:
-    """A run cut among its last items goes on with the next of them."""
+    """A run that is cut among the last items resumes with the next one."""
     flow = ps.from_iterable(range(9)) | op.take_last(4)
 
     async def main() -> list[Any]:
@@ -176,7 +176,7 @@ def test_a_tail_resumes_inside() -> None:
 
 
 def test_a_window_of_nothing() -> None:
-    """No item, and too few of them, give no window, no pair and no tail."""
+    """An empty flow, or one with too few items, yields no list and no pair."""
     for step in (op.sliding(3), op.sliding(3, partial=True), op.pairwise(), op.take_last(2), op.split(bool)):
         assert ours([], step, [1]) == []
     assert ours([1, 2], op.sliding(3), [1]) == []
@@ -185,7 +185,7 @@ def test_a_window_of_nothing() -> None:
 
 
 def test_many_windows_of_one_chunk() -> None:
-    """All windows that were asked for come in one answer, and no item more is asked for than they need."""
+    """One request returns all requested windows, and reads no more items than they need."""
     source = ps.from_iterable(range(100))
 
     async def main() -> tuple[int, int]:
@@ -206,19 +206,19 @@ def test_many_windows_of_one_chunk() -> None:
         (lambda: op.batch(2, within=-1), "within must be a number, at least 0"),
         (lambda: op.batch(2, within=float("nan")), "within must be a number"),
         (lambda: op.split("x"), "split takes a function, not str"),  # type: ignore[arg-type]
-        (lambda: op.split(bool, keep="both"), "keep is 'before', 'after' or None"),  # type: ignore[arg-type]
+        (lambda: op.split(bool, keep="both"), "keep must be 'before', 'after' or None"),  # type: ignore[arg-type]
         (lambda: op.collect(3), "collect takes a function"),  # type: ignore[call-overload]
         (lambda: op.take_until(3), "must be a Flow"),  # type: ignore[arg-type]
     ],
 )
 def test_refused_when_the_graph_is_built(make: Callable[[], object], words: str) -> None:
-    """Arguments that make no sense are refused at once, in words."""
+    """Wrong arguments raise a ``GraphError`` that names the parameter or the operator."""
     with pytest.raises(GraphError, match=words):
         make()
 
 
 def test_where_a_checkpoint_may_stand() -> None:
-    """What holds items may not follow a checkpoint; what looks at one item may, and so may ``unbatch``."""
+    """Operators that hold items must not follow a checkpoint; elements and ``unbatch`` may."""
     source = ps.from_iterable([[1]]) | op.checkpoint(RecordingLedger(), key="k")
     for step in (op.sliding(2), op.take_last(1), op.collect(), op.split(bool), op.batch(2, within=1)):
         with pytest.raises(GraphError, match="holds or folds"):
@@ -243,7 +243,7 @@ HOLDERS = st.one_of(
 def test_drained_what_is_held_waits_for_the_resumed_run(
     step: Any, schedule: list[int], moment: int, first: int
 ) -> None:
-    """A run that is drained gives nothing that is not finished; one that is resumed gives it whole."""
+    """A drained run yields no unfinished result; the resumed run yields the whole one."""
     source = [part for number in range(10) for part in (Sleep(1), number)]
 
     async def main() -> tuple[list[Any], list[Any]]:
@@ -266,7 +266,7 @@ def test_drained_what_is_held_waits_for_the_resumed_run(
 
 
 async def test_a_slow_function_lets_others_run() -> None:
-    """A chunk whose separators take long to be found is worked on in slices, with turns of the loop between."""
+    """If the function of ``split`` is slow, a chunk is processed in slices, and other tasks run between them."""
     turns = 0
 
     async def others() -> None:
@@ -289,7 +289,7 @@ async def test_a_slow_function_lets_others_run() -> None:
 
 
 def test_it_waits_for_room_for_its_failures() -> None:
-    """Where nobody reads what was left out, a stage that leaves items out goes on only when somebody does."""
+    """When ``DeadLetters`` is full, the stage waits until somebody reads from it."""
     letters = ps.DeadLetters(1)
 
     async def main() -> tuple[list[Any], list[Any]]:

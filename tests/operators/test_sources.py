@@ -1,4 +1,4 @@
-"""Where flows begin: plain and async iterables, pages, deferred flows, and the trivial ones."""
+"""Sources: plain and async iterables, pages, deferred flows, and the trivial ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from penstock.testing import run as virtually
     [[1, 2, 3], (1, 2, 3), range(1, 4), {1: 0, 2: 0, 3: 0}, frozenset({1, 2, 3}), lambda: iter([1, 2, 3])],
 )
 async def test_any_iterable_or_a_function_that_makes_one(items: Any) -> None:
-    """Each subscription reads it anew, and a position is an index into it."""
+    """Each subscription reads it from the beginning, and a position is an index."""
     flow = from_iterable(items)
     assert await flow.to_list() == await flow.to_list() == [1, 2, 3]
     async with flow.subscribe() as subscription:
@@ -40,7 +40,7 @@ async def test_any_iterable_or_a_function_that_makes_one(items: Any) -> None:
 
 
 async def test_one_shot_inputs_say_so() -> None:
-    """A generator object runs once; the second subscription is told what to pass instead."""
+    """A generator object runs once; the error of the second subscription says what to pass instead."""
 
     async def rows() -> Any:
         yield 1
@@ -83,13 +83,13 @@ async def test_nothing_is_opened_before_the_first_request() -> None:
     ],
 )
 def test_wrong_inputs_are_refused(make: Any, wrong: Any) -> None:
-    """What is no input of that kind is refused when the flow is made, by the type that came."""
+    """A wrong input raises a ``GraphError`` that names its type."""
     with pytest.raises(GraphError, match=type(wrong).__name__):
         make(wrong)
 
 
 async def test_a_factory_that_fails_is_blamed() -> None:
-    """The error of a factory carries the source and the line; asked again it is the same."""
+    """The error of a factory names the source and the line, and each request raises the same error."""
 
     def broken() -> Any:
         raise Planted
@@ -110,7 +110,7 @@ async def test_a_factory_that_fails_is_blamed() -> None:
 
 
 def test_a_generator_runs_in_one_task_and_under_demand_only() -> None:
-    """Every step is in the same task, whoever requests; and it stands still while nobody asks."""
+    """All steps run in one task, whichever task requests, and only under demand."""
 
     async def main() -> None:
         tasks: list[Any] = []
@@ -134,7 +134,7 @@ def test_a_generator_runs_in_one_task_and_under_demand_only() -> None:
 
 
 def test_timeouts_and_cancel_scopes_inside_a_generator_mean_what_they_say() -> None:
-    """``asyncio.timeout`` around a ``yield`` and a task group inside work, though requests come from many tasks."""
+    """``asyncio.timeout`` around a ``yield`` and a task group work, although requests come from many tasks."""
 
     async def main() -> None:
         async def rows() -> Any:
@@ -161,7 +161,7 @@ def test_timeouts_and_cancel_scopes_inside_a_generator_mean_what_they_say() -> N
 
 
 def test_a_timed_out_request_does_not_kill_the_generator() -> None:
-    """``await agen.__anext__()`` under a timeout would; here the next request goes on."""
+    """A timeout around ``agen.__anext__()`` would end the generator; here the next request continues it."""
 
     async def main() -> None:
         async def rows() -> Any:
@@ -187,7 +187,7 @@ def test_a_timed_out_request_does_not_kill_the_generator() -> None:
 
 
 def test_context_variables_are_those_of_the_first_request() -> None:
-    """The generator sees the context in which it was first asked for something."""
+    """The generator runs in the context of the first request."""
     var: ContextVar[str] = ContextVar("var", default="none")
 
     async def main() -> None:
@@ -201,7 +201,7 @@ def test_context_variables_are_those_of_the_first_request() -> None:
 
 
 def test_a_source_cancelled_by_somebody_else_is_an_error() -> None:
-    """A ``CancelledError`` out of a generator must not look as if the consumer had been cancelled."""
+    """A ``CancelledError`` that a generator raises becomes a ``RuntimeError``: the consumer was not cancelled."""
 
     async def main() -> None:
         async def rows() -> Any:
@@ -218,7 +218,7 @@ def test_a_source_cancelled_by_somebody_else_is_an_error() -> None:
 
 @pytest.mark.parametrize("state", ["parked", "waiting", "exhausted", "taken"])
 def test_an_error_in_a_finally_block_is_heard(state: str) -> None:
-    """A generator that fails while it is closed: ``aclose`` raises that, and a body's own error is not masked."""
+    """``aclose`` raises the error of a ``finally`` block, unless another error is in flight: then it is a note."""
 
     async def rows() -> Any:
         try:
@@ -265,7 +265,7 @@ def test_an_error_in_a_finally_block_is_heard(state: str) -> None:
 
 
 def test_a_generator_that_swallows_its_cancellation_is_closed_all_the_same() -> None:
-    """One that catches ``CancelledError`` and goes on is closed at its next ``yield``; nobody hangs."""
+    """A generator that catches ``CancelledError`` and continues is closed at its next ``yield``."""
 
     async def main() -> None:
         async def stubborn() -> Any:
@@ -308,7 +308,7 @@ async def test_a_loop_that_is_left_closes_its_generator() -> None:
 
 
 async def test_a_subscription_nobody_closed_does_not_go_on() -> None:
-    """Dropped without ``aclose``, a run takes no more input; its generator is closed by the collector."""
+    """A run without references reads no more input; the garbage collector closes its generator."""
     told: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
     taken: list[int] = []
@@ -342,7 +342,7 @@ def test_pages_of_any_size_resume_from_any_cut(
     seekable: bool,
     cuts: list[tuple[int, int]],
 ) -> None:
-    """Empty pages included, seekable or not: cut and resumed anywhere, the items are those of the pages."""
+    """Cut and resumed anywhere, a flow of pages (also empty ones) yields each item once, seekable or not."""
     edges = list(itertools.accumulate(sizes, initial=0))
     asked: list[int | None] = []
 
@@ -374,7 +374,7 @@ def test_pages_of_any_size_resume_from_any_cut(
 
 
 async def test_what_is_no_page_is_told() -> None:
-    """A page that is a string or a number gives a ``TypeError`` that names the source."""
+    """A page that is neither a list nor a ``Page`` raises a ``TypeError`` that names the source."""
 
     async def pages() -> Any:
         yield "abc"
@@ -384,7 +384,7 @@ async def test_what_is_no_page_is_told() -> None:
 
 
 async def test_a_page_is_not_changed_by_who_gets_it() -> None:
-    """The lists a consumer gets are fresh: changing them changes nothing of the source's page."""
+    """A consumer that changes its list does not change the source's page."""
     page = [1, 2, 3]
 
     async def pages() -> Any:
@@ -399,7 +399,7 @@ async def test_a_page_is_not_changed_by_who_gets_it() -> None:
 
 
 async def test_empty_just_fail_and_never() -> None:
-    """What their names say."""
+    """``empty`` and ``just`` complete, ``fail`` raises, and ``never`` ends only when it is drained."""
     assert await empty().to_list() == []
     assert await just().to_list() == []
     assert await just(1, [2]).to_list() == [1, [2]]
@@ -421,7 +421,7 @@ async def test_empty_just_fail_and_never() -> None:
 
 
 async def test_defer_builds_anew_and_resumes_what_it_built() -> None:
-    """Each subscription has a flow of its own; a position of it is one of the deferred flow."""
+    """Each subscription builds its own flow, and a position resumes inside it."""
     built: list[int] = []
 
     def factory() -> Any:
@@ -441,7 +441,7 @@ async def test_defer_builds_anew_and_resumes_what_it_built() -> None:
 
 
 async def test_a_deferred_flow_without_a_position_says_so() -> None:
-    """What was built cannot be known before: the position is refused when it is asked for."""
+    """If the built flow has no position, reading the position raises ``NotResumable``."""
 
     async def function(x: int) -> int:
         return x
@@ -457,7 +457,7 @@ async def test_a_deferred_flow_without_a_position_says_so() -> None:
 
 
 async def test_an_iterator_that_fails_and_cannot_be_closed() -> None:
-    """The error of closing is a note on the one that came first."""
+    """The error of closing becomes a note on the first error."""
 
     class Broken:
         def __aiter__(self) -> Any:

@@ -1,4 +1,4 @@
-"""Lists that time cuts, and a flow that another one ends: in virtual time, against models and reactivex."""
+"""``batch(within=)`` and ``take_until`` in virtual time, compared with models and reactivex."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GAPS = st.lists(st.integers(0, 6), max_size=12)
 
 
 def at_times(times: list[float], *, end: float = 0) -> ps.Flow[int]:
-    """Return a flow of 0, 1, 2 … that come at these seconds, and end so many later."""
+    """Return a flow of 0, 1, 2 … that arrive at these seconds, and end ``end`` seconds later."""
 
     async def items() -> AsyncIterator[int]:
         loop = asyncio.get_running_loop()
@@ -38,12 +38,12 @@ def at_times(times: list[float], *, end: float = 0) -> ps.Flow[int]:
 
 
 def sums(gaps: list[int], offset: float = 0) -> list[float]:
-    """Return moments with these gaps between them."""
+    """Return points in time with these gaps between them."""
     return [sum(gaps[: k + 1]) + offset for k in range(len(gaps))]
 
 
 async def heard(flow: ps.Flow[Any], n: int = 1) -> list[tuple[float, Any]]:
-    """Return items with the seconds at which they came."""
+    """Return items with the seconds at which they arrived."""
     loop = asyncio.get_running_loop()
     began, out = loop.time(), []
     async with flow.subscribe() as subscription:
@@ -53,7 +53,7 @@ async def heard(flow: ps.Flow[Any], n: int = 1) -> list[tuple[float, Any]]:
 
 
 def lists_by_time(times: list[float], size: int, within: float, end: float) -> list[tuple[float, list[int]]]:
-    """Say when which lists go out; the last waits for the end, if that comes sooner than its time."""
+    """Return each list and when it is delivered; the last one at the end, if that comes before its deadline."""
     out: list[tuple[float, list[int]]] = []
     held: list[int] = []
     first = 0.0
@@ -73,7 +73,7 @@ def lists_by_time(times: list[float], size: int, within: float, end: float) -> l
 
 @given(GAPS, st.integers(1, 4), st.integers(0, 9), st.integers(0, 9))
 def test_lists_go_out_when_full_or_old(gaps: list[int], size: int, within: int, rest: int) -> None:
-    """A list goes out when it is full, or ``within`` seconds after its first item came, never an empty one."""
+    """A list is delivered when it is full, or ``within`` seconds after its first item; it is never empty."""
     times = sums(gaps)
     limit = within + 0.5  # never in the moment in which an item comes
     end = (times[-1] if times else 0) + rest
@@ -82,7 +82,7 @@ def test_lists_go_out_when_full_or_old(gaps: list[int], size: int, within: int, 
 
 
 def test_items_gather_while_nobody_asks() -> None:
-    """A slow consumer finds a list that became full meanwhile, and upstream goes no further ahead."""
+    """One list is gathered ahead of demand, and no more than that is read from upstream."""
     source = TestSource([item for number in range(9) for item in (Sleep(1), number)])
 
     async def main() -> tuple[list[Any], int]:
@@ -97,7 +97,7 @@ def test_items_gather_while_nobody_asks() -> None:
 
 
 def test_an_unfinished_list_goes_with_a_failure() -> None:
-    """When upstream fails, the full lists before are delivered, and a position stands before the rest."""
+    """When upstream fails, the full lists are delivered, and the position stands before the unfinished one."""
     source = TestSource([0, 1, 2, Raise()])
 
     async def main() -> tuple[list[Any], Any]:
@@ -114,7 +114,7 @@ def test_an_unfinished_list_goes_with_a_failure() -> None:
 
 @given(GAPS, st.integers(0, 30))
 def test_ended_where_reactivex_ends_it(gaps: list[int], signal: int) -> None:
-    """``take_until`` lets through what came before the other flow gave an item."""
+    """``take_until`` yields the items that arrive before the other flow's item."""
     times = sums(gaps)
     scheduler = TestScheduler()
     on = [ReactiveTest.on_next(300 + int(2 * t), number) for number, t in enumerate(times)]
@@ -127,7 +127,7 @@ def test_ended_where_reactivex_ends_it(gaps: list[int], signal: int) -> None:
 
 
 def test_the_other_flow_without_an_item_ends_nothing() -> None:
-    """Completion of the other flow is no signal, and its error is an error of the whole."""
+    """``take_until`` ignores the completion of the other flow, and raises its error."""
 
     async def main() -> list[Any]:
         source = at_times([1, 2, 3])
@@ -140,7 +140,7 @@ def test_the_other_flow_without_an_item_ends_nothing() -> None:
 
 
 def test_both_flows_are_closed_at_once() -> None:
-    """When the signal has come, both sources are closed before the run is."""
+    """When the signal arrives, both sources are closed, before the run is closed."""
     source, signal = TestSource([0, Sleep(5), 1]), TestSource([Sleep(2), "now", Sleep(9), "again"])
 
     async def main() -> tuple[list[Any], int, int]:
@@ -153,7 +153,7 @@ def test_both_flows_are_closed_at_once() -> None:
 
 
 def test_a_signal_given_stays_given() -> None:
-    """A run that was ended by the other flow, and is resumed, has ended."""
+    """A run that the other flow ended yields nothing when it is resumed."""
     flow = ps.from_iterable(range(9)) | op.take_until(ps.just("now"))
 
     async def main() -> list[Any]:
@@ -167,7 +167,7 @@ def test_a_signal_given_stays_given() -> None:
 
 
 def test_nothing_is_cut_in_the_middle_behind_take_until() -> None:
-    """A resumed run may hear the signal before the item it was cut in, whose rest would be lost."""
+    """A resumed run may get the signal before the item inside which it was cut, so ``flat_map`` is not resumable."""
     flow = ps.just(1, 2) | op.take_until(ps.never())
     assert flow.resumable
     assert not (flow | op.flat_map(lambda x: [x, x])).resumable

@@ -1,4 +1,4 @@
-"""``using``: acquired when it is needed, released exactly once, whatever happens in between."""
+"""``using`` acquires its resource at the first request and releases it exactly once, however the run ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Book:
-    """A resource in every form there is, which writes down what is done to it."""
+    """A resource in every form that ``using`` takes, with a log of what was done to it."""
 
     def __init__(self, *, takes: float = 0.0) -> None:
         self.log: list[str] = []
@@ -93,7 +93,7 @@ FORMS = range(6)
 
 @given(st.lists(st.integers(), max_size=5), st.booleans())
 def test_items_and_end_are_those_of_reactivex(numbers: list[int], fails: bool) -> None:
-    """What comes, how it ends, and that the resource is released behind the end."""
+    """The items, the end and the release come in the same order as in reactivex."""
     model: list[Any] = []
     end = reactivex.throw(Planted("x")) if fails else reactivex.empty()
 
@@ -133,7 +133,7 @@ async def read_on(subscription: Subscription[Any]) -> None:
 def test_it_is_released_once_wherever_a_run_is_left(
     form: int, script: list[Any], moment: int, how: str
 ) -> None:
-    """Cancelled, closed or drained at any moment, while acquiring and releasing too: no leak, one release."""
+    """A run that is cancelled, closed or drained at any time releases its resource once and leaks nothing."""
     book = Book(takes=1.5)
     sources: list[TestSource] = []
 
@@ -166,7 +166,7 @@ def test_it_is_released_once_wherever_a_run_is_left(
 
 
 def test_nothing_is_acquired_before_the_first_request() -> None:
-    """And each subscription has a resource of its own, a resumed one too."""
+    """Each subscription, also a resumed one, acquires its own resource at the first request."""
 
     async def main() -> None:
         book = Book()
@@ -186,7 +186,7 @@ def test_nothing_is_acquired_before_the_first_request() -> None:
 
 
 def test_a_retry_behind_it_releases_before_it_acquires_again() -> None:
-    """Each attempt has its own; items that were delivered do not come again."""
+    """Each attempt of ``retry`` has its own resource, and no item is delivered twice."""
     book = Book(takes=1)
     failures = [ConnectionError(), ConnectionError()]
 
@@ -201,7 +201,7 @@ def test_a_retry_behind_it_releases_before_it_acquires_again() -> None:
 
 
 def test_what_was_built_is_closed_before_the_release() -> None:
-    """On a close, on an error, and at the end."""
+    """The flow is closed before the resource is released: at the end, on an error, and when it is closed early."""
     order: list[str] = []
 
     async def rows() -> Any:
@@ -228,7 +228,7 @@ def test_what_was_built_is_closed_before_the_release() -> None:
 
 
 def test_all_of_it_runs_in_one_task() -> None:
-    """So a context manager that must be left by the task that entered it works: a timeout, a task group."""
+    """A context manager that one task must enter and leave works: a timeout, a task group."""
 
     @asynccontextmanager
     async def within(seconds: float) -> AsyncIterator[asyncio.TaskGroup]:
@@ -249,7 +249,7 @@ def test_all_of_it_runs_in_one_task() -> None:
 
 
 def test_a_context_manager_may_swallow_the_error() -> None:
-    """As in a ``with`` block around it: the flow completes."""
+    """If the context manager suppresses the error, the flow completes."""
     flow = using(lambda: suppress(Planted), lambda _: just(1).concat(fail(Planted())))
     assert virtually(flow.to_list()) == [1]
 
@@ -269,7 +269,7 @@ def broken(*_: object) -> Any:
 def test_an_error_on_the_way_is_one_of_the_flow(
     acquire: Any, build: Any, *, fails_on_release: bool, released: int
 ) -> None:
-    """It is noted at ``using``, and what had been acquired is released."""
+    """An error on the way has a note that names ``using``, and an acquired resource is released."""
     calls: list[int] = []
 
     def release(resource: int) -> None:
@@ -292,7 +292,7 @@ def test_an_error_on_the_way_is_one_of_the_flow(
 
 
 def test_a_failing_release_never_masks() -> None:
-    """It is a note on the error in flight; on a plain close it is raised."""
+    """An error of ``release`` becomes a note on the error in flight; without one it is raised."""
     with pytest.raises(Planted) as caught:
         virtually(using(lambda: 1, lambda _: fail(Planted()), broken).to_list())
     assert any("KeyError('mine')" in note for note in caught.value.__notes__)
@@ -312,10 +312,10 @@ def test_a_failing_release_never_masks() -> None:
 
 
 def test_what_is_refused() -> None:
-    """No function; what is no context manager and has no release; no flow; a checkpoint within."""
+    """``using`` refuses: no function, no context manager without ``release``, no flow, a checkpoint inside."""
     with pytest.raises(GraphError, match="using takes a function"):
         using(3, just)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match=r"acquired a int, which is no context manager: pass release="):
+    with pytest.raises(TypeError, match=r"acquired a int, which is not a context manager: pass release="):
         virtually(using(lambda: 3, just).to_list())  # type: ignore[call-overload]
     with pytest.raises(GraphError, match="what the function of using returns must be a Flow"):
         virtually(using(lambda: 3, lambda _: [1], print).to_list())  # type: ignore[arg-type,return-value]

@@ -248,7 +248,7 @@ class Methods(Stream[T_co]):
         return op.where(function)(self._flow)
 
     def cast(self, kind: type[U]) -> Flow[U]:
-        """Say that all items are of the type ``kind`` (also a union, or a tuple of types), and see to it."""
+        """Check that each item is an instance of ``kind``, and narrow the flow's type to it."""
         return op.cast(kind)(self._flow)
 
     @overload
@@ -263,24 +263,24 @@ class Methods(Stream[T_co]):
     def collect(
         self, into: Callable[..., Any] = list, add: Callable[[Any, Any], object] | None = None
     ) -> Any:
-        """Make one item of all items, at the end; also of none."""
+        """Gather all items in one container and yield it when the flow completes."""
         make: Any = op
         return make.collect(into, add)(self._flow)
 
     def distinct(self, key: Callable[[T_co], object] | None = None, *, capacity: int) -> Flow[T_co]:
-        """Drop items whose key (the item itself by default) is one of the last ``capacity`` different keys."""
+        """Drop an item whose key is one of the last ``capacity`` different keys."""
         return op.distinct(key, capacity=capacity)(self._flow)
 
     def distinct_until_changed(self, key: Callable[[T_co], object] | None = None) -> Flow[T_co]:
-        """Drop items whose key (the item itself by default) equals that of the item before."""
+        """Drop an item whose key equals the key of the item before."""
         return op.distinct_until_changed(key)(self._flow)
 
     def enumerate(self, start: int = 0) -> Flow[tuple[int, T_co]]:
-        """Pair each item with its index, counted from ``start``: ``(index, item)``. Resuming goes on counting."""
+        """Pair each item with its index, counted from ``start``: ``(index, item)``."""
         return op.enumerate(start)(self._flow)
 
     def choose(self, function: Callable[[T_co], Option[U]]) -> Flow[U]:
-        """Keep the value where ``function(item)`` is ``Some(value)``; drop the item where it is ``Nothing``."""
+        """Replace an item by ``value`` if ``function(item)`` is ``Some(value)``; drop it otherwise."""
         return op.choose(function)(self._flow)
 
     def filter(self, function: Callable[[T_co], object]) -> Flow[T_co]:
@@ -288,43 +288,43 @@ class Methods(Stream[T_co]):
         return op.filter(function)(self._flow)
 
     def default_if_empty(self: Methods[T], default: T) -> Flow[T]:
-        """Give ``default`` if the flow completes without an item. A run that is drained gives none."""
+        """Yield ``default`` if the flow completes without an item."""
         return op.default_if_empty(default)(self._flow)
 
     def switch_if_empty(self: Methods[T], other: Flow[T]) -> Flow[T]:
-        """Go on with ``other`` if the flow completes without an item; ``other`` starts only then."""
+        """Continue with ``other`` if the flow completes without an item."""
         return op.switch_if_empty(other)(self._flow)
 
     def map(self, function: Callable[[T_co], U]) -> Flow[U]:
-        """Turn each item into ``function(item)``."""
+        """Replace each item by ``function(item)``."""
         return op.map(function)(self._flow)
 
     def starmap(self: Methods[tuple[*Ts,]], function: Callable[[*Ts], U]) -> Flow[U]:
-        """Turn each item, a tuple, into ``function(*item)``."""
+        """Replace each item, a tuple, by ``function(*item)``."""
         return op.starmap(function)(self._flow)
 
     def dematerialize(self: Methods[Notification[T]]) -> Flow[T]:
-        """Undo ``materialize``: the items of each ``Next``, the end at ``Completed``, the error of ``Failed``."""
+        """Turn ``Next``, ``Completed`` and ``Failed`` back into items, the end and the error."""
         return op.dematerialize()(self._flow)
 
     def materialize(self) -> Flow[Notification[T_co]]:
-        """Turn what the flow says into items: ``Next(item)``, at the end ``Completed()`` or ``Failed(error)``."""
+        """Turn items, the end and a failure into values: ``Next``, ``Completed`` and ``Failed``."""
         return op.materialize()(self._flow)
 
     def pairwise(self) -> Flow[tuple[T_co, T_co]]:
-        """Pair each item with the one behind it: ``(a, b), (b, c), …``; nothing if there are fewer than two."""
+        """Pair each item with the next one: ``(a, b), (b, c), …``."""
         return op.pairwise()(self._flow)
 
     def scan(self, function: Callable[[U, T_co], U], seed: U, *, name: str | None = None) -> Flow[U]:
-        """Fold from the left and yield each result: ``accumulator = function(accumulator, item)``."""
+        """Yield each result of a fold: ``accumulator = function(accumulator, item)``."""
         return op.scan(function, seed, name=name)(self._flow)
 
     def start_with(self: Methods[T], *items: T) -> Flow[T]:
-        """Begin with ``items``, then go on with the flow, which starts only then."""
+        """Yield ``items`` before those of the flow, which starts only then."""
         return op.start_with(*items)(self._flow)
 
     def tap(self, function: Callable[[T_co], object]) -> Flow[T_co]:
-        """Call ``function(item)`` for its effect and pass the item on."""
+        """Call ``function(item)`` for its side effect and pass the item on."""
         return op.tap(function)(self._flow)
 
     @overload
@@ -334,7 +334,7 @@ class Methods(Stream[T_co]):
     def unwrap(self: Methods[Result[T, Any]], errors: Literal["raise", "skip"] = "raise") -> Flow[T]: ...
 
     def unwrap(self, errors: Any = "raise") -> Any:
-        """Turn each ``Ok(value)`` (of ``expression``) into ``value``."""
+        """Replace each ``Ok(value)`` by ``value``, and raise, skip or hand over each ``Error``."""
         make: Any = op
         return make.unwrap(errors)(self._flow)
 
@@ -449,25 +449,25 @@ class Methods(Stream[T_co]):
         return op.checkpoint(ledger, key=key, every=every)(self._flow)
 
     def batch(self: Methods[T], size: int, within: float | None = None) -> Flow[list[T]]:
-        """Gather lists of ``size`` items; the last may be shorter."""
+        """Gather lists of ``size`` items; the last list may be shorter."""
         return op.batch(size, within)(self._flow)
 
     def flat_map(self, function: Callable[[T_co], Iterable[U]], *, name: str | None = None) -> Flow[U]:
-        """Turn each item into the items of the iterable ``function(item)``, which may be lazy."""
+        """Replace each item by the items of the iterable ``function(item)``, which may be lazy."""
         return op.flat_map(function, name=name)(self._flow)
 
     def unbatch(self: Methods[Iterable[T]]) -> Flow[T]:
-        """Turn each item, an iterable, into its items: ``flat_map`` without a function."""
+        """Replace each item, an iterable, by its items."""
         return op.unbatch()(self._flow)
 
     def sliding(self: Methods[T], size: int, step: int = 1, *, partial: bool = False) -> Flow[list[T]]:
-        """Gather lists of ``size`` consecutive items, each beginning ``step`` items behind the one before."""
+        """Gather lists of ``size`` items, each beginning ``step`` items after the one before."""
         return op.sliding(size, step, partial=partial)(self._flow)
 
     def split(
         self: Methods[T], where: Callable[[T], object], *, keep: Literal["before", "after"] | None = None
     ) -> Flow[list[T]]:
-        """Gather lists of the items between separators: the items for which ``where(item)`` is true."""
+        """Gather the items between separators in lists."""
         return op.split(where, keep=keep)(self._flow)
 
     def skip(self, count: int) -> Flow[T_co]:
@@ -475,11 +475,11 @@ class Methods(Stream[T_co]):
         return op.skip(count)(self._flow)
 
     def skip_while(self, function: Callable[[T_co], object]) -> Flow[T_co]:
-        """Drop items up to the first for which ``function(item)`` is false; keep that one and all after it."""
+        """Drop items until ``function(item)`` is false; keep that item and all later ones."""
         return op.skip_while(function)(self._flow)
 
     def take(self, count: int) -> Flow[T_co]:
-        """Complete after ``count`` items, and ask for no more than those; ``take(0)`` asks for nothing."""
+        """Complete after ``count`` items, and request no more than those."""
         return op.take(count)(self._flow)
 
     def take_while(self, function: Callable[[T_co], object]) -> Flow[T_co]:
@@ -487,15 +487,15 @@ class Methods(Stream[T_co]):
         return op.take_while(function)(self._flow)
 
     def skip_last(self, count: int) -> Flow[T_co]:
-        """Drop the last ``count`` items; each item is given when ``count`` more have come."""
+        """Drop the last ``count`` items."""
         return op.skip_last(count)(self._flow)
 
     def take_last(self, count: int) -> Flow[T_co]:
-        """Give the last ``count`` items, or all if there are fewer, when the flow has completed."""
+        """Yield the last ``count`` items when the flow has completed."""
         return op.take_last(count)(self._flow)
 
     def take_until(self, other: Flow[Any]) -> Flow[T_co]:
-        """Complete when ``other`` gives an item, whatever the item is, and close both flows."""
+        """Complete when ``other`` yields an item, and close both flows."""
         return op.take_until(other)(self._flow)
 
     def debounce(self, seconds: float) -> Flow[T_co]:

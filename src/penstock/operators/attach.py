@@ -1,4 +1,4 @@
-"""How an operator is put behind a flow."""
+"""Helpers for writing an operator: attach its node to a flow, and get the nodes of its arguments."""
 
 from __future__ import annotations
 
@@ -13,44 +13,38 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Node
 
-
-__all__ = ["Lists", "Same", "attach"]
+__all__ = ["Same", "attach", "building", "nodes_of"]
 
 T = TypeVar("T")
 
 
+class Same(Protocol):
+    """An operator that does not change the type of items."""
+
+    def __call__(self, flow: Flow[T], /) -> Flow[T]:
+        """Apply the operator to a flow."""
+        ...
+
+
+def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
+    """Return an operator: it takes a flow and returns the flow of ``make(node)``."""
+
+    def step(flow: Flow[Any], /) -> Flow[Any]:
+        return flow_of(make(node_of("the input of an operator", flow)))
+
+    return step
+
+
 def nodes_of(operator: str, others: tuple[object, ...]) -> tuple[Node, ...]:
-    return tuple(node_of(f"what {operator} joins", other) for other in others)
+    """Return the nodes of the flows that ``operator`` joins with its input."""
+    return tuple(node_of(f"each argument of {operator}", other) for other in others)
 
 
 def building(operator: str, function: Callable[[Any], object]) -> Callable[[Any], Node]:
+    """Return ``function``, which must return a flow, as a function that returns the flow's node."""
+
     @wraps(function)  # pictures of the graph show its name
     def build(item: Any) -> Node:
         return node_of(f"what the function of {operator} returns", function(item))
 
     return build
-
-
-class Same(Protocol):
-    """An operator that leaves the type of items as it is, whatever it is."""
-
-    def __call__(self, flow: Flow[T], /) -> Flow[T]:
-        """Attach the operator to a flow."""
-        ...
-
-
-class Lists(Protocol):
-    """An operator that gathers items into lists, whatever their type is."""
-
-    def __call__(self, flow: Flow[T], /) -> Flow[list[T]]:
-        """Attach the operator to a flow."""
-        ...
-
-
-def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
-    """Return the operator that puts the node ``make`` returns behind a flow's."""
-
-    def step(flow: Flow[Any], /) -> Flow[Any]:
-        return flow_of(make(node_of("what an operator is put behind", flow)))
-
-    return step

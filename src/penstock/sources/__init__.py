@@ -1,4 +1,4 @@
-"""Where flows begin."""
+"""Functions that create flows, each beside its node and its stage."""
 
 from penstock.sources.defer import defer
 from penstock.sources.from_async_iterable import from_async_iterable

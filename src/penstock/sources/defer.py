@@ -1,38 +1,36 @@
-"""``defer``: a flow built at the first request."""
+"""The source ``defer``, a flow that is built at the first request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.errors import GraphError
 from penstock.runtime.arguments import order_named
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
-from penstock.runtime.node import assembled_at, node
+from penstock.runtime.node import Node, Site, node
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of, node_of
+from penstock.sources.source import refuse
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.node import Node, Site
     from penstock.runtime.upstream import Marks, Upstream
 
-
-__all__ = ["Defer", "defer"]
+__all__ = ["BuildingStage", "Defer", "defer"]
 
 T = TypeVar("T")
 
 
 def defer(factory: Callable[[], Flow[T]], *, order: str = "exact") -> Flow[T]:
-    """Make a flow that is built by ``factory`` at the first request of each subscription.
+    """Create a flow that ``factory`` builds at the first request of each subscription.
 
-    What it builds may not hold a checkpoint: nobody could see it when the graph is built. Put that behind.
-    Nor may its order be looser than ``order`` (``"interleaved"``, for example, if it merges).
+    The flow that it builds must not contain a checkpoint, which would not be visible in the graph: put the
+    checkpoint after ``defer``. Its order must not be looser than ``order``: pass ``"interleaved"``, for
+    example, if it merges.
     """
     within = order_named("defer", order)
     if not callable(factory):
-        msg = f"defer takes a function that returns a Flow, not {type(factory).__name__}, at {assembled_at()}"
-        raise GraphError(msg)
+        refuse("defer", "a function that returns a Flow", factory)
     return flow_of(
         Defer(factory=lambda: node_of("what the function of defer returns", factory()), within=within)
     )
@@ -40,24 +38,27 @@ def defer(factory: Callable[[], Flow[T]], *, order: str = "exact") -> Flow[T]:
 
 @node
 class Defer(BuildingNode):
-    """The flow that a factory builds at the first request, anew for each subscription."""
+    """Builds its flow with ``factory`` at the first request."""
 
     operator = "defer"
 
     factory: Callable[[], Node]
 
     def start(self, site: Site) -> Stage[Any]:
-        """Start a stage that builds its flow when it is first asked."""
         return _DeferStage(site, self)
 
 
-class _DeferStage(Stage[Any]):
-    """Its state is the position of what was built."""
+class BuildingStage(Stage[Any]):
+    """A source stage that builds a flow while running. The state is the position of that flow."""
 
-    def __init__(self, site: Site, node: Defer) -> None:
+    def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self._node = node
         self._inner: BuiltFlow | None = None
+
+    def _build(self, build: Callable[[], Node], node: BuildingNode) -> BuiltFlow:
+        site = self.site
+        self._inner = BuiltFlow(site, build, site.state, tracked=site.tracked, order=node.within)
+        return self._inner
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
         if self._inner is not None:
@@ -70,10 +71,12 @@ class _DeferStage(Stage[Any]):
         at = self._inner.state_at()
         return lambda i: {key: at(i)}
 
+
+class _DeferStage(BuildingStage):
+    def __init__(self, site: Site, node: Defer) -> None:
+        super().__init__(site)
+        self._node = node
+
     async def _request(self, n: int) -> list[Any]:
-        if self._inner is None:
-            site = self.site
-            self._inner = BuiltFlow(
-                site, self._node.factory, site.state, tracked=site.tracked, order=self._node.within
-            )
-        return await self._inner.stage.request(n)
+        inner = self._inner or self._build(self._node.factory, self._node)
+        return await inner.stage.request(n)

@@ -1,22 +1,17 @@
-"""``from_async_iterable``: the items of an async iterable."""
+"""The source ``from_async_iterable``, a flow of the items of an async iterable."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.errors import GraphError
-from penstock.runtime.node import node
-from penstock.runtime.pump import PumpStage, closing
+from penstock.runtime.node import Site, node
+from penstock.runtime.pump import closing
 from penstock.runtime.stream import flow_of
-from penstock.sources.source import OneShot, SourceNode
+from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode, refuse
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.node import Node, Site
-    from penstock.runtime.stage import Stage
-    from penstock.runtime.upstream import Marks
-
 
 __all__ = ["FromAsyncIterable", "from_async_iterable"]
 
@@ -26,47 +21,34 @@ T = TypeVar("T")
 def from_async_iterable(
     items: AsyncIterable[T] | Callable[[], AsyncIterable[T]], *, name: str | None = None
 ) -> Flow[T]:
-    """Make a flow of the items of an async iterable, or of the one that a function returns.
+    """Create a flow of the items of an async iterable, or of the one that a function returns.
 
-    It runs in a task of its own, and only while there is demand. An async generator object can be read
-    once, like an iterator in ``from_iterable``; pass the generator *function*.
+    It runs in its own task, and only while there is demand. An async generator object can be read only
+    once, like an iterator in ``from_iterable``; pass the generator *function* instead.
     """
     if isinstance(items, AsyncIterator):
-        items = OneShot(items)
+        items = OneShot(items, "from_async_iterable(rows) instead of from_async_iterable(rows())")
     elif not callable(items) and not isinstance(items, AsyncIterable):
-        came = type(items).__name__
-        msg = f"from_async_iterable takes an async iterable or a function that returns one, not {came}"
-        raise GraphError(msg)
+        refuse("from_async_iterable", "an async iterable or a function that returns one", items)
     return flow_of(FromAsyncIterable(items=items, name=name))
 
 
 @node
 class FromAsyncIterable(SourceNode):
-    """Items of an async iterable, or of the one that a factory returns; the position is an index."""
+    """Yields the items of an async iterable, or of the one that a function returns."""
 
     operator = "from_async_iterable"
 
     items: AsyncIterable[Any] | Callable[[], AsyncIterable[Any]]
 
-    @property
-    def single_use(self) -> Node | None:
-        """This node, if its input is an async iterator."""
-        return self if isinstance(self.items, OneShot) else None
-
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a pump; the factory is called at the first request, in the pump's task."""
+    def start(self, site: Site) -> IndexedPumpStage:
         return _AsyncIterableStage(site, self)
 
 
-class _AsyncIterableStage(PumpStage):
+class _AsyncIterableStage(IndexedPumpStage):
     def __init__(self, site: Site, node: FromAsyncIterable) -> None:
         super().__init__(site, node)
         self._items = node.items
-        self._start: int = site.state or 0
-
-    def marks(self) -> Marks:
-        key, index = self.site.vertex.id, self._start + self._before
-        return lambda i: {key: index + i}
 
     async def _fill(self) -> None:
         items = self._items() if callable(self._items) else self._items

@@ -1,4 +1,4 @@
-"""``from_pages``: the items of pages, which may name positions."""
+"""The source ``from_pages``, a flow of the items of pages, for instance of a paged API."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from collections.abc import AsyncIterable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
-from penstock.errors import GraphError
 from penstock.runtime.arguments import positive
-from penstock.runtime.node import node
+from penstock.runtime.node import Site, node
 from penstock.runtime.pump import PumpStage, closing
 from penstock.runtime.stream import flow_of
-from penstock.sources.source import SourceNode
+from penstock.sources.source import SourceNode, refuse
 
 if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.flow import Flow
-    from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks
-
 
 __all__ = ["FromPages", "from_pages"]
 
@@ -50,19 +46,18 @@ def from_pages(
     page_size: int | None = None,
     name: str | None = None,
 ) -> Flow[Any]:
-    """Make a flow of the items of pages that an async generator function yields.
+    """Create a flow of the items of pages that an async generator function yields.
 
     Args:
-        pages: Called without arguments, it yields lists; resuming then counts items from the beginning.
-            If ``seekable``, it is called with the position to start from (``None`` at the beginning)
-            and yields ``Page(items, position)``, each with the position *behind* it.
+        pages: Without ``seekable``, it is called without arguments and yields lists; a resumed run counts
+            items from the beginning. With ``seekable``, it is called with the position to start from
+            (``None`` at the beginning) and yields ``Page(items, position)``: the position *after* the page.
         seekable: Whether ``pages`` takes a position.
-        page_size: The most items a page can have, if known; without it ``max_in_flight`` is infinite.
+        page_size: The largest number of items in a page. Without it ``max_in_flight`` is infinite.
         name: The id of this source in positions.
     """
     if not callable(pages):
-        msg = f"from_pages takes an async generator function that yields pages, not {type(pages).__name__}"
-        raise GraphError(msg)
+        refuse("from_pages", "an async generator function that yields pages", pages)
     if page_size is not None:
         positive("from_pages", "page_size", page_size)
     size = float("inf") if page_size is None else page_size
@@ -71,11 +66,7 @@ def from_pages(
 
 @node
 class FromPages(SourceNode):
-    """Items of pages; the position is that of the page, and how many of its items are settled.
-
-    ``pages`` is called with the position to start from (``None`` at the beginning) if ``seekable``,
-    and without arguments otherwise. ``page_size`` is the most items a page can have, if known.
-    """
+    """Yields the items of pages; see ``from_pages`` for the fields."""
 
     operator = "from_pages"
 
@@ -84,21 +75,22 @@ class FromPages(SourceNode):
     page_size: float = float("inf")
 
     def bound(self, n: int) -> float:
-        """Return n + p - 1."""
         return n + self.page_size - 1
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a pump that reads pages."""
+    def start(self, site: Site) -> PumpStage:
         return PagesStage(site, self)
 
 
 class PagesStage(PumpStage):
-    """Items are numbered as they enter the queue; what earlier runs delivered never does, and has no number.
+    """The state is the position of a page (``at``), and how many items after it are settled (``skip``).
 
-    A *turn* ``(number, at, skip)`` says that the item of that number stands behind the first ``skip`` items
-    that can be fetched from ``at``, and those after it follow there, up to the next turn. The first turn is
-    the position that the run began with. A page with a position of its own ends in a turn, whether it
-    brought items or not; so a page that is empty, or skipped whole, moves the position only forwards.
+    Items are numbered as they enter the queue. Items that an earlier run delivered do not enter it and have
+    no number.
+
+    A *turn* ``(number, at, skip)`` says: the item with this number comes after the first ``skip`` items that
+    can be fetched from ``at``, and the later items follow it, up to the next turn. The first turn is the
+    position at which the run began. Each page with a position adds a turn, even if none of its items entered
+    the queue, so an empty page moves the position forwards and never back.
     """
 
     def __init__(self, site: Site, node: FromPages) -> None:
@@ -107,12 +99,11 @@ class PagesStage(PumpStage):
         self._seekable = node.seekable
         state = site.state or {"at": None, "skip": 0}
         self._turns: deque[tuple[int, Any, int]] = deque([(0, state["at"], state["skip"])])
-        self._came = 0  # items that entered the queue
+        self._queued = 0  # items that entered the queue
         self.estimated_total: int | None = None
         self.promised: int | None = None
 
     def marks(self) -> Marks:
-        """Return positions inside the last chunk."""
         key, before, turns = self.site.vertex.id, self._before, tuple(self._turns)
 
         def at(i: int) -> dict[str, Any]:
@@ -129,7 +120,7 @@ class PagesStage(PumpStage):
                 items, behind = self._unwrap(page)
                 new = items[to_skip:] if to_skip else items
                 to_skip = max(to_skip - len(items), 0)
-                self._came += len(new)
+                self._queued += len(new)
                 if behind is not None:
                     self._turn(behind, to_skip)
                 if new:
@@ -139,9 +130,9 @@ class PagesStage(PumpStage):
                 await self._until_wanted()
 
     def _turn(self, at: Any, skip: int) -> None:
-        """Note where the next item to enter the queue stands, and forget what is behind the last chunk."""
+        """Add a turn for the next item to enter the queue, and drop the turns that no position needs."""
         turns = self._turns
-        turns.append((self._came, at, skip))
+        turns.append((self._queued, at, skip))
         while len(turns) > 1 and turns[1][0] <= self._before:
             turns.popleft()
 
@@ -153,7 +144,7 @@ class PagesStage(PumpStage):
             self.promised = page.promised if page.promised is not None else self.promised
             return page.items, page.position if self._seekable else None
         if not isinstance(page, list | tuple):
-            came = type(page).__name__
-            msg = f"{self._node.describe()} takes pages (lists, or Page objects), but one was a {came}"
+            given = type(page).__name__
+            msg = f"{self._node.describe()} takes pages (lists or Page objects), but one is a {given}"
             raise TypeError(msg)
         return list(page), None

@@ -1,4 +1,4 @@
-"""``range_``: whole numbers."""
+"""The source ``range_``, a flow of integers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def range_(stop: int, /) -> Flow[int]: ...
 @overload
 def range_(start: int, stop: int, step: int = 1, /) -> Flow[int]: ...
 def range_(*bounds: int) -> Flow[int]:
-    """Make the integers of ``range(...)``, which takes the same arguments; the position is an index."""
+    """Create a flow of the integers of ``range(...)``, with the same arguments."""
     try:
         items = range(*bounds)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""``interval`` and ``timer``: items made by the clock."""
+"""The sources ``interval`` and ``timer``, flows of ticks of the clock."""
 
 from __future__ import annotations
 
@@ -6,77 +6,61 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from penstock.runtime.arguments import seconds_for
-from penstock.runtime.node import node
+from penstock.runtime.node import Site, node
 from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of
-from penstock.sources.source import SourceNode
+from penstock.sources.source import IndexedStage, SourceNode, SourceStage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from penstock.flow import Flow
-    from penstock.runtime.node import Site
-    from penstock.runtime.upstream import Marks, Upstream
-
 
 __all__ = ["Interval", "Timer", "interval", "timer"]
 
 
 def interval(seconds: float, *, name: str | None = None) -> Flow[int]:
-    """Make 0, 1, 2, ..., one every ``seconds``, counted from the first request, without an end.
+    """Create an endless flow of 0, 1, 2, … with one item every ``seconds`` from the first request on.
 
-    A consumer that was away finds all those that are due, at once: put ``sample`` behind it to have only the
-    last. The position is the next number, which in a resumed run comes ``seconds`` after its first request.
+    A slow consumer gets all items that are due at once; apply ``sample`` to get only the newest one. The
+    position is the next number. In a resumed run it comes ``seconds`` after the first request.
     """
     return flow_of(Interval(seconds=seconds_for("interval", "seconds", seconds), name=name))
 
 
 def timer(seconds: float, *, name: str | None = None) -> Flow[int]:
-    """Make one item, 0, ``seconds`` after the first request."""
+    """Create a flow of one item, 0, which comes ``seconds`` after the first request."""
     return flow_of(Timer(seconds=seconds_for("timer", "seconds", seconds, zero=True), name=name))
 
 
 @node
 class Interval(SourceNode):
-    """0, 1, 2, ..., one every ``seconds``; the position is the next of them."""
+    """Yields 0, 1, 2, …, one every ``seconds``."""
 
     operator = "interval"
 
     seconds: float
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start; time is counted from the first request."""
+    def start(self, site: Site) -> SourceStage:
         return _IntervalStage(site, self.seconds)
 
 
 @node
 class Timer(Interval):
-    """0 after ``seconds``."""
+    """Yields 0 after ``seconds``."""
 
     operator = "timer"
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start; time is counted from the first request."""
+    def start(self, site: Site) -> SourceStage:
         return _IntervalStage(site, self.seconds, end=1)
 
 
-class _IntervalStage(Stage[Any]):
+class _IntervalStage(IndexedStage):
     def __init__(self, site: Site, seconds: float, end: float = float("inf")) -> None:
         super().__init__(site)
         self._seconds = seconds
         self._end = end
-        self._first: int = site.state or 0
-        self._index = self._before = self._first
+        self._first = self._index
         self._began: float | None = None
         self._gate = Gate(self.run)
-
-    def upstreams(self) -> Iterator[Upstream[Any]]:
-        return iter(())
-
-    def marks(self) -> Marks:
-        key, before = self.site.vertex.id, self._before
-        return lambda i: {key: before + i}
 
     async def _request(self, n: int) -> list[Any]:
         self._before = self._index
@@ -88,7 +72,7 @@ class _IntervalStage(Stage[Any]):
         while self._index < self._end and not self.run.draining:
             now, next_one = loop.time(), self._index + 1 - self._first
             deadline = self._began + next_one * self._seconds
-            if now >= deadline:  # and not the seconds passed, which may be rounded to less at the deadline
+            if now >= deadline:  # the seconds that passed may be rounded down at the deadline
                 ticks = max(next_one, int((now - self._began) / self._seconds) if self._seconds else 1)
                 self._index = int(min(self._index + n, self._first + ticks, self._end))
                 return list(range(self._before, self._index))

@@ -1,45 +1,30 @@
-"""``unfold`` and ``iterate``: items made from a state."""
+"""The sources ``unfold`` and ``iterate``, which compute their items from a state."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import node
+from penstock.runtime.node import Node, Site, node
 from penstock.runtime.run import STRETCH, Pace
-from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of
 from penstock.sources.from_pages import FromPages
-from penstock.sources.source import SourceNode
+from penstock.sources.source import SourceNode, SourceStage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
-
     from penstock.flow import Flow
-    from penstock.runtime.node import Node, Site
-    from penstock.runtime.upstream import Marks, Upstream
+    from penstock.runtime.upstream import Marks
 
-    Mark = list[Any] | None
-    """``None`` is the beginning, ``[state]`` stands behind an item: a state may be ``None`` itself."""
-    Advance = Callable[[Mark], tuple[Any, Mark] | None]
+__all__ = ["AsyncIterate", "AsyncUnfold", "Iterate", "Unfold", "iterate", "unfold"]
 
-
-__all__ = [
-    "AsyncIterate",
-    "AsyncUnfold",
-    "Iterate",
-    "Unfold",
-    "iterate",
-    "iterating",
-    "iterating_async",
-    "unfold",
-    "unfolding",
-    "unfolding_async",
-]
+Mark = list[Any] | None
+"""``None`` is the beginning; ``[state]`` is the position after an item. The state itself may be ``None``."""
+Step = tuple[Any, Mark] | None
+"""An item and the position after it; ``None`` is the end."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -52,18 +37,20 @@ def unfold(
 @overload
 def unfold(seed: S, function: Callable[[S], tuple[T, S] | None], *, name: str | None = None) -> Flow[T]: ...
 def unfold(seed: Any, function: Callable[[Any], Any], *, name: str | None = None) -> Flow[Any]:
-    """Make items from a state: ``function(state)`` returns ``(item, next state)``, or ``None`` at the end.
+    """Create a flow whose items ``function`` computes from a state.
 
-    An ``async def`` may be given, such as one that fetches what a cursor points to; it runs in a task of
-    its own. The function is called for one item at a time, and only under demand. The position is the
-    state behind the last item delivered, so states must be JSON for a run to be resumable, and ``function``
-    must return new ones instead of changing them in place.
+    ``function(state)`` returns ``(item, next state)``, or ``None`` at the end; ``seed`` is the first state.
+
+    ``function`` may be an ``async def``, for instance one that fetches the page at a cursor; it then runs in
+    its own task. It is called for one item at a time, and only under demand. The position is the state after
+    the last item delivered. So states must be JSON for a run to be resumable, and ``function`` must return
+    new ones instead of changing them in place.
     """
     function_for("unfold", function, asynchronous=True)
     if inspect.iscoroutinefunction(function):
-        pages = unfolding_async(seed, function)
+        pages = _pages(_unfold_async(seed, function))
         return flow_of(AsyncUnfold(pages=pages, seekable=True, page_size=1, name=name))
-    return flow_of(Unfold(advance=unfolding(seed, function), name=name))
+    return flow_of(Unfold(advance=_unfold(seed, function), name=name))
 
 
 @overload
@@ -73,68 +60,67 @@ def iterate(
 @overload
 def iterate(seed: T, function: Callable[[T], T], *, name: str | None = None) -> Flow[T]: ...
 def iterate(seed: Any, function: Callable[[Any], Any], *, name: str | None = None) -> Flow[Any]:
-    """Make ``seed``, ``function(seed)``, ``function(function(seed))`` and so on, without an end.
+    """Create the endless flow ``seed``, ``function(seed)``, ``function(function(seed))`` and so on.
 
-    Each is computed when it is asked for, and not before. An ``async def`` may be given. The position is
-    the last item delivered, which must be JSON for a run to be resumable. Put ``take`` or ``take_while``
-    behind it.
+    ``function`` may be an ``async def``. It is called only when its item is requested. The position is the
+    last item delivered, which must be JSON for a run to be resumable. Apply ``take`` or ``take_while`` to
+    end the flow.
     """
     function_for("iterate", function, asynchronous=True)
     if inspect.iscoroutinefunction(function):
-        pages = iterating_async(seed, function)
+        pages = _pages(_iterate_async(seed, function))
         return flow_of(AsyncIterate(pages=pages, seekable=True, page_size=1, name=name))
-    return flow_of(Iterate(advance=iterating(seed, function), name=name))
+    return flow_of(Iterate(advance=_iterate(seed, function), name=name))
 
 
-def unfolding(seed: Any, function: Callable[[Any], Any]) -> Advance:
-    """Return what makes the next item of ``unfold``."""
-
-    def advance(mark: Mark) -> tuple[Any, Mark] | None:
-        return _pair(function(seed if mark is None else mark[0]))
+def _unfold(seed: Any, function: Callable[[Any], Any]) -> Callable[[Mark], Step]:
+    def advance(mark: Mark) -> Step:
+        return _checked(function(seed if mark is None else mark[0]))
 
     return advance
 
 
-def iterating(seed: Any, function: Callable[[Any], Any]) -> Advance:
-    """Return what makes the next item of ``iterate``; the state is the item before."""
+def _unfold_async(seed: Any, function: Callable[[Any], Any]) -> Callable[[Mark], Awaitable[Step]]:
+    async def advance(mark: Mark) -> Step:
+        return _checked(await function(seed if mark is None else mark[0]))
 
-    def advance(mark: Mark) -> tuple[Any, Mark]:
+    return advance
+
+
+def _iterate(seed: Any, function: Callable[[Any], Any]) -> Callable[[Mark], Step]:
+    def advance(mark: Mark) -> Step:
         item = seed if mark is None else function(mark[0])
         return item, [item]
 
     return advance
 
 
-def unfolding_async(seed: Any, function: Callable[[Any], Any]) -> Callable[[Mark], AsyncIterator[Page[Any]]]:
-    """Return the pages, each of one item, of an ``unfold`` with an async function."""
+def _iterate_async(seed: Any, function: Callable[[Any], Any]) -> Callable[[Mark], Awaitable[Step]]:
+    async def advance(mark: Mark) -> Step:
+        item = seed if mark is None else await function(mark[0])
+        return item, [item]
+
+    return advance
+
+
+def _pages(advance: Callable[[Mark], Awaitable[Step]]) -> Callable[[Mark], AsyncIterator[Page[Any]]]:
+    """Return a function for ``FromPages`` whose pages have one item each."""
 
     async def pages(mark: Mark) -> AsyncIterator[Page[Any]]:
-        while pair := _pair(await function(seed if mark is None else mark[0])):
-            item, mark = pair
+        while step := await advance(mark):
+            item, mark = step
             yield Page([item], position=mark)
 
     return pages
 
 
-def iterating_async(seed: Any, function: Callable[[Any], Any]) -> Callable[[Mark], AsyncIterator[Page[Any]]]:
-    """Return the pages, each of one item, of an ``iterate`` with an async function."""
-
-    async def pages(mark: Mark) -> AsyncIterator[Page[Any]]:
-        while True:
-            item = seed if mark is None else await function(mark[0])
-            mark = [item]
-            yield Page([item], position=mark)
-
-    return pages
-
-
-def _pair(returned: Any) -> tuple[Any, Mark] | None:
+def _checked(returned: Any) -> Step:
     if returned is None:
         return None
     if not isinstance(returned, tuple) or len(returned) != 2:  # noqa: PLR2004  a pair
         if inspect.iscoroutine(returned):
             returned.close()
-        msg = f"the function of unfold returns (item, next state), or None at the end, not {returned!r}"
+        msg = f"the function of unfold must return (item, next state), or None at the end, not {returned!r}"
         raise TypeError(msg)
     item, state = returned
     return item, [state]
@@ -142,46 +128,44 @@ def _pair(returned: Any) -> tuple[Any, Mark] | None:
 
 @node
 class Unfold(SourceNode):
-    """Items made one after the other from a state; the position is the state."""
+    """Computes its items from a state, which is the position."""
 
     operator = "unfold"
 
-    advance: Advance
+    advance: Callable[[Mark], Step]
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start; the function is called for the first time at the first request."""
+    def start(self, site: Site) -> SourceStage:
         return _UnfoldStage(site, self)
 
 
 class Iterate(Unfold):
-    """Items each made from the one before; the position is the last item."""
+    """Computes each item from the one before, which is the position."""
 
     operator = "iterate"
 
 
 class AsyncUnfold(FromPages):
-    """``unfold`` with an async function, in a task of its own."""
+    """``Unfold`` with an async function, in its own task."""
 
     operator = "unfold"
 
 
 class AsyncIterate(FromPages):
-    """``iterate`` with an async function, in a task of its own."""
+    """``Iterate`` with an async function, in its own task."""
 
     operator = "iterate"
 
 
-class _UnfoldStage(Stage[Any]):
+class _UnfoldStage(SourceStage):
     def __init__(self, site: Site, node: Unfold) -> None:
         super().__init__(site)
         self._node = node
-        self._marks: list[Mark] = [site.state]  # before the last chunk, and behind each of its items
+        self._marks: list[Mark] = [
+            site.state
+        ]  # the positions before the last chunk and after each item of it
         self._pace = Pace()
         self._failure: Failure | None = None
         self._ended = False
-
-    def upstreams(self) -> Iterator[Upstream[Any]]:
-        return iter(())
 
     def marks(self) -> Marks:
         key, marks = self.site.vertex.id, self._marks
@@ -198,30 +182,30 @@ class _UnfoldStage(Stage[Any]):
             while len(out) < n and not self._ended and not self.run.draining:
                 if self._slice(out, marks, n):
                     break
-        except Exception as error:  # noqa: BLE001  it is kept, and raised behind the items made before it
+        except Exception as error:  # noqa: BLE001  it is raised after the items before it
             self._failure = _blamed(error, self._node)
             if not out:
                 self._failure.throw()
         return out
 
     def _slice(self, out: list[Any], marks: list[Mark], n: int) -> bool:
-        """Make some items; true if it is time to let others run."""
+        """Compute some items. Returns whether the request must end: at the end, or to let other tasks run."""
         clock, advance = self.run.clock.monotonic, self._node.advance
         began = clock()
         for _ in range(min(self._pace.size, n - len(out))):
-            pair = advance(marks[-1])
-            if pair is None:
+            step = advance(marks[-1])
+            if step is None:
                 self._ended = True
                 return True
-            out.append(pair[0])
-            marks.append(pair[1])
+            out.append(step[0])
+            marks.append(step[1])
         now = clock()
         self._pace.took(now - began)
         return now - self.run.stretch > STRETCH
 
 
 def _blamed(error: Exception, node: Node) -> Failure:
-    """Keep an error of a user's function; a stray ``StopIteration`` must not look like an end."""
+    """Return the failure for an error of a user's function. A ``StopIteration`` must not look like an end."""
     if isinstance(error, StopIteration):
         stray, error = error, RuntimeError(f"{node.describe()}: the function raised StopIteration")
         error.__cause__ = stray

@@ -1,29 +1,24 @@
-"""``using``: a flow that holds a resource while it runs."""
+"""The source ``using``, a flow that holds a resource while it runs."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.runtime.arguments import function_for, order_named
-from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
+from penstock.runtime.built_at_runtime import BuildingNode
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import node
+from penstock.runtime.node import Node, Site, node
 from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of, node_of
+from penstock.sources.defer import BuildingStage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
-
     from penstock.flow import Flow
-    from penstock.runtime.node import Node, Site
-    from penstock.runtime.upstream import Marks, Upstream
-
+    from penstock.runtime.upstream import Upstream
 
 __all__ = ["Using", "using"]
 
@@ -68,21 +63,24 @@ def using(
     *,
     order: str = "exact",
 ) -> Flow[T]:
-    """Make a flow that holds a resource for as long as it runs: the flow that ``function(resource)`` returns.
+    """Create the flow that ``function(resource)`` returns, and hold the resource while it runs.
 
-    The resource is acquired at the first request of each subscription, a resumed one included, and released
-    exactly once, however the run ends: behind the last item and before the end is told, behind an error,
-    and by ``aclose``. What ``function`` returned is closed before that.
+    Each subscription, also a resumed one, acquires the resource at its first request and releases it exactly
+    once: after the last item and before the end is delivered, after an error, or when ``aclose`` is called.
+    The flow that ``function`` returned is closed before that.
 
-    ``acquire`` returns a context manager, sync or async, which is entered (``function`` gets what entering
-    gives); or, with ``release``, any value. Both may be async functions. All of it runs in one task. A
-    context manager sees how the run ended, as in a ``with`` block around it: an error goes through it, and
-    it may swallow it, which completes the flow; a run that is closed before its end is cancelled.
+    Without ``release``, ``acquire`` returns a context manager, sync or async. It is entered, and
+    ``function`` is called with the result. With ``release``, ``acquire`` may return any value. Both may be
+    async functions. All of it runs in one task.
 
-    An error of acquiring or releasing is one of the flow. An error of ``release`` while another is in flight
-    becomes a note on that one. An ``acquire`` under way when the run is closed is cancelled. What
-    ``function`` returns may not hold a checkpoint, nor be of a looser order than ``order``, and
-    ``max_in_flight`` is infinite, as with ``defer``.
+    A context manager sees how the run ended, as in a ``with`` block: an error is passed to it, and if it
+    suppresses the error, the flow completes. If the run is closed before its end, it sees a
+    ``CancelledError``.
+
+    An error of ``acquire`` or ``release`` fails the flow. If another error is in flight, the error of
+    ``release`` becomes a note on that one. If the run is closed while ``acquire`` runs, ``acquire`` is
+    cancelled. As with ``defer``, the flow that ``function`` returns must not contain a checkpoint, its order
+    must not be looser than ``order``, and ``max_in_flight`` is infinite.
     """
     function_for("using", acquire, asynchronous=True)
     function_for("using", function)
@@ -100,7 +98,7 @@ def using(
 
 @node
 class Using(BuildingNode):
-    """The flow that ``build(resource)`` returns, with a resource that is held for as long as it runs."""
+    """Runs the flow that ``build(resource)`` returns, and holds the resource meanwhile."""
 
     operator = "using"
 
@@ -108,38 +106,25 @@ class Using(BuildingNode):
     build: Callable[[Any], Node]
     release: Callable[[Any], Any] | None
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a stage that acquires its resource at the first request."""
+    def start(self, site: Site) -> BuildingStage:
         return _UsingStage(site, self)
 
 
-class _UsingStage(Stage[Any]):
-    """Its state is the position of what was built.
+class _UsingStage(BuildingStage):
+    """One task, the *keeper*, acquires the resource, builds the flow, closes it and releases the resource.
 
-    One task, the *keeper*, holds the resource from beginning to end, so that a context manager which must be
-    entered and left in one task is; it closes what was built before it releases.
+    So a context manager that must be entered and left by one task works.
     """
 
     def __init__(self, site: Site, node: Using) -> None:
         super().__init__(site)
         self._node = node
-        self._inner: BuiltFlow | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._over: asyncio.Future[BaseException | None] | None = None  # what the keeper waits for
+        self._flow_ended: asyncio.Future[BaseException | None] | None = None
+        """Set when the flow has ended, to its error; the keeper waits for it."""
         self._ended_with: BaseException | None = None
         self._changed = Gate(self.run)
         self._failure: Failure | None = None
-
-    def upstreams(self) -> Iterator[Upstream[Any]]:
-        if self._inner is not None:
-            yield self._inner.stage
-
-    def marks(self) -> Marks:
-        key, state = self.site.vertex.id, self.site.state
-        if self._inner is None:
-            return lambda _: {key: state}
-        at = self._inner.state_at()
-        return lambda i: {key: at(i)}
 
     async def _request(self, n: int) -> list[Any]:
         if self._failure is not None:
@@ -149,9 +134,9 @@ class _UsingStage(Stage[Any]):
         keeper = self._keeper or self._begin()
         while self._inner is None and not keeper.done():
             if self.run.draining:
-                return []  # closing lets the acquiring go
+                return []  # closing cancels acquire
             await self._changed.wait()
-        if self._inner is not None and self._over is not None and not self._over.done():
+        if self._inner is not None and self._flow_ended is not None and not self._flow_ended.done():
             try:
                 if items := await self._inner.stage.request(n):
                     return items
@@ -165,33 +150,30 @@ class _UsingStage(Stage[Any]):
         return self._outcome(keeper)
 
     def _begin(self) -> asyncio.Task[None]:
-        self._over = asyncio.get_running_loop().create_future()
-        self._keeper = keeper = self.run.spawn(self._keep(self._over), "using")
+        self._flow_ended = asyncio.get_running_loop().create_future()
+        self._keeper = keeper = self.run.spawn(self._keep(self._flow_ended), "using")
         keeper.add_done_callback(lambda _: self._changed.open())
         return keeper
 
     async def _keep(self, over: asyncio.Future[BaseException | None]) -> None:
-        async with _held(self._node) as resource:
-            self._inner = BuiltFlow(
-                self.site, lambda: self._node.build(resource), self.site.state,
-                tracked=self.site.tracked, order=self._node.within,
-            )  # fmt: skip
+        async with _resource_of(self._node) as resource:
+            inner = self._build(lambda: self._node.build(resource), self._node)
             self._changed.open()
             try:
                 error = await over
             except asyncio.CancelledError as cancelled:
-                error = cancelled  # raised below, when what was built is closed
-            await _close(self._inner.stage, error)
+                error = cancelled  # raised below, when the flow is closed
+            await _close(inner.stage, error)
             if error is not None:
                 raise error
 
     def _end(self, error: BaseException | None) -> None:
-        if self._over is not None and not self._over.done():
-            self._over.set_result(error)
+        if self._flow_ended is not None and not self._flow_ended.done():
+            self._flow_ended.set_result(error)
             self._ended_with = error
 
     def _outcome(self, keeper: asyncio.Task[None]) -> list[Any]:
-        """Return the end, or raise what the run failed with, once the resource is released."""
+        """Return the end, or raise the error of the run. The resource is released already."""
         if keeper.cancelled():
             error: BaseException | None = RuntimeError("using: its task was cancelled from outside")
         else:
@@ -217,32 +199,32 @@ class _UsingStage(Stage[Any]):
 
 
 async def _close(stage: Upstream[Any], error: BaseException | None) -> None:
-    """Close a stage; an error of that never masks the one in flight."""
+    """Close a stage. If that fails while ``error`` is in flight, its error becomes a note."""
     try:
         await stage.aclose()
-    except Exception as own:
-        if not isinstance(error, Exception):  # a run that is closed has none that could be masked
+    except Exception as second:
+        if not isinstance(error, Exception):  # the run is closed: there is no error to add a note to
             raise
-        error.add_note(f"penstock: closing failed too: {own!r}")
+        error.add_note(f"penstock: closing failed too: {second!r}")
 
 
 @asynccontextmanager
-async def _held(node: Using) -> AsyncIterator[Any]:
-    """Hold the resource of a node: a plain value with a function to release it, or a context manager."""
-    resource = await _acquired(node)
+async def _resource_of(node: Using) -> AsyncIterator[Any]:
+    """Acquire the resource of a node, and release it at the end of the ``async with`` block."""
+    resource = await _acquire(node)
     if node.release is not None:
         try:
             yield resource
         except Exception as error:
             try:
-                await _released(node.release, resource)
-            except Exception as own:  # noqa: BLE001  it never masks the error in flight
-                error.add_note(f"penstock: the release of {node.describe()} failed too: {own!r}")
+                await _release(node.release, resource)
+            except Exception as second:  # noqa: BLE001  it must not replace the error in flight
+                error.add_note(f"penstock: the release of {node.describe()} failed too: {second!r}")
             raise
-        except BaseException:  # a run that is closed has no error that could be masked
-            await _released(node.release, resource)
+        except BaseException:  # the run is closed: there is no error to add a note to
+            await _release(node.release, resource)
             raise
-        await _released(node.release, resource)
+        await _release(node.release, resource)
     elif hasattr(resource, "__aenter__"):
         async with resource as value:
             yield value
@@ -251,20 +233,20 @@ async def _held(node: Using) -> AsyncIterator[Any]:
             yield value
     else:
         msg = (
-            f"{node.describe()} has acquired a {type(resource).__name__}, which is no context manager: pass "
-            "release= to say how it is let go"
+            f"{node.describe()} acquired a {type(resource).__name__}, which is not a context manager: pass "
+            "release= to release it"
         )
         raise TypeError(msg)
 
 
-async def _acquired(node: Using) -> Any:
+async def _acquire(node: Using) -> Any:
     resource = node.acquire()
     if inspect.isawaitable(resource) and (node.release is not None or not hasattr(resource, "__aenter__")):
         return await resource
     return resource
 
 
-async def _released(release: Callable[[Any], Any], resource: Any) -> None:
+async def _release(release: Callable[[Any], Any], resource: Any) -> None:
     answer = release(resource)
     if inspect.isawaitable(answer):
         await answer

@@ -1,4 +1,4 @@
-"""One item in, one or none out. Most of these are fused with their neighbours into one loop."""
+"""Operators that look at one item at a time. Most of them run with their neighbours in one loop."""
 
 from penstock.operators.elements.cast import cast
 from penstock.operators.elements.collect import collect

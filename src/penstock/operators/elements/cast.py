@@ -1,8 +1,8 @@
-"""``cast``."""
+"""The operator ``cast``, which checks the type of each item."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from penstock.errors import GraphError
@@ -11,10 +11,7 @@ from penstock.operators.attach import attach
 from penstock.runtime.node import assembled_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from penstock.flow import Flow
-
 
 __all__ = ["Cast", "cast"]
 
@@ -22,27 +19,27 @@ U = TypeVar("U")
 
 
 def cast(kind: type[U]) -> Callable[[Flow[Any]], Flow[U]]:
-    """Say that all items are of the type ``kind`` (also a union, or a tuple of types), and see to it.
+    """Check that each item is an instance of ``kind``, and narrow the flow's type to it.
 
-    Nothing is converted: an item that is no instance raises ``TypeError``. To leave such items out, use
-    ``filter``; to convert, ``map``.
+    ``kind`` may be a union or a tuple of types. No item is converted: any other item raises ``TypeError``.
+    Use ``filter`` to drop such items and ``map`` to convert them.
     """
     try:
         isinstance(None, kind)
     except TypeError:
-        msg = f"cast takes a type that isinstance takes, not {kind!r}, at {assembled_at()}"
+        msg = f"cast takes a type that isinstance accepts, not {kind!r}, at {assembled_at()}"
         raise GraphError(msg) from None
     return attach(lambda node: Cast(inputs=(node,), function=kind))
 
 
 def _wrong_type(item: object, wanted: Any) -> NoReturn:
     name = getattr(wanted, "__name__", wanted)
-    msg = f"cast wants {name}, and this item is {type(item).__name__}: {str(item)[:200]}"
+    msg = f"cast expected {name}, but this item is {type(item).__name__}: {str(item)[:200]}"
     raise TypeError(msg)
 
 
 class Cast(Element):
-    """Items as they are; one that is not of the type ``function`` is an error."""
+    """Fails on an item that is not an instance of ``function``, which is a type."""
 
     operator = "cast"
     transparent = True
@@ -50,5 +47,5 @@ class Cast(Element):
     helpers: ClassVar[Mapping[str, Any]] = {"wrong_type": _wrong_type}
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"if not isinstance(x, f{k}):", f"    wrong_type(x, f{k})"]

@@ -1,4 +1,4 @@
-"""``collect``."""
+"""The operator ``collect``, which gathers all items in one container."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.runtime.arguments import function_for
-from penstock.runtime.node import Node, node
+from penstock.runtime.node import Node, Site, node
 from penstock.runtime.run import LARGEST_SLICE
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.operators.attach import Lists
-    from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
-
 
 __all__ = ["Collect", "collect"]
 
@@ -26,22 +22,24 @@ T = TypeVar("T")
 
 
 @overload
-def collect() -> Lists: ...
+def collect() -> Callable[[Flow[T]], Flow[list[T]]]: ...
 @overload
 def collect(into: Callable[[list[Any]], C]) -> Callable[[Flow[Any]], Flow[C]]: ...
 @overload
 def collect(into: Callable[[], C], add: Callable[[C, T], object]) -> Callable[[Flow[T]], Flow[C]]: ...
 def collect(into: Callable[..., Any] = list, add: Callable[[Any, Any], object] | None = None) -> Any:
-    """Make one item of all items, at the end; also of none.
+    """Gather all items in one container and yield it when the flow completes.
 
-    ``collect()`` gives a list, ``collect(function)`` what ``function`` makes of that list (``set``,
-    ``sorted``, ``"".join``); both need memory for all items. ``collect(make, add)`` begins with the
-    container ``make()`` and calls ``add(container, item)`` for each item, keeping none:
-    ``collect(set, set.add)``.
+    * ``collect()`` yields a list.
+    * ``collect(function)`` yields ``function(items)`` of that list: ``set``, ``sorted``, ``"".join``.
+    * ``collect(make, add)`` creates the container with ``make()`` and calls ``add(container, item)`` for
+      each item: ``collect(set, set.add)``. Only this form does not hold all items in memory.
 
-    Until the one item is delivered a position stands at the beginning: a resumed run collects again. For
-    a fold that resumes where it was, use ``scan(...) | take_last(1)``. If the flow fails, or is drained
-    before its end, nothing is given.
+    If there are no items, the container is empty. If the flow fails, or is drained before its end, nothing
+    is yielded.
+
+    Until the container is delivered, the position stays at the beginning, so a resumed run collects again.
+    Use ``scan(...) | take_last(1)`` for a fold that resumes where it was.
     """
     function_for("collect", into)
     if add is not None:
@@ -51,7 +49,7 @@ def collect(into: Callable[..., Any] = list, add: Callable[[Any, Any], object] |
 
 @node
 class Collect(Node):
-    """One value made of all items, at the end."""
+    """Yields one container of all items."""
 
     operator = "collect"
     stateful = True
@@ -60,31 +58,28 @@ class Collect(Node):
     add: Callable[[Any, Any], object] | None = None
 
     def bound(self, n: int) -> float:  # noqa: ARG002
-        """Return infinity: it holds all there is."""
         return math.inf
 
     @property
     def skippable(self) -> bool:
-        """Whether ``add`` can fail on one item, or something above can."""
         return self.add is not None or self.inputs[0].skippable
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage."""
+    def start(self, site: Site) -> ShapingStage:
         return _CollectStage(site, self)
 
 
 class _CollectStage(ShapingStage):
-    """Its state is 1 once it has said all it had to say, so that a resumed run does not say it again."""
+    """The state is 1 once the container was delivered, so that a resumed run does not yield it again."""
 
     def __init__(self, site: Site, node: Collect) -> None:
         super().__init__(site)
-        self.low, self.said = 0, self.start
+        self.low, self.settled_state = 0, self.start
         self._node = node
         self._items: list[Any] = []
-        self._value: Any = None
-        self._made = False
+        self._container: Any = None
+        self._created = False
 
-    def wanted(self, n: int) -> int:
+    def demand(self, n: int) -> int:
         return max(n, LARGEST_SLICE)
 
     def take(self, items: list[Any]) -> None:
@@ -92,24 +87,24 @@ class _CollectStage(ShapingStage):
         if add is None:
             self._items += items
             return
-        value = self._make()
+        container = self._create()
         for item in items:
             try:
-                add(value, item)
+                add(container, item)
             except Exception as error:  # noqa: BLE001  it ends the run, or leaves out the item
                 self.skip(error, item)
 
     def forget(self) -> None:
         self.inputs.keep_ends()
 
-    def _make(self) -> Any:
-        if not self._made:
-            self._value, self._made = self._node.into(), True
-        return self._value
+    def _create(self) -> Any:
+        if not self._created:
+            self._container, self._created = self._node.into(), True
+        return self._container
 
     def finish(self) -> None:
         if self.start and not self.done:
-            return  # the run that this one resumes has said it, and nothing new has come
-        value = self._make() if self._node.add is not None else self._node.into(self._items)
-        self.put([value], [self.done + 1])
+            return  # an earlier run delivered the container, and no item arrived since
+        container = self._create() if self._node.add is not None else self._node.into(self._items)
+        self.put([container], [self.done + 1])
         self._items = []

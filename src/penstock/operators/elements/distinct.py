@@ -1,9 +1,9 @@
-"""``distinct`` and ``distinct_until_changed``."""
+"""The operators ``distinct`` and ``distinct_until_changed``, which drop repeated items."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from penstock.fusion.element import Element, indent
@@ -11,25 +11,24 @@ from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from penstock.abc import JSON
     from penstock.operators.attach import Same
-
 
 __all__ = ["Distinct", "DistinctUntilChanged", "Memory", "distinct", "distinct_until_changed"]
 
 
-FEWEST = 1024
-"""A snapshot of fewer inputs since would be made too often to be worth it."""
+SNAPSHOT_EVERY = 1024
+"""The least number of inputs between two snapshots: taking one copies all keys."""
 
 State = tuple["Memory", int]
+"""A memory, and the number of inputs since its snapshot."""
 
 
 def distinct_until_changed(key: Callable[[Any], object] | None = None) -> Same:
-    """Drop items whose key (the item itself by default) equals that of the item before.
+    """Drop an item whose key equals the key of the item before.
 
-    The last key is part of the position, so it must be JSON for a run to be resumable.
+    The key is ``key(item)``, or the item itself. The last key is part of the position, so it must be JSON
+    for a run to be resumable.
     """
     if key is not None:
         function_for("distinct_until_changed", key)
@@ -37,15 +36,15 @@ def distinct_until_changed(key: Callable[[Any], object] | None = None) -> Same:
 
 
 def distinct(key: Callable[[Any], object] | None = None, *, capacity: int) -> Same:
-    """Drop items whose key (the item itself by default) is one of the last ``capacity`` different keys.
+    """Drop an item whose key is one of the last ``capacity`` different keys.
 
-    Memory is bounded, so ``capacity`` must be said: when it is full, the key that was met longest ago is
-    forgotten (least recently *met*: a repetition counts), and an item that has it passes once more. With
+    The key is ``key(item)``, or the item itself. When the memory is full, the key that was met longest ago
+    is forgotten (least recently *met*: a repetition counts), and an item with that key passes again. With
     ``capacity=1`` this is ``distinct_until_changed``.
 
-    Keys must be hashable, and JSON (tuples of it are fine) for a run to be resumable: a position holds
-    them, up to ``capacity`` of them. A checkpoint behind this writes them all at each commit, so let it
-    commit seldom (``every=``). A run may be resumed with another capacity.
+    Keys must be hashable. For a run to be resumable they must also be JSON, or tuples of JSON. A position
+    holds up to ``capacity`` keys, and a checkpoint downstream writes all of them at each commit, so commit
+    seldom (``every=``). A run may be resumed with another capacity.
     """
     positive("distinct", "capacity", capacity)
     if key is not None:
@@ -53,41 +52,26 @@ def distinct(key: Callable[[Any], object] | None = None, *, capacity: int) -> Sa
     return attach(lambda node: Distinct(inputs=(node,), function=key, number=capacity))
 
 
-class DistinctUntilChanged(Element):
-    """Items whose key (``function(item)``, or the item) differs from the one before."""
-
-    operator = "distinct_until_changed"
-    stateful = True
-    initial = ()
-
-    def dump(self, state: Any) -> JSON:  # noqa: D102
-        return list(state)
-
-    def load(self, state: JSON) -> Any:  # noqa: D102
-        return tuple(state)
-
-    @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: D102
-        key = f"f{k}(x)" if called else "x"
-        return [f"y = {key}", f"if s{k} and s{k}[0] == y:", *indent(drop), f"s{k} = (y,)"]
-
-
 class Memory:
-    """The last ``capacity`` different keys, the one met longest ago first, since one snapshot."""
+    """The last ``capacity`` different keys, the one met longest ago first.
+
+    The generated loop changes ``keys`` and appends to ``since``. When a position is
+    written, ``at`` adds ``since`` to the snapshot; before that, a position costs nothing.
+    """
 
     __slots__ = ("_snapshot", "capacity", "keys", "limit", "since")
 
     def __init__(self, capacity: int, keys: OrderedDict[Any, None]) -> None:
         self.capacity = capacity
         self.keys = keys
-        """The keys as they are now; all memories of a run share it."""
+        """The present keys. All memories of a run share this object."""
         self._snapshot = tuple(keys)
         self.since: list[Any] = []
         """The keys of the inputs since the snapshot."""
-        self.limit = max(capacity, FEWEST)
+        self.limit = max(capacity, SNAPSHOT_EVERY)
 
     def at(self, count: int) -> list[Any]:
-        """Return the keys as they were ``count`` inputs behind the snapshot."""
+        """Return the keys as they were ``count`` inputs after the snapshot."""
         keys = OrderedDict.fromkeys(self._snapshot)
         for key in self.since[:count]:
             keys[key] = None
@@ -97,33 +81,49 @@ class Memory:
         return list(keys)
 
     def renewed(self) -> State:
-        """Return the state behind the input just met, on a snapshot of its own.
-
-        The full log is left to the positions that point into it.
-        """
+        """Return the present state with a new snapshot. Earlier positions keep the old memory."""
         return Memory(self.capacity, self.keys), 0
 
 
+class DistinctUntilChanged(Element):
+    """Drops an item whose key (``function(item)``, or the item) equals the key before."""
+
+    operator = "distinct_until_changed"
+    stateful = True
+    initial = ()
+
+    def dump(self, state: Any) -> JSON:
+        return list(state)
+
+    def load(self, state: JSON) -> Any:
+        return tuple(state)
+
+    @staticmethod
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
+        key = f"f{k}(x)" if called else "x"
+        return [f"y = {key}", f"if s{k} and s{k}[0] == y:", *indent(drop), f"s{k} = (y,)"]
+
+
 class Distinct(Element):
-    """Items whose key (``function(item)``, or the item) is none of the last ``number`` different ones."""
+    """Drops an item whose key (``function(item)``, or the item) is one of the last ``number`` keys."""
 
     operator = "distinct"
     stateful = True
     number_is = "capacity"
 
-    def first(self) -> State:  # noqa: D102
+    def first(self) -> State:
         return Memory(self.number, OrderedDict()), 0
 
-    def dump(self, state: State) -> JSON:  # noqa: D102
+    def dump(self, state: State) -> JSON:
         memory, count = state
         return memory.at(count)
 
-    def load(self, state: JSON) -> State:  # noqa: D102
-        kept = list(_hashable(state))[-self.number :]  # the capacity may have been made smaller since
+    def load(self, state: JSON) -> State:
+        kept = list(_hashable(state))[-self.number :]  # the capacity may be smaller than before
         return Memory(self.number, OrderedDict.fromkeys(kept)), 0
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         key = f"f{k}(x)" if called else "x"
         return [
             f"y = {key}",
@@ -140,10 +140,10 @@ class Distinct(Element):
             "q += 1",
             f"s{k} = (m, q) if q < m.limit else m.renewed()",
             "if not z:",
-            *("    " + line for line in drop),
+            *indent(drop),
         ]
 
 
 def _hashable(keys: Iterable[Any]) -> Iterable[Any]:
-    """Turn what JSON made a list back into the tuple that it was."""
+    """Turn the lists among ``keys`` back into the tuples that they were before JSON."""
     return (tuple(_hashable(key)) if isinstance(key, list) else key for key in keys)

@@ -1,4 +1,4 @@
-"""``filter`` and ``choose``."""
+"""The operators ``filter`` and ``choose``, which keep some of the items."""
 
 from __future__ import annotations
 
@@ -14,42 +14,41 @@ if TYPE_CHECKING:
 
     from penstock.flow import Flow
 
-
 __all__ = ["Choose", "Filter", "choose", "filter"]
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-def filter(function: Callable[[T], object]) -> Callable[[Flow[T]], Flow[T]]:  # noqa: A001
+def filter(function: Callable[[T], object]) -> Callable[[Flow[T]], Flow[T]]:  # noqa: A001  the field's name
     """Keep the items for which ``function(item)`` is true."""
     function_for("filter", function)
     return attach(lambda node: Filter(inputs=(node,), function=function))
 
 
 def choose(function: Callable[[T], Option[U]]) -> Callable[[Flow[T]], Flow[U]]:
-    """Keep the value where ``function(item)`` is ``Some(value)``; drop the item where it is ``Nothing``."""
+    """Replace an item by ``value`` if ``function(item)`` is ``Some(value)``; drop it otherwise."""
     function_for("choose", function)
     return attach(lambda node: Choose(inputs=(node,), function=function))
 
 
 class Filter(Element):
-    """Items for which ``function(item)`` is false are dropped."""
+    """Drops an item for which ``function(item)`` is false."""
 
     operator = "filter"
     transparent = True
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"if not f{k}(x):", *indent(drop)]
 
 
 class Choose(Element):
-    """Each item becomes the value of the ``Option`` that ``function(item)`` returns, or is dropped."""
+    """Replaces an item by the value of the ``Option`` that ``function(item)`` returns, or drops it."""
 
     operator = "choose"
     transparent = True
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"x = f{k}(x)", "if x.is_none():", *indent(drop), "x = x.value"]

@@ -1,23 +1,19 @@
-"""``default_if_empty`` and ``switch_if_empty``."""
+"""The operators ``default_if_empty`` and ``switch_if_empty``, which fill in for an empty flow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
-from penstock.runtime.node import Node, node
+from penstock.runtime.node import Node, Site, node
 from penstock.runtime.stage import Stage, behind
 from penstock.runtime.stream import node_of
 from penstock.sources.from_iterable import FromIterable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from penstock.flow import Flow
-    from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States, Upstream
-
 
 __all__ = ["DefaultIfEmpty", "SwitchIfEmpty", "default_if_empty", "switch_if_empty"]
 
@@ -27,44 +23,46 @@ UNDECIDED, FIRST, SECOND = range(3)
 
 
 def default_if_empty(default: T) -> Callable[[Flow[T]], Flow[T]]:
-    """Give ``default`` if the flow completes without an item. A run that is drained gives none."""
+    """Yield ``default`` if the flow completes without an item.
+
+    A run that is drained before its first item does not yield it.
+    """
     return attach(lambda node: DefaultIfEmpty(inputs=(node, FromIterable(items=(default,)))))
 
 
 def switch_if_empty(other: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
-    """Go on with ``other`` if the flow completes without an item; ``other`` starts only then.
+    """Continue with ``other`` if the flow completes without an item.
 
-    An error is no completion: see ``recover``. A run that is drained before the first item ends there,
-    and one that is resumed finds out for itself whether there are items.
+    ``other`` starts only then. An error does not count as completion: see ``recover``. A run that is
+    drained before its first item ends without starting ``other``; the resumed run reads the flow and
+    decides.
     """
-    second = node_of("what switch_if_empty goes on with", other)
+    second = node_of("the argument of switch_if_empty", other)
     return attach(lambda node: SwitchIfEmpty(inputs=(node, second)))
 
 
 @node
 class SwitchIfEmpty(Node):
-    """The first input; the second, which starts only then, if the first completes without an item."""
+    """Reads the first input, and the second one if the first completes without an item."""
 
     operator = "switch_if_empty"
     stateful = True
 
     def bound(self, n: int) -> float:
-        """Return the larger bound of the two."""
         return max(node.bound(n) for node in self.inputs)
 
     def start(self, site: Site) -> Stage[Any]:
-        """Start with the input that a position names."""
         return _SwitchIfEmptyStage(site)
 
 
 class DefaultIfEmpty(SwitchIfEmpty):
-    """The first input; the second, one item, if the first completes without one."""
+    """``SwitchIfEmpty`` with a second input of one item."""
 
     operator = "default_if_empty"
 
 
 class _SwitchIfEmptyStage(Stage[Any]):
-    """Its state is which input was found to be the one."""
+    """The state says which of the two inputs the run reads."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -72,21 +70,21 @@ class _SwitchIfEmptyStage(Stage[Any]):
         self._before = self._choice
         self._current = site.input(1 if self._choice == SECOND else 0, tracked=site.tracked)
         self._others: States = dict(site.states)
-        self._done: tuple[Marks, ...] = ()  # of the first input, when it has ended
+        self._ended: tuple[Marks, ...] = ()  # the last marks of the first input, once it ended
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._current
 
     def marks(self) -> Marks:
         key, others, above = self.site.vertex.id, self._others, self._current.marks()
-        done, before, now = self._done, self._before, self._choice
-        return lambda i: {**others, **behind(done), **above(i), key: now if i else before}
+        ended, before, now = self._ended, self._before, self._choice
+        return lambda i: {**others, **behind(ended), **above(i), key: now if i else before}
 
     async def _request(self, n: int) -> list[Any]:
         self._before = self._choice
         items = await self._current.request(n)
         if self._choice == UNDECIDED and not items and not self.run.draining:
-            self._done = (self._current.marks(),)
+            self._ended = (self._current.marks(),)
             self.run.release(self._current.aclose())
             self._current = self.site.input(1, tracked=self.site.tracked)
             self._before = self._choice = SECOND

@@ -1,4 +1,4 @@
-"""``map`` and ``starmap``."""
+"""The operators ``map`` and ``starmap``, which call a function on each item."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from penstock.runtime.arguments import function_for
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-
 __all__ = ["Map", "StarMap", "map", "starmap"]
 
 T = TypeVar("T")
@@ -21,36 +20,34 @@ U = TypeVar("U")
 
 
 def map(function: Callable[[T], U]) -> Callable[[Flow[T]], Flow[U]]:  # noqa: A001  the field's name
-    """Turn each item into ``function(item)``."""
+    """Replace each item by ``function(item)``."""
     function_for("map", function)
     return attach(lambda node: Map(inputs=(node,), function=function))
 
 
 def starmap(function: Callable[[*Ts], U]) -> Callable[[Flow[tuple[*Ts]]], Flow[U]]:
-    """Turn each item, a tuple, into ``function(*item)``."""
+    """Replace each item, a tuple, by ``function(*item)``."""
     function_for("starmap", function)
     return attach(lambda node: StarMap(inputs=(node,), function=function))
 
 
 class Map(Element):
-    """Each item becomes ``function(item)``."""
+    """Replaces each item by ``function(item)``."""
 
     operator = "map"
     transparent = True
     one_to_one = True
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"x = f{k}(x)"]
 
 
-class StarMap(Element):
-    """Each item becomes ``function(*item)``."""
+class StarMap(Map):
+    """Replaces each item by ``function(*item)``."""
 
     operator = "starmap"
-    transparent = True
-    one_to_one = True
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"x = f{k}(*x)"]

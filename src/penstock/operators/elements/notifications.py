@@ -1,4 +1,4 @@
-"""What a flow can say, as values: an item, the end, or the failure."""
+"""The values that ``materialize`` yields: an item, the end, or a failure."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(slots=True)
 class Next(Generic[T_co]):
-    """An item came. Read-only by contract, as events are: being frozen would double what it costs."""
+    """An item of the flow. Do not change it; it is not frozen because that would double its cost."""
 
     item: T_co
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The flow failed; nothing comes behind this. Equal only to one that carries the same exception."""
+    """The flow failed with ``error``; no item follows. Equal only if the exception is the same object."""
 
     error: Exception
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The flow completed; nothing comes behind this."""
+    """The flow completed; no item follows."""
 
 
 Notification = Next[T] | Failed | Completed
-"""Everything that ``materialize`` makes and ``dematerialize`` takes."""
+"""What ``materialize`` yields and ``dematerialize`` takes."""

@@ -1,56 +1,46 @@
-"""``pairwise``."""
+"""The operator ``pairwise``, which pairs each item with the next one."""
 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from penstock.operators.attach import attach
-from penstock.operators.shape.sliding import Sliding, _SlidingStage
-from penstock.runtime.node import node
+from penstock.operators.shape.sliding import Sliding, SlidingStage
+from penstock.runtime.node import Site, node
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
-
 
 __all__ = ["Pairwise", "pairwise"]
 
 T = TypeVar("T")
 
 
-class Pairs(Protocol):
-    """What ``pairwise`` returns: generic in the item."""
+def pairwise() -> Callable[[Flow[T]], Flow[tuple[T, T]]]:
+    """Pair each item with the next one: ``(a, b), (b, c), …``.
 
-    def __call__(self, flow: Flow[T], /) -> Flow[tuple[T, T]]:
-        """Attach the operator to a flow."""
-        ...
-
-
-def pairwise() -> Pairs:
-    """Pair each item with the one behind it: ``(a, b), (b, c), …``; nothing if there are fewer than two.
-
-    A position stands before the later one of the last pair, so nothing of it is stored.
+    A flow of fewer than two items yields no pair. A position stands before the second item of the last
+    pair, so no item is stored.
     """
     return attach(lambda node: Pairwise(inputs=(node,)))
 
 
 @node
 class Pairwise(Sliding):
-    """Each item with the one behind it, as a pair."""
+    """Yields each item and the next one as a tuple."""
 
     operator = "pairwise"
     stateful = False
 
     size: int = 2
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage."""
+    def start(self, site: Site) -> SlidingStage:
         return _PairwiseStage(site, self)
 
 
-class _PairwiseStage(_SlidingStage):
+class _PairwiseStage(SlidingStage):
     def _cut(self, count: int) -> None:
         held, first = self._held, self._next
         self.put(itertools.pairwise(held), range(first + 1, first + count + 1))

@@ -1,4 +1,4 @@
-"""``scan``."""
+"""The operator ``scan``, which yields the running results of a fold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.flow import Flow
 
-
 __all__ = ["Scan", "scan"]
 
 T = TypeVar("T")
@@ -22,10 +21,10 @@ U = TypeVar("U")
 
 
 def scan(function: Callable[[U, T], U], seed: U, *, name: str | None = None) -> Callable[[Flow[T]], Flow[U]]:
-    """Fold from the left and yield each result: ``accumulator = function(accumulator, item)``.
+    """Yield each result of a fold: ``accumulator = function(accumulator, item)``.
 
-    The accumulator is part of the position: it must be JSON for a run to be resumable, and ``function``
-    must return a new one instead of changing it in place. ``seed`` itself is not yielded.
+    ``seed``, the first accumulator, is not yielded. The accumulator is part of the position: it must be
+    JSON for a run to be resumable, and ``function`` must return a new one instead of changing it in place.
     """
     function_for("scan", function)
     return attach(lambda node: Scan(inputs=(node,), function=function, seed=seed, name=name))
@@ -33,22 +32,22 @@ def scan(function: Callable[[U, T], U], seed: U, *, name: str | None = None) -> 
 
 @node
 class Scan(Element):
-    """Each item becomes ``function(accumulator, item)``, which also is the next accumulator."""
+    """Replaces each item by ``function(accumulator, item)``, which is the next accumulator."""
 
     operator = "scan"
     stateful = True
 
     seed: Any = None
 
-    def first(self) -> Any:  # noqa: D102
+    def first(self) -> Any:
         return self.seed
 
-    def dump(self, state: Any) -> JSON:  # noqa: D102
-        return [state]
+    def dump(self, state: Any) -> JSON:
+        return [state]  # the accumulator may be None
 
-    def load(self, state: JSON) -> Any:  # noqa: D102
+    def load(self, state: JSON) -> Any:
         return state[0]
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"x = s{k} = f{k}(s{k}, x)"]

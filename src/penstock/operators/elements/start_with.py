@@ -1,4 +1,4 @@
-"""``start_with``."""
+"""The operator ``start_with``, which yields some items before those of the flow."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from penstock.sources.from_iterable import FromIterable
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-
 __all__ = ["StartWith", "start_with"]
 
 T = TypeVar("T")
 
 
 def start_with(*items: T) -> Callable[[Flow[T]], Flow[T]]:
-    """Begin with ``items``, then go on with the flow, which starts only then."""
+    """Yield ``items`` before those of the flow, which starts only then."""
     return attach(lambda node: StartWith(inputs=(FromIterable(items=items), node)))
 
 
 class StartWith(Concat):
-    """The items of the first input, which brings them itself, then those of the second."""
+    """``Concat`` with a first input that holds the given items."""
 
     operator = "start_with"

@@ -1,4 +1,4 @@
-"""``tap``."""
+"""The operator ``tap``, which calls a function and passes each item on."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from penstock.runtime.arguments import function_for
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-
 __all__ = ["Tap", "tap"]
 
 T = TypeVar("T")
 
 
 def tap(function: Callable[[T], object]) -> Callable[[Flow[T]], Flow[T]]:
-    """Call ``function(item)`` for its effect and pass the item on."""
+    """Call ``function(item)`` for its side effect and pass the item on."""
     function_for("tap", function)
     return attach(lambda node: Tap(inputs=(node,), function=function))
 
 
 class Tap(Element):
-    """``function(item)`` is called for its effect."""
+    """Calls ``function(item)`` and passes the item on."""
 
     operator = "tap"
     transparent = True
     one_to_one = True
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"f{k}(x)"]

@@ -1,23 +1,20 @@
-"""``unwrap``."""
+"""The operator ``unwrap``, which replaces results (``Ok`` and ``Error`` of ``expression``) by values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol, TypeVar, overload
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeVar, overload
 
 from penstock.errors import GraphError, UnwrapError
-from penstock.fusion.element import Element
+from penstock.fusion.element import Element, indent
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for
 from penstock.runtime.node import assembled_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from expression import Result
 
     from penstock.flow import Flow
-
 
 __all__ = ["Unwrap", "unwrap"]
 
@@ -26,60 +23,47 @@ T = TypeVar("T")
 
 
 @overload
-def unwrap(
-    errors: Callable[[E], object],
-) -> Callable[[Flow[Result[T, E]]], Flow[T]]: ...
+def unwrap(errors: Callable[[E], object]) -> Callable[[Flow[Result[T, E]]], Flow[T]]: ...
 @overload
-def unwrap(errors: Literal["raise", "skip"] = "raise") -> Unwrapping: ...
+def unwrap(errors: Literal["raise", "skip"] = "raise") -> Callable[[Flow[Result[T, Any]]], Flow[T]]: ...
 def unwrap(errors: Any = "raise") -> Any:
-    """Turn each ``Ok(value)`` (of ``expression``) into ``value``.
+    """Replace each ``Ok(value)`` by ``value``, and raise, skip or hand over each ``Error``.
 
     Args:
-        errors: What becomes of ``Error(error)``. ``"raise"``: ``error`` is raised if it is an exception,
-            and in an ``UnwrapError`` otherwise; a position then stands before that item. ``"skip"``: the
-            item is dropped. A function: it is called with ``error``, and the item is dropped.
+        errors: What happens to ``Error(error)``. ``"raise"`` raises ``error`` if it is an exception, and an
+            ``UnwrapError`` that carries it otherwise; the position then stands before that item. ``"skip"``
+            drops the item. A function is called with ``error``, and the item is dropped.
     """
-    if isinstance(errors, str) and errors not in {"raise", "skip"}:
-        msg = f"unwrap(errors={errors!r}) at {assembled_at()}: 'raise', 'skip', or a function"
-        raise GraphError(msg)
-    if isinstance(errors, str):
-        handler = None if errors == "raise" else _ignore
-    else:
+    if not isinstance(errors, str):
         function_for("unwrap", errors)
         handler = errors
+    elif errors in {"raise", "skip"}:
+        handler = None if errors == "raise" else _ignore
+    else:
+        msg = f"unwrap(errors={errors!r}) at {assembled_at()}: errors must be 'raise', 'skip', or a function"
+        raise GraphError(msg)
     return attach(lambda node: Unwrap(inputs=(node,), function=handler))
 
 
 def _ignore(_: object) -> None: ...
 
 
-class Unwrapping(Protocol):
-    """What ``unwrap`` returns when no function says which errors there are."""
-
-    def __call__(self, flow: Flow[Result[T, Any]], /) -> Flow[T]:
-        """Attach the operator to a flow."""
-        ...
-
-
-def _unwrapped(error: object) -> NoReturn:
-    if isinstance(error, Exception):
-        raise error
-    raise UnwrapError(error)
+def _raise(error: object) -> NoReturn:
+    raise error if isinstance(error, Exception) else UnwrapError(error)
 
 
 class Unwrap(Element):
-    """The value of each ``Ok``; the value of an ``Error`` goes to ``function``, or is raised."""
+    """Yields the value of each ``Ok``; calls ``function`` with the value of an ``Error``, or raises it."""
 
     operator = "unwrap"
     transparent = True
-    helpers: ClassVar[Mapping[str, Any]] = {"unwrapped": _unwrapped}
+    helpers: ClassVar[Mapping[str, Any]] = {"raise_error": _raise}
 
     @property
     def skippable(self) -> bool:
-        """True: it can fail on one ``Error`` and go on with the next item."""
         return True
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: D102
-        refused = [f"f{k}(x.error)", *drop] if called else ["unwrapped(x.error)"]
-        return ["if x.is_error():", *("    " + line for line in refused), "x = x.ok"]
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
+        refused = [f"f{k}(x.error)", *drop] if called else ["raise_error(x.error)"]
+        return ["if x.is_error():", *indent(refused), "x = x.ok"]

@@ -14,5 +14,5 @@ class Keyed(Element):
     one_to_one = True
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"x = (f{k}(x), x)"]

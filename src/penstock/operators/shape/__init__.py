@@ -1,4 +1,4 @@
-"""How many items there are, and how they are grouped into lists."""
+"""Operators that change how many items there are, or group them in lists."""
 
 from penstock.operators.shape.batch import batch
 from penstock.operators.shape.flat_map import flat_map, unbatch

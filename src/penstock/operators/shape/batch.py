@@ -1,41 +1,40 @@
-"""``batch``."""
+"""The operator ``batch``, which gathers items in lists of one size."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive
 from penstock.runtime.feeder import Feeder
-from penstock.runtime.node import Node, Order, node
+from penstock.runtime.node import Node, Order, Site, node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from penstock.operators.attach import Lists
-    from penstock.runtime.node import Site
+    from penstock.flow import Flow
     from penstock.runtime.upstream import Marks, Upstream
-
 
 __all__ = ["Batch", "BatchWithin", "batch"]
 
+T = TypeVar("T")
 
-def batch(size: int, within: float | None = None) -> Lists:
-    """Gather lists of ``size`` items; the last may be shorter.
 
-    A position stands before the first item of an unfinished list, so nothing of it is stored. When
-    upstream fails, the unfinished list is not delivered: a resumed run reads its items again. A run that
-    is drained delivers it.
+def batch(size: int, within: float | None = None) -> Callable[[Flow[T]], Flow[list[T]]]:
+    """Gather lists of ``size`` items; the last list may be shorter.
+
+    A position stands before the first item of an unfinished list, so no item is stored. When upstream
+    fails, the unfinished list is not delivered; a resumed run reads its items again. A run that is drained
+    delivers it.
 
     Args:
         size: How many items a full list has.
-        within: Seconds after which a list goes out as it is, counted from the arrival of its first item;
-            never an empty one. Items are then gathered also while nobody asks, up to one full list, and
-            the flow's order is *timed*.
+        within: Seconds, counted from the arrival of a list's first item, after which the list is delivered
+            even if it is not full. A list is never empty. With ``within``, up to one full list is gathered
+            ahead of demand, and the flow's order is *timed*.
     """
     positive("batch", "size", size)
     if within is None:
@@ -45,19 +44,19 @@ def batch(size: int, within: float | None = None) -> Lists:
 
 
 class Batch(Element):
-    """Lists of ``number`` items; the last may be shorter."""
+    """Gathers lists of ``number`` items; the last may be shorter."""
 
     operator = "batch"
     number_is = "size"
     reshapes = gathers = True
 
-    def bound(self, n: int) -> float:  # noqa: D102
+    def bound(self, n: int) -> float:
         return self.inputs[0].bound(n * self.number) + self.number - 1
 
 
 @node
 class BatchWithin(Node):
-    """Lists of ``size`` items, or of those that came within ``within`` seconds of the first of them."""
+    """Gathers lists of ``size`` items, or of those that arrived within ``within`` seconds."""
 
     operator = "batch"
     own_order = Order.TIMED
@@ -65,23 +64,21 @@ class BatchWithin(Node):
     size: int
     within: float
 
-    def bound(self, n: int) -> float:  # noqa: ARG002  one list at a time goes out
-        """Return M_up(size) + size: one list under way to whoever asked, and the next being gathered."""
-        return self.inputs[0].bound(self.size) + self.size
+    def bound(self, n: int) -> float:  # noqa: ARG002  a request returns one list
+        return self.inputs[0].bound(self.size) + self.size  # the list delivered, and the next one
 
     def start(self, site: Site) -> Stage[Any]:
-        """Start the stage; its task starts with the first request."""
         return _BatchWithinStage(site, self)
 
 
 class _BatchWithinStage(Stage[Any]):
-    """A task gathers up to ``size`` items, also while nobody asks; a request waits for them or the time."""
+    """A task gathers up to ``size`` items ahead of demand; a request waits until a list is full or due."""
 
     def __init__(self, site: Site, node: BatchWithin) -> None:
         super().__init__(site)
         self._node = node
         self._ready = Gate(self.run)
-        self._feeder = Feeder(site.input(), node.size, self._look)
+        self._feeder = Feeder(site.input(), node.size, self._notice)
         self._deadline: float | None = None
         self._last = 0  # how many items the last list had
 
@@ -92,15 +89,15 @@ class _BatchWithinStage(Stage[Any]):
     def buffered(self) -> int:
         return len(self._feeder.held)
 
-    def _look(self) -> None:
-        """Take note of when the first item of a list came, and wake whoever waits for the last."""
+    def _notice(self) -> None:
+        """Set the deadline when the first item of a list has arrived, and wake the request."""
         if self._deadline is None and self._feeder.held:
             self._deadline = asyncio.get_running_loop().time() + self._node.within
         self._ready.open()
 
-    async def _request(self, n: int) -> list[Any]:  # noqa: ARG002  one list is ready at a time
+    async def _request(self, n: int) -> list[Any]:  # noqa: ARG002  a request returns one list
         feeder, loop = self._feeder, asyncio.get_running_loop()
-        feeder.held.leave()  # what was delivered before is behind us now
+        feeder.held.leave()  # a position taken from now on stands after the last list
         self._last = 0
         if self.run.strained():
             await self.run.breathe()

@@ -1,18 +1,19 @@
-"""Stages that cut outputs out of numbered inputs: ``sliding``, ``skip_last``, ``take_last``, ``split``.
+"""The base of stages that hold some of their inputs: ``sliding``, ``split``, ``take_last``, ``collect``.
 
-They work on whole chunks where they call no function of a user, which is faster than any loop over items.
+It works on slices of whole chunks, which is faster than a loop over items where no user function is called.
 
-**Positions without a copy of what is held.** Inputs are numbered from 0, and each output says how many of
-them nobody needs any more: its *low*. The position behind it stands before the first input that is still
-needed, so that a resumed run reads what was held once more. A low beyond what upstream has given so far
-(``sliding`` with gaps, or ``collect`` when it has said all it had to say) is kept as the number of inputs
-missing: that is all the state there is.
+**Positions without a copy of the held items.** Inputs are numbered from 0. Each output comes with its *low*:
+the number of the first input that is still needed after it. The position after the output stands before
+that input, so a resumed run reads the held items again. A low may lie beyond the last input taken:
+``sliding`` may leave out items between two lists, and ``collect`` needs no input once its container is
+delivered. The state then is the number of inputs that are missing; there is no other state.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -22,17 +23,14 @@ from penstock.runtime.run import Gate, Pace
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States, Upstream
-
 
 __all__ = ["Inputs", "ShapingStage"]
 
 
 class Inputs:
-    """The inputs of one upstream, numbered, and where each of those that are still needed stands."""
+    """The numbered inputs from one upstream, and the positions before those that are still needed."""
 
     __slots__ = ("_pages", "count", "stage")
 
@@ -40,12 +38,11 @@ class Inputs:
         self.stage = stage
         self.count = 0
         """How many inputs were taken."""
-        self._pages: deque[tuple[int, Marks]] = deque(
-            [(0, stage.marks())]
-        )  # number of the first input, marks
+        self._pages: deque[tuple[int, Marks]] = deque([(0, stage.marks())])
+        """For each chunk: the number of its first input, and its marks."""
 
     async def fetch(self, n: int) -> list[Any]:
-        """Ask for up to ``n`` more."""
+        """Request up to ``n`` more inputs."""
         try:
             items = await self.stage.request(n)
         except Exception:
@@ -56,20 +53,20 @@ class Inputs:
         return items
 
     def forget(self, low: int) -> None:
-        """Take note that no position before input number ``low`` will be asked for."""
+        """Drop the marks of chunks that end before input number ``low``: no position needs them."""
         pages = self._pages
         while len(pages) > 1 and pages[1][0] <= low:
             pages.popleft()
 
     def keep_ends(self) -> None:
-        """Take note that no position will be asked for but before the first input and at the end."""
+        """Keep only the marks of the first and the last chunk."""
         while len(self._pages) > 2:  # noqa: PLR2004  the two ends
             del self._pages[1]
 
     def positions(self, high: int) -> Callable[[int], tuple[States, int]]:
-        """Return what gives the position before an input, and how many inputs that is ahead of upstream.
+        """Return a function of an input number, up to ``high``, that returns the position before that input.
 
-        It stays valid for ever, and knows inputs up to number ``high``.
+        It also returns how many inputs that position lies ahead of upstream. It stays valid for ever.
         """
         pages, count = list(takewhile(lambda page: page[0] <= high, self._pages)), self.count
 
@@ -82,20 +79,20 @@ class Inputs:
 
 
 class ShapingStage(Stage[Any]):
-    """One skeleton for all: take a slice of inputs, cut what can be cut, deliver, remember the lows.
+    """Takes slices of inputs, passes them to ``take``, and delivers the outputs with their lows.
 
-    Subclasses keep in ``held`` the inputs they still need, and put outputs with ``put``.
+    Subclasses hold the inputs that they still need, and add outputs with ``put``.
     """
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
         self.inputs = Inputs(site.input())
         self.start: int = site.state or 0
-        """How many inputs beyond upstream's position were settled by the run that this one resumes."""
-        self.said = 0
-        """What takes the place of a state of 0."""
+        """How many inputs beyond upstream's position the resumed run had already settled."""
+        self.settled_state = 0
+        """The state to write where no input is missing."""
         self.done = 0
-        """How many inputs were worked on."""
+        """How many inputs were passed to ``take``."""
         self._page: list[Any] = []
         self._offset = 0
         self._pace = Pace()
@@ -109,33 +106,31 @@ class ShapingStage(Stage[Any]):
         self._gate = Gate(self.run)
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        """Yield the one upstream."""
         yield self.inputs.stage
 
     @property
     def buffered(self) -> int:
-        """Inputs taken that are still needed."""
         return max(0, self.inputs.count - (self._last[-1] if self._last else self.low))
 
     @abstractmethod
-    def wanted(self, n: int) -> int:
-        """Return how many inputs to ask for when ``n`` outputs are wanted."""
+    def demand(self, n: int) -> int:
+        """Return how many inputs to request when ``n`` outputs are wanted."""
 
     @abstractmethod
     def take(self, items: list[Any]) -> None:
-        """Work on the inputs ``items``, of which the first has the number ``self.done``."""
+        """Work on the inputs ``items``; the first has the number ``self.done``."""
 
     def finish(self) -> None:
-        """Say what is to be said at the end of upstream."""
+        """Put the last outputs when upstream has completed."""
 
     def put(self, values: Iterable[Any], lows: Iterable[int]) -> None:
-        """Add outputs, each with the number of the first input that is still needed behind it."""
+        """Add outputs, each with the number of the first input that is still needed after it."""
         self._values.extend(values)
         self.lows.extend(lows)
 
     def skip(self, error: Exception, item: Any) -> None:
-        """Leave out the input that a function failed on, or raise what the run fails with."""
-        error = _spoken(error)
+        """Leave out the input on which a function failed, or raise the error that ends the run."""
+        error = _without_stop_iteration(error)
         annotate(error, self.site.vertex.node.describe())
         skipping = self.site.skipping
         fault = error if skipping is None else skipping.refuses(error, item)
@@ -143,7 +138,7 @@ class ShapingStage(Stage[Any]):
             raise fault
 
     def forget(self) -> None:
-        """Let go of what no later position needs."""
+        """Drop the marks that no later position needs."""
         self.inputs.forget(self.low)
 
     async def _request(self, n: int) -> list[Any]:
@@ -157,7 +152,7 @@ class ShapingStage(Stage[Any]):
                 await skipping.pause(self._gate)
             self._work(n)
             if self._values:
-                return self._give(n)
+                return self._deliver(n)
             if self._offset < len(self._page):
                 continue
             if self._failure is not None:
@@ -168,14 +163,14 @@ class ShapingStage(Stage[Any]):
 
     async def _turn_page(self, n: int) -> None:
         self.forget()
-        self._page, self._offset = await self.inputs.fetch(self.wanted(n)), 0
+        self._page, self._offset = await self.inputs.fetch(self.demand(n)), 0
         if not self._page:
             self._ended = True
-            if not self.run.draining:  # cut off is not the end: a resumed run will say it
+            if not self.run.draining:  # a drained run has not completed; the resumed run will call finish
                 self._guard(self.finish)
 
     def _work(self, n: int) -> None:
-        """Take slices of the page until there are ``n`` outputs, or it is time for others."""
+        """Take slices of the page until there are ``n`` outputs, or until other tasks must run."""
         clock = self.run.clock.monotonic
         while self._offset < len(self._page) and len(self._values) < n and self._failure is None:
             began, start = clock(), self._offset
@@ -188,37 +183,36 @@ class ShapingStage(Stage[Any]):
                 return
 
     def _guard(self, work: Callable[[], None]) -> None:
-        """Call ``work``; keep its error until what was put before is delivered (law 4)."""
+        """Call ``work``; keep its error until the outputs before it are delivered (law 4)."""
         try:
             work()
-        except Exception as raised:  # noqa: BLE001  raised by the request that finds nothing before it
-            error = _spoken(raised)
+        except Exception as raised:  # noqa: BLE001  the request that finds no output before it raises it
+            error = _without_stop_iteration(raised)
             annotate(error, self.site.vertex.node.describe())
             self._failure = Failure(error)
             self._page, self._offset = [], 0
 
-    def _give(self, n: int) -> list[Any]:
+    def _deliver(self, n: int) -> list[Any]:
         out, self._last = self._values[:n], self.lows[:n]
         del self._values[:n], self.lows[:n]
         return out
 
     def marks(self) -> Marks:
-        """Return positions inside the last chunk."""
-        low, last, said = self.low, tuple(self._last), self.said
+        low, last, settled = self.low, tuple(self._last), self.settled_state
         before = self.inputs.positions(last[-1] if last else low)
         key = self.site.vertex.id if self.site.vertex.node.stateful else None
 
         def at(i: int) -> States:
             states, ahead = before(last[i - 1] if i else low)
-            return {**states, key: ahead or said} if key is not None else states
+            return {**states, key: ahead or settled} if key is not None else states
 
         return at
 
 
-def _spoken(error: Exception) -> Exception:
-    """Return ``error``, or what becomes of a stray ``StopIteration``, which would look like an end."""
+def _without_stop_iteration(error: Exception) -> Exception:
+    """Return ``error``, or a ``RuntimeError`` for a ``StopIteration``, which would look like the end."""
     if not isinstance(error, StopIteration):
         return error
-    stray = RuntimeError("a function let a StopIteration escape")
+    stray = RuntimeError("a function raised StopIteration")
     stray.__cause__ = error
     return stray.with_traceback(error.__traceback__)

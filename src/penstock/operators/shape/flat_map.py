@@ -1,4 +1,4 @@
-"""``flat_map`` and ``unbatch``."""
+"""The operators ``flat_map`` and ``unbatch``, which replace each item by several."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Node
 
-
 __all__ = ["FlatMap", "Unbatch", "flat_map", "unbatch"]
 
 T = TypeVar("T")
@@ -23,17 +22,17 @@ U = TypeVar("U")
 def flat_map(
     function: Callable[[T], Iterable[U]], *, name: str | None = None
 ) -> Callable[[Flow[T]], Flow[U]]:
-    """Turn each item into the items of the iterable ``function(item)``, which may be lazy.
+    """Replace each item by the items of the iterable ``function(item)``, which may be lazy.
 
-    A position counts the expansions of the item being expanded, so ``function`` must give the same
-    ones again for a run to resume inside it.
+    A position counts how many items of the present iterable were delivered. For a run to resume there,
+    ``function`` must return the same items again.
     """
     function_for("flat_map", function)
     return attach(lambda node: FlatMap(inputs=(node,), function=function, name=name))
 
 
 def unbatch() -> Callable[[Flow[Iterable[T]]], Flow[T]]:
-    """Turn each item, an iterable, into its items: ``flat_map`` without a function."""
+    """Replace each item, an iterable, by its items."""
     return attach(lambda node: Unbatch(inputs=(node,), function=_itself))
 
 
@@ -42,28 +41,27 @@ def _itself(item: Iterable[T]) -> Iterable[T]:
 
 
 class FlatMap(Element):
-    """Each item becomes the items of the iterable ``function(item)``."""
+    """Replaces each item by the items of the iterable ``function(item)``."""
 
     operator = "flat_map"
     stateful = True
     transparent = True
     reshapes = expands = True
     remedy = (
-        "behind an unordered operator a resumed run may begin with another item than the one in whose "
-        "expansion it was cut. Pass ordered=True to that operator, or expand the items before it."
+        "behind an unordered operator, a resumed run may begin with another item than the one whose iterable "
+        "was not finished. Pass ordered=True to that operator, or put flat_map before it."
     )
 
     @property
     def obstacle(self) -> Node | None:
-        """This node, if a resumed run might begin with another item than the one it was cut in."""
         above = self.inputs[0]
         return above.obstacle or (None if above.repeatable else self)
 
-    def bound(self, n: int) -> float:  # noqa: D102
+    def bound(self, n: int) -> float:
         return self.inputs[0].bound(n) + n
 
 
 class Unbatch(FlatMap):
-    """Each item becomes its own items."""
+    """Replaces each item by its own items."""
 
     operator = "unbatch"

@@ -1,36 +1,35 @@
-"""``sliding``."""
+"""The operator ``sliding``, which gathers overlapping lists."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.runtime.arguments import positive
-from penstock.runtime.node import Node, node
+from penstock.runtime.node import Node, Site, node
 
 if TYPE_CHECKING:
-    from penstock.operators.attach import Lists
-    from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
+    from penstock.flow import Flow
+
+__all__ = ["Sliding", "SlidingStage", "sliding"]
+
+T = TypeVar("T")
 
 
-__all__ = ["Sliding", "sliding"]
+def sliding(size: int, step: int = 1, *, partial: bool = False) -> Callable[[Flow[T]], Flow[list[T]]]:
+    """Gather lists of ``size`` items, each beginning ``step`` items after the one before.
 
-
-def sliding(size: int, step: int = 1, *, partial: bool = False) -> Lists:
-    """Gather lists of ``size`` consecutive items, each beginning ``step`` items behind the one before.
-
-    A ``step`` smaller than ``size`` makes them overlap, a larger one leaves items out between them.
+    With a ``step`` smaller than ``size`` the lists overlap; with a larger one, the items between them are
+    left out. A position stands before the first item of the next list, so no item is stored.
 
     Args:
         size: How many items a list has.
-        step: How many items further the next list begins.
-        partial: Whether the lists that the end cuts short are given, too: ``sliding(3, 2, partial=True)``
-            of ``1 2 3 4`` is ``[1, 2, 3], [3, 4]``. Otherwise only full ones are.
-
-    A position stands before the first item of the next list, so nothing of it is stored.
+        step: How many items after the first item of a list the next list begins.
+        partial: Whether to yield the shorter lists at the end, too: ``sliding(3, 2, partial=True)`` of
+            ``1 2 3 4`` is ``[1, 2, 3], [3, 4]``.
     """
     positive("sliding", "size", size)
     positive("sliding", "step", step)
@@ -39,7 +38,7 @@ def sliding(size: int, step: int = 1, *, partial: bool = False) -> Lists:
 
 @node
 class Sliding(Node):
-    """Lists of ``size`` consecutive items, each beginning ``step`` items behind the one before."""
+    """Gathers lists of ``size`` items, each beginning ``step`` items after the one before."""
 
     operator = "sliding"
     stateful = True
@@ -49,16 +48,14 @@ class Sliding(Node):
     partial: bool = False
 
     def bound(self, n: int) -> float:
-        """Return M_up of what ``n`` windows span."""
         return self.inputs[0].bound(max(self.size, self.step) + (n - 1) * self.step)
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage."""
-        return _SlidingStage(site, self)
+    def start(self, site: Site) -> SlidingStage:
+        return SlidingStage(site, self)
 
 
-class _SlidingStage(ShapingStage):
-    """``_next`` is the number of the input that the next window begins with; ``held`` begins there, too."""
+class SlidingStage(ShapingStage):
+    """``_next`` is the number of the first input of the next list; ``_held`` begins with that input."""
 
     def __init__(self, site: Site, node: Sliding) -> None:
         super().__init__(site)
@@ -66,7 +63,7 @@ class _SlidingStage(ShapingStage):
         self._next = self.start
         self._held: list[Any] = []
 
-    def wanted(self, n: int) -> int:
+    def demand(self, n: int) -> int:
         return self._next + self._node.size + (n - 1) * self._node.step - self.done
 
     def take(self, items: list[Any]) -> None:
@@ -76,7 +73,7 @@ class _SlidingStage(ShapingStage):
         self._cut(max(0, (end - self._next - size) // step + 1))
 
     def _cut(self, count: int) -> None:
-        """Put ``count`` windows, and forget what no later one needs."""
+        """Put ``count`` lists, and drop the inputs that no later list needs."""
         held, size, step, first = self._held, self._node.size, self._node.step, self._next
         starts = range(0, count * step, step)
         self.put([held[at : at + size] for at in starts], range(first + step, first + count * step + 1, step))

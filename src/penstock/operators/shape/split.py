@@ -1,4 +1,4 @@
-"""``split``."""
+"""The operator ``split``, which gathers the items between separators."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.runtime.arguments import function_for
-from penstock.runtime.node import Node, assembled_at, node
+from penstock.runtime.node import Node, Site, assembled_at, node
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-    from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
-
 
 __all__ = ["SplitList", "split"]
 
@@ -26,29 +23,28 @@ T = TypeVar("T")
 def split(
     where: Callable[[T], object], *, keep: Literal["before", "after"] | None = None
 ) -> Callable[[Flow[T]], Flow[list[T]]]:
-    """Gather lists of the items between separators: the items for which ``where(item)`` is true.
+    """Gather the items between separators in lists.
+
+    As with ``str.splitlines``, no empty list follows a separator at the very end. A list may have any
+    length, so ``max_in_flight`` is infinite. A position stands before the first item of the unfinished list.
+    A run that fails or is drained does not deliver that list.
 
     Args:
-        where: Says which items are separators; for a single value, ``lambda line: line == ""``.
-        keep: What becomes of a separator. It is left out, and two in a row have an empty list between
-            them; ``"before"`` puts it at the beginning of the list behind it, ``"after"`` at the end of
-            the list before it, and then no list is empty.
-
-    As with ``str.splitlines``, a separator at the very end begins no further, empty list. A list is as
-    long as the items make it, so there is no bound on what is held: ``max_in_flight`` is infinite. A
-    position stands before the first item of the unfinished list. A run that fails or is drained does not
-    deliver that list.
+        where: Returns a true value for separators. For a single value: ``lambda line: line == ""``.
+        keep: What happens to a separator. By default it is left out, and there is an empty list between two
+            separators in a row. ``"before"`` puts it at the beginning of the next list, and ``"after"`` at
+            the end of the list before; then no list is empty.
     """
     function_for("split", where)
     if keep not in {None, "before", "after"}:
-        msg = f"split(keep={keep!r}) at {assembled_at()}: keep is 'before', 'after' or None"
+        msg = f"split(keep={keep!r}) at {assembled_at()}: keep must be 'before', 'after' or None"
         raise GraphError(msg)
     return attach(lambda node: SplitList(inputs=(node,), function=where, keep=keep))
 
 
 @node
 class SplitList(Node):
-    """Lists of the items between those for which ``function(item)`` is true."""
+    """Gathers lists of the items between those for which ``function(item)`` is true."""
 
     operator = "split"
 
@@ -56,16 +52,13 @@ class SplitList(Node):
     keep: str | None = None
 
     def bound(self, n: int) -> float:  # noqa: ARG002
-        """Return infinity: how long a list gets is for the items to say."""
         return math.inf
 
     @property
     def skippable(self) -> bool:
-        """True: its function can fail on one item and go on with the next."""
         return True
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage."""
+    def start(self, site: Site) -> ShapingStage:
         return _SplitStage(site, self)
 
 
@@ -76,7 +69,7 @@ class _SplitStage(ShapingStage):
         self._keep = node.keep
         self._list: list[Any] = []
 
-    def wanted(self, n: int) -> int:
+    def demand(self, n: int) -> int:
         return n
 
     def take(self, items: list[Any]) -> None:

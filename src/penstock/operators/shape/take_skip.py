@@ -1,4 +1,4 @@
-"""``take``, ``take_while``, ``skip``, ``skip_while``."""
+"""The operators ``take``, ``take_while``, ``skip`` and ``skip_while``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.attach import Same
 
-
 __all__ = ["Skip", "SkipWhile", "Take", "TakeWhile", "skip", "skip_while", "take", "take_while"]
 
 T = TypeVar("T")
 
 
 def take(count: int) -> Same:
-    """Complete after ``count`` items, and ask for no more than those; ``take(0)`` asks for nothing."""
+    """Complete after ``count`` items, and request no more than those.
+
+    ``take(0)`` requests nothing.
+    """
     positive("take", "count", count, least=0)
     return attach(lambda node: Take(inputs=(node,), number=count))
 
@@ -38,13 +40,13 @@ def skip(count: int) -> Same:
 
 
 def skip_while(function: Callable[[T], object]) -> Callable[[Flow[T]], Flow[T]]:
-    """Drop items up to the first for which ``function(item)`` is false; keep that one and all after it."""
+    """Drop items until ``function(item)`` is false; keep that item and all later ones."""
     function_for("skip_while", function)
     return attach(lambda node: SkipWhile(inputs=(node,), function=function))
 
 
 class Take(Element):
-    """The first ``number`` items; then the end, without asking for more."""
+    """Completes after ``number`` items; the state counts them."""
 
     operator = "take"
     number_is = "count"
@@ -52,37 +54,37 @@ class Take(Element):
     stateful = True
     initial = 0
 
-    def bound(self, n: int) -> float:  # noqa: D102
+    def bound(self, n: int) -> float:
         return self.inputs[0].bound(min(n, self.number)) if self.number else 0
 
-    def demand(self, n: int, state: int) -> int:  # noqa: D102
+    def demand(self, n: int, state: int) -> int:
         return min(n, self.number - state)
 
-    def finished(self, state: int) -> bool:  # noqa: D102
+    def finished(self, state: int) -> bool:
         return state >= self.number
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"s{k} += 1"]
 
 
 class TakeWhile(Element):
-    """Items as long as ``function(item)`` is true; then the end."""
+    """Completes when ``function(item)`` is false; the state says whether it has."""
 
     operator = "take_while"
     stateful = True
     initial = False
 
-    def finished(self, state: bool) -> bool:  # noqa: D102, FBT001
+    def finished(self, state: bool) -> bool:  # noqa: FBT001
         return state
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"if not f{k}(x):", f"    s{k} = True", "    return"]
 
 
 class Skip(Element):
-    """All but the first ``number`` items."""
+    """Drops the first ``number`` items; the state counts them."""
 
     operator = "skip"
     number_is = "count"
@@ -90,17 +92,17 @@ class Skip(Element):
     initial = 0
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"if s{k} < n{k}:", f"    s{k} += 1", *indent(drop)]
 
 
 class SkipWhile(Element):
-    """All items from the first for which ``function(item)`` is false."""
+    """Drops items while ``function(item)`` is true; the state says whether it still does."""
 
     operator = "skip_while"
     stateful = True
     initial = True
 
     @staticmethod
-    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:  # noqa: ARG004, D102
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"if s{k}:", f"    if f{k}(x):", *indent(indent(drop)), f"    s{k} = False"]

@@ -1,4 +1,4 @@
-"""``take_last`` and ``skip_last``."""
+"""The operators ``take_last`` and ``skip_last``."""
 
 from __future__ import annotations
 
@@ -8,33 +8,31 @@ from typing import TYPE_CHECKING, Any
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.runtime.arguments import positive
-from penstock.runtime.node import Node, node
+from penstock.runtime.node import Node, Site, node
 from penstock.runtime.run import LARGEST_SLICE
 
 if TYPE_CHECKING:
     from penstock.operators.attach import Same
-    from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
-
 
 __all__ = ["SkipLast", "TakeLast", "skip_last", "take_last"]
 
 
 def skip_last(count: int) -> Same:
-    """Drop the last ``count`` items; each item is given when ``count`` more have come.
+    """Drop the last ``count`` items.
 
-    A position stands before the items that are held back, so nothing of them is stored.
+    An item is yielded when ``count`` more have arrived. A position stands before the held items, so no item
+    is stored.
     """
     positive("skip_last", "count", count, least=0)
     return attach(lambda node: SkipLast(inputs=(node,), count=count))
 
 
 def take_last(count: int) -> Same:
-    """Give the last ``count`` items, or all if there are fewer, when the flow has completed.
+    """Yield the last ``count`` items when the flow has completed.
 
-    Nothing is given if it fails, or is drained before its end. A position stands before the first item
-    that might be among the last, so nothing of them is stored; ``take_last(0)`` runs to the end for the
-    effects along the way.
+    If there are fewer, all are yielded. If the flow fails, or is drained before its end, nothing is
+    yielded. A position stands before the first item that may be among the last, so no item is stored.
+    ``take_last(0)`` runs the flow to its end for its side effects.
     """
     positive("take_last", "count", count, least=0)
     return attach(lambda node: TakeLast(inputs=(node,), count=count))
@@ -42,18 +40,16 @@ def take_last(count: int) -> Same:
 
 @node
 class SkipLast(Node):
-    """All but the last ``count`` items."""
+    """Holds back ``count`` items, and drops them at the end."""
 
     operator = "skip_last"
 
     count: int
 
     def bound(self, n: int) -> float:
-        """Return M_up(n + count)."""
         return self.inputs[0].bound(n + self.count)
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage."""
+    def start(self, site: Site) -> ShapingStage:
         return _SkipLastStage(site, self.count)
 
 
@@ -63,7 +59,7 @@ class _SkipLastStage(ShapingStage):
         self._count = count
         self._held: deque[Any] = deque()
 
-    def wanted(self, n: int) -> int:
+    def demand(self, n: int) -> int:
         return n + self._count - len(self._held)
 
     def take(self, items: list[Any]) -> None:
@@ -76,18 +72,16 @@ class _SkipLastStage(ShapingStage):
 
 @node
 class TakeLast(Node):
-    """The last ``count`` items, at the end."""
+    """Yields the last ``count`` items at the end."""
 
     operator = "take_last"
 
     count: int
 
     def bound(self, n: int) -> float:
-        """Return M_up(max(n, 256) + count): it reads in chunks of up to 256 until the end."""
         return self.inputs[0].bound(max(n, LARGEST_SLICE) + self.count)
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage."""
+    def start(self, site: Site) -> ShapingStage:
         return _TakeLastStage(site, self.count)
 
 
@@ -96,7 +90,7 @@ class _TakeLastStage(ShapingStage):
         super().__init__(site)
         self._held: deque[Any] = deque(maxlen=count)
 
-    def wanted(self, n: int) -> int:
+    def demand(self, n: int) -> int:
         return max(n, LARGEST_SLICE)
 
     def take(self, items: list[Any]) -> None:

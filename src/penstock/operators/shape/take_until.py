@@ -1,4 +1,4 @@
-"""``take_until``."""
+"""The operator ``take_until``, which completes when another flow yields an item."""
 
 from __future__ import annotations
 
@@ -6,55 +6,49 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.runtime.inputs import JoinStage, places_of
-from penstock.runtime.node import Node, Order, node
+from penstock.runtime.node import Node, Order, Site, node
 from penstock.runtime.stream import node_of
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.attach import Same
-    from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks
-
 
 __all__ = ["TakeUntil", "take_until"]
 
 
 def take_until(other: Flow[Any]) -> Same:
-    """Complete when ``other`` gives an item, whatever the item is, and close both flows.
+    """Complete when ``other`` yields an item, and close both flows.
 
-    An item that comes in the very moment in which ``other`` gives one is not delivered. An error of
-    ``other`` is an error of the whole; that it completes without an item means nothing. A resumed run
-    waits for ``other`` from where its own position says, so a timer starts anew.
+    An item that arrives at the same moment as the item of ``other`` is not delivered. If ``other`` fails,
+    the flow fails; if ``other`` completes without an item, nothing happens. A resumed run resumes ``other``
+    from its own position, so a timer starts again.
     """
-    signal = node_of("what take_until waits for", other)
+    signal = node_of("the argument of take_until", other)
     return attach(lambda node: TakeUntil(inputs=(node, signal)))
 
 
 @node
 class TakeUntil(Node):
-    """Items of the first input until the second gives one."""
+    """Yields the items of the first input until the second one yields an item."""
 
     operator = "take_until"
     own_order = Order.TIMED
     stateful = True
 
     def bound(self, n: int) -> float:
-        """Return M(n) of the first input and M(1) of the second."""
         return self.inputs[0].bound(n) + self.inputs[1].bound(1)
 
     @property
     def repeatable(self) -> bool:
-        """False: whether the first input gives the next item, or the second ends all, is a matter of time."""
-        return False
+        return False  # in a resumed run the signal may arrive before the next item
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start both inputs, the second first; their tasks start with the first request."""
+    def start(self, site: Site) -> JoinStage:
         return _TakeUntilStage(site)
 
 
 class _TakeUntilStage(JoinStage):
-    """Its state is whether the second input has given an item."""
+    """The state says whether the second input has yielded an item."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -63,7 +57,7 @@ class _TakeUntilStage(JoinStage):
 
     def ask(self, n: int) -> None:
         items, signal = self.branches
-        signal.want(1)  # first, so that what is there from the beginning comes before any item
+        signal.want(1)  # first, so that a signal that is ready precedes every item
         items.want(n)
 
     def collect(self, n: int) -> list[Any]:
