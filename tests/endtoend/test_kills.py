@@ -16,6 +16,7 @@ from penstock.ledger.choice import ledger_from
 from penstock.ledger.history import read_runs
 from penstock.testing.faults import kill_and_compare
 
+from ..length import cases  # noqa: TID252  tests are no installed package
 from .outputs import ONES, OUTPUTS, Output, postgres
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("kind", OUTPUTS)
+@pytest.mark.parametrize("kind", cases(["several", "duckdb", "a file and a database"], OUTPUTS))
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, sample: str, kind: str) -> None:
     """SIGKILL at random instants, some in the middle of a commit: the same documents, the same sums."""
     output = OUTPUTS[kind]
