@@ -15,6 +15,7 @@ import pytest
 from penstock.testing.faults import SmallDisk, kill_and_compare
 
 from ..endtoend.outputs import OUTPUTS, Output, table_for_each  # noqa: TID252  tests are no installed package
+from ..length import cases  # noqa: TID252
 from .conftest import COMMAND, PATIENCE, Penstock, environment
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from ..postgres import PostgresServer  # noqa: TID252
 
 STOPS = int(os.environ.get("PENSTOCK_STOPS", "1"))
-"""Signals per kind of output in this run; 100 in the long one."""
+"""Signals per kind of output; ``nox -s laws`` sets 100."""
 
-KINDS = [*OUTPUTS, "postgres"]
+KINDS = cases(["parquet", "duckdb", "a file and a database", "postgres"], [*OUTPUTS, "postgres"])
 
 
 @pytest.fixture(params=KINDS)

@@ -98,9 +98,9 @@ def test_a_second_signal_stops_at_once_even_where_nobody_reads(
 
 
 def kills() -> list[int]:
-    """Return numbers of events after which to kill: 5, or as many as the environment says."""
+    """Return numbers of events after which to kill: 2, or as many as the environment says."""
     dice = random.Random(20_26)
-    return sorted(dice.randrange(1, 2 * RECORDS) for _ in range(int(os.environ.get("PENSTOCK_KILLS", "5"))))
+    return sorted(dice.randrange(1, 2 * RECORDS) for _ in range(int(os.environ.get("PENSTOCK_KILLS", "2"))))
 
 
 @pytest.mark.parametrize("lines", kills())

@@ -1,4 +1,4 @@
-"""The edge to aioreactive: flows as observables, observables as flows, with its real subjects and operators."""
+"""The bridge to aioreactive: flows as observables and observables as flows, with aioreactive's own subjects and operators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def turns(count: int = 20) -> None:
 
 
 class Log:
-    """An observer that writes down what it is told."""
+    """An observer that records its calls."""
 
     def __init__(self, *, fails_at: Any = None) -> None:
         self.seen: list[Any] = []
@@ -44,7 +44,7 @@ class Log:
 
 
 class FromFunction(rx.AsyncObservable[Any]):
-    """An observable whose whole behaviour is a function of its observer."""
+    """An observable made of a function that takes the observer."""
 
     def __init__(self, subscribe: Any) -> None:
         self.subscribe = subscribe
@@ -65,7 +65,7 @@ class FromFunction(rx.AsyncObservable[Any]):
 
 
 def test_observers_get_items_then_the_end() -> None:
-    """By functions or by an observer object; an error comes instead of the end."""
+    """Observers, as functions or as an object, get the items, then the end or an error."""
 
     async def main() -> None:
         async with no_leaks():
@@ -92,7 +92,7 @@ def test_aioreactive_operators_accept_a_flow() -> None:
 
 
 def test_a_slow_observer_is_waited_for() -> None:
-    """One ``asend`` at a time, in order, however long each takes."""
+    """The flow awaits each ``asend`` before the next, in order."""
 
     async def main() -> None:
         handled: list[float] = []
@@ -110,7 +110,7 @@ def test_a_slow_observer_is_waited_for() -> None:
 
 @pytest.mark.parametrize("depth", range(3))
 def test_disposing_inside_asend_ends_the_run(depth: int) -> None:
-    """From the observer itself, from behind two operators, or from a task it starts: no deadlock, upstream is closed."""
+    """Disposing from the observer, from behind two operators or from a task closes upstream without a deadlock."""
 
     async def main() -> None:
         async with no_leaks():
@@ -139,7 +139,7 @@ def test_disposing_inside_asend_ends_the_run(depth: int) -> None:
 
 @pytest.mark.parametrize("moment", ["at once", "while waiting", "while sending", "after the end"])
 def test_disposing_from_outside_ends_the_run(moment: str) -> None:
-    """In any state, twice, and nothing is left; the observer is told nothing more."""
+    """Disposing works in any state and twice, leaves nothing behind, and the observer gets no more calls."""
 
     async def main() -> None:
         async with no_leaks():
@@ -168,7 +168,7 @@ def test_disposing_from_outside_ends_the_run(moment: str) -> None:
 
 
 def test_an_error_of_the_observer_closes_upstream_then_comes_back_to_it() -> None:
-    """Upstream is closed before ``athrow``, which gets the observer's own error."""
+    """An observer's error closes upstream, then the observer's ``athrow`` gets it."""
 
     async def main() -> None:
         async with no_leaks():
@@ -189,7 +189,7 @@ def test_an_error_of_the_observer_closes_upstream_then_comes_back_to_it() -> Non
 
 @pytest.mark.parametrize("when", ["throw", "close"])
 def test_an_error_in_the_last_words_goes_to_the_loop(when: str) -> None:
-    """Nobody is left to tell but the loop's exception handler."""
+    """An error in ``athrow`` or ``aclose`` of the observer goes to the loop's exception handler."""
 
     async def main() -> None:
         told: list[Any] = []
@@ -210,7 +210,7 @@ def test_an_error_in_the_last_words_goes_to_the_loop(when: str) -> None:
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_an_error_while_closing_after_a_dispose_is_not_lost(*, inside: bool) -> None:
-    """From inside ``asend`` the loop is told; from outside ``dispose_async`` raises it."""
+    """If the dispose came from inside ``asend``, the loop's handler gets the error; else ``dispose_async`` raises it."""
 
     async def main() -> None:
         told: list[Any] = []
@@ -243,7 +243,7 @@ def test_an_error_while_closing_after_a_dispose_is_not_lost(*, inside: bool) -> 
 
 
 def test_a_subject_is_parked_until_there_is_demand() -> None:
-    """``asend`` returns when the consumer wants another item, so a producer that awaits it is slowed down."""
+    """``asend`` returns when there is demand for another item, which slows down a producer that awaits it."""
 
     async def main() -> None:
         subject: rx.AsyncSubject[int] = rx.AsyncSubject()
@@ -274,7 +274,7 @@ def test_a_subject_is_parked_until_there_is_demand() -> None:
 
 
 def test_several_producers_may_send_at_a_time() -> None:
-    """Each one parked is woken by demand; when the consumer leaves, none hangs and none gets an error."""
+    """Demand wakes each waiting producer; when the consumer leaves, no producer hangs or gets an error."""
 
     async def main() -> None:
         async with no_leaks():
@@ -299,7 +299,7 @@ def test_several_producers_may_send_at_a_time() -> None:
 
 
 def test_a_consumer_that_has_enough_releases_the_producer() -> None:
-    """``take`` gives the observable back while the run goes on: its producer is not parked for ever."""
+    """``take`` disposes the observable while the run goes on, so the producer does not wait for ever."""
 
     async def main() -> None:
         subject: rx.AsyncSubject[int] = rx.AsyncSubject()
@@ -323,7 +323,7 @@ def test_a_consumer_that_has_enough_releases_the_producer() -> None:
 
 
 def test_an_observable_that_sends_within_subscribe() -> None:
-    """Cold sources of aioreactive run inside ``subscribe_async``; they are driven, ended and disposed."""
+    """Cold sources of aioreactive, which run inside ``subscribe_async``, are read, ended and disposed."""
 
     async def main() -> None:
         async with no_leaks():
@@ -350,7 +350,7 @@ def test_an_observable_that_sends_within_subscribe() -> None:
 
 
 def test_errors_of_an_observable_come_behind_its_items() -> None:
-    """``athrow`` within ``subscribe_async`` or later, and an error of ``subscribe_async`` itself, with a note."""
+    """Errors from ``athrow``, during ``subscribe_async`` or later, and errors of ``subscribe_async`` come last, with a note."""
 
     async def main() -> None:
         async with no_leaks():
@@ -375,7 +375,7 @@ def test_errors_of_an_observable_come_behind_its_items() -> None:
 
 
 def test_closing_disposes_the_observable_once() -> None:
-    """In any state; an item sent afterwards is dropped quietly."""
+    """Closing disposes the observable once, in any state; items sent afterwards are dropped."""
 
     async def main() -> None:
         async with no_leaks():

@@ -1,4 +1,4 @@
-"""The program of a worker process, run in this one: what it answers, whatever it is asked."""
+"""The program of a worker process, run in the test's own process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def unframed(data: bytes) -> Iterator[Any]:
-    """Yield what the answers hold."""
+    """Yield the content of each answer."""
     while data:
         size = int.from_bytes(data[:8], "big")
         yield loaded(data[8 : 8 + size])
@@ -43,7 +43,7 @@ def question(*items: Any) -> bytes:
 
 
 def spoken_with(monkeypatch: pytest.MonkeyPatch, said: bytes) -> list[Any]:
-    """Run the program on ``said``; return its answers. It is given pipes for its standard streams."""
+    """Run the program on ``said``, with pipes as its standard streams; return its answers."""
     reads, writes = os.pipe()
     errors = os.open(os.devnull, os.O_WRONLY)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(said)))
@@ -66,7 +66,7 @@ def answered(answers: list[Any]) -> list[list[Any]]:
 
 
 def test_lists_of_items_are_answered_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first frame says what to do; each further one is answered, the last with the seconds it took."""
+    """The first frame holds the function; each further frame gets answers, the last with the seconds it took."""
     said = frame(setup(partial(operator.mul, 2))) + frame(question(1, 2)) + frame(question(3))
     answers = spoken_with(monkeypatch, said)
     assert answered(answers) == [[2, 4], [6]]
@@ -74,14 +74,14 @@ def test_lists_of_items_are_answered_in_turn(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_results_of_a_long_list_are_sent_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After five milliseconds what is done is sent, so that nobody waits for the rest of the list."""
+    """Results that are ready after five milliseconds are sent before the list is done."""
     answers = spoken_with(monkeypatch, frame(setup(abs)) + frame(question(*range(9))))
     assert answered(answers) == [[0, 1, 2, 3, 4, 5], [6, 7, 8]]
     assert [seconds is None for _, _, seconds in answers] == [True, False]
 
 
 def test_a_failure_comes_behind_what_worked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what failed, in text and as it was raised; the rest of the list is not done."""
+    """A failure comes behind the earlier results, as text and as the exception; later items are not done."""
     answers = spoken_with(monkeypatch, frame(setup(partial(operator.floordiv, 6))) + frame(question(2, 0, 1)))
     ((_, (data, text, trace), _),) = answers
     assert answered(answers) == [[3]]
@@ -92,13 +92,13 @@ def test_a_failure_comes_behind_what_worked(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("cut", [3, 11])
 def test_a_frame_that_was_cut_off_ends_it(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
-    """Half a frame is what a parent leaves that was killed while it wrote."""
+    """A cut frame, as a killed parent leaves it, ends the program."""
     whole = frame(setup(abs)) + frame(question(-1))
     assert answered(spoken_with(monkeypatch, whole + frame(question(-2))[:cut])) == [[1]]
 
 
 def test_a_stray_stop_iteration_and_what_cannot_be_made_again() -> None:
-    """The one would look like an end; of the other only the text can be sent."""
+    """A stray StopIteration is not taken for the end; of an exception that cannot be pickled the text is sent."""
 
     class Local(Exception):
         pass
@@ -114,7 +114,7 @@ def test_a_stray_stop_iteration_and_what_cannot_be_made_again() -> None:
 def test_what_the_main_program_defines_is_found(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is run once, under another name, so that its guarded part is not; and known as being prepared."""
+    """The main program runs once under another name, without its guarded part, and is marked as being prepared."""
     (tmp_path / "worked_for.py").write_text(
         "import os\n"
         f"prepared = os.environ[{child.PREPARING!r}]\n"
@@ -136,7 +136,7 @@ def test_what_the_main_program_defines_is_found(
 
 
 def test_without_a_main_program_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interactive session has none that could be found again."""
+    """Without a main program, as in an interactive session, nothing is run."""
     main = sys.modules["__main__"]
     child.prepare(None)
     assert sys.modules["__main__"] is main

@@ -1,4 +1,4 @@
-"""One process of an ingestion: says a line for each event, until it ends or is killed."""
+"""One process of an ingestion: prints a line for each event, until it ends or is killed."""
 
 import asyncio
 import json

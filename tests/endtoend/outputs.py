@@ -1,4 +1,4 @@
-"""The outputs that kills, signals and faults are tried on: what names each, and what it holds afterwards."""
+"""The outputs for the tests of kills, signals and faults: how each is named, and how to read it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output:
-    """``target`` is what a pipeline is given in the folder of a job; ``read`` returns its documents, in order."""
+    """``target`` is the output of the pipeline in the folder of a job; ``read`` returns its documents, in order."""
 
     target: str | list[str]
     read: Callable[[Path], list[str]]
 
     def targets(self, folder: Path) -> list[str]:
-        """Return the target, or targets, of the job in ``folder``, whose name may be a part of them."""
+        """Return the targets of the job in ``folder``; the name of the folder may be part of a target."""
         every = [self.target] if isinstance(self.target, str) else self.target
         return [target.replace("{job}", folder.name) for target in every]
 
 
 def lines(name: str, unpack: Callable[[bytes], bytes]) -> Output:
-    """Return an output of lines, one document in each."""
+    """Return an output with one document a line."""
     return Output(name, lambda folder: unpack((folder / name).read_bytes()).decode().splitlines())
 
 
@@ -43,7 +43,7 @@ def unpack_zstd(data: bytes) -> bytes:
 
 
 def read_parts(folder: Path) -> list[str]:
-    """Return the rows of a folder of Parquet files, read as the one dataset that it is."""
+    """Return the rows of a folder of Parquet files, read as one dataset."""
     rows: list[dict[str, Any]] = pyarrow.dataset.dataset(folder / "out.parquet").to_table().to_pylist()
     return [json.dumps(row, sort_keys=True, default=str) for row in rows]
 

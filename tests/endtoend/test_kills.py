@@ -1,4 +1,4 @@
-"""Real processes, really killed: run again, they leave what an undisturbed run leaves."""
+"""Real processes are killed and run again; they leave the output of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from penstock.ledger.choice import ledger_from
 from penstock.ledger.history import read_runs
 from penstock.testing.faults import kill_and_compare
 
+from ..length import cases  # noqa: TID252  tests are no installed package
 from .outputs import ONES, OUTPUTS, Output, postgres
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ KILLS = int(os.environ.get("PENSTOCK_KILLS", "1"))
 
 
 def command(files: list[str], every: int, **options: Any) -> Callable[[Path], list[str]]:
-    """Return the command of each job, which runs in the job's folder."""
+    """Return a function from the folder of a job to its command."""
     settings = {"files": files, "every": every, "output": "out.jsonl", **options}
     return lambda _: [sys.executable, str(SCRIPT), json.dumps(settings)]
 
@@ -37,7 +38,7 @@ def command(files: list[str], every: int, **options: Any) -> Callable[[Path], li
 def outcome(
     read: Callable[[Path], list[str]], *, ordered: bool = True, ledger: str | None = None
 ) -> Callable[[Path], Any]:
-    """Return what tells what a job has left: its documents, the sums in the ledger, and each document's state."""
+    """Return a function that reads what a job left: its documents, the sums in the ledger, and the documents' states."""
 
     def told(folder: Path) -> Any:
         documents, place = read(folder), ledger or folder / "run.db"
@@ -49,7 +50,7 @@ def outcome(
 
 
 def tally(place: str | Path) -> dict[str, int]:
-    """Return how many documents the ledger has in each state."""
+    """Return the number of documents in each state, from the ledger."""
     import asyncio
 
     async def main() -> dict[str, int]:
@@ -68,9 +69,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("kind", OUTPUTS)
+@pytest.mark.parametrize("kind", cases(["several", "duckdb", "a file and a database"], OUTPUTS))
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, sample: str, kind: str) -> None:
-    """SIGKILL at random instants, some in the middle of a commit: the same documents, the same sums."""
+    """Runs killed at random instants, some during a commit, end with the same documents and sums."""
     output = OUTPUTS[kind]
     done = kill_and_compare(
         command([sample], 11, output=output.target), outcome(output.read), tmp_path, kills=KILLS, seed=2026
@@ -79,7 +80,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, sample: str, 
 
 
 class Emptied:
-    """One database for all jobs, emptied when a job begins."""
+    """A command that empties the database when a job begins, so that all jobs can share it."""
 
     def __init__(self, url: str, command: Callable[[Path], list[str]]) -> None:
         self._url, self._command, self._begun = url, command, set[Path]()
@@ -94,7 +95,7 @@ class Emptied:
 
 
 def test_a_killed_run_into_postgresql(tmp_path: Path, sample: str, postgres_server: PostgresServer) -> None:
-    """The same with the table on a server, and the ledger here."""
+    """Killed runs into a table on a server, with a local ledger, end like an undisturbed one."""
     output = postgres(postgres_server.database())
     killed = Emptied(str(output.target), command([sample], 11, output=output.target))
     done = kill_and_compare(killed, outcome(output.read), tmp_path, kills=KILLS, seed=2029)
@@ -105,7 +106,7 @@ def test_a_killed_run_into_postgresql(tmp_path: Path, sample: str, postgres_serv
 def test_a_killed_run_with_a_ledger_in_postgresql(
     tmp_path: Path, sample: str, postgres_server: PostgresServer, kind: str
 ) -> None:
-    """The lease of who was killed is free at once, amid a statement too: the next start goes on."""
+    """The lease of a killed process is free at once, also during a statement, and the next run goes on."""
     url = postgres_server.database()
     outputs = {
         "a file": ONES["jsonl"],
@@ -121,7 +122,7 @@ def test_a_killed_run_with_a_ledger_in_postgresql(
 
 
 def test_a_killed_run_with_overlapping_documents(tmp_path: Path, sample: str) -> None:
-    """With steps side by side the order is free; no document is lost and none is there twice."""
+    """With concurrent steps the order is free, but no document is lost or doubled."""
     kill_and_compare(
         command([sample], 11, overlapping=True),
         outcome(ONES["jsonl"].read, ordered=False),
@@ -132,7 +133,7 @@ def test_a_killed_run_with_overlapping_documents(tmp_path: Path, sample: str) ->
 
 
 def test_killed_runs_in_several_processes_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    """The same with files parsed side by side."""
+    """With files parsed in several processes, no document is lost or doubled."""
     files = [str(tmp_path / f"sample{k}.xml.gz") for k in range(3)]
     for k, file in enumerate(files):
         write_sample(file, 150, seed=k, malformed=3)
@@ -148,7 +149,7 @@ def test_killed_runs_in_several_processes_lose_and_repeat_nothing(tmp_path: Path
 @pytest.mark.corpus
 @pytest.mark.slow
 def test_a_killed_run_over_a_real_file(corpus: Path, tmp_path: Path) -> None:
-    """The same with 30,000 citations of a real baseline file."""
+    """A killed run over 30,000 citations of a real baseline file ends like an undisturbed one."""
     kill_and_compare(
         command([str(corpus / "pubmed" / "pubmed20n0014.xml.gz")], 1000),
         outcome(ONES["jsonl"].read),

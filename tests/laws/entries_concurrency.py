@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 POOLS = ((1, None), (3, None), (2, 2))
-"""Concurrency and window: one worker, several, and a window as small as the workers are many."""
+"""Concurrency and window: one worker, several workers, and a window no larger than the number of workers."""
 
 ORDERED = (True, False)
 
@@ -55,7 +55,7 @@ def _map_async_entries() -> Iterator[Entry]:
 
 
 def _filter_async_entries() -> Iterator[Entry]:
-    everyday = [  # the pool is that of map_async, which has more
+    everyday = [  # it shares the pool of map_async, which has more entries
         (third_at_once, (1, None), True),
         (third_after_a_turn, (2, 2), True),
         (third_after_a_while, (3, None), False),
@@ -116,7 +116,7 @@ def _lossy_entries() -> Iterator[Entry]:
             model=iter,
             known={"prefetches": True},
             bound=lambda n, k=k: n + 2 * k,
-            # with an input that comes all at once it fails, as it should; tests/operators say how
+            # it must fail when all items come at once; tests/operators check how
             skip=("cancel_safe", "chunk_invariance", "cold", "settled_by_demand")
             if overflow == "error" and k < 100
             else (),

@@ -1,4 +1,4 @@
-"""Operators for what goes wrong."""
+"""Operators that handle failures."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ def flaky(source: TestSource) -> Any:
 
 
 class Broken(ConnectionError):
-    """What some of these flows fail with by themselves."""
+    """The error that some of these flows raise by themselves."""
 
 
 def breaking(x: int) -> int:
-    if int.__add__(x, 0) == 4:  # of a poisoned item too, so that it fails where the plain one does
+    if (
+        int.__add__(x, 0) == 4
+    ):  # int.__add__ works on a poisoned item, so it fails at the same item as a plain one
         raise Broken(x)
     return x + 100
 
@@ -50,7 +52,7 @@ def recovered(items: Iterator[int]) -> Iterator[int]:
     try:
         for item in items:
             yield breaking(item)
-    except Exception:  # noqa: BLE001  whatever it is
+    except Exception:  # noqa: BLE001  every error counts
         yield -1
 
 
@@ -58,14 +60,14 @@ def resumed(items: Iterator[int]) -> Iterator[int]:
     try:
         for item in items:
             yield breaking(item)
-    except Exception:  # noqa: BLE001  whatever it is
+    except Exception:  # noqa: BLE001  every error counts
         yield from (1000, 3000, 6000)
 
 
 def instead(items: Iterator[int]) -> Iterator[int]:
     try:
         yield from items
-    except Exception:  # noqa: BLE001  whatever it is
+    except Exception:  # noqa: BLE001  every error counts
         yield from (1000, 3000, 6000)
 
 
@@ -82,7 +84,7 @@ def elsewhere(error: Exception) -> ps.Flow[int]:
 
 
 def for_broken(error: Exception) -> ps.Flow[int]:
-    """Go on after one kind of error only: a resumed run has to know which it was."""
+    """Go on after one kind of error only: a resumed run must know which error it was."""
     if isinstance(error, Broken) and error.args == (4,):
         return ps.just(-1, -2)
     raise error
@@ -100,7 +102,7 @@ def skipped(items: Iterator[int]) -> Iterator[int]:
     for item in items:
         try:
             yield breaking(item)
-        except Exception:  # noqa: BLE001, S112  whatever it is
+        except Exception:  # noqa: BLE001, S112  every error counts
             continue
 
 
@@ -113,19 +115,19 @@ def generous(x: int) -> Iterator[int]:
 
 
 def given_out(items: Iterator[int]) -> Iterator[int]:
-    """Number items, then spread them: what an item gave before it failed has been given."""
+    """Number items, then spread them; outputs before a failure stay emitted."""
     for number, item in enumerate(items):
         out: list[int] = []
         try:
             for x in generous(item):
                 out.append(number * 1000 + x)
-        except Exception:  # noqa: BLE001, S110  whatever it is
+        except Exception:  # noqa: BLE001, S110  every error counts
             pass
         yield from out
 
 
 def gathered(items: Iterator[int]) -> Iterator[list[int]]:
-    """Running sums of what did not break, in lists of three."""
+    """Yield running sums of the items that did not break, in lists of three."""
     return batched(3)(scanned(total, 0)(skipped(items)))
 
 
@@ -150,7 +152,7 @@ ENTRIES = [
         flaky,
         model=lambda i: map(add, i),
         known={"closes_early": True},
-        skip=("errors_speak", "demand", "fair"),  # each attempt walks past the items before it again
+        skip=("errors_speak", "demand", "fair"),  # each attempt reads the earlier items again
     ),
     Entry(
         "recover",
@@ -158,7 +160,7 @@ ENTRIES = [
         lambda s: s | op.map(breaking) | op.recover(lambda error: -1),
         model=recovered,
         known={"closes_early": True},
-        skip=("errors_speak",),  # it answers every error
+        skip=("errors_speak",),  # it handles every error
         bound=float,
     ),
     Entry(
@@ -179,7 +181,7 @@ ENTRIES = [
         lambda s: s | op.map(breaking) | op.on_error_resume(elsewhere),
         model=resumed,
         known={"closes_early": True},
-        skip=("errors_speak",),  # it answers every error
+        skip=("errors_speak",),  # it handles every error
         bound=unbounded,
     ),
     Entry(
@@ -202,7 +204,7 @@ ENTRIES = [
         lambda s: s | op.map(breaking) | op.on_error_skip(ignored),
         model=skipped,
         bound=float,
-        skip=("errors_speak",),  # it answers every error of a function
+        skip=("errors_speak",),  # it handles every error of a function
     ),
     Entry(
         "on_error_skip(numbered flat_map)",

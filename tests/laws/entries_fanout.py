@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def joined(split: Callable[[Any], tuple[Any, ...]]) -> Callable[[TestSource], Any]:
-    """Return a flow of all that comes out of the branches of ``split``."""
+    """Return the merged branches of ``split``."""
 
     def factory(source: TestSource) -> Any:
         first, *others = split(source)
@@ -46,7 +46,7 @@ def doubled(items: Iterator[int]) -> Iterator[int]:
 
 
 class Connected(Connectable[Any]):
-    """A published flow whose connection lasts as long as each subscription."""
+    """A published flow that connects for each subscription."""
 
     __slots__ = ()
 
@@ -57,7 +57,7 @@ class Connected(Connectable[Any]):
 
 
 class ConnectedRun(Running[Any]):
-    """A subscription that is closed with its connection."""
+    """A subscription that closes its connection too."""
 
     connection: Connection
 
@@ -170,7 +170,7 @@ ENTRIES = [
         model=lambda i: map(add, i),
         noted="group_by",
         known={"prefetches": True},
-        # upstream's error comes by every group, and flat_map_merge ends with the first that brings it
+        # every group raises upstream's error, and flat_map_merge ends at the first
         skip=("prefix",),
     ),
     Entry(

@@ -32,7 +32,7 @@ ENTRIES = [
         ("checkpoint",),
         lambda s: s | op.checkpoint(RecordingLedger(), key="laws"),
         model=iter,
-        # its second run starts where the ledger says, and a second checkpoint is refused
+        # its second run starts at the ledger's position, and a second checkpoint is refused
         skip=("cold", "settled_by_demand"),
     ),
     Entry(

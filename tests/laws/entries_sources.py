@@ -45,7 +45,7 @@ def observed(source: TestSource) -> Any:
                     async with aclosing(source.play()) as items:
                         async for item in items:
                             await send.asend(item)
-                except Exception as error:  # noqa: BLE001  an observable hands its errors on
+                except Exception as error:  # noqa: BLE001  an observable passes its errors on
                     await send.athrow(error)
                 else:
                     await send.aclose()
@@ -107,7 +107,7 @@ def filled(*items: Any, end: Any = None) -> asyncio.Queue[Any]:
 
 
 def computed(source: TestSource) -> Any:
-    """Make an item of all items of a source, so that the laws have something to fail and to stall."""
+    """Put all items of a source into one item, so that the laws can make it fail and stall."""
 
     async def everything() -> list[Any]:
         async with aclosing(source.play()) as items:
@@ -154,7 +154,7 @@ ENTRIES = [
         "fail behind a source",
         ("fail",),
         lambda s: s | op.concat(fail(lambda: Planted("planted"))),
-        # it fails by itself where no user function stands, and a request that fails acknowledges a list too
+        # no user function fails here, and the failing request acknowledges the list before it
         skip=("errors_speak", "settled_by_demand"),
     ),
     Entry("just", ("just",), lambda: just(3, 1, 2), (), lambda: [3, 1, 2], bound=float),
@@ -203,7 +203,7 @@ ENTRIES = [
         computed,
         model=lambda i: [list(i)],
         known={"folds": True, "prefetches": True},
-        skip=("demand", "fair"),  # a function that was called goes on to its end, at its own pace
+        skip=("demand", "fair"),  # a called function runs to its end at its own pace
     ),
     Entry(
         "from_future(task)",

@@ -1,4 +1,4 @@
-"""Operators that look at the clock, and flows that do nothing else."""
+"""Operators and sources of time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EACH_SECOND = (Sleep(1),)
 PAUSES = (None, Sleep(50))
 FAR = 1e4
-"""Seconds that no source of the laws lets pass, except one that waits for ever."""
+"""Seconds that no source waits, except one that waits for ever."""
 
 
 def _numbered(items: Iterator[Any]) -> Iterator[tuple[float, Any]]:
@@ -28,7 +28,7 @@ def _numbered(items: Iterator[Any]) -> Iterator[tuple[float, Any]]:
 
 
 def _dropping_entries() -> Iterator[Entry]:
-    """Yield each stage that drops, with a source that is slow enough for it, and with one that is not."""
+    """Yield stages that drop items, with a source that is slow enough to lose none, and with a fast one."""
     for name, step in (("debounce", op.debounce(0.5)), ("sample", op.sample(0.375))):
         for pace in (EACH_SECOND, ()):
             yield Entry(
@@ -51,7 +51,7 @@ def _dropping_entries() -> Iterator[Entry]:
             model=lambda a, _: a,
             known={"pace": pace, "closes_early": True},
             bound=lambda n: 64 + n + 1,
-            skip=("promptness",),  # where one of two inputs stalls, it drops what the model keeps
+            skip=("promptness",),  # if one of two inputs stalls, it drops items that the model keeps
         )
 
 
@@ -93,7 +93,7 @@ ENTRIES = [
         ("timeout",),
         lambda s: s | op.timeout(each=10, fallback=just("a", "b", "c")),
         known={"closes_early": True, "pace": (None, None, Sleep(50))},
-        # its items come from another source than the one that is counted, and a stall is answered by them
+        # its items come from the fallback, which is not counted and also answers a stall
         skip=("demand", "prefix"),
     ),
     Entry(
@@ -102,7 +102,7 @@ ENTRIES = [
         lambda s: s | op.keep_alive(20, -1) | op.filter(lambda x: x != -1),
         model=iter,
         known={"pace": PAUSES, "patience": 1e3},
-        skip=("promptness",),  # it never comes to rest, though its source does
+        skip=("promptness",),  # it keeps emitting when its source stalls
         bound=float,
     ),
     Entry(
@@ -110,7 +110,7 @@ ENTRIES = [
         ("keep_alive",),
         lambda s: s | op.keep_alive(0.75, -1) | op.take(12),
         known={"closes_early": True},
-        skip=("demand", "prefix"),  # what it inserts comes from no input, and a stall is answered by it
+        skip=("demand", "prefix"),  # inserted items come from no input and also answer a stall
     ),
     *(
         Entry(

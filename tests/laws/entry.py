@@ -44,7 +44,7 @@ class Entry:
 
     @property
     def subject(self) -> laws.Subject:
-        """The subject that the laws take."""
+        """The subject for the laws."""
         return laws.Subject(self.factory, self.inputs, self.model, **self.known)
 
 

@@ -1,4 +1,4 @@
-"""Random graphs for the laws: chains of operators, joined, each with the model it is held against."""
+"""Random graphs for the laws: chains of operators, some joined, each with its model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """One operator with its model; ``free`` says that the order of its input does not matter to it."""
+    """One operator with its model; ``free``: the order of its input does not matter."""
 
     name: str
     apply: Callable[[Any], Any]
@@ -48,11 +48,11 @@ class Step:
     folds: bool = False
     closes_early: bool = False
     prefetches: bool = False
-    adds: bool = False  # items of its own, that no input accounts for
+    adds: bool = False  # whether it emits items that come from no input
 
 
 def summed(size: int) -> Step:
-    """Return a batch whose lists are added up again, so that the next step gets integers."""
+    """Return a batch that sums each list, so that the next step gets integers."""
     return Step(
         f"batch({size})|map(sum)",
         lambda flow: flow | op.batch(size) | op.map(sum),
@@ -222,7 +222,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
             lambda items: items,
         )
     ),
-    # some compositions cannot give a position, and a retry behind them is refused
+    # retry is refused behind a flow that is not resumable
     st.just(Step("retry", lambda flow: flow | op.retry() if flow.resumable else flow, lambda items: items)),
     st.builds(
         lambda function, concurrency, window, ordered: _map_async(
@@ -238,7 +238,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph under construction: how many inputs it takes, and how to build and to model it."""
+    """A graph under construction: its number of inputs, how to build it, and its model."""
 
     name: str
     build: Callable[..., Any]
@@ -254,8 +254,8 @@ class Graph:
     def then(self, step: Step) -> Graph:
         """Return this graph with a step behind it.
 
-        One that needs order is left out where there is none, and one that adds items where nobody could
-        say which of several inputs they stand for.
+        A step that needs order is left out behind disorder. A step that adds items is left out behind
+        several inputs, because the laws could not tell which input the items belong to.
         """
         if (self.disordered and not step.free) or (step.adds and self.inputs > 1):
             return self
@@ -273,9 +273,9 @@ class Graph:
         )
 
     def joined(self, other: Graph, how: str) -> Graph:
-        """Return both graphs joined: by one that does not need their order where they have none.
+        """Return both graphs joined; if one is disordered, by a join that needs no order.
 
-        Where one adds items, nobody could say what of a join stands for which input: it is left out.
+        If one adds items, return this graph alone: the laws could not tell which input the items belong to.
         """
         if self.adds or other.adds:
             return self
@@ -312,10 +312,10 @@ JOINS: dict[
         lambda one, other: map(int, equal(operator.eq)(one, other)),
     ),
 }
-"""Each way to join two graphs, as operators and as a model."""
+"""Each way to join two graphs: the operators, and the model."""
 
 FREE_JOINS = {"merge", "concat"}
-"""Those for which the order of their inputs does not matter."""
+"""Joins that need no order of their inputs."""
 
 
 SOURCE = Graph("source", lambda source: source, lambda items: items)
@@ -364,7 +364,7 @@ def subjects(draw: st.DrawFn, *, most: int = 7) -> laws.Subject:
 
 
 class _Named:
-    """A factory that shows as the graph it builds."""
+    """A factory whose ``repr`` is the graph that it builds."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph

@@ -1,4 +1,4 @@
-"""Flows broken on purpose: each breaks the law it is filed under, and is the reference otherwise."""
+"""Flows broken on purpose: each is the reference flow, changed to break one law."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ReturnsTooMany(ToyRun):
-    """Delivers one more than was asked for, if it is there."""
+    """Delivers one item more than requested."""
 
     def take(self, n: int) -> list[Any]:
         return super().take(n + 1)
@@ -27,7 +27,7 @@ class ReturnsTooMany(ToyRun):
 
 
 class ReadsAhead(ToyRun):
-    """Fetches five items more than are wanted."""
+    """Fetches five items more than requested."""
 
     async def until_wanted(self) -> None:
         while len(self.queue) >= self.demand + 5:
@@ -36,14 +36,14 @@ class ReadsAhead(ToyRun):
 
 
 class AcceptsZero(ToyRun):
-    """Takes ``request(0)`` for ``request(1)``."""
+    """Treats ``request(0)`` as ``request(1)``."""
 
     async def request(self, n: int) -> list[Any]:
         return await super().request(max(n, 1))
 
 
 class KeepsItsList(ToyRun):
-    """Hands out one list, again and again."""
+    """Returns the same list object for every request."""
 
     def __init__(self, flow: ToyFlow, position: Position | None) -> None:
         super().__init__(flow, position)
@@ -58,7 +58,7 @@ class KeepsItsList(ToyRun):
 
 
 class FillsUp(ToyRun):
-    """Waits until there are as many items as were asked for."""
+    """Waits until a request can be filled."""
 
     async def wait_for_items(self, n: int) -> None:
         await super().wait_for_items(n)
@@ -81,7 +81,7 @@ class ReturnsLate(ToyRun):
 
 
 class HoldsTheLastBack(ToyRun):
-    """Keeps one item until the next is there, whatever n is."""
+    """Keeps one item until the next one arrives."""
 
     async def wait_for_items(self, n: int) -> None:
         await super().wait_for_items(n)
@@ -101,7 +101,7 @@ class HoldsTheLastBack(ToyRun):
 
 
 class EmptyMeansWait(ToyRun):
-    """Answers with the empty list when nothing came within a quarter of a second."""
+    """Returns an empty list if no item arrives within a quarter of a second."""
 
     async def request(self, n: int) -> list[Any]:
         try:
@@ -158,7 +158,7 @@ class RaisesAfterTheEnd(ToyRun):
 
 
 class ErrorOvertakes(ToyRun):
-    """A failure is raised at once, and what was produced before it is lost."""
+    """Raises a failure at once and loses the items before it."""
 
     def keep(self, error: Exception) -> None:
         super().keep(error)
@@ -166,7 +166,7 @@ class ErrorOvertakes(ToyRun):
 
 
 class AllOrNothing(ToyRun):
-    """Holds a whole request together, so that a failure takes its items with it."""
+    """Raises a failure instead of delivering the items of the same request."""
 
     def take(self, n: int) -> list[Any]:
         items = super().take(n)
@@ -186,7 +186,7 @@ class DropsBeyondThree(ToyRun):
 
 
 class ReversesLists(ToyRun):
-    """Turns each list around."""
+    """Reverses each list."""
 
     def take(self, n: int) -> list[Any]:
         return super().take(n)[::-1]
@@ -200,7 +200,7 @@ class StartsOverEachList(ToyFlow):
 
 
 class NumbersPerList(ToyRun):
-    """The run of the above."""
+    """The run of the flow above."""
 
     def take(self, n: int) -> list[Any]:
         return [(k, item) for k, item in enumerate(super().take(n))]
@@ -230,7 +230,7 @@ class LetsIn(ToyRun):
 
 
 class RefusalHarms(ToyRun):
-    """Refuses a second request, and forgets the first one's items over it."""
+    """Refuses a second request, but loses items of the first one."""
 
     async def request(self, n: int) -> list[Any]:
         if self.pending and self.queue:

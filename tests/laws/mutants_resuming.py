@@ -26,7 +26,7 @@ class OneTooFew(ToyRun):
 
 
 class CountsWhatItFetched(ToyRun):
-    """The position stands behind what was fetched, not behind what was delivered."""
+    """The position stands behind the fetched items instead of the delivered ones."""
 
     @property
     def position(self) -> Position:
@@ -35,7 +35,7 @@ class CountsWhatItFetched(ToyRun):
 
 
 class ForgetsExpansions(ToyRun):
-    """Counts whole inputs only."""
+    """Counts inputs, but not their expansions."""
 
     @property
     def position(self) -> Position:
@@ -53,7 +53,7 @@ class StandsBehindTheFailure(ToyRun):
 
 
 class ChangesInPlace(ToyRun):
-    """Gives out its own state."""
+    """Returns its own mutable state as the position."""
 
     def __init__(self, flow: ToyFlow, position: Position | None) -> None:
         super().__init__(flow, position)
@@ -66,14 +66,14 @@ class ChangesInPlace(ToyRun):
 
 
 class TakesAnyPosition(ToyRun):
-    """Starts from the beginning when it does not know a position."""
+    """Accepts an unknown position and starts from the beginning."""
 
     def unpack(self, position: Position | None) -> tuple[int, int]:
         return super().unpack(position if position and "toy" in position["nodes"] else None)
 
 
 class NotJson(ToyRun):
-    """Gives a position that JSON changes."""
+    """Returns a position that a round trip through JSON changes."""
 
     @property
     def position(self) -> Position:
@@ -81,7 +81,7 @@ class NotJson(ToyRun):
 
 
 class SaysItCannot(ToyFlow):
-    """Says that it cannot be resumed, and gives a position all the same."""
+    """Is declared not resumable, but returns a position."""
 
     resumable = False
 
@@ -90,7 +90,7 @@ class SaysItCannot(ToyFlow):
 
 
 class GivesOneAnyway(ToyRun):
-    """The run of the above."""
+    """The run of the flow above."""
 
     @property
     def position(self) -> Position:
@@ -101,7 +101,7 @@ class GivesOneAnyway(ToyRun):
 
 
 class NeverRests(ToyRun):
-    """Runs through everything that is ready."""
+    """Never lets other tasks run."""
 
     async def rest(self) -> None:
         return
@@ -133,7 +133,7 @@ class SettleDoesNothing(ToyCheckpointRun):
 
 
 class CommitsOnClose(ToyCheckpointRun):
-    """Takes closing for an acknowledgement."""
+    """Treats closing as an acknowledgement."""
 
     async def aclose(self) -> None:
         await self.settle()
@@ -141,7 +141,7 @@ class CommitsOnClose(ToyCheckpointRun):
 
 
 class CommitIsCancelled(ToyCheckpointRun):
-    """Commits within the request, so that a cancellation takes the commit with it."""
+    """Commits inside the request, so that a cancellation cancels the commit."""
 
     async def settle(self) -> None:
         if self.unacknowledged:
@@ -168,14 +168,14 @@ class SaysNothing(ToyRun):
 
 
 class Wraps(ToyRun):
-    """Puts an error of its own around the user's."""
+    """Wraps the user's error in an error of its own."""
 
     def keep(self, error: Exception) -> None:
         super().keep(RuntimeError(f"step failed: {error}"))
 
 
 class LosesTheTraceback(ToyRun):
-    """Raises the error as if it had happened in the request."""
+    """Loses the traceback of the user's function."""
 
     def keep(self, error: Exception) -> None:
         super().keep(error)
@@ -183,7 +183,7 @@ class LosesTheTraceback(ToyRun):
 
 
 class EndsSilently(ToyRun):
-    """Takes a stray ``StopIteration`` for the end."""
+    """Treats a stray ``StopIteration`` as the end."""
 
     def put(self, index: int, item: Any) -> None:
         try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LosesOnCancel(ToyRun):
-    """Takes items out of its queue before it waits one turn more."""
+    """Takes items out of its queue, then waits one more turn."""
 
     async def request(self, n: int) -> list[Any]:
         items = await super().request(n)
@@ -28,7 +28,7 @@ class LosesOnCancel(ToyRun):
 
 
 class SwallowsCancel(ToyRun):
-    """Turns a cancellation into a list of what is there."""
+    """Returns the ready items instead of raising the cancellation."""
 
     async def request(self, n: int) -> list[Any]:
         try:
@@ -38,7 +38,7 @@ class SwallowsCancel(ToyRun):
 
 
 class KeepsTheDemand(ToyRun):
-    """Goes on fetching for a request that was cancelled."""
+    """Keeps fetching for a cancelled request."""
 
     async def wait_for_items(self, n: int) -> None:
         try:
@@ -56,7 +56,7 @@ class KeepsTheDemand(ToyRun):
 
 
 class AwaitsTheGenerator(ToyRun):
-    """Awaits the user's generator within the request, so that a cancellation kills it."""
+    """Awaits the user's generator inside the request, so that a cancellation ends it."""
 
     items: Any = None
     index = 0
@@ -85,7 +85,7 @@ class AwaitsTheGenerator(ToyRun):
 
 
 class ClosesOnce(ToyRun):
-    """Fails when it is closed a second time."""
+    """Raises when it is closed a second time."""
 
     async def aclose(self) -> None:
         if self.closed:
@@ -117,7 +117,7 @@ class DoesNotWait(ToyRun):
 
 
 class CannotBeCancelled(ToyRun):
-    """Gives up closing when the task that closes is cancelled."""
+    """Stops closing when the closing task is cancelled."""
 
     async def aclose(self) -> None:
         if self.closed:
@@ -129,7 +129,7 @@ class CannotBeCancelled(ToyRun):
 
 
 class AnswersAfterClose(ToyRun):
-    """Looks completed after it was closed."""
+    """Reports completion after it was closed."""
 
     async def request(self, n: int) -> list[Any]:
         try:
@@ -139,7 +139,7 @@ class AnswersAfterClose(ToyRun):
 
 
 class MasksErrors(ToyRun):
-    """Lets an error of closing replace the error in flight."""
+    """Replaces the error in flight with an error of closing."""
 
     async def finish(self) -> None:
         await super().finish()
@@ -163,7 +163,7 @@ class MasksErrors(ToyRun):
 
 
 class NobodyRetrieves(ToyRun):
-    """Fails in a task whose exception nobody looks at."""
+    """Fails in a task whose exception is never retrieved."""
 
     async def finish(self) -> None:
         await super().finish()
@@ -192,7 +192,7 @@ class NoOneClosesTheSource(ToyRun):
 
 
 class StartsAtOnce(ToyRun):
-    """Starts its source when it is subscribed."""
+    """Starts its source at the subscription, before the first request."""
 
     def __init__(self, flow: ToyFlow, position: Position | None) -> None:
         super().__init__(flow, position)
@@ -200,7 +200,7 @@ class StartsAtOnce(ToyRun):
 
 
 class SharesItsQueue(ToyRun):
-    """All runs of one flow drink from one queue."""
+    """All runs of one flow share a queue."""
 
     def __init__(self, flow: ToyFlow, position: Position | None) -> None:
         super().__init__(flow, position)
@@ -209,7 +209,7 @@ class SharesItsQueue(ToyRun):
 
 
 class OneShot(ToyRun):
-    """The second subscription of a flow looks empty."""
+    """The second subscription of a flow is empty."""
 
     def __init__(self, flow: ToyFlow, position: Position | None) -> None:
         super().__init__(flow, position)

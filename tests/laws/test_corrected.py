@@ -1,4 +1,4 @@
-"""Law 10, its second half: a run may be resumed with a corrected parser or filter."""
+"""Law 10, second half: a run can be resumed with a corrected parser or filter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def expand(x: int) -> list[tuple[int, int]]:
 
 
 def graph(inputs: int, keep: Keep, capacity: int, size: int) -> Any:
-    """Expand inputs, keep those expansions whose number is in ``keep``, and hold them in between."""
+    """Expand inputs, keep the expansions whose number is in ``keep``, and buffer them."""
     flow: Any = from_iterable(range(inputs)) | op.flat_map(expand)
     flow = flow | op.filter(lambda pair: (pair[0] * 4 + pair[1]) in keep)
     if capacity:
@@ -40,7 +40,7 @@ SCHEDULES = st.lists(st.integers(1, 4), min_size=1, max_size=3)
 def test_resumed_with_another_filter(
     inputs: int, old: Keep, new: Keep, capacity: int, schedule: list[int], cut: int
 ) -> None:
-    """Everything behind the last item delivered goes through the new filter, and nothing before it does.
+    """The new filter sees everything behind the last delivered item, and nothing before it.
 
     What the old filter dropped right behind that item may or may not be settled; all else is exact.
     """
@@ -66,7 +66,7 @@ def test_resumed_with_another_filter(
 
 @given(st.integers(1, 9), st.integers(0, 8), st.integers(0, 3), SCHEDULES)
 def test_resumed_with_a_mended_parser(inputs: int, bad: int, capacity: int, schedule: list[int]) -> None:
-    """A run that failed on an input goes on with that input when the parser that failed was mended."""
+    """A run that failed on an input goes on with that input after the parser was corrected."""
 
     def parsed(parse: Callable[[int], int]) -> Any:
         flow: Any = from_iterable(range(inputs)) | op.map(parse) | op.flat_map(expand)

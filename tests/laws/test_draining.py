@@ -1,4 +1,4 @@
-"""``drain`` takes no new input, delivers what is in flight, and leaves an exact position."""
+"""``drain`` takes no new input, delivers the items in flight, and leaves an exact position."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACE = (Wait(2), None, Sleep(1))
 
 
 async def drained(subject: laws.Subject, schedule: Sequence[int], turn: int) -> None:
-    """Drain at a turn of the loop; then what is left must come from the position, and nothing else."""
+    """Drain at a turn of the loop; the run from its position must yield the remaining items, and no others."""
     trial = subject.start()
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
@@ -61,7 +61,7 @@ async def drained(subject: laws.Subject, schedule: Sequence[int], turn: int) -> 
     ids=lambda entry: entry.name,
 )
 def test_drained_at_every_turn(entry: Entry) -> None:
-    """Wherever it is drained, the run ends in order and can be resumed without loss or repetition."""
+    """A run drained at any turn ends in order and can be resumed without loss or repetition."""
     subject = entry.subject.fed(*entry.inputs, pace=PACE)
     for turn in range(0, 40, 3):
         run(drained(subject, (2, 1), turn))

@@ -1,4 +1,4 @@
-"""Terminals compiled together with the elements in front of them do what a plain loop does."""
+"""Terminals that are compiled together with the elements before them behave like a plain loop."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def first_word(words: list[str]) -> str:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_stray_stop_iteration_is_an_error(way: Callable[[Any], Any]) -> None:
-    """A function that lets a StopIteration escape does not look like the end."""
+    """A StopIteration that escapes from a function is an error, not the end."""
     flow = ps.from_iterable([["a"], [""], ["b"]]) | op.map(first_word)
     with pytest.raises(RuntimeError) as caught:
         run(way(flow))
@@ -92,7 +92,7 @@ def test_a_stray_stop_iteration_is_an_error(way: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_error_of_an_element_names_it(way: Callable[[Any], Any]) -> None:
-    """Only the element that failed is named, and the source is closed once."""
+    """The note names only the element that failed, and the source is closed once."""
     source = TestSource([4, 2, 0, 1])
     flow = source | op.map(lambda x: x) | op.filter(lambda x: 4 // x) | op.scan(max, 0)
     with pytest.raises(ZeroDivisionError) as caught:
@@ -103,7 +103,7 @@ def test_an_error_of_an_element_names_it(way: Callable[[Any], Any]) -> None:
 
 
 def test_an_error_of_the_consumer_blames_no_operator() -> None:
-    """What ``for_each`` and ``reduce`` call is no operator, so their errors stay as they are."""
+    """Errors of the functions of ``for_each`` and ``reduce`` get no note."""
     flow = ps.from_iterable([1, 0]) | op.map(lambda x: x)
     for work in (flow.for_each(lambda x: 1 // x), flow.reduce(lambda a, x: a // x, 1)):
         with pytest.raises(ZeroDivisionError) as caught:
@@ -136,7 +136,7 @@ def test_an_error_of_the_source_keeps_what_came_before() -> None:
 
 @pytest.mark.parametrize("take", [0, 1, 3, 7])
 def test_take_asks_for_no_more(take: int) -> None:
-    """Demand of a terminal behind ``take`` ends with it (law 1)."""
+    """A terminal behind ``take`` requests no more than ``take`` needs (law 1)."""
     for way in (iterated, called, folded, ps.Flow.to_list):
         source = TestSource(range(100), style="iterable")
         assert run(way(source | op.map(lambda x: x) | op.take(take))) == list(range(take))
@@ -144,7 +144,7 @@ def test_take_asks_for_no_more(take: int) -> None:
 
 
 def test_leaving_the_loop_closes_the_source() -> None:
-    """``break`` closes as soon as the generator is let go, ``aclosing`` at once."""
+    """``break`` closes the source when the generator is collected, ``aclosing`` at once."""
     source = TestSource(range(100))
 
     async def broken() -> None:
@@ -180,7 +180,7 @@ def test_cancelling_a_terminal_closes_the_source() -> None:
 
 
 def test_a_terminal_lets_others_run() -> None:
-    """A million items that never wait do not keep the loop: a ticking task gets its turns (law 11)."""
+    """Items that never wait do not block the loop: a ticking task gets its turns (law 11)."""
 
     async def main() -> None:
         turns = 0

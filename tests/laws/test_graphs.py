@@ -26,7 +26,7 @@ SMALL = subjects(most=4)
 
 
 def examples(share: float) -> settings:
-    """Return this profile's number of examples, three times that, scaled by what one example costs."""
+    """Return three times the examples of this profile, scaled by ``share``: the costlier, the fewer."""
     return settings(max_examples=max(5, int(settings.default.max_examples * 3 * share)))
 
 
@@ -59,7 +59,7 @@ def test_prefix(subject: laws.Subject, schedule: list[int]) -> None:
 
 
 def test_prefix_where_inputs_change_each_others_items() -> None:
-    """Law 4 asks nothing impossible where an item tells of what other inputs gave, as their number does."""
+    """Law 4 holds where an item depends on other inputs, as a number of items does."""
 
     def numbered(a: TestSource, b: TestSource) -> Any:
         joined = a | op.concat(b) | op.enumerate()
@@ -92,7 +92,7 @@ def test_cancel_safe(subject: laws.Subject, schedule: list[int], cuts: list[int]
 @examples(0.2)
 @given(SMALL, SCHEDULES)
 def test_cancel_safe_at_every_turn(subject: laws.Subject, schedule: list[int]) -> None:
-    """Law 7 holds for random graphs, cancelled once at each turn of the loop there is."""
+    """Law 7 holds for random graphs, cancelled once at each turn of the loop."""
     laws.cancel_safe(subject, schedule=schedule)
 
 
@@ -119,7 +119,7 @@ def test_position(subject: laws.Subject, schedule: list[int], again: list[int], 
 
 @pytest.mark.parametrize("disorder", ["merge", "map_async"])
 def test_position_within_an_expansion_behind_disorder(disorder: str) -> None:
-    """Law 10 holds when a run is cut inside an expansion of an input that came out of its turn."""
+    """Law 10 holds when a run is cut inside an expansion of an input that arrived out of order."""
 
     def merged(a: TestSource, b: TestSource) -> Any:
         return a | op.merge(b) | op.flat_map(lambda x: [x] * (x % 3))
@@ -134,7 +134,7 @@ def test_position_within_an_expansion_behind_disorder(disorder: str) -> None:
 
 
 def test_unordered_behind_skipped_pages() -> None:
-    """Law 10 holds when a resumed run skips whole pages, and what is behind them asks where they end."""
+    """Law 10 holds when a resumed run skips whole pages."""
 
     def factory(source: TestSource) -> Any:
         return source | op.map_async(a_while, 3, ordered=False)
@@ -161,7 +161,7 @@ DISORDERS = pytest.mark.parametrize(
 
 @DISORDERS
 def test_unordered_behind_disorder(disorder: Any, inputs: tuple[tuple[int, ...], ...]) -> None:
-    """An unordered stage that would number inputs of no fixed order refuses to give a position."""
+    """An unordered stage behind inputs of no fixed order is not resumable."""
     subject = laws.Subject(
         lambda *sources: disorder(*sources) | op.map_async(a_while, 3, ordered=False), inputs
     )
@@ -174,7 +174,7 @@ def test_unordered_behind_disorder(disorder: Any, inputs: tuple[tuple[int, ...],
 
 @DISORDERS
 def test_ordered_behind_disorder(disorder: Any, inputs: tuple[tuple[int, ...], ...]) -> None:
-    """What that refusal advises keeps law 10: ``ordered=True``, whatever the order of the inputs."""
+    """With ``ordered=True``, as the refusal advises, law 10 holds for any order of the inputs."""
     for style in ("generator", "pages", "seekable"):
         subject = laws.Subject(
             lambda *sources: disorder(*sources) | op.map_async(a_while, 3),

@@ -1,4 +1,4 @@
-"""The laws hold whatever the schedule: every source and operator under seeds, and the proof that seeds find faults."""
+"""The laws hold under any schedule: every source and operator under seeds, and mutants that seeds find."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from penstock.testing import TestSource
 
 SEEDS = settings.default.max_examples // 4
-"""Seeds per entry: 12 every day, 500 in the long profile, which makes far more than 10,000 in all."""
+"""Seeds per entry: 12 every day, 500 in the long profile."""
 
 PACE = (Wait(2), None, Sleep(1))
 
@@ -60,7 +60,7 @@ def test_races(entry: Entry) -> None:
 
 
 def test_most_entries_have_something_to_race() -> None:
-    """Seeds give different schedules, so that trying many of them is worth something."""
+    """Seeds produce different schedules."""
     fed = [entry for entry in ENTRIES if entry.inputs]
     assert all(racing(entry.subject, seeds=6, skip=entry.skip).schedules > 2 for entry in fed[::5])
 
@@ -69,7 +69,7 @@ def test_most_entries_have_something_to_race() -> None:
 
 
 async def consume(trial: laws.Trial) -> None:
-    """Read as a user does, whose task may be cancelled anywhere."""
+    """Read to the end."""
     async with trial.flow.subscribe() as subscription:
         for n in itertools.cycle((2, 1, 50)):
             if not await subscription.request(n):
@@ -77,7 +77,7 @@ async def consume(trial: laws.Trial) -> None:
 
 
 async def cancelled_at(subject: laws.Subject, turn: int) -> bool:
-    """Cancel a consumer at a turn of the loop; say whether it was there and still running by then."""
+    """Cancel a consumer at a turn of the loop; return whether it was still running."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
     trial = subject.start()
@@ -111,7 +111,7 @@ KEPT = [entry for entry in ENTRIES if "position" not in entry.skip]
 
 @pytest.mark.parametrize("entry", KEPT, ids=lambda entry: entry.name)
 def test_the_position_after_a_cancelled_request_is_behind_what_was_delivered(entry: Entry) -> None:
-    """A run that goes on from there repeats nothing, wherever in the request the cancellation struck."""
+    """A run resumed from there repeats nothing, at whatever turn the request was cancelled."""
     subject = entry.subject.fed(*entry.inputs, pace=PACE)
 
     async def cancelled_after(turns: int) -> tuple[list[Any], list[Any]]:
@@ -144,7 +144,7 @@ NO_MATTER_OF_SCHEDULES = {
     LosesTheTraceback, MasksErrors, NeverRests, NotesEachTime, NotJson, ReadsAhead, SaysItCannot, SaysNothing,
     StartsAtOnce, TakesAnyPosition, TracebackGrows,
 }  # fmt: skip
-"""Wrong under each schedule in the same way, which ``test_mutants`` finds under that of plain asyncio."""
+"""Mutants that are wrong under every schedule; ``test_mutants`` finds them under that of plain asyncio."""
 
 EVERY = {mutant for mutants in MUTANTS.values() for mutant in mutants}
 CHECKPOINTS = {m for m in EVERY if issubclass(m, ToyCheckpoint | ToyCheckpointRun)}
@@ -160,7 +160,7 @@ def toy(mutant: type[Any]) -> laws.Subject:
 
 @pytest.mark.parametrize("mutant", RACING)
 def test_a_mutant_is_found_in_less_than_1000_seeds(mutant: type[Any]) -> None:
-    """What is broken in how it is asked, cancelled, closed or resumed shows under some seed."""
+    """A flow that is wrong when asked, cancelled, closed or resumed fails under some seed."""
     with pytest.raises(RaceFound) as caught:
         racing(toy(mutant), seeds=1_000)
     assert caught.value.seed < 1_000
@@ -172,7 +172,7 @@ def test_the_reference_races() -> None:
 
 
 class InOrderByLuck:
-    """An unordered flow that says it is exact, because plain asyncio happens to keep the order."""
+    """An unordered flow that is declared exact; plain asyncio happens to keep its order."""
 
     order = "exact"
 
@@ -184,7 +184,7 @@ class InOrderByLuck:
 
 
 def test_a_planted_race_is_found_in_less_than_1000_seeds() -> None:
-    """The laws as such cannot see that workers may overtake each other; a seed shows it."""
+    """A seed finds that workers overtake each other; the laws alone do not."""
 
     def factory(source: TestSource) -> InOrderByLuck:
         return InOrderByLuck(source | op.map_async(a_turn, 3, ordered=False))
@@ -202,7 +202,7 @@ def test_a_planted_race_is_found_in_less_than_1000_seeds() -> None:
 
 @pytest.mark.parametrize("mutant", [LeavesItsTask, NoOneClosesTheSource, NobodyRetrieves])
 def test_what_is_left_behind_is_seen(mutant: type[Any]) -> None:
-    """A flow that leaves something behind when its consumer is cancelled is found out."""
+    """The leak check finds a flow that leaves something behind when its consumer is cancelled."""
     subject = toy(mutant).fed(INPUT, pace=PACE)
 
     async def everywhere() -> None:

@@ -1,4 +1,4 @@
-"""The reference flow keeps every law, in every style of playing that it has."""
+"""The reference flow keeps every law."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def odd(x: int) -> list[int]:
 @pytest.mark.parametrize("step", [double, odd, spread])
 @pytest.mark.parametrize("pace", [(), (Wait(1), Sleep(1), None)])
 def test_reference_keeps(law: str, step: Callable[[Any], list[Any]], pace: tuple[Any, ...]) -> None:
-    """A correct flow passes each law's check, with and without a model to hold it against."""
+    """A correct flow passes each law's check, with and without a model."""
 
     def factory(source: TestSource) -> ToyFlow:
         return ToyFlow(source, step)

@@ -1,4 +1,4 @@
-"""The rules of Reactive Streams: the table of the docs, the checks, and what is broken on purpose agree."""
+"""The rules of Reactive Streams: the table of the docs, the checks and the mutants agree."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_rule_is_there_once() -> None:
 
 
 def test_the_page_says_what_the_checks_say() -> None:
-    """Each row of the page has the number, status and checks of the rule as the testkit has it."""
+    """Each row of the page equals the rule of the testkit: number, text, status, checks."""
     wanted = []
     for rule in RULES:
         checks = ", ".join(f"`{law}`" for law in rule.checks)
@@ -52,21 +52,21 @@ def test_the_page_says_what_the_checks_say() -> None:
 
 
 def test_a_tested_rule_names_a_check_that_can_fail() -> None:
-    """Each check is a law with a mutant that breaks it, or the run under seeds, which is held to mutants too."""
+    """Each check is a law with a mutant, or the run under seeds, which finds mutants too."""
     named = {law for rule in RULES for law in rule.checks}
     assert named <= {*laws.LAWS, "racing"}
     assert all(MUTANTS[law] for law in named - {"racing"})
 
 
 def test_every_rule_says_how_it_holds() -> None:
-    """A rule is tested, holds by construction, or is not applicable, and the page says why."""
+    """A rule is tested, holds by construction, or does not apply; each says why."""
     assert {rule.status for rule in RULES} == {"tested", "by construction", "not applicable"}
     assert all(asks and how for _, asks, _, how in rows())
     assert all(rule.applies for rule in RULES if rule.checks)
 
 
 def test_a_violation_names_its_rules() -> None:
-    """Whoever breaks a law reads which rules of the specification that are."""
+    """A violation names the rules of the specification that the law stands for."""
 
     def factory(source: TestSource) -> ToyFlow:
         return ToyFlow(source, lambda x: [x], MUTANTS["demand"][0])
@@ -80,7 +80,7 @@ def test_a_violation_names_its_rules() -> None:
 
 
 def test_a_subscription_of_ones_own_is_checked() -> None:
-    """``flow_of`` makes a flow of it; a correct one passes all laws, also under seeds."""
+    """A correct subscription, wrapped by ``flow_of``, passes all laws, also under seeds."""
 
     def factory(source: TestSource) -> Any:
         flow = ToyFlow(source, lambda x: [x] if x % 2 else [])
@@ -96,7 +96,7 @@ def test_a_subscription_of_ones_own_is_checked() -> None:
     "law", ["demand", "ending", "prefix", "serial", "cancel_safe", "closing", "chunk_invariance"]
 )
 def test_a_broken_subscription_is_found(law: str) -> None:
-    """Each mutant of a run breaks the same law when nothing but its class is known."""
+    """Each mutant of a run breaks the same law when only its class is known."""
     for mutant in MUTANTS[law]:
         if not issubclass(mutant, ToyRun):
             continue
@@ -111,7 +111,7 @@ def test_a_broken_subscription_is_found(law: str) -> None:
 
 
 class Greedy(Subscription[int]):
-    """As wrong as can be, in ten lines: it answers whatever it likes, and nobody told it about closing."""
+    """A subscription that keeps almost no rule: it ignores the size of requests and does not close."""
 
     def __init__(self, source: TestSource) -> None:
         self.items = source.iterate()
@@ -136,7 +136,7 @@ class Greedy(Subscription[int]):
 
 
 def test_a_class_that_knows_none_of_the_rules_breaks_many() -> None:
-    """The kit works on a class that shares nothing with Penstock but the four methods."""
+    """The kit works on a class that shares only the methods of ``Subscription``."""
     broken = []
     for law in laws.LAWS:
         try:
@@ -148,7 +148,7 @@ def test_a_class_that_knows_none_of_the_rules_breaks_many() -> None:
 
 
 def test_a_closed_subscription_that_is_kept_is_found() -> None:
-    """Rule 3.13: whoever keeps closed runs in a list keeps everything that they refer to."""
+    """Rule 3.13: a closed run that is kept in a list is found."""
     kept: list[Any] = []
 
     class Keeps(ToyRun):
@@ -161,5 +161,5 @@ def test_a_closed_subscription_that_is_kept_is_found() -> None:
 
 
 def test_demand_may_be_as_large_as_the_specification_allows() -> None:
-    """Rule 3.17, also where a stage multiplies what it is asked for."""
+    """Rule 3.17, also where a stage multiplies its demand."""
     laws.demand(laws.Subject(lambda s: s | op.batch(3) | op.map(len) | op.batch(2), (tuple(range(7)),)))

@@ -25,7 +25,7 @@ ITEMS = 12
 
 
 class Reader:
-    """A subscriber that asks, is cancelled, closes or drains as a seed says; what it saw stays to be checked."""
+    """A subscriber that requests, is cancelled, closes or drains as a seed decides; it keeps its items."""
 
     def __init__(self, draw: random.Random, flow: Any, *, stays: bool) -> None:
         self.draw = draw
@@ -56,7 +56,7 @@ class Reader:
                 await self.pause()
 
     async def ask(self, subscription: Subscription[Any]) -> list[Any] | None:
-        """Request; now and then the request is cancelled, which gives ``None``."""
+        """Request items; return ``None`` if the request was cancelled, which happens now and then."""
         task = asyncio.ensure_future(subscription.request(self.draw.choice([1, 1, 2, 5])))
         if self.draw.random() < 0.3:
             for _ in range(self.draw.randrange(6)):
@@ -72,7 +72,7 @@ class Reader:
 
 
 def scripted(draw: random.Random, *, fails: bool) -> TestSource:
-    """Return a source that waits now and then, and fails if it is to."""
+    """Return a source that waits now and then, and fails at its end if ``fails``."""
     script: list[Any] = []
     for item in range(ITEMS):
         script += [draw.choice([Wait(1), Wait(3), Sleep(1), None]), item]
@@ -82,7 +82,7 @@ def scripted(draw: random.Random, *, fails: bool) -> TestSource:
 
 
 def is_run(items: list[int], *, from_start: bool) -> bool:
-    """Whether these are neighbouring items, in order, without a gap."""
+    """Return whether these are neighbouring items, in order, without a gap."""
     first = items[0] if items else 0
     return items == list(range(first, first + len(items))) and (not from_start or first == 0)
 
@@ -98,7 +98,7 @@ SPLITS: dict[str, tuple[Callable[[Any], list[Any]], bool]] = {
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("kind", SPLITS)
 def test_each_reader_sees_one_run_without_a_gap(kind: str, fails: bool) -> None:
-    """Whatever others do, a reader's items have no gap and no repetition, and end as the run does."""
+    """A reader's items have no gap and no repetition, and end as the run ends, whatever other readers do."""
     split, from_start = SPLITS[kind]
 
     async def main() -> None:

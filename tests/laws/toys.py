@@ -1,4 +1,4 @@
-"""A small flow of its own, with nothing of Penstock in it, that keeps every law.
+"""A small flow that uses nothing of Penstock's runtime and keeps every law.
 
 The mutants break it in one place each. It is one pump with a function in it: ``step`` turns each item
 of a ``TestSource`` into a list of outputs, so it is a map, a filter and a flat_map at once.

@@ -17,8 +17,10 @@ from penstock.abc import Commit, DeadLetter
 from penstock.errors import LedgerBusy
 from penstock.ledger import SqliteLedger, read_status
 
+from ..length import LONG  # noqa: TID252  tests are no installed package
+
 HERE = Path(__file__).parent
-KILLS = 12
+KILLS = 12 if LONG else 4
 
 
 def start(script, path):
