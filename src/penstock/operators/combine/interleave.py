@@ -1,20 +1,20 @@
-"""``interleave``."""
+"""The operator ``interleave``: one item of each flow in turn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
-from penstock.operators.combine.join import JoinNode
+from penstock.operators.combine.join import JoinNode, raise_failure
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import node
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks, States
 
 
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 def interleave(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
-    """Yield one item of each flow in turn: fair round robin, in an order that does not depend on time.
+    """Yield one item of each flow in turn (round robin), in an order that does not depend on time.
 
-    A flow that has ended is passed over; the others go on. While the flow whose turn it is has no item,
-    all wait. An error is raised when it is its flow's turn.
+    Flows that have ended are skipped. If the flow whose turn it is has no item ready, all wait for it. An
+    error is raised when it is its flow's turn.
     """
     nodes = nodes_of("interleave", others)
     return attach(lambda node: Interleave(inputs=(node, *nodes)))
@@ -35,20 +35,17 @@ def interleave(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
 
 @node
 class Interleave(JoinNode):
-    """One item of each input in turn; an input that has ended is passed over."""
+    """One item of each input in turn; inputs that have ended are skipped."""
 
     operator = "interleave"
     stateful = True
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the inputs; their tasks start with the first request."""
-        return _InterleaveStage(site)
 
-
+@runs(Interleave)
 class _InterleaveStage(JoinStage):
     """Its state is the input whose turn it is."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, _: Interleave) -> None:
         super().__init__(site)
         self._turn: int = site.state or 0
         self._rounds: list[tuple[list[int], int]] = []  # of the last chunk: inputs in turn, how many items
@@ -91,7 +88,7 @@ class _InterleaveStage(JoinStage):
         return out
 
     def _in_turn(self) -> list[int]:
-        """Return the inputs that have not ended, beginning with the one whose turn it is."""
+        """Return the inputs that have not ended, in the order of their turns."""
         count = len(self.branches)
         turns = ((self._turn + k) % count for k in range(count))
         return [index for index in turns if not self.branches[index].over]
@@ -101,11 +98,10 @@ class _InterleaveStage(JoinStage):
         if not turns:
             return True
         branch = self.branches[turns[0]]
-        if branch.failed and branch.failure is not None:
-            branch.failure.throw()
+        raise_failure([branch])
         return branch.ended
 
 
 def _share(total: int, k: int, width: int) -> int:
-    """Return how many of ``total`` items in turn are those of the ``k``-th of ``width`` inputs."""
+    """Return how many of ``total`` items come from the ``k``-th of ``width`` inputs that take turns."""
     return (total - k + width - 1) // width
