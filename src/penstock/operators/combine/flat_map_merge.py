@@ -164,15 +164,15 @@ class _FlatMapMergeStage(JoinStage):
 
     def over(self) -> bool:
         raise_failure(self.branches[1:])
-        outer, first = self._outer, self._running.get(self._first) if self._first is not None else None
-        if not self._running or (self._first is not None and first is None):
-            if self._failure is not None:  # no flow may deliver before it
+        running, outer, first = self._running, self._outer, self._first
+        if not running or (first is not None and first not in running):  # no flow may deliver any more
+            if self._failure is not None:
                 self._failure.throw()
             raise_failure([outer])
         idle = self.run.draining or (outer.ended and not outer.left)
-        if idle and self._first is not None:  # items of the other flows must not go before its item
-            return first is None or first.ended
-        return idle and all(flow.ended for flow in self._running.values())
+        if first is not None:  # items of the other flows must not go before its item
+            return idle and (first not in running or running[first].ended)
+        return idle and all(flow.ended for flow in running.values())
 
     def ask(self, n: int) -> None:
         for flow in self._running.values():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
@@ -48,28 +50,21 @@ class _InterleaveStage(JoinStage):
     def __init__(self, site: Site, _: Interleave) -> None:
         super().__init__(site)
         self._turn: int = site.state or 0
-        self._rounds: list[tuple[list[int], int]] = []  # of the last chunk: inputs in turn, how many items
+        self._picks: list[int] = []  # the inputs of the items of the last chunk
 
     def marks(self) -> Marks:
-        key, places, rounds = self.site.vertex.id, self.places(), tuple(self._rounds)
-        following = self._turn
+        key, places, picks, following = self.site.vertex.id, self.places(), tuple(self._picks), self._turn
 
         def at(i: int) -> States:
-            counts, turn = [0] * len(places), following
-            for turns, total in rounds:
-                for k, index in enumerate(turns):
-                    counts[index] += _share(min(i, total), k, len(turns))
-                if i < total:
-                    turn = turns[i % len(turns)]
-                    break
-                i -= total
-            return {**places_of(places, counts), key: turn}
+            counts = Counter(picks[:i])
+            states = places_of(places, [counts[k] for k in range(len(places))])
+            return {**states, key: picks[i] if i < len(picks) else following}
 
         return at
 
     def begin(self) -> None:
         self.start = None
-        self._rounds = []
+        self._picks = []
 
     def collect(self, n: int) -> list[Any]:
         out: list[Any] = []
@@ -81,8 +76,8 @@ class _InterleaveStage(JoinStage):
                 break
             part: list[Any] = [None] * total
             for k, index in enumerate(turns):
-                part[k::width] = self.branches[index].take(_share(total, k, width))
-            self._rounds.append((turns, total))
+                part[k::width] = self.branches[index].take(len(part[k::width]))
+            self._picks += islice(cycle(turns), total)
             self._turn = turns[total % width]
             out += part
         return out
@@ -100,8 +95,3 @@ class _InterleaveStage(JoinStage):
         branch = self.branches[turns[0]]
         raise_failure([branch])
         return branch.ended
-
-
-def _share(total: int, k: int, width: int) -> int:
-    """Return how many of ``total`` items come from the ``k``-th of ``width`` inputs that take turns."""
-    return (total - k + width - 1) // width

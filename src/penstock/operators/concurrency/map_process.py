@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.errors import GraphError, WorkerDied
 from penstock.operators.concurrency import process_worker
 from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
-from penstock.operators.concurrency.process_worker import PREPARING, Server
 from penstock.runtime import clock
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.node import assembled_at, node
@@ -150,18 +149,17 @@ class _Inline:
 
     def __init__(self, run: Run) -> None:
         self._clock = run.clock.monotonic
-        self._server: Server | None = None
+        self._server: process_worker.Server | None = None
         self._answers: Iterator[bytes] = iter(())
 
     async def start(self) -> None:
         pass
 
-    def send(self, *bodies: bytes) -> None:
-        for body in bodies:
-            if self._server is None:
-                self._server = Server(body, self._clock, find_main=False)
-            else:
-                self._answers = self._server.answer(body)
+    def send(self, body: bytes) -> None:
+        if self._server is None:
+            self._server = process_worker.Server(body, self._clock, find_main=False)
+        else:
+            self._answers = self._server.answer(body)
 
     async def receive(self) -> bytes:
         return next(self._answers)
@@ -212,7 +210,7 @@ class _ProcessStage(PoolStage):
         return list(islice(self._inputs, min(self._size, self._most, max(share, 1))))
 
     async def _hire(self) -> Process | _Inline:
-        if (script := os.environ.get(PREPARING)) is not None:
+        if (script := os.environ.get(process_worker.PREPARING)) is not None:
             msg = (
                 f"{script} runs its flow as soon as it is imported, but worker processes must import it to "
                 'find the function: put what the script does under `if __name__ == "__main__":`'
