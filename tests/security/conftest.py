@@ -1,4 +1,4 @@
-"""Records of PubMed, as short as they can be."""
+"""Minimal PubMed records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def article(number: int, title: str = "A title") -> bytes:
 
 
 def articles(*records: bytes, before: bytes = b"") -> bytes:
-    """Return a whole file of ``records``, with a document type or whatever else ``before`` them."""
+    """Return a whole file of ``records``; ``before`` comes before its root element, such as a document type."""
     return (
         b'<?xml version="1.0"?>' + before + b"<PubmedArticleSet>" + b"".join(records) + b"</PubmedArticleSet>"
     )

@@ -1,4 +1,4 @@
-"""Entities: nothing is expanded, nothing outside of the file is read, and what a bomb costs is bounded."""
+"""Entities are not expanded, no other file is read, and the cost of a bomb is bounded."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ BOMBS = {
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("kind", BOMBS)
-async def test_entities_cost_and_tell_nothing(tmp_path: Path, kind: str, processes: int) -> None:
-    """The record that uses them fails alone or stays short; its neighbour is brought; no other file is read."""
+async def test_entities_are_harmless(tmp_path: Path, kind: str, processes: int) -> None:
+    """A record with entities fails alone or stays short; the next one is delivered; no other file is read."""
     before, use = BOMBS[kind]
     (tmp_path / "secret").write_text(SECRET)
     (tmp_path / "evil.dtd").write_text(f"<!ENTITY x '{SECRET}'>")
@@ -66,7 +66,7 @@ async def test_entities_cost_and_tell_nothing(tmp_path: Path, kind: str, process
         async with asyncio.timeout(60):
             pipeline = IngestionPipeline(pubmed(path, processes=processes), hooks=[seen.extend])
             summary = await pipeline.run(sink)
-    except SourceError as error:  # it is a refusal of the file, not of the content of another one
+    except SourceError as error:  # the file itself is refused
         assert kind == "parameter entities", error
         return
     finally:

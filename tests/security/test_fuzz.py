@@ -1,4 +1,4 @@
-"""Random bytes and mutated XML through the whole pipeline: never a crash, and the sums are right."""
+"""Random bytes and mutated XML never crash the pipeline, and its counts are right."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ edits = st.lists(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """Draw a good file with pieces of it replaced."""
+    """Draw a valid file with pieces of it replaced."""
     data = GOOD
     for at, length, piece in draw(edits):
         data = data[:at] + piece + data[at + length :]
@@ -58,7 +58,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def packed(draw: st.DrawFn) -> bytes:
-    """Draw such a file as gzip, with a few of its bytes changed perhaps."""
+    """Draw such a file as gzip, perhaps with a few of its bytes changed."""
     data = bytearray(gzip.compress(draw(mutated()), mtime=0))
     for at, byte in draw(st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)), max_size=2)):
         data[at] = byte
@@ -66,7 +66,7 @@ def packed(draw: st.DrawFn) -> bytes:
 
 
 def records_in(path: Path) -> int:
-    """Return how many records come before the end of the file, or before what is wrong with it."""
+    """Return the number of records before the end of the file, or before its error."""
     layout = Format(PUBMED_ROOTS, expand=deletions_of)
     records, count = FileRecords(InputFile("a", str(path)), layout), 0
     try:
@@ -81,7 +81,7 @@ def records_in(path: Path) -> int:
 
 
 async def ingest(folder: Path) -> tuple[RunSummary | SourceError, dict[str, int], int]:
-    """Return how the run ended, what the ledger counts, and how many dead letters there are."""
+    """Return the summary or error of the run, the counts of events, and the number of dead letters."""
     settled = {"DocumentCompleted": 0, "DocumentFailed": 0}
 
     def count(events: list) -> None:
@@ -118,27 +118,25 @@ def check(data: bytes) -> None:
         lines = (folder / "out.jsonl").read_bytes().splitlines()
         assert len(lines) == settled["DocumentCompleted"]
         assert all(isinstance(json.loads(line), dict) for line in lines)
-        assert (
-            letters <= settled["DocumentFailed"]
-        )  # one that a good record of the same id has made up for is gone
+        assert letters <= settled["DocumentFailed"]  # a good record of the same id removes the dead letter
         if not isinstance(ended, SourceError):
             assert ended.counts["completed"] + ended.counts["failed"] == records
 
 
 @given(mutated())
 def test_mutated_xml(data: bytes) -> None:
-    """Every record completes or fails; the run ends well or says what is wrong with the file."""
+    """Every record completes or fails; the run succeeds, or raises an error of the file."""
     check(data)
 
 
 @given(packed())
 def test_mutated_gzip(data: bytes) -> None:
-    """The same of a gzip file, whose damage may lie anywhere."""
+    """The same for a gzip file with damage anywhere."""
     check(data)
 
 
 @given(st.one_of(st.binary(max_size=300), st.lists(st.sampled_from(SNIPPETS), max_size=30).map(b"".join)))
 def test_any_bytes(data: bytes) -> None:
-    """The same of what is no XML at all, and of XML's building blocks in any order."""
+    """The same for random bytes, and for pieces of XML in any order."""
     check(data)
     check(b"<PubmedArticleSet>" + data)

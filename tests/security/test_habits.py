@@ -1,4 +1,4 @@
-"""What no module may do: unpickle, unpack archives, put values into SQL."""
+"""No module unpickles foreign data, unpacks archives, or puts values into SQL."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"
 
 UNPICKLERS = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "jsonpickle"}
 BETWEEN_OUR_PROCESSES = {
-    "core/child.py": "the worker of map_process: reads what its parent wrote into a pipe that only they hold",
-    "core/parallel.py": "the parent of those workers: reads what they wrote into that pipe",
+    "operators/concurrency/process_worker.py": "the worker of map_process: reads what its parent wrote into a pipe that only they hold",
+    "operators/concurrency/map_process.py": "the parent of those workers: reads what they wrote into that pipe",
 }
 ARCHIVES = {"zipfile", "tarfile", "zipimport"}
 

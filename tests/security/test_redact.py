@@ -1,4 +1,4 @@
-"""What looks like a secret is hidden, and ordinary words are left alone."""
+"""Text that looks like a secret is hidden; ordinary words are not changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from penstock.redact import redact, redact_json
     ],
 )
 def test_a_secret_is_hidden(text: str, shown: str) -> None:
-    """User information of URLs, parameters, keywords, fields and headers."""
+    """Secrets in URLs, parameters, keywords, fields and headers are replaced by stars."""
     assert redact(text) == shown
     assert redact(shown) == shown
 
@@ -42,19 +42,19 @@ def test_a_secret_is_hidden(text: str, shown: str) -> None:
         'File "/a/b.py", line 3, in password_of',
     ],
 )
-def test_ordinary_words_are_left_alone(text: str) -> None:
-    """Names of secrets in prose, addresses of mail, and URLs without a secret are shown as they are."""
+def test_ordinary_words_are_not_changed(text: str) -> None:
+    """Names of secrets in prose, mail addresses, and URLs without a secret are not changed."""
     assert redact(text) == text
 
 
 @given(st.text())
-def test_any_text_is_redacted_once(text: str) -> None:
-    """Nothing is left to hide in what was redacted."""
+def test_redacting_twice_changes_nothing(text: str) -> None:
+    """Redacted text contains no further secrets."""
     assert redact(redact(text)) == redact(text)
 
 
 def test_parameters_are_redacted_and_shared() -> None:
-    """Values under secret names are hidden at any depth; what holds none is not copied."""
+    """Values under secret names are hidden at any depth; values without secrets are not copied."""
     asked = {"url": "https://a:b@c/d", "deep": [{"api_key": "k", "page": 2}], "password": None}
     shown = {"url": "https://***@c/d", "deep": [{"api_key": "***", "page": 2}], "password": None}
     assert redact_json(asked) == shown

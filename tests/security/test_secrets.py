@@ -1,4 +1,4 @@
-"""A secret that a failing run was given is in nothing that it prints, stores or hands on."""
+"""A failing run does not print, store or pass on a secret from its settings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DSN = f"host=db user=me password={SECRET}"
 
 
 class Leaky(Source):
-    """Fails with messages that tell all that it knows, in every place that it can."""
+    """A source that fails in every possible place, with the secret in each message."""
 
     name: ClassVar[str] = "leaky"
 
@@ -66,10 +66,10 @@ def files_in(folder: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])
-async def test_nothing_that_a_failing_run_leaves_behind_holds_the_secret(
+async def test_a_failing_run_does_not_reveal_the_secret(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], concurrency: int
 ) -> None:
-    """Not its events, its progress, its ledger, its output, its explanation, its error as the CLI prints it."""
+    """Events, progress, ledger, output, explanation and the CLI's error message do not contain it."""
     import sys
 
     seen: list[PipelineEvent] = []
@@ -96,8 +96,8 @@ async def test_nothing_that_a_failing_run_leaves_behind_holds_the_secret(
     assert not any(SECRET.encode() in content for content in files_in(tmp_path))
 
 
-def test_an_output_that_cannot_be_chosen_is_named_without_its_secret() -> None:
-    """The address of a database is told without who may use it."""
+def test_an_unknown_output_is_named_without_its_secret() -> None:
+    """The address of a database is shown without user and password."""
     with pytest.raises(GraphError) as caught:
         sink_from(f"nosuch://me:{SECRET}@db/x")
     assert SECRET not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Whatever a file holds, nothing of it gives orders to a terminal."""
+"""The content of a file cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from expression import Error, Ok, Result
 
 from penstock import IngestionPipeline, RetryPolicy
 from penstock.abc import Page, Source
-from penstock.adapters import Adapter
+from penstock.adapters import Adapter, find_adapter
 from penstock.cli.bar import LiveProgress
 from penstock.cli.eventstream import for_terminal
 from penstock.cli.failures import complain
 from penstock.cli.job import Job
+from penstock.cli.options import RunOptions
 from penstock.cli.progress import PlainProgress
 from penstock.cli.receipt import receipt
 from penstock.cli.resources import Peak
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
     from penstock.events import PipelineEvent
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\x00\r\x08\x7f"
-"""A title for the window, an empty screen, red, right to left, and a NUL."""
+"""Sets the window title, clears the screen, turns text red and right-to-left, and contains a NUL."""
 
 
 class Evil(Source):
-    """Has control characters wherever there is text."""
+    """A source with control characters in every text."""
 
     name: ClassVar[str] = "evil"
 
@@ -61,15 +62,15 @@ class Evil(Source):
 
 
 def orders(text: str) -> set[str]:
-    """Return what a terminal would obey, but for line ends and what rich draws a bar with."""
+    """Return the control characters of ``text``, line ends excepted."""
     kinds = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     return {char for char in text.replace("\n", "") if unicodedata.category(char) in kinds}
 
 
-async def test_nothing_of_a_hostile_source_reaches_the_terminal(
+async def test_control_characters_do_not_reach_the_terminal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Progress, errors, tracebacks, status, explanation, pictures and events for a terminal: all are clean."""
+    """Progress, errors, tracebacks, status, explanation, pictures and events contain none."""
     seen: list[PipelineEvent] = []
     bar = io.StringIO()
     live = LiveProgress(bar, width=120)
@@ -97,8 +98,8 @@ async def test_nothing_of_a_hostile_source_reaches_the_terminal(
     assert orders(shown) == set()
 
 
-def test_a_receipt_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paths and the commands that hold them, too."""
+def test_a_receipt_has_no_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths, and commands with paths, are cleaned too."""
     from penstock.pipeline import RunSummary
 
     odd = EVIL.replace("\x00", "\udcff")
@@ -107,5 +108,6 @@ def test_a_receipt_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
         "p", odd, 1, odd, counts, counts, 2.0, 3, resumed=True, nothing_to_do=False, sink=odd, ledger=odd,
         reason=odd, warning=odd,
     )  # fmt: skip
-    job = Job("pubmed", (odd,), Path(odd + ".jsonl"), Path(odd + ".db"))
+    pubmed = find_adapter("pubmed")
+    job = Job(pubmed, (odd,), pubmed.settings(), RunOptions(), Path(odd + ".jsonl"), Path(odd + ".db"))
     assert orders("\n".join(receipt(summary, job, Peak(84_000_000)))) == set()

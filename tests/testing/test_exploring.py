@@ -1,4 +1,4 @@
-"""``explore``: finds a race, boils it down, and says how to see it again."""
+"""``explore`` finds a race, reduces it to the decisions that matter, and shows how to replay it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from penstock.testing import Deadlock, Endless, RaceFound, explore, replay
 
 
 class Once:
-    """Fetches something once, if nobody comes in between: the check and the fetch are not one step."""
+    """Fetches a value once, unless a second task comes between the check and the fetch."""
 
     def __init__(self) -> None:
         self.value: int | None = None
@@ -31,7 +31,7 @@ async def turns(count: int) -> None:
 
 
 async def racy() -> None:
-    """Ask twice, the second time so much later that plain asyncio never shows the race."""
+    """Get the value twice, the second time so late that plain asyncio never shows the race."""
     once = Once()
 
     async def ask(after: int) -> int:
@@ -43,7 +43,7 @@ async def racy() -> None:
 
 
 async def correct() -> None:
-    """The same with a lock."""
+    """Do the same with a lock."""
     once, lock = Once(), asyncio.Lock()
 
     async def ask(after: int) -> int:
@@ -56,7 +56,7 @@ async def correct() -> None:
 
 
 def test_a_planted_race_is_found_in_less_than_1000_seeds() -> None:
-    """Plain asyncio never shows it; some seed does, long before the thousandth."""
+    """Plain asyncio never shows the race; a seed below 1,000 does."""
     replay(racy)
     with pytest.raises(RaceFound, match="seed") as caught:
         explore(racy, seeds=1_000)
@@ -77,8 +77,8 @@ def test_a_race_is_shrunk_and_replayed() -> None:
         replay(racy, deviations={made: chosen for made, chosen in least.items() if made != left_out})
 
 
-def test_the_message_says_how_to_see_it_again_and_who_overtook_whom() -> None:
-    """It holds both calls of ``replay``, options included, and a line per deviation with places."""
+def test_the_message_has_the_replay_calls_and_the_order_of_tasks() -> None:
+    """The message has both calls of ``replay`` with the options, and a line with places per deviation."""
     with pytest.raises(RaceFound) as caught:
         explore(racy, jitter=0.25)
     text = str(caught.value)
@@ -89,14 +89,14 @@ def test_the_message_says_how_to_see_it_again_and_who_overtook_whom() -> None:
 
 
 def test_without_a_race_it_counts_schedules() -> None:
-    """A correct test passes under every seed, and many of its schedules were different ones."""
+    """A correct test passes under every seed, and the seeds make many different schedules."""
     explored = explore(correct, seeds=300)
     assert explored.seeds == 300
     assert explored.schedules > 100
 
 
 def test_nothing_to_race_is_one_schedule() -> None:
-    """A test with one task has one schedule, which says that exploring it was of no use."""
+    """A test with one task has one schedule, so exploring it was of no use."""
 
     async def alone() -> None:
         await asyncio.sleep(0)
@@ -104,8 +104,8 @@ def test_nothing_to_race_is_one_schedule() -> None:
     assert explore(alone, seeds=20).schedules == 1
 
 
-def test_a_failure_of_plain_asyncio_is_said_to_be_no_race() -> None:
-    """Seed 0 fails at once, with no deviation."""
+def test_a_failure_under_plain_asyncio_is_no_race() -> None:
+    """Seed 0 fails at once, without deviations, and the message says so."""
 
     async def wrong() -> None:
         raise ValueError("always")
@@ -137,7 +137,7 @@ def test_a_race_may_be_a_hang(end: type[Exception]) -> None:
 
 
 def test_a_race_of_timers_is_found() -> None:
-    """Two deadlines near each other may come in the other order, as on a busy machine."""
+    """Two near deadlines may swap, as on a busy machine."""
 
     async def timed() -> None:
         order: list[int] = []
@@ -152,8 +152,8 @@ def test_a_race_of_timers_is_found() -> None:
     explore(timed, seeds=200, jitter=0)
 
 
-def test_random_numbers_repeat_and_are_given_back() -> None:
-    """``random`` starts from the seed in every run, and goes on afterwards as if nothing had been."""
+def test_random_numbers_repeat_and_the_state_is_restored() -> None:
+    """Each run seeds ``random``, and its state is restored afterwards."""
 
     async def draw() -> float:
         return random.random()
@@ -166,7 +166,7 @@ def test_random_numbers_repeat_and_are_given_back() -> None:
 
 
 def test_an_interruption_is_not_a_failure() -> None:
-    """``KeyboardInterrupt`` leaves at once, and is not shrunk."""
+    """``KeyboardInterrupt`` is raised at once, and is not shrunk."""
 
     async def interrupted() -> None:
         raise KeyboardInterrupt

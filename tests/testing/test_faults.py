@@ -1,4 +1,4 @@
-"""The fault kit finds what it is there to find, and passes what is sound."""
+"""The fault kit finds faults that were planted, and passes code without faults."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ with open(path, "a" if durable else "w" if {careful} else "a") as file:
 
 
 def counting(*, durable, careful=False):
-    """Return a command that counts: it goes on, begins anew, or (neither) writes everything once more."""
+    """Return a command that counts; it continues, starts again, or (neither) writes everything twice."""
     code = COUNTING.format(durable=durable, careful=careful)
     return lambda _: [sys.executable, "-c", code]
 
@@ -63,21 +63,21 @@ def output(folder):
 
 
 @pytest.mark.parametrize("options", [{"durable": True}, {"durable": False, "careful": True}])
-def test_a_command_that_may_be_killed(tmp_path, options):
-    """One that goes on where it was, and one that begins anew, end like an undisturbed run."""
+def test_a_command_that_survives_kills(tmp_path, options):
+    """A command that continues, and one that starts again, leave the same as an undisturbed run."""
     done = kill_and_compare(counting(**options), output, tmp_path, kills=4, seed=3)
     assert done.kills == 4
     assert done.processes > done.jobs >= 1
 
 
-def test_a_command_that_may_not_be_killed(tmp_path):
-    """One that writes everything once more is found out."""
-    with pytest.raises(Different, match=r"job\d+ \(seed 0\) holds .* undisturbed it is"):
+def test_a_command_that_does_not_survive_kills(tmp_path):
+    """A command that writes everything twice is found."""
+    with pytest.raises(Different, match=r"job\d+ \(seed 0\) has .*; undisturbed it is"):
         kill_and_compare(counting(durable=False), output, tmp_path, kills=6)
 
 
-def test_a_command_that_fails_is_no_killed_one(tmp_path):
-    """Its words are told."""
+def test_a_command_that_fails_is_reported(tmp_path):
+    """The message has the command's own output."""
     with pytest.raises(AssertionError, match="no such luck"):
         kill_and_compare(
             lambda _: [sys.executable, "-c", "raise SystemExit('no such luck')"], output, tmp_path
@@ -85,7 +85,7 @@ def test_a_command_that_fails_is_no_killed_one(tmp_path):
 
 
 def test_killing_at_a_line(tmp_path):
-    """The process has said as many lines as were asked for, and did not come to its end."""
+    """The process has printed the requested number of lines, and did not end by itself."""
     code = "import itertools\nfor n in itertools.count(): print(n, flush=True)"
     ended = kill_at([sys.executable, "-c", code], 3, signal=signal.SIGTERM, folder=tmp_path)
     assert (ended.code, ended.signalled) == (-signal.SIGTERM, True)
@@ -105,7 +105,7 @@ async def committed(storage):
 
 
 async def test_calls_of_a_storage_are_counted_and_one_fails():
-    """Every writing call has its number and name; the chosen one raises the error that was asked for."""
+    """Every writing call has a number and a name; the chosen call raises the chosen error."""
     counted = Faults()
     await committed(FaultyStorage(FragileDisk(), counted))
     assert counted.log == ["fsync_folder", "fsync", "write", "fsync"]
@@ -117,7 +117,7 @@ async def test_calls_of_a_storage_are_counted_and_one_fails():
 
 
 async def test_only_some_calls_and_every_so_many():
-    """``only`` counts calls of a name, ``every`` makes each second of them fail."""
+    """``only`` counts calls of one name; ``every=2`` makes each second one fail."""
     faults = Faults(every=2, only={"fsync"}, kill=False)
     with pytest.raises(SinkError, match="input/output error"):
         await committed(FaultyStorage(FragileDisk(), faults))
@@ -125,7 +125,7 @@ async def test_only_some_calls_and_every_so_many():
 
 
 def test_a_killed_storage_does_nothing_more(tmp_path):
-    """From the call that kills on, nothing has an effect."""
+    """After the call that kills, no call has an effect."""
     storage = FaultyStorage(DiskStorage(), Faults(at=1))
     file = storage.open(tmp_path / "a", create=True)
     file.append(b"written")
@@ -138,7 +138,7 @@ def test_a_killed_storage_does_nothing_more(tmp_path):
 
 
 async def test_a_sink_and_a_ledger_fail_before_or_after():
-    """``after`` lets the call have its effect first; the next call works, or is that of a killed process."""
+    """With ``after`` the call has its effect first; then the next call works, unless the process was killed."""
     inner = MemorySink()
     sink = FaultySink(inner, Faults(at=1, kill=False, after=True))
     await sink.open(None)
@@ -152,11 +152,11 @@ async def test_a_sink_and_a_ledger_fail_before_or_after():
     assert (sink.transactional, sink.effectively_once) == (inner.transactional, inner.effectively_once)
 
 
-# -- a disk that forgets
+# -- a fragile disk
 
 
 def left(use, path=OUT):
-    """Return the different contents that 200 power cuts leave; ``None`` is no file."""
+    """Return the different contents that 200 power cuts leave; ``None`` means no file."""
     found = set()
     for seed in range(200):
         disk = FragileDisk(seed)
@@ -167,8 +167,8 @@ def left(use, path=OUT):
     return found
 
 
-def test_what_was_fsynced_stays():
-    """File and folder fsynced: it is there, whatever the seed."""
+def test_fsynced_data_stays():
+    """When file and folder were fsynced, the content is there under every seed."""
 
     def use(disk, file):
         file.append(b"safe")
@@ -178,14 +178,14 @@ def test_what_was_fsynced_stays():
     assert left(use) == {b"safe"}
 
 
-def test_what_was_not_fsynced_may_be_lost_in_many_ways():
-    """The name, the bytes, some of them; zeros in their place."""
+def test_data_without_fsync_may_be_lost_in_many_ways():
+    """A power cut may lose the name, the bytes, or a part of them, or leave zeros."""
     found = left(lambda _, file: file.append(b"unsafe"))
     assert {None, b"", b"unsafe", bytes(6)} <= found
 
 
 def test_a_rename_is_done_or_undone_and_never_both():
-    """Without ``fsync_folder`` the file has either of its names, and one of them always."""
+    """Without ``fsync_folder`` the file always has exactly one of its two names."""
     seen = set()
     for seed in range(60):
         disk = FragileDisk(seed)
@@ -203,8 +203,8 @@ def test_a_rename_is_done_or_undone_and_never_both():
 # -- damage
 
 
-async def test_damage_that_nobody_notices_is_reported(tmp_path):
-    """A reader without a checksum is found out, with the seed that shows it."""
+async def test_unnoticed_damage_is_reported(tmp_path):
+    """A reader without a checksum is found, and the message has the seed."""
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").write_bytes(b"precious")
 
@@ -216,7 +216,7 @@ async def test_damage_that_nobody_notices_is_reported(tmp_path):
 
 
 async def test_a_refusal_names_the_file(tmp_path):
-    """One that does not is no clear message."""
+    """A refusal that does not name the file is a failure."""
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").write_bytes(b"precious")
 
@@ -227,7 +227,7 @@ async def test_a_refusal_names_the_file(tmp_path):
     damages = await damage_and_read(tmp_path / "kept", "file", refuse, bool, times=5)
     assert (damages.refused, damages.right) == (5, 0)
     clear = False
-    with pytest.raises(DamageUnnoticed, match="without naming the file"):
+    with pytest.raises(DamageUnnoticed, match="should name the file"):
         await damage_and_read(tmp_path / "kept", "file", refuse, bool, times=5)
 
 
@@ -235,7 +235,7 @@ async def test_a_refusal_names_the_file(tmp_path):
 
 
 def test_a_limit_on_the_size_of_files(tmp_path):
-    """A write beyond it fails with EFBIG; the process goes on."""
+    """A write beyond the limit fails with EFBIG; the process goes on."""
     code = (
         "import errno\ntry:\n"
         "  with open('f', 'wb', buffering=0) as file:\n    file.write(bytes(5000)); file.write(b'x')\n"
@@ -247,7 +247,7 @@ def test_a_limit_on_the_size_of_files(tmp_path):
 
 
 def test_a_small_disk_is_soon_full():
-    """ENOSPC, and what was there stays."""
+    """A write fails with ENOSPC, and written data stays."""
     try:
         with SmallDisk(1 << 16) as path:
             fill(path / "f")
@@ -258,7 +258,7 @@ def test_a_small_disk_is_soon_full():
 
 
 def fill(path):
-    """Write until there is no room."""
+    """Write until the disk is full."""
     with path.open("wb", buffering=0) as file:
         for _ in range(100):
             try:
@@ -273,7 +273,7 @@ def fill(path):
 
 
 def test_cancelling_at_every_await():
-    """Each place at which the coroutine waits is cancelled once, and what it left is looked at."""
+    """Each await of the coroutine is cancelled once, and the check runs after each."""
     opened, closed = [], []
 
     async def careful():
@@ -293,7 +293,7 @@ def test_cancelling_at_every_await():
 
 
 def test_a_swallowed_cancellation_is_reported():
-    """A coroutine that goes on as if nothing had happened is found out."""
+    """A coroutine that goes on after its cancellation is found."""
 
     async def deaf():
         try:
@@ -306,7 +306,7 @@ def test_a_swallowed_cancellation_is_reported():
 
 
 def test_a_real_sink_may_be_cancelled_everywhere(tmp_path):
-    """A JSON Lines sink leaves its file locked by nobody, and what was committed in it."""
+    """Cancelling a JSON Lines sink leaves its file unlocked, with the committed lines."""
     path = tmp_path / "out.jsonl"
     sinks = []
 
@@ -322,7 +322,7 @@ def test_a_real_sink_may_be_cancelled_everywhere(tmp_path):
             await sink.aclose()
 
     async def whole():
-        await sinks[-1].aclose()  # one that was cancelled goes on behind: wait for it
+        await sinks[-1].aclose()  # a cancelled call goes on in the background: wait for it
         lines = path.read_bytes().splitlines() if path.exists() else []
         assert len(lines) in (0, 3)
 
@@ -334,7 +334,7 @@ def test_a_real_sink_may_be_cancelled_everywhere(tmp_path):
 
 @pytest.fixture
 def echo():
-    """Return the port of a server that says everything again."""
+    """Return the port of a server that sends everything back."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve(client):
@@ -360,7 +360,7 @@ def echo():
 
 
 def talk(client, data):
-    """Send, and return what comes back; nothing if the connection was cut."""
+    """Send data, and return the answer; nothing if the connection was cut."""
     try:
         client.sendall(data)
         return client.recv(4096)
@@ -369,7 +369,7 @@ def talk(client, data):
 
 
 def test_a_proxy_cuts_connections(echo):
-    """Now, or when so many bytes have passed; a new connection works again, unless it is refused."""
+    """It cuts at once, or after some bytes; a new connection works, unless the proxy refuses it."""
     with CuttingProxy("127.0.0.1", echo) as proxy:
         where = (proxy.host, proxy.port)
         with socket.create_connection(where) as client:
@@ -402,8 +402,8 @@ def talk_on(client):
         return b""
 
 
-def test_a_proxy_before_nothing_refuses():
-    """What is not there cannot be reached through it either."""
+def test_a_proxy_without_a_server_cuts_the_connection():
+    """Without a server behind it, the proxy cuts the connection."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with (

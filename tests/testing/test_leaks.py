@@ -1,10 +1,10 @@
-"""Leak checks find what is left behind, and only that."""
+"""``no_leaks`` finds what a block leaves behind, and nothing else."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -21,7 +21,7 @@ async def numbers() -> AsyncIterator[int]:
 
 
 def test_a_clean_block_leaves_nothing() -> None:
-    """Tasks that end, generators that finish and errors that are seen are no leaks."""
+    """Finished tasks, finished generators and retrieved errors are no leaks."""
 
     async def main() -> None:
         async with no_leaks():
@@ -50,7 +50,7 @@ def test_a_task_is_found() -> None:
 
 
 def test_tasks_from_before_are_not_blamed() -> None:
-    """What was running before the block is not its leak."""
+    """A task that ran before the block is not its leak."""
 
     async def main() -> None:
         task = asyncio.create_task(asyncio.sleep(100))
@@ -62,7 +62,7 @@ def test_tasks_from_before_are_not_blamed() -> None:
 
 
 def test_an_open_generator_is_found() -> None:
-    """An async generator that was begun and never closed is a leak."""
+    """An async generator that was started and never closed is a leak."""
     kept = []
 
     async def main() -> None:
@@ -75,15 +75,15 @@ def test_an_open_generator_is_found() -> None:
         run(main())
 
 
-def test_an_exception_that_nobody_saw_is_found() -> None:
-    """A task that failed, and whose exception nobody retrieved, is a leak."""
+def test_an_unretrieved_exception_is_found() -> None:
+    """A failed task whose exception was never retrieved is a leak."""
 
     async def fail() -> None:
         raise ValueError("unseen")
 
     async def main() -> None:
         async with no_leaks():
-            asyncio.create_task(fail())  # noqa: RUF006  that is the point
+            asyncio.create_task(fail())  # noqa: RUF006  the leak
             await asyncio.sleep(1)
 
     with pytest.raises(Leak, match="unseen"):
@@ -91,7 +91,7 @@ def test_an_exception_that_nobody_saw_is_found() -> None:
 
 
 def test_an_open_file_is_found(tmp_path: Path) -> None:
-    """A file that is collected open is a leak."""
+    """A file that is collected while open is a leak."""
     path = tmp_path / "file"
     path.write_text("x")
 
@@ -104,12 +104,25 @@ def test_an_open_file_is_found(tmp_path: Path) -> None:
     gc.collect()
 
 
-def test_an_error_of_the_block_is_not_masked() -> None:
-    """An exception of the block comes out, whatever else was left behind."""
+def test_an_open_file_that_is_referred_to_is_found(tmp_path: Path) -> None:
+    """A file that is still open and referred to is named."""
 
     async def main() -> None:
         async with no_leaks():
-            asyncio.create_task(asyncio.sleep(1))  # noqa: RUF006  that is the point
+            kept.append((tmp_path / "kept.txt").open("w"))
+
+    kept: list[IO[str]] = []
+    with pytest.raises(Leak, match=r"open file: .*kept\.txt"):
+        run(main())
+    kept[0].close()
+
+
+def test_an_error_of_the_block_is_not_masked() -> None:
+    """An exception of the block is raised, also if something was left behind."""
+
+    async def main() -> None:
+        async with no_leaks():
+            asyncio.create_task(asyncio.sleep(1))  # noqa: RUF006  the leak
             raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):

@@ -1,4 +1,4 @@
-"""Marble strings: what they mean, what they play, and what is said when a flow does something else."""
+"""Marble strings: their syntax, the sources that play them, and the messages of a mismatch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from penstock.testing.marble import Marble, parse_marbles
 
 
 def test_the_syntax() -> None:
-    """A step per character, a group at its parenthesis, blanks without time, values by name."""
+    """One step per character; a group is at its parenthesis; spaces take no time; values have names."""
     assert parse_marbles("a-b (cd)-|", {"c": 3}) == [
         Marble(0, "next", "a"),
         Marble(2, "next", "b"),
@@ -33,8 +33,8 @@ PARTS = st.lists(st.sampled_from(["-", "--", "a", "b", "c", " ", "(ab)", "(c)"])
 
 
 @given(PARTS, st.sampled_from(["|", "#", "", "(a|)"]))
-def test_it_means_what_it_means_to_rx(parts: list[str], end: str) -> None:
-    """Random diagrams are understood as ``reactivex`` understands them (which wants commas in groups)."""
+def test_diagrams_mean_the_same_as_in_rx(parts: list[str], end: str) -> None:
+    """Random diagrams mean the same as in ``reactivex`` (which needs commas in groups)."""
     diagram = "-".join(parts) + "-" + end
     theirs = reactivex_parse(commas(diagram), timespan=1.0)
     kinds = {"N": "next", "C": "completed", "E": "error"}
@@ -45,12 +45,12 @@ def test_it_means_what_it_means_to_rx(parts: list[str], end: str) -> None:
 
 
 def commas(diagram: str) -> str:
-    """Write ``(ab)`` as ``(a,b)``, and neighbouring items apart, as reactivex wants them."""
+    """Write ``(ab)`` as ``(a,b)`` for reactivex."""
     return diagram.replace("(ab)", "(a,b)").replace("(a|)", "(a,|)")
 
 
 def shift(diagram: str, at: float) -> int:
-    """Return how many commas reactivex has counted as time before the step ``at``."""
+    """Return how many commas reactivex has counted as steps before the step ``at``."""
     commas_before, step = 0, 0
     for character in commas(diagram):
         if step >= at:
@@ -62,8 +62,8 @@ def shift(diagram: str, at: float) -> int:
 
 
 @pytest.mark.parametrize("diagram", ["a|b", "((a))", "(a-b)", "a)", "(a", "#|", "(|a)"])
-def test_nonsense_is_pointed_at(diagram: str) -> None:
-    """What is no diagram is refused when it is written, with a mark under the place."""
+def test_an_invalid_diagram_is_refused(diagram: str) -> None:
+    """An invalid diagram raises at once, with a mark under the character."""
     with pytest.raises(ValueError, match=r"\^"):
         marbles(diagram)
 
@@ -71,18 +71,18 @@ def test_nonsense_is_pointed_at(diagram: str) -> None:
 @pytest.mark.parametrize("diagram", ["", "|", "a", "a-b-(cd)-|", "---a#", "(ab|)", "-a-(bc)---d"])
 @pytest.mark.parametrize("step", [1.0, 0.25, 3600.0])
 def test_a_source_plays_what_is_drawn(diagram: str, step: float) -> None:
-    """What ``marbles`` plays, ``expect`` sees."""
+    """A flow of ``marbles`` equals its own diagram."""
     expect(marbles(diagram, step=step), step=step).to_be(diagram)
 
 
 def test_values_and_errors_stand_for_characters() -> None:
-    """Operators compute with values, and ``#`` is the error that was given."""
+    """Operators compute with the values, and ``#`` raises the given error."""
     numbers = marbles("1-2-3-#", {"1": 1, "2": 2, "3": 3}, error=KeyError("gone"))
     expect(numbers | op.map(lambda n: n * n), {"a": 1, "b": 4, "c": 9}).to_be("a-b-c-#", error=KeyError)
 
 
 def test_time_goes_on_while_nobody_asks() -> None:
-    """A marble source is a timeline: what is due comes at once when it is asked for later."""
+    """A marble source is a timeline: an item that is overdue comes at once when it is requested."""
 
     async def main() -> list[Any]:
         loop, seen = asyncio.get_running_loop(), []
@@ -96,7 +96,7 @@ def test_time_goes_on_while_nobody_asks() -> None:
 
 
 def test_operators_of_time_can_be_drawn() -> None:
-    """Two inputs merged, aligned under each other."""
+    """Two merged inputs can be drawn aligned below each other."""
     left = marbles("a---b---|")
     right = marbles("--x---y-|")
     expect(left | op.merge(right)).to_be("a-x-b-y-|")
@@ -109,9 +109,9 @@ def mismatch(flow: Any, diagram: str, **options: Any) -> list[str]:
 
 
 def test_a_mismatch_shows_both_under_each_other() -> None:
-    """The first difference in words, and the two diagrams."""
+    """The message has the first difference in words, and the two diagrams."""
     assert mismatch(marbles("a-b-(cd)-|"), "a--b(cd)-|") == [
-        "expected 'b' at step 3, and 'b' at step 2 came",
+        "expected 'b' at step 3, but 'b' at step 2 came",
         "  expected  a--b(cd)-|",
         "  came      a-b-(cd)-|",
     ]
@@ -122,25 +122,25 @@ def test_a_mismatch_shows_both_under_each_other() -> None:
     [
         (just("a"), "a-", "the end at step 0 came too"),
         (never(), "-|", "the end at step 1 did not come"),
-        (marbles("a-#"), "a-|", "expected the end at step 2, and an error at step 2 came"),
+        (marbles("a-#"), "a-|", "expected the end at step 2, but an error at step 2 came"),
         (marbles("a|", step=0.5), "a|", "the end at step 0.5"),
-        (just(7), "(a|)", "expected 'a' at step 0, and 7 at step 0 came"),
+        (just(7), "(a|)", "expected 'a' at step 0, but 7 at step 0 came"),
     ],
 )
-def test_each_mismatch_has_its_words(flow: Any, diagram: str, text: str) -> None:
-    """Something else, too much, too little, another time."""
+def test_each_mismatch_says_why(flow: Any, diagram: str, text: str) -> None:
+    """The message names another item, a missing one, an extra one, and another time."""
     assert text in mismatch(flow, diagram)[0]
 
 
 def test_an_error_of_another_kind_is_a_mismatch() -> None:
-    """``#`` is any error, unless the test says which; the mismatch has it as its cause."""
+    """``#`` is any error, unless the test names a type; the mismatch has the error as its cause."""
     expect(marbles("#")).to_be("#")
     with pytest.raises(MarbleMismatch, match="it failed with Planted") as caught:
         expect(marbles("#")).to_be("#", error=ValueError)
     assert isinstance(caught.value.__cause__, Planted)
 
 
-def test_what_cannot_be_drawn_is_listed() -> None:
-    """Items in the steps that a group takes up, or between two steps, are told in words."""
+def test_signals_that_cannot_be_drawn_are_listed() -> None:
+    """Items within the steps of a group, or between two steps, are listed in words."""
     tight = marbles("(ab)", step=0.25)
     assert mismatch(tight | op.merge(marbles("-c|")), "(ab)c|")[-1].startswith("  came      cannot be drawn")

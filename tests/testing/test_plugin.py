@@ -1,4 +1,4 @@
-"""The pytest plugin: its fixtures, that it costs nothing at the start, and that it disturbs no coverage."""
+"""The pytest plugin: its fixtures, its cost at the start, and coverage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 
 
-# -- our own suite uses it ---------------------------------------------------------------------------
+# -- fixtures ---------------------------------------------------------------------------------------
 
 
 def test_virtual_time_returns_what_the_coroutine_returns(virtual_time: Any) -> None:
@@ -28,7 +28,7 @@ def test_virtual_time_returns_what_the_coroutine_returns(virtual_time: Any) -> N
 
 
 def test_explore_tries_seeds(explore: Any, no_leaks: None) -> None:
-    """As many as asked for."""
+    """``explore`` tries the given number of seeds."""
 
     async def main() -> None:
         await asyncio.gather(*(asyncio.sleep(0) for _ in range(5)))
@@ -37,11 +37,11 @@ def test_explore_tries_seeds(explore: Any, no_leaks: None) -> None:
 
 
 async def test_a_coroutine_function_is_checked_for_leaks(no_leaks: None) -> None:
-    """One that leaves nothing passes, on whichever loop it runs."""
+    """A test that leaves nothing behind passes, on any loop."""
     await asyncio.create_task(asyncio.sleep(0))
 
 
-# -- what it does to a project of somebody else ------------------------------------------------------
+# -- in another project -----------------------------------------------------------------------------
 
 
 SETTINGS = """[pytest]
@@ -52,7 +52,7 @@ filterwarnings = error
 
 
 def pytest_run(folder: Path, test: str, *arguments: str, conftest: str = "") -> tuple[dict[str, int], str]:
-    """Run pytest on ``test`` in a folder of its own; return how many passed and failed, and the output."""
+    """Run pytest on ``test`` in its own folder; return how many passed and failed, and the output."""
     (folder / "test_it.py").write_text("import asyncio, pytest, random\n\n" + test)
     (folder / "conftest.py").write_text(conftest)
     (folder / "pytest.ini").write_text(SETTINGS)
@@ -82,7 +82,7 @@ def test_race(explore):
 
 
 def test_a_race_is_reported_with_the_option_that_shows_it_again(tmp_path: Path) -> None:
-    """The report names the seed; with the option, the test's own assertion fails."""
+    """The report names the option; with it, the test fails with its own assertion."""
     counts, text = pytest_run(tmp_path, RACE, "--penstock-seeds=1000")
     assert counts["failed"] == 1
     note = next(line for line in text.splitlines() if "runs this schedule alone" in line)
@@ -115,7 +115,7 @@ async def test_clean():
 
 
 def test_leaks_fail_a_test_of_each_kind(tmp_path: Path) -> None:
-    """Coroutine functions, virtual time and seeds: each leak is told, and what is clean passes."""
+    """A leak fails a coroutine function, a run in virtual time and a seeded run; a clean test passes."""
     counts, text = pytest_run(tmp_path, LEAKS)
     assert (counts["failed"], counts["passed"]) == (3, 1)
     assert text.count("Leak: left behind") >= 2
@@ -130,13 +130,13 @@ def pytest_collection_finish(session):
 
 
 def test_nothing_of_penstock_is_imported_at_the_start(tmp_path: Path) -> None:
-    """A test run that uses no fixture of it never imports the package."""
+    """A test run that uses none of the fixtures never imports the package."""
     counts, text = pytest_run(tmp_path, "def test_it(): pass", conftest=CONFTEST)
     assert counts == {"passed": 1}, text
 
 
 def test_coverage_sees_the_lines_that_are_run_once(tmp_path: Path) -> None:
-    """Definitions at the top of a module are measured, because the module was not imported before."""
+    """Top-level lines of a module are measured, because the plugin did not import it before."""
     test = "def test_it():\n    import penstock.errors\n"
     _, text = pytest_run(tmp_path, test, "--cov=penstock.errors", "--cov-report=term")
     line = next(line for line in text.splitlines() if "errors.py" in line)
@@ -144,6 +144,6 @@ def test_coverage_sees_the_lines_that_are_run_once(tmp_path: Path) -> None:
 
 
 def test_it_is_registered_with_pytest() -> None:
-    """The project's entry point names the module that pytest is to load, by the name of the module."""
+    """The entry point of the project names the module of the plugin."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["entry-points"]["pytest11"] == {"penstock_pytest": "penstock_pytest"}

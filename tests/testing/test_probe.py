@@ -1,4 +1,4 @@
-"""``Probe``: its demand is the test's, its expectations hold or say why not."""
+"""``Probe``: the test decides its demand, and an expectation that fails says why."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def probed(flow: Any, test: Any, **options: Any) -> Any:
     return run(main())
 
 
-def test_demand_is_the_tests_own() -> None:
-    """A source hands over as much as was asked for, and no more until the next request."""
+def test_the_test_decides_the_demand() -> None:
+    """A source hands over the requested items, and no more until the next request."""
     source = TestSource(range(10))
 
     async def test(probe: Probe[int]) -> None:
@@ -44,7 +44,7 @@ def test_demand_is_the_tests_own() -> None:
 
 
 def test_a_request_does_not_wait_for_its_items() -> None:
-    """Demand may be outstanding while the test looks at other things, and be added to."""
+    """The test can do other things while demand is outstanding, and add to it."""
 
     async def test(probe: Probe[int]) -> None:
         await probe.request(2)
@@ -56,8 +56,8 @@ def test_a_request_does_not_wait_for_its_items() -> None:
     probed(TestSource([Sleep(10), 1, 2, 3]), test)
 
 
-def test_the_end_is_asked_for() -> None:
-    """``expect_completed`` asks once more if nothing is pending, for only a request shows the end."""
+def test_expecting_the_end_requests_once_more() -> None:
+    """``expect_completed`` requests once more if there is no demand, as only a request shows the end."""
 
     async def test(probe: Probe[int]) -> None:
         await probe.request(2)
@@ -68,7 +68,7 @@ def test_the_end_is_asked_for() -> None:
 
 
 def test_an_error_is_returned() -> None:
-    """``expect_error`` gives the error itself, behind the items before it."""
+    """``expect_error`` returns the error, after the items before it."""
 
     async def test(probe: Probe[int]) -> None:
         await probe.request(5)
@@ -80,7 +80,7 @@ def test_an_error_is_returned() -> None:
 
 
 def test_an_interrupted_request_loses_nothing() -> None:
-    """``interrupt`` withdraws the demand, and the run goes on with the next request."""
+    """``interrupt`` withdraws the demand, and the run continues with the next request."""
     source = TestSource([Sleep(10), 1, Sleep(10), 2])
 
     async def test(probe: Probe[int]) -> None:
@@ -95,7 +95,7 @@ def test_an_interrupted_request_loses_nothing() -> None:
 
 
 def test_a_probe_may_start_at_a_position() -> None:
-    """It subscribes where it is told, and shows the position of its run."""
+    """A probe subscribes at the given position, and shows the position of its run."""
     flow = from_iterable(range(5))
 
     async def first(probe: Probe[int]) -> Any:
@@ -117,8 +117,8 @@ def failing(flow: Any, test: Any, **options: Any) -> str:
     return str(caught.value)
 
 
-def test_a_failure_shows_what_happened() -> None:
-    """The message says what was wanted, what came, and the whole story with its times."""
+def test_a_failure_shows_the_history() -> None:
+    """The message says what was wanted and what came, and has the history with its times."""
 
     async def test(probe: Probe[int]) -> None:
         await probe.request(2)
@@ -126,8 +126,8 @@ def test_a_failure_shows_what_happened() -> None:
         await probe.expect_next(3)
 
     assert failing(TestSource([1, Sleep(5), 2]), test).splitlines() == [
-        "expected the next items to be 3, but item 0 of them is 2",
-        "what happened:",
+        "expected the next items to be 3, but item 0 was 2",
+        "history:",
         "  0 s: subscribed",
         "  0 s: request(2)",
         "  0 s: next 1",
@@ -138,23 +138,27 @@ def test_a_failure_shows_what_happened() -> None:
 @pytest.mark.parametrize(
     ("script", "test", "text"),
     [
-        ([], lambda p: p.expect_next(1), "no demand for more: call request"),
+        ([], lambda p: p.expect_next(1), "no demand for more; call request"),
         ([1, Sleep(1e7)], lambda p: ask(p, 2, p.expect_next(1, 2)), "only 1 came within"),
-        ([1], lambda p: ask(p, 2, p.expect_next(1, 2)), "after 1 of them it is completed"),
-        ([1], lambda p: ask(p, 2, p.expect_completed()), "1 came, and nothing expected it"),
-        ([Raise()], lambda p: p.expect_completed(), "it failed with Planted"),
-        ([], lambda p: p.expect_error(ValueError), "it is completed"),
-        ([Raise()], lambda p: p.expect_error(ValueError), "it failed with Planted"),
-        ([Raise()], lambda p: p.expect_error(Planted, "elsewhere"), "matching 'elsewhere', but it failed"),
-        ([1], lambda p: ask(p, 1, p.expect_nothing()), "1 had come already|1 came"),
+        ([1], lambda p: ask(p, 2, p.expect_next(1, 2)), "after 1 of them the flow completed"),
+        ([1], lambda p: ask(p, 2, p.expect_completed()), "1 came, and no expectation took it"),
+        ([Raise()], lambda p: p.expect_completed(), "the flow failed with Planted"),
+        ([], lambda p: p.expect_error(ValueError), "the flow completed"),
+        ([Raise()], lambda p: p.expect_error(ValueError), "the flow failed with Planted"),
+        (
+            [Raise()],
+            lambda p: p.expect_error(Planted, "elsewhere"),
+            "matching 'elsewhere', but the flow failed",
+        ),
+        ([1], lambda p: ask(p, 1, p.expect_nothing()), "1 had come before|1 came"),
         ([Sleep(0.5), 1], lambda p: ask(p, 1, p.expect_nothing()), "1 came"),
-        ([Sleep(0.5)], lambda p: ask(p, 1, p.expect_nothing()), "it is completed"),
+        ([Sleep(0.5)], lambda p: ask(p, 1, p.expect_nothing()), "the flow completed"),
         ([1], lambda p: p.take(2), "only 0 came, and there is no demand"),
         ([Sleep(1e7)], lambda p: p.expect_completed(), "nothing happened for"),
     ],
 )
-def test_each_disappointment_has_its_words(script: Any, test: Any, text: str) -> None:
-    """Whatever an expectation meets instead is named."""
+def test_each_failed_expectation_says_why(script: Any, test: Any, text: str) -> None:
+    """The message says what came instead."""
     assert re.search(text, failing(TestSource(script), test))
 
 
@@ -165,7 +169,7 @@ async def ask(probe: Probe[Any], n: int, then: Any) -> None:
 
 
 class Generous:
-    """A run that gives one item more than it was asked for."""
+    """A run that returns one item more than requested."""
 
     def subscribe(self) -> Any:
         return self
@@ -178,7 +182,7 @@ class Generous:
 
 
 def test_too_many_items_are_a_failure() -> None:
-    """A flow that answers with more than was asked for is found out by any expectation."""
+    """Any expectation fails after a request returned too many items."""
 
     async def test(probe: Probe[int]) -> None:
         await probe.request(1)
@@ -188,7 +192,7 @@ def test_too_many_items_are_a_failure() -> None:
 
 
 def test_misuse_is_refused() -> None:
-    """A probe that was not entered has no run, and a demand of nothing is none."""
+    """A probe must be entered before it requests, and must request at least one item."""
 
     async def main() -> None:
         with pytest.raises(RuntimeError, match="async with Probe"):
@@ -200,8 +204,8 @@ def test_misuse_is_refused() -> None:
     run(main())
 
 
-def test_closing_does_not_mask_the_disappointment() -> None:
-    """A source that fails while it is closed adds a note to what went wrong before."""
+def test_closing_does_not_mask_a_failed_expectation() -> None:
+    """An error of closing becomes a note on the failed expectation."""
 
     async def main() -> None:
         async with Probe(TestSource([1, 2], on_close=[Raise()]) | op.map(int)) as probe:
@@ -214,7 +218,7 @@ def test_closing_does_not_mask_the_disappointment() -> None:
 
 
 async def test_it_works_on_a_real_loop() -> None:
-    """There it waits for real seconds, five unless told otherwise."""
+    """On a real loop a probe waits real seconds, by default five."""
     async with Probe(TestSource([1, Sleep(60), 2]), patience=0.05) as probe:
         await probe.request(2)
         await probe.expect_next(1)

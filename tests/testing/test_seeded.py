@@ -1,4 +1,4 @@
-"""The seeded loop: what it permutes, what it leaves alone, and that a seed gives the same schedule again."""
+"""The seeded loop: what it reorders, what it keeps, and that a seed repeats its schedule."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ async def workers(log: list[tuple[str, int]]) -> None:
 
 
 def under(seed: int, main, **options):
-    """Return what ``main`` returns under a seed, and its loop."""
+    """Return the result of ``main`` under a seed, and the loop."""
     loop = SeededLoop(seed, **options)
     return run(main(), loop_factory=lambda: loop), loop
 
 
 def test_seed_0_is_plain_asyncio() -> None:
-    """The schedule of seed 0 is that of a loop that permutes nothing."""
+    """Seed 0 has the schedule of plain asyncio."""
     plain: list[tuple[str, int]] = []
     seeded: list[tuple[str, int]] = []
     run(workers(plain))
@@ -44,7 +44,7 @@ def test_seed_0_is_plain_asyncio() -> None:
 
 
 def test_steps_of_tasks_change_places() -> None:
-    """Seeds give many orders of the steps of several tasks, and each task keeps its own."""
+    """Seeds make many orders of the steps of several tasks; each task keeps its own order."""
     orders = set()
     for seed in range(100):
         log: list[tuple[str, int]] = []
@@ -55,7 +55,7 @@ def test_steps_of_tasks_change_places() -> None:
 
 
 def test_plain_callbacks_keep_their_order() -> None:
-    """What was given to ``call_soon`` runs in the order in which it was given, under every seed."""
+    """Callbacks of ``call_soon`` run in the order of the calls, under every seed."""
 
     async def main() -> list[int]:
         log: list[int] = []
@@ -70,7 +70,7 @@ def test_plain_callbacks_keep_their_order() -> None:
 
 
 def test_a_step_keeps_its_context() -> None:
-    """A task that is woken out of turn still runs with its own context variables."""
+    """A task that runs out of order keeps its own context variables."""
 
     async def main() -> bool:
         async def own(number: int) -> bool:
@@ -86,7 +86,7 @@ def test_a_step_keeps_its_context() -> None:
 
 
 def test_timers_are_late_and_never_early() -> None:
-    """A timer may be late by its jitter, so that near deadlines change places, but never comes early."""
+    """A timer may be late by its jitter, so that near deadlines swap, but is never early."""
 
     async def main() -> list[float]:
         loop = asyncio.get_running_loop()
@@ -106,7 +106,7 @@ def test_timers_are_late_and_never_early() -> None:
 
 
 def test_threads_become_delays() -> None:
-    """Functions for executors run on the loop: in orders that differ, and with no thread at all."""
+    """Functions for executors run on the loop without threads, in different orders."""
 
     async def main() -> tuple[int, ...]:
         order: list[int] = []
@@ -121,8 +121,8 @@ def test_threads_become_delays() -> None:
     assert len({under(seed, main)[0] for seed in range(50)}) == 6
 
 
-def test_what_a_thread_raises_arrives() -> None:
-    """An exception of a function in an executor is raised where it is awaited; ``StopIteration`` cannot be."""
+def test_an_exception_of_a_thread_is_raised() -> None:
+    """Awaiting raises the exception of a function in an executor; ``StopIteration`` is wrapped."""
 
     async def main(error: BaseException) -> None:
         def work() -> None:
@@ -137,7 +137,7 @@ def test_what_a_thread_raises_arrives() -> None:
 
 
 def test_a_cancelled_thread_may_run_or_not() -> None:
-    """A function whose future is cancelled has run, or never does, and its result goes nowhere."""
+    """A function whose future was cancelled ran or not; its result is dropped."""
 
     async def main() -> int:
         ran: list[int] = []
@@ -152,13 +152,13 @@ def test_a_cancelled_thread_may_run_or_not() -> None:
 
 
 def test_deadlock_and_endlessness_are_found() -> None:
-    """A run that cannot go on, and one that never ends, raise and name who waits or runs."""
+    """A run that cannot go on, and one that never ends, raise errors that name the tasks."""
 
     async def stuck() -> None:
         await asyncio.get_running_loop().create_future()
 
     async def spinning() -> None:
-        while True:  # noqa: ASYNC110  it waits for nothing
+        while True:  # noqa: ASYNC110  it should never end
             await asyncio.sleep(0)
 
     with pytest.raises(Deadlock, match="in stuck"):
@@ -178,7 +178,7 @@ async def later(x: int) -> int:
 
 
 def test_a_seed_gives_the_same_schedule_again() -> None:
-    """The digest of a seed is the same again, whatever else lies in memory."""
+    """The digest of a seed repeats, whatever else is in memory."""
     first = [digest_of(seed) for seed in range(30)]
     garbage = [object() for _ in range(1000)]
     assert [digest_of(seed) for seed in range(30)] == first
@@ -205,7 +205,7 @@ def test_a_seed_gives_the_same_schedule_in_another_process() -> None:
 
 
 def digest_of(seed: int) -> str:
-    """Return the digest of the flows' race, and of a wait for a set of tasks."""
+    """Return the digest of the race of flows, and of a wait for a set of tasks."""
     seen: list[str] = []
 
     async def main() -> None:
@@ -221,7 +221,7 @@ def digest_of(seed: int) -> str:
 
 
 def test_work_takes_time_now_and_then() -> None:
-    """The clock that Penstock reads stands still while it works, except for a seldom and sudden strain."""
+    """The clock of Penstock's work stands still, except for rare sudden steps."""
 
     async def main() -> list[float]:
         clock = asyncio.get_running_loop().clock

@@ -1,4 +1,4 @@
-"""Each law of sinks can fail: sinks broken on purpose, and a transactional one that keeps them."""
+"""Each law of sinks can fail: sinks broken on purpose, and correct ones that pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from penstock.testing import LawViolation, sink_laws
 
 
 class Kind:
-    """A kind of ``MemorySink`` or of a class derived from it."""
+    """A kind of ``MemorySink`` or of a subclass."""
 
     def __init__(self, sink_type=MemorySink):
         self.sink_type = sink_type
@@ -35,14 +35,14 @@ class Kind:
 
 
 class Database:
-    """What a database holds: rows, and the commit."""
+    """The rows of a database, and the commit that it holds."""
 
     def __init__(self):
         self.rows, self.held = [], None
 
 
 class DatabaseSink(Sink):
-    """Keeps the promises of a transactional sink."""
+    """A correct transactional sink."""
 
     transactional = True
 
@@ -74,7 +74,7 @@ class DatabaseSink(Sink):
 
 
 class DatabaseKind:
-    """The database survives a crash, and is there for the next sink."""
+    """The database survives a crash, and the next sink uses it."""
 
     def __init__(self, sink_type=DatabaseSink):
         self.sink_type, self.base = sink_type, Database()
@@ -227,7 +227,7 @@ async def first_violation(law, make):
 
 @pytest.mark.parametrize(("law", "mutant"), MUTANTS)
 async def test_each_law_can_fail(law, mutant):
-    """A sink that breaks one promise is found by the law of that name."""
+    """The law of that name finds a sink that breaks its promise."""
     with pytest.raises(LawViolation) as found:
         await first_violation(law, lambda: Kind(mutant))
     assert found.value.law == law
@@ -235,24 +235,24 @@ async def test_each_law_can_fail(law, mutant):
 
 @pytest.mark.parametrize(("law", "mutant"), TRANSACTIONAL_MUTANTS)
 async def test_each_law_of_a_transactional_sink_can_fail(law, mutant):
-    """The same for sinks that commit in a transaction of their own."""
+    """The law of that name finds a transactional sink that breaks its promise."""
     with pytest.raises(LawViolation) as found:
         await first_violation(law, lambda: DatabaseKind(mutant))
     assert found.value.law == law
 
 
 def test_every_law_has_a_mutant():
-    """No law is there that nothing was ever seen to break."""
+    """Each law has a sink that breaks it."""
     assert {law for law, _ in MUTANTS} == set(sink_laws.LAWS)
 
 
 @pytest.mark.parametrize("make", [Kind, DatabaseKind])
 def test_all_laws_at_once(make):
-    """A sink that keeps its promises passes, whether it is transactional or not."""
+    """A correct sink passes, whether it is transactional or not."""
     sink_laws.check(make)
 
 
 def test_check_stops_at_the_first_broken_law():
-    """What it raises names the law."""
+    """The violation names the law."""
     with pytest.raises(LawViolation, match="law of closing"):
         sink_laws.check(lambda: Kind(CommitsOnClose))

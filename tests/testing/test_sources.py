@@ -1,4 +1,4 @@
-"""``TestSource`` plays its script in every style, and counts; ``Poison`` fails only whom it should."""
+"""``TestSource`` plays its script in every style, and counts; ``Poison`` fails in functions only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def pull(source: TestSource, n: int = 2) -> list[Any]:
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("script", [[], [1], [1, 2, 3, 4, 5, 6, 7], [Wait(2), 1, Sleep(3), 2, Wait(1)]])
 def test_items_come_in_order_and_are_counted(style: Any, script: list[Any]) -> None:
-    """Each style gives the items of the script, counts them, and is opened and closed once."""
+    """Each style yields the items of the script, counts them, and is opened and closed once."""
     source = TestSource(script, style=style, page=(2, 3))
     assert run(pull(source)) == items_of(script)
     assert source.counts.handed == len(items_of(script))
@@ -33,7 +33,7 @@ def test_items_come_in_order_and_are_counted(style: Any, script: list[Any]) -> N
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_planted_error_comes_after_the_items_before_it(style: Any) -> None:
-    """``Raise`` fails the source where it stands."""
+    """``Raise`` fails the source at its place in the script."""
     source = TestSource([1, 2, Raise(), 3], style=style)
 
     async def main() -> list[int]:
@@ -50,7 +50,7 @@ def test_a_planted_error_comes_after_the_items_before_it(style: Any) -> None:
 
 @pytest.mark.parametrize("style", STYLES[1:])
 def test_forever_stalls_and_closing_ends_it(style: Any) -> None:
-    """``Forever`` waits until the source is closed, and that is no interruption when it was announced."""
+    """``Forever`` waits until the source is closed; an expected close is no interruption."""
     source = TestSource([1, Forever(), 2], style=style)
 
     async def main() -> None:
@@ -66,7 +66,7 @@ def test_forever_stalls_and_closing_ends_it(style: Any) -> None:
 
 
 def test_interruptions_are_counted() -> None:
-    """An exception thrown into a waiting generator is noticed."""
+    """An exception at a wait of a running generator is counted."""
     source = TestSource([Sleep(10), 1])
 
     async def main() -> None:
@@ -84,7 +84,7 @@ def test_interruptions_are_counted() -> None:
 
 
 def test_pages_can_be_fetched_from_a_position() -> None:
-    """``play_pages(position)`` goes on behind that many items."""
+    """``play_pages(position)`` starts after that many items."""
     source = TestSource([1, 2, 3, 4, 5], page=(2,))
 
     async def main() -> list[tuple[list[int], int]]:
@@ -94,7 +94,7 @@ def test_pages_can_be_fetched_from_a_position() -> None:
 
 
 def test_paced_puts_waits_before_items_and_the_end() -> None:
-    """A pace is dealt out in turn, ``None`` meaning no wait."""
+    """A pace repeats its waits in order; ``None`` means no wait."""
     assert paced("abc", [Wait(1), None]) == [Wait(1), "a", "b", Wait(1), "c"]
     assert paced("ab", []) == ["a", "b"]
 
@@ -111,16 +111,16 @@ def test_paced_puts_waits_before_items_and_the_end() -> None:
         "{}".format,
     ],
 )
-def test_poison_fails_whoever_computes_with_it(use: Any) -> None:
-    """Arithmetic, comparison, truth and formatting raise what was planted."""
+def test_computing_with_poison_fails(use: Any) -> None:
+    """Arithmetic, comparison, truth and formatting raise the planted exception."""
     with pytest.raises(Planted):
         use(Poison(3))
     with pytest.raises(StopIteration):
         use(Poison(3, lambda: StopIteration("stray")))
 
 
-def test_poison_can_be_handed_on() -> None:
-    """Equality, hashing and ``repr`` work, so that lists of it can be compared and shown."""
+def test_poison_can_be_passed_on() -> None:
+    """Equality, hashing and ``repr`` work, so that lists of poison can be compared and shown."""
     assert [Poison(3)] == [3]
     assert {Poison(3): "x"}[Poison(3)] == "x"
     assert repr([Poison(3)]) == "[Poison(3)]"

@@ -1,4 +1,4 @@
-"""Virtual time: exact sleeps, real threads, deadlocks named."""
+"""Virtual time: exact sleeps, real threads, named deadlocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from penstock.testing import Deadlock, VirtualClock, VirtualTimeLoop, run
 
 
 def test_hours_pass_at_once_and_to_the_second() -> None:
-    """A sleep takes exactly its seconds on the loop's clock, however many there are."""
+    """A sleep takes exactly its seconds on the loop's clock, however many."""
 
     async def main() -> list[float]:
         loop = asyncio.get_running_loop()
@@ -28,7 +28,7 @@ def test_hours_pass_at_once_and_to_the_second() -> None:
 
 
 def test_timers_fire_in_the_order_of_their_deadlines() -> None:
-    """Tasks wake by deadline, and those with the same deadline in the order in which they slept."""
+    """Tasks wake by deadline; those with the same deadline wake in the order in which they slept."""
 
     async def main() -> list[str]:
         order: list[str] = []
@@ -44,7 +44,7 @@ def test_timers_fire_in_the_order_of_their_deadlines() -> None:
 
 
 def test_a_tiny_sleep_far_from_zero_ends() -> None:
-    """A deadline that rounds away against a large clock still fires."""
+    """A deadline that is lost by rounding against a large clock still fires."""
 
     async def main() -> float:
         await asyncio.sleep(1e9)
@@ -55,7 +55,7 @@ def test_a_tiny_sleep_far_from_zero_ends() -> None:
 
 
 def test_a_timeout_is_virtual() -> None:
-    """``asyncio.timeout`` strikes at its second, not before and not after."""
+    """``asyncio.timeout`` ends at exactly its second."""
 
     async def main() -> float:
         with pytest.raises(TimeoutError):
@@ -67,7 +67,7 @@ def test_a_timeout_is_virtual() -> None:
 
 
 def test_threads_are_waited_for_and_take_no_virtual_time() -> None:
-    """The result of a thread arrives although a timer is set, and the clock has not moved."""
+    """The result of a thread arrives although a timer is set, and the clock does not move."""
     gate = threading.Event()
 
     def work() -> int:
@@ -88,7 +88,7 @@ def test_threads_are_waited_for_and_take_no_virtual_time() -> None:
 
 
 def test_a_deadlock_names_who_waits_and_where() -> None:
-    """When nothing can ever run again, the error names the task, the file and the function."""
+    """When nothing can run, the error names the task, the file and the function."""
 
     async def stuck_here() -> None:
         await asyncio.get_running_loop().create_future()
@@ -101,7 +101,7 @@ def test_a_deadlock_names_who_waits_and_where() -> None:
 
 
 def test_a_daemon_that_sleeps_is_no_deadlock() -> None:
-    """As long as a timer is set the run goes on; what main leaves behind is cancelled at its end."""
+    """While a timer is set the run goes on; tasks left behind are cancelled at its end."""
     ended: list[str] = []
 
     async def daemon() -> None:
@@ -112,7 +112,7 @@ def test_a_daemon_that_sleeps_is_no_deadlock() -> None:
             ended.append("cancelled")
 
     async def main() -> None:
-        asyncio.create_task(daemon())  # noqa: RUF006  it is main's to leave behind
+        asyncio.create_task(daemon())  # noqa: RUF006  main leaves it behind
         await asyncio.sleep(1000)
 
     run(main())
@@ -120,7 +120,7 @@ def test_a_daemon_that_sleeps_is_no_deadlock() -> None:
 
 
 def test_hooks_run_before_their_turn_and_stop_the_clock() -> None:
-    """A hook runs between two steps, and what it makes ready runs before any timer."""
+    """A hook runs between two steps, and callbacks that it makes ready run before any timer."""
 
     async def main() -> tuple[float, int]:
         loop = asyncio.get_running_loop()
@@ -138,7 +138,7 @@ def test_hooks_run_before_their_turn_and_stop_the_clock() -> None:
 
 
 def test_the_clock_reads_the_loop() -> None:
-    """``VirtualClock`` gives Unix time and monotonic time of the loop."""
+    """``VirtualClock`` returns Unix time and monotonic time of the loop."""
 
     async def main() -> tuple[float, float]:
         clock = VirtualClock(epoch=500)
@@ -148,8 +148,8 @@ def test_the_clock_reads_the_loop() -> None:
     assert run(main()) == (502, 2)
 
 
-def test_exceptions_come_out_as_they_are() -> None:
-    """``run`` raises what main raised."""
+def test_exceptions_are_raised_unchanged() -> None:
+    """``run`` raises the exception of main."""
 
     async def main() -> None:
         raise KeyError("mine")

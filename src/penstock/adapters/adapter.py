@@ -1,12 +1,13 @@
-"""``Adapter``: a source of documents as a cold observable of pipeline events."""
+"""``Adapter``: a source of documents as a cold flow of pipeline events."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from penstock.documents.node import Documents
 from penstock.documents.settings import Settings
-from penstock.documents.stage import Documents
+from penstock.documents.state import NODE_NAME
 from penstock.events import PipelineEvent
 from penstock.flow import Flow
 from penstock.sources.from_pages import FromPages
@@ -21,10 +22,10 @@ __all__ = ["Adapter"]
 
 
 class Adapter(Flow[PipelineEvent]):
-    """A flow of events that is built from one ``Source``.
+    """A flow of events built from one ``Source``.
 
-    ``adapter | op.where(...)`` is an ordinary flow and no longer an adapter; ``IngestionPipeline`` builds
-    a richer chain from the same source.
+    ``adapter | op.where(...)`` is an ordinary flow, not an adapter. ``IngestionPipeline`` builds a longer
+    chain from the same source.
     """
 
     __slots__ = ("source",)
@@ -34,11 +35,11 @@ class Adapter(Flow[PipelineEvent]):
         super().__init__(_events(source, source.fetch, Settings(), page_size))
 
     def events(self, settings: Settings, *, fetch: Callable[..., Any] | None = None, **changes: Any) -> Node:
-        """Return the event stage of this adapter with other settings, reading through ``fetch`` if given."""
+        """Return the event stage of this adapter with other settings; it reads through ``fetch`` if given."""
         settings = replace(settings, **changes)
         return _events(self.source, fetch or self.source.fetch, settings, self.node.inputs[0].bound(1))
 
 
 def _events(source: Source, fetch: Callable[..., Any], settings: Settings, page_size: float) -> Node:
     pages = FromPages(pages=fetch, seekable=True, page_size=page_size, name="fetch")
-    return Documents(inputs=(pages,), source=source, settings=settings, name="documents")
+    return Documents(inputs=(pages,), source=source, settings=settings, name=NODE_NAME)

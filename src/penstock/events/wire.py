@@ -181,28 +181,31 @@ def _decoder() -> msgspec.json.Decoder[Any]:
 
 def _reader(cls: type[PipelineEvent], struct: type[msgspec.Struct]) -> Callable[[Any], PipelineEvent]:
     values = attrgetter(*struct.__struct_fields__[1:])
-    if cls is not DocumentCompleted:
-        return lambda wire: cls(*values(wire))
-
-    def read_completed(wire: Any) -> DocumentCompleted:
-        event = DocumentCompleted(*values(wire))
-        event.document = _read_document(event.document)
-        return event
-
-    return read_completed
+    return lambda wire: cls(*values(wire))
 
 
-def _read_document(wire: Any) -> Document:
+def _read_completed(wire: Any) -> DocumentCompleted:
     try:
-        return Document(**msgspec.structs.asdict(wire))
+        document = Document(**msgspec.structs.asdict(wire.document))
     except ValidationError as error:
         first = error.errors()[0]
         message = f"{first['msg']} - at `{'.'.join(map(str, ('$.document', *first['loc'])))}`"
         raise ValueError(message) from error
+    return DocumentCompleted(
+        wire.timestamp,
+        wire.pipeline_id,
+        wire.doc_id,
+        wire.adapter,
+        document,
+        wire.duration,
+        wire.retry_count,
+        wire.metadata,
+    )
 
 
 _READERS: dict[type, Callable[[Any], PipelineEvent]] = {
-    struct: _reader(cls, struct) for cls, struct in zip(EVENTS, _STRUCTS, strict=True)
+    **{struct: _reader(cls, struct) for cls, struct in zip(EVENTS, _STRUCTS, strict=True)},
+    _STRUCTS[EVENTS.index(DocumentCompleted)]: _read_completed,
 }
 
 

@@ -1,6 +1,6 @@
-"""The testkit: virtual time, seeded schedules, sources that play scripts or marbles, probes, leaks, laws.
+"""The testkit: virtual time, seeded schedules, scripted sources, marbles, probes, leak checks and laws.
 
-It is what Penstock's own tests use, and works on flows, operators and adapters of anyone.
+Penstock's own tests use it, and it works on any flow, operator, adapter, sink and ledger.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""The decisions of a seeded schedule: who goes next, how late a timer is, how long a thread takes.
+"""The decisions of a seeded schedule: which task runs next, how late a timer is, how long a thread takes.
 
-Each decision is a number below the number of options, and 0 is always what asyncio itself would do. So
-a schedule is the list of its *deviations* from plain asyncio: ``{ordinal of the decision: number}``.
-Seeds draw the decisions, and a list of deviations repeats them.
+Each decision is a number below the number of options; 0 is always the choice of plain asyncio. So the
+*deviations* from plain asyncio describe a whole schedule: ``{ordinal of the decision: number}``. A seed
+draws decisions; deviations repeat them.
 """
 
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,49 +20,41 @@ _NEW_PRIORITY = 0.1
 _SELDOM = 0.03
 
 
-class Decider(Protocol):
-    """What a ``SeededLoop`` asks."""
+class Decider:
+    """Makes the decisions of a ``SeededLoop``; this one always decides as plain asyncio does."""
 
     def next_step(self, ready: Sequence[int]) -> int:
-        """Choose among the ready steps: the numbers of their tasks, in the order they became ready."""
-        ...
+        """Choose an index of ``ready``: the tasks' numbers, in the order in which they became ready."""
+        return self.amount(len(ready))
 
-    def amount(self, options: int) -> int:
-        """Choose one of ``options`` amounts of time, 0 being none."""
-        ...
+    def amount(self, options: int) -> int:  # noqa: ARG002  for deciders that choose
+        """Choose one of ``options`` amounts of time; 0 is none."""
+        return 0
 
     def seldom(self) -> int:
-        """Choose whether something happens (1) that hardly ever does."""
-        ...
+        """Choose whether a rare event happens (1) or not (0)."""
+        return self.amount(2)
 
 
-class Repeated:
-    """Repeats deviations; every other decision is that of plain asyncio."""
+class Repeated(Decider):
+    """Repeats deviations; all other decisions are those of plain asyncio."""
 
     def __init__(self, deviations: Mapping[int, int]) -> None:
         self._deviations = deviations
         self._made = 0
 
-    def next_step(self, ready: Sequence[int]) -> int:
-        """Return what is written down, or the first that became ready."""
-        return self.amount(len(ready))
-
     def amount(self, options: int) -> int:
-        """Return what is written down, or none."""
+        """Return the recorded choice, or 0."""
         wanted = self._deviations.get(self._made, 0)
         self._made += 1
         return min(wanted, options - 1)
 
-    def seldom(self) -> int:
-        """Return what is written down, or 0."""
-        return self.amount(2)
 
+class Drawn(Decider):
+    """Draws decisions from a seed, in one of three ways: it deviates rarely, often, or by priorities.
 
-class Drawn:
-    """Draws decisions from a seed; every third seed deviates rarely, often, or by priorities.
-
-    A race that needs one step out of turn shows soonest when all others stay in turn; one that needs a
-    task to be left behind for long shows when each task has a priority that seldom changes.
+    A race that needs one step out of order shows soonest when all other steps keep their order. A race
+    that needs a task to wait for long shows when each task has a priority that seldom changes.
     """
 
     def __init__(self, seed: int) -> None:
@@ -73,12 +65,10 @@ class Drawn:
 
     def next_step(self, ready: Sequence[int]) -> int:
         """Draw one of the ready steps."""
-        if self._by_priority:
-            return self._highest(ready)
-        return self.amount(len(ready))
+        return self._highest(ready) if self._by_priority else super().next_step(ready)
 
     def amount(self, options: int) -> int:
-        """Draw an amount, none at all most of the time."""
+        """Draw an amount, mostly 0."""
         random = self._random.random
         return int(random() * options) if random() < self._rate else 0
 
@@ -92,11 +82,11 @@ class Drawn:
             if number not in priorities:
                 priorities[number] = random()
         chosen = max(range(len(ready)), key=lambda at: priorities[ready[at]])
-        if random() < _NEW_PRIORITY:  # so that a task that waits by polling cannot keep all others out
+        if random() < _NEW_PRIORITY:  # or a task that polls would keep all others waiting
             priorities[ready[chosen]] = random()
         return chosen
 
 
 def decider_of(seed: int) -> Decider:
-    """Return what decides for ``seed``; seed 0 is plain asyncio."""
-    return Drawn(seed) if seed else Repeated({})
+    """Return the decider of ``seed``; seed 0 is plain asyncio."""
+    return Drawn(seed) if seed else Decider()

@@ -1,4 +1,4 @@
-"""Leak checks: what a piece of code leaves behind on the event loop, asserted as nothing."""
+"""``no_leaks`` checks that a block leaves nothing behind on the event loop."""
 
 from __future__ import annotations
 
@@ -21,49 +21,47 @@ _DESCRIPTORS = "/dev/fd"
 
 
 class Leak(AssertionError):
-    """Something was left behind: a task, an open async generator, a file, or an unretrieved exception."""
+    """A block left a task, an open async generator, a file or an unretrieved exception behind."""
 
 
 @asynccontextmanager
-async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
+async def no_leaks(*, collect: bool = True) -> AsyncIterator[None]:
     """Raise ``Leak`` if the block leaves anything behind that was not there before it.
 
-    Checked are tasks, async generators that were started and not finished, whatever the loop's
-    exception handler was told (an exception nobody retrieved, a task destroyed while pending), files and
-    sockets that are still open (where ``/dev/fd`` shows them), and those that warn when they are
-    collected. Yields the list of findings, which is
-    filled only at the end. An exception of the block itself is never masked.
+    Finds tasks, async generators that were started and not finished, reports to the loop's exception
+    handler (an unretrieved exception, a task destroyed while pending), files and sockets that are still
+    open (where ``/dev/fd`` lists them), and those that were collected while open. An exception of the block
+    is never masked.
 
     Args:
-        collect: Whether to collect garbage, without which an exception that nobody retrieved and a file
-            that nobody closed may not be noticed; it is most of what this check costs.
+        collect: Whether to collect garbage. Most of the cost of this check; without it unretrieved
+            exceptions and open files may go unnoticed.
     """
     loop = asyncio.get_running_loop()
     before = asyncio.all_tasks()
     generators, files = _open_generators(loop), _open_files()
-    told: list[str] = []
+    reports: list[str] = []
     previous = loop.get_exception_handler()
-    loop.set_exception_handler(lambda _loop, context: told.append(_describe_context(context)))
-    findings: list[str] = []
+    loop.set_exception_handler(lambda _loop, context: reports.append(_describe_context(context)))
     if collect:
-        gc.freeze()  # what was there before cannot be this block's garbage, and need not be walked again
+        gc.freeze()  # older objects are not this block's garbage: skip them
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ResourceWarning)
-            yield findings
+            yield
             await _let_settle(loop)
             if collect:
-                gc.collect()  # unretrieved exceptions and open files speak only when they are collected
+                gc.collect()  # only then unretrieved exceptions and open files are reported
             await _let_settle(loop)
     finally:
         if collect:
             gc.unfreeze()
         loop.set_exception_handler(previous)
-    findings += [f"task {task.get_name()}: {task.get_coro()!r}" for task in asyncio.all_tasks() - before]
+    findings = [f"task {task.get_name()}: {task.get_coro()!r}" for task in asyncio.all_tasks() - before]
     left_open = [generator for key, generator in _open_generators(loop).items() if key not in generators]
     findings += [f"open async generator: {generator!r}" for generator in left_open]
-    findings += [f"open file: {name}" for name in _lead_to(_open_files() - files)]
-    findings += [f"told to the loop's exception handler: {context}" for context in told]
+    findings += [f"open file: {name}" for name in _targets(_open_files() - files)]
+    findings += [f"reported to the loop's exception handler: {context}" for context in reports]
     findings += [
         f"{w.category.__name__}: {w.message}" for w in caught if issubclass(w.category, ResourceWarning)
     ]
@@ -72,35 +70,35 @@ async def no_leaks(*, collect: bool = True) -> AsyncIterator[list[str]]:
 
 
 async def _let_settle(loop: asyncio.AbstractEventLoop) -> None:
-    """Give callbacks that the last steps scheduled their turns, until turns bring no more."""
+    """Let the loop run the callbacks of the last steps, until two turns bring no more."""
     ready = getattr(loop, "_ready", None)  # asyncio's callbacks for the next turn
     quiet = 0
     for _ in range(_SETTLING_TURNS):
         await asyncio.sleep(0)
         quiet = quiet + 1 if ready is not None and not ready else 0
-        if quiet == _QUIET_TURNS:  # the second runs timers that were due in the first
+        if quiet == _QUIET_TURNS:  # the second turn runs timers that became due in the first
             return
 
 
 def _open_generators(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:
-    """Return the async generators that were started on ``loop`` and are neither finished nor closed."""
+    """Return the async generators that were started on ``loop`` and are not finished, by their ids."""
     started = list(getattr(loop, "_asyncgens", ()))  # the loop keeps them for shutdown_asyncgens
     return {id(generator): generator for generator in started if generator.ag_frame is not None}
 
 
 def _open_files() -> set[int]:
-    """Return the descriptors that this process has open."""
+    """Return the open file descriptors of this process."""
     found = set()
     with suppress(OSError):
         for number in map(int, os.listdir(_DESCRIPTORS)):  # noqa: PTH208  called often, and a Path costs more
-            with suppress(OSError):  # the listing's own is closed again
+            with suppress(OSError):  # the descriptor of the listing itself is closed by now
                 os.fstat(number)
                 found.add(number)
     return found
 
 
-def _lead_to(descriptors: set[int]) -> list[str]:
-    """Return what descriptors lead to, as far as the system tells."""
+def _targets(descriptors: set[int]) -> list[str]:
+    """Return the files and sockets of descriptors, as far as the system tells."""
     found = []
     for number in sorted(descriptors):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A ledger in a dictionary, slow and failing on demand, that remembers every call."""
+"""``RecordingLedger``: a ledger in memory that records every call."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["RecordingLedger"]
 
 
 class RecordingLedger(Ledger):
-    """Keeps commits in memory and lets a test look at them.
+    """Keeps commits in memory, where a test can read them.
 
     Args:
-        seconds: How long a commit takes, on the clock of the loop.
+        seconds: How long ``open`` and each commit take, on the clock of the loop.
     """
 
     def __init__(self, *, seconds: float = 0.0) -> None:

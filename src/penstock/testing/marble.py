@@ -1,18 +1,18 @@
-"""Marble strings: what comes when, drawn in one line, as Rx draws it.
+"""Marble strings: a timeline of items and the end, drawn in one line as in Rx.
 
-Each character is one step of time, also those within parentheses, so that diagrams under each other
-stay aligned:
+Each character is one step of time, also within parentheses, so that diagrams stay aligned below each
+other:
 
 =========  ==========================================================================================
-``-``      a step in which nothing comes
-``a``      any other character is an item: itself, or what ``values`` says it stands for
-``(abc)``  all of these come in the step of the ``(``; the end may be among them: ``(ab|)``
-``|``      the end
+``-``      a step without an item
+``a``      an item, as is any other character: its entry in ``values``, or the character itself
+``(abc)``  items that all come in the step of the ``(``; the end may be among them: ``(ab|)``
+``|``      completed
 ``#``      an error
-a space    nothing, and no time either: it is for alignment
+a space    takes no time; for alignment
 =========  ==========================================================================================
 
-A string without an end goes on for ever after its last item.
+A string without an end never ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from penstock.testing.sources import TestSource
 from penstock.testing.time import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from penstock.testing.laws.subject import AnyFlow
 
@@ -38,11 +38,11 @@ _MANY = 1_000
 
 
 class MarbleMismatch(AssertionError):
-    """A flow did not do what a marble string says; the message shows both."""
+    """A flow and its marble string differ; the message shows both."""
 
 
 class Marble(NamedTuple):
-    """What comes at a step: ``next`` with an item, ``completed``, or ``error`` with the error."""
+    """One signal at a step: ``next`` with an item, ``completed``, or ``error`` with the error."""
 
     step: float
     kind: str
@@ -50,49 +50,45 @@ class Marble(NamedTuple):
 
 
 def parse_marbles(diagram: str, values: Mapping[str, Any] | None = None) -> list[Marble]:
-    """Return what comes in ``diagram``, in order.
+    """Return the signals of ``diagram``, in order.
 
     Raises:
-        ValueError: the string is no diagram; the message points at the place.
+        ValueError: the string is no diagram; the message points at the character.
     """
-    return list(_Parser(diagram, values or {}).marbles())
+    values = values or {}
+    group: int | None = None
+    found: list[Marble] = []
+    step = -1
+    for at, character in enumerate(diagram):
+        if character == " ":
+            continue
+        step += 1
+        match character:
+            case "(" if group is not None:
+                raise _invalid(diagram, at, "a group cannot contain a group")
+            case "(":
+                group = step
+            case ")" if group is None:
+                raise _invalid(diagram, at, "this ')' has no '('")
+            case ")":
+                group = None
+            case "-" if group is not None:
+                raise _invalid(diagram, at, "time cannot pass within a group")
+            case "-":
+                pass
+            case _ if found and found[-1].kind != "next":
+                raise _invalid(diagram, at, "nothing can come after the end")
+            case _:
+                kind = {"|": "completed", "#": "error"}.get(character, "next")
+                value = values.get(character, character) if kind == "next" else None
+                found.append(Marble(step if group is None else group, kind, value))
+    if group is not None:
+        raise _invalid(diagram, len(diagram), "the last '(' has no ')'")
+    return found
 
 
-class _Parser:
-    def __init__(self, diagram: str, values: Mapping[str, Any]) -> None:
-        self.diagram = diagram
-        self.values = values
-        self.group: int | None = None
-        self.ended = False
-
-    def marbles(self) -> Iterator[Marble]:
-        step = -1
-        for at, character in enumerate(self.diagram):
-            if character == " ":
-                continue
-            step += 1
-            if character == "(":
-                self.refuse_if(self.group is not None, at, "a group within a group")
-                self.group = step
-            elif character == ")":
-                self.refuse_if(self.group is None, at, "there is no '(' for this")
-                self.group = None
-            elif character != "-":
-                self.refuse_if(self.ended, at, "something after the end")
-                yield self.marble(self.group if self.group is not None else step, character)
-            else:
-                self.refuse_if(self.group is not None, at, "time cannot pass within a group")
-        self.refuse_if(self.group is not None, len(self.diagram), "there is no ')' for the last '('")
-
-    def marble(self, step: int, character: str) -> Marble:
-        self.ended = character in "|#"
-        if self.ended:
-            return Marble(step, "completed" if character == "|" else "error")
-        return Marble(step, "next", self.values.get(character, character))
-
-    def refuse_if(self, wrong: bool, at: int, why: str) -> None:  # noqa: FBT001  reads like a sentence
-        if wrong:
-            raise ValueError(f"this is no marble string: {why}\n  {self.diagram}\n  {' ' * at}^")
+def _invalid(diagram: str, at: int, why: str) -> ValueError:
+    return ValueError(f"invalid marble string: {why}\n  {diagram}\n  {' ' * at}^")
 
 
 def marbles(
@@ -103,13 +99,13 @@ def marbles(
     error: BaseException | None = None,
     **options: Any,
 ) -> TestSource:
-    """Return a source that plays ``diagram``: its items come when the diagram says, or when asked for later.
+    """Return a source that plays ``diagram``; an item comes at its step, or later when it is requested later.
 
     Args:
         diagram: A marble string (see ``penstock.testing.marble``).
-        values: What the characters stand for; one that is not in it stands for itself.
+        values: The items of characters; other characters are items themselves.
         step: Virtual seconds per character.
-        error: What ``#`` raises; ``Planted`` unless given.
+        error: The error of ``#``; by default ``Planted``.
         options: Further arguments of ``TestSource``.
 
     Raises:
@@ -128,13 +124,13 @@ def marbles(
 
 
 def expect(flow: AnyFlow, values: Mapping[str, Any] | None = None, *, step: float = 1.0) -> Expectation:
-    """Return what ``to_be`` can be called on: ``expect(flow).to_be("-a-(bc|)")``.
+    """Return an expectation of ``flow``: ``expect(flow).to_be("-a-(bc|)")``.
 
-    The flow runs in virtual time, on a loop of its own, read by a consumer that is always ready.
+    The flow runs in virtual time, on a new loop, with a consumer that always requests more.
 
     Args:
-        flow: What is to be run.
-        values: What the characters stand for.
+        flow: The flow to run.
+        values: The items of characters; other characters are items themselves.
         step: Virtual seconds per character.
     """
     return Expectation(flow, dict(values or {}), step)
@@ -142,7 +138,7 @@ def expect(flow: AnyFlow, values: Mapping[str, Any] | None = None, *, step: floa
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """A flow of which something is expected."""
+    """A flow, to be compared with a marble string."""
 
     flow: AnyFlow
     values: dict[str, Any]
@@ -151,10 +147,10 @@ class Expectation:
     def to_be(self, diagram: str, *, error: type[BaseException] = Exception) -> None:
         """Run the flow and compare it with ``diagram``; ``#`` is any error of the type ``error``.
 
-        A diagram without an end means that nothing else comes in the thousand steps after it.
+        After a diagram without an end, nothing may come for a thousand steps.
 
         Raises:
-            MarbleMismatch: something else came, or at another time.
+            MarbleMismatch: an item, the end or a time differs.
             ValueError: the string is no diagram.
         """
         wanted = parse_marbles(diagram, self.values)
@@ -164,11 +160,11 @@ class Expectation:
         if alike == wanted and (failed is None or isinstance(failed, error)):
             return
         why = self._difference(wanted, alike, failed)
-        drawn = self._drawn(came) or "cannot be drawn: " + ", ".join(map(_said, came))
+        drawn = self._drawn(came) or "cannot be drawn: " + ", ".join(map(_in_words, came))
         raise MarbleMismatch(f"{why}\n  expected  {diagram}\n  came      {drawn}") from failed
 
     async def _watch(self, last: float) -> list[Marble]:
-        """Run the flow to its end, or for as long as something may be expected, and somewhat longer."""
+        """Run the flow to its end, or until a thousand steps after the ``last`` one of the diagram."""
         loop = asyncio.get_running_loop()
         began, came = loop.time(), list[Marble]()
         limit = (last + _STEPS_TO_WAIT) * self.step
@@ -181,7 +177,7 @@ class Expectation:
         except TimeoutError as error:
             if loop.time() - began < limit:
                 came.append(Marble(self._steps(loop.time() - began), "error", error))
-        except Exception as error:  # noqa: BLE001  it is what came
+        except Exception as error:  # noqa: BLE001  an error is one of the signals
             came.append(Marble(self._steps(loop.time() - began), "error", error))
         return came
 
@@ -192,15 +188,15 @@ class Expectation:
     def _difference(self, wanted: list[Marble], came: list[Marble], failed: BaseException | None) -> str:
         differ = next((pair for pair in zip(wanted, came, strict=False) if pair[0] != pair[1]), None)
         if differ is not None:
-            return f"expected {_said(differ[0])}, and {_said(differ[1])} came"
+            return f"expected {_in_words(differ[0])}, but {_in_words(differ[1])} came"
         if len(came) < len(wanted):
-            return f"{_said(wanted[len(came)])} did not come"
+            return f"{_in_words(wanted[len(came)])} did not come"
         if len(came) > len(wanted):
-            return f"{_said(came[len(wanted)])} came too"
+            return f"{_in_words(came[len(wanted)])} came too"
         return f"it failed with {failed!r}"
 
     def _drawn(self, came: list[Marble]) -> str | None:
-        """Draw what came, if each step of it has room."""
+        """Draw the signals; ``None`` if a group takes up the step of a later signal."""
         out = ""
         for step in dict.fromkeys(marble.step for marble in came):
             group = "".join(self._character(marble) for marble in came if marble.step == step)
@@ -219,6 +215,6 @@ class Expectation:
         return marble.value if plain else "?"
 
 
-def _said(marble: Marble) -> str:
+def _in_words(marble: Marble) -> str:
     what = {"next": repr(marble.value), "completed": "the end", "error": "an error"}[marble.kind]
     return f"{what} at step {marble.step:g}"

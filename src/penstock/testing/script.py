@@ -1,16 +1,15 @@
-"""Faults as data: what a ``TestSource`` plays besides plain items.
+"""Scripts for ``TestSource``: items, and instructions among them.
 
-A script is a sequence of items in which some elements are not items but instructions: ``Wait`` some
-turns of the loop, ``Sleep`` virtual seconds or ``Until`` a moment, wait ``Forever``, ``Raise``. A
-``Poison`` is an item that makes a user's function fail when it is computed with.
-
-``End``, ``Burst`` and ``Cling`` misbehave on purpose, as foreign sources do.
+Instructions make the source wait (``Wait``, ``Sleep``, ``Until``, ``Forever``), fail (``Raise``), or
+misbehave as foreign sources do (``End``, ``Burst``, ``Cling``). A ``Poison`` is an item on which a user's
+function fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import cycle, takewhile
 from typing import Any, NoReturn, Self
 
 __all__ = [
@@ -22,71 +21,75 @@ __all__ = [
     "Poison",
     "Raise",
     "Sleep",
+    "Stalled",
     "Until",
     "Wait",
+    "items_in",
     "items_of",
     "paced",
+    "played",
 ]
 
 
 class Planted(Exception):
-    """The exception that tests plant, so that nothing else can be mistaken for it."""
+    """The exception that tests plant; no other code raises it."""
+
+
+class Stalled(BaseException):
+    """A model reached the place at which its input waits for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Give the loop ``turns`` turns before going on."""
+    """Wait for ``turns`` turns of the event loop."""
 
     turns: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Sleep for virtual ``seconds`` before going on."""
+    """Sleep for virtual ``seconds``."""
 
     seconds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Wait until virtual ``seconds`` after the source was opened; not at all if they are over."""
+    """Wait until virtual ``seconds`` after the source was opened; do not wait if that has passed."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Forever:
-    """Wait until the source is closed; nothing behind this is ever played."""
+    """Wait until the source is closed; the script ends here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """Fail here with what ``make`` returns.
+    """Fail with the exception that ``make()`` returns.
 
-    Nothing behind this is ever played, except by an observable, which then sends after its error.
+    The script ends here, except for an observable, which goes on after its error.
     """
 
-    make: Callable[[], BaseException] = lambda: Planted("planted in the source")
+    make: Callable[[], BaseException] = field(default=lambda: Planted("planted in the source"), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Say that this is the end, and go on all the same: what is behind this is sent after the end.
-
-    Only an observable can do that, or an async iterator that is no generator.
-    """
+    """Complete here. An observable then goes on with the script, after its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Send these items all at once, whatever the demand. Only an observable can do that."""
+    """Send these items at once, without regard to demand. Only an observable does that."""
 
     items: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Cling:
-    """While being closed, ignore the first cancellation, and take virtual ``seconds`` after it."""
+    """Sleep for virtual ``seconds``; on the first cancellation, sleep for as long once more."""
 
     seconds: float = 1.0
 
@@ -94,48 +97,63 @@ class Cling:
 Instruction = Wait | Sleep | Until | Forever | Raise | End | Burst | Cling
 
 
+def items_in(element: Any) -> tuple[Any, ...]:
+    """Return the items of one element of a script."""
+    if isinstance(element, Burst):
+        return element.items
+    return () if isinstance(element, Instruction) else (element,)
+
+
 def items_of(script: Iterable[Any]) -> list[Any]:
-    """Return the items of a script, up to where it fails, stalls, or says that it has ended."""
-    items: list[Any] = []
+    """Return the items of a script before it fails, stalls, or completes."""
+    before = takewhile(lambda element: not isinstance(element, Forever | Raise | End), script)
+    return [item for element in before for item in items_in(element)]
+
+
+def played(script: Iterable[Any]) -> Iterator[Any]:
+    """Yield the items of a script without waiting.
+
+    Raises:
+        Stalled: at ``Forever``.
+        BaseException: at ``Raise``, what it makes.
+    """
     for element in script:
-        if isinstance(element, Forever | Raise | End):
-            break
-        if isinstance(element, Burst):
-            items += element.items
-        if not isinstance(element, Instruction):
-            items.append(element)
-    return items
+        if isinstance(element, Forever):
+            raise Stalled
+        if isinstance(element, Raise):
+            raise element.make()
+        if isinstance(element, End):
+            return
+        yield from items_in(element)
 
 
 def paced(script: Iterable[Any], pace: Iterable[Wait | Sleep | None]) -> list[Any]:
-    """Return ``script`` with the elements of ``pace``, over and over, before its elements and its end."""
-    waits = list(pace)
-    if not waits:
-        return list(script)
+    """Return ``script`` with one element of ``pace``, over and over, before each element and the end."""
+    waits = cycle(pace)
+
+    def wait() -> list[Any]:
+        return [] if (element := next(waits, None)) is None else [element]
+
     result: list[Any] = []
-    script = list(script)
-    for index in range(len(script) + 1):
-        wait = waits[index % len(waits)]
-        if wait is not None:
-            result.append(wait)
-        result += script[index : index + 1]
-    return result
+    for element in script:
+        result += [*wait(), element]
+    return result + wait()
 
 
 class Poison(int):
-    """An integer that raises when it is computed with, compared, formatted or asked for its truth.
+    """An integer that raises in arithmetic, order comparisons, formatting and truth tests.
 
-    It may be handed on, stored, hashed, checked for equality and shown by ``repr``, as a page of items
-    or a list of results is. So whoever fails on it is a user's function and not the machinery.
+    Passing on, storing, hashing, equality and ``repr`` work, so that only a user's function fails on it,
+    not the code around that function.
 
-    ``Poison(value)`` raises ``Planted``, and ``Poison(value, make)`` what ``make()`` returns.
+    ``Poison(value)`` raises ``Planted``; ``Poison(value, make)`` raises what ``make()`` returns.
     """
 
     make: Callable[[], BaseException]
     _given: Callable[[], BaseException] | None
 
     def __new__(cls, value: int, make: Callable[[], BaseException] | None = None) -> Self:
-        """Make a poisoned ``value``."""
+        """Return a poisoned ``value``."""
         self = super().__new__(cls, value)
         self.make = make or (lambda: Planted(f"planted in item {value}"))
         self._given = make
@@ -145,7 +163,7 @@ class Poison(int):
         return type(self), (int.__int__(self), self._given)
 
     def __repr__(self) -> str:
-        """Show it without touching it."""
+        """Show the value without using it."""
         return f"Poison({int.__repr__(self)})"
 
     def _fail(self, *_: object) -> NoReturn:

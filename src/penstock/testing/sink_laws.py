@@ -1,13 +1,14 @@
-"""What every sink promises, as checks that anyone can call on a sink of their own.
+"""The promises of every sink, as checks that you can call on a sink of your own.
 
 >>> from penstock.testing import sink_laws
 >>> sink_laws.check(lambda: MyKind())
 
-The checks need to know two things that no sink has a method for: what its output holds, and how a crash
-looks. A ``SinkKind`` says both. Each law is an async function of a kind whose output does not exist yet, and
-raises ``LawViolation`` if the promise is broken. What only a file sink promises (to cut its output back to
-a record, to refuse an output that is another) is not asked of a transactional one, which is asked instead
-for the commit that it holds.
+A ``SinkKind`` does two things that no sink has a method for: it reads the output, and it simulates a crash.
+Each law in ``LAWS`` is an async function of a kind whose output does not exist yet, and raises
+``LawViolation`` if the promise is broken.
+
+File sinks must cut their output back to a record, and refuse an output that is not theirs. Transactional
+sinks must return the commit that they hold instead.
 """
 
 from __future__ import annotations
@@ -16,45 +17,31 @@ import asyncio
 import inspect
 import json
 import random
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.abc import JSON, Commit, Sink
 from penstock.document import Document
 from penstock.errors import SinkError, SinkMismatch
 from penstock.sinks.files.lines import encode_lines
-from penstock.testing.promises import hold, refused, same
+from penstock.testing.promises import Use, law_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
-__all__ = [
-    "LAWS",
-    "SinkKind",
-    "any_crash",
-    "check",
-    "closing",
-    "committed",
-    "fresh_start",
-    "manners",
-    "meddled",
-    "not_open",
-    "restarting",
-    "rolling_back",
-    "shortened",
-    "strange_records",
-]
+__all__ = ["LAWS", "SinkKind", "any_crash", "check"]
+
+LAWS: dict[str, Callable[..., Awaitable[None]]] = {}
+"""The laws by name."""
 
 _STRANGE: tuple[JSON, ...] = ({}, {"format": "other", "parts": []}, [], "x", 7)
 
 
 class SinkKind(Protocol):
-    """One output of one kind of sink, and what can happen to it.
+    """One output of one kind of sink.
 
-    ``content(sink)`` returns what the output holds for its readers: documents in order, or lines of JSON as
-    ``JsonLinesSink`` writes them; it may be a coroutine. Two further methods are used if they are there:
-    ``shorten(sink)`` takes something away from the end of the output, and ``meddle(sink)`` changes its end;
-    the sink is closed then, and with them ``stored(sink)`` returns the output as it is stored.
+    Three more methods are optional: ``shorten(sink)`` removes a part at the end of the output,
+    ``meddle(sink)`` changes its end, and ``stored(sink)`` returns the output as it is stored. They are called
+    on a closed sink.
     """
 
     def new(self) -> Sink:
@@ -62,24 +49,28 @@ class SinkKind(Protocol):
         ...
 
     async def crash(self, sink: Sink) -> Sink:
-        """End ``sink`` as if its process had been killed, and return another on what is left."""
+        """End ``sink`` as if its process had been killed; return a new one on what is left."""
         ...
 
     def content(self, sink: Sink) -> Any:
-        """Return what the output holds."""
+        """Return the output as its readers see it: documents in order, or lines of JSON.
+
+        Lines are those that ``JsonLinesSink`` writes. This may be a coroutine function.
+        """
         ...
 
 
-class _Use:
+class _Use(Use):
     """A sink in use, with its epochs counted and its documents numbered."""
 
     def __init__(self, kind: SinkKind, law: str, **replay: Any) -> None:
+        super().__init__(law, **replay)
         self.kind = kind
-        self.law = law
-        self.replay = replay
         self.sink = kind.new()
         self.epoch = 0
-        self.record: JSON = None
+
+    async def aclose(self) -> None:
+        await self.sink.aclose()
 
     @property
     def transactional(self) -> bool:
@@ -92,36 +83,41 @@ class _Use:
         await self.sink.write(_documents(first, last, size))
 
     async def commit(self) -> JSON:
-        """Commit, and return the record as a ledger gives it back."""
+        """Commit, and return the record as a ledger returns it."""
         self.epoch += 1
         commit = Commit(self.epoch, {"at": self.epoch}, counts={"completed": self.epoch})
         record = await self.sink.commit(commit)
         try:
-            self.record = json.loads(json.dumps(record))
+            copy: JSON = json.loads(json.dumps(record))
         except (TypeError, ValueError) as error:
-            hold(self.law, kept=False, message=f"a record should be JSON, and is {record!r}: {error}")
-        return self.record
+            raise self.broken(f"a record should be JSON; it is {record!r}: {error}") from error
+        return copy
+
+    async def three(self) -> JSON:
+        """Write and commit three documents, close, and return the record."""
+        await self.open()
+        await self.write(0, 3)
+        record = await self.commit()
+        await self.sink.aclose()
+        return record
 
     async def holds(self, *numbers: int, after: str) -> None:
-        """Check which documents the output holds."""
+        """Check which documents are in the output."""
         came = [json.loads(line)["doc_id"] for line in (await self.lines()).splitlines()]
-        wanted = [f"d{n}" for n in numbers]
-        same(self.law, f"after {after}, what the output holds", came, wanted, **self.replay)
+        self.same(f"after {after}, the documents in the output", came, [f"d{n}" for n in numbers])
+
+    def holds_its_commit(self, held: Commit | None) -> None:
+        came = None if held is None else (held.epoch, held.position)
+        self.same("epoch and position of the held commit", came, (self.epoch, {"at": self.epoch}))
 
     async def lines(self) -> bytes:
-        """Return what the output holds, as lines of JSON."""
+        """Return the output as lines of JSON."""
         content = self.kind.content(self.sink)
         content = await content if inspect.isawaitable(content) else content
         return content if isinstance(content, bytes) else encode_lines(content)
 
 
-@asynccontextmanager
-async def _using(kind: SinkKind, law: str, **replay: Any) -> AsyncIterator[_Use]:
-    use = _Use(kind, law, **replay)
-    try:
-        yield use
-    finally:
-        await use.sink.aclose()
+_law = law_of(LAWS, _Use)
 
 
 def _documents(first: int, last: int, size: int = 10) -> list[Document]:
@@ -131,191 +127,165 @@ def _documents(first: int, last: int, size: int = 10) -> list[Document]:
     ]
 
 
-async def committed(kind: SinkKind) -> None:
-    """Documents are written in order, each once, and are there after ``commit``, whole."""
-    async with _using(kind, "committed") as use:
-        same(use.law, "the commit held by a new output", await use.open(), None)
-        await use.write(0, 3)
-        await use.sink.write([])
-        await use.write(3, 5)
-        await use.commit()
-        await use.holds(*range(5), after="write and commit")
-        same(use.law, "what the documents became", await use.lines(), encode_lines(_documents(0, 5)))
+@_law
+async def committed(use: _Use) -> None:
+    """After ``commit`` the output has all documents, in order, each once and complete."""
+    use.same("the commit held by a new output", await use.open(), None)
+    await use.write(0, 3)
+    await use.sink.write([])
+    await use.write(3, 5)
+    await use.commit()
+    await use.holds(*range(5), after="write and commit")
+    use.same("the lines of the committed documents", await use.lines(), encode_lines(_documents(0, 5)))
 
 
-async def closing(kind: SinkKind) -> None:
+@_law
+async def closing(use: _Use) -> None:
     """``aclose`` does not commit, and may be called again."""
-    async with _using(kind, "closing") as use:
-        await use.open()
-        await use.write(0, 3)
-        await use.commit()
-        await use.write(3, 1500, size=1000)
-        await use.sink.aclose()
-        await use.sink.aclose()
-        await use.holds(*range(3), after="closing with documents that were not committed")
+    await use.open()
+    await use.write(0, 3)
+    await use.commit()
+    await use.write(3, 1500, size=1000)
+    await use.sink.aclose()
+    await use.sink.aclose()
+    await use.holds(*range(3), after="closing with documents that were not committed")
 
 
-async def rolling_back(kind: SinkKind) -> None:
-    """A file sink opens at any record it returned; a transactional one says what it committed last."""
-    async with _using(kind, "rolling_back") as use:
-        await use.open()
-        await use.write(0, 3)
-        first = await use.commit()
-        await use.write(3, 5)
-        await use.commit()
-        await use.sink.aclose()
-        held = await use.open(first)
-        if use.transactional:
-            await _holds_its_commit(use, held)
-            return
-        await use.holds(*range(3), after="opening at the record before the last")
-        await use.write(7, 9)
-        second = await use.commit()
-        await use.sink.aclose()
-        await use.open(second)
-        await use.holds(0, 1, 2, 7, 8, after="opening at the last record")
+@_law
+async def rolling_back(use: _Use) -> None:
+    """A file sink opens at any record that it returned; a transactional one returns its last commit."""
+    await use.open()
+    await use.write(0, 3)
+    first = await use.commit()
+    await use.write(3, 5)
+    await use.commit()
+    await use.sink.aclose()
+    held = await use.open(first)
+    if use.transactional:
+        use.holds_its_commit(held)
+        return
+    await use.holds(*range(3), after="opening at the record before the last")
+    await use.write(7, 9)
+    second = await use.commit()
+    await use.sink.aclose()
+    await use.open(second)
+    await use.holds(0, 1, 2, 7, 8, after="opening at the last record")
 
 
-async def _holds_its_commit(use: _Use, held: Commit | None) -> None:
-    came = None if held is None else (held.epoch, held.position)
-    wanted = (use.epoch, {"at": use.epoch})
-    same(use.law, "epoch and position of the commit it holds", came, wanted, **use.replay)
-
-
-async def any_crash(kind: SinkKind, *, seed: int = 0) -> None:
-    """Whatever was written since, opening after a crash gives just what was committed last."""
+@_law
+async def any_crash(use: _Use, *, seed: int = 0) -> None:
+    """Opening after a crash leaves just the committed documents, whatever was written after them."""
     rng = random.Random(seed)  # noqa: S311  a schedule, not a secret
-    async with _using(kind, "any_crash", seed=seed) as use:
-        await use.open()
-        record, there, n = await use.commit(), 0, 0
-        for _ in range(rng.randrange(1, 40)):
-            choice = rng.random()
-            if choice < 0.6:  # noqa: PLR2004
-                more = rng.choice([1, 2, 50])
-                await use.write(n, n + more, size=rng.choice([1, 3000, 50_000]))
-                n += more
-                continue
-            if choice < 0.8:  # noqa: PLR2004
-                record, there = await use.commit(), n
-                continue
-            if choice > 0.9:  # noqa: PLR2004
-                await use.commit()  # durable, but the ledger did not get to hear of it
-                there = n if use.transactional else there
-            use.sink = await kind.crash(use.sink)
-            held = await use.open(record)
-            if use.transactional:
-                await _holds_its_commit(use, held)
-            await use.holds(*range(there), after="a crash")
-            n = there
-
-
-async def fresh_start(kind: SinkKind) -> None:
-    """An output that the ledger knows nothing of is refused by a file sink, and stays as it is."""
-    async with _using(kind, "fresh_start") as use:
-        await use.open()
-        await use.write(0, 3)
-        await use.commit()
-        await use.sink.aclose()
+    await use.open()
+    record, there, n = await use.commit(), 0, 0
+    for _ in range(rng.randrange(1, 40)):
+        choice = rng.random()
+        if choice < 0.6:  # noqa: PLR2004
+            more = rng.choice([1, 2, 50])
+            await use.write(n, n + more, size=rng.choice([1, 3000, 50_000]))
+            n += more
+            continue
+        if choice < 0.8:  # noqa: PLR2004
+            record, there = await use.commit(), n
+            continue
+        if choice > 0.9:  # noqa: PLR2004
+            await use.commit()  # durable, but the crash comes before the ledger knows
+            there = n if use.transactional else there
+        use.sink = await use.kind.crash(use.sink)
+        held = await use.open(record)
         if use.transactional:
-            await _holds_its_commit(use, await use.open())
-        else:
-            with refused(use.law, "a fresh start on an output that is there", SinkMismatch, "restart"):
-                await use.open()
-        await use.holds(*range(3), after="a fresh start")
+            use.holds_its_commit(held)
+        await use.holds(*range(there), after="a crash")
+        n = there
 
 
-async def restarting(kind: SinkKind) -> None:
-    """``restart`` empties the output, and then goes on as on a new one."""
-    async with _using(kind, "restarting") as use:
-        await use.open()
-        await use.write(0, 3)
-        await use.commit()
-        await use.sink.aclose()
-        same(use.law, "the commit held after a restart", await use.open(restart=True), None)
-        await use.holds(after="a restart")
-        use.epoch = 0
-        await use.write(5, 6)
-        await use.commit()
-        await use.holds(5, after="a restart and a commit")
+@_law
+async def fresh_start(use: _Use) -> None:
+    """A file sink refuses to open an output without its record, and does not change it."""
+    await use.three()
+    if use.transactional:
+        use.holds_its_commit(await use.open())
+    else:
+        with use.refused("a fresh start on an existing output", SinkMismatch, "restart"):
+            await use.open()
+    await use.holds(*range(3), after="a fresh start")
 
 
-async def shortened(kind: SinkKind) -> None:
-    """An output shorter than what was committed is refused, and not touched."""
-    await _harmed(kind, "shortened", "shorten", "restart")
+@_law
+async def restarting(use: _Use) -> None:
+    """``restart`` empties the output; after that the sink is like new."""
+    await use.three()
+    use.same("the commit held after a restart", await use.open(restart=True), None)
+    await use.holds(after="a restart")
+    use.epoch = 0
+    await use.write(5, 6)
+    await use.commit()
+    await use.holds(5, after="a restart and a commit")
 
 
-async def meddled(kind: SinkKind) -> None:
-    """An output whose end is not what was committed is refused, and not touched."""
-    await _harmed(kind, "meddled", "meddle", "not the one")
+@_law
+async def shortened(use: _Use) -> None:
+    """An output shorter than the committed one is refused, and not changed."""
+    await _harmed(use, "shorten", "restart")
 
 
-async def _harmed(kind: SinkKind, law: str, how: str, word: str) -> None:
-    harm, stored = getattr(kind, how, None), getattr(kind, "stored", None)
+@_law
+async def meddled(use: _Use) -> None:
+    """An output whose end was changed after the commit is refused, and not changed."""
+    await _harmed(use, "meddle", "not the one")
+
+
+async def _harmed(use: _Use, how: str, word: str) -> None:
+    harm, stored = getattr(use.kind, how, None), getattr(use.kind, "stored", None)
     if harm is None or stored is None:
         return
-    async with _using(kind, law) as use:
-        await use.open()
-        await use.write(0, 3)
-        record = await use.commit()
-        await use.sink.aclose()
-        harm(use.sink)
-        before = stored(use.sink)
-        with refused(law, f"opening an output that was {law}", SinkMismatch, word):
-            await use.open(record)
-        hold(law, stored(use.sink) == before, "a refused output should stay as it was")
+    record = await use.three()
+    harm(use.sink)
+    before = stored(use.sink)
+    with use.refused(f"opening an output that was {use.law}", SinkMismatch, word):
+        await use.open(record)
+    if stored(use.sink) != before:
+        raise use.broken("a refused output should stay as it was; it changed")
 
 
-async def strange_records(kind: SinkKind) -> None:
-    """A file sink does not believe a ledger that was used with another kind of output."""
+@_law
+async def strange_records(use: _Use) -> None:
+    """A file sink refuses the record of another kind of output."""
+    if use.transactional:
+        return
     for record in _STRANGE:
-        async with _using(kind, "strange_records", record=record) as use:
-            if use.transactional:
-                return
-            with refused(use.law, "a strange record", SinkMismatch, "another kind of output", **use.replay):
-                await use.open(record)
+        with use.refused(f"the record {record!r}", SinkMismatch, "another kind of output"):
+            await use.open(record)
+        await use.sink.aclose()
+        use.sink = use.kind.new()
 
 
-async def not_open(kind: SinkKind) -> None:
-    """Writing or committing before opening, and after closing, says so."""
-    async with _using(kind, "not_open") as use:
-        for when in ("before opening", "after closing"):
-            with refused(use.law, f"write {when}", SinkError, "not open"):
-                await use.write(0, 1)
-            with refused(use.law, f"commit {when}", SinkError, "not open"):
-                await use.sink.commit(Commit(1, {}))
-            await use.open(restart=True)
-            await use.sink.aclose()
+@_law
+async def not_open(use: _Use) -> None:
+    """``write`` and ``commit`` raise before ``open`` and after ``aclose``."""
+    for when in ("before opening", "after closing"):
+        with use.refused(f"write {when}", SinkError, "not open"):
+            await use.write(0, 1)
+        with use.refused(f"commit {when}", SinkError, "not open"):
+            await use.sink.commit(Commit(1, {}))
+        await use.open(restart=True)
+        await use.sink.aclose()
 
 
-async def manners(kind: SinkKind) -> None:
-    """A sink says in a few words what it is; asked before it is opened, too."""
-    async with _using(kind, "manners") as use:
-        told = use.sink.describe()
-        hold(use.law, bool(told) and "\n" not in told, f"describe() should be one line, and is {told!r}")
-
-
-LAWS: dict[str, Callable[[SinkKind], Awaitable[None]]] = {
-    "committed": committed,
-    "closing": closing,
-    "rolling_back": rolling_back,
-    "any_crash": any_crash,
-    "fresh_start": fresh_start,
-    "restarting": restarting,
-    "shortened": shortened,
-    "meddled": meddled,
-    "strange_records": strange_records,
-    "not_open": not_open,
-    "manners": manners,
-}
-"""The laws by name."""
+@_law
+async def manners(use: _Use) -> None:
+    """``describe`` returns one line, also before ``open``."""
+    text = use.sink.describe()
+    if not text or "\n" in text:
+        raise use.broken(f"describe() should return one line; it returned {text!r}")
 
 
 def check(make: Callable[[], SinkKind], *, crashes: int = 10) -> None:
-    """Check every law, each on a kind that ``make`` returns: its output must not exist yet.
+    """Check every law.
 
     Args:
-        make: Returns a kind of sink with an output of its own.
-        crashes: Under how many seeds to crash it.
+        make: Returns a kind of sink whose output does not exist yet; called for each law.
+        crashes: How many seeds to try for ``any_crash``.
 
     Raises:
         LawViolation: a law is broken; the first one that is.

@@ -1,21 +1,36 @@
-"""``TestSource``: a source that plays a script and counts what is done to it."""
+"""``TestSource``: a source that plays a script, and counts how it is used."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, takewhile
 from typing import TYPE_CHECKING, Any, Literal
+
+from aioreactive import AsyncObservable, AsyncObserver
+from expression.system import AsyncDisposable
 
 from penstock.abc import Page
 from penstock.flow import Flow
-from penstock.interop.aioreactive import from_observable
+from penstock.interop.aioreactive import as_observer, from_observable
 from penstock.sources.from_async_iterable import from_async_iterable
 from penstock.sources.from_iterable import from_iterable
 from penstock.sources.from_pages import from_pages
-from penstock.testing.foreign import PlayedObservable
-from penstock.testing.script import Burst, Cling, End, Forever, Instruction, Raise, Sleep, Until, Wait
+from penstock.testing.script import (
+    Burst,
+    Cling,
+    End,
+    Forever,
+    Instruction,
+    Raise,
+    Sleep,
+    Until,
+    Wait,
+    items_in,
+    played,
+)
+from penstock.testing.time import turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
@@ -28,10 +43,9 @@ _WAITS = (Wait, Sleep, Until, Forever, Cling)
 
 @dataclass(slots=True)
 class SourceCounts:
-    """What has been done to a source so far, over all its runs.
+    """How often a source was opened and closed, and how many items it handed over, in all its runs.
 
-    ``interrupted`` counts exceptions that were thrown into a running generator at one of its waits
-    while nobody was closing it.
+    ``interrupted`` counts exceptions at a wait of the source before ``expect_close`` was called.
     """
 
     opened: int = 0
@@ -41,23 +55,23 @@ class SourceCounts:
 
 
 class TestSource(Flow[Any]):
-    """A flow that plays ``script`` as a plain iterable, an async generator, or pages, and counts.
+    """A flow that plays ``script``, and counts in ``counts`` how it is used.
 
-    Where a flow is not wanted, ``iterate``, ``play``, ``play_pages`` and ``observable`` are the raw things.
+    ``iterate``, ``play``, ``play_pages`` and ``observable`` play the script without a flow.
 
     Args:
         script: Items and instructions (see ``penstock.testing.script``).
-        style: As what it is played: a plain iterable, an async generator, pages, pages that can be
-            fetched from a position, or an aioreactive observable. A script that waits cannot be an
-            iterable and is a generator then.
-        page: Sizes of the pages, in turn.
-        declares: The page size that it declares: the largest, unless it is to say less than the truth.
-        on_handed: Called after each handing over.
-        on_close: Awaited instructions that play while the source is being closed (a ``Sleep`` for a
-            slow close, a ``Raise`` for a failing one).
+        style: ``iterable``, ``generator`` (async), ``pages``, ``seekable`` (pages that can be fetched
+            from a position) or ``observable`` (aioreactive). A script that waits cannot be an iterable;
+            it becomes a generator.
+        page: The sizes of the pages, in turn.
+        declares: The declared page size; by default the largest one.
+        on_handed: Called whenever items are handed over.
+        on_close: Instructions that play while the source is closed: a ``Sleep`` makes closing slow, a
+            ``Raise`` makes it fail.
     """
 
-    __test__ = False  # pytest, this is not a test
+    __test__ = False  # tells pytest that this is no test
 
     def __init__(
         self,
@@ -93,41 +107,36 @@ class TestSource(Flow[Any]):
             case _:
                 return from_async_iterable(self.play)
 
-    def observable(self) -> PlayedObservable:
-        """Return an aioreactive observable that plays, and misbehaves as told."""
-        return PlayedObservable(self)
+    def observable(self) -> AsyncObservable[Any]:
+        """Return an aioreactive observable that plays the script, also after ``End`` and ``Raise``."""
+        return _Observable(self)
 
     def iterate(self) -> Iterator[Any]:
-        """Play as a plain iterable: ``Wait`` and ``Sleep`` are passed over, ``Forever`` is the end."""
+        """Play as a plain iterable, without waiting; ``Forever`` is the end."""
         self.counts.opened += 1
         try:
-            for element in self.script:
-                if isinstance(element, Raise):
-                    raise element.make()
-                if isinstance(element, Forever | End):
-                    return
-                for item in _items_in(element):
-                    self.hand(1)
-                    yield item
+            for item in played(takewhile(lambda element: not isinstance(element, Forever), self.script)):
+                self.hand(1)
+                yield item
         finally:
             self.counts.closed += 1
 
     async def play(self) -> AsyncGenerator[Any, None]:
-        """Play as an async generator; ``End`` is the end, and a ``Burst`` is its items."""
+        """Play as an async generator."""
         began = self.open()
         try:
             for element in self.script:
                 if isinstance(element, End):
                     return
                 await self.obey(element, began)
-                for item in _items_in(element):
+                for item in items_in(element):
                     self.hand(1)
                     yield item
         finally:
             await self.close()
 
     async def play_pages(self, position: int | None = None) -> AsyncGenerator[Page[Any], None]:
-        """Play as pages, from the item that ``position`` counts on; an instruction ends a page."""
+        """Play as pages, after the first ``position`` items; an instruction ends a page."""
         began = self.open()
         sizes = cycle(self.page)
         at = 0
@@ -141,7 +150,7 @@ class TestSource(Flow[Any]):
                 if isinstance(element, End):
                     return
                 await self.obey(element, began)
-                for item in _items_in(element):
+                for item in items_in(element):
                     at += 1
                     if at > (position or 0):
                         page.append(item)
@@ -159,17 +168,15 @@ class TestSource(Flow[Any]):
                 yield page.items
 
     def expect_close(self) -> None:
-        """Say that from now on an interruption is a close, and not to be counted."""
+        """Stop counting interruptions, because the source is about to be closed."""
         self._closing = True
 
     def _turn(self, page: list[Any], at: int) -> Page[Any]:
         self.hand(len(page))
         return Page(page, position=at)
 
-    # -- for the raw things
-
     def open(self) -> float:
-        """Count an opening and return the time at which it was."""
+        """Count an opening, and return the time of it."""
         self.counts.opened += 1
         return asyncio.get_running_loop().time()
 
@@ -180,7 +187,7 @@ class TestSource(Flow[Any]):
             self._on_handed()
 
     async def obey(self, element: Any, began: float) -> None:
-        """Do what an instruction says; an item says nothing."""
+        """Follow an instruction; do nothing for an item."""
         try:
             await _obey(element, began)
         except (asyncio.CancelledError, GeneratorExit):
@@ -189,24 +196,17 @@ class TestSource(Flow[Any]):
             raise
 
     async def close(self) -> None:
-        """Count a closing and play what was asked for then."""
+        """Count a closing, and play ``on_close``."""
         self.counts.closed += 1
         began = asyncio.get_running_loop().time()
         for instruction in self._on_close:
             await _obey(instruction, began)
 
 
-def _items_in(element: Any) -> tuple[Any, ...]:
-    if isinstance(element, Burst):
-        return element.items
-    return () if isinstance(element, Instruction) else (element,)
-
-
 async def _obey(element: Any, began: float) -> None:
     match element:
-        case Wait(turns):
-            for _ in range(turns):
-                await asyncio.sleep(0)
+        case Wait(count):
+            await turns(count)
         case Sleep(seconds):
             await asyncio.sleep(seconds)
         case Until(seconds):
@@ -220,3 +220,55 @@ async def _obey(element: Any, began: float) -> None:
                 await asyncio.sleep(seconds)
             except asyncio.CancelledError:
                 await asyncio.sleep(seconds)
+
+
+class _Observable(AsyncObservable[Any]):
+    """Sends the items of a source's script one at a time, each after ``asend`` of the last one returned.
+
+    It sends the items of a ``Burst`` at once, and goes on with the script after ``End`` or ``Raise``.
+    Disposing raises the error of an instruction in the source's ``on_close``.
+    """
+
+    def __init__(self, source: TestSource) -> None:
+        self._source = source
+
+    async def subscribe_async(self, send: Any = None, throw: Any = None, close: Any = None) -> Any:
+        """Start a task that plays the script."""
+        task = asyncio.create_task(self._play(as_observer(send, throw, close)))
+
+        async def dispose() -> None:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+        return AsyncDisposable.create(dispose)
+
+    async def _play(self, observer: AsyncObserver[Any]) -> None:
+        source, ended = self._source, False
+        began = source.open()
+        try:
+            for element in source.script:
+                ended = ended or isinstance(element, End | Raise)
+                await self._send(element, observer, began)
+            if not ended:
+                await observer.aclose()
+        finally:
+            await source.close()
+
+    async def _send(self, element: Any, observer: AsyncObserver[Any], began: float) -> None:
+        match element:
+            case End():
+                await observer.aclose()
+            case Raise(make):
+                error: Any = make()
+                await observer.athrow(error)
+            case Burst(items):
+                self._source.hand(len(items))
+                await asyncio.gather(*(observer.asend(item) for item in items))
+            case _ if isinstance(element, Instruction):
+                await self._source.obey(element, began)
+            case _:
+                self._source.hand(1)
+                await observer.asend(element)

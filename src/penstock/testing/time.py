@@ -1,11 +1,11 @@
-"""Virtual time: an event loop on which hours pass in microseconds and sleeps are asserted as numbers.
+"""Virtual time: an event loop on which hours pass at once, and tests assert times as exact numbers.
 
-``run(main())`` is ``asyncio.run`` on a loop whose clock stands still while anything can run, and jumps
-to the next timer when nothing can. When nothing can run and no timer is set, the run would hang for
-ever; it raises ``Deadlock`` instead and names the tasks that wait and where.
+``run(main())`` is ``asyncio.run`` on a loop whose clock stands still while a callback can run, and jumps
+to the next timer when none can. When nothing can run and no timer is set, the run would hang for ever; it
+raises ``Deadlock`` instead, which names the waiting tasks and their lines.
 
-Threads and sockets are real. While one is outstanding (``asyncio.to_thread``, an executor, a registered
-socket) the loop really waits for it, and the clock moves only if the next timer really comes first.
+Threads and sockets are real. While the loop has work outside (``asyncio.to_thread``, an executor, a
+registered socket) it really waits, and the clock moves only if the next timer really comes first.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
 
-    from _typeshed import FileDescriptorLike
-
-__all__ = ["Deadlock", "VirtualClock", "VirtualTimeLoop", "run", "where"]
+__all__ = ["Deadlock", "VirtualClock", "VirtualTimeLoop", "run", "turns", "virtual_loop", "where"]
 
 T = TypeVar("T")
 
@@ -33,41 +31,26 @@ class Deadlock(RuntimeError):
     """Nothing can run, no timer is set, and the main coroutine is not done."""
 
 
-class _JumpingSelector(selectors.BaseSelector):
+class _JumpingSelector(selectors.DefaultSelector):
     """A selector that asks its loop to move the clock instead of waiting for time to pass."""
 
     def __init__(self, loop: VirtualTimeLoop) -> None:
-        self._real = selectors.DefaultSelector()
+        super().__init__()
         self._loop = loop
-
-    def register(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._real.register(fileobj, events, data)
-
-    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
-        return self._real.unregister(fileobj)
-
-    def modify(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._real.modify(fileobj, events, data)
-
-    def get_map(self) -> Mapping[FileDescriptorLike, selectors.SelectorKey]:
-        return self._real.get_map()
-
-    def close(self) -> None:
-        self._real.close()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         loop = self._loop
         if loop.begin_turn():
-            timeout = 0  # a hook made something ready; the clock must not move
+            timeout = 0  # a hook may have made a callback ready, so the clock must not move
         if timeout is not None and timeout <= 0:
-            return self._real.select(0)
-        # The loop's own wake-up socket is always registered; anything more is a real input.
-        if loop.outside_work or len(self._real.get_map()) > 1:
-            arrived = self._real.select(timeout)
+            return super().select(0)
+        # The loop's own wake-up socket is always registered; a second one is a real input.
+        if loop.outside_work or len(self.get_map()) > 1:
+            arrived = super().select(timeout)
             if not arrived and timeout is not None:
                 loop.advance(timeout)
             return arrived
-        arrived = self._real.select(0)
+        arrived = super().select(0)
         if arrived:
             return arrived
         if timeout is None:
@@ -79,12 +62,12 @@ class _JumpingSelector(selectors.BaseSelector):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """The event loop behind ``run``; ``time()`` starts at 0 and is virtual.
 
-    ``turns`` counts the iterations of the loop so far, and ``at_turn`` calls a function right before
-    one of them: between any two steps of any task, which is where a cancellation may strike.
+    ``turns`` counts the iterations of the loop so far. ``at_turn`` calls a function right before one of
+    them: between two steps of tasks, where a cancellation may come.
 
-    ``clock`` is what runs of Penstock on this loop read: their timestamps are virtual, and how much they
-    ask for and do at once, which depends on the time that takes, is the same in every run. Computing
-    takes no time then, unless ``advance`` says so.
+    Penstock's runs on this loop read ``clock``. So their timestamps are virtual, and their decisions that
+    depend on time (how much to request, when to yield) are the same in every run. Computing takes no
+    time, unless a test calls ``advance``.
     """
 
     def __init__(self) -> None:
@@ -97,21 +80,21 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = _RESOLUTION
 
     def time(self) -> float:
-        """Return the virtual time in seconds since the loop was made."""
+        """Return the virtual seconds since the loop was created."""
         return self._now
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward."""
         self._now += seconds
-        # Far from 0 the sum may round to just before the timer that is due, which would then never fire.
+        # Far from 0 the sum may round to just before the deadline of a timer, which would then never fire.
         self._clock_resolution = max(_RESOLUTION, 4 * math.ulp(self._now))
 
     def at_turn(self, turn: int, hook: Callable[[], object]) -> None:
-        """Call ``hook`` before iteration number ``turn`` (counted by ``turns``) runs."""
+        """Call ``hook`` before iteration number ``turn`` (counted by ``turns``)."""
         self._hooks.setdefault(turn, []).append(hook)
 
     def begin_turn(self) -> bool:
-        """Count one iteration, call its hooks and say whether there were any."""
+        """Count one iteration and call its hooks; return whether there were any."""
         hooks = self._hooks.pop(self.turns, ())
         self.turns += 1
         for hook in hooks:
@@ -128,7 +111,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return future
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Wait for the executor's threads; a thread of its own does that, so it is real work."""
+        """Wait for the executor's threads, in real time: asyncio starts a thread for it."""
         self.outside_work += 1
         try:
             await super().shutdown_default_executor(*(() if timeout is None else (timeout,)))
@@ -140,7 +123,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """A ``penstock.abc.Clock`` that reads the running loop, so that timestamps are virtual too."""
+    """A ``penstock.abc.Clock`` that reads the running loop, for virtual timestamps."""
 
     def __init__(self, epoch: float = 1_000_000_000.0) -> None:
         self._epoch = epoch
@@ -157,7 +140,7 @@ class VirtualClock:
 def run(main: Coroutine[Any, Any, T], *, loop_factory: Callable[[], VirtualTimeLoop] = VirtualTimeLoop) -> T:
     """Run ``main`` to its end in virtual time and return its result.
 
-    Like ``asyncio.run``, what ``main`` leaves behind is cancelled at the end.
+    Like ``asyncio.run``, it cancels tasks that ``main`` leaves behind.
 
     Raises:
         Deadlock: nothing can run any more and ``main`` is not done.
@@ -166,16 +149,30 @@ def run(main: Coroutine[Any, Any, T], *, loop_factory: Callable[[], VirtualTimeL
         return runner.run(main)
 
 
+def virtual_loop() -> VirtualTimeLoop:
+    """Return the running loop, which must be one in virtual time."""
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, VirtualTimeLoop):
+        raise RuntimeError("no loop in virtual time is running; start this with penstock.testing.run()")  # noqa: TRY004
+    return loop
+
+
+async def turns(count: int) -> None:
+    """Let the event loop turn ``count`` times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 def _describe_deadlock(loop: VirtualTimeLoop) -> str:
     waiting = [f"  {task.get_name()} at {where(task)}" for task in asyncio.all_tasks(loop)]
     return (
-        f"deadlock at {loop.time():g} s of virtual time: nothing can run and no timer is set; waiting are\n"
+        f"deadlock at {loop.time():g} s of virtual time: nothing can run, no timer is set, and tasks wait:\n"
         + "\n".join(sorted(waiting))
     )
 
 
 def where(task: asyncio.Task[Any]) -> str:
-    """Return the innermost line of a task that is not asyncio's own, as ``file:line in function``."""
+    """Return the innermost line of a task outside of asyncio, as ``file:line in function``."""
     awaited: Any = task.get_coro()
     place = "an unknown place"
     while awaited is not None:

@@ -1,6 +1,7 @@
-"""A second reading of PubMed XML, to check the first: lxml, an XPath per field, slow and plain.
+"""A second, independent reader of PubMed XML, to check the parser: slow and simple.
 
-It shares no code with the parser: the file as one document, a path per field, no dispatch, its own dates.
+It shares no code with the parser. It reads a file as one document with lxml, has an XPath for each field, and
+its own code for dates.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ RECORDS = ("PubmedArticle", "PubmedBookArticle")
 
 
 def read_file(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield what every record of the file should become, in order."""
+    """Yield the expected document of each record of the file, in order."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         for _, element in etree.iterparse(
             file, tag=(*RECORDS, "DeleteCitation"), no_network=True, load_dtd=False, remove_comments=True
@@ -108,7 +109,7 @@ def free_date(words: str) -> dict[str, str]:
                 **({"end": end} if end > start else {}),
                 **({"season": season} if season else {}),
             }
-    raise AssertionError(f"a form of date that this reader does not know: {words!r}")
+    raise AssertionError(f"unknown form of date: {words!r}")
 
 
 def date(element) -> dict[str, str] | None:

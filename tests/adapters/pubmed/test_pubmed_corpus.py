@@ -1,4 +1,4 @@
-"""Every field of every record of the real files, against an independent reading of the XML."""
+"""All fields of all records of real files equal those of an independent reader."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .independent import read_file
 
 
 async def check(path: Path) -> int:
-    """Compare every record of a file; return how many there are."""
+    """Compare all records of a file; return their number."""
     source = PubMedSource(path)
     expected = read_file(path)
     count = 0
@@ -32,17 +32,17 @@ async def check(path: Path) -> int:
 
 @pytest.mark.slow
 async def test_the_whole_baseline_file(corpus: Path) -> None:
-    """30,000 citations of 1979 and 1980, every field of each."""
+    """All fields of 30,000 citations of 1979 and 1980 are equal."""
     assert await check(corpus / "pubmed/pubmed20n0014.xml.gz") == 30_000
 
 
 async def test_the_update_file(corpus: Path) -> None:
-    """700 citations with all that is rare, and 20 deletions."""
+    """700 citations with rare elements, and 20 deletions, are equal."""
     assert await check(corpus / "pubmed/pubmed21n1298.excerpt.xml.gz") == 720
 
 
 async def test_the_efetch_files(corpus: Path) -> None:
-    """Answers of efetch, from 2008 on, one of them a book article."""
+    """Answers of efetch from 2008 on are equal; one of them is a book article."""
     folder = corpus / "pubmed"
     files = [
         *sorted((folder / "metapub_pmid_xml").glob("*.xml")),

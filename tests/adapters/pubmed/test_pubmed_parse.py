@@ -1,4 +1,4 @@
-"""Records that the real files do not have, or not in every form."""
+"""Records that real files do not contain, or not in every form."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def article(
     ).encode()
 
 
-def test_metadata_has_every_key_that_is_promised() -> None:
-    """The keys of a bare article are those of `PubMedMetadata`, and everything in them is empty."""
+def test_metadata_has_every_key_of_the_schema() -> None:
+    """The metadata of an empty article has the keys of `PubMedMetadata`, with empty values."""
     document = parse_record(article())
     assert set(document.metadata) == set(PubMedMetadata.__annotations__)
     assert document.metadata["pmid"] == "1"
@@ -30,7 +30,7 @@ def test_metadata_has_every_key_that_is_promised() -> None:
 
 
 def test_nothing_inside_a_text_is_cut() -> None:
-    """Markup, MathML, CDATA, comments, instructions and references are read through; ends are stripped."""
+    """Text inside markup, MathML and CDATA is kept; comments do not split it; its ends are stripped."""
     title = (
         " a<i>b<sup>c</sup></i>d<!-- x -->e<?pi x?>f<![CDATA[<g>&amp;]]>&#104;&lt;"
         "<mml:math xmlns:mml='http://www.w3.org/1998/Math/MathML'><mml:mi>i</mml:mi> <mml:mn>j</mml:mn>"
@@ -40,7 +40,7 @@ def test_nothing_inside_a_text_is_cut() -> None:
 
 
 def test_structured_abstracts_keep_their_labels() -> None:
-    """Sections are separated by an empty line; unlabelled ones among labelled ones have no prefix."""
+    """Sections are separated by an empty line; a section without a label has no prefix."""
     document = parse_record(
         article(
             "<Abstract><AbstractText Label='AIM' NlmCategory='OBJECTIVE'>One.</AbstractText>"
@@ -54,7 +54,7 @@ def test_structured_abstracts_keep_their_labels() -> None:
 
 
 def test_rare_elements() -> None:
-    """Gene symbols, objects, invalid identifiers, older affiliations and names, notes on corrections."""
+    """Gene symbols, objects, invalid identifiers, older affiliations and names, and notes are read."""
     document = parse_record(
         article(
             "<ELocationID EIdType='doi' ValidYN='N'>bad</ELocationID>"
@@ -85,13 +85,13 @@ def test_rare_elements() -> None:
 
 
 def test_elements_of_a_newer_dtd_are_kept() -> None:
-    """What no table knows is kept as text, by tag."""
+    """Unknown elements are kept as text, by tag."""
     document = parse_record(article("<New>1</New>", "<New>2 <b>3</b></New>", "<Newer/>"))
     assert document.metadata["extra"] == {"New": ["1", "2 3"], "Newer": [""]}
 
 
 def test_versions() -> None:
-    """The version is part of the id; a file without versions means the first."""
+    """The version is part of the id; a PMID without a version has version 1."""
     second = article(pmid='<PMID Version="2">7</PMID>')
     assert parse_record(second).doc_id == identify_record(second) == "PMID:7.2"
     assert parse_record(second).version == "2"
@@ -119,7 +119,7 @@ def record(content: str, kind: str = "PubmedArticle", citation: str = "MedlineCi
     ],
 )
 def test_identify_agrees_with_parse(data: str) -> None:
-    """Where the first bytes are unusual, the record is read whole; a PMID of another is never taken."""
+    """Both find the same id in unusual records, and never the PMID of another record."""
     assert identify_record(data.encode()) == parse_record(data.encode()).doc_id == "PMID:8.3"
 
 
@@ -129,13 +129,13 @@ def test_identify_agrees_with_parse(data: str) -> None:
         (b"", "record k is not a PubMed record: it begins with b''"),
         (b"<?xml version='1.0'?><PubmedArticle/>", 'is not a PubMed record: it begins with b"<?xml'),
         (b"<!DOCTYPE a [<!ENTITY e 'x'>]><PubmedArticle>&e;</PubmedArticle>", "is not a PubMed record"),
-        (b"<PubmedArticles/>", "is not a PubMed record but <PubmedArticles>"),
+        (b"<PubmedArticles/>", "is <PubmedArticles>, which is not a PubMed record"),
         (b"<PubmedArticle>", "record k cannot be parsed as XML: "),
         (b"<PubmedArticle>&lol;</PubmedArticle>", "cannot be parsed as XML: Entity 'lol' not defined"),
         (b"<PubmedArticle>\xff</PubmedArticle>", "cannot be parsed as XML"),
         (b"<PubmedArticle><x:y/></PubmedArticle>", "cannot be parsed as XML: Namespace prefix x"),
         (b"<PubmedArticle/><PubmedArticle/>", "cannot be parsed as XML: Extra content"),
-        (b"<PubmedArticle/>", "record k has no PMID, so it cannot be told from other records"),
+        (b"<PubmedArticle/>", "record k has no PMID, so it cannot be identified"),
         (
             record("<MedlineCitation><Article><PMID>1</PMID></Article>").encode(),
             "no PMID",
@@ -144,7 +144,7 @@ def test_identify_agrees_with_parse(data: str) -> None:
     ],
 )
 def test_bad_records(data: bytes, message: str) -> None:
-    """Each says what is wrong with it, and neither way of looking at it lets it pass."""
+    """Both functions refuse the record, and the error says what is wrong."""
     for look in (parse_record, identify_record):
         with pytest.raises(DocumentError) as caught:
             look(data, "k")
@@ -153,14 +153,14 @@ def test_bad_records(data: bytes, message: str) -> None:
 
 
 def test_a_record_that_nests_without_end() -> None:
-    """Reference lists inside one another, thousands deep, are an error of the record."""
+    """Reference lists nested 20,000 deep are an error of the record."""
     deep = "<ReferenceList>" * 20_000 + "</ReferenceList>" * 20_000
     with pytest.raises(DocumentError, match="cannot be parsed as XML: Excessive depth"):
         parse_record(article(data=deep))
 
 
-def test_the_raw_bytes_are_kept_if_asked_for() -> None:
-    """They are in ``raw``, and not otherwise."""
+def test_the_raw_bytes_are_kept_on_request() -> None:
+    """``raw`` has the bytes only with ``keep_raw``."""
     assert parse_record(article()).raw is None
     assert parse_record(article(), keep_raw=True).raw == article()
 
@@ -186,7 +186,7 @@ def test_the_raw_bytes_are_kept_if_asked_for() -> None:
     ],
 )
 def test_free_dates(text: str, date: str, end: str, season: str) -> None:
-    """Normalised as far as the text goes; what makes no sense is left out, and the text is kept."""
+    """Free dates are normalised as far as possible; invalid parts are left out, and the text is kept."""
     assert medline_date(text) == (date, text, end, season)
 
 
@@ -213,7 +213,7 @@ def test_free_dates(text: str, date: str, end: str, season: str) -> None:
     ],
 )
 def test_dates_in_parts(parts: dict[str, str], expected: tuple[str, ...]) -> None:
-    """Missing and senseless parts leave the rest."""
+    """Missing and invalid parts do not affect the others."""
     from xml.etree.ElementTree import Element, SubElement
 
     element = Element("PubDate")

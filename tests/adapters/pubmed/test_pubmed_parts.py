@@ -1,4 +1,4 @@
-"""A record read with its parts cut out is the record read as a whole, however odd it is."""
+"""Reading a record with its parts cut out has the same result as reading it whole."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TAGS = (
 
 
 def read(data: str, *, whole: bool) -> Document | None:
-    """Read a record; one with prefixes from its root is not cut."""
+    """Parse a record; with ``whole``, nothing is cut out, because its root declares a prefix."""
     try:
         return parse_record(data.encode(), namespaces={"unused": "urn:unused"} if whole else None)
     except DocumentError:
@@ -53,12 +53,12 @@ def read(data: str, *, whole: bool) -> Document | None:
 
 
 def check(data: str) -> None:
-    """Compare both ways; hashes are of the bytes, so they agree."""
+    """Compare both ways."""
     assert read(data, whole=False) == read(data, whole=True)
 
 
 def test_every_part_of_a_regular_record_is_cut_out() -> None:
-    """What is regular does not reach lxml, and says the same."""
+    """The regular parts do not reach lxml, and their values are the same."""
     rest, parts = cut_out(REGULAR.encode())
     assert list(parts) == [f"_{tag}" for tag in TAGS]
     assert not any(f"<{tag}>".encode() in rest for tag in TAGS)
@@ -72,8 +72,8 @@ def test_every_part_of_a_regular_record_is_cut_out() -> None:
     check(REGULAR)
 
 
-def test_what_is_remembered_is_nobodys_to_change() -> None:
-    """A document may be changed: the next one with the same parts has them as they were written."""
+def test_changing_a_document_does_not_change_later_ones() -> None:
+    """A later document with the same parts has the original values."""
     expected = parse_record(REGULAR.encode()).model_dump()
     metadata = parse_record(REGULAR.encode()).metadata
     metadata["history"][0]["type"] = metadata["date_revised"]["date"] = "changed"
@@ -106,13 +106,13 @@ def test_what_is_remembered_is_nobodys_to_change() -> None:
     ],
 )
 def test_irregular_parts(tag: str, old: str, new: str) -> None:
-    """Attributes, repetitions, empty ones, comments, faults, and names like those of what stands in its place."""
+    """Attributes, repetitions, empty elements, comments, faults and names of placeholders are read as before."""
     check(REGULAR.replace(old.format(tag), new.format(tag)))
 
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_parts_in_other_places(tag: str) -> None:
-    """A part inside something unknown, inside an attribute, or in a place of another, is what it was before."""
+    """A part in an unknown element, in an attribute, or in an unexpected place is read as before."""
     part = REGULAR[REGULAR.index(f"<{tag}>") : REGULAR.index(f"</{tag}>")] + f"</{tag}>"
     for place in ("<Article>", "</Article>", "<PubmedData>", "<ArticleTitle>", "<PubmedArticle>"):
         check(REGULAR.replace(place, place + part))
@@ -126,7 +126,7 @@ def test_parts_in_other_places(tag: str) -> None:
     "text", ["", " ", "a]]>b", "&#65;", "&lt;", "\u00e9", "a\nb", "a<b>c</b>", "\x0b", "~`@"]
 )
 def test_texts_of_headings(text: str) -> None:
-    """Those that are not plain are left to the parser."""
+    """Headings whose text is not plain are read by the parser."""
     check(REGULAR.replace("Animals", text))
     check(REGULAR.replace("D000818", text))
     check(REGULAR.replace("<MeshHeading>", f"<MeshHeading>{text}"))
@@ -134,7 +134,7 @@ def test_texts_of_headings(text: str) -> None:
 
 @given(st.integers(0, 300), st.data())
 def test_damaged_records(number: int, data: st.DataObject) -> None:
-    """Tags left out, doubled, or moved: both ways see the same record, or none."""
+    """With tags removed, doubled or moved, both ways have the same result."""
     record = data.draw(st.sampled_from([REGULAR, sample_record(number)]))
     tokens = re.findall(r"<[^>]*>|[^<]+", record)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -153,13 +153,13 @@ def test_damaged_records(number: int, data: st.DataObject) -> None:
 
 
 @given(st.integers(0, 10_000))
-def test_made_up_records(number: int) -> None:
-    """Every kind of record of the made-up files."""
+def test_sample_records(number: int) -> None:
+    """Both ways agree on all sample records."""
     check(sample_record(number))
 
 
-def test_a_parsed_document_is_one_that_was_checked() -> None:
-    """Nothing tells it from a `Document` that pydantic made of the same fields, and changes are as good."""
+def test_a_parsed_document_equals_a_validated_one() -> None:
+    """It equals a `Document` that pydantic built from the same fields, and can be copied and pickled."""
     trusted = parse_record(REGULAR.encode(), keep_raw=True)
     fields = {name: getattr(trusted, name) for name in Document.model_fields}
     checked = Document(**fields)

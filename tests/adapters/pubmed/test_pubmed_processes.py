@@ -1,4 +1,4 @@
-"""Files parsed in processes of their own: the same documents, exact positions, and nobody left behind."""
+"""Files parsed by other processes: the same documents, exact positions, and no process left."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from penstock.errors import DocumentError, SourceError
 
 
 def children() -> set[int]:
-    """Return the ids of the processes that parse for this one."""
+    """Return the ids of this process's workers."""
     listed = subprocess.run(
         ["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True, check=True
     ).stdout
@@ -51,7 +51,7 @@ def outcome(source: PubMedSource, raw: RawRecord) -> tuple[str, str, object]:
 
 
 async def outcomes(folder: Path, processes: int, position=None, page_size: int = 10):
-    """Return what every record becomes, and the positions of the pages."""
+    """Return the outcome of each record, and the positions of the pages."""
     source = PubMedSource(folder / "n*", page_size=page_size, processes=processes)
     found, places = [], []
     async for page in source.fetch(position):
@@ -65,18 +65,18 @@ def by_key(found):
 
 
 async def test_the_same_documents(folder: Path) -> None:
-    """Every record, document, error and byte is that of one process; only the order is another."""
+    """All records, documents and errors equal those of one process; only the order differs."""
     one, _ = await outcomes(folder, 1)
     three, _ = await outcomes(folder, 3)
     assert len(one) == 104
     assert three != one
     assert by_key(three) == by_key(one)
-    assert await outcomes(folder, 3) == await outcomes(folder, 3)  # a free order, but always the same
+    assert await outcomes(folder, 3) == await outcomes(folder, 3)  # the order is always the same
     assert children() == set()
 
 
 async def test_resumed_with_any_number_of_processes(folder: Path) -> None:
-    """From behind any page, any number goes on exactly there."""
+    """A run continues exactly after any page, with any number of processes."""
     for first in (1, 3):
         found, places = await outcomes(folder, first)
         for count, position in places[::3]:
@@ -86,14 +86,14 @@ async def test_resumed_with_any_number_of_processes(folder: Path) -> None:
 
 
 async def test_a_record_that_was_stored_parses_anywhere(folder: Path) -> None:
-    """Key, bytes and context are enough, as a dead letter keeps them."""
+    """Key, bytes and context, as a dead letter stores them, are enough to parse a record again."""
     source = PubMedSource(folder / "n*", processes=2)
     async for page in source.fetch(None):
         for raw in page.items:
             assert outcome(source, RawRecord(raw.key, raw.data, raw.context)) == outcome(source, raw)
 
 
-async def test_closed_in_the_middle_nobody_is_left(folder: Path) -> None:
+async def test_closed_in_the_middle_no_process_is_left(folder: Path) -> None:
     """`aclose` waits until every process has ended."""
     walk = PubMedSource(folder / "n*", page_size=1, processes=3).fetch(None)
     await anext(walk)
@@ -102,8 +102,8 @@ async def test_closed_in_the_middle_nobody_is_left(folder: Path) -> None:
     assert children() == set()
 
 
-async def test_cancelled_at_any_time_nobody_is_left(folder: Path) -> None:
-    """Neither while they start nor while they work."""
+async def test_cancelled_at_any_time_no_process_is_left(folder: Path) -> None:
+    """Cancelling ends the processes, whether they are starting or working."""
     for delay in (0, 0.01, 0.05, 0.3):
         task = asyncio.create_task(outcomes(folder, 2))
         await asyncio.sleep(delay)
@@ -113,7 +113,7 @@ async def test_cancelled_at_any_time_nobody_is_left(folder: Path) -> None:
 
 
 async def until_error(source: PubMedSource, *, kill: bool = False) -> tuple[list[str], str]:
-    """Return the keys that came before the error, and the error; kill the processes at every page."""
+    """Return the keys before the error, and the error; with ``kill``, kill the processes at every page."""
     keys: list[str] = []
     try:
         async for page in source.fetch(None):
@@ -126,24 +126,24 @@ async def until_error(source: PubMedSource, *, kill: bool = False) -> tuple[list
 
 
 async def test_a_process_that_dies(folder: Path) -> None:
-    """What it had sent comes out, then one sentence; the others are ended."""
+    """Its pages so far are delivered, then an error is raised; the other processes are ended."""
     keys, error = await until_error(PubMedSource(folder / "n*", page_size=1, processes=2), kill=True)
     assert 2 <= len(keys) < 104
     assert re.search(
-        r"n\d\.xml\S* cannot be read on: the process that parses it died \(killed by SIGKILL\)", error
+        r"n\d\.xml\S* cannot be read further: the process that parses it died \(killed by SIGKILL\)", error
     )
     assert children() == set()
 
 
 async def test_a_process_that_cannot_start(folder: Path, monkeypatch) -> None:
-    """The last line that it said tells why."""
+    """The error contains the last line that the process printed."""
     monkeypatch.setattr(module, "_PROGRAM", "raise RuntimeError('no such luck')")
     with pytest.raises(SourceError, match=r"died \(exit code 1\): RuntimeError: no such luck"):
         await outcomes(folder, 2)
 
 
 async def test_a_broken_file(folder: Path) -> None:
-    """The records before the break come out, then its error, in its turn."""
+    """The records before the damage are delivered; the error is raised when it is the file's turn."""
     path = folder / "n4.xml.gz"
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:60_000]))
     keys, error = await until_error(PubMedSource(folder / "n*", page_size=10, processes=2))
@@ -168,7 +168,7 @@ asyncio.run(main())
 
 
 def test_a_killed_parent_leaves_no_orphans(folder: Path) -> None:
-    """SIGKILL cannot be handled; the processes end because their pipes do."""
+    """SIGKILL cannot be handled; the processes end because their pipes close."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(folder / "n*")], stdout=subprocess.PIPE, start_new_session=True
     )
@@ -191,21 +191,21 @@ def alive(pid: int) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except FileNotFoundError:
         return False
-    return state != "Z"  # dead, only nobody has asked for its exit code yet
+    return state != "Z"  # a zombie has ended
 
 
 BUG = """
-import json, sys
+import importlib, json, sys
 sys.path[:] = json.loads(sys.argv[1])
-import penstock.adapters.pubmed.source as module
+module = importlib.import_module("penstock.adapters.pubmed.source")
 from penstock.adapters.xml_files.worker import main
 module.parse_record = lambda *record: 1 / 0
 main()
 """
 
 
-async def test_a_bug_in_a_process_is_told_with_its_traceback(folder: Path, monkeypatch) -> None:
-    """It is no fault of the file, and does not look like one."""
+async def test_a_bug_in_a_process_is_reported_with_its_traceback(folder: Path, monkeypatch) -> None:
+    """A bug is not reported as an error of the file."""
     monkeypatch.setattr(module, "_PROGRAM", BUG)
     with pytest.raises(RuntimeError, match=r"in another process failed: ZeroDivisionError") as caught:
         await outcomes(folder, 2)

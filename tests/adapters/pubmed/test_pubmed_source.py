@@ -1,4 +1,4 @@
-"""`PubMedSource`: pages, positions, files that come and change, and files that are broken."""
+"""`PubMedSource`: pages, positions, new and changed files, and damaged files."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ linux = sys.platform == "linux"
 
 
 def open_files() -> int:
-    """Count the descriptors of this process, where the system lists them."""
+    """Return the number of open descriptors, on Linux."""
     return len(list(Path("/proc/self/fd").iterdir())) if linux else 0
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three files: one with deletions, an empty set, one with malformed records."""
+    """Write three files: one with deletions, an empty set, and one with malformed records."""
     write_sample(tmp_path / "n1.xml.gz", 40, seed=1, deletions=7)
     (tmp_path / "n2.xml").write_bytes(b"<?xml version='1.0'?><PubmedArticleSet/>")
     write_sample(tmp_path / "n3.xml", 33, seed=3, malformed=3)
@@ -69,8 +69,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("page_size", [1, 7, 40, 1000])
-async def test_from_every_position_the_rest(folder: Path, page_size: int) -> None:
-    """Resumed behind any page, with pages of another size, the same records come, and the end is done."""
+async def test_resuming_from_every_position(folder: Path, page_size: int) -> None:
+    """After any page, a run with another page size delivers the remaining records; at the end all is done."""
     whole = await pages(folder / "n*", page_size=page_size)
     records = flat(whole)
     assert [record.key for record in records] == [
@@ -89,8 +89,8 @@ async def test_from_every_position_the_rest(folder: Path, page_size: int) -> Non
     assert await pages(folder / "n*", position=whole[-1].position) == []
 
 
-async def test_positions_that_went_out_do_not_change(folder: Path) -> None:
-    """A position is kept for a commit while pages go on coming."""
+async def test_positions_do_not_change_later(folder: Path) -> None:
+    """A position stays the same while later pages are read."""
     walk = PubMedSource(folder / "n*", page_size=5).fetch(None)
     kept = [(page.position, json.dumps(page.position)) async for page in walk]
     assert all(json.dumps(position) == text for position, text in kept)
@@ -98,7 +98,7 @@ async def test_positions_that_went_out_do_not_change(folder: Path) -> None:
 
 
 async def test_records_are_the_bytes_of_the_file(folder: Path) -> None:
-    """From ``<`` to ``>``, untouched."""
+    """A record has the bytes from its ``<`` to its ``>``, unchanged."""
     content = gzip.decompress((folder / "n1.xml.gz").read_bytes())
     records = flat(await pages(folder / "n1.xml.gz"))
     at = 0
@@ -108,8 +108,8 @@ async def test_records_are_the_bytes_of_the_file(folder: Path) -> None:
     assert records[-1].data == b'<PMID Version="1">900000007</PMID>'
 
 
-async def test_more_files_later_are_simply_new(folder: Path) -> None:
-    """What is begun is finished first; new files follow, wherever their names sort."""
+async def test_files_added_later_are_new(folder: Path) -> None:
+    """A file that was begun is finished first; new files follow, whatever their names."""
     first = await pages(folder / "n1.xml.gz", page_size=30)
     write_sample(folder / "n0.xml.gz", 5, seed=9)
     rest = flat(await pages(folder / "n*", position=first[0].position))
@@ -122,8 +122,8 @@ async def test_more_files_later_are_simply_new(folder: Path) -> None:
     assert {record.key.split("#")[0] for record in flat(later)} == {"n0.xml.gz", "n3.xml"}
 
 
-async def test_files_left_out_this_time_stay_known(folder: Path) -> None:
-    """A run over other files does not forget those of earlier ones."""
+async def test_files_of_earlier_runs_are_remembered(folder: Path) -> None:
+    """A run over other files keeps the state of the files of earlier runs."""
     first = await pages(folder / "n1.xml.gz")
     second = await pages(folder / "n3.xml", position=first[-1].position)
     assert await pages(folder / "n*", position=second[-1].position) != []  # n2 is new, and empty
@@ -131,8 +131,8 @@ async def test_files_left_out_this_time_stay_known(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [0, -1])
-async def test_a_file_that_changed_under_its_name(folder: Path, page: int) -> None:
-    """It is reported before anything is read, whether it was being read or done."""
+async def test_a_file_that_changed(folder: Path, page: int) -> None:
+    """The change is an error before anything is read, whether the file was begun or done."""
     position = (await pages(folder / "n1.xml.gz", page_size=30))[page].position
     write_sample(folder / "n1.xml.gz", 40, seed=2, deletions=7)
     records, error = await until_error(folder / "n*", position=position)
@@ -141,7 +141,7 @@ async def test_a_file_that_changed_under_its_name(folder: Path, page: int) -> No
 
 
 async def test_the_same_files_from_elsewhere(folder: Path, monkeypatch) -> None:
-    """Positions hold where the working directory, or the whole folder, has moved."""
+    """Positions stay valid after the working directory changed or the folder was moved."""
     whole = await pages(folder / "n*", page_size=10)
     moved = shutil.move(folder, folder.with_name("moved"))
     monkeypatch.chdir(moved)
@@ -151,9 +151,9 @@ async def test_the_same_files_from_elsewhere(folder: Path, monkeypatch) -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 async def test_the_page_that_was_begun_comes_first(folder: Path, processes: int) -> None:
-    """Whoever stored a position and "so many of the next page" finds that page, whatever has come since.
+    """A run resumed within a page gets that page first.
 
-    Neither new files, nor another page size or number of processes changes what stands first.
+    New files, another page size, or another number of processes do not change this.
     """
     found = await pages(folder / "n*", page_size=10, processes=processes)
     for number, name in enumerate(("n0.xml", "n11.xml", "n2a.xml", "n9.xml")):
@@ -168,25 +168,25 @@ async def test_the_page_that_was_begun_comes_first(folder: Path, processes: int)
 
 
 async def test_the_file_that_is_next_must_be_there(folder: Path) -> None:
-    """Without it, a page that was begun could not be told from another."""
+    """If the file of the next page is missing, resuming is an error."""
     first = await pages(folder / "n*", page_size=30)
     records, error = await until_error(folder / "n3.xml", position=first[0].position)
     assert records == []
     assert error == (
-        "'n1.xml.gz' is where the earlier run stopped, and it is not among the files now: "
-        "name it, too, or start over"
+        "the earlier run stopped in 'n1.xml.gz', which is not among the files now: "
+        "add it to the files, or start over"
     )
 
 
 async def test_a_foreign_position_is_refused(folder: Path) -> None:
-    """Silently beginning anew would repeat documents."""
+    """A position of another source is an error, because starting over would repeat documents."""
     for position in ({}, {"files": []}, {"files": {"a": 1}}, "n1", 3):
         with pytest.raises(PositionError, match="not a position of a source of files"):
             await pages(folder / "n*", position=position)
 
 
-async def test_the_estimate_ends_in_the_truth(folder: Path) -> None:
-    """It is there from the first page on, and exact at the end, after a resume too."""
+async def test_the_estimate_is_exact_at_the_end(folder: Path) -> None:
+    """Every page has an estimate, and the last one is exact, even after resuming."""
     whole = await pages(folder / "n*", page_size=10)
     assert all(page.estimated_total for page in whole)
     assert whole[-1].estimated_total == 83
@@ -194,7 +194,7 @@ async def test_the_estimate_ends_in_the_truth(folder: Path) -> None:
 
 
 async def test_arguments_are_checked_at_once_and_files_are_not() -> None:
-    """Nothing is opened before the first page is asked for."""
+    """Wrong arguments raise at once; a missing file raises when the first page is requested."""
     with pytest.raises(ValueError, match="needs at least one file or glob"):
         PubMedSource()
     with pytest.raises(TypeError, match=r"must be a str or a pathlib\.Path, not bytes"):
@@ -213,7 +213,7 @@ async def test_arguments_are_checked_at_once_and_files_are_not() -> None:
 
 
 async def test_cancelled_while_reading_it_closes_the_file(folder: Path) -> None:
-    """Cancelled at any turn of the loop, no descriptor and no thread's work is left."""
+    """After a cancellation at any turn of the event loop, no file is left open."""
     before = open_files()
     await asyncio.to_thread(os.getpid)  # the executor's thread is there from now on
 
@@ -231,7 +231,7 @@ async def test_cancelled_while_reading_it_closes_the_file(folder: Path) -> None:
 
 
 async def test_closed_in_the_middle_it_closes_the_file(folder: Path) -> None:
-    """`aclose` of the generator closes the file it stands in."""
+    """`aclose` of the generator closes the open file."""
     walk = PubMedSource(folder / "n1.xml.gz", page_size=1).fetch(None)
     before = open_files()
     await anext(walk)
@@ -240,12 +240,12 @@ async def test_closed_in_the_middle_it_closes_the_file(folder: Path) -> None:
     assert open_files() == before
 
 
-# -- broken files
+# -- damaged files
 
 
 @pytest.mark.parametrize("size", [10_000, 13_000, 16_000])
 async def test_a_truncated_gzip(folder: Path, size: int) -> None:
-    """Every whole record before the break comes out, then one sentence; a resume finds the same error."""
+    """All whole records are delivered, then the error is raised; a resumed run raises the same error."""
     whole = flat(await pages(folder / "n1.xml.gz"))
     path = folder / "n1.xml.gz"
     path.write_bytes(path.read_bytes()[:size])
@@ -266,7 +266,7 @@ async def _until(source: PubMedSource):
 
 
 async def test_xml_that_breaks_in_the_middle(tmp_path: Path) -> None:
-    """What is whole comes out, then where it broke."""
+    """The whole records are delivered; then the error says where the file ends."""
     path = tmp_path / "a.xml"
     path.write_bytes(articles(1, 2, 3)[:-40])
     records, error = await until_error(path)
@@ -276,10 +276,10 @@ async def test_xml_that_breaks_in_the_middle(tmp_path: Path) -> None:
 
 
 async def test_wrong_files(tmp_path: Path) -> None:
-    """A web page, an answer of another service, text and noise are each told what they are."""
+    """A web page, an answer of another service, text, and random bytes each have their own error."""
     for content, message in [
-        (b"<html><body/></html>", "has <html> for its root element, where <PubmedArticleSet> or "),
-        (b"<eFetchResult><ERROR>x</ERROR></eFetchResult>", "has <eFetchResult> for its root element"),
+        (b"<html><body/></html>", "has the root element <html>, not <PubmedArticleSet> or "),
+        (b"<eFetchResult><ERROR>x</ERROR></eFetchResult>", "has the root element <eFetchResult>"),
         (b"PMID- 1", "is not XML: it begins with b'PMID- 1'"),
         (os.urandom(300).replace(b"<", b" "), "is not XML"),
     ]:
@@ -294,7 +294,7 @@ TOO_LARGE = "it has 5092 bytes, more than the 1000 that max_record_bytes allows"
 
 
 async def test_bad_records_are_isolated(tmp_path: Path) -> None:
-    """Records that are torn, nameless, of no kind or too large fail by themselves; the others are whole."""
+    """Records that are damaged, unknown, too large or without a PMID fail alone; the others are whole."""
     path = tmp_path / "a.xml"
     parts = [
         article(1),
@@ -324,27 +324,27 @@ async def test_bad_records_are_isolated(tmp_path: Path) -> None:
             name = str(error)
         result = source.parse(record)
         outcome = result.ok.doc_id if result.is_ok() else str(result.error)
-        outcomes.append((name, re.sub("XML: .*", "XML: …", outcome)))  # in the words of libxml2
+        outcomes.append((name, re.sub("XML: .*", "XML: …", outcome)))  # libxml2 words it
     assert outcomes == [
         ("PMID:1.1", "PMID:1.1"),
         ("PMID:2.1", "record a.xml#1 cannot be parsed as XML: …"),
         ("PMID:3.1", "record a.xml#2 cannot be parsed as XML: …"),
-        *[("record a.xml#3 has no PMID, so it cannot be told from other records",) * 2],
+        *[("record a.xml#3 has no PMID, so it cannot be identified",) * 2],
         *[("record a.xml#4 has a PMID that is not a number: 'x'",) * 2],
-        ("PMID:6.1", "record a.xml#5 is not a whole record: its end tag is missing"),
-        ("PMID:7.1", f"record a.xml#6 is not a whole record: {TOO_LARGE}"),
-        *[("record a.xml#7 is not a whole record: it is not a record of this set",) * 2],
+        ("PMID:6.1", "record a.xml#5 cannot be read: its end tag is missing"),
+        ("PMID:7.1", f"record a.xml#6 cannot be read: {TOO_LARGE}"),
+        *[("record a.xml#7 cannot be read: it is not a record of this set",) * 2],
         ("PMID:9.1", "record a.xml#8 cannot be parsed as XML: …"),
         ("PMID:10.1", "PMID:10.1"),
         ("PMID:11.1", "PMID:11.1"),
         ("PMID:12.2", "PMID:12.2"),
         ("PMID:13.1", "PMID:13.1"),
-        *[("record a.xml#13 is not a whole record: its end tag is missing",) * 2],
+        *[("record a.xml#13 cannot be read: its end tag is missing",) * 2],
     ]
 
 
 async def test_other_encodings_and_namespaces_of_the_root(tmp_path: Path) -> None:
-    """Latin-1 and UTF-16 become UTF-8; a prefix that only the root declares is known to its records."""
+    """Latin-1 and UTF-16 become UTF-8; records may use a prefix that only the root declares."""
     text = (
         "<?xml version='1.0' encoding='{0}'?><PubmedArticleSet xmlns:mml='http://www.w3.org/1998/Math/MathML'>"
         "<PubmedArticle><MedlineCitation><PMID>1</PMID><Article><ArticleTitle>é <mml:math><mml:mi>x</mml:mi>"
@@ -360,7 +360,7 @@ async def test_other_encodings_and_namespaces_of_the_root(tmp_path: Path) -> Non
 
 
 async def test_older_sets(tmp_path: Path) -> None:
-    """MedlineCitationSet and BookDocumentSet, as files had them before 2015, hold documents as well."""
+    """MedlineCitationSet, which files had before 2015, is read too."""
     path = tmp_path / "a.xml"
     path.write_text(
         "<MedlineCitationSet><MedlineCitation Owner='NLM' Status='MEDLINE'><PMID>1</PMID>"

@@ -1,4 +1,4 @@
-"""The sample: always the same, in the true shape, with everything in it that PubMed has."""
+"""Sample files: always the same, and with all kinds of records that PubMed has."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ async def documents(path: Path):
     return [source.parse(raw) async for page in source.fetch(None) for raw in page.items]
 
 
-async def test_every_record_as_the_second_reading_has_it(tmp_path: Path) -> None:
-    """The parser and the independent reader agree on every field of the sample."""
+async def test_the_parser_and_the_independent_reader_agree(tmp_path: Path) -> None:
+    """All fields of all sample records are equal."""
     path = tmp_path / "sample.xml.gz"
     write_sample(path, 600, deletions=3)
     parsed = [result.ok.model_dump(exclude={"content_hash"}) for result in await documents(path)]
@@ -29,8 +29,8 @@ async def test_every_record_as_the_second_reading_has_it(tmp_path: Path) -> None
     assert len(parsed) == 603
 
 
-async def test_it_holds_what_pubmed_holds(tmp_path: Path) -> None:
-    """Book articles, second versions, all forms of dates, collective authors, foreign titles, links."""
+async def test_the_sample_contains_all_kinds_of_records(tmp_path: Path) -> None:
+    """It has book articles, second versions, all forms of dates, collective authors and links."""
     path = tmp_path / "sample.xml"
     write_sample(path, 600, deletions=2, malformed=4)
     results = await documents(path)
@@ -60,8 +60,8 @@ async def test_it_holds_what_pubmed_holds(tmp_path: Path) -> None:
     assert any(link["type"] == "RetractionIn" for one in metadata for link in one["comments_corrections"])
 
 
-def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
-    """On every machine, packed or not, and a record is the same however many there are."""
+def test_the_same_arguments_produce_the_same_bytes(tmp_path: Path) -> None:
+    """The bytes are the same on every machine, and a record does not depend on how many there are."""
     a, b, plain = tmp_path / "a.xml.gz", tmp_path / "b.xml.gz", tmp_path / "a.xml"
     for path in (a, b, plain):
         write_sample(path, 150, seed=7)
@@ -73,8 +73,8 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
     assert digest == "a2b59c8b8ee113068f5cc90f19606caa1b87e93b85aa71e9d6c11c5eae770909"
 
 
-def test_writing_takes_no_memory(tmp_path: Path) -> None:
-    """Ten times the records take the same memory."""
+def test_memory_does_not_grow_with_the_sample(tmp_path: Path) -> None:
+    """Ten times the records need the same memory."""
     peaks = []
     for records in (100, 200, 2_000):  # the first warms up
         tracemalloc.start()
@@ -86,7 +86,7 @@ def test_writing_takes_no_memory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("records", "malformed", "deletions"), [(0, 0, 0), (0, 2, 1), (1, 3, 0)])
 async def test_small_samples(tmp_path: Path, records: int, malformed: int, deletions: int) -> None:
-    """Nothing, and next to nothing, are files too."""
+    """Samples of no record, or very few, are valid files."""
     path = tmp_path / "a.xml"
     write_sample(path, records, malformed=malformed, deletions=deletions)
     results = await documents(path)

@@ -1,4 +1,4 @@
-"""XML in any encoding becomes UTF-8, in any chunks."""
+"""XML in any encoding becomes UTF-8, whatever the chunks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ENCODINGS = [
 @pytest.mark.parametrize(("encoding", "mark"), ENCODINGS)
 @given(text=st.text(alphabet="aé<>? \n", max_size=50), size=st.integers(1, 2_000))
 def test_all_become_utf_8(encoding: str, mark: bytes, text: str, size: int) -> None:
-    """A mark, a pattern or a declaration tells the encoding, whatever the chunks."""
+    """A byte order mark, the first bytes or the declaration determine the encoding, whatever the chunks."""
     name = encoding.removesuffix("-le").removesuffix("-be")
     if encoding == "us-ascii":
         text = text.replace("é", "e")
@@ -47,24 +47,24 @@ def test_all_become_utf_8(encoding: str, mark: bytes, text: str, size: int) -> N
 @pytest.mark.parametrize("text", ["", "<a", "<?xml", "<?xml version='1.0'?><é/>", "plain é", " <é/>"])
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_without_a_declaration_it_is_utf_8(text: str, size: int) -> None:
-    """What is not XML passes through as well: whoever comes next says so."""
+    """Input that is not XML passes through too; the splitter reports it."""
     assert transcode(text.encode(), size) == text.encode()
 
 
-def test_a_declaration_that_disproves_itself() -> None:
-    """Readable as ASCII, it cannot be UTF-16: it is read as UTF-8, as most parsers do."""
+def test_a_declaration_that_contradicts_the_bytes() -> None:
+    """A declaration that is readable as ASCII is not UTF-16: the file is read as UTF-8, as most parsers do."""
     data = "<?xml version='1.0' encoding='UTF-16'?><é/>".encode()
     assert transcode(data, 7) == data
 
 
 @pytest.mark.parametrize("name", ["klingon", "hex", "rot13", "zlib"])
 def test_an_unknown_encoding_is_named(name: str) -> None:
-    """Codecs that are not of text count as unknown."""
-    with pytest.raises(SourceError, match=f"a.xml says it is written in '{name}'"):
+    """The error names an unknown encoding; codecs that are not text encodings count as unknown."""
+    with pytest.raises(SourceError, match=f"a.xml declares the encoding '{name}', which"):
         transcode(f"<?xml version='1.0' encoding='{name}'?><a/>".encode(), 100)
 
 
-def test_bytes_that_are_not_of_the_encoding() -> None:
-    """A file that ends within a character is reported, not shortened."""
-    with pytest.raises(SourceError, match="is not in the encoding it claims, utf-16"):
+def test_bytes_that_are_invalid_in_the_encoding() -> None:
+    """A file that ends within a character is an error; it is not shortened."""
+    with pytest.raises(SourceError, match="is damaged: it is not valid utf-16 "):
         transcode("<a/>".encode("utf-16") + b"x", 100)

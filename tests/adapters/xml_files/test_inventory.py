@@ -1,4 +1,4 @@
-"""Which files, under which names, and how they are told from later ones."""
+"""Finding, naming and fingerprinting files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def make(folder: Path, *names: str) -> None:
 
 
 def test_paths_and_globs_each_file_once_sorted_by_name(tmp_path: Path, monkeypatch) -> None:
-    """However often and by whatever path a file is named, it comes once; the number of a series decides."""
+    """Each file is found once, however often and by whatever path it is given; a series is sorted by number."""
     make(tmp_path, "base/n1.xml", "base/n3.xml", "new/n2.xml", "new/deep/n4.xml")
     (tmp_path / "link.xml").symlink_to("base/n1.xml")
     monkeypatch.chdir(tmp_path)
@@ -30,7 +30,7 @@ def test_paths_and_globs_each_file_once_sorted_by_name(tmp_path: Path, monkeypat
 
 
 def test_names_do_not_depend_on_the_working_directory(tmp_path: Path, monkeypatch) -> None:
-    """They are the same by relative and absolute paths."""
+    """Relative and absolute paths lead to the same names."""
     make(tmp_path, "a/x.xml", "b/x.xml", "b/y.xml")
     absolute = find_files([f"{tmp_path}/*/*.xml"])
     monkeypatch.chdir(tmp_path / "a")
@@ -39,7 +39,7 @@ def test_names_do_not_depend_on_the_working_directory(tmp_path: Path, monkeypatc
 
 
 def test_home_and_names_with_brackets(tmp_path: Path, monkeypatch) -> None:
-    """``~`` is the home folder, and a path that exists is taken as it is, brackets and all."""
+    """``~`` is the home folder, and an existing path with brackets is not read as a pattern."""
     make(tmp_path, "a[1].xml", "a1.xml")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert [file.name for file in find_files(["~/a[1].xml"])] == ["a[1].xml"]
@@ -53,8 +53,8 @@ def test_home_and_names_with_brackets(tmp_path: Path, monkeypatch) -> None:
         ("f*", "f* matches no file"),
     ],
 )
-def test_what_is_not_there(tmp_path: Path, monkeypatch, pattern: str, message: str) -> None:
-    """A pattern without a file is an error, and a folder is no file."""
+def test_a_pattern_without_a_file(tmp_path: Path, monkeypatch, pattern: str, message: str) -> None:
+    """A pattern that matches no file is an error; a folder is not a file."""
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceError) as caught:
@@ -64,7 +64,7 @@ def test_what_is_not_there(tmp_path: Path, monkeypatch, pattern: str, message: s
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, 200_000, 131_072 + 57_345, 3_000_000])
 def test_fingerprints_follow_the_content_not_the_time(tmp_path: Path, size: int) -> None:
-    """A copy has the same; another size, beginning or end has not."""
+    """A copy has the same fingerprint; another size, beginning or end changes it."""
     content = bytearray(os.urandom(size))
     path = tmp_path / "a"
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Streams made to exhaust whoever reads them: bombs, and constructs that never end."""
+"""Streams made to exhaust their reader: decompression bombs, and markup that never ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 MEMBER = gzip.compress(b"x" * MIB, mtime=0)
-"""A thousand to one."""
+"""A gzip member that unpacks to a thousand times its size."""
 
 BEGINNINGS = [
     b"", b"<", b"<!--", b"<?x", b"<!DOCTYPE S [", b"<Set", b"<Set a='", b"<Set>", b"<Set>t", b"<Set><Rec",
@@ -29,7 +29,7 @@ BEGINNINGS = [
 
 
 def unpack(path: Path, unpacking: Unpacking) -> tuple[int, str]:
-    """Return how many bytes came, and the error."""
+    """Return the number of bytes that were read, and the error."""
     total = 0
     try:
         with ByteReader(path, unpacking) as reader:
@@ -41,7 +41,7 @@ def unpack(path: Path, unpacking: Unpacking) -> tuple[int, str]:
 
 
 def test_a_bomb_is_refused_by_its_ratio(tmp_path: Path) -> None:
-    """Beyond 16 MiB, no more than so many times the bytes of the file come out, whatever its members."""
+    """After 16 MiB, the ratio of the whole file is limited, over all its members."""
     path = tmp_path / "a.gz"
     path.write_bytes(MEMBER * 40)
     total, error = unpack(path, Unpacking())
@@ -52,7 +52,7 @@ def test_a_bomb_is_refused_by_its_ratio(tmp_path: Path) -> None:
 
 
 def test_a_file_is_refused_by_its_size(tmp_path: Path) -> None:
-    """So many bytes in all members together are the most."""
+    """The limit of bytes applies to all members together."""
     path = tmp_path / "a.gz"
     path.write_bytes(MEMBER * 8)
     total, error = unpack(path, Unpacking(max_bytes=3 * MIB))
@@ -61,8 +61,8 @@ def test_a_file_is_refused_by_its_size(tmp_path: Path) -> None:
     assert unpack(path, Unpacking(max_bytes=8 * MIB)) == (8 * MIB, "")
 
 
-def test_a_plain_file_is_as_long_as_it_is(tmp_path: Path) -> None:
-    """What nobody packed is no bomb."""
+def test_a_plain_file_has_no_limit(tmp_path: Path) -> None:
+    """An uncompressed file is never refused as a bomb."""
     path = tmp_path / "a.xml"
     path.write_bytes(b" " * MIB)
     assert unpack(path, Unpacking(max_ratio=1, max_bytes=1)) == (MIB, "")
@@ -70,26 +70,26 @@ def test_a_plain_file_is_as_long_as_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("beginning", BEGINNINGS)
-def test_what_never_ends_is_not_held(beginning: bytes, nested: bool) -> None:
-    """Whatever construct goes on for ever, the splitter holds a record and a tag at the most, or refuses."""
-    for filling in (b"x", b" ", b"&a;", b"\0", b">", b"'", b"-"):
-        splitter = RecordSplitter({"Set": ("Rec",)}, nested=nested, max_record_bytes=MIB)
-        portion, largest = filling * (256 * 1024 // len(filling)), 0
-        try:
-            splitter.feed(beginning)
-            for _ in range(12):
-                splitter.feed(portion)
-                largest = max(largest, len(splitter._buffer))
-        except SourceError:
-            pass
-        assert largest <= 2 * MIB, filling
+@pytest.mark.parametrize("filling", [b"x", b" ", b"&a;", b"\0", b">", b"'", b"-"])
+def test_endless_markup_does_not_fill_memory(beginning: bytes, filling: bytes, nested: bool) -> None:
+    """For any markup that never ends, the splitter keeps one record and one tag at most, or raises."""
+    splitter = RecordSplitter({"Set": ("Rec",)}, nested=nested, max_record_bytes=MIB)
+    portion, largest = filling * (256 * 1024 // len(filling)), 0
+    try:
+        splitter.feed(beginning)
+        for _ in range(12):
+            splitter.feed(portion)
+            largest = max(largest, len(splitter._scan.buffer))
+    except SourceError:
+        pass
+    assert largest <= 2 * MIB
 
 
 @pytest.mark.parametrize("token", [b"<!", b"<?", b"<Rec>", b"<Rec", b"</Rec", b"<x>", b"!"])
 def test_the_search_is_linear(token: bytes) -> None:
-    """No byte is looked at again and again: eight times the bytes take eight times the steps, not sixty-four.
+    """The search takes eight times the steps for eight times the bytes, not sixty-four times.
 
-    Counted are bytes that the search may pass, not seconds.
+    The test counts the bytes that searches pass, not seconds.
     """
 
     def passed(count: int) -> int:
@@ -103,7 +103,7 @@ def test_the_search_is_linear(token: bytes) -> None:
                 return found
 
         splitter = RecordSplitter({"Set": ("Rec",)})
-        splitter._buffer = Counting(b"<Set><Rec>" + token * count)
+        splitter._scan.buffer = Counting(b"<Set><Rec>" + token * count)
         splitter._run()
         return looked
 
@@ -112,7 +112,7 @@ def test_the_search_is_linear(token: bytes) -> None:
 
 
 def test_an_end_tag_that_does_not_end_costs_its_record() -> None:
-    """The next record is whole, in whatever portions the bytes come."""
+    """Only its record is lost; the next one is whole, whatever the chunks."""
     document = b"<Set><Rec>1</Rec" + b" " * 3 * MIB + b"><Rec>2</Rec></Set>"
     for portion in (len(document), 100_000):
         splitter = RecordSplitter({"Set": ("Rec",)})
@@ -126,7 +126,7 @@ def test_an_end_tag_that_does_not_end_costs_its_record() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes there")
 def test_a_record_of_a_gigabyte_takes_no_memory(tmp_path: Path) -> None:
-    """It fails with its size told and its first 64 KiB kept; its neighbours are read; the peak stays under 300 MB."""
+    """It fails with its size in the error and its first 64 KiB kept; the next record is read; memory is < 300 MB."""
     path = tmp_path / "a.xml.gz"
     head = b"<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID Version='1'>1</PMID>"
     tail = (
@@ -163,5 +163,5 @@ def test_a_record_of_a_gigabyte_takes_no_memory(tmp_path: Path) -> None:
     )
     counts, letter, peak = done.stdout.splitlines()
     assert counts == "1 1"
-    assert letter.startswith("65536 PMID:1.1 record a.xml.gz#0 is not a whole record: it has 1073741")
+    assert letter.startswith("65536 PMID:1.1 record a.xml.gz#0 cannot be read: it has 1073741")
     assert int(peak) < 300_000, peak

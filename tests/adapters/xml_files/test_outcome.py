@@ -1,4 +1,4 @@
-"""A quickly made ``Ok`` is an ``Ok``."""
+"""``ok`` returns an ``Ok``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from expression import Ok, Result
 from penstock.adapters.xml_files.outcome import ok
 
 
-def test_it_is_what_the_constructor_makes() -> None:
-    """Equal, with the same state, and whatever can be done with one can be done with it."""
+def test_it_equals_the_result_of_the_constructor() -> None:
+    """Both are equal, have the same state, and support the same operations."""
     quick, usual = ok(3), Ok(3)
     assert quick == usual
     assert vars(quick) == vars(usual)

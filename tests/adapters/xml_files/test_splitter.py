@@ -1,4 +1,4 @@
-"""The splitter against expat, which tells the byte offsets of every element of a whole document."""
+"""The splitter compared with expat, which reports the byte offsets of all elements of a document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOTS = {"Set": ("Rec", "Record", "Gone")}
 
 
 def expected(document: bytes) -> list[tuple[str, bytes]]:
-    """Return name and bytes of the root's children that are records, as expat finds them."""
+    """Return the names and bytes of the records that expat finds."""
     parser = pyexpat.ParserCreate()
     found: list[tuple[str, bytes]] = []
     depth = 0
@@ -60,7 +60,7 @@ def _end_of_empty_tag(document: bytes, begin: int) -> int:
 
 
 def split(chunks: list[bytes], *, nested: bool = False, **options: int) -> list[Piece]:
-    """Split what the chunks make; an error of the stream is raised at the end, as a reader would see it."""
+    """Return all records of ``chunks``; an error of the stream is raised."""
     splitter = RecordSplitter(ROOTS, nested=nested, **options)
     pieces = [piece for chunk in chunks for piece in splitter.feed(chunk)]
     splitter.close()
@@ -75,7 +75,9 @@ def split_until_error(chunks: list[bytes], *, nested: bool = False) -> tuple[lis
             pieces += splitter.feed(chunk)
         splitter.close()
     except SourceError as error:
-        return pieces, re.sub(r"b['\"].*['\"]", "…", str(error))  # how much there was to quote, chunks decide
+        return pieces, re.sub(
+            r"b['\"].*['\"]", "…", str(error)
+        )  # the length of the quotation depends on the chunks
     return pieces, ""
 
 
@@ -171,7 +173,7 @@ def well_formed(document: bytes) -> bool:
 
 @given(flat_documents.filter(well_formed), cuts)
 def test_flat_sets_split_as_expat_reads_them(document: bytes, at: list[int] | str) -> None:
-    """Records are those of a whole parse, byte for byte, whatever the chunks."""
+    """The records equal those of a whole parse, byte for byte, whatever the chunks."""
     pieces = split(cut(document, at))
     assert [(piece.name, piece.data) for piece in pieces] == expected(document)
     for piece in pieces:
@@ -181,14 +183,14 @@ def test_flat_sets_split_as_expat_reads_them(document: bytes, at: list[int] | st
 
 @given(nested_documents.filter(well_formed), cuts)
 def test_nested_sets_split_as_expat_reads_them(document: bytes, at: list[int] | str) -> None:
-    """Neither elements of the same name inside records nor other children of the root mislead it."""
+    """Elements of the same name inside records, and other children of the root, do not change the result."""
     pieces = split(cut(document, at), nested=True)
     assert [(piece.name, piece.data) for piece in pieces] == expected(document)
 
 
 @given(flat_documents.filter(well_formed), cuts, st.integers(0, 10_000))
-def test_a_stream_cut_short_gives_what_came_whole(document: bytes, at: list[int] | str, end: int) -> None:
-    """Cut anywhere, every record that ended before comes out, then the error."""
+def test_a_truncated_stream_returns_its_whole_records(document: bytes, at: list[int] | str, end: int) -> None:
+    """Every record before the cut is returned, then the error is raised."""
     whole = split([document])
     pieces, error = split_until_error(cut(document[: end % len(document)], at))
     assert pieces == whole[: len(pieces)]
@@ -207,14 +209,14 @@ def _in_epilog(document: bytes, end: int) -> bool:
 def test_damage_never_crashes_and_never_depends_on_chunks(
     document: bytes, junk: bytes, place: int, at: list[int] | str
 ) -> None:
-    """Bytes put anywhere give the same records and the same error, whatever the chunks."""
+    """With bytes inserted anywhere, the records and the error do not depend on the chunks."""
     place %= len(document) + 1
     damaged = document[:place] + junk + document[place:]
     assert split_until_error(cut(damaged, at)) == split_until_error([damaged])
 
 
 def test_a_missing_end_tag_costs_one_record() -> None:
-    """In a flat set the next start tag begins a new record, and the record before it is the bad one."""
+    """In a flat set the next start tag begins a new record; only the record before it is bad."""
     pieces = split([b"<Set><Rec>1</Rec><Rec>2<Rec>3</Rec><Record>4</Set>"])
     assert [(piece.data, bool(piece.fault)) for piece in pieces] == [
         (b"<Rec>1</Rec>", False),
@@ -224,8 +226,8 @@ def test_a_missing_end_tag_costs_one_record() -> None:
     ]
 
 
-def test_what_is_not_a_record_is_reported() -> None:
-    """Text and unknown elements between records become bad records; nothing is left out silently."""
+def test_content_that_is_not_a_record_is_reported() -> None:
+    """Text and unknown elements between records become bad records; nothing is skipped silently."""
     pieces = split([b"<Set>text<Rec/><Other><x/></Other> <Rec/></Rec></Set>"])
     assert [(piece.data, bool(piece.fault)) for piece in pieces] == [
         (b"text", True),
@@ -237,15 +239,15 @@ def test_what_is_not_a_record_is_reported() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_a_record_that_is_too_large_is_not_held(size: int) -> None:
-    """Beyond the limit only the beginning is kept; the records around it are whole."""
+def test_a_record_that_is_too_large_is_not_kept(size: int) -> None:
+    """Only its beginning is kept; the records around it are whole."""
     document = b"<Set><Rec>1</Rec><Rec id='2'>" + b"x" * 10_000 + b"</Rec><Rec>3</Rec></Set>"
     splitter = RecordSplitter(ROOTS, max_record_bytes=500)
     pieces: list[Piece] = []
     largest = 0
     for at in range(0, len(document), size):
         pieces += splitter.feed(document[at : at + size])
-        largest = max(largest, len(splitter._buffer))
+        largest = max(largest, len(splitter._scan.buffer))
     splitter.close()
     assert largest <= 500 + size
     assert [piece.data[:13] for piece in pieces] == [b"<Rec>1</Rec>", b"<Rec id='2'>x", b"<Rec>3</Rec>"]
@@ -257,14 +259,14 @@ def test_a_record_that_is_too_large_is_not_held(size: int) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (b"", "holds no XML element"),
-        (b" \n ", "holds no XML element"),
+        (b"", "contains no XML element"),
+        (b" \n ", "contains no XML element"),
         (b"PMID- 1", "is not XML: it begins with b'PMID- 1'"),
         (b"\x00\x01", "is not XML"),
         (b"<>", "is not XML"),
-        (b"<!doctype html><html>", "has <html> for its root element, where <Set> is wanted"),
+        (b"<!doctype html><html>", "has the root element <html>, not <Set>: check"),
         (b"<!ELEMENT a>", "is not XML"),
-        (b"<?xml version='1.0'?><Other/>", "has <Other> for its root element"),
+        (b"<?xml version='1.0'?><Other/>", "has the root element <Other>"),
         (b"<!DOCTYPE Set [ <!ENTITY", "ends within its prolog"),
         (b"<Set a='1", "ends within its prolog"),
         (b"<Set <Rec/></Set>", "the start tag of <Set> is broken"),
@@ -274,34 +276,34 @@ def test_a_record_that_is_too_large_is_not_held(size: int) -> None:
             r"ends within the record that begins at byte 17.*\(1 records before it\)",
         ),
         (b"<Set><!-- ", "ends before </Set>"),
-        (b"<Set/><Set/>", "goes on after </Set> at byte 6"),
-        (b"<Set></Set>x", "goes on after </Set> at byte 11"),
-        (b"<Set></Set><!-- ", "ends within something that stands after </Set>"),
-        (b"<Set></Set><", "ends within something that stands after </Set>"),
+        (b"<Set/><Set/>", "continues after </Set> at byte 6"),
+        (b"<Set></Set>x", "continues after </Set> at byte 11"),
+        (b"<Set></Set><!-- ", "ends in the middle of the markup after </Set>"),
+        (b"<Set></Set><", "ends in the middle of the markup after </Set>"),
         (b"<!--" + b"x" * 10 + b"-->" + b"<Set a='" + b"x" * (1024 * 1024 + 10), "prolog longer than 1 MiB"),
     ],
 )
 def test_streams_that_are_not_a_set(document: bytes, message: str) -> None:
-    """Each says what came, and where."""
+    """The error says what is wrong, and where."""
     with pytest.raises(SourceError, match=message):
         split([document])
 
 
 @pytest.mark.parametrize("document", [b"<Set/>", b"<Set></Set>", b"\n<Set>\n</Set >\n", b"<Set a='>'/>"])
 def test_an_empty_set_has_no_records(document: bytes) -> None:
-    """It is no error either."""
+    """An empty set is not an error."""
     assert split([document]) == []
 
 
-def test_namespaces_of_the_root_are_known() -> None:
-    """A record by itself lacks what its root declares, so the splitter keeps it."""
+def test_namespaces_of_the_root_are_kept() -> None:
+    """The splitter keeps the prefixes that the root declares, because a record on its own lacks them."""
     splitter = RecordSplitter(ROOTS)
     splitter.feed(b"<Set xmlns:a='u:1' xmlns='u:0' xmlns:b = \"u:2&amp;&quot;\"><Rec/>")
     assert splitter.namespaces == {"a": "u:1", "b": 'u:2&"'}
 
 
 def test_the_error_is_raised_again() -> None:
-    """After an error of the stream nothing more comes."""
+    """After an error of the stream, every call raises it."""
     splitter = RecordSplitter(ROOTS)
     assert splitter.feed(b"<Set><Rec/></Set>rest") == [Piece("Rec", b"<Rec/>", 5)]
     for _ in range(2):

@@ -1,1 +1,1 @@
-"""Biomedical sources: PubMed's files (`pubmed_source`), and sample files in their shape (`sample`)."""
+"""PubMed: `PubMedSource` reads its XML files, and `write_sample` writes sample files of the same form."""

@@ -1,14 +1,14 @@
-"""The inside of ``MedlineCitation``, ``Article`` and ``PubmedData``, dispatched child by child.
+"""Reads ``MedlineCitation``, ``Article`` and ``PubmedData``, child by child.
 
-A *table* maps a child's tag to what is done with it; a tag that no table knows goes to
-``metadata["extra"]``, so that an element of a newer DTD is never lost silently.
+A *table* maps the tag of a child to its handler. The text of an unknown child goes to
+``metadata["extra"]``, so that elements of a newer DTD are not lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from lxml.etree import _Element as Element
 
@@ -30,16 +30,13 @@ from penstock.adapters.pubmed.elements import (
     read_term,
     text_of,
 )
-
-if TYPE_CHECKING:
-    from penstock.adapters.pubmed.schema import PubMedMetadata
+from penstock.adapters.pubmed.schema import Journal, empty
 
 __all__ = [
     "Draft",
     "Table",
     "add",
     "each",
-    "empty_metadata",
     "extend",
     "put",
     "read_authors",
@@ -53,11 +50,14 @@ __all__ = [
 ]
 
 
+_empty_journal = empty(Journal)
+
+
 @dataclass(slots=True)
 class Draft:
-    """A document on its way: its metadata (`PubMedMetadata`), and what becomes fields of its own.
+    """A document being built: its metadata (`PubMedMetadata`), version and title.
 
-    ``parts`` is what was cut out of its record and not yet asked for; see `pubmed_parts`.
+    ``parts`` holds the values that were cut out of its record and not used yet; see `cut_out`.
     """
 
     metadata: dict[str, Any]
@@ -70,68 +70,8 @@ Handler: TypeAlias = Callable[[Element, Draft], None]
 Table: TypeAlias = Mapping[str, Handler]
 
 
-def empty_metadata(kind: str) -> PubMedMetadata:
-    """Return every key of the metadata, with nothing in it."""
-    return {
-        "pmid": "",
-        "kind": kind,
-        "status": "",
-        "owner": "",
-        "indexing_method": "",
-        "version_id": "",
-        "version_date": "",
-        "publication_status": "",
-        "publication_model": "",
-        "languages": [],
-        "vernacular_title": "",
-        "journal": None,
-        "book": None,
-        "publication_date": None,
-        "article_dates": [],
-        "date_created": None,
-        "date_completed": None,
-        "date_revised": None,
-        "history": [],
-        "pages": "",
-        "start_page": "",
-        "end_page": "",
-        "doi": "",
-        "pmc": "",
-        "article_ids": [],
-        "elocation_ids": [],
-        "other_ids": [],
-        "abstract": [],
-        "abstract_copyright": "",
-        "other_abstracts": [],
-        "authors": [],
-        "authors_complete": True,
-        "editors": [],
-        "investigators": [],
-        "personal_name_subjects": [],
-        "publication_types": [],
-        "mesh": [],
-        "supplementary_mesh": [],
-        "chemicals": [],
-        "gene_symbols": [],
-        "keywords": [],
-        "citation_subsets": [],
-        "grants": [],
-        "grants_complete": True,
-        "databanks": [],
-        "databanks_complete": True,
-        "references": [],
-        "number_of_references": "",
-        "comments_corrections": [],
-        "space_flight_missions": [],
-        "general_notes": [],
-        "conflict_of_interest": "",
-        "objects": [],
-        "extra": {},
-    }
-
-
 def read_children(element: Element, draft: Draft, table: Table) -> None:
-    """Do with each child what the table says; keep the text of those it does not know."""
+    """Call the handler of each child; keep the text of unknown children."""
     find = table.get
     for child in element:
         handler = find(child.tag)
@@ -146,7 +86,7 @@ def _keep(element: Element, draft: Draft) -> None:
 
 
 def put(key: str, read: Callable[[Element], Any]) -> Handler:
-    """Set ``key`` to what ``read`` makes of the element."""
+    """Return a handler that sets ``key`` to ``read(element)``."""
 
     def handler(element: Element, draft: Draft) -> None:
         draft.metadata[key] = read(element)
@@ -155,7 +95,7 @@ def put(key: str, read: Callable[[Element], Any]) -> Handler:
 
 
 def add(key: str, read: Callable[[Element], Any]) -> Handler:
-    """Append what ``read`` makes of the element."""
+    """Return a handler that appends ``read(element)`` to ``key``."""
 
     def handler(element: Element, draft: Draft) -> None:
         draft.metadata[key].append(read(element))
@@ -164,7 +104,7 @@ def add(key: str, read: Callable[[Element], Any]) -> Handler:
 
 
 def extend(key: str, read: Callable[[Element], list[Any]]) -> Handler:
-    """Append all that ``read`` makes of the element."""
+    """Return a handler that extends ``key`` by ``read(element)``."""
 
     def handler(element: Element, draft: Draft) -> None:
         draft.metadata[key] += read(element)
@@ -173,30 +113,36 @@ def extend(key: str, read: Callable[[Element], list[Any]]) -> Handler:
 
 
 def part(take: Callable[[dict[str, Any], Any], None]) -> Handler:
-    """Give ``take`` what the part says that was cut out here; an element of that name alone is not known."""
+    """Return a handler that calls ``take`` with the metadata and the value of the part that was cut out here.
+
+    If no part was cut out, an element of that name is unknown.
+    """
 
     def handler(element: Element, draft: Draft) -> None:
-        said = draft.parts.pop(element.tag, None)
-        if said is None:
+        value = draft.parts.pop(element.tag, None)
+        if value is None:
             _keep(element, draft)
         else:
-            take(draft.metadata, said)
+            take(draft.metadata, value)
 
     return handler
 
 
 def put_part(key: str) -> Handler:
-    """Set ``key`` to what a part says."""
-    return part(lambda metadata, said: metadata.__setitem__(key, said))
+    """Return a handler that sets ``key`` to the value of a part."""
+    return part(lambda metadata, value: metadata.__setitem__(key, value))
 
 
 def extend_part(key: str) -> Handler:
-    """Append all that a part says."""
-    return part(lambda metadata, said: metadata[key].extend(said))
+    """Return a handler that extends ``key`` by the value of a part."""
+    return part(lambda metadata, value: metadata[key].extend(value))
 
 
 def each(key: str, read: Callable[[Element], Any], *, complete: str = "") -> Handler:
-    """Append what ``read`` makes of each child; set the key ``complete`` to the list's ``CompleteYN``."""
+    """Return a handler that appends ``read(child)`` of each child to ``key``.
+
+    The key ``complete``, if given, becomes the list's ``CompleteYN``.
+    """
 
     def handler(element: Element, draft: Draft) -> None:
         draft.metadata[key] += [read(child) for child in element]
@@ -207,14 +153,14 @@ def each(key: str, read: Callable[[Element], Any], *, complete: str = "") -> Han
 
 
 def read_pmid(element: Element, draft: Draft) -> None:
-    """Take the record's own PMID, its first, and version; files before 2010 have no versions: it is 1."""
+    """Read the record's own PMID, which is the first one, and its version; it is 1 in files before 2010."""
     if not draft.version:
         draft.metadata["pmid"] = text_of(element)
         draft.version = element.get("Version") or "1"
 
 
 def read_title(element: Element, draft: Draft) -> None:
-    """Take the title."""
+    """Read ``ArticleTitle``."""
     draft.title = text_of(element)
 
 
@@ -229,7 +175,7 @@ def read_main_abstract(element: Element, draft: Draft) -> None:
 
 
 def read_authors(element: Element, draft: Draft) -> None:
-    """Read an ``AuthorList``; book articles may have one of editors besides that of authors."""
+    """Read an ``AuthorList``; a book article may have a list of authors and a list of editors."""
     authors = [read_author(child) for child in element]
     if element.get("Type") == "editors":
         draft.metadata["editors"] += authors
@@ -274,20 +220,7 @@ def _read_other_abstract(element: Element, draft: Draft) -> None:
 def _journal_of(metadata: dict[str, Any]) -> dict[str, str]:
     journal: dict[str, str] | None = metadata["journal"]
     if journal is None:
-        journal = {
-            "title": "",
-            "iso_abbreviation": "",
-            "medline_abbreviation": "",
-            "issn": "",
-            "issn_type": "",
-            "issn_linking": "",
-            "nlm_id": "",
-            "country": "",
-            "volume": "",
-            "issue": "",
-            "cited_medium": "",
-        }
-        metadata["journal"] = journal
+        journal = metadata["journal"] = _empty_journal()
     return journal
 
 
@@ -351,7 +284,7 @@ _CITATION: Table = {
     "_DateRevised": put_part("date_revised"),
     "Article": _read_article,
     "MedlineJournalInfo": _read_journal_info,
-    "_MedlineJournalInfo": part(lambda metadata, said: _journal_of(metadata).update(said)),
+    "_MedlineJournalInfo": part(lambda metadata, value: _journal_of(metadata).update(value)),
     "ChemicalList": each("chemicals", read_chemical),
     "SupplMeshList": each("supplementary_mesh", read_term),
     "CitationSubset": add("citation_subsets", text_of),

@@ -1,4 +1,4 @@
-"""The inside of ``BookDocument``: a book, or a part of one, such as a chapter of GeneReviews."""
+"""Reads ``BookDocument``: a book, or a part of one, such as a chapter of GeneReviews."""
 
 from __future__ import annotations
 
@@ -29,46 +29,25 @@ from penstock.adapters.pubmed.elements import (
     text_of,
     texts_of,
 )
+from penstock.adapters.pubmed.schema import Book, empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lxml.etree import _Element as Element
 
-    from penstock.adapters.pubmed.schema import AuthorGroup, Book, BookSection
+    from penstock.adapters.pubmed.schema import AuthorGroup, BookSection
 
 __all__ = ["read_book_document"]
 
+_empty_book = empty(Book)
+
 
 def read_book_document(element: Element, draft: Draft) -> None:
-    """Read ``BookDocument``; without a title of its own it has its book's."""
+    """Read ``BookDocument``; if it has no title, it gets the title of its book."""
     draft.metadata["book"] = _empty_book()
     read_children(element, draft, _DOCUMENT)
     draft.title = draft.title or draft.metadata["book"]["title"]
-
-
-def _empty_book() -> Book:
-    return {
-        "title": "",
-        "publisher": "",
-        "publisher_location": "",
-        "beginning_date": None,
-        "ending_date": None,
-        "contribution_date": None,
-        "author_groups": [],
-        "investigators": [],
-        "volume": "",
-        "volume_title": "",
-        "edition": "",
-        "collection_title": "",
-        "isbns": [],
-        "elocation_ids": [],
-        "medium": "",
-        "report_number": "",
-        "locations": [],
-        "sections": [],
-        "item_lists": [],
-    }
 
 
 def _read_book(element: Element, draft: Draft) -> None:
@@ -96,7 +75,7 @@ def _read_sections(element: Element, draft: Draft) -> None:
 
 
 def _sections(element: Element, level: int) -> list[BookSection]:
-    """Flatten sections and those inside them, in the order of the book."""
+    """Return all sections, nested ones included, in the order of the book."""
     found: list[BookSection] = []
     for section in element.iterfind("Section"):
         here: BookSection = {"title": "", "location": "", "level": level}
@@ -115,7 +94,7 @@ def _item_list(element: Element) -> dict[str, Any]:
 
 
 def _set(key: str, read: Callable[[Element], Any]) -> Callable[[Element, Draft], None]:
-    """Like `put`, into the book."""
+    """Return a handler like `put`, for a key of the book."""
 
     def handler(element: Element, draft: Draft) -> None:
         draft.metadata["book"][key] = read(element)
@@ -124,7 +103,7 @@ def _set(key: str, read: Callable[[Element], Any]) -> Callable[[Element, Draft],
 
 
 def _append(key: str, read: Callable[[Element], Any]) -> Callable[[Element, Draft], None]:
-    """Like `add`, into the book."""
+    """Return a handler like `add`, for a key of the book."""
 
     def handler(element: Element, draft: Draft) -> None:
         draft.metadata["book"][key].append(read(element))

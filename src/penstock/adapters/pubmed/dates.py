@@ -1,9 +1,9 @@
-"""PubMed's dates: normalised to ISO 8601 as far as they go, and always kept as they were written.
+"""PubMed's dates, normalised to ISO 8601 as far as possible; the original text is always kept.
 
 PubMed writes dates as ``<Year><Month><Day>`` with months as numbers, abbreviations or words, as
 ``<Season>``, or as free text in ``<MedlineDate>``: ``1979 Jul-Aug``, ``1998 Dec-1999 Jan``,
 ``1976-1977 Fall-Winter``, ``1980 Jun 16-30``. ISO 8601 allows reduced precision (``1979-07``), so nothing
-is invented: a season or a month that is not understood leaves the year alone.
+is invented: with a season, or a month that is not understood, only the year remains.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ __all__ = ["PubMedDate", "medline_date", "read_date"]
 class PubMedDate(TypedDict):
     """One date of a citation.
 
-    ``date`` is ``YYYY``, ``YYYY-MM``, ``YYYY-MM-DD`` or ``YYYY-MM-DDThh:mm``, or empty where the text says
-    no year; ``raw`` is the text as it stood, parts joined by spaces (hour and minute as ``h:m``). ``end`` is
-    there for ranges, in the same form, ``season`` where one was given.
+    ``date`` is ``YYYY``, ``YYYY-MM``, ``YYYY-MM-DD`` or ``YYYY-MM-DDThh:mm``, or empty if there is no year.
+    ``raw`` is the original text, its parts joined by spaces (hour and minute as ``h:m``). A range has an
+    ``end`` in the same form. ``season`` is present if one was given.
     """
 
     date: str
@@ -69,7 +69,7 @@ def read_date(element: Element) -> PubMedDate:
     return date
 
 
-# A file's dates repeat: 156,000 dates of one baseline file are a few thousand distinct ones.
+# Dates repeat: the 156,000 dates of one baseline file have a few thousand different values.
 @lru_cache(maxsize=8192)
 def _normalise(parts: tuple[tuple[str, str | None], ...]) -> _Known:
     texts = {tag: (text or "").strip() for tag, text in parts}
@@ -117,7 +117,7 @@ def _iso(year: int | None, month: int | None = None, day: int | None = None) -> 
 
 
 class _Side(NamedTuple):
-    """What one side of a range says."""
+    """One side of a range."""
 
     year: int | None = None
     month: int | None = None
@@ -126,7 +126,7 @@ class _Side(NamedTuple):
 
 
 def medline_date(text: str) -> _Known:
-    """Normalise the free text of a ``MedlineDate``, or a year and season; what it does not say stays out."""
+    """Normalise the free text of a ``MedlineDate``, or a year and a season."""
     sides = [_side(part) for part in _SEPARATOR.split(text)]
     season = "-".join(side.season for side in sides if side.season)
     years = [side.year for side in sides if side.year]
@@ -140,7 +140,7 @@ def medline_date(text: str) -> _Known:
 
 
 def _until(first: _Side, last: _Side) -> tuple[int | None, int | None, int | None]:
-    """Complete the end of a range with what it leaves to the beginning: a month, a year, a century."""
+    """Complete the end of a range with the month, year or century of its beginning."""
     if last.year or last.month:
         return last.year or first.year, last.month, last.day
     if first.month or not first.year or not last.day:

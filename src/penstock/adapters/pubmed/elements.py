@@ -1,6 +1,7 @@
-"""Readers of the parts that PubMed articles and book articles share: one small function per element.
+"""Reads the elements that PubMed articles and book articles share: one small function per element.
 
-lxml makes a Python object of every element that is touched: what is read often is read with few touches.
+lxml creates a Python object for every element that is accessed, so frequent elements are read with few
+accesses.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ __all__ = [
 
 
 def text_of(element: Element) -> str:
-    """Return all the text of ``element``, markup and MathML included as their text, stripped at the ends."""
+    """Return all text of ``element``, without the tags of markup and MathML, stripped at the ends."""
     if len(element):
         return "".join(cast("Iterator[str]", element.itertext())).strip()
     text = element.text
@@ -64,7 +65,7 @@ def texts_of(element: Element) -> list[str]:
 
 
 def read_identifier(element: Element, attribute: str) -> Identifier:
-    """Read an identifier whose issuer stands in ``attribute``."""
+    """Read an identifier whose type is in ``attribute``."""
     identifier: Identifier = {"type": element.get(attribute, ""), "value": text_of(element)}
     valid = element.get("ValidYN")
     if valid is not None:
@@ -73,7 +74,7 @@ def read_identifier(element: Element, attribute: str) -> Identifier:
 
 
 def first_value(identifiers: list[Identifier], kind: str) -> str:
-    """Return the first value of that type not marked invalid, or ``""``."""
+    """Return the first value of type ``kind`` that is not marked invalid, or ``""``."""
     for identifier in identifiers:
         if identifier["type"] == kind and identifier.get("valid", True):
             return identifier["value"]
@@ -81,7 +82,7 @@ def first_value(identifiers: list[Identifier], kind: str) -> str:
 
 
 def read_abstract(element: Element) -> tuple[list[Section], str]:
-    """Read ``Abstract`` or ``OtherAbstract``: its sections, and its copyright information."""
+    """Read the sections and the copyright of an ``Abstract`` or ``OtherAbstract``."""
     sections: list[Section] = []
     rights = ""
     for child in element:
@@ -150,7 +151,7 @@ def _affiliation(element: Element) -> Affiliation:
 
 
 def read_event(element: Element, attribute: str) -> DatedEvent:
-    """Read a date with the kind of event in ``attribute``."""
+    """Read a date whose kind of event is in ``attribute``."""
     event: DatedEvent = {"type": element.get(attribute, ""), **read_date(element)}
     return event
 
@@ -165,7 +166,7 @@ def read_term(element: Element) -> Term:
 
 
 def read_mesh(element: Element) -> list[MeshHeading]:
-    """Read a ``MeshHeadingList``: every descriptor begins a heading, and its qualifiers follow."""
+    """Read a ``MeshHeadingList``: each descriptor begins a heading, and its qualifiers follow it."""
     headings: list[MeshHeading] = []
     qualifiers: list[Term] = []
     for child in element.iter("DescriptorName", "QualifierName"):
@@ -197,7 +198,7 @@ _JOURNAL_KEYS = {
 
 
 def read_journal_info(element: Element) -> dict[str, str]:
-    """Read a ``MedlineJournalInfo``: the keys of the `Journal` that it knows."""
+    """Read a ``MedlineJournalInfo``, which has some of the keys of a `Journal`."""
     return {_JOURNAL_KEYS[child.tag]: text_of(child) for child in element if child.tag in _JOURNAL_KEYS}
 
 
@@ -266,7 +267,7 @@ def read_comment(element: Element) -> CommentCorrection:
 
 
 def read_references(element: Element, section: str = "") -> list[Reference]:
-    """Read a ``ReferenceList`` with the lists inside it, in the order of the text."""
+    """Read a ``ReferenceList`` and the lists inside it, in the order of the text."""
     references: list[Reference] = []
     for child in element:
         tag = child.tag

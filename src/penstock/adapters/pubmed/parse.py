@@ -1,28 +1,24 @@
-"""From the bytes of one PubMed record to a `Document`: `parse_record` is the whole of it, a plain function.
+"""Turns the bytes of one PubMed record into a `Document`: `parse_record`, a plain function.
 
-Every record is parsed on its own, so a malformed one harms nobody else. A record begins with its own start
-tag, so it cannot carry a DTD: there are no entities to expand, neither bombs nor external ones, and a use of
-one that a file's internal subset declared is an error of that record. The parser is lxml because it is the
-fastest in all, building the tree and reading it (``benchmarks/pubmed_parse.py`` measures it against others).
+Each record is parsed on its own, so a malformed one does not affect the others. A record begins with its own
+start tag, so it cannot contain a DTD, and no entity is ever expanded. Use of an entity that the file declares
+is an error of that record. lxml is the fastest parser for building and reading a tree;
+``benchmarks/pubmed_parse.py`` compares it with others.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
 from lxml.etree import XMLSyntaxError, fromstring
 
-from penstock.adapters.pubmed.article import (
-    Draft,
-    empty_metadata,
-    read_citation,
-    read_pubmed_data,
-)
+from penstock.adapters.pubmed.article import Draft, Table, read_children, read_citation, read_pubmed_data
 from penstock.adapters.pubmed.book import read_book_document
 from penstock.adapters.pubmed.elements import first_value, text_of
 from penstock.adapters.pubmed.parts import PARSER, cut_out
+from penstock.adapters.pubmed.schema import PubMedMetadata, empty
 from penstock.document import Document, content_hash, trusted_document
 from penstock.errors import DocumentError
 
@@ -37,7 +33,7 @@ __all__ = ["SOURCE", "abstract_text", "document_id", "identify_record", "parse_r
 
 SOURCE = "pubmed"
 
-_READERS = {
+_READERS: Table = {
     "MedlineCitation": read_citation,
     "PubmedData": read_pubmed_data,
     "BookDocument": read_book_document,
@@ -50,7 +46,8 @@ _KINDS = {
     "BookDocument": "book",
     "PMID": "deletion",
 }
-# The own PMID of a record is the first thing in it; PMIDs of others (cited, commented) come later.
+_empty_metadata = empty(PubMedMetadata)
+# A record begins with its own PMID; the PMIDs of other records (cited, commented) come later.
 _OWN_PMID = re.compile(
     rb"(?:<(?:PubmedArticle|PubmedBookArticle)\s*>\s*)?"
     rb"(?:<(?:MedlineCitation|BookDocument)(?:\s[^<>]*)?>\s*)?"
@@ -59,23 +56,23 @@ _OWN_PMID = re.compile(
 
 
 def document_id(pmid: str, version: str) -> str:
-    """Return ``PMID:<number>.<version>``: the registered prefix, and a version as sequence databases have it.
+    """Return ``PMID:<number>.<version>``: the registered prefix, and a version as in sequence databases.
 
-    The version is always there, so that an id never changes its form when a second version appears.
+    The version is always included, so that an id does not change when a second version appears.
     """
     return f"PMID:{pmid}.{version}"
 
 
 def _record_id(pmid: str) -> str:
-    """Return ``PMID:<number>``, which all versions of a record share."""
+    """Return ``PMID:<number>``, the same for all versions of a record."""
     return f"PMID:{pmid}"
 
 
 def identify_record(data: bytes, key: str = "", namespaces: Mapping[str, str] | None = None) -> str:
-    """Return the ``doc_id`` of a record, from its first bytes where they are as usual.
+    """Return the ``doc_id`` of a record, if possible from its first bytes, without parsing it.
 
     Raises:
-        DocumentError: it has no PMID of its own, or is too broken to tell.
+        DocumentError: it has no PMID of its own, or is too damaged to find it.
     """
     match = _OWN_PMID.match(data)
     if match:
@@ -97,19 +94,19 @@ def parse_record(
     *,
     keep_raw: bool = False,
 ) -> Document:
-    """Understand one record: a PubmedArticle, a PubmedBookArticle, or a PMID of a DeleteCitation.
+    """Parse one record: a PubmedArticle, a PubmedBookArticle, or a PMID of a DeleteCitation.
 
-    ``metadata`` of the document is a `PubMedMetadata`. ``content`` is the abstract: sections separated by
-    an empty line, each led by its label (``METHODS: …``) if it has one.
+    The document's ``metadata`` is a `PubMedMetadata`. Its ``content`` is the abstract: sections separated
+    by an empty line, each after its label (``METHODS: …``) if it has one.
 
     Args:
         data: The bytes of the record in UTF-8, from its ``<`` to its ``>``.
-        key: Where it came from, for messages.
-        namespaces: Prefixes declared outside of it, on the root of its file.
+        key: The key of the record, for messages.
+        namespaces: Prefixes that the root of its file declares.
         keep_raw: Whether the document keeps ``data`` in ``raw``.
 
     Raises:
-        DocumentError: it is not well-formed, not a PubMed record, or has no PMID.
+        DocumentError: it is not well-formed, is not a PubMed record, or has no PMID.
     """
     draft = None if namespaces else _read_cut(data)
     if draft is None:
@@ -138,7 +135,7 @@ def parse_record(
 
 
 def abstract_text(sections: list[Section]) -> str:
-    """Join the sections of an abstract, each led by its label if it has one, by empty lines."""
+    """Join the sections of an abstract by empty lines, each after its label if it has one."""
     if len(sections) == 1 and not sections[0]["label"]:
         return sections[0]["text"]
     return "\n\n".join(
@@ -163,7 +160,7 @@ def _deletion(root: Element, data: bytes, key: str, *, keep_raw: bool) -> Docume
 
 
 def _read_cut(data: bytes) -> Draft | None:
-    """Read an article whose repeating parts are known; ``None`` if it must be read as a whole."""
+    """Read an article without its regular parts (see `cut_out`); ``None`` if it must be read as a whole."""
     if not data.startswith(_ARTICLES):
         return None
     rest, parts = cut_out(data)
@@ -181,16 +178,12 @@ _ARTICLES = (b"<PubmedArticle", b"<MedlineCitation")
 
 
 def _read_record(root: Element, parts: dict[str, Any]) -> Draft:
-    draft = Draft(cast("dict[str, Any]", empty_metadata(_KINDS[root.tag])), parts=parts)
-    if root.tag in _READERS:  # a MedlineCitation or BookDocument by itself, as older sets have them
+    draft = Draft(_empty_metadata(), parts=parts)
+    draft.metadata["kind"] = _KINDS[root.tag]
+    if root.tag in _READERS:  # older sets contain MedlineCitation or BookDocument directly
         _READERS[root.tag](root, draft)
-        return draft
-    for child in root:
-        reader = _READERS.get(child.tag)
-        if reader is None:
-            draft.metadata["extra"].setdefault(child.tag, []).append(text_of(child))
-        else:
-            reader(child, draft)
+    else:
+        read_children(root, draft, _READERS)
     return draft
 
 
@@ -205,7 +198,7 @@ def _root(data: bytes, key: str, namespaces: Mapping[str, str] | None) -> Elemen
         message = f"{_where(key)} cannot be parsed as XML: {error.msg}"
         raise DocumentError(message) from error
     if root.tag not in _KINDS:
-        message = f"{_where(key)} is not a PubMed record but <{root.tag}>"
+        message = f"{_where(key)} is <{root.tag}>, which is not a PubMed record"
         raise DocumentError(message)
     return root
 
@@ -228,7 +221,7 @@ def _checked(pmid: str, key: str) -> str:
 
 
 def _no_pmid(key: str) -> DocumentError:
-    return DocumentError(f"{_where(key)} has no PMID, so it cannot be told from other records")
+    return DocumentError(f"{_where(key)} has no PMID, so it cannot be identified")
 
 
 def _where(key: str) -> str:

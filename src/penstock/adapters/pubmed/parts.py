@@ -1,18 +1,20 @@
-"""What is regular in a record is read by a short way: `cut_out` takes it out before lxml sees the rest.
+"""A shortcut for the regular parts of a record: `cut_out` reads them before lxml parses the remainder.
 
-lxml builds a tree of every element and a Python object for each that is touched. Two kinds of *parts* can do
-without:
+lxml builds a tree of all elements, and a Python object for each element that is accessed. Two kinds of
+*parts* are read without that:
 
-* Dates, publication types, the journal's entry in the catalogue and the history stand in a baseline file in
-  the same words hundreds of times. The same bytes of a whole element say the same: they are parsed once.
-* MeSH headings, a third of a record, are of one form, which a regular expression checks to the letter.
+* Dates, publication types, the journal's catalogue entry and the history repeat hundreds of times in a
+  baseline file. Equal bytes of a whole element have an equal value, so they are parsed once.
+* MeSH headings are a third of a record. Nearly all have one form, which a regular expression checks exactly.
 
-In the place of a part stays an empty element, of its name behind ``_``. This changes nothing:
+An empty element takes the place of each part; its name is the part's with ``_`` in front. The result is the
+same as without the shortcut:
 
-* In a record without ``<!``, ``<?`` and ``<_``, which is cut only then, every start tag is one, and every
-  element whose name begins with ``_`` is ours.
-* A part is cut out only if it is well-formed by itself: the record is, if and only if the rest is.
-* A part that no reader has asked for stood in a place that is not its own: the record is then read uncut.
+* A record is cut only if it does not contain ``<!``, ``<?`` or ``<_``. Then every start tag is a real one,
+  and every element whose name begins with ``_`` is a placeholder.
+* A part is cut out only if it is well-formed by itself. So the record is well-formed exactly if the remainder
+  is.
+* If a part was not used by any reader, it was in an unexpected place. Then the record is read again, uncut.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ __all__ = ["PARSER", "cut_out"]
 
 T = TypeVar("T")
 
-# Comments and instructions are left out, so that the text around them is one text. Beyond libxml2's limits (a
-# text of 10 MB, a depth of 256) a record is refused.
+# Comments and instructions are removed, so that the text around them is one text. A record that exceeds the
+# limits of libxml2 (10 MB of text in one piece, a depth of 256) is refused.
 PARSER = XMLParser(
     resolve_entities=False,
     no_network=True,
@@ -47,11 +49,11 @@ PARSER = XMLParser(
     remove_pis=True,
     collect_ids=False,
 )
-_KNOWN = 512  # of each kind: what stands together in a file is much the same
-_LONGEST = 4096  # bytes of what is worth remembering
-_WHOLE = ((b"!", b"<!"), (b"?", b"<?"), (b"_", b"<_"))  # one byte is found much faster than two, and rare
+_KNOWN = 512  # values remembered per kind of part; records near each other in a file are similar
+_LONGEST = 4096  # bytes; a longer element is not worth remembering
+_WHOLE = ((b"!", b"<!"), (b"?", b"<?"), (b"_", b"<_"))  # searching for one byte is faster, and these are rare
 
-# What XML and every reader of it take as it stands: printable ASCII but for markup, and ``&amp;``.
+# Text that needs no XML parser: printable ASCII without markup, and ``&amp;``.
 _SPACE = rb"[ \t\r\n]*+"
 _TEXT = rb"[ -%'-;=?-~]*+(?:&amp;[ -%'-;=?-~]*+)*+"
 _TERM = rb' UI="[A-Z0-9]*" MajorTopicYN="[YN]"(?: Type="[A-Za-z]*")?>' + _TEXT
@@ -65,9 +67,9 @@ _TERMS = re.compile(r'<([DQ])\w+ UI="(\w*)" MajorTopicYN="(\w)"(?: Type="(\w*)")
 
 
 def cut_out(record: bytes) -> tuple[bytes, dict[str, Any]]:
-    """Return the record without its parts, and what these say, by the name of the element in their place.
+    """Return the record without its parts, and their values by the names of the placeholders.
 
-    What they say belongs to the caller, who may change it.
+    The values are copies that the caller may change.
     """
     parts: dict[str, Any] = {}
     for byte, mark in _WHOLE:
@@ -82,9 +84,9 @@ def cut_out(record: bytes) -> tuple[bytes, dict[str, Any]]:
         if stop < 0:
             continue
         stop += len(end)
-        said = read(record[begin:stop])
-        if said is not None:
-            parts[name] = said
+        value = read(record[begin:stop])
+        if value is not None:
+            parts[name] = value
             rest += (record[at:begin], place)
             at = stop
     rest.append(record[at:])
@@ -92,19 +94,19 @@ def cut_out(record: bytes) -> tuple[bytes, dict[str, Any]]:
 
 
 def _part(tag: str, read: Callable[[bytes], Any]) -> tuple[str, bytes, bytes, bytes, Callable[[bytes], Any]]:
-    """Say how the elements ``tag`` that have no attributes are found and read, and what takes their place."""
+    """Return the placeholder's name, the start and end tag, the placeholder, and the reader of a part."""
     return f"_{tag}", f"<{tag}>".encode(), f"</{tag}>".encode(), f"<_{tag}/>".encode(), read
 
 
 def _remembered(read: Callable[[Element], T], copy: Callable[[T], T]) -> Callable[[bytes], T | None]:
-    """Read an element from its bytes, or remember it; ``None`` if it is not well-formed or too long."""
+    """Return a reader that parses equal bytes once; it returns ``None`` for malformed or too long ones."""
     known = lru_cache(_KNOWN)(lambda data: read(fromstring(data, PARSER)))
 
     def reader(data: bytes) -> T | None:
         try:
             return copy(known(data)) if len(data) <= _LONGEST else None
         except XMLSyntaxError:
-            return None  # the parser of the whole will say what is wrong, and where
+            return None  # parsing the whole record will report the error and its place
 
     return reader
 
@@ -122,7 +124,7 @@ def _publication_types(element: Element) -> list[Any]:
 
 
 def _headings(data: bytes) -> list[MeshHeading] | None:
-    """Read a ``MeshHeadingList`` as `read_mesh` does; ``None`` if it is not written as most are."""
+    """Read a ``MeshHeadingList`` as `read_mesh` does; return ``None`` if it does not have the usual form."""
     if not _HEADINGS.fullmatch(data):
         return None
     headings: list[MeshHeading] = []
@@ -138,7 +140,7 @@ def _headings(data: bytes) -> list[MeshHeading] | None:
     return headings
 
 
-# In the order in which a record has them: each is looked for behind the one before.
+# In the order of a record: the search for each part begins after the previous one.
 _PARTS = (
     _part("DateCompleted", _remembered(read_date, dict.copy)),
     _part("DateRevised", _remembered(read_date, dict.copy)),

@@ -1,7 +1,8 @@
-"""Sample PubMed files in the true shape of a baseline file, every word of them made up.
+"""Writes sample PubMed files that have the form of a baseline file and invented content.
 
-The same arguments give the same records on every machine, and record number ``n`` of a seed is the same
-whatever the number of records. PMIDs begin above those in use, so that no sample is taken for an article.
+The same arguments produce the same records on every machine. Record number ``n`` of a seed does not depend
+on the number of records. The PMIDs are higher than any real one, so that no sample can be mistaken for an
+article.
 """
 
 from __future__ import annotations
@@ -41,16 +42,16 @@ def write_sample(
     deletions: int = 0,
     malformed: int = 0,
 ) -> None:
-    """Write a PubMed file of made-up records, gzipped if ``path`` ends in ``.gz``.
+    """Write a PubMed file of invented records, gzipped if ``path`` ends in ``.gz``.
 
-    A stream: memory does not grow with ``records``.
+    Memory does not grow with ``records``.
 
     Args:
-        path: The file to write; replaced if it is there.
-        records: How many articles and book articles.
-        seed: Which ones.
-        deletions: How many PMIDs a ``DeleteCitation`` at the end lists, those of the first records.
-        malformed: How many records that are not well-formed to put among the others, evenly.
+        path: The file to write; an existing file is replaced.
+        records: The number of articles and book articles.
+        seed: Another seed produces other records.
+        deletions: The number of PMIDs in a ``DeleteCitation`` at the end, those of the first records.
+        malformed: The number of records that are not well-formed, spread evenly among the others.
 
     Raises:
         ValueError: a number is negative.
@@ -82,7 +83,7 @@ def _writing(path: Path) -> Iterator[Callable[[str], object]]:
 
 
 def _with_malformed(number: int, records: int, seed: int, malformed: int) -> str:
-    """Return a record, and in front of it the malformed ones that are due."""
+    """Return a record, after the malformed records that belong in front of it."""
     due = range(number * malformed // records, (number + 1) * malformed // records)
     return "".join([*(_malformed(bad) for bad in due), sample_record(number, seed)])
 
@@ -96,8 +97,8 @@ def _malformed(number: int) -> str:
 
 
 def sample_record(number: int, seed: int = 0) -> str:
-    """Return record ``number``: an article, or, one in a hundred, a book article."""
-    dice = Random(f"{seed}:{number}")  # noqa: S311 - made up, not secret
+    """Return record ``number``: an article, or, for one number in a hundred, a book article."""
+    dice = Random(f"{seed}:{number}")  # noqa: S311 - invented, not secret
     if number % 100 == 50:  # noqa: PLR2004 - one in a hundred
         return _book_article(dice, FIRST_PMID + number)
     return _article(dice, FIRST_PMID + number, number)
@@ -105,7 +106,7 @@ def sample_record(number: int, seed: int = 0) -> str:
 
 def _article(dice: Random, pmid: int, number: int) -> str:
     year = 1975 + int(dice.random() * 50)
-    version = 2 if number % 97 == 13 else 1  # noqa: PLR2004 - rare, and sure to be there
+    version = 2 if number % 97 == 13 else 1  # noqa: PLR2004 - rare, but certain
     more = f' VersionID="{version}" VersionDate="{year + 1}/06/01"' if version > 1 else ""
     status = pick(dice, "MEDLINE", "MEDLINE", "MEDLINE", "PubMed-not-MEDLINE", "Publisher")
     return f"""\
@@ -176,7 +177,7 @@ def _day(dice: Random, year: int) -> str:
 
 
 def _publication_date(dice: Random, year: int) -> str:
-    """Dates come in all the forms that PubMed has."""
+    """Return a date in one of the forms that PubMed uses."""
     month = int(dice.random() * 11)
     form = int(dice.random() * 10)
     if form == 0:

@@ -1,4 +1,4 @@
-"""Invented words for sample records: no sentence of any real article, no real person, journal or place."""
+"""Invented words for sample records: they name no real article, person, journal or place."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ _MATH = (
 
 
 def pick(dice: Random, *choices: str) -> str:
-    """Choose one."""
+    """Return one of ``choices``."""
     return choices[int(dice.random() * len(choices))]
 
 
 def chance(dice: Random, probability: float) -> bool:
-    """Say yes that often."""
+    """Return ``True`` with this probability."""
     return dice.random() < probability
 
 
 def name(dice: Random) -> str:
-    """Make a family name."""
+    """Return a family name."""
     return (pick(dice, *_SYLLABLES) + pick(dice, *_SYLLABLES) + pick(dice, *_ENDINGS)).capitalize()
 
 
 def sentence(dice: Random) -> str:
-    """Make a sentence, as XML: sometimes with markup or MathML in it."""
+    """Return a sentence as XML, sometimes with markup or MathML."""
     parts = [pick(dice, *_OPENERS), pick(dice, *_SUBJECTS), pick(dice, *_VERBS), pick(dice, *_OBJECTS)]
     if chance(dice, 0.6):
         parts.append(pick(dice, *_SETTINGS).replace("&", "&amp;").replace("<", "&lt;"))
@@ -71,12 +71,12 @@ def _marked(dice: Random) -> str:
 
 
 def paragraph(dice: Random, sentences: int) -> str:
-    """Make that many sentences."""
+    """Return this many sentences."""
     return " ".join(sentence(dice) for _ in range(sentences))
 
 
 def title(dice: Random) -> str:
-    """Make a title, as XML."""
+    """Return a title as XML."""
     subject = pick(dice, *_SUBJECTS)
     marked = f" and {pick(dice, *_MARKUP)}" if chance(dice, 0.1) else ""
     ending = pick(dice, f"and {pick(dice, *_OBJECTS)}", "revisited", "in early life", "and what it is not")

@@ -1,16 +1,19 @@
-"""What a PubMed document's ``metadata`` holds: every key, always there unless marked ``NotRequired``.
+"""The keys of a PubMed document's ``metadata``, always present unless marked ``NotRequired``.
 
-Text is all the text of an element with inline markup and MathML left out and nothing cut; white space at
-its ends is dropped. What is absent is ``""``, ``[]`` or ``None``, never missing. Y/N attributes are booleans.
+A text is all the text of an element, without the tags of inline markup and MathML, stripped at the ends. The
+value of an absent element is ``""``, ``[]`` or ``None``. Y/N attributes are booleans.
 Element and attribute names of the format are those of NLM's PubMed DTD
 (https://www.nlm.nih.gov/bsd/licensee/elements_descriptions.html).
 """
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, get_origin, get_type_hints
 
 from penstock.adapters.pubmed.dates import PubMedDate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "Affiliation",
@@ -28,16 +31,17 @@ __all__ = [
     "Reference",
     "Section",
     "Term",
+    "empty",
 ]
 
 
 class Identifier(TypedDict):
-    """An identifier; ``type`` is who issued it: ``doi``, ``pmc``, ``pubmed``, ``ORCID``, ``NASA``."""
+    """An identifier; ``type`` is its kind or issuer: ``doi``, ``pmc``, ``pubmed``, ``ORCID``, ``NASA``."""
 
     type: str
     value: str
     valid: NotRequired[bool]
-    """``ValidYN``, where the element has it."""
+    """``ValidYN``, if the element has it."""
 
 
 class Section(TypedDict):
@@ -49,7 +53,7 @@ class Section(TypedDict):
 
 
 class OtherAbstract(TypedDict):
-    """An abstract besides the main one: another language, a plain-language summary, an older database's."""
+    """Another abstract: in another language, in plain language, or from an older database."""
 
     type: str
     language: str
@@ -79,7 +83,7 @@ class Author(TypedDict):
 
 
 class Journal(TypedDict):
-    """The journal and the issue of it."""
+    """A journal and one issue of it."""
 
     title: str
     iso_abbreviation: str
@@ -95,7 +99,7 @@ class Journal(TypedDict):
 
 
 class DatedEvent(PubMedDate):
-    """A date and what happened then: ``DateType`` of an article date, ``PubStatus`` of the history."""
+    """A date and its event: ``DateType`` of an article date, ``PubStatus`` in the history."""
 
     type: str
 
@@ -111,7 +115,7 @@ class Term(TypedDict):
 
 
 class MeshHeading(TypedDict):
-    """A MeSH descriptor; ``major`` means itself: qualifiers have their own."""
+    """A MeSH descriptor; ``major`` is its own: qualifiers have theirs."""
 
     name: str
     ui: str
@@ -121,7 +125,7 @@ class MeshHeading(TypedDict):
 
 
 class Keyword(TypedDict):
-    """A keyword; ``owner`` is the list's, ``NOTNLM`` for those of the authors."""
+    """A keyword; ``owner`` is the owner of its list, ``NOTNLM`` for the authors' keywords."""
 
     text: str
     major: bool
@@ -129,7 +133,7 @@ class Keyword(TypedDict):
 
 
 class Grant(TypedDict):
-    """Who paid."""
+    """A grant that paid for the work."""
 
     id: str
     acronym: str
@@ -145,7 +149,7 @@ class DataBank(TypedDict):
 
 
 class Reference(TypedDict):
-    """A cited work; ``section`` is the titles of the reference lists around it, joined by `` / ``."""
+    """A cited work; ``section`` joins the titles of the reference lists around it by `` / ``."""
 
     citation: str
     section: str
@@ -185,7 +189,7 @@ class AuthorGroup(TypedDict):
 
 
 class BookSection(TypedDict):
-    """A section of a book article; ``level`` is 1 at the top, and the order is that of the book."""
+    """A section of a book article; ``level`` is 1 at the top."""
 
     title: str
     location: str
@@ -224,11 +228,11 @@ class Book(TypedDict):
 
 
 class PubMedMetadata(TypedDict):
-    """Everything PubMed says of a citation besides title and abstract text."""
+    """All data of a citation except its title and abstract text."""
 
     pmid: str
     kind: str
-    """``article``, ``book`` or ``deletion``; a deletion has no other key than this and ``pmid``."""
+    """``article``, ``book`` or ``deletion``; a deletion has only this key and ``pmid``."""
     status: str
     owner: str
     indexing_method: str
@@ -282,4 +286,23 @@ class PubMedMetadata(TypedDict):
     conflict_of_interest: str
     objects: list[LinkedObject]
     extra: dict[str, list[str]]
-    """Text of elements this reader does not know, by tag: a newer DTD loses nothing."""
+    """The texts of unknown elements by tag, so that nothing of a newer DTD is lost."""
+
+
+def empty(schema: type) -> Callable[[], dict[str, Any]]:
+    """Return a function that returns a new, empty dictionary of ``schema``.
+
+    Its values are ``""``, ``[]``, ``{}`` or ``None``, by type; a boolean is ``True``, for "complete".
+    """
+    kinds = {key: get_origin(hint) or hint for key, hint in get_type_hints(schema).items()}
+    plain: dict[type, Any] = {str: "", bool: True}
+    template = {key: plain.get(kind) for key, kind in kinds.items()}
+    containers = [(key, kind) for key, kind in kinds.items() if kind in (list, dict)]
+
+    def new() -> dict[str, Any]:
+        values = template.copy()
+        for key, kind in containers:
+            values[key] = kind()
+        return values
+
+    return new

@@ -27,24 +27,24 @@ PUBMED_ROOTS = {
     "MedlineCitationSet": ("MedlineCitation", "DeleteCitation"),
     "BookDocumentSet": ("BookDocument", "DeleteDocument"),
 }
-"""The sets that PubMed's DTDs know (the last two are of before 2015), and the records of each."""
+"""The root elements of PubMed's DTDs (the last two are from before 2015), and the records of each."""
 
 _DELETIONS = ("DeleteCitation", "DeleteDocument")
 
 
 class PubMedSource(XmlFilesSource):
-    """Citations from PubMed XML files: `XmlFilesSource` says how they are read and resumed.
+    """Citations from PubMed XML files; see `XmlFilesSource` for arguments, reading and resuming.
 
-    Every ``PubmedArticle`` and ``PubmedBookArticle`` is a record, and so is every ``PMID`` of a
-    ``DeleteCitation``, which becomes a tombstone (``Document.deleted``). A ``doc_id`` is
-    ``PMID:<number>.<version>``. What ``metadata`` holds is written down in `PubMedMetadata`.
+    Each ``PubmedArticle`` and ``PubmedBookArticle`` is a record. Each ``PMID`` of a ``DeleteCitation`` is a
+    record too, and becomes a tombstone (``Document.deleted``). A ``doc_id`` is ``PMID:<number>.<version>``.
+    `PubMedMetadata` describes the ``metadata``.
     """
 
     name: ClassVar[str] = SOURCE
 
     @property
     def format(self) -> Format:
-        """What PubMed's files look like."""
+        """The format of PubMed's files."""
         return Format(
             PUBMED_ROOTS,
             expand=deletions_of,
@@ -53,7 +53,7 @@ class PubMedSource(XmlFilesSource):
         )
 
     def identify(self, raw: RawRecord) -> str:
-        """Return ``PMID:<number>.<version>``; raise `DocumentError` where there is no PMID to be found."""
+        """Return ``PMID:<number>.<version>``; raise `DocumentError` if there is no PMID."""
         if isinstance(raw, ParsedRecord):
             return raw.identity()
         try:
@@ -65,7 +65,7 @@ class PubMedSource(XmlFilesSource):
             raise
 
     def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
-        """Understand the record; see `parse_record`."""
+        """Parse the record; see `parse_record`."""
         if isinstance(raw, ParsedRecord):
             return raw.document()
         fault = _fault(raw)
@@ -78,7 +78,7 @@ class PubMedSource(XmlFilesSource):
 
 
 def deletions_of(piece: Piece) -> Iterable[Piece]:
-    """Make a record of each ``PMID`` of a ``DeleteCitation``; leave every other record as it is."""
+    """Split a ``DeleteCitation`` into one record per ``PMID``; return any other record unchanged."""
     if piece.name not in _DELETIONS or piece.fault:
         return (piece,)
     splitter = RecordSplitter({piece.name: ("PMID",)}, where=piece.name)
@@ -86,11 +86,11 @@ def deletions_of(piece: Piece) -> Iterable[Piece]:
         found = splitter.feed(piece.data)
         splitter.close()
     except SourceError as error:
-        return (piece._replace(fault=f"its PMIDs cannot be told apart: {error}"),)
+        return (piece._replace(fault=f"its PMIDs cannot be read: {error}"),)
     return found
 
 
 def _fault(raw: RawRecord) -> DocumentError | None:
-    """Return what the splitter found wrong with the record, as an error."""
+    """Return the fault that the splitter found in the record, as an error."""
     fault = raw.context.get("fault")
-    return None if fault is None else DocumentError(f"record {raw.key} is not a whole record: {fault}")
+    return None if fault is None else DocumentError(f"record {raw.key} cannot be read: {fault}")

@@ -1,1 +1,1 @@
-"""Documents in files: `XmlFilesSource` for records in XML; readers, splitter and processes beneath it."""
+"""Documents in XML files: `XmlFilesSource`, with the reader, splitter and worker processes that it uses."""

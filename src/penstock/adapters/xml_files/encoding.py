@@ -1,7 +1,7 @@
-"""XML in any encoding, turned into UTF-8 on the way: what follows has only one encoding to know.
+"""Converts XML in any encoding to UTF-8, so that all later steps see one encoding only.
 
 The rules are those of XML 1.0, appendix F: a byte order mark, else the pattern of the first bytes, else the
-encoding that the XML declaration names, else UTF-8. UTF-8 and ASCII pass through untouched.
+encoding that the XML declaration names, else UTF-8. UTF-8 and ASCII pass through unchanged.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _MARKS = (
 )
 _LONGEST_MARK = 4
 _DECLARATION = re.compile(rb"<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
-_DECLARATION_ROOM = 1024
+_DECLARATION_BYTES = 1024  # a declaration that is longer is ignored
 _ASCII_COMPATIBLE = {"utf-8", "ascii", "utf-8-sig"}
 
 
 class Utf8Stream:
-    """Turns the chunks of one XML file into UTF-8, without a byte order mark.
+    """Converts the chunks of one XML file to UTF-8 without a byte order mark.
 
     Args:
         where: The name of the file, for messages.
@@ -45,13 +45,13 @@ class Utf8Stream:
         self._where = where
         self._held: bytes | None = b""
         self._decoder: IncrementalDecoder | None = None
-        self.encoding = "utf-8"
+        self._encoding = "utf-8"
 
     def feed(self, data: bytes) -> bytes:
-        """Return ``data`` in UTF-8; the first bytes of a file are held back until they tell the encoding.
+        """Return ``data`` in UTF-8. The first bytes of a file are kept back until the encoding is known.
 
         Raises:
-            SourceError: the encoding is unknown, or the bytes are not of it.
+            SourceError: the encoding is unknown, or the bytes are not valid in it.
         """
         if self._held is None:
             return data if self._decoder is None else self._decode(self._decoder, data)
@@ -62,42 +62,40 @@ class Utf8Stream:
         return self._begin(data)
 
     def close(self) -> bytes:
-        """Return what was held back, at the end of the file.
+        """End the file and return the bytes that were kept back.
 
         Raises:
             SourceError: the file ends within a character.
         """
-        rest = b""
-        if self._held is not None:
-            rest = self._begin(self._held)
+        rest = b"" if self._held is None else self._begin(self._held)
         return rest if self._decoder is None else rest + self._decode(self._decoder, b"", final=True)
 
     def _begin(self, data: bytes) -> bytes:
         self._held = None
         for mark, encoding in _MARKS:
             if data.startswith(mark):
-                self.encoding = encoding
+                self._encoding = encoding
                 data = data[len(mark) :] if encoding == "utf-8" else data
                 break
         else:
-            self.encoding = self._declared(data)
-        if self.encoding == "utf-8":
+            self._encoding = self._declared(data)
+        if self._encoding == "utf-8":
             return data
-        self._decoder = codecs.getincrementaldecoder(self.encoding)()
+        self._decoder = codecs.getincrementaldecoder(self._encoding)()
         return self._decode(self._decoder, data)
 
     def _declared(self, data: bytes) -> str:
-        match = _DECLARATION.match(data[:_DECLARATION_ROOM])
+        match = _DECLARATION.match(data[:_DECLARATION_BYTES])
         if match is None:
             return "utf-8"
         name = match[1].decode("ascii")
         try:
             info = codecs.lookup(name)
-            "".encode(name)  # refuses codecs that are not of text, such as "hex"
+            "".encode(name)  # fails for codecs that are not text encodings, such as "hex"
         except LookupError:
-            message = f"{self._where} says it is written in {name!r}, an encoding that Python does not know"
+            message = f"{self._where} declares the encoding {name!r}, which Python does not know"
             raise SourceError(message) from None
-        # A declaration that is readable as ASCII disproves UTF-16 and UTF-32, whatever it says.
+        # The declaration is readable as ASCII, so the file cannot be UTF-16 or UTF-32.
         wide = info.name.startswith(("utf-16", "utf-32"))
         return "utf-8" if wide or info.name in _ASCII_COMPATIBLE else info.name
 
@@ -105,14 +103,14 @@ class Utf8Stream:
         try:
             return decoder.decode(data, final).encode("utf-8")
         except UnicodeError as error:
-            message = f"{self._where} is not in the encoding it claims, {self.encoding}: {error}"
+            message = f"{self._where} is damaged: it is not valid {self._encoding} ({error}); fetch it again"
             raise SourceError(message) from error
 
 
 def _decidable(data: bytes) -> bool:
-    """Say whether the first bytes tell the encoding, that is whether an XML declaration is complete."""
+    """Return whether the first bytes tell the encoding: an XML declaration must be complete."""
     if len(data) < _LONGEST_MARK:
         return False
     if not data.startswith(b"<?xm"):
         return True
-    return b">" in data or len(data) >= _DECLARATION_ROOM
+    return b">" in data or len(data) >= _DECLARATION_BYTES

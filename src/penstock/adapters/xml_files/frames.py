@@ -1,9 +1,9 @@
-"""What processes that parse files and the one that asks them say to each other, in MessagePack.
+"""The messages between this process and the processes that parse files for it, in MessagePack.
 
-A frame is eight bytes of length, big-endian, and a message. The asking side sends `Open` for a file and one
-`More` for each page that it may send ahead; the answering side sends a `Parsed` page for each, and `Failed`
-where a file cannot be read on. When the asking side is gone, however it went, its end of the pipe is
-closed, and so the answering side ends as well.
+A frame is the length of a message in eight bytes, big-endian, and then the message. The parent sends `Open`
+for a file and one `More` for each page that the worker may send. The worker answers each `More` with a
+`Parsed` page, or with `Failed` if the file cannot be read further. When the parent ends, for any reason,
+the pipe closes, and the worker ends as well.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from expression import Error
 
 from penstock.adapters.xml_files.outcome import ok
 from penstock.document import Document, RawRecord
@@ -35,13 +36,37 @@ __all__ = [
     "decode_question",
     "encode",
     "frame",
-    "freeze",
-    "thaw",
+    "pack",
 ]
 
 
+@dataclass(slots=True)
+class ParsedRecord(RawRecord):
+    """A record that another process has parsed: ``parsed`` is its packed document, or ``error`` says why not.
+
+    ``doc_id`` is empty if the record could not be identified. Key, data and context are those of any other
+    record, so it can be stored and parsed again anywhere.
+    """
+
+    doc_id: str = ""
+    parsed: bytes = b""
+    error: str = ""
+
+    def identity(self) -> str:
+        """Return the ``doc_id``; raise `DocumentError` if there is none."""
+        if self.doc_id:
+            return self.doc_id
+        raise DocumentError(self.error)
+
+    def document(self) -> Result[Document, DocumentError]:
+        """Return the document, or the error."""
+        if self.parsed:
+            return ok(Document(**_documents.decode(self.parsed)))
+        return Error(DocumentError(self.error))
+
+
 class Open(msgspec.Struct, tag=True, array_like=True):
-    """Read this file from a record on; the first page may have another size than the others."""
+    """Read this file from record ``start`` on; the first page may have another size than the others."""
 
     name: str
     path: str
@@ -51,31 +76,20 @@ class Open(msgspec.Struct, tag=True, array_like=True):
 
 
 class More(msgspec.Struct, tag=True, array_like=True):
-    """One more page, please."""
-
-
-class Row(msgspec.Struct, array_like=True):
-    """A record, and what became of it: ``parsed`` is a document, or ``error`` says why there is none."""
-
-    key: str
-    data: bytes
-    context: dict[str, Any]
-    doc_id: str
-    parsed: bytes
-    error: str
+    """Send one more page."""
 
 
 class Parsed(msgspec.Struct, tag=True, array_like=True):
-    """A page of records, and how the file stands behind it."""
+    """A page of records, and the state of the file after it; see `Reading`."""
 
-    rows: list[Row]
+    rows: list[ParsedRecord]
     seen: int
     consumed: int
     finished: bool
 
 
 class Failed(msgspec.Struct, tag=True, array_like=True):
-    """The file cannot be read on. ``crash`` is a traceback, if it is the program that failed."""
+    """The file cannot be read further. ``crash`` is a traceback if the cause is a bug in the program."""
 
     message: str
     crash: str = ""
@@ -103,39 +117,6 @@ def frame(message: Question | Answer) -> bytes:
     return framed(encode(message))
 
 
-@dataclass(slots=True)
-class ParsedRecord(RawRecord):
-    """A record that another process has parsed already; the document waits in its packed form.
-
-    It is a record like any other: what is stored of it (key, data, context) can be parsed again anywhere.
-    """
-
-    doc_id: str = ""
-    parsed: bytes = b""
-    error: str = ""
-
-    def identity(self) -> str:
-        """Return the ``doc_id``; raise `DocumentError` if there is none."""
-        if self.doc_id:
-            return self.doc_id
-        raise DocumentError(self.error)
-
-    def document(self) -> Result[Document, DocumentError]:
-        """Return the document, or the error."""
-        from expression import Error
-
-        if self.parsed:
-            return ok(Document(**_documents.decode(self.parsed)))
-        return Error(DocumentError(self.error))
-
-
-def thaw(row: Row) -> ParsedRecord:
-    """Make a record of a row."""
-    return ParsedRecord(row.key, row.data, row.context, row.doc_id, row.parsed, row.error)
-
-
-def freeze(raw: RawRecord, doc_id: str, outcome: Result[Document, DocumentError]) -> Row:
-    """Make a row of a record and what became of it."""
-    if outcome.is_ok():
-        return Row(raw.key, raw.data, raw.context, doc_id, _encoder.encode(vars(outcome.ok)), "")
-    return Row(raw.key, raw.data, raw.context, doc_id, b"", str(outcome.error))
+def pack(document: Document) -> bytes:
+    """Return the bytes of a document, for `ParsedRecord.parsed`."""
+    return _encoder.encode(vars(document))

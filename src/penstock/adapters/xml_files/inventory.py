@@ -1,4 +1,4 @@
-"""Which files a source reads: patterns resolved, sorted, named and fingerprinted."""
+"""Finds the files of a source: resolves patterns, then sorts, names and fingerprints the files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SAMPLES = 14
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file to read; ``name`` tells it from the others of its source, wherever we stand."""
+    """A file to read. ``name`` is unique in its source and the same from every working directory."""
 
     name: str
     path: str
@@ -33,13 +33,12 @@ class InputFile:
 def find_files(patterns: Iterable[str]) -> list[InputFile]:
     """Resolve paths and globs (``*``, ``?``, ``[…]``, ``**``, ``~``) to files, each once, sorted by name.
 
-    A name is the file's own; files of the same name in different folders are told apart by as many
-    folders as that takes (``baseline/a.xml``, ``updates/a.xml``). So it is the same from every
-    working directory and after the tree has moved, and files of a numbered series come in its order, even
-    where two folders hold the two halves of it.
+    A file's name is its own, without folders. If two files share a name, as many folders as necessary are put
+    in front (``baseline/a.xml``, ``updates/a.xml``). So names do not depend on the working directory, nor on
+    where the tree is, and a numbered series stays in order even if it is spread over two folders.
 
     Raises:
-        SourceError: a pattern matches nothing, or a file is not there.
+        SourceError: a pattern matches nothing, or a file does not exist.
     """
     found: dict[str, str] = {}
     for pattern in patterns:
@@ -66,12 +65,12 @@ def _matches(pattern: str) -> list[str]:
 
 
 def as_text(name: str) -> str:
-    """Return ``name`` with bytes that are no text written as escapes, so that JSON can carry it."""
+    """Return ``name`` with undecodable bytes as escapes, so that JSON can contain it."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """Return for each path its shortest ending that no other path has."""
+    """Return the shortest unique ending of each path."""
     parts = [PurePath(path).parts for path in paths]
     names = [""] * len(paths)
     waiting = list(range(len(paths)))
@@ -91,12 +90,12 @@ def _names(paths: Sequence[str]) -> list[str]:
 
 
 def fingerprint(path: str) -> str:
-    """Return what tells this file from a later one of the same name: its size and a hash of parts of it.
+    """Return the file's size and a hash of parts of it, which change when the file is replaced.
 
-    Hashed are the first and last 64 KiB and 14 blocks of 4 KiB spread evenly between: a few milliseconds
-    whatever the size, and the time of modification, which copying changes, does not count. The end of a
-    gzip file holds the checksum of its whole content, so no change of it goes unnoticed; in a plain file an
-    edit that keeps the size and falls between the blocks does.
+    The hash covers the first and last 64 KiB and 14 blocks of 4 KiB spread evenly between them. This takes
+    a few milliseconds for any size. The time of modification does not count, because copying changes it. A
+    gzip file ends with a checksum of its content, so every change is noticed. In a plain file, an edit is
+    missed if it keeps the size and falls between the blocks.
 
     Raises:
         SourceError: the file cannot be read.

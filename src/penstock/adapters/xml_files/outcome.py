@@ -1,4 +1,4 @@
-"""``expression``'s ``Ok``, made as often as there are documents."""
+"""A fast way to build ``expression``'s ``Ok``, which every document needs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _MODEL: Result[Any, Any] = Ok(None)
 
 
 def ok(value: T) -> Result[T, Any]:
-    """Return ``Ok(value)``, as a copy of another one: 0.5 µs, where its constructor takes 5.
+    """Return ``Ok(value)``, built as a copy of another one.
 
-    Parsing a PubMed record takes some 120 µs, so this is not nothing.
+    This takes 0.6 µs; the constructor takes 3.8 µs. Parsing a PubMed record takes about 120 µs, so the
+    constructor would cost 3 % of it.
     """
     result: Result[T, Any] = object.__new__(Result)
     state = vars(result)

@@ -1,7 +1,7 @@
-"""The bytes of one file, in chunks, decompressed if they are gzip: its content says so, not its name.
+"""Reads the bytes of one file in chunks, and decompresses gzip, which it recognises by content, not by name.
 
-Synchronous and bounded: one `ByteReader.read` does at most one slice of reading and decompressing (well under
-a millisecond on a local disk), so that a caller can run it in a thread and stop between any two.
+Each `ByteReader.read` is synchronous and short (well under a millisecond on a local disk). A caller can run
+it in a thread and stop between two calls.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _gzip_engine: Any
 try:
-    from isal import isal_zlib as _gzip_engine  # twice to three times as fast at the same bytes
+    from isal import isal_zlib as _gzip_engine  # two to three times as fast as zlib
 except ImportError:
     _gzip_engine = zlib
 
@@ -31,8 +31,8 @@ CHUNK = 256 * 1024
 """The most bytes that one `ByteReader.read` returns."""
 
 _COMPRESSED_CHUNK = 16 * 1024
-_FREE = 16 * 1024 * 1024  # so much may come out of any file: a short text that repeats itself is no bomb
-_GZIP_WINDOW = 31  # zlib's way to say: a gzip member with header and checksum
+_FREE = 16 * 1024 * 1024  # allowed from any file, because a short repetitive text is not a bomb
+_GZIP_WINDOW = 31  # tells zlib to expect a gzip header and checksum
 _GZIP_MAGIC = b"\x1f\x8b"
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive",
@@ -45,12 +45,12 @@ _FOREIGN = {
 
 @dataclass(frozen=True, slots=True)
 class Unpacking:
-    """How much may come out of a compressed file: what is more is taken for a decompression bomb.
+    """How much a compressed file may unpack to; a file that exceeds this is refused as a decompression bomb.
 
     Args:
-        max_ratio: Bytes of content for each byte on disk, once 16 MiB came out. XML packs at 5 to 30, and
-            gzip cannot do better than about 1,030.
-        max_bytes: Bytes of content in all, of all members of the file.
+        max_ratio: Bytes of content per byte on disk, checked once 16 MiB were unpacked. XML reaches 5 to 30;
+            the maximum of gzip is about 1,030.
+        max_bytes: Bytes of content in total, over all gzip members of the file.
     """
 
     max_ratio: int = 200
@@ -66,15 +66,15 @@ class _Decompressor(Protocol):
 
 
 class ByteReader:
-    """An open file that gives its content in chunks; a context manager.
+    """An open file whose content is read in chunks; a context manager.
 
     Args:
         path: The file.
-        unpacking: How much may come out of it, if it is compressed.
+        unpacking: How much it may unpack to if it is compressed.
 
     Raises:
-        SourceError: it is missing, a directory, not a regular file, empty, unreadable, or compressed with
-            something that is not gzip.
+        SourceError: the file is missing, a directory, not a regular file, empty, unreadable, or compressed
+            with a format other than gzip.
     """
 
     def __init__(self, path: str | os.PathLike[str], unpacking: Unpacking = Unpacking()) -> None:
@@ -96,9 +96,9 @@ class ByteReader:
             raise
 
     size: int
-    """Bytes on disk when it was opened."""
+    """Bytes on disk when the file was opened."""
     consumed: int
-    """Bytes on disk that were read so far."""
+    """Bytes read from disk so far."""
 
     @property
     def compressed(self) -> bool:
@@ -109,9 +109,8 @@ class ByteReader:
         """Return the next 1 to `CHUNK` bytes of content, or ``b""`` at the end of the file.
 
         Raises:
-            SourceError: the gzip data is damaged or ends early (all that could be decompressed before has
-                been returned) or becomes more than ``unpacking`` allows, the disk fails, or the file changed
-                while it was read.
+            SourceError: the gzip data is damaged or ends early (everything before was returned), unpacks to
+                more than ``unpacking`` allows, the disk fails, or the file changed while it was read.
         """
         data = self._read_gzip() if self._gzip else self._read_plain()
         if not data:
@@ -135,7 +134,7 @@ class ByteReader:
         self._gzip = self._input.startswith(_GZIP_MAGIC)
         for magic, what in _FOREIGN.items():
             if self._input.startswith(magic):
-                message = f"{self.path} is {what}, which is not read: unpack it, or pack it as gzip"
+                message = f"{self.path} is {what}, which cannot be read: unpack it, or compress it with gzip"
                 raise SourceError(message)
 
     def _read_file(self, size: int) -> bytes:
@@ -158,7 +157,7 @@ class ByteReader:
                 return b""
             if not self._input:
                 self._input = self._read_file(_COMPRESSED_CHUNK)
-            # With no input left, what the decompressor still holds back may be more output.
+            # Call the decompressor even without input: it may still have output.
             data = self._decompress(member)
             if member.eof:
                 self._input = member.unused_data
@@ -189,20 +188,17 @@ class ByteReader:
         if unpacked > allowed.max_bytes:
             what = f"more than the {allowed.max_bytes} bytes that max_unpacked_bytes allows"
         elif unpacked > _FREE and unpacked > allowed.max_ratio * self.consumed:
-            what = (
-                f"more than {allowed.max_ratio} times its bytes (up to byte {self.consumed} of {self.size})"
-            )
-            what += ", which is what max_ratio allows"
+            read = f"byte {self.consumed} of {self.size}"
+            what = f"more than {allowed.max_ratio} times its bytes (up to {read}), the limit of max_ratio"
         else:
             return
         message = (
-            f"{self.path} unpacks to {what}: it may be a decompression bomb; if you know that it is none, "
-            "allow more"
+            f"{self.path} unpacks to {what}: it may be a decompression bomb; if it is not, raise the limit"
         )
         raise SourceError(message)
 
     def _next_member(self) -> _Decompressor | None:
-        """Begin the next gzip member; ``None`` at the end of the file. Zeros after a member are padding."""
+        """Begin the next gzip member, skipping zeros before it; return ``None`` at the end of the file."""
         while self._members and not self._input.strip(b"\0"):
             self._input = self._read_file(_COMPRESSED_CHUNK)
             if not self._input:
@@ -213,7 +209,7 @@ class ByteReader:
             self._input += self._read_file(_COMPRESSED_CHUNK)
         if not self._input.startswith(_GZIP_MAGIC):
             message = (
-                f"{self.path} has something that is not gzip after its gzip data "
+                f"{self.path} contains other data after its gzip data "
                 f"(at byte {self.consumed - len(self._input)} of {self.size}); fetch it again"
             )
             raise SourceError(message)
@@ -229,7 +225,7 @@ class ByteReader:
     def _check_unchanged(self) -> None:
         status = os.fstat(self._file.fileno())
         if (status.st_size, status.st_mtime_ns) != (self.size, self._mtime):
-            message = f"{self.path} changed while it was read: run again when nothing writes to it"
+            message = f"{self.path} changed while it was read: run again when no program writes to it"
             raise SourceError(message)
 
 
@@ -237,7 +233,7 @@ def open_file(path: str) -> FileIO:
     """Open a regular file for reading, unbuffered.
 
     Raises:
-        SourceError: it is missing, a directory, a pipe or a device, or may not be read.
+        SourceError: it is missing, a directory, a pipe or a device, or reading it is not permitted.
     """
     file = Path(path)
     try:
@@ -250,5 +246,5 @@ def open_file(path: str) -> FileIO:
     if stat.S_ISDIR(mode):
         message = f"{path} is a directory: name its files, for example {str(file / '*.xml.gz')!r}"
     else:
-        message = f"{path} is not a regular file, so it could not be read again: save it to a file first"
+        message = f"{path} is not a regular file and cannot be read twice: save it to a file first"
     raise SourceError(message)

@@ -1,4 +1,4 @@
-"""What a source does with each of its files: wait for a page, take it, close. In a thread, or elsewhere."""
+"""`Reading`: one file read page by page, in a thread or in another process."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["PAGE_BYTES", "FailedReading", "LocalReading", "Reading"]
 
 PAGE_BYTES = 8 * 1024 * 1024
-"""A page of records that have more bytes than this ends early."""
+"""A page ends early when its records have more bytes than this."""
 
-_SLICE = 0.02  # seconds: how long a cancelled run may have to wait for a thread
+_SLICE = 0.02  # seconds; a cancelled run waits this long for a thread at most
 
 
 class Reading(ABC):
-    """One file on its way: `begin` once, then alternately `ready` and `take`, until `finished`.
+    """One file being read: call `begin` once, then `ready` and `take` in turn, until ``finished``.
 
-    ``index`` is that of the next record that `take` gives, ``start`` where it began; ``seen`` counts the
-    records found in the file so far, at least those that were taken, and ``consumed`` its bytes read from
-    disk. ``finished`` says that every record has been taken and that the file ended as it should.
+    Attributes:
+        start: The index of the first record to read.
+        index: The index of the next record to take.
+        seen: Records found in the file so far; at least those that were taken.
+        consumed: Bytes read from disk so far.
+        finished: Whether every record was taken and the file ended without an error.
     """
 
     file: InputFile
@@ -38,23 +41,23 @@ class Reading(ABC):
 
     @abstractmethod
     async def begin(self) -> None:
-        """Start; wait for nothing that takes time."""
+        """Start reading, without waiting for the disk."""
 
     @abstractmethod
     async def ready(self) -> None:
-        """Wait until a page can be taken, and whether there is more behind it is known.
+        """Wait until a page can be taken and it is known whether the file continues after it.
 
         Raises:
-            SourceError: the file cannot be read on, and everything before has been taken.
+            SourceError: the file cannot be read further, and every record before was taken.
         """
 
     @abstractmethod
     def take(self) -> list[RawRecord]:
-        """Take the page that is ready."""
+        """Return the page that is ready."""
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Let go of the file. Idempotent."""
+        """Close the file. Idempotent."""
 
 
 class LocalReading(Reading):
@@ -62,10 +65,10 @@ class LocalReading(Reading):
 
     Args:
         file: The file.
-        format: What it looks like.
-        start: The record to begin at.
-        first: The size of the first page.
-        count: The size of the others.
+        format: Its format.
+        start: The index of the first record to read.
+        first: Records in the first page, at most.
+        count: Records in each later page, at most.
     """
 
     def __init__(
@@ -85,16 +88,16 @@ class LocalReading(Reading):
         self._count = count
 
     async def begin(self) -> None:
-        """Do nothing: the file is opened when a page is wanted."""
+        """Do nothing: the file is opened by the first `ready`."""
 
     async def ready(self) -> None:
-        """Read on until one record more than a page is at hand, or the file ends."""
+        """Read until one record more than a page is available, or the file ends."""
         while not await in_thread(self._records.gather, self._size, PAGE_BYTES, _SLICE):
             pass
         self._look()
 
     def take(self) -> list[RawRecord]:
-        """Take a page."""
+        """Return the next page."""
         taken = self._records.take(self._size, PAGE_BYTES)
         self._size = self._count
         self._look()
@@ -110,7 +113,7 @@ class LocalReading(Reading):
 
 
 class FailedReading(Reading):
-    """A file that could not even be opened: it says so when its turn has come, not before."""
+    """A file that could not be opened: the error is raised when the file's turn comes, not before."""
 
     start = index = seen = consumed = 0
     finished = False
@@ -127,7 +130,7 @@ class FailedReading(Reading):
         raise self._error
 
     def take(self) -> list[RawRecord]:
-        """Give nothing."""
+        """Return nothing."""
         return []
 
     async def aclose(self) -> None:

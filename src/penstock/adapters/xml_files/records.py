@@ -1,4 +1,4 @@
-"""The records of one XML file, from any of them on: reading, decompressing, decoding and splitting in one."""
+"""The records of one XML file from any index on: reads, decompresses, decodes and splits the file."""
 
 from __future__ import annotations
 
@@ -26,41 +26,42 @@ def _itself(piece: Piece) -> Iterable[Piece]:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a kind of XML file looks like.
+    """The format of a kind of XML file.
 
     Args:
         roots: For each root element that is accepted, the names of its records.
-        expand: Makes records of a record, where one element stands for many.
-        nested: Whether records may hold elements of their own name.
-        max_record_bytes: A larger record is given as a faulty one.
-        unpacking: How much may come out of a compressed file.
+        expand: Splits an element that stands for several records; called with each one.
+        nested: Whether records may contain elements of their own name.
+        max_record_bytes: A larger record becomes a faulty one.
+        unpacking: How much a compressed file may unpack to.
     """
 
     roots: Mapping[str, Sequence[str]]
     expand: Callable[[Piece], Iterable[Piece]] = _itself
     nested: bool = False
     max_record_bytes: int = MAX_RECORD_BYTES
-    unpacking: Unpacking = Unpacking()  # noqa: RUF009  frozen
+    unpacking: Unpacking = Unpacking()  # noqa: RUF009 - frozen
 
 
 class FileRecords:
-    """Gives the records of one file; opens it when first asked to `gather`.
+    """The records of one file, which the first `gather` opens.
 
     Synchronous; `gather` may run in a thread, one call at a time.
 
     Args:
         file: The file.
-        format: What it looks like.
-        start: How many records to leave out at the beginning; they are split, not parsed.
+        format: Its format.
+        start: Records to skip at the beginning; they are split, but not parsed.
     """
 
     def __init__(self, file: InputFile, format: Format, start: int = 0) -> None:  # noqa: A002 - its name
         self.file = file
         self.index = start
-        """Of the next record that `take` gives."""
+        """The index of the next record to take."""
+        self.seen = 0
+        """Records found in the file so far, skipped ones included."""
         self._start = start
         self._format = format
-        self._seen = 0
         self._reader: ByteReader | None = None
         self._encoding = Utf8Stream(file.path)
         self._splitter = RecordSplitter(
@@ -72,28 +73,23 @@ class FileRecords:
         self._error: SourceError | None = None
 
     @property
-    def seen(self) -> int:
-        """Records found in the file so far, those left out included."""
-        return self._seen
-
-    @property
     def consumed(self) -> int:
         """Bytes read from disk so far."""
         return self._reader.consumed if self._reader else 0
 
     @property
     def finished(self) -> bool:
-        """Whether every record has been given and the file ended as it should."""
+        """Whether every record was taken and the file ended without an error."""
         return self._ended and self._error is None and not self._records
 
     def gather(self, count: int, size: int, seconds: float) -> bool:
-        """Read on until more than ``count`` records or ``size`` bytes of them are at hand, or the file ends.
+        """Read until more than ``count`` records, or more than ``size`` bytes of them, are available.
 
-        Returns after about ``seconds`` in any case, saying whether it got that far. One record more than
-        asked for is what shows that the file goes on behind a page.
+        One record more than a page shows that the file continues after it. Stops after about ``seconds``;
+        returns whether it read enough, or to the end of the file.
 
         Raises:
-            SourceError: the file cannot be read on, and everything before has been taken.
+            SourceError: the file cannot be read further, and every record before was taken.
         """
         until = time.monotonic() + seconds
         while not self._ended and len(self._records) <= count and self._bytes <= size:
@@ -105,7 +101,7 @@ class FileRecords:
         return True
 
     def take(self, count: int, size: int) -> list[RawRecord]:
-        """Take up to ``count`` of the records at hand, or at least one as far as ``size`` bytes go."""
+        """Return at most ``count`` available records and ``size`` bytes of them; one record may be larger."""
         records = self._records
         taken: list[RawRecord] = []
         total = 0
@@ -140,8 +136,8 @@ class FileRecords:
     def _accept(self, pieces: Iterable[Piece]) -> None:
         for piece in pieces:
             for part in self._format.expand(piece):
-                index = self._seen
-                self._seen += 1
+                index = self.seen
+                self.seen += 1
                 if index >= self._start:
                     self._records.append(self._record(part, index))
                     self._bytes += len(part.data)

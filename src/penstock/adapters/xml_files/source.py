@@ -1,4 +1,4 @@
-"""A `Source` of the records of XML files: pages, positions, and files that come and change between runs."""
+"""`XmlFilesSource`: the records of XML files, with pages and positions."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ __all__ = ["XmlFilesSource"]
 
 
 class XmlFilesSource(Source):
-    """Reads the records of XML files, gzipped or not, one file after the other or several side by side.
+    """Reads the records of XML files, gzipped or not, one file after the other or several at the same time.
 
-    Nothing is opened before the first page is asked for, files are read while there is demand only, and
-    off the event loop; no more is held than a page and what was read with it.
+    No file is opened before the first page is requested. Files are read only on demand, and outside of the
+    event loop. Memory holds one page per open file and the bytes that were read with it.
 
-    A position is ``{"files": {name: {"fingerprint", "index", "done"}}, "next": name, "page_size": n}``:
-    ``index`` counts the records of that file that came, ``done`` says that there are no more, and ``next`` is
-    the file that the next page comes from. So files that appear later are simply new, whatever their names;
-    files that were begun are finished first; a file that changed under its name is reported instead of
-    being read again or left out.
+    A position is ``{"files": {name: {"fingerprint", "index", "done"}}, "next": name, "page_size": n}``.
+    ``index`` counts the records of that file that were delivered, ``done`` is true when there are no more,
+    and ``next`` is the file of the next page. Files that appear later are new, whatever their names. Files
+    that were begun are finished first. If a file changed after it was read, that is an error: it is neither
+    read again nor skipped.
 
     Args:
         paths: Files and globs (``*``, ``?``, ``[…]``, ``**``, ``~``), at least one.
         page_size: Records per page, at most.
-        max_record_bytes: A larger record becomes a `DocumentError` instead of being held in memory; its first
-            64 KiB go into the dead letter. 64 MiB by default.
-        max_ratio: A gzip file that unpacks to more than so many times its bytes is refused, once 16 MiB came
-            out of it. 200 by default.
-        max_unpacked_bytes: The same for one that unpacks to more than so many bytes. 100 GiB by default.
-        processes: In how many processes files are parsed, each file in one. With more than one, files take
-            turns by pages, so the order of records is another, though always the same, and each process is
-            up to two pages ahead. A run may be resumed with another number.
+        max_record_bytes: A larger record is not kept in memory; it becomes a `DocumentError`, and its first
+            64 KiB are stored in the dead letter. 64 MiB by default.
+        max_ratio: A gzip file that unpacks to more than this many times its size is refused, once 16 MiB were
+            unpacked. 200 by default.
+        max_unpacked_bytes: A gzip file that unpacks to more bytes than this is refused. 100 GiB by default.
+        processes: Processes that parse files, one file each. With more than one, files take turns page by
+            page: the order of records is different, but always the same. Each process parses up to two pages
+            ahead. A run may be resumed with another number.
 
     Raises:
         TypeError: a path is not a string or path.
-        ValueError: there is no path, or a number is less than 1.
+        ValueError: no path is given, or a number is less than 1.
     """
 
     def __init__(
@@ -79,26 +79,27 @@ class XmlFilesSource(Source):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The paths and globs as they were given."""
+        """The paths and globs, unchanged."""
         return self._parameters
 
     @property
     @abstractmethod
     def format(self) -> Format:
-        """What the files look like."""
+        """The format of the files."""
 
     @staticmethod
     def settled(position: JSON) -> int:
-        """Return how many records stand before ``position``, in all files that it knows."""
+        """Return how many records come before ``position``, in all of its files."""
         return sum(state["index"] for state in states_of(position).values())
 
     async def fetch(self, position: JSON) -> AsyncIterator[Page[RawRecord]]:
         """Yield pages of records, from the beginning (``None``) or from a position of an earlier page.
 
         Raises:
-            SourceError: a path is missing or a glob matches nothing; a file is not of this format, is
-                damaged, ends early, or has changed since ``position``. What came before is delivered first.
-            PositionError: ``position`` is not one of this source.
+            SourceError: a path does not exist or a glob matches nothing; a file is not of this format, is
+                damaged, ends early, or has changed since ``position``. Records before the error are
+                delivered.
+            PositionError: ``position`` does not belong to a source of this kind.
         """
         workers = Workers(type(self), self._options()) if self.processes > 1 else None
         layout = self.format
@@ -119,7 +120,7 @@ class XmlFilesSource(Source):
                 await workers.aclose()
 
     def _options(self) -> dict[str, Any]:
-        """Return the keyword arguments that another process needs to make an equal source, as JSON."""
+        """Return the keyword arguments for an equal source in another process, as JSON."""
         return {
             "max_record_bytes": self._max_record_bytes,
             "max_ratio": self._unpacking.max_ratio,
@@ -143,7 +144,7 @@ def positive(name: str, number: int) -> int:
     """Return ``number`` if it is a whole number of at least 1.
 
     Raises:
-        TypeError: it is no whole number.
+        TypeError: it is not a whole number.
         ValueError: it is less than 1.
     """
     if isinstance(number, bool) or not isinstance(number, int):

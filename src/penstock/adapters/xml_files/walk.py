@@ -1,8 +1,8 @@
-"""The way through many files: which are done, which are open, whose turn is next, how much there is.
+"""The walk through many files: which are done, which are open, and which one is next.
 
-Up to *width* files are open at a time and take turns, a page each. The order is a function of the position,
-so that a run that was interrupted within a page finds that very page again: a position names the file that
-the next page comes from, and the size that pages had.
+Up to *width* files are open at a time; they take turns, a page each. The order depends only on the
+position. A position names the file of the next page and the size of pages, so a run that was interrupted
+within a page gets the same page again.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _NEW: dict[str, Any] = {"done": False, "index": 0}
 
 
 class Walk:
-    """One pass through the files, from ``position`` on.
+    """One pass through the files from ``position`` on.
 
     Args:
-        position: Where to begin, or ``None``.
-        page_size: Records per page.
-        width: How many files are open at a time.
-        read: Makes the reading of a file, from a record on and with a size for its first page.
+        position: Where to begin; ``None`` is the beginning.
+        page_size: Records per page, at most.
+        width: Files that are open at the same time, at most.
+        read: Returns the `Reading` of a file, given the first record and the size of the first page.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class Walk:
         self._waiting: deque[InputFile] = deque()
         self._sizes: dict[str, int] = {}
         self._open: deque[Reading] = deque()
-        self._unsaid = False  # whether the position has moved on since the last page
+        self._unreported = False  # whether the position has changed since the last page
 
     async def pages(self, paths: Sequence[str]) -> AsyncGenerator[Page[RawRecord]]:
         """Yield the pages of the files that ``paths`` name.
 
         Raises:
-            SourceError: a path is missing, or a file is not what it should be, or not what it was.
+            SourceError: a path does not exist, or a file is damaged, of another format, or has changed.
         """
         await self._begin(paths)
         while self._open:
@@ -68,14 +68,14 @@ class Walk:
             await reading.ready()
             items = reading.take()
             self._open.popleft()
-            await self._put_back(reading)
+            await self._requeue(reading)
             await self._refill()
             yield self._page(items)
-        if self._unsaid:  # all files were empty sets, or had no more than earlier runs have read
+        if self._unreported:  # the last files had no records, or no more than earlier runs have read
             yield self._page([])
 
     async def aclose(self) -> None:
-        """Let go of every open file."""
+        """Close every open file."""
         while self._open:
             await self._open.pop().aclose()
 
@@ -87,12 +87,12 @@ class Walk:
                 await self._check(file)
         if self._next is not None and self._next not in self._sizes:
             message = (
-                f"{self._next!r} is where the earlier run stopped, and it is not among the files now: "
-                "name it, too, or start over"
+                f"the earlier run stopped in {self._next!r}, which is not among the files now: "
+                "add it to the files, or start over"
             )
             raise SourceError(message)
         waiting = [file for file in files if not self._states.get(file.name, _NEW)["done"]]
-        # Whose turn it is comes first, then those already begun, then the rest by name.
+        # First the file of the next page, then the files already begun, then the new ones by name.
         waiting.sort(key=lambda file: (file.name != self._next, file.name not in self._states))
         self._waiting.extend(waiting)
         await self._refill()
@@ -103,12 +103,12 @@ class Walk:
             message = (
                 f"{file.path} has changed since an earlier run read it as {file.name!r} "
                 f"(fingerprint {known} then, {found} now): read everything again with refresh=True "
-                "(--refresh), or give it another name to read it as a new file"
+                "(--refresh), or rename it to read it as a new file"
             )
             raise SourceChanged(message)
 
-    async def _put_back(self, reading: Reading) -> None:
-        """Note how far a file has come; it waits for its next turn, or is done."""
+    async def _requeue(self, reading: Reading) -> None:
+        """Record the progress of a file, then close it if it is finished, or queue it for its next turn."""
         name = reading.file.name
         self._put(name, self._states[name]["fingerprint"], reading.index, done=reading.finished)
         if reading.finished:
@@ -117,24 +117,24 @@ class Walk:
             self._open.append(reading)
 
     async def _refill(self) -> None:
-        """Open files until as many are open as may be, and the next one is known to have a page.
+        """Open as many files as allowed, and make sure that the first one has a page.
 
-        Only of a file that has given nothing yet that is not known: it may be an empty set.
+        A file that has not delivered a page yet may be an empty set, so it is waited for.
         """
         while True:
             while self._waiting and len(self._open) < self._width:
-                reading = await self._opened(self._waiting.popleft())
+                reading = await self._open_file(self._waiting.popleft())
                 self._open.append(reading)
                 await reading.begin()
             if not self._open or self._open[0].index > self._open[0].start:
                 return
-            with suppress(SourceError):  # raised again when its turn has come
+            with suppress(SourceError):  # raised again when it is this file's turn
                 await self._open[0].ready()
             if not self._open[0].finished:
                 return
-            await self._put_back(self._open.popleft())
+            await self._requeue(self._open.popleft())
 
-    async def _opened(self, file: InputFile) -> Reading:
+    async def _open_file(self, file: InputFile) -> Reading:
         try:
             if file.name not in self._states:
                 self._put(file.name, await in_thread(fingerprint, file.path), 0, done=False)
@@ -144,19 +144,19 @@ class Walk:
         return self._read(file, self._states[file.name]["index"], first)
 
     def _put(self, name: str, fingerprint: str, index: int, *, done: bool) -> None:
-        # Always a new dictionary: a position that went out is never changed.
+        # Always a new dictionary, so that a position never changes after it was sent.
         state = {"fingerprint": fingerprint, "index": index, "done": done}
         self._states = {**self._states, name: state}
-        self._unsaid = True
+        self._unreported = True
 
     def _page(self, items: list[RawRecord]) -> Page[RawRecord]:
-        self._unsaid = False
+        self._unreported = False
         following = self._open[0].file.name if self._open else None
         position = {"files": self._states, "next": following, "page_size": self._page_size}
         return Page(items, position, self._estimate())
 
     def _estimate(self) -> int | None:
-        """Guess how many records all files hold, from the bytes that those seen so far took."""
+        """Estimate the records of all files from the bytes that the records so far took."""
         records = consumed = 0
         for name, size in self._sizes.items():
             if self._states.get(name, _NEW)["done"]:
@@ -170,7 +170,7 @@ class Walk:
 
 
 def states_of(position: JSON) -> dict[str, Any]:
-    """Take a position apart: the states of its files, by name.
+    """Return the states of the files in a position, by name.
 
     Raises:
         PositionError: it is not a position of a source of files.

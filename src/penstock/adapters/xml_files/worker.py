@@ -1,4 +1,4 @@
-"""A process that parses files: answers on standard output what it is asked on standard input."""
+"""A process that parses files: it reads questions from standard input and answers on standard output."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from penstock.adapters.xml_files.frames import (
     Failed,
     Open,
     Parsed,
-    Row,
+    ParsedRecord,
     decode_question,
     frame,
-    freeze,
+    pack,
 )
 from penstock.adapters.xml_files.inventory import InputFile
 from penstock.adapters.xml_files.reading import PAGE_BYTES
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "serve"]
 
-_FOREVER = 3600.0
+_FOREVER = 3600.0  # seconds
 
 
 def main() -> None:
@@ -39,18 +39,18 @@ def main() -> None:
     module, name, options = json.loads(sys.argv[2])
     kind: type[XmlFilesSource] = getattr(importlib.import_module(module), name)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whoever prints must not break the frames
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a print() does not break the frames
     try:
         serve(kind("the files that are asked for", **options), sys.stdin.buffer, answers)
-    except BrokenPipeError:  # whoever asked is gone
+    except BrokenPipeError:  # the parent is gone
         os._exit(0)
 
 
 def serve(source: XmlFilesSource, questions: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until the questions end: for each file a page for each `More`, until it is finished."""
+    """Answer each `More` with a page of the file that was opened last, until the questions end."""
     records: FileRecords | None = None
     first = count = 0
-    for question in iter(lambda: _ask(questions), None):
+    for question in iter(lambda: _receive(questions), None):
         if isinstance(question, Open):
             if records is not None:
                 records.close()
@@ -63,8 +63,8 @@ def serve(source: XmlFilesSource, questions: BinaryIO, answers: BinaryIO) -> Non
             first = count
 
 
-def _ask(questions: BinaryIO) -> Question | None:
-    """Return the next question, or ``None`` when there are no more."""
+def _receive(questions: BinaryIO) -> Question | None:
+    """Return the next question, or ``None`` at the end."""
     head = questions.read(LENGTH)
     if len(head) < LENGTH:
         return None
@@ -76,17 +76,24 @@ def _ask(questions: BinaryIO) -> Question | None:
 def _page(source: XmlFilesSource, records: FileRecords, count: int) -> Answer:
     try:
         records.gather(count, PAGE_BYTES, _FOREVER)
-        rows = [_row(source, raw) for raw in records.take(count, PAGE_BYTES)]
+        rows = [_parse(source, raw) for raw in records.take(count, PAGE_BYTES)]
     except SourceError as error:
         return Failed(str(error))
-    except Exception as error:  # noqa: BLE001 - it crosses to the process that asked
+    except Exception as error:  # noqa: BLE001 - sent to the parent
         return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
     return Parsed(rows, records.seen, records.consumed, records.finished)
 
 
-def _row(source: XmlFilesSource, raw: RawRecord) -> Row:
+def _parse(source: XmlFilesSource, raw: RawRecord) -> ParsedRecord:
+    record = ParsedRecord(raw.key, raw.data, raw.context)
     try:
-        doc_id = source.identify(raw)
+        record.doc_id = source.identify(raw)
     except DocumentError as error:
-        return Row(raw.key, raw.data, raw.context, "", b"", str(error))
-    return freeze(raw, doc_id, source.parse(raw))
+        record.error = str(error)
+        return record
+    outcome = source.parse(raw)
+    if outcome.is_ok():
+        record.parsed = pack(outcome.ok)
+    else:
+        record.error = str(outcome.error)
+    return record

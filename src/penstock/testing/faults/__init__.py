@@ -1,14 +1,14 @@
-"""The fault kit: kill, cut, fail, fill, damage, cancel, and see whether anything was lost.
+"""The fault kit: tests whether a crash, a failing call or a full disk loses anything.
 
-Penstock's own tests use it, and it works on sinks, ledgers, storages and commands of anyone:
+Penstock's own tests use it. It works on any sink, ledger, storage and command:
 
-* ``kill_and_compare`` kills a command at random instants and starts it again until it has come to its end.
-* ``FragileDisk`` is a disk with a power switch: what was not fsynced may be lost, zeroed or out of order.
+* ``kill_and_compare`` kills a command at random instants, and starts it again until it ends by itself.
+* ``FragileDisk`` is a disk whose power can be cut: data that was not fsynced may be lost or damaged.
 * ``FaultyStorage``, ``FaultySink`` and ``FaultyLedger`` fail, or die, at the call that ``Faults`` names.
-* ``damage_and_read`` flips bits in files and cuts them off.
-* ``limited`` and ``SmallDisk`` make a file-size limit and a disk that is soon full.
-* ``CuttingProxy`` stands before a database and cuts its connections.
-* ``cancel_everywhere`` cancels a coroutine at each place where it waits.
+* ``damage_and_read`` flips bits in files, and truncates them.
+* ``limited`` limits the size of files, and ``SmallDisk`` is a small file system.
+* ``CuttingProxy`` passes connections on to a database, and cuts them.
+* ``cancel_everywhere`` cancels a coroutine at each ``await``.
 """
 
 from __future__ import annotations

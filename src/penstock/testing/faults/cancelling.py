@@ -1,4 +1,4 @@
-"""A coroutine, cancelled at each place where it waits."""
+"""``cancel_everywhere`` cancels a coroutine at each ``await``."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ async def cancel_everywhere(
     *,
     most: int = _MOST,
 ) -> int:
-    """Run ``make()`` again and again, cancelled where it waits first, second, ..., until it ends by itself.
+    """Run ``make()`` again and again, cancelled at its first await, its second, ..., until it ends by itself.
 
     Args:
-        make: Makes the coroutine afresh: on an output that an earlier one left behind, or on a new one.
-        check: Awaited after each cancellation; it raises what is wrong.
-        most: Places at which to stop, for coroutines that never end.
+        make: Returns a new coroutine: on a new output, or on the one that the last coroutine left.
+        check: Awaited after each cancellation; raises if something is wrong.
+        most: The largest number of cancellations, for coroutines that never end.
 
     Returns:
-        At how many places it was cancelled.
+        How many awaits were cancelled.
 
     Raises:
-        AssertionError: a cancelled coroutine returned: it swallowed its cancellation.
+        AssertionError: a cancelled coroutine returned instead of raising ``CancelledError``.
     """
     for place in range(most):
         cancelling = _CancelledAt(make(), place)
@@ -44,14 +44,16 @@ async def cancel_everywhere(
         else:
             if not cancelling.cancelled:
                 return place
-            raise AssertionError(f"the cancellation at await {place} was swallowed")
+            raise AssertionError(
+                f"the cancellation at await {place} was swallowed; let CancelledError out of the coroutine"
+            )
         if check is not None:
             await check()
     return most
 
 
 class _CancelledAt:
-    """Passes on what a coroutine waits for, and cancels its task when it waits for the ``place``-th time."""
+    """Runs a coroutine, and cancels its task when the coroutine waits for the ``place``-th time."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], place: int) -> None:
         self._coroutine = coroutine
@@ -81,5 +83,5 @@ class _CancelledAt:
             except GeneratorExit:
                 waiting.close()
                 raise
-            except BaseException as error:  # noqa: BLE001  whatever it is, it is the coroutine's
+            except BaseException as error:  # noqa: BLE001  thrown into the coroutine
                 thrown = error

@@ -1,4 +1,4 @@
-"""Bits that flip and ends that are cut off: is it noticed?"""
+"""``damage_and_read`` damages files, and checks that their reader notices."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _KINDS = ("flip", "flip", "flip", "zero", "cut")
 
 
 class DamageUnnoticed(AssertionError):
-    """Damaged data was read as something that was never written; the seed in the message shows it again."""
+    """Damaged data was read as data that was never written; the seed in the message shows it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damages:
-    """What became of the damages: refused in words, or read right although damaged."""
+    """How many damages were refused with an error, and how many were read right all the same."""
 
     refused: int
     right: int
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """Return ``data`` with one bit flipped, a stretch zeroed, or its end cut off; it must not be empty."""
+    """Return ``data`` with one bit flipped, a stretch zeroed, or truncated; ``data`` must not be empty."""
     broken = bytearray(data)
     at = rng.randrange(len(broken))
     how = rng.choice(_KINDS)
@@ -59,20 +59,20 @@ async def damage_and_read(
     seed: int = 0,
     refusals: tuple[type[Exception], ...] = (LedgerError, SinkError),
 ) -> Damages:
-    """Damage one file of a copy of ``folder``, read it, and again, and count what became of it.
+    """Damage one file in a copy of ``folder`` and read it, ``times`` times; count the results.
 
     Args:
-        folder: What is copied each time: a ledger with its log, say.
-        name: The file that is damaged.
-        read: Reads the copy's file of that name, and returns what a resumed run would be told.
-        right: Whether what was read is what was written once: never a fresh start.
-        times: How often.
-        seed: Of the first damage; the next one has the next seed.
+        folder: The folder to copy each time, for example a ledger with its log.
+        name: The file to damage.
+        read: Reads the damaged file; returns what a resumed run would read.
+        right: Whether the result of ``read`` was once written. A fresh start is never right.
+        times: How many damages to try.
+        seed: The seed of the first damage; each further one adds 1.
         refusals: The errors that count as refused, if their message names the file.
 
     Raises:
-        DamageUnnoticed: something else was read, or a refusal does not name the file.
-        Exception: whatever else ``read`` raises.
+        DamageUnnoticed: a result was not right, or a refusal does not name the file.
+        Exception: ``read`` raised another error.
     """
     refused = 0
     for number in range(seed, seed + times):
@@ -82,14 +82,16 @@ async def damage_and_read(
             file = copy / name
             file.write_bytes(damaged(file.read_bytes(), random.Random(number)))  # noqa: S311  seeded
             try:
-                told = await read(file)
+                came = await read(file)
             except refusals as error:
                 if str(copy) not in str(error):
-                    raise DamageUnnoticed(
-                        f"seed {number}: refused without naming the file: {error}"
-                    ) from error
+                    text = f"seed {number}: the error should name the file {copy}; it says: {error}"
+                    raise DamageUnnoticed(text) from error
                 refused += 1
                 continue
-            if not right(told):
-                raise DamageUnnoticed(f"seed {number}: {name} was damaged, and read as {told!r}")
+            if not right(came):
+                text = (
+                    f"seed {number}: {name} was damaged, and read as {came!r}; check its content when reading"
+                )
+                raise DamageUnnoticed(text)
     return Damages(refused, times - refused)

@@ -1,4 +1,4 @@
-"""A disk that forgets: a ``Storage`` in memory, with a power switch."""
+"""``FragileDisk``: a ``Storage`` in memory that loses data when its power is cut."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SHORTENED = 0.3
 
 
 class _FragileFile:
-    """What is durable, and what was done since."""
+    """The durable content of a file, and the changes since then."""
 
     def __init__(self, identity: str) -> None:
         self.identity = identity
         self.durable = b""
         self.since: list[bytes] = []
-        """The contents after each step since the last fsync."""
+        """The content after each change since the last fsync."""
 
     @property
     def now(self) -> bytes:
@@ -53,12 +53,12 @@ class _FragileFile:
         pass
 
     def lose_power(self, rng: random.Random) -> None:
-        """Become what may be left: any step, with sectors lost, zeroed or taken from another step."""
+        """Keep the content after any one change, with sectors lost, zeroed or from another change."""
         versions = [self.durable, *self.since]
         left = bytearray(rng.choice(versions))
         common = min(map(len, versions))
         while common and any(version[:common] != self.durable[:common] for version in versions):
-            common -= 1  # what no step touched since the fsync is as it was
+            common -= 1  # bytes that no change touched since the fsync are safe
         for start in range(common, len(left), _SECTOR):
             sector = slice(max(start, common), start + _SECTOR)
             other = rng.choice([left, left, left, bytes(len(left)), *versions])[sector]
@@ -70,7 +70,7 @@ class _FragileFile:
 
 
 class _NoLock:
-    """Whoever held it is gone with the power."""
+    """A lock that is always free, as its holder ended when the power was cut."""
 
     def acquire(self) -> Holder | None:
         return None
@@ -80,14 +80,14 @@ class _NoLock:
 
 
 class FragileDisk:
-    """A ``Storage`` in memory that forgets, when the power is cut, what was not fsynced, or some of it.
+    """A ``Storage`` in memory that may lose data that was not fsynced when its power is cut.
 
-    A file keeps what was in it at its last ``fsync``; of what came since, any step may be there, cut short,
-    zeroed, or with sectors of different steps. A name that was given, taken away or moved since its folder
-    was last fsynced (``fsync_folder``) may be so, or as it was before.
+    A file keeps its content as of its last ``fsync``. Later changes may be there or not, truncated, zeroed,
+    or with sectors from different changes. A file that was created, removed or renamed since its folder was
+    last fsynced (``fsync_folder``) has its new name or its old one.
 
     Args:
-        seed: Decides what is left each time.
+        seed: Decides what each power cut leaves.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -97,10 +97,10 @@ class FragileDisk:
         self._durable_names: dict[Path, _FragileFile] = {}
 
     def cut_power(self) -> None:
-        """Forget. Whatever still has a file open must be thrown away, as with the process."""
+        """Lose data. Do not use open files after this: the process that had them is gone."""
         names = self._names_left()
         self._files, self._durable_names = names, dict(names)
-        for file in dict.fromkeys(names.values()):  # in order: a set's order would be that of addresses
+        for file in dict.fromkeys(names.values()):  # no set: its order would depend on addresses
             file.lose_power(self._rng)
 
     def _names_left(self) -> dict[Path, _FragileFile]:
@@ -121,11 +121,15 @@ class FragileDisk:
         return self._rng.getrandbits(1) == 1
 
     def content(self, path: Path) -> bytes:
-        """Return what is in a file now, as its writer sees it; ``KeyError`` if there is none."""
+        """Return the content of a file as its writer sees it.
+
+        Raises:
+            KeyError: there is no such file.
+        """
         return self._files[path].now
 
     def durable(self, path: Path) -> bytes:
-        """Return what is in a file for certain, whatever happens next."""
+        """Return the content of a file as of its last ``fsync``."""
         return self._files[path].durable
 
     # -- as a storage
@@ -155,12 +159,12 @@ class FragileDisk:
         del self._files[path]
 
     def make_folder(self, path: Path) -> None:
-        """See ``Storage.make_folder``; folders are there without being made."""
+        """See ``Storage.make_folder``; every folder exists already."""
 
     def names(self, folder: Path) -> list[str]:
         """See ``Storage.names``."""
         return sorted(path.name for path in self._files if path.parent == folder)
 
     def lock(self, path: Path) -> Lock:  # noqa: ARG002  promised by Storage
-        """See ``Storage.lock``; it is always free."""
+        """See ``Storage.lock``; the lock is always free."""
         return _NoLock()

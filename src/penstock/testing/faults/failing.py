@@ -1,29 +1,38 @@
-"""A storage, a sink and a ledger around real ones, that fail or die where ``Faults`` says."""
+"""A storage, a sink and a ledger that wrap real ones, and fail or die at the calls that ``Faults`` names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from penstock.abc import JSON, Commit, Ledger, Opened, Sink
+from penstock.abc import Ledger, Sink
 from penstock.errors import LedgerError, SinkError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from penstock.abc import DeadLetter, DocumentState, Standing
-    from penstock.document import Document
+    from penstock.abc import DeadLetter, DocumentState
     from penstock.system import Lock, Storage, StoredFile
     from penstock.testing.faults.plan import Faults
 
 __all__ = ["FaultyLedger", "FaultySink", "FaultyStorage"]
 
 
-class FaultyStorage:
-    """A ``Storage`` whose writing calls are counted, and go wrong as planned.
+def _planned(name: str) -> Callable[..., None]:
+    """Return a method that calls that of the real storage, or fails as planned."""
 
-    They are named ``write`` (which leaves half of what it was given), ``truncate``, ``fsync``,
-    ``fsync_folder``, ``rename``, ``remove`` and ``make_folder``.
+    def call(self: FaultyStorage, *paths: Path) -> None:
+        real = getattr(self._storage, name)
+        self.faults.call(name, lambda: real(*paths), where=str(paths[0]))
+
+    return call
+
+
+class FaultyStorage:
+    """A ``Storage`` whose writing calls are counted, and fail as planned.
+
+    Their names are ``write``, ``truncate``, ``fsync``, ``fsync_folder``, ``rename``, ``remove`` and
+    ``make_folder``. A ``write`` that fails leaves half of its data.
     """
 
     def __init__(self, storage: Storage, faults: Faults) -> None:
@@ -34,21 +43,10 @@ class FaultyStorage:
         """See ``Storage.open``."""
         return _FaultyFile(self._storage.open(path, create=create), self.faults, path)
 
-    def fsync_folder(self, folder: Path) -> None:
-        """See ``Storage.fsync_folder``."""
-        self.faults.call("fsync_folder", lambda: self._storage.fsync_folder(folder), where=str(folder))
-
-    def rename(self, source: Path, target: Path) -> None:
-        """See ``Storage.rename``."""
-        self.faults.call("rename", lambda: self._storage.rename(source, target), where=str(source))
-
-    def remove(self, path: Path) -> None:
-        """See ``Storage.remove``."""
-        self.faults.call("remove", lambda: self._storage.remove(path), where=str(path))
-
-    def make_folder(self, path: Path) -> None:
-        """See ``Storage.make_folder``."""
-        self.faults.call("make_folder", lambda: self._storage.make_folder(path), where=str(path))
+    fsync_folder = _planned("fsync_folder")
+    rename = _planned("rename")
+    remove = _planned("remove")
+    make_folder = _planned("make_folder")
 
     def names(self, folder: Path) -> list[str]:
         """See ``Storage.names``."""
@@ -88,112 +86,79 @@ class _FaultyFile:
         self._faults.call("fsync", self._file.fsync, where=self._where)
 
     def close(self) -> None:
-        self._file.close()  # the system does it for a killed process
+        self._file.close()  # not counted: the system closes the files of a killed process
+
+
+def _counted(name: str, error: type[Exception]) -> Callable[..., Any]:
+    """Return an async method that calls that of the real sink or ledger, or fails with ``error``."""
+
+    async def call(self: FaultySink | FaultyLedger, *args: Any, **options: Any) -> Any:
+        kind, _, method = name.partition(".")
+        real = getattr(getattr(self, f"_{kind}"), method)
+        return await self._faults.around(name, error, lambda: real(*args, **options))
+
+    return call
 
 
 class FaultySink(Sink):
-    """A sink whose calls are counted and go wrong as planned: ``sink.open``, ``sink.write``, ``sink.commit``.
+    """A sink whose calls are counted, and fail as planned: ``sink.open``, ``sink.write``, ``sink.commit``.
 
-    What ``Faults.kill`` leaves behind is what the sink around which this stands had written by then; its
-    ``aclose`` is not called any more, as if its process was gone.
+    After ``Faults.kill`` the output is as the real sink has written it by then: ``aclose`` is no longer
+    passed on, as if the process were gone.
     """
 
     def __init__(self, sink: Sink, faults: Faults) -> None:
         self._sink = sink
         self._faults = faults
-        # one class for sinks of both kinds
+        # class variables of a sink; set here, because one class serves sinks of both kinds
         vars(self).update(transactional=sink.transactional, effectively_once=sink.effectively_once)
 
     def describe(self) -> str:
-        """Name the output of the sink itself."""
+        """Return the description of the real sink."""
         return self._sink.describe()
 
-    async def open(self, record: JSON, *, restart: bool = False) -> Commit | None:
-        """See ``Sink.open``."""
-        held: Commit | None = await self._call("open", record, restart=restart)
-        return held
-
-    async def write(self, documents: Sequence[Document]) -> None:
-        """See ``Sink.write``."""
-        await self._call("write", documents)
-
-    async def commit(self, commit: Commit) -> JSON:
-        """See ``Sink.commit``."""
-        return await self._call("commit", commit)
+    open = _counted("sink.open", SinkError)
+    write = _counted("sink.write", SinkError)
+    commit = _counted("sink.commit", SinkError)
 
     async def aclose(self) -> None:
-        """See ``Sink.aclose``; not counted."""
+        """Close the real sink, unless the process was killed; not counted."""
         if not self._faults.dead:
             await self._sink.aclose()
 
-    async def _call(self, name: str, *args: Any, **options: Any) -> Any:
-        call = getattr(self._sink, name)
-        return await self._faults.around(f"sink.{name}", SinkError, lambda: call(*args, **options))
-
 
 class FaultyLedger(Ledger):
-    """A ledger whose calls are counted and go wrong as planned: ``ledger.open``, ``ledger.commit`` and so on.
+    """A ledger whose calls are counted, and fail as planned: ``ledger.open``, ``ledger.commit`` and so on.
 
-    Reading dead letters and closing are not counted. ``aclose`` leaves the ledger itself open, so that
-    what one process made of it can be given to the next.
+    Reading dead letters and revised documents is not counted. ``aclose`` does nothing, so that the ledger
+    of one simulated process can be given to the next.
     """
 
     def __init__(self, ledger: Ledger, faults: Faults) -> None:
         self._ledger = ledger
         self._faults = faults
 
-    async def open(self, key: str, *, restart: bool = False) -> Opened:
-        """See ``Ledger.open``."""
-        opened: Opened = await self._call("open", key, restart=restart)
-        return opened
-
-    async def unchanged(self, key: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
-        """See ``Ledger.unchanged``."""
-        answers: list[bool] = await self._call("unchanged", key, documents)
-        return answers
-
-    async def compare(self, key: str, documents: Sequence[tuple[str, str]]) -> list[Standing]:
-        """See ``Ledger.compare``."""
-        standings: list[Standing] = await self._call("compare", key, documents)
-        return standings
+    open = _counted("ledger.open", LedgerError)
+    unchanged = _counted("ledger.unchanged", LedgerError)
+    compare = _counted("ledger.compare", LedgerError)
+    commit = _counted("ledger.commit", LedgerError)
+    pending = _counted("ledger.pending", LedgerError)
+    confirm = _counted("ledger.confirm", LedgerError)
+    finish = _counted("ledger.finish", LedgerError)
+    count_dead_letters = _counted("ledger.count_dead_letters", LedgerError)
 
     def revised(self, key: str) -> AsyncIterator[list[str]]:
-        """See ``Ledger.revised``; not counted."""
+        """See ``Ledger.revised``."""
         return self._ledger.revised(key)
-
-    async def commit(self, key: str, commit: Commit) -> None:
-        """See ``Ledger.commit``."""
-        await self._call("commit", key, commit)
-
-    async def pending(self, key: str, commit: Commit) -> None:
-        """See ``Ledger.pending``."""
-        await self._call("pending", key, commit)
-
-    async def confirm(self, key: str, epoch: int) -> None:
-        """See ``Ledger.confirm``."""
-        await self._call("confirm", key, epoch)
-
-    async def finish(self, key: str, state: str) -> None:
-        """See ``Ledger.finish``."""
-        await self._call("finish", key, state)
-
-    async def count_dead_letters(self, key: str) -> int:
-        """See ``Ledger.count_dead_letters``."""
-        count: int = await self._call("count_dead_letters", key)
-        return count
 
     def dead_letters(self, key: str) -> AsyncIterator[DeadLetter]:
         """See ``Ledger.dead_letters``."""
         return self._ledger.dead_letters(key)
 
     async def states(self, key: str, ids: Sequence[str]) -> list[DocumentState | None]:
-        """Return what the ledger itself says, if it can say it."""
+        """Return the states of the real ledger, if it has such a method."""
         states: list[DocumentState | None] = await self._ledger.states(key, ids)  # type: ignore[attr-defined]
         return states
 
     async def aclose(self) -> None:
-        """Do nothing; see above."""
-
-    async def _call(self, name: str, *args: Any, **options: Any) -> Any:
-        call = getattr(self._ledger, name)
-        return await self._faults.around(f"ledger.{name}", LedgerError, lambda: call(*args, **options))
+        """Do nothing, so that the next simulated process can use the real ledger."""

@@ -1,4 +1,4 @@
-"""Disks that are full: a limit on the size of files, and a file system with little room."""
+"""Full disks: a limit on the size of files, and a small file system."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["SmallDisk", "limited"]
 
 _LIMIT = (
     "import os, resource, signal, sys; "
-    "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "  # so that a write fails, instead of killing the process
+    "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "  # a write fails instead of killing the process
     "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
     "os.execvp(sys.argv[2], sys.argv[2:])"
 )
 
 
 def limited(command: Sequence[str | os.PathLike[str]], size: int) -> list[str]:
-    """Return a command that runs ``command`` so that no file can grow beyond ``size`` bytes.
+    """Return a command that runs ``command``, which then cannot make any file larger than ``size`` bytes.
 
-    A write beyond fails with ``errno.EFBIG``, after a part of it was written: what a full disk does too.
+    A write beyond the limit writes a part, and then fails with ``errno.EFBIG``, like a full disk.
     """
     return [sys.executable, "-c", _LIMIT, str(size), *(os.fspath(word) for word in command)]
 
@@ -34,10 +34,10 @@ def limited(command: Sequence[str | os.PathLike[str]], size: int) -> list[str]:
 class SmallDisk:
     """A file system of ``size`` bytes, mounted during ``with SmallDisk(1 << 20) as path``.
 
-    It is a tmpfs, which only root may mount, and only on Linux.
+    It is a tmpfs: Linux only, root only.
 
     Raises:
-        OSError: it cannot be mounted, so that a test has to be skipped.
+        OSError: it cannot be mounted here; skip the test.
     """
 
     def __init__(self, size: int) -> None:
@@ -60,7 +60,7 @@ class SmallDisk:
     def _run(self, program: str, *words: str) -> None:
         found = shutil.which(program)
         if found is None:
-            raise OSError(f"there is no {program} here, so that no small disk can be made")
+            raise OSError(f"SmallDisk needs the program {program}, which was not found; run it on Linux")
         done = subprocess.run(  # noqa: S603  our own words
             [found, *words, str(self._path)], capture_output=True, text=True, check=False
         )

@@ -1,4 +1,4 @@
-"""Real processes, really killed at some instant of their progress, and started again."""
+"""Kills real processes at random instants of their progress, and starts them again."""
 
 from __future__ import annotations
 
@@ -21,27 +21,26 @@ T = TypeVar("T")
 
 _PATIENCE = 240.0
 _JITTER = 0.004
-"""Seconds after a line of progress within which to kill: most steps of a commit take less."""
+"""Most seconds between a line of progress and a kill: most steps of a commit take less."""
 
 
 class Different(AssertionError):
-    """What killed runs left is not what an undisturbed run leaves."""
+    """A killed job left another output than the undisturbed one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended: its return code, whether it was the signal that ended it, and what it said."""
+    """How a process ended: its return code, whether the signal ended it, and its output."""
 
     code: int
     signalled: bool
     lines: list[str]
-    words: str
-    """What it wrote on stderr."""
+    stderr: str
 
 
 @dataclass(frozen=True, slots=True)
 class Kills:
-    """What ``kill_and_compare`` did: so many signals sent, jobs compared, and processes started."""
+    """The signals that ``kill_and_compare`` sent, the jobs it compared, and the processes it started."""
 
     kills: int
     jobs: int
@@ -58,21 +57,21 @@ def kill_at(
     environment: Mapping[str, str] | None = None,
     patience: float = _PATIENCE,
 ) -> Ended:
-    """Run ``command`` in a process of its own, and send it a signal once it has printed so many lines.
+    """Run ``command`` in a new process, and send it a signal after ``lines`` lines of output.
 
-    Lines on stdout are its progress, and are read all the time, so that it never waits for its reader.
+    Lines on stdout are its progress. They are read at once, so that the process never waits for its reader.
 
     Args:
-        command: What to run.
-        lines: After how many lines; 0 is right at the start, ``None`` lets it run to its end.
-        seconds: How long after that.
-        signal: Which signal; one that it handles lets it end in its own way.
-        folder: Where to run it.
-        environment: Its variables; those of this process by default.
+        command: The command to run.
+        lines: After how many lines to send the signal; 0 is right at the start, ``None`` never.
+        seconds: How many seconds after that line.
+        signal: The signal; the process may handle it, and end in its own way.
+        folder: The working directory.
+        environment: The environment variables; by default those of this process.
         patience: Seconds after which a process that does not end is killed.
 
     Raises:
-        subprocess.TimeoutExpired: it did not end in time.
+        subprocess.TimeoutExpired: the process did not end in time.
     """
     with subprocess.Popen(  # noqa: S603  the command is the caller's
         [os.fspath(word) for word in command],
@@ -88,7 +87,7 @@ def kill_at(
             if lines is not None:
                 reader.reached.wait(patience)
                 _wait(seconds)
-                process.send_signal(signal)  # does nothing if it has ended, and then has no effect
+                process.send_signal(signal)  # does nothing if the process has ended
             process.wait(patience)
         except BaseException:
             process.kill()
@@ -96,7 +95,7 @@ def kill_at(
         finally:
             reader.join()
     code = process.returncode
-    return Ended(code, code == -signal, reader.lines, "".join(reader.words))
+    return Ended(code, code == -signal, reader.lines, "".join(reader.errors))
 
 
 def kill_and_compare(
@@ -110,24 +109,25 @@ def kill_and_compare(
     steps: int = 6,
     environment: Mapping[str, str] | None = None,
 ) -> Kills:
-    """Kill a command at random instants and run it again, until its output is whole; compare that.
+    """Kill a command at random instants and run it again until it ends by itself; compare the outputs.
 
-    A first job runs undisturbed. Further ones are stopped after a random number of lines, and up to four
-    milliseconds, again and again until they come to their end, as often as ``kills`` says in all.
+    A first job runs undisturbed. Each further job is killed after a random number of lines, plus up to
+    four milliseconds, and started again, until it ends by itself. New jobs start until ``kills`` signals
+    were sent.
 
     Args:
-        command: Returns the command for a job in a folder; the same one begins a job and goes on with it.
-        content: Returns what a job has left in its folder, to be compared: with the documents in an order
-            that does not change, say. It may assert what must hold in any case.
-        folder: Where folders for the jobs are made.
+        command: Returns the command for a job in a folder; the same command starts and continues a job.
+        content: Returns the output of a job in its folder, for comparison; sort it if its order may change.
+            It may also assert facts about the output.
+        folder: The parent of the jobs' folders.
         kills: How many signals to send.
         seed: Decides the instants.
-        signal: ``SIGKILL``, or one that the command handles by ending well.
+        signal: ``SIGKILL``, or a signal after which the command ends well.
         steps: About how many processes a job takes.
-        environment: The variables of the processes; those of this one by default.
+        environment: The environment variables of the processes; by default those of this process.
 
     Raises:
-        Different: a killed job has left something else than the undisturbed one.
+        Different: a killed job left another output than the undisturbed one.
         AssertionError: a process ended with an error.
     """
     dice = random.Random(seed)  # noqa: S311  seeded, for schedules
@@ -137,7 +137,7 @@ def kill_and_compare(
     _check(first, signal)
     wanted, progress = content(whole), len(first.lines)
     if not progress:
-        raise ValueError("the command prints no lines on stdout, by which its progress could be told")
+        raise ValueError("the command printed no lines; print a line on stdout for each step of progress")
     done = jobs = processes = 0
     while done < kills:
         job = folder / f"job{jobs}"
@@ -155,15 +155,15 @@ def kill_and_compare(
             over = ended.code == 0
             done += not over
         if (left := content(job)) != wanted:
-            raise Different(f"{job} (seed {seed}) holds {_short(left)}, undisturbed it is {_short(wanted)}")
+            raise Different(f"{job} (seed {seed}) has {_short(left)}; undisturbed it is {_short(wanted)}")
     return Kills(done, jobs, processes)
 
 
 def _check(ended: Ended, signal: int) -> None:
-    """Let pass what ended by itself, by the signal, or by handling it (128 + SIGINT)."""
+    """Raise unless the process ended by itself, by the signal, or by handling it (128 + SIGINT)."""
     handled = signal != signals.SIGKILL and ended.code == 128 + signals.SIGINT
     if ended.code and not ended.signalled and not handled:
-        raise AssertionError(f"the process ended with {ended.code}: {ended.words}")
+        raise AssertionError(f"the process ended with code {ended.code}: {ended.stderr}")
 
 
 def _short(value: Any) -> str:
@@ -173,22 +173,22 @@ def _short(value: Any) -> str:
 
 def _wait(seconds: float) -> None:
     until = time.perf_counter() + seconds
-    while time.perf_counter() < until:  # a sleep would be too coarse
+    while time.perf_counter() < until:  # time.sleep is too coarse
         pass
 
 
 class _Reader:
-    """Reads stdout and stderr of a process to their ends; says when there were so many lines."""
+    """Reads stdout and stderr of a process to their ends; sets ``reached`` after ``wanted`` lines."""
 
     def __init__(self, process: subprocess.Popen[str], wanted: int | None) -> None:
         self.lines: list[str] = []
-        self.words: list[str] = []
+        self.errors: list[str] = []
         self.reached = threading.Event()
         if wanted == 0:
             self.reached.set()
         self._threads = [
             threading.Thread(target=self._read, args=(process.stdout, wanted), daemon=True),
-            threading.Thread(target=self._listen, args=(process.stderr,), daemon=True),
+            threading.Thread(target=self.errors.extend, args=(process.stderr,), daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -198,10 +198,7 @@ class _Reader:
             self.lines.append(line)
             if len(self.lines) == wanted:
                 self.reached.set()
-        self.reached.set()  # its end is as far as it gets
-
-    def _listen(self, stream: Any) -> None:
-        self.words.extend(stream)
+        self.reached.set()  # there are no more lines
 
     def join(self) -> None:
         for thread in self._threads:

@@ -1,12 +1,13 @@
-"""Which call goes wrong, and how: the one mechanism behind faulty storages, sinks and ledgers."""
+"""``Faults`` plans which calls of a storage, sink or ledger fail, and how."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.testing.time import turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -17,25 +18,25 @@ T = TypeVar("T")
 
 
 class Killed(BaseException):
-    """The process is gone; a ``BaseException``, because no handler runs in a killed process."""
+    """The simulated process is gone. A ``BaseException``, because no handler runs in a killed process."""
 
 
 @dataclass
 class Faults:
-    """Counts calls, and makes the chosen ones go wrong.
+    """Counts calls, and makes the chosen ones fail.
 
     Args:
-        at: The number of the call that goes wrong, counted from 0; -1 for none.
-        kill: From that call on nothing has any effect, as in a killed process: every call raises ``Killed``.
-            Otherwise that call fails with an error, and the next ones work.
-        after: Go wrong after the call has had its effect, not before.
-        every: Every so many calls one fails (the ``every``-th, twice that, and so on), besides ``at``.
-        only: Count calls of these names alone, such as ``fsync`` or ``sink.commit``.
-        code: The ``errno`` of errors of a storage: ``errno.EIO`` by default, ``errno.ENOSPC`` is a full disk.
+        at: The number of the call that fails, counted from 0; -1 for none.
+        kill: Whether the failing call kills the process: from there on no call has any effect, and each
+            raises ``Killed``. If not, that call fails with an error, and the next ones work.
+        after: Whether the call fails after it had its effect, instead of before.
+        every: Each ``every``-th call fails too; 0 for none.
+        only: The names of the calls to count, such as ``fsync`` or ``sink.commit``; empty for all.
+        code: The ``errno`` of a storage's errors: ``errno.EIO`` by default, ``errno.ENOSPC`` for a full disk.
         turns: Turns of the event loop that each call of a sink or ledger takes, before its effect and after.
 
-    ``calls`` says how many were counted, and ``log`` which. To try each call once: run without a fault,
-    and then once for each ``at`` in ``range(faults.calls)``.
+    ``calls`` is the number of counted calls, and ``log`` has their names. To fail each call once, run
+    without a fault, and then once for each ``at`` in ``range(faults.calls)``.
     """
 
     at: int = -1
@@ -57,32 +58,33 @@ class Faults:
         half: Callable[[], object] = lambda: None,
         where: str = "",
     ) -> T:
-        """Call ``function``, or fail with ``OSError``; ``half`` is the part that a failure may leave."""
+        """Call ``function``, or fail with ``OSError``; a failure before the call first calls ``half``."""
         now = self._counted(name)
         if now and not self.after:
             half()
-            raise self._system_error(name, where)
+            raise self._failure(name, OSError(self.code, os.strerror(self.code), where))
         result = function()
         if now:
-            raise self._system_error(name, where)
+            raise self._failure(name, OSError(self.code, os.strerror(self.code), where))
         return result
 
     async def around(self, name: str, error: type[Exception], call: Callable[[], Awaitable[Any]]) -> Any:
-        """Await what ``call`` returns, or fail with ``error``."""
+        """Await ``call()``, or fail with ``error``."""
         now = self._counted(name)
+        failure = error(f"{name} failed, as planned")
         if now and not self.after:
-            raise self._error(name, error)
-        await self._wait()
+            raise self._failure(name, failure)
+        await turns(self.turns)
         result = await call()
-        await self._wait()
+        await turns(self.turns)
         if self.dead:
             raise Killed(name)  # another task of this process was killed meanwhile
         if now:
-            raise self._error(name, error)
+            raise self._failure(name, failure)
         return result
 
     def _counted(self, name: str) -> bool:
-        """Count a call, and say whether it is one that goes wrong."""
+        """Count a call; return whether it fails."""
         if self.dead:
             raise Killed(name)
         if self.only and name not in self.only:
@@ -92,18 +94,8 @@ class Faults:
         self.log.append(name)
         return now
 
-    def _error(self, name: str, error: type[Exception]) -> BaseException:
+    def _failure(self, name: str, error: Exception) -> BaseException:
         if self.kill:
             self.dead = True
             return Killed(name)
-        return error(f"{name} failed, as planned")
-
-    def _system_error(self, name: str, where: str) -> BaseException:
-        if self.kill:
-            self.dead = True
-            return Killed(name)
-        return OSError(self.code, os.strerror(self.code), where)
-
-    async def _wait(self) -> None:
-        for _ in range(self.turns):
-            await asyncio.sleep(0)
+        return error

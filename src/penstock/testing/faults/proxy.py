@@ -1,4 +1,4 @@
-"""A proxy before a database, that cuts connections."""
+"""``CuttingProxy`` passes connections on to a database, and cuts them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["CuttingProxy"]
 
 _CHUNK = 1 << 16
 _AT_ONCE = struct.pack("ii", 1, 0)
-"""SO_LINGER: closing says "reset" to the other side, as a machine that went away does when it is back."""
+"""SO_LINGER: closing resets the connection, as after a restart of the other machine."""
 
 
 class CuttingProxy:
-    """Passes TCP connections on to ``host:port``, and cuts them; clients take its own ``host`` and ``port``.
+    """Passes TCP connections on to ``host:port``; clients connect to its own ``host`` and ``port``.
 
-    ``with CuttingProxy("127.0.0.1", 5432) as proxy`` serves in threads of its own while the block lasts, so
-    that clients may block, or run in an event loop.
+    ``with CuttingProxy("127.0.0.1", 5432) as proxy`` serves in threads during the block, so that clients
+    may block, or run in an event loop.
     """
 
     host = "127.0.0.1"
@@ -38,7 +38,7 @@ class CuttingProxy:
         self.cuts = 0
         """How many connections were cut."""
         self.passed = 0
-        """How many bytes clients have sent."""
+        """How many bytes clients sent."""
 
     def cut(self) -> None:
         """Cut every connection now."""
@@ -49,12 +49,12 @@ class CuttingProxy:
             _reset(*pair)
 
     def cut_after(self, sent: int) -> None:
-        """Cut every connection once clients have sent so many more bytes: amid a statement, say."""
+        """Cut every connection after ``sent`` more bytes from clients, for example within a statement."""
         with self._mutex:
             self._budget = sent
 
     def refuse(self) -> None:
-        """Cut every connection, and any new one, until ``accept``."""
+        """Cut every connection, and every new one, until ``accept`` is called."""
         self._refusing = True
         self.cut()
 
@@ -68,7 +68,7 @@ class CuttingProxy:
 
     def __exit__(self, *exc: object) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # or the thread would wait for a client for ever
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for a client
         self._listener.close()
         self.cut()
 
@@ -86,7 +86,7 @@ class CuttingProxy:
                 continue
             try:
                 server = socket.create_connection(self._target)
-            except OSError:  # the database is not there: neither is its proxy
+            except OSError:  # the database cannot be reached
                 _reset(client)
                 continue
             pair = (client, server)
@@ -98,8 +98,8 @@ class CuttingProxy:
     def _pass(
         self, pair: tuple[socket.socket, socket.socket], source: socket.socket, to: socket.socket
     ) -> None:
-        """Pass on what one side sends, until it ends or is cut."""
-        with contextlib.suppress(OSError):  # cut, by us or by one of them
+        """Pass on the bytes of one side, until it ends or is cut."""
+        with contextlib.suppress(OSError):  # the connection was cut
             while data := source.recv(_CHUNK):
                 if source is pair[0]:
                     data, over = self._spend(data)
@@ -117,7 +117,7 @@ class CuttingProxy:
             _reset(*pair)
 
     def _spend(self, data: bytes) -> tuple[bytes, bool]:
-        """Return how much of ``data`` may pass, and whether that was the last of it."""
+        """Return the part of ``data`` that may pass, and whether the connection ends after it."""
         with self._mutex:
             self.passed += len(data)
             if self._budget is None:
@@ -133,5 +133,5 @@ def _reset(*sockets: socket.socket) -> None:
     for one in sockets:
         with contextlib.suppress(OSError):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-            one.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for it
+            one.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for this socket
         one.close()

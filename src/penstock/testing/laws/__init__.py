@@ -1,19 +1,18 @@
-"""The thirteen laws of every flow, as checks that anyone can call on a flow of their own.
+"""The thirteen laws of every flow, as checks that you can call on flows of your own.
 
 >>> from penstock.testing import laws
 >>> laws.check(lambda source: source | op.map(str), range(6))
 
-``check`` builds a ``Subject`` and runs all laws on it. Each law can be called alone with a subject and
-the parameters that make it hard: schedules of requests, turns of the loop at which to cancel or close,
-numbers of requests after which to cut; a property-based test draws these. A broken law raises
-``LawViolation``, which names the law, says what was wanted and what came, and holds the parameters
-that show it again.
-
-``RULES`` are the rules of the Reactive Streams specification, each with the laws that stand for it; a
-violation names them.
+``check`` builds a ``Subject`` and runs all laws on it. You can also call each law alone, with a subject and
+parameters that make it hard: schedules of requests, turns of the loop at which to cancel or close,
+numbers of requests after which to cut. A property-based test draws these. A broken law raises
+``LawViolation``: it names the law, says what was seen and what was wanted, and holds the parameters that
+show it again.
 
 A law that cannot apply is checked for the opposite promise: a flow that is not resumable must say so,
-and refuse to give a position and to stand in front of a checkpoint.
+refuse to return a position, and refuse a checkpoint after it.
+
+``RULES`` are the rules of the Reactive Streams specification, each with the laws that test it.
 """
 
 from __future__ import annotations
@@ -64,21 +63,13 @@ __all__ = [
 ]
 
 LAWS: dict[str, Callable[..., None]] = {
-    "demand": demand,
-    "promptness": promptness,
-    "ending": ending,
-    "prefix": prefix,
-    "chunk_invariance": chunk_invariance,
-    "serial": serial,
-    "cancel_safe": cancel_safe,
-    "closing": closing,
-    "cold": cold,
-    "position": position,
-    "fair": fair,
-    "settled_by_demand": settled_by_demand,
-    "errors_speak": errors_speak,
-}
-"""The laws by name, in the order in which the design numbers them from 1."""
+    law.__name__: law
+    for law in (
+        demand, promptness, ending, prefix, chunk_invariance, serial, cancel_safe, closing, cold, position,
+        fair, settled_by_demand, errors_speak,
+    )
+}  # fmt: skip
+"""The laws by name, in the order of their numbers."""
 
 
 def check(
@@ -90,33 +81,28 @@ def check(
     seeds: int = 0,
     **known: Any,
 ) -> None:
-    """Check that what ``factory`` builds keeps every law.
+    """Check that the flow that ``factory`` builds keeps every law.
 
     Args:
         factory: Called with one ``TestSource`` per input, returns a fresh flow.
-        inputs: The items of each input. Plain distinct integers serve best: they can be poisoned.
-        model: What comes out, in plain Python (see ``Subject``).
-        skip: Names of laws not to be checked.
-        attach: Puts a checkpoint behind a flow; Penstock's own unless given (which a flow that is not one of
-            Penstock's cannot have in front of it, so that law 12 is checked without a checkpoint then).
-        seeds: Under how many seeded schedules to run it as well (see ``racing``).
+        inputs: The items of each input. Distinct plain integers are best: they can be poisoned.
+        model: The same computation in plain Python (see ``Subject``).
+        skip: Names of laws to leave out.
+        attach: Puts a checkpoint after a flow. ``None`` means Penstock's own; a flow that is not
+            Penstock's is then checked for law 12 without a checkpoint.
+        seeds: How many seeded schedules to run it under as well (see ``racing``).
         known: Further fields of ``Subject``.
 
     Raises:
         LawViolation: a law is broken; the first one that is.
         RaceFound: a law is broken under a seeded schedule.
     """
-    subject = Subject(factory, tuple(tuple(script) for script in inputs), model, **known)
     unknown = set(skip) - set(LAWS)
     if unknown:
-        msg = f"there are no laws named {sorted(unknown)}; they are {', '.join(LAWS)}"
-        raise ValueError(msg)
+        raise ValueError(f"skip names unknown laws: {sorted(unknown)}; the laws are {', '.join(LAWS)}")
+    subject = Subject(factory, tuple(tuple(script) for script in inputs), model, **known)
     for name, law in LAWS.items():
-        if name in skip:
-            continue
-        if law is settled_by_demand:
-            law(subject, attach=attach)
-        else:
-            law(subject)
+        if name not in skip:
+            law(subject, **({"attach": attach} if law is settled_by_demand else {}))
     if seeds:
         racing(subject, seeds=seeds, skip=tuple(skip))

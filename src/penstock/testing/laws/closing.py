@@ -1,4 +1,4 @@
-"""Law 8: closing works in every state, reaches every source once, and leaves nothing behind."""
+"""Law 8: closing works in every state, closes every source once, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import asyncio
 import weakref
 from contextlib import suppress
 from functools import partial
-from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from itertools import count, cycle
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import SubscriptionClosed
-from penstock.testing.laws.runs import collect, require
-from penstock.testing.laws.subject import Subject, judge
+from penstock.testing.laws.runs import collect, stop
+from penstock.testing.laws.subject import LawViolation, Subject, judge, require
 from penstock.testing.leaks import Leak, no_leaks
-from penstock.testing.script import Forever, Planted, Raise, Sleep, Wait
-from penstock.testing.time import VirtualTimeLoop
+from penstock.testing.script import Forever, Planted, Raise, Sleep
+from penstock.testing.time import virtual_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from penstock.abc import Subscription
     from penstock.testing.laws.subject import Trial
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["closing"]
 
-_PACE = (Wait(2), None, Sleep(1))
-_ALL_TURNS = 10_000
+T = TypeVar("T")
+
+_MOST_REQUESTS = 100_000
 
 
 def closing(
@@ -34,135 +35,109 @@ def closing(
 ) -> None:
     """Law 8: ``aclose`` is idempotent, works in every state, and leaves nothing behind.
 
-    Closed are: a run before its first request, one between requests, one that completed, one that
-    failed, and one with a request pending, at each of ``turns`` of the loop, in ascending order, up to
-    the end of the run (``None``: at every turn). Pending ones are closed plainly, twice at once, with the
-    closing task cancelled, and with a source that takes time or fails while it is closed. Each time every
-    opened source must be closed once, requests must raise ``SubscriptionClosed``, and no task, generator or
-    unretrieved exception may be left. An error in flight must leave ``async with``, whatever closing does.
+    Closes a run before its first request, between requests, after it completed, after it failed, and
+    with a request pending, at each of ``turns`` of the loop, in ascending order, up to the end of the run
+    (``None``: at every turn). With a request pending it closes once, twice at the same time, with the
+    closing task cancelled, and with a source that takes time while it is closed. Each time every opened
+    source must be closed once, requests must raise ``SubscriptionClosed``, and no task, generator or
+    unretrieved exception may be left. ``async with`` must raise the error of its block, whatever happens
+    in closing.
     """
-    for state in (_unused, _between, _completed, _failed, _with_error, _with_error_and_failing_close):
-        judge("closing", partial(_closed_in, state, subject, schedule), state=state.__name__, subject=subject)
+    failing = subject.fed(*([*script, Raise()] for script in subject.inputs))
+    states: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
+        "unused": partial(_closed_after, subject, schedule, 0),
+        "between requests": partial(_closed_after, subject, schedule, 2),
+        "completed": partial(_closed_after, subject, schedule, _MOST_REQUESTS),
+        "failed": partial(_closed_after, failing, schedule, _MOST_REQUESTS),
+        "error in the block": partial(_closed_with_error, subject, schedule, ()),
+        "errors in the block and in closing": partial(
+            _closed_with_error, subject, schedule, (Raise(lambda: ValueError("close")),)
+        ),
+    }
+    for state, closed in states.items():
+        judge("closing", partial(_collected, closed), state=state, subject=subject)
     for how in (_plainly, _twice_at_once, _cancelled):
-        for turn in range(_ALL_TURNS) if turns is None else turns:
+        for turn in count() if turns is None else turns:
             for on_close in ((), (Sleep(1),)):
-                pending = judge(
-                    "closing",
-                    partial(_closed_pending, subject, schedule, turn, how, on_close),
-                    how=how.__name__,
-                    turn=turn,
-                    on_close=on_close,
-                    subject=subject,
-                )
+                closed = partial(_closed_pending, subject, schedule, turn, how, on_close)
+                replay = {"how": how.__name__[1:], "turns": (turn,), "on_close": on_close, "subject": subject}
+                pending = judge("closing", partial(_leaving_nothing, closed), **replay)
             if not pending:
                 break
 
 
-async def _closed_in(
-    state: Callable[[Subject, Sequence[int]], Awaitable[tuple[Trial, Subscription[Any]]]],
-    subject: Subject,
-    schedule: Sequence[int],
-) -> None:
-    held: Any = None
+async def _leaving_nothing(closed: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Return what ``closed()`` returns; raise if it leaves anything behind."""
     try:
         async with no_leaks():
-            trial, subscription = await state(subject, schedule)
-            for _ in range(2):
-                await subscription.aclose()
-            await _after(trial, subscription)
-            if state not in _FAILING:
-                with suppress(TypeError):  # a class with slots may allow no weak reference
-                    held = weakref.ref(subscription)
-            del subscription
+            return await closed()
     except Leak as leak:
-        require(holds=False, law="closing", message=str(leak))
-    text = "a closed subscription is still referred to, although nobody uses it any more"
+        raise LawViolation("closing", str(leak)) from leak
+
+
+async def _collected(closed: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    """Do the same, and raise if the subscription to which ``closed()`` returns a reference still exists."""
+    held = await _leaving_nothing(closed)
+    text = "a closed subscription that nobody uses should be collected; something still refers to it"
     require(held is None or held() is None, "closing", text)
 
 
-async def _unused(subject: Subject, _schedule: Sequence[int]) -> tuple[Trial, Subscription[Any]]:
+async def _closed_after(subject: Subject, schedule: Sequence[int], requests: int) -> Any:
+    """Close a run after some requests; return a weak reference to it."""
     trial = subject.start()
     subscription = trial.flow.subscribe()
-    await subscription.aclose()
-    require(trial.opened == 0, "closing", "closing a run that was never asked opened its source")
-    return trial, subscription
+    patience = subject.patience if requests == _MOST_REQUESTS else 10
+    outcome = await collect(subscription, schedule, requests=requests, patience=patience)
+    trial.expect_close()
+    await _close_twice(trial, subscription)
+    text = "aclose before the first request should open no source; it did"
+    require(requests > 0 or trial.opened == 0, "closing", text)
+    fails = any(isinstance(element, Raise) for script in subject.inputs for element in script)
+    if fails or outcome.error is not None:
+        return None  # an error may be kept, and refers to the frames that it went through
+    with suppress(TypeError):  # a class with slots may allow no weak reference
+        return weakref.ref(subscription)
+    return None
 
 
-async def _between(subject: Subject, schedule: Sequence[int]) -> tuple[Trial, Subscription[Any]]:
-    trial = subject.start()
-    subscription = trial.flow.subscribe()
-    await collect(subscription, schedule, requests=2, patience=10)
-    _expect_close(trial)
-    return trial, subscription
-
-
-async def _completed(subject: Subject, schedule: Sequence[int]) -> tuple[Trial, Subscription[Any]]:
-    trial = subject.start()
-    subscription = trial.flow.subscribe()
-    await collect(subscription, schedule, patience=subject.patience)
-    _expect_close(trial)
-    return trial, subscription
-
-
-async def _failed(subject: Subject, schedule: Sequence[int]) -> tuple[Trial, Subscription[Any]]:
-    scripts = [[*script, Raise()] for script in subject.inputs]
-    return await _completed(subject.fed(*scripts), schedule)
-
-
-async def _with_error(
-    subject: Subject, schedule: Sequence[int], on_close: Sequence[Instruction] = ()
-) -> tuple[Trial, Subscription[Any]]:
+async def _closed_with_error(
+    subject: Subject, schedule: Sequence[int], on_close: Sequence[Instruction]
+) -> None:
     trial = subject.start(on_close=on_close)
     subscription = trial.flow.subscribe()
     planted = Planted("planted in the block")
+    came: BaseException | None = None
     try:
-        await _fail_within(trial, subscription, schedule, planted)
+        async with subscription:
+            await collect(subscription, schedule, requests=2, patience=10)
+            trial.expect_close()
+            raise planted  # noqa: TRY301  an error of the user's block
     except BaseException as error:  # noqa: BLE001  compared by identity
-        require(error is planted, "closing", f"closing masked the error in flight with {error!r}")
-    else:
-        require(holds=False, law="closing", message="closing swallowed the error in flight")
-    return trial, subscription
+        came = error
+    text = f"async with should raise the error of its block; closing put {came!r} in its place"
+    require(came is planted, "closing", text)
+    await _close_twice(trial, subscription)
 
 
-async def _fail_within(
-    trial: Trial, subscription: Subscription[Any], schedule: Sequence[int], error: Exception
-) -> None:
-    async with subscription:
-        await collect(subscription, schedule, requests=2, patience=10)
-        _expect_close(trial)
-        raise error
-
-
-async def _with_error_and_failing_close(
-    subject: Subject, schedule: Sequence[int]
-) -> tuple[Trial, Subscription[Any]]:
-    return await _with_error(subject, schedule, on_close=(Raise(lambda: ValueError("planted in the close")),))
-
-
-_FAILING = (_failed, _with_error, _with_error_and_failing_close)
-"""States whose error may be kept by somebody, and refers to the frames that it went through."""
-
-
-def _expect_close(trial: Trial) -> None:
-    for source in trial.sources:
-        source.expect_close()
+async def _close_twice(trial: Trial, subscription: Subscription[Any]) -> None:
+    for _ in range(2):
+        await subscription.aclose()
+    await _after(trial, subscription)
 
 
 async def _after(trial: Trial, subscription: Subscription[Any]) -> None:
-    """Check what must hold of every closed run."""
+    """Check the promises of every closed run."""
     for n in (1, 3):
         try:
             answer = await subscription.request(n)
         except SubscriptionClosed:
             continue
-        except Exception as error:  # noqa: BLE001  whatever else it is, it is not what was promised
-            require(holds=False, law="closing", message=f"after aclose a request raised {error!r}")
+        except Exception as error:  # noqa: BLE001  any other error breaks the promise
+            came = f"raised {error!r}"
         else:
-            require(holds=False, law="closing", message=f"after aclose a request answered {answer!r}")
-    for source in trial.sources:
-        counts = source.counts
-        text = "a source was opened and not closed exactly once"
-        require(counts.opened == counts.closed, "closing", text, opened=counts.opened, closed=counts.closed)
+            came = f"returned {answer!r}"
+        raise LawViolation("closing", f"after aclose a request should raise SubscriptionClosed; it {came}")
+    trial.require_closed()
 
 
 async def _closed_pending(
@@ -172,28 +147,21 @@ async def _closed_pending(
     how: Callable[[Subscription[Any]], Coroutine[Any, Any, None]],
     on_close: Sequence[Instruction],
 ) -> bool:
-    """Close at a turn of the loop, while requests go on; say whether the run was not over by then."""
+    """Close at a turn of the loop, while requests go on; return whether the run was still going by then."""
     scripts = [[*script, Forever()] for script in subject.inputs]
-    trial = subject.fed(*scripts, pace=subject.pace or _PACE).start(on_close=on_close)
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualTimeLoop)  # noqa: S101  judge runs it on one
-    before_end = False
-    try:
-        async with no_leaks():
-            subscription = trial.flow.subscribe()
-            reader = asyncio.create_task(_read_on(subscription, schedule))
-            closer = _Closer(partial(how, subscription), trial)
-            loop.at_turn(loop.turns + turn, closer.strike)
-            await asyncio.wait([reader], timeout=100)
-            before_end = closer.task is not None
-            await closer.strike()
-            answer = await _answer_of(reader)
-            text = f"a pending request came to {answer!r} instead of SubscriptionClosed"
-            require(answer is None or isinstance(answer, SubscriptionClosed), "closing", text)
-            await _after(trial, subscription)
-            del subscription, reader, answer, closer
-    except Leak as leak:
-        require(holds=False, law="closing", message=str(leak))
+    trial = subject.fed(*scripts).slowed().start(on_close=on_close)
+    loop = virtual_loop()
+    subscription = trial.flow.subscribe()
+    reader = asyncio.create_task(_read_on(subscription, schedule))
+    closer = _Closer(partial(how, subscription), trial)
+    loop.at_turn(loop.turns + turn, closer.strike)
+    await asyncio.wait([reader], timeout=100)
+    before_end = closer.task is not None
+    await closer.strike()
+    answer = await _answer_of(reader)
+    text = f"aclose should make a pending request raise SubscriptionClosed; it raised {answer!r}"
+    require(answer is None or isinstance(answer, SubscriptionClosed), "closing", text)
+    await _after(trial, subscription)
     return before_end
 
 
@@ -207,7 +175,7 @@ class _Closer:
 
     def strike(self) -> asyncio.Task[None]:
         if self.task is None:
-            _expect_close(self.trial)
+            self.trial.expect_close()
             self.task = asyncio.get_running_loop().create_task(self.close())
         return self.task
 
@@ -221,10 +189,9 @@ async def _read_on(subscription: Subscription[Any], schedule: Sequence[int]) -> 
 async def _answer_of(reader: asyncio.Task[None]) -> BaseException | None:
     done, _ = await asyncio.wait([reader], timeout=1_000)
     if not done:
-        reader.cancel()
-        with suppress(asyncio.CancelledError):
-            await reader
-        require(holds=False, law="closing", message="a pending request still waits after aclose")
+        await stop(reader)
+        text = "aclose should make a pending request raise SubscriptionClosed; it still waits"
+        raise LawViolation("closing", text)
     return reader.exception() if not reader.cancelled() else asyncio.CancelledError()
 
 
@@ -238,7 +205,7 @@ async def _twice_at_once(subscription: Subscription[Any]) -> None:
 
 
 async def _cancelled(subscription: Subscription[Any]) -> None:
-    """Cancel the task that closes, then close again: that must wait for what is still going on."""
+    """Cancel the task that closes, then close again: the second ``aclose`` must wait for the first."""
     closer = asyncio.create_task(subscription.aclose())
     await asyncio.sleep(0)
     closer.cancel()

@@ -1,4 +1,4 @@
-"""A flow around a ``Subscription`` class of anyone's, so that the laws can be checked on it."""
+"""``flow_of`` builds a flow from any ``Subscription`` class, so that the laws can check that class."""
 
 from __future__ import annotations
 
@@ -18,35 +18,32 @@ def flow_of(
     *,
     order: str = "exact",
     resumable: bool = False,
-    exact: bool = False,
     bound: Callable[[int], float] = float,
 ) -> ForeignFlow:
-    """Return a flow whose runs are what ``subscribe`` returns.
+    """Return a flow whose runs are the subscriptions that ``subscribe`` returns.
 
     >>> laws.check(lambda source: laws.flow_of(lambda: MySubscription(source)), range(5))
 
     Args:
-        subscribe: Returns a new subscription; called with a position if there is one to start from.
-        order: What is promised of the order of items (law 5).
-        resumable: Whether its subscriptions give positions, and can start from one (law 10).
-        exact: Whether a run that goes on from a position loses nothing and repeats nothing.
-        bound: M(n) of law 1; n unless given.
+        subscribe: Returns a new subscription. It is called with a position, or without arguments.
+        order: The order of items that is promised (law 5).
+        resumable: Whether its subscriptions have positions, and can start from one (law 10).
+        bound: M(n) of law 1; by default n.
     """
-    return ForeignFlow(subscribe, order, resumable, exact, bound)
+    return ForeignFlow(subscribe, order, resumable, bound)
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignFlow:
-    """What ``flow_of`` returns; see there."""
+    """The flow that ``flow_of`` returns."""
 
     runs: Callable[..., Subscription[Any]]
     order: str
     resumable: bool
-    exact: bool
     bound: Callable[[int], float]
 
     def max_in_flight(self, n: int = 1) -> float:
-        """Return M(n) as it was given."""
+        """Return M(n), by the given ``bound``."""
         return self.bound(n)
 
     def subscribe(self, position: Position | None = None) -> Subscription[Any]:

@@ -1,4 +1,4 @@
-"""Laws 4 and 5: the items do not depend on how they are asked for, nor on what fails behind them."""
+"""Laws 4 and 5: the items depend neither on the sizes of requests nor on a failure after them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from penstock.testing.laws.runs import (
     expected,
     multiset_difference,
     open_run,
-    reference,
-    require,
+    outcome_of,
 )
-from penstock.testing.laws.subject import Subject, judge
-from penstock.testing.script import Forever, Poison, Raise
+from penstock.testing.laws.subject import Subject, judge, require
+from penstock.testing.script import Forever, Raise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ __all__ = ["chunk_invariance", "prefix"]
 
 
 def prefix(subject: Subject, *, schedule: Sequence[int] = (3,), at: tuple[int, int] | None = None) -> None:
-    """Law 4: what was produced before a failure is delivered before it.
+    """Law 4: items produced before a failure are delivered before it.
 
     Fails the source, and poisons the item, at one place (``at``: input and index) or at every place.
     """
@@ -41,27 +40,25 @@ def prefix(subject: Subject, *, schedule: Sequence[int] = (3,), at: tuple[int, i
 async def _source_fails(subject: Subject, schedule: Sequence[int], index: int, at: int) -> None:
     failing = subject.ending(index, at, Raise())
     outcome, order = await _run(failing, schedule)
-    if len(subject.inputs) == 1:  # what is delivered when the source stalls there was produced before
-        stalled = subject.ending(index, at, Forever())
-        foretold = stalled.foretold()
-        before = foretold if foretold is not None else (await reference(stalled)).items
-        produced = before if outcome.error is not None else await expected(failing)
-    else:
-        produced = (await reference(failing)).items
+    if len(subject.inputs) > 1:
+        produced = (await outcome_of(failing)).items
+    elif outcome.error is None:
+        produced = await expected(failing)
+    else:  # items that come when the source stalls at this place were produced before it
+        produced = await expected(subject.ending(index, at, Forever()))
     if order == "interleaved" and len(subject.inputs) == 1:
-        await compare("prefix", failing, order, produced, outcome.items, failed_at=(index, at))
+        await compare("prefix", failing, order, produced, outcome.items, at=(index, at))
         return
-    await _hold_against(failing, order, produced, outcome, await expected(subject), failed_at=(index, at))
+    await _compare(failing, order, produced, outcome, await expected(subject), (index, at))
 
 
 async def _item_fails(subject: Subject, schedule: Sequence[int], index: int, at: int) -> None:
-    script = subject.inputs[index]
-    if at >= len(script) or type(script[at]) is not int:
+    poisoned = subject.poisoned(index, at)
+    if poisoned is None:
         return
-    poisoned = subject.cut_input(index, at, [Poison(script[at]), *script[at + 1 :]])
     outcome, order = await _run(poisoned, schedule)
     whole = await expected(subject)
-    await _hold_against(poisoned, order, await expected(poisoned), outcome, whole, poisoned=(index, at))
+    await _compare(poisoned, order, await expected(poisoned), outcome, whole, (index, at))
 
 
 async def _run(subject: Subject, schedule: Sequence[int]) -> tuple[Outcome, str]:
@@ -70,31 +67,30 @@ async def _run(subject: Subject, schedule: Sequence[int]) -> tuple[Outcome, str]
         return await collect(subscription, schedule, patience=subject.patience), trial.flow.order
 
 
-async def _hold_against(
+async def _compare(
     subject: Subject,
     order: str,
     produced: list[Any],
     outcome: Outcome,
     whole: list[Any],
-    **where: tuple[int, int],
+    at: tuple[int, int],
 ) -> None:
-    """Compare; ``whole`` is what the subject gives without a fault."""
+    """Compare; ``whole`` are the items of the subject without a fault."""
     if order != "interleaved":
-        await compare("prefix", subject, order, produced, outcome.items, **where)
+        await compare("prefix", subject, order, produced, outcome.items, at=at, ended=outcome.end)
         return
-    # what other inputs gave before the failure depends on timing; what the failing one gave does not
+    # only the items of the failing input are certain: those of other inputs depend on timing
     if outcome.error is None or len(subject.inputs) == 1:
         return
-    index, _ = next(iter(where.values()))
-    others: list[Sequence[Any]] = [()] * len(subject.inputs)
-    others[index] = subject.inputs[index]
-    own = [subject.same(item) for item in (await reference(subject.fed(*others))).items]
-    changed, _ = multiset_difference(own, [subject.same(item) for item in whole])
-    if changed:  # as behind concat | enumerate: what an input gives depends on what others gave before it
+    index, _ = at
+    only = subject.with_only(index, subject.inputs[index])
+    own = [subject.same(item) for item in (await outcome_of(only)).items]
+    changed, _ = multiset_difference(own, map(subject.same, whole))
+    if changed:  # as with concat | enumerate: items of one input depend on those of others before them
         return
-    missing, _ = multiset_difference(own, [subject.same(item) for item in outcome.items])
-    text = f"lost what input {index} gave before it failed: {missing!r}"
-    require(not missing, "prefix", text, came=outcome.items, **where)
+    missing, _ = multiset_difference(own, map(subject.same, outcome.items))
+    text = f"items of input {index} from before its failure should be delivered; lost {missing!r}"
+    require(not missing, "prefix", text, came=outcome.items, at=at, ended=outcome.end)
 
 
 def chunk_invariance(subject: Subject, *, schedule: Sequence[int] = (2, 1, 5)) -> None:
@@ -102,13 +98,17 @@ def chunk_invariance(subject: Subject, *, schedule: Sequence[int] = (2, 1, 5)) -
 
     async def main() -> None:
         wanted = await expected(subject)
-        one = await reference(subject)
+        one = await outcome_of(subject)
         outcome, order = await _run(subject, schedule)
         known = order in {"exact", "interleaved", "timed", "lossy"}
-        require(known, "chunk_invariance", f"flow.order is {order!r}, which is no order")
+        text = f"flow.order should be exact, interleaved, timed or lossy; it is {order!r}"
+        require(known, "chunk_invariance", text)
         for came in (one, outcome):
             await compare("chunk_invariance", subject, order, wanted, came.items)
-        text = f"by the schedule the run {outcome.end}, one at a time it {one.end}"
+        text = (
+            "the end should not depend on the sizes of requests; "
+            f"by the schedule the run {outcome.end}, one item at a time it {one.end}"
+        )
         same_end = (one.completed, one.stalled) == (outcome.completed, outcome.stalled)
         require(same_end, "chunk_invariance", text)
 

@@ -1,49 +1,51 @@
-"""Laws 11 and 13: leave the loop to others now and then, and say where an error came from."""
+"""Laws 11 and 13: a busy run lets other tasks run, and an error says where it came from."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import traceback
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from penstock.testing.laws.runs import collect, open_run, require
-from penstock.testing.laws.subject import Subject, judge
+from penstock.testing.laws.runs import collect, open_run, outcome_of
+from penstock.testing.laws.subject import Subject, judge, require
 from penstock.testing.script import Planted, Poison, Raise
-from penstock.testing.time import VirtualTimeLoop
+from penstock.testing.time import virtual_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 __all__ = ["errors_speak", "fair"]
 
 _ITEM = 0.0002
-"""Real seconds that one item is made to take: 25 of them are the 5 ms a stage may go on for."""
+"""Real seconds that one item takes: 25 items are the 5 ms after which a stage must return."""
 
 _MOST_BETWEEN_TURNS = 150
-"""Items between two turns of the loop: six times what the law allows, so that no machine is too slow.
+"""Items between two turns of the loop: six times what the law allows, so that slow machines pass too.
 
-A slow or busy machine makes items take longer, and so makes turns come after fewer of them.
+On a slow machine items take longer, so that turns come after fewer of them.
 """
 
 
 def fair(subject: Subject, *, items: int = 500, n: int = 1_000_000) -> None:
-    """Law 11: a run that never has to wait still lets others run.
+    """Law 11: a run that never has to wait still lets the event loop turn.
 
-    The first input gives ``items`` integers, each of which costs a fifth of a millisecond of real
-    computing; counted is how many of them pass between two turns of the loop. ``n`` is requested.
+    The first input has ``items`` integers, each of which takes a fifth of a millisecond of real
+    computing. The check requests ``n`` and counts how many of them pass between two turns of the loop.
     """
-    busy = subject.with_input(0, _Costly(items), pace=(), model=None) if subject.inputs else subject
+    busy = subject.with_input(0, range(items), pace=(), model=None) if subject.inputs else subject
 
     async def main() -> None:
         beat = _Heartbeat()
         trial = busy.start(on_handed=beat.item)
         async with open_run(trial.flow) as subscription:
             await collect(subscription, (n,), patience=subject.patience)
-        text = f"{beat.worst} costly items passed without a turn of the loop for anybody else"
+        text = (
+            f"{beat.worst} items of {_ITEM * 1000:g} ms each passed without a turn of the event loop; "
+            "after 5 ms of work a stage should return what it has, and yield"
+        )
         require(beat.worst <= _MOST_BETWEEN_TURNS, "fair", text)
 
     judge("fair", main, items=items, n=n, subject=subject)
@@ -53,9 +55,7 @@ class _Heartbeat:
     """Counts the items that are handed over between two turns of the loop."""
 
     def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualTimeLoop)  # noqa: S101  judge runs it on one
-        self.loop = loop
+        self.loop = virtual_loop()
         self.turn = self.since = self.worst = 0
 
     def item(self) -> None:
@@ -66,44 +66,32 @@ class _Heartbeat:
         began = perf_counter()
         while (spent := perf_counter() - began) < _ITEM:
             pass
-        self.loop.advance(spent)  # for stages that read the loop's clock, as ours do
-
-
-class _Costly(tuple[int, ...]):
-    """``range(items)`` as a script that shows briefly."""
-
-    __slots__ = ()
-
-    def __new__(cls, items: int) -> Self:
-        return super().__new__(cls, range(items))
-
-    def __repr__(self) -> str:
-        return f"range({len(self)})"
+        self.loop.advance(spent)  # for stages that read the loop's clock, as Penstock's do
 
 
 def errors_speak(subject: Subject, *, operator: str | None = None, file: str | None = None) -> None:
     """Law 13: an error keeps its type and traceback, and gains a note with operator, file and line.
 
-    The source fails (any place may be named: a source is made where the check runs), and each item is
-    poisoned. A stray ``StopIteration`` must become a ``RuntimeError``.
+    Fails the source (its note may name any place), and poisons each item. A stray ``StopIteration`` must
+    become a ``RuntimeError``.
 
     Args:
-        subject: What is checked.
-        operator: A name that the note must hold, if known.
-        file: The file in which the flow is assembled; the one in which the factory stands, unless given.
+        subject: The subject.
+        operator: A name that the note must have, if known.
+        file: The file that assembles the flow; by default the file of the factory.
     """
     place = file or Path(subject.factory.__code__.co_filename).name
 
     async def main() -> None:
         for index, script in enumerate(subject.inputs):
-            error = await _error_of(subject.ending(index, len(script) // 2, Raise()))
+            error = (await outcome_of(subject.ending(index, len(script) // 2, Raise()), (2,))).error
             if error is not None:
-                require(isinstance(error, Planted), "errors_speak", f"a source's Planted became {error!r}")
+                _check_type(error, "a source")
                 _check_note(error, None, ".py")
         for poisoned in _poisoned(subject, partial(Planted, "planted")):
-            error = await _error_of(poisoned)
+            error = (await outcome_of(poisoned, (2,))).error
             if error is not None:
-                require(isinstance(error, Planted), "errors_speak", f"a function's Planted became {error!r}")
+                _check_type(error, "a function")
                 _check_note(error, operator, place)
                 _check_traceback(error)
         for poisoned in _poisoned(subject, partial(StopIteration, "stray")):
@@ -114,47 +102,50 @@ def errors_speak(subject: Subject, *, operator: str | None = None, file: str | N
 
 def _poisoned(subject: Subject, make: Any) -> Iterator[Subject]:
     for index, at in subject.places():
-        script: Sequence[Any] = subject.inputs[index]
-        if at < len(script) and type(script[at]) is int:
-            yield subject.cut_input(index, at, [Poison(script[at], make), *script[at + 1 :]])
+        if (poisoned := subject.poisoned(index, at, make)) is not None:
+            yield poisoned
 
 
-async def _error_of(subject: Subject) -> BaseException | None:
-    async with open_run(subject.start().flow) as subscription:
-        return (await collect(subscription, (2,), patience=subject.patience)).error
+def _check_type(error: BaseException, culprit: str) -> None:
+    text = f"the error of {culprit}, Planted, should be raised unchanged; the run failed with {error!r}"
+    require(isinstance(error, Planted), "errors_speak", text)
 
 
 def _check_note(error: BaseException, operator: str | None, place: str) -> None:
     notes: list[str] = getattr(error, "__notes__", [])
     located = [note for note in notes if re.search(re.escape(place) + r":\d+", note)]
-    text = f"no note says where the failing operator was assembled ({place}:line)"
+    text = (
+        f"a note of the error should say where the operator was assembled, as *{place}:line; use add_note()"
+    )
     require(bool(located), "errors_speak", text, notes=notes)
     named = operator is None or any(re.search(rf"\b{re.escape(operator)}\b", note) for note in located)
-    require(named, "errors_speak", f"no note names the operator {operator}", notes=notes)
+    require(named, "errors_speak", f"a note should name the operator {operator}", notes=notes)
 
 
 def _check_traceback(error: BaseException) -> None:
-    """Find the line that raised in the traceback, or in a note: no traceback crosses from another process."""
+    """Find the line that raised in the traceback, or, after a process boundary, in a note."""
     entries, file = traceback.extract_tb(error.__traceback__), Poison.__new__.__code__.co_filename
     notes: list[str] = getattr(error, "__notes__", [])
     kept = any(entry.filename == file for entry in entries) or any(
         f'"{file}", line' in note for note in notes
     )
-    text = "the traceback does not reach the line that raised"
-    require(kept, "errors_speak", text, traceback=[str(entry) for entry in entries])
+    text = "the traceback should reach the line that raised; keep it when the error is stored"
+    require(
+        kept,
+        "errors_speak",
+        text,
+        traceback=[f"{entry.filename}:{entry.lineno} in {entry.name}" for entry in entries],
+    )
 
 
 async def _check_stop_iteration(subject: Subject, poisoned: Subject) -> None:
-    async with open_run(poisoned.start().flow) as subscription:
-        outcome = await collect(subscription, (2,), patience=subject.patience)
+    outcome = await outcome_of(poisoned, (2,))
     if outcome.error is not None:
-        text = f"a user's StopIteration became {outcome.error!r} instead of a RuntimeError"
+        text = f"a function's StopIteration should become a RuntimeError; it became {outcome.error!r}"
         require(isinstance(outcome.error, RuntimeError), "errors_speak", text)
         return
     # no error: either no function computes with the item, or the StopIteration ended the run silently
-    async with open_run(subject.start().flow) as subscription:
-        whole = await collect(subscription, (2,), patience=subject.patience)
-    text = "a user's StopIteration ended the run silently, or dropped items"
-    require(
-        len(outcome.items) == len(whole.items), "errors_speak", text, came=outcome.items, wanted=whole.items
-    )
+    whole = await outcome_of(subject, (2,))
+    text = "a function's StopIteration should become a RuntimeError; it ended the run, or dropped items"
+    complete = len(outcome.items) == len(whole.items)
+    require(complete, "errors_speak", text, came=outcome.items, wanted=whole.items)

@@ -1,4 +1,4 @@
-"""Law 12: asking for more, or ``settle()``, acknowledges what came before, and nothing else does."""
+"""Law 12: the next request, or ``settle()``, acknowledges delivered items; nothing else does."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import NotResumable
 from penstock.flow import Flow
 from penstock.operators.resume.checkpoint import checkpoint
-from penstock.testing.laws.runs import collect, expected, multiset_difference, open_run, require
-from penstock.testing.laws.subject import Subject, judge
+from penstock.testing.laws.runs import collect, expected, multiset_difference, open_run, outcome_of
+from penstock.testing.laws.subject import LawViolation, Subject, judge, require
 from penstock.testing.ledgers import RecordingLedger
+from penstock.testing.time import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,22 +32,22 @@ _LONG = 1_000.0
 def settled_by_demand(
     subject: Subject, *, attach: Attach | None = None, schedule: Sequence[int] = (2, 1, 3)
 ) -> None:
-    """Law 12: a checkpoint behind the flow commits what was acknowledged, never what was only delivered.
+    """Law 12: a checkpoint after the flow commits acknowledged items, never items only delivered.
 
     Args:
-        subject: The flow in front of the checkpoint. If it is not resumable, it is checked that the
-            checkpoint is refused when the graph is built; if it is not exact, only that nothing is lost.
-        attach: Puts a checkpoint with the given ledger behind a flow (committing at every request);
-            Penstock's own unless given, and none behind a flow that is not one of Penstock's.
-        schedule: What is requested, in turn.
+        subject: The flow before the checkpoint. If it is not resumable, building the graph must refuse
+            the checkpoint.
+        attach: Puts a checkpoint with the given ledger after a flow, which commits at every request.
+            ``None`` means Penstock's own, and no checkpoint after a flow that is not Penstock's.
+        schedule: The sizes of the requests, in turn.
     """
 
     async def main() -> None:
         await _settles_without_demand(subject)
         flow = subject.start().flow
-        put = attach or (_checkpointed if isinstance(flow, Flow) else None)
-        if put is None:
+        if attach is None and not isinstance(flow, Flow):
             return
+        put = attach or (lambda flow, ledger: checkpoint(ledger, key="laws")(flow))
         if not flow.resumable:
             _refuses_checkpoint(put, flow)
             return
@@ -56,27 +57,26 @@ def settled_by_demand(
         for requests in range(1, len(wanted) + 1):
             await run.left_after(schedule, requests)
             await run.settled_after(schedule, requests)
-            for turns in (1, 2, 5):
-                await run.cancelled_after(schedule, requests, turns)
+            for after in (1, 2, 5):
+                await run.cancelled_after(schedule, requests, after)
 
     judge("settled_by_demand", main, schedule=schedule, subject=subject)
 
 
 async def _settles_without_demand(subject: Subject) -> None:
     trial = subject.start()
+    text = "settle() should request nothing; {}"
     async with open_run(trial.flow) as subscription:
         await subscription.settle()
-        require(trial.handed == 0, "settled_by_demand", "settle() before the first request started the run")
+        started = text.format("before the first request it started the run")
+        require(trial.handed == 0, "settled_by_demand", started)
         await collect(subscription, (1,), requests=1, patience=subject.patience)
         await asyncio.sleep(_LONG)
         before = trial.handed
         await subscription.settle()
         await asyncio.sleep(_LONG)
-        require(trial.handed == before, "settled_by_demand", "settle() asked the sources for more")
-
-
-def _checkpointed(flow: Any, ledger: Ledger) -> AnyFlow:
-    return checkpoint(ledger, key="laws")(flow)
+        asked = text.format("it made the sources hand over more items")
+        require(trial.handed == before, "settled_by_demand", asked)
 
 
 def _refuses_checkpoint(attach: Attach, flow: AnyFlow) -> None:
@@ -84,12 +84,12 @@ def _refuses_checkpoint(attach: Attach, flow: AnyFlow) -> None:
         attach(flow, RecordingLedger())
     except NotResumable:
         return
-    message = "the flow is not resumable, but a checkpoint behind it was not refused when the graph was built"
-    require(holds=False, law="settled_by_demand", message=message)
+    text = "a checkpoint after a flow that is not resumable should raise NotResumable when the graph is built"
+    raise LawViolation("settled_by_demand", text)
 
 
 class _Checkpointed:
-    """Runs of the subject with a checkpoint behind it, and what their ledgers say."""
+    """Runs of the subject with a checkpoint after it, and the commits in their ledgers."""
 
     def __init__(self, subject: Subject, attach: Attach, wanted: list[Any]) -> None:
         self.subject = subject
@@ -100,28 +100,19 @@ class _Checkpointed:
         ledger = RecordingLedger(seconds=_COMMIT)
         return self.attach(self.subject.start().flow, ledger), ledger
 
-    async def rest(self, ledger: RecordingLedger) -> list[Any]:
-        """Return what a crash right now would leave for the next run."""
-        async with open_run(self.subject.start().flow, ledger.position) as subscription:
-            return (await collect(subscription, (3,), patience=self.subject.patience)).items
-
-    async def hold(
-        self, ledger: RecordingLedger, acknowledged: list[Any], when: str, *, all_of_it: bool
-    ) -> None:
-        """Everything but what was acknowledged must still come; if ``all_of_it``, nothing else may."""
+    async def check(self, ledger: RecordingLedger, acknowledged: list[Any], when: str) -> None:
+        """Crash now: the next run must yield every item that was not acknowledged, and no other."""
         same = self.subject.same
-        rest = [same(item) for item in await self.rest(ledger)]
-        owed, _ = multiset_difference([same(x) for x in acknowledged], [same(x) for x in self.wanted])
-        require(not owed, "settled_by_demand", f"{when}: items came that nobody expected: {owed!r}")
-        _, due = multiset_difference([same(x) for x in acknowledged], [same(x) for x in self.wanted])
-        lost, again = multiset_difference(due, rest)
+        rest = (await outcome_of(self.subject, (3,), ledger.position)).items
+        extra, due = multiset_difference(map(same, acknowledged), map(same, self.wanted))
+        require(not extra, "settled_by_demand", f"{when}: items came that were not wanted: {extra!r}")
+        lost, again = multiset_difference(due, map(same, rest))
         replay = {"acknowledged": acknowledged, "rest": rest, "position": ledger.position}
-        text = f"{when}: committed what was not acknowledged, a crash would lose {lost!r}"
-        lossy = self.subject.start().flow.order == "lossy"  # it may drop anything at any time, also again
+        text = f"{when}: committed items that were not acknowledged; a crash would lose {lost!r}"
+        lossy = self.subject.start().flow.order == "lossy"  # it may drop any item, also the second time
         require(not lost or lossy, "settled_by_demand", text, **replay)
-        if all_of_it and self.subject.start().flow.exact:
-            text = f"{when}: what was acknowledged was not committed, {again!r} would come again"
-            require(not again, "settled_by_demand", text, **replay)
+        text = f"{when}: did not commit items that were acknowledged; {again!r} would come again"
+        require(not again, "settled_by_demand", text, **replay)
 
     async def by_demand(self, schedule: Sequence[int]) -> None:
         flow, ledger = self.start()
@@ -130,19 +121,18 @@ class _Checkpointed:
             for n in cycle(schedule):
                 acknowledged = list(delivered)
                 outcome = await collect(subscription, (n,), requests=1, patience=self.subject.patience)
-                await self.hold(ledger, acknowledged, "after a request returned", all_of_it=True)
+                await self.check(ledger, acknowledged, "after a request returned")
                 delivered += outcome.items
                 if not outcome.items:
                     break
 
     async def left_after(self, schedule: Sequence[int], requests: int) -> None:
-        """Close behind a list that nobody acknowledged: it must come again."""
+        """Close before the last list was acknowledged: it must come again."""
         flow, ledger = self.start()
         async with open_run(flow) as subscription:
             before = await collect(subscription, schedule, requests=requests, patience=self.subject.patience)
             last = before.batches[-1] if before.batches and not before.completed else 0
-        acknowledged = before.items[: len(before.items) - last]
-        await self.hold(ledger, acknowledged, "after aclose", all_of_it=True)
+        await self.check(ledger, before.items[: len(before.items) - last], "after aclose")
 
     async def settled_after(self, schedule: Sequence[int], requests: int) -> None:
         """Call ``settle`` and crash: nothing may come again."""
@@ -152,21 +142,20 @@ class _Checkpointed:
             if before.error is not None:
                 return
             await subscription.settle()
-            await self.hold(ledger, before.items, "after settle()", all_of_it=True)
+            await self.check(ledger, before.items, "after settle()")
 
-    async def cancelled_after(self, schedule: Sequence[int], requests: int, turns: int) -> None:
-        """Cancel the request that acknowledges: it still does, at the latest when the run is closed."""
+    async def cancelled_after(self, schedule: Sequence[int], requests: int, after: int) -> None:
+        """Cancel the request that acknowledges: it must be committed, at the latest by ``aclose``."""
         flow, ledger = self.start()
         async with open_run(flow) as subscription:
             before = await collect(subscription, schedule, requests=requests, patience=self.subject.patience)
-            if before.end != "was stopped":
+            if before.ended:
                 return
             task = asyncio.create_task(subscription.request(1))
-            for _ in range(turns):
-                await asyncio.sleep(0)
+            await turns(after)
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
             if not task.cancelled():
                 return
-        await self.hold(ledger, before.items, "after a cancelled request and aclose", all_of_it=True)
+        await self.check(ledger, before.items, "after a cancelled request and aclose")

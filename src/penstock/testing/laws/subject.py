@@ -1,4 +1,4 @@
-"""What a law is checked on: a factory of flows, the inputs it is fed, and the words for a violation."""
+"""A law checks a subject: a factory of flows, the inputs of its sources, and facts about the flow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from penstock.testing.laws.rules import rules_of
-from penstock.testing.script import Burst, End, Forever, Instruction, Raise, items_of, paced
+from penstock.testing.script import Forever, Poison, Raise, Sleep, Stalled, Wait, items_of, paced, played
 from penstock.testing.sources import TestSource
 from penstock.testing.time import Deadlock, run
 
@@ -14,32 +14,47 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 
     from penstock.abc import Position, Subscription
-    from penstock.testing.script import Sleep, Wait
+    from penstock.testing.script import Instruction
     from penstock.testing.sources import Style
 
-__all__ = ["AnyFlow", "LawViolation", "Subject", "Trial", "judge"]
+__all__ = ["AnyFlow", "LawViolation", "Subject", "Trial", "judge", "require"]
 
 T = TypeVar("T")
 
+_SLOW = (Wait(2), None, Sleep(1))
+"""The pace of sources in checks that need them to wait now and then."""
+
 
 class LawViolation(AssertionError):
-    """A flow broke a law; ``law`` names it, ``replay`` holds the parameters that show it again.
+    """A flow, sink or ledger broke the law named ``law``.
 
-    ``rules`` are the rules of the Reactive Streams specification that the law stands for.
+    ``message`` says what was seen and what was wanted. ``replay`` holds the parameters that show the
+    violation again. ``rules`` are the Reactive Streams rules that the law tests.
     """
 
     def __init__(self, law: str, message: str, **replay: Any) -> None:
-        shown = "".join(f"\n  {key} = {value!r}" for key, value in replay.items())
-        self.rules = rules_of(law)
-        streams = f" (Reactive Streams {', '.join(self.rules)})" if self.rules else ""
-        super().__init__(f"law of {law}{streams}: {message}{shown}")
+        super().__init__(law, message)
         self.law = law
         self.message = message
         self.replay = replay
+        self.rules = rules_of(law)
+
+    def __str__(self) -> str:
+        lines = [f"law of {self.law}: {self.message}"]
+        lines += [f"{key} = {value!r}" for key, value in self.replay.items() if key != "subject"]
+        if self.rules:
+            lines.append(f"Reactive Streams {', '.join(self.rules)}")
+        return "\n  ".join(lines)
+
+
+def require(holds: bool, law: str, message: str, **replay: Any) -> None:  # noqa: FBT001  reads like an assertion
+    """Raise ``LawViolation`` unless ``holds``."""
+    if not holds:
+        raise LawViolation(law, message, **replay)
 
 
 class AnyFlow(Protocol):
-    """What the laws need of a flow; ``penstock.Flow`` has it, and so may anything else."""
+    """The part of a flow that the laws use; ``penstock.Flow`` has it, and any other class may."""
 
     @property
     def order(self) -> str:
@@ -48,12 +63,7 @@ class AnyFlow(Protocol):
 
     @property
     def resumable(self) -> bool:
-        """Whether a position can be taken."""
-        ...
-
-    @property
-    def exact(self) -> bool:
-        """Whether resuming from a position loses nothing and repeats nothing."""
+        """Whether its subscriptions have positions, and a new run from one loses and repeats nothing."""
         ...
 
     def max_in_flight(self, n: int = 1) -> float:
@@ -67,28 +77,27 @@ class AnyFlow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A factory of flows, what it is fed, and what is known of the flow.
+    """A factory of flows, the inputs of its sources, and facts about the flow.
 
     Args:
-        factory: Called with one ``TestSource`` per input, returns the flow to be checked. Called for
-            each run, so it must give the same flow each time.
-        inputs: The items of each input; none for a flow that brings its own.
-        model: The same in plain Python, if known: a lazy function of one iterator per input. Without
-            it, a law compares the flow with itself, asked for one item at a time.
-        style: How the sources play (see ``TestSource``).
+        factory: Called with one ``TestSource`` per input, for each run; returns the same flow each time.
+        inputs: The items of each input; none for a flow that has its own source.
+        model: The same computation in plain Python: a lazy function of one iterator per input. Without
+            a model, a law compares the flow with itself, requested one item at a time.
+        style: The style of the sources (see ``TestSource``).
         page: Page sizes, for the styles that have pages.
-        pace: Waits to put before each item of an input, in turn.
-        keeps_order: Of an interleaved flow with several inputs, whether the order of each is kept.
-        instant: Whether nothing in the flow takes time, so that an item must arrive at the very moment
+        pace: Waits before the items of an input, repeated in this order.
+        keeps_order: Whether an interleaved flow keeps the order of each of its inputs.
+        instant: Whether the flow takes no time, so that an item must arrive at the very moment at which
             its input was handed over.
-        folds: Whether inputs without an output of their own go into a later one (``batch``), instead of
-            being dropped.
-        closes_early: Whether the flow may close an input before its end (``take``, ``retry``), so that an
-            exception at one of the input's waits says nothing.
-        prefetches: Whether the flow fetches ahead of demand (``buffer``, ``map_async``), so that its sources
-            may go on for a while when nobody asks any more; law 1 says how far.
-        same: What of an item counts when items are compared (leave out measured fields here).
-        patience: Virtual seconds after which a request is taken to wait for ever.
+        folds: Whether an input without an output of its own goes into a later output (``batch``). If
+            not, such an input was dropped.
+        closes_early: Whether the flow may close an input before its end (``take``, ``retry``). Then the
+            laws allow exceptions at the waits of that input.
+        prefetches: Whether the flow fetches ahead of demand (``buffer``, ``map_async``), so that sources
+            may go on for a while without demand; law 1 limits how far.
+        same: Returns the part of an item that is compared; use it to leave out measured fields.
+        patience: Virtual seconds after which a pending request counts as stalled.
     """
 
     factory: Callable[..., AnyFlow]
@@ -125,17 +134,32 @@ class Subject:
         """Return this subject with other inputs, and other changes."""
         return replace(self, inputs=inputs, **changes)
 
+    def slowed(self) -> Subject:
+        """Return this subject with sources that wait now and then."""
+        return replace(self, pace=self.pace or _SLOW)
+
     def with_input(self, index: int, script: Sequence[Any], **changes: Any) -> Subject:
-        """Return this subject with one input changed."""
+        """Return this subject with another script for one input, and other changes."""
         return self.fed(*self.inputs[:index], script, *self.inputs[index + 1 :], **changes)
 
-    def cut_input(self, index: int, at: int, instead: Sequence[Any], **changes: Any) -> Subject:
-        """Return this subject with ``instead`` in place of everything from item ``at`` of one input."""
-        return self.with_input(index, [*self.inputs[index][:at], *instead], **changes)
+    def with_only(
+        self, index: int, script: Sequence[Any], others: Sequence[Any] = (), **changes: Any
+    ) -> Subject:
+        """Return this subject with ``script`` for one input, ``others`` for each other one, and changes."""
+        return self.fed(*([others] * len(self.inputs)), **changes).with_input(index, script)
 
-    def ending(self, index: int, at: int, *instead: Any, **changes: Any) -> Subject:
-        """Return this subject with input ``index`` ending as told, before item ``at``."""
-        return self.cut_input(index, at, instead, **changes)
+    def ending(self, index: int, at: int, *elements: Any) -> Subject:
+        """Return this subject with ``elements`` in place of one input's items from ``at`` on."""
+        return self.with_input(index, [*self.inputs[index][:at], *elements])
+
+    def poisoned(
+        self, index: int, at: int, make: Callable[[], BaseException] | None = None
+    ) -> Subject | None:
+        """Return this subject with item ``at`` of one input poisoned; ``None`` if it is no plain integer."""
+        script = self.inputs[index]
+        if at >= len(script) or type(script[at]) is not int:
+            return None
+        return self.ending(index, at, Poison(script[at], make), *script[at + 1 :])
 
     def places(self) -> Iterator[tuple[int, int]]:
         """Yield each place before an item, and the end, of each input."""
@@ -144,9 +168,9 @@ class Subject:
                 yield index, at
 
     def foretold(self) -> list[Any] | None:
-        """Return what the model says comes out before the first fault, or ``None`` if it cannot tell.
+        """Return the items that the model yields before the first fault.
 
-        It cannot without a model, nor where one of several inputs stalls or fails.
+        ``None`` without a model, and where one of several inputs stalls or fails.
         """
         if self.model is None:
             return None
@@ -155,30 +179,12 @@ class Subject:
             return None
         out: list[Any] = []
         try:
-            out.extend(self.model(*(_played(script) for script in self.inputs)))
-        except _Stall:
+            out.extend(self.model(*(played(script) for script in self.inputs)))
+        except Stalled:
             pass
-        except Exception:  # noqa: BLE001, S110  the fault that was planted; what came before it is the answer
+        except Exception:  # noqa: BLE001, S110  the planted fault: the items before it are the answer
             pass
         return out
-
-
-class _Stall(BaseException):
-    """Stops a model where its input waits for ever."""
-
-
-def _played(script: Iterable[Any]) -> Iterator[Any]:
-    for element in script:
-        if isinstance(element, Forever):
-            raise _Stall
-        if isinstance(element, Raise):
-            raise element.make()
-        if isinstance(element, End):
-            return
-        if isinstance(element, Burst):
-            yield from element.items
-        elif not isinstance(element, Instruction):
-            yield element
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,18 +210,35 @@ class Trial:
         """How often a source was closed."""
         return sum(source.counts.closed for source in self.sources)
 
-    @property
-    def interrupted(self) -> int:
-        """How often something was thrown into a running source."""
-        return sum(source.counts.interrupted for source in self.sources)
+    def expect_close(self) -> None:
+        """Tell the sources that an exception at one of their waits is a close from now on."""
+        for source in self.sources:
+            source.expect_close()
+
+    def require_closed(self) -> None:
+        """Require that each source was closed as often as it was opened."""
+        text = "after aclose each source that was opened must have been closed once"
+        for source in self.sources:
+            opened, closed = source.counts.opened, source.counts.closed
+            require(opened == closed, "closing", text, opened=opened, closed=closed)
+
+    def require_untouched(self) -> None:
+        """Require that no cancelled request reached a source."""
+        interrupted = sum(source.counts.interrupted for source in self.sources)
+        text = (
+            "cancelling a request raised an exception inside the user's source, at one of its waits; "
+            "run the source in a task of the subscription instead of awaiting it in request()"
+        )
+        require(self.subject.closes_early or not interrupted, "cancel_safe", text)
 
 
 def judge(law: str, main: Callable[[], Coroutine[Any, Any, T]], **replay: Any) -> T:
-    """Run ``main`` in virtual time; what goes wrong in it breaks ``law``.
+    """Run ``main`` in virtual time and return its result; parameters that are not None go into ``replay``.
 
     Raises:
-        LawViolation: raised by ``main``, or made from a deadlock or an exception that ``main`` let out.
+        LawViolation: ``main`` raised it, or ended with a deadlock or another exception.
     """
+    replay = {key: value for key, value in replay.items() if value is not None}
     try:
         return run(main())
     except LawViolation as violation:
@@ -224,4 +247,4 @@ def judge(law: str, main: Callable[[], Coroutine[Any, Any, T]], **replay: Any) -
     except Deadlock as error:
         raise LawViolation(law, str(error), **replay) from error
     except Exception as error:
-        raise LawViolation(law, f"an unexpected {type(error).__name__}: {error}", **replay) from error
+        raise LawViolation(law, f"raised an unexpected {error!r}", **replay) from error
