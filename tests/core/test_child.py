@@ -1,4 +1,4 @@
-"""The program of a worker process, run in the test's own process."""
+"""The program of a ``map_process`` worker, run in the test's own process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from penstock.operators.concurrency import process_worker as child
+from penstock.operators.concurrency import process_worker
 from penstock.system.processes import frame
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def unframed(data: bytes) -> Iterator[Any]:
-    """Yield the content of each answer."""
+    """Yield the unpickled frames."""
     while data:
         size = int.from_bytes(data[:8], "big")
         yield loaded(data[8 : 8 + size])
@@ -43,7 +43,7 @@ def question(*items: Any) -> bytes:
 
 
 def spoken_with(monkeypatch: pytest.MonkeyPatch, said: bytes) -> list[Any]:
-    """Run the program on ``said``, with pipes as its standard streams; return its answers."""
+    """Run the program with ``said`` as its standard input, and return its answers."""
     reads, writes = os.pipe()
     errors = os.open(os.devnull, os.O_WRONLY)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(said)))
@@ -51,7 +51,7 @@ def spoken_with(monkeypatch: pytest.MonkeyPatch, said: bytes) -> list[Any]:
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(fileno=lambda: errors))
     ticks = itertools.count()
     try:
-        child.main(lambda: next(ticks) / 1000)
+        process_worker.main(lambda: next(ticks) / 1000)
     finally:
         os.close(writes)
         os.close(errors)
@@ -66,7 +66,7 @@ def answered(answers: list[Any]) -> list[list[Any]]:
 
 
 def test_lists_of_items_are_answered_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first frame holds the function; each further frame gets answers, the last with the seconds it took."""
+    """Each frame behind the first one is answered with the results and the seconds it took."""
     said = frame(setup(partial(operator.mul, 2))) + frame(question(1, 2)) + frame(question(3))
     answers = spoken_with(monkeypatch, said)
     assert answered(answers) == [[2, 4], [6]]
@@ -74,14 +74,14 @@ def test_lists_of_items_are_answered_in_turn(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_results_of_a_long_list_are_sent_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results that are ready after five milliseconds are sent before the list is done."""
+    """After five milliseconds the results so far are sent, before the list is done."""
     answers = spoken_with(monkeypatch, frame(setup(abs)) + frame(question(*range(9))))
     assert answered(answers) == [[0, 1, 2, 3, 4, 5], [6, 7, 8]]
     assert [seconds is None for _, _, seconds in answers] == [True, False]
 
 
 def test_a_failure_comes_behind_what_worked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failure comes behind the earlier results, as text and as the exception; later items are not done."""
+    """A failure is sent behind the results before it, as text and pickled; the list ends there."""
     answers = spoken_with(monkeypatch, frame(setup(partial(operator.floordiv, 6))) + frame(question(2, 0, 1)))
     ((_, (data, text, trace), _),) = answers
     assert answered(answers) == [[3]]
@@ -92,21 +92,21 @@ def test_a_failure_comes_behind_what_worked(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("cut", [3, 11])
 def test_a_frame_that_was_cut_off_ends_it(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
-    """A cut frame, as a killed parent leaves it, ends the program."""
+    """Half a frame, as from a parent that was killed while writing, ends the program."""
     whole = frame(setup(abs)) + frame(question(-1))
     assert answered(spoken_with(monkeypatch, whole + frame(question(-2))[:cut])) == [[1]]
 
 
 def test_a_stray_stop_iteration_and_what_cannot_be_made_again() -> None:
-    """A stray StopIteration is not taken for the end; of an exception that cannot be pickled the text is sent."""
+    """``StopIteration`` is sent as a ``RuntimeError``; an exception that cannot be unpickled, as text only."""
 
     class Local(Exception):
         pass
 
-    data, text, _ = child.failed(StopIteration(3))
+    data, text, _ = process_worker.failed(StopIteration(3))
     assert isinstance(loaded(data or b""), RuntimeError)
     assert text == "RuntimeError: map_process: the function raised StopIteration"
-    data, text, _ = child.failed(Local("here"))
+    data, text, _ = process_worker.failed(Local("here"))
     assert (data, text) == (None, "Local: here")
 
 
@@ -114,10 +114,10 @@ def test_a_stray_stop_iteration_and_what_cannot_be_made_again() -> None:
 def test_what_the_main_program_defines_is_found(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The main program runs once under another name, without its guarded part, and is marked as being prepared."""
+    """The main program is run once, as ``__mp_main__`` and with ``PREPARING`` set; its guarded part is not run."""
     (tmp_path / "worked_for.py").write_text(
         "import os\n"
-        f"prepared = os.environ[{child.PREPARING!r}]\n"
+        f"prepared = os.environ[{process_worker.PREPARING!r}]\n"
         "def thrice(x): return 3 * x\n"
         "if __name__ == '__main__': raise SystemExit\n"
     )
@@ -126,17 +126,17 @@ def test_what_the_main_program_defines_is_found(
     monkeypatch.setitem(sys.modules, "__mp_main__", ModuleType("__mp_main__"))
     monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     by_name = b"\x80\x04c__main__\nthrice\n."  # what pickle writes of a function of the main program
-    server = child.Server(pickle.dumps(((kind, where), by_name)), lambda: 0.0, find_main=True)
+    server = process_worker.Server(pickle.dumps(((kind, where), by_name)), lambda: 0.0, find_main=True)
     assert [loaded(next(server.answer(question(x)))) for x in (1, 2)] == [
         ([pickle.dumps(3, pickle.HIGHEST_PROTOCOL)], None, 0.0),
         ([pickle.dumps(6, pickle.HIGHEST_PROTOCOL)], None, 0.0),
     ]
     assert sys.modules["__main__"].prepared == where
-    assert child.PREPARING not in os.environ
+    assert process_worker.PREPARING not in os.environ
 
 
 def test_without_a_main_program_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a main program, as in an interactive session, nothing is run."""
+    """In an interactive session there is no main program to run."""
     main = sys.modules["__main__"]
-    child.prepare(None)
+    process_worker.prepare(None)
     assert sys.modules["__main__"] is main

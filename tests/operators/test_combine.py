@@ -1,4 +1,4 @@
-"""Operators that join flows by a rule, against the standard library; and what all that join share."""
+"""The operators that join flows: results against the standard library, ends, errors and demand."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def collected(flow: Any, schedule: list[int]) -> list[Any]:
 
 
 async def read_on(subscription: Any, out: list[Any]) -> None:
-    """Put everything into ``out``, which keeps it when an error ends this."""
+    """Append all items to ``out``; it keeps them if an error is raised."""
     while items := await subscription.request(1):
         out += items
 
@@ -56,14 +56,14 @@ async def read_on(subscription: Any, out: list[Any]) -> None:
 
 @given(INPUTS, PACES, SCHEDULES)
 def test_zip(inputs: list[list[int]], pace: list[Any], schedule: list[int]) -> None:
-    """The built-in ``zip``."""
+    """``zip`` yields what the built-in ``zip`` returns."""
     first, *others = sources(inputs, pace)
     assert virtually(collected(first | op.zip(*others), schedule)) == list(zip(*inputs, strict=False))
 
 
 @given(INPUTS, PACES, SCHEDULES)
 def test_zip_strict(inputs: list[list[int]], pace: list[Any], schedule: list[int]) -> None:
-    """Another length is a ``ValueError`` behind all whole tuples, named with both inputs."""
+    """Different lengths are a ``ValueError`` after all complete tuples; it names both inputs."""
     first, *others = sources(inputs, pace)
     flow, out = first | op.zip(*others, strict=True), []
 
@@ -93,7 +93,7 @@ def roundrobin(*inputs: Any) -> Iterator[Any]:
 
 @given(INPUTS, PACES, SCHEDULES)
 def test_interleave(inputs: list[list[int]], pace: list[Any], schedule: list[int]) -> None:
-    """The round robin of the itertools recipes."""
+    """``interleave`` yields what the round robin of the itertools recipes yields."""
     first, *others = sources(inputs, pace)
     assert virtually(collected(first | op.interleave(*others), schedule)) == list(roundrobin(*inputs))
 
@@ -102,7 +102,7 @@ def test_interleave(inputs: list[list[int]], pace: list[Any], schedule: list[int
 def test_merge_sorted(
     inputs: list[list[int]], pace: list[Any], schedule: list[int], by_digit: bool, reverse: bool
 ) -> None:
-    """``heapq.merge``, with its keys, its directions and its stability."""
+    """``merge_sorted`` equals ``heapq.merge``, also with keys, in reverse, and for equal items."""
     key = (lambda pair: pair[0] % 10) if by_digit else (lambda pair: pair[0])
     marked = [
         sorted(((x, k, i) for i, x in enumerate(one)), key=key, reverse=reverse)
@@ -117,7 +117,7 @@ def test_merge_sorted(
 def test_merge_sorted_asks_each_key_once(
     inputs: list[list[int]], pace: list[Any], schedule: list[int]
 ) -> None:
-    """The key of an item is computed once, however many requests it waits for."""
+    """The key of an item is computed once, even if the item waits for several requests."""
     seen: list[tuple[int, int]] = []
 
     def key(pair: tuple[int, int]) -> int:
@@ -131,7 +131,7 @@ def test_merge_sorted_asks_each_key_once(
 
 
 def test_merge_sorted_compares_nothing_but_keys() -> None:
-    """Items need no order of their own, and equal keys do not need one either."""
+    """Only keys are compared: items need no order, even if their keys are equal."""
     left, right = just((1, {"a": 1}), (2, {"b": 2})), just((1, {"c": 3}))
     flow = left | op.merge_sorted(right, key=lambda pair: pair[0])
     assert asyncio.run(flow.to_list()) == [(1, {"a": 1}), (1, {"c": 3}), (2, {"b": 2})]
@@ -141,13 +141,13 @@ def test_merge_sorted_compares_nothing_but_keys() -> None:
     st.lists(st.integers(0, 3), max_size=6), st.lists(st.integers(0, 3), max_size=6), PACES, st.integers(1, 3)
 )
 def test_sequence_equal(one: list[int], other: list[int], pace: list[Any], n: int) -> None:
-    """``==`` of lists."""
+    """``sequence_equal`` yields what ``==`` of lists returns."""
     first, second = sources([one, other], pace)
     assert virtually(collected(first | op.sequence_equal(second), [n])) == [one == other]
 
 
 def test_sequence_equal_of_many_items() -> None:
-    """Long sequences are compared in lists, and lengths that differ by one are found."""
+    """Long sequences are compared to the end: a difference of one item in length is found."""
 
     async def main() -> list[bool]:
         flows = [from_iterable(range(n)) for n in (10_000, 10_000, 9_999, 10_001)]
@@ -157,7 +157,7 @@ def test_sequence_equal_of_many_items() -> None:
 
 
 def test_sequence_equal_ends_at_the_first_difference() -> None:
-    """An answer that is known does not wait for inputs that go on, and closes both."""
+    """At the first difference the answer is yielded and both inputs are closed, even if they go on."""
 
     async def main() -> tuple[list[bool], list[int]]:
         left, right = TestSource([1, 2, Forever()]), TestSource([1, 3, Forever()])
@@ -178,7 +178,7 @@ def test_sequence_equal_ends_at_the_first_difference() -> None:
     ids=["zip", "race", "with_latest_from", "merge", "interleave"],
 )
 def test_what_is_no_longer_wanted_is_closed_at_once(operator: Any, others_end: bool) -> None:
-    """The end of an input closes those that could add nothing, and only those."""
+    """When an input ends, the inputs that can add nothing any more are closed, and only these."""
 
     async def main() -> bool:
         short, long = TestSource([Sleep(1), 1]), TestSource([Sleep(2), 2, Forever()])
@@ -200,7 +200,7 @@ def test_what_is_no_longer_wanted_is_closed_at_once(operator: Any, others_end: b
 @pytest.mark.parametrize("operator", [op.merge, op.interleave, op.zip, op.merge_sorted, op.combine_latest])
 @pytest.mark.parametrize("n", [1, 3, 10])
 def test_inputs_are_asked_for_no_more_than_is_wanted(operator: Any, n: int) -> None:
-    """Of an input no more is handed over than what was delivered of it, and ``n``."""
+    """An input hands over at most ``n`` items more than were delivered of it."""
 
     async def main() -> None:
         inputs = [TestSource(range(k * 100, k * 100 + 30)) for k in range(3)]
@@ -221,7 +221,7 @@ def test_inputs_are_asked_for_no_more_than_is_wanted(operator: Any, n: int) -> N
     "operator", [op.merge, op.interleave, op.zip, op.merge_sorted, op.combine_latest, op.race]
 )
 def test_inputs_wait_at_the_same_time(operator: Any) -> None:
-    """What two inputs take a second for takes one second, not two."""
+    """Two inputs that each take one second take one second together, not two."""
 
     async def main() -> float:
         loop = asyncio.get_running_loop()
@@ -234,7 +234,7 @@ def test_inputs_wait_at_the_same_time(operator: Any) -> None:
 
 
 def test_merge_runs_so_many_at_once() -> None:
-    """With ``max_concurrent`` an input is opened when one before it has ended."""
+    """With ``max_concurrent`` an input is opened only when one before it has ended."""
 
     async def main() -> tuple[list[tuple[float, Any]], list[int]]:
         loop = asyncio.get_running_loop()
@@ -253,7 +253,7 @@ def test_merge_runs_so_many_at_once() -> None:
 
 
 def test_merge_delays_errors() -> None:
-    """With ``delay_errors`` the first error comes when all other inputs have ended, and the position can mend it."""
+    """With ``delay_errors`` the first error comes when all other inputs have ended; a run can be resumed there."""
 
     async def main() -> tuple[list[int], list[int]]:
         def make(fault: Any) -> Any:
@@ -272,7 +272,7 @@ def test_merge_delays_errors() -> None:
 
 
 def test_an_error_ends_what_does_not_delay_it() -> None:
-    """The first error ends a merge while other inputs go on, and they are closed."""
+    """Without ``delay_errors`` the first error ends the merge and closes the other inputs."""
 
     async def main() -> int:
         other = TestSource([1, Forever()])
@@ -285,7 +285,7 @@ def test_an_error_ends_what_does_not_delay_it() -> None:
 
 
 def test_a_merge_begins_with_another_input_where_the_one_it_was_cut_in_is_gone() -> None:
-    """A resumed run whose filter drops all of the input that it should begin with does not wait for it."""
+    """A resumed run does not wait for the input to begin with if that one has ended without an item."""
 
     async def main() -> list[int]:
         def make(keep: bool) -> Any:
@@ -305,7 +305,7 @@ def test_a_merge_begins_with_another_input_where_the_one_it_was_cut_in_is_gone()
 
 
 def test_zip_does_not_see_an_error_behind_its_end() -> None:
-    """An error that comes later than the end of a shorter input belongs to items that nobody wants."""
+    """An error behind the end of the shortest input is not raised."""
 
     async def main() -> list[Any]:
         return await (TestSource([1]) | op.zip(TestSource([1, 2, Sleep(1), Raise()]))).to_list()
@@ -314,7 +314,7 @@ def test_zip_does_not_see_an_error_behind_its_end() -> None:
 
 
 def test_a_race_of_failures_is_run_again() -> None:
-    """A failure that comes first ends the race, but a resumed run holds it again."""
+    """A failure ends the race without a winner: a resumed run races again."""
 
     async def main() -> list[int]:
         def make(first: Any) -> Any:
@@ -332,12 +332,12 @@ def test_a_race_of_failures_is_run_again() -> None:
 
 @pytest.mark.parametrize("operator", [op.merge, op.interleave, op.zip, op.combine_latest, op.race])
 def test_nothing_to_join_with(operator: Any) -> None:
-    """A flow joined with no other is itself, as single tuples where there are tuples."""
+    """A flow joined with no other yields its own items, or tuples of one item."""
     assert asyncio.run((just(1, 2) | operator()).to_list()) in ([1, 2], [(1,), (2,)])
 
 
 def test_empty_flows() -> None:
-    """Joins with empty flows end, and never wait for a flow whose items could add nothing."""
+    """Joins with empty flows complete, and do not wait for flows that can add nothing."""
 
     async def main() -> list[list[Any]]:
         flows = [
@@ -370,7 +370,7 @@ def test_empty_flows() -> None:
     ],
 )  # fmt: skip
 def test_only_flows_are_joined(name: str) -> None:
-    """What is no flow is refused by name, where the graph is built."""
+    """An argument that is not a flow is refused when the graph is built; the error names the operator."""
     with pytest.raises(
         GraphError, match=rf"what {name} \w+( \w+)? must be a Flow, not list, at .*test_combine.py"
     ):
@@ -378,7 +378,7 @@ def test_only_flows_are_joined(name: str) -> None:
 
 
 def test_arguments_are_checked() -> None:
-    """Counts and functions are looked at when the graph is built."""
+    """Wrong counts and functions are refused when the graph is built."""
 
     async def later(x: int) -> Any:
         return just(x)

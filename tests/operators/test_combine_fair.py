@@ -1,4 +1,4 @@
-"""Joins that call a slow function of the user let others run meanwhile."""
+"""Joins that call a slow function of the user leave time for other tasks of the loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from penstock import from_iterable
 
 ITEM = 0.0002
 MOST_BETWEEN_TURNS = 150
-"""As the check of law 11 has them."""
+"""The limit of law 11."""
 
 
 class Slow:
@@ -44,7 +44,7 @@ class Slow:
 
 @pytest.mark.parametrize("join", ["merge_sorted", "sequence_equal"])
 def test_slow_functions_are_called_in_slices(join: str) -> None:
-    """However much is ready and requested, few calls pass without a turn of the loop for anybody else."""
+    """At most 150 calls are made between two turns of the loop, even if everything is ready."""
 
     async def main() -> Slow:
         slow = Slow()

@@ -1,4 +1,4 @@
-"""Operators whose items depend on time, against RxPY: the same items at the same moments."""
+"""Operators that depend on time yield the same items at the same moments as in RxPY."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Script:
 
 @st.composite
 def scripts(draw: st.DrawFn, count: int) -> list[Script]:
-    """Draw scripts of which no two events, ends included, are at the same moment."""
+    """Draw scripts in which no two events, ends included, happen at the same moment."""
     lengths = [draw(st.integers(0, 4)) for _ in range(count)]
     moments = draw(
         st.lists(
@@ -66,7 +66,7 @@ def scripts(draw: st.DrawFn, count: int) -> list[Script]:
 
 
 async def timeline(flow: Any, n: int) -> tuple[list[tuple[float, Any]], float]:
-    """Return what a flow gives and when, and when it ends."""
+    """Return the items of a flow with their moments, and the moment of its end."""
     loop = asyncio.get_running_loop()
     began, found = loop.time(), []
     async with flow.subscribe() as subscription:
@@ -76,7 +76,7 @@ async def timeline(flow: Any, n: int) -> tuple[list[tuple[float, Any]], float]:
 
 
 def theirs(create: Callable[[TestScheduler], Any]) -> tuple[list[tuple[float, Any]], float]:
-    """Return the same of an observable."""
+    """Return the items of an observable with their moments, and the moment of its end."""
     scheduler = TestScheduler()
     observer = scheduler.start(lambda: create(scheduler), created=0.25, subscribed=1, disposed=FOREVER)
     found = [(seen.time - 1, seen.value.value) for seen in observer.messages if seen.value.kind == "N"]
@@ -86,7 +86,7 @@ def theirs(create: Callable[[TestScheduler], Any]) -> tuple[list[tuple[float, An
 
 @given(scripts(3), SIZES)
 def test_combine_latest(three: list[Script], n: int) -> None:
-    """All items meet as in RxPY; it ends no later, and earlier where nothing can come any more."""
+    """Tuples are those of RxPY. It ends no later than RxPY, and earlier if no item can follow."""
     flows = [script.flow() for script in three]
     ours, end = virtually(timeline(flows[0] | op.combine_latest(*flows[1:]), n))
 
@@ -103,7 +103,7 @@ def test_combine_latest(three: list[Script], n: int) -> None:
 
 @given(scripts(2), SIZES)
 def test_zip_latest(two: list[Script], n: int) -> None:
-    """From the first item on there is a tuple for each; whole ones are those of ``combine_latest``."""
+    """Each item yields a tuple, from the first one on; complete ones are those of ``combine_latest``."""
     first, second = two
     ours, end = virtually(timeline(first.flow() | op.zip_latest(second.flow(), default=-1), n))
     events = sorted((moment, k, item) for k in (0, 1) for moment, item in two[k].items)
@@ -119,7 +119,7 @@ def test_zip_latest(two: list[Script], n: int) -> None:
 
 @given(scripts(3), SIZES)
 def test_with_latest_from(three: list[Script], n: int) -> None:
-    """Items of the first meet the latest of the others, as in RxPY."""
+    """Items of the first flow are paired with the latest of the others, as in RxPY."""
     flows = [script.flow() for script in three]
     ours, end = virtually(timeline(flows[0] | op.with_latest_from(*flows[1:]), n))
 
@@ -134,7 +134,7 @@ def test_with_latest_from(three: list[Script], n: int) -> None:
 
 @given(scripts(3), SIZES)
 def test_race(three: list[Script], n: int) -> None:
-    """The first to give an item or to end wins, as in RxPY."""
+    """The first flow to yield an item or to end wins, as in RxPY."""
     flows = [script.flow() for script in three]
     ours = virtually(timeline(flows[0] | op.race(*flows[1:]), n))
 
@@ -147,7 +147,7 @@ def test_race(three: list[Script], n: int) -> None:
 
 @given(scripts(3), SIZES)
 def test_merge(three: list[Script], n: int) -> None:
-    """Items come as they come in RxPY."""
+    """Items arrive at the same moments as in RxPY."""
     flows = [script.flow() for script in three]
     ours = virtually(timeline(flows[0] | op.merge(*flows[1:]), n))
 
@@ -158,13 +158,13 @@ def test_merge(three: list[Script], n: int) -> None:
     assert ours == theirs(create)
 
 
-# inner flows give their items and end at moments that are no tens, outer items come at tens
+# outer items arrive at multiples of ten, events of inner flows never do
 INNER = st.lists(st.sampled_from([3, 7, 13, 17, 23, 38]), unique=True, max_size=4).map(sorted)
 
 
 @st.composite
 def nested(draw: st.DrawFn) -> tuple[Script, dict[int, Script]]:
-    """Draw a script whose items name scripts."""
+    """Draw a script, and a script for each of its items."""
     gaps = draw(st.lists(st.sampled_from([10, 20, 40]), max_size=4))
     moments = list(itertools.accumulate(gaps))
     outer = Script(tuple(enumerate_at(moments)), (moments or [0])[-1] + draw(st.sampled_from([10, 50])))
@@ -182,7 +182,7 @@ def enumerate_at(moments: Sequence[int]) -> list[tuple[int, int]]:
 
 @given(nested(), SIZES)
 def test_switch_map(drawn: tuple[Script, dict[int, Script]], n: int) -> None:
-    """A new item ends the flow before, as in RxPY."""
+    """A new item ends the flow of the item before, as in RxPY."""
     outer, inner = drawn
     ours = virtually(timeline(outer.flow() | op.switch_map(lambda k: inner[k].flow()), n))
     assert ours == theirs(
@@ -194,10 +194,10 @@ def test_switch_map(drawn: tuple[Script, dict[int, Script]], n: int) -> None:
 
 @given(nested(), st.integers(1, 4), SIZES)
 def test_flat_map_merge(drawn: tuple[Script, dict[int, Script]], concurrency: int, n: int) -> None:
-    """Flows run at once, and wait for room, as in RxPY: what comes at one moment may change places.
+    """At most ``concurrency`` flows run at once, as in RxPY; items of one moment may change places.
 
-    Ours does not take an item from its input before there is room for it: then the input waits, where
-    RxPY's goes on and piles up. So the inputs here are all there from the start.
+    All inputs are ready at the start, because here the input waits while there is no room for its next
+    item, but RxPY's goes on and queues up.
     """
     outer, inner = drawn
     ready = Script(tuple((1, k) for _, k in outer.items), 1)
@@ -214,7 +214,7 @@ def test_flat_map_merge(drawn: tuple[Script, dict[int, Script]], concurrency: in
 
 @given(nested(), SIZES)
 def test_concat_map(drawn: tuple[Script, dict[int, Script]], n: int) -> None:
-    """Flows run one after the other, as in RxPY."""
+    """Flows run one after another, as in RxPY."""
     outer, inner = drawn
     ready = Script(tuple((1, k) for _, k in outer.items), 1)
     ours = virtually(timeline(ready.flow() | op.concat_map(lambda k: inner[k].flow()), n))
@@ -225,19 +225,19 @@ def test_concat_map(drawn: tuple[Script, dict[int, Script]], n: int) -> None:
     )
 
 
-# -- resumed, whatever the moments ------------------------------------------------------------------
+# -- resumed --------------------------------------------------------------------------------------
 
 PACES = st.lists(st.sampled_from([None, Wait(1), Wait(2), Sleep(1), Sleep(2.5)]), min_size=1, max_size=4)
 
 
 def paced(items: Sequence[int], pace: Sequence[Any]) -> TestSource:
-    """Play items with waits before them."""
+    """Return a source of these items with waits before them."""
     waits = itertools.cycle(pace)
     return TestSource([part for item in items for part in (next(waits), item) if part is not None])
 
 
 async def in_pieces(make: Callable[[], Any], n: int, cuts: Sequence[int]) -> list[Any]:
-    """Run with cuts after so many requests; the position goes through JSON."""
+    """Return the items of runs that are cut after ``cuts`` requests; positions go through JSON."""
     position, out = None, []
     for requests in [*cuts, FOREVER]:
         async with make().subscribe(position) as subscription:
@@ -256,7 +256,7 @@ CUTS = st.lists(st.integers(0, 4), max_size=4)
 
 @given(LENGTHS, st.lists(PACES, min_size=3, max_size=3), SIZES, CUTS)
 def test_combine_latest_in_pieces(lengths: list[int], paces: Any, n: int, cuts: list[int]) -> None:
-    """However often it is cut, every item of every input arrives once, in order, and none is left out."""
+    """Over all resumed runs, every item of every input arrives once and in order."""
 
     def make() -> Any:
         sources = [paced(range(length), pace) for length, pace in zip(lengths, paces, strict=False)]
@@ -271,7 +271,7 @@ def test_combine_latest_in_pieces(lengths: list[int], paces: Any, n: int, cuts: 
 
 @given(LENGTHS, st.lists(PACES, min_size=3, max_size=3), SIZES, CUTS)
 def test_with_latest_from_in_pieces(lengths: list[int], paces: Any, n: int, cuts: list[int]) -> None:
-    """However often it is cut, items of the first arrive once, in order; what they meet never goes back."""
+    """Over all resumed runs, items of the first flow arrive once and in order; their partners never go back."""
 
     def make() -> Any:
         sources = [paced(range(length), pace) for length, pace in zip(lengths, paces, strict=False)]
@@ -285,7 +285,7 @@ def test_with_latest_from_in_pieces(lengths: list[int], paces: Any, n: int, cuts
 
 @given(st.lists(PACES, min_size=3, max_size=3), SIZES, CUTS)
 def test_race_in_pieces(paces: Any, n: int, cuts: list[int]) -> None:
-    """The winner stays the winner, and no other input is ever opened again."""
+    """Resumed runs keep the winner and open no other input."""
     opened: list[TestSource] = []
 
     def make() -> Any:
@@ -300,7 +300,7 @@ def test_race_in_pieces(paces: Any, n: int, cuts: list[int]) -> None:
 
 @given(PACES, PACES, SIZES, CUTS)
 def test_switch_map_in_pieces(pace: Any, inner: Any, n: int, cuts: list[int]) -> None:
-    """However often it is cut, what comes is part of what ``concat_map`` gives, and the last flow is whole."""
+    """Over all resumed runs, items are some of those of ``concat_map``, and the last flow is complete."""
 
     def make() -> Any:
         return paced(range(4), pace) | op.switch_map(lambda x: paced(range(x * 10, x * 10 + 3), inner))
@@ -312,7 +312,7 @@ def test_switch_map_in_pieces(pace: Any, inner: Any, n: int, cuts: list[int]) ->
 
 @given(PACES, PACES, st.integers(1, 4), SIZES, CUTS)
 def test_flat_map_merge_in_pieces(pace: Any, inner: Any, concurrency: int, n: int, cuts: list[int]) -> None:
-    """However often it is cut, also before it has read again what it needs, nothing is lost or comes twice."""
+    """Over all resumed runs no item is lost or arrives twice, even if cut before the items are read again."""
 
     def make() -> Any:
         flow_of = lambda x: paced(range(x * 10, x * 10 + 1 + x % 3), inner)  # noqa: E731
@@ -323,7 +323,7 @@ def test_flat_map_merge_in_pieces(pace: Any, inner: Any, concurrency: int, n: in
 
 
 def test_a_held_item_is_not_in_the_position() -> None:
-    """Items that are remembered may be anything: they are read again."""
+    """Remembered items need not be JSON: they are not in the position but read again."""
 
     async def main() -> list[Any]:
         def make() -> Any:
@@ -342,7 +342,7 @@ def test_a_held_item_is_not_in_the_position() -> None:
 
 @pytest.mark.parametrize("operator", [op.combine_latest, op.with_latest_from, op.zip_latest])
 def test_what_cannot_be_read_again_is_refused(operator: Any) -> None:
-    """Behind an unordered stage a resumed run might read another item than the latest one."""
+    """No position behind an unordered stage: a resumed run might read another item than the latest one."""
 
     async def later(x: int) -> int:
         return x

@@ -21,7 +21,7 @@ SCHEDULES = st.lists(st.sampled_from([1, 2, 3, 1000]), min_size=1, max_size=4)
 
 
 class Calls:
-    """An async function that takes as long as its item says, and what was seen of it."""
+    """An async function that takes as long as its item says, and records its calls."""
 
     def __init__(self, fails_at: int | None = None) -> None:
         self.fails_at = fails_at
@@ -44,7 +44,7 @@ class Calls:
 
 
 async def take_all(subscription: Any, schedule: list[int], out: list[Any]) -> None:
-    """Put everything into ``out``; only an error ends it."""
+    """Append all items to ``out`` until an error is raised."""
     for n in itertools.cycle(schedule):
         out += await subscription.request(n)
 
@@ -72,7 +72,7 @@ def test_map_async_is_map_with_a_bounded_window(
     ordered: bool,
     schedule: list[int],
 ) -> None:
-    """All results, in order if asked for; never more calls under way than ``concurrency``, nor inputs than ``window``."""
+    """It yields all results, with at most ``concurrency`` calls and ``window`` inputs under way."""
     calls, window = Calls(), concurrency + more
     source = TestSource(list(enumerate(seconds)), style="iterable")
 
@@ -96,7 +96,7 @@ def test_map_async_is_map_with_a_bounded_window(
 
 @given(SECONDS, SCHEDULES)
 def test_unordered_results_come_as_they_complete(seconds: list[float], schedule: list[int]) -> None:
-    """Of calls that are all under way at once, the quicker ones come first; equals in any order."""
+    """If all calls are under way at once, results arrive in order of their duration."""
     calls = max(len(seconds), 1)
 
     async def main() -> list[int]:
@@ -116,7 +116,7 @@ def test_a_failing_call_ends_the_stream_behind_what_is_settled(
     ordered: bool,
     schedule: list[int],
 ) -> None:
-    """Ordered: all before the failing item. Unordered: no item twice. Then the error; a position stands before it."""
+    """Results before the failing item come first (unordered: none twice), then the error; the position is before it."""
     at = data.draw(st.integers(0, len(seconds) - 1))
 
     def flow(calls: Calls) -> Any:
@@ -141,7 +141,7 @@ def test_a_failing_call_ends_the_stream_behind_what_is_settled(
 
 
 def test_a_call_cancelled_from_outside_is_an_error_not_a_cancellation() -> None:
-    """Somebody who cancels what the function waits for must not look as if the consumer had been cancelled."""
+    """If a future that the function awaits is cancelled, the run fails; the consumer is not cancelled."""
 
     async def main() -> None:
         async def function(x: int) -> int:
@@ -157,7 +157,7 @@ def test_a_call_cancelled_from_outside_is_an_error_not_a_cancellation() -> None:
 
 
 def test_closing_cancels_the_calls_under_way() -> None:
-    """``aclose`` waits for each call's own clean-up, and leaves no task behind."""
+    """``aclose`` cancels the calls, waits for their clean-up, and leaves no task behind."""
 
     async def main() -> None:
         async with no_leaks():
@@ -175,7 +175,7 @@ def test_closing_cancels_the_calls_under_way() -> None:
 
 
 def test_cancelling_a_request_leaves_the_calls_alone() -> None:
-    """A timed-out request interrupts no call; its result is there for the next request."""
+    """A request that times out interrupts no call; the next request returns the result."""
 
     async def main() -> None:
         calls = Calls()
@@ -190,7 +190,7 @@ def test_cancelling_a_request_leaves_the_calls_alone() -> None:
 
 
 def test_map_async_checks_its_arguments() -> None:
-    """Concurrency and window are whole numbers, and the window holds what is under way."""
+    """Concurrency and window must be whole numbers, and the window at least as large as the concurrency."""
 
     async def function(x: int) -> int:
         return x
@@ -205,7 +205,7 @@ def test_map_async_checks_its_arguments() -> None:
 
 
 async def test_a_function_that_is_not_async_is_told() -> None:
-    """A plain function gives a ``TypeError`` with the operator's note."""
+    """A plain function is a ``TypeError`` with a note that names the operator."""
     with pytest.raises(TypeError) as caught:
         await just(1).map_async(lambda x: x).to_list()  # type: ignore[arg-type, return-value]
     assert "in map_async at" in caught.value.__notes__[0]
@@ -216,7 +216,7 @@ async def test_a_function_that_is_not_async_is_told() -> None:
 
 @given(st.integers(0, 20), st.integers(1, 5), SCHEDULES)
 def test_buffer_changes_nothing_but_holds_no_more(count: int, capacity: int, schedule: list[int]) -> None:
-    """The same items; at most ``capacity`` of them fetched and not delivered."""
+    """It yields the same items, and at most ``capacity`` are fetched and not delivered."""
     source = TestSource(range(count))
 
     async def main() -> None:
@@ -236,7 +236,7 @@ def test_buffer_changes_nothing_but_holds_no_more(count: int, capacity: int, sch
 
 
 def test_buffer_works_while_the_consumer_does() -> None:
-    """Ten items of a second each, consumed in a second each: eleven seconds instead of twenty."""
+    """Ten items, produced and consumed in one second each, take eleven seconds instead of twenty."""
 
     async def main() -> float:
         async for _ in TestSource([Sleep(1.0) if k % 2 == 0 else k for k in range(20)]).buffer(2).chunked(1):
@@ -252,7 +252,7 @@ def test_concat_and_merge_hold_all_items(
     schedule: list[int],
     generators: bool,
 ) -> None:
-    """``concat`` is ``chain``; ``merge`` gives the same items, each input's in its own order."""
+    """``concat`` equals ``chain``; ``merge`` yields the same items and keeps the order within each input."""
     marked = [[(k, x) for x in items] for k, items in enumerate(lists)]
 
     def flows() -> list[Any]:
@@ -267,7 +267,7 @@ def test_concat_and_merge_hold_all_items(
 
 
 def test_concat_starts_an_input_when_the_one_before_has_ended() -> None:
-    """Nothing of the second input happens while the first one goes on; a second one that fails is told."""
+    """The second input starts when the first has ended; its error is raised."""
 
     async def main() -> None:
         second = TestSource([1])
@@ -282,7 +282,7 @@ def test_concat_starts_an_input_when_the_one_before_has_ended() -> None:
 
 
 def test_merge_delivers_before_it_fails() -> None:
-    """Items that other inputs have ready come before the error of one; then the error stays."""
+    """Items that other inputs have ready come before an error; then every request raises it."""
 
     async def main() -> None:
         async with just(1, 2).merge(fail(Planted)).subscribe() as subscription:
@@ -295,7 +295,7 @@ def test_merge_delivers_before_it_fails() -> None:
 
 
 def test_merge_is_not_starved_by_a_busy_input() -> None:
-    """An input that always has something leaves room for the others."""
+    """An input that always has items ready does not starve the others."""
 
     async def main() -> None:
         async with from_iterable(itertools.count()).merge(from_iterable("abc")).subscribe() as subscription:
@@ -306,7 +306,7 @@ def test_merge_is_not_starved_by_a_busy_input() -> None:
 
 
 def test_merge_waits_for_whoever_comes_first() -> None:
-    """An input that never says anything holds nobody up; drained, the whole completes."""
+    """An input that never yields does not block the others; a drained merge completes."""
 
     async def main() -> None:
         async def slow() -> Any:
@@ -322,13 +322,13 @@ def test_merge_waits_for_whoever_comes_first() -> None:
 
 
 def test_joins_of_no_other_are_the_flow_itself() -> None:
-    """``concat()`` and ``merge()`` with nothing else pass everything on."""
+    """``concat()`` and ``merge()`` without arguments yield the flow's own items."""
     for join in (op.concat(), op.merge()):
         assert virtually((from_iterable(range(3)) | join).to_list()) == [0, 1, 2]
 
 
 def test_a_flat_map_behind_unordered_work_gives_no_position() -> None:
-    """Nobody can say which item comes next there, so a position would be a guess; the message names it."""
+    """Completion order is not deterministic, so a position is refused; the message names ``flat_map``."""
 
     async def main() -> None:
         async def function(x: int) -> int:

@@ -1,4 +1,4 @@
-"""``concat_map``, ``flat_map_merge`` and ``switch_map``: what they build, keep and refuse."""
+"""``concat_map``, ``flat_map_merge`` and ``switch_map``: the flows they build, positions, and refusals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def read_on(subscription: Any, out: list[Any]) -> None:
-    """Put everything into ``out``, which keeps it when an error ends this."""
+    """Append all items to ``out``; it keeps them if an error is raised."""
     while items := await subscription.request(1):
         out += items
 
@@ -30,7 +30,7 @@ def pages_of(x: int) -> Any:
 
 
 class Flows:
-    """A function that returns flows, and what it was asked."""
+    """A function that returns flows, and records its arguments."""
 
     def __init__(self, length: Callable[[int], int] = lambda _: 3) -> None:
         self.length = length
@@ -42,7 +42,7 @@ class Flows:
 
 
 def test_concat_map_builds_only_what_is_not_done() -> None:
-    """A resumed run builds the present item's flow again, goes on inside it, and builds no earlier one."""
+    """A resumed run builds the present item's flow again, continues inside it, and builds no earlier flow."""
 
     async def main() -> tuple[list[int], list[int]]:
         before, after = Flows(), Flows()
@@ -58,7 +58,7 @@ def test_concat_map_builds_only_what_is_not_done() -> None:
 
 
 def test_concat_map_stands_behind_what_came_when_it_is_cancelled_before_it_asks() -> None:
-    """A request that is cancelled while it lets others run leaves the position behind the last list."""
+    """A request cancelled while it yields to other tasks leaves the position behind the last chunk."""
 
     async def main() -> list[int]:
         flow = just(1, 2) | op.concat_map(lambda x: just(x, x + 10))
@@ -80,7 +80,7 @@ def test_concat_map_stands_behind_what_came_when_it_is_cancelled_before_it_asks(
 
 
 def test_flat_map_merge_keeps_its_position_small() -> None:
-    """Behind a flow that never ends, thousands that have ended leave nothing in the position, or in memory."""
+    """Thousands of completed flows leave nothing in the position or in memory, even behind one that never ends."""
 
     def flow_of(x: int) -> Any:
         return TestSource([0, Forever()]) if x == 0 else just(x)
@@ -109,7 +109,7 @@ def test_flat_map_merge_keeps_its_position_small() -> None:
 
 
 def test_flat_map_merge_does_not_build_again_what_is_done() -> None:
-    """A resumed run reads items of finished flows again, but builds none of these."""
+    """A resumed run reads the items of completed flows again, but does not build these flows."""
 
     async def main() -> tuple[list[int], list[int]]:
         def make(flows: Flows) -> Any:
@@ -133,7 +133,7 @@ def test_flat_map_merge_does_not_build_again_what_is_done() -> None:
 
 
 def test_an_error_of_the_items_waits_for_flows_that_were_begun() -> None:
-    """What was handed over before a failing item is delivered before its error."""
+    """All items of flows that were started before the input failed are delivered before its error."""
 
     async def main() -> list[int]:
         came: list[int] = []
@@ -146,18 +146,41 @@ def test_an_error_of_the_items_waits_for_flows_that_were_begun() -> None:
     assert virtually(main()) == [10, 11, 12, 20, 21, 22]
 
 
+def test_a_resumed_flat_map_merge_fails_if_the_flow_to_begin_with_cannot_be_built() -> None:
+    """Items of other flows must not go before the item that was cut, so the error of ``function`` does not wait."""
+
+    async def main() -> list[int]:
+        def make(fault: bool) -> Any:
+            def flow_of(x: int) -> Any:
+                if x == 1 and fault:
+                    raise Planted
+                return TestSource([Sleep(5 - 4 * x), x, x])
+
+            return just(0, 1) | op.flat_map_merge(flow_of) | op.flat_map(lambda x: [x, -x])
+
+        async with make(fault=False).subscribe() as subscription:
+            came = await subscription.request(1)
+            position = json.loads(json.dumps(subscription.position))
+        async with make(fault=True).subscribe(position) as subscription:
+            with pytest.raises(Planted):
+                await read_on(subscription, came)
+        return came
+
+    assert virtually(main()) == [1]
+
+
 @pytest.mark.parametrize("operator", [op.concat_map, op.flat_map_merge, op.switch_map])
 class TestFlowsOfFlows:
-    """What is refused, alike by all three."""
+    """Behaviour that all three operators share."""
 
     def test_no_flow(self, operator: Any) -> None:
-        """A function that returns something else is told so, with operator and line."""
+        """A function that does not return a flow is an error that names the operator and its line."""
         with pytest.raises(GraphError, match=r"function of \w+ returns must be a Flow, not list") as caught:
             asyncio.run((just(1) | operator(lambda x: [x])).to_list())
         assert any(operator.__name__ in note for note in caught.value.__notes__)
 
     def test_a_looser_order(self, operator: Any) -> None:
-        """A flow in no fixed order is refused unless that was said; saying it makes the whole as loose."""
+        """A flow of a looser order is refused unless ``order`` allows it; then the whole flow has that order."""
 
         def merged(x: int) -> Any:
             return just(x) | op.merge(just(x))
@@ -172,7 +195,7 @@ class TestFlowsOfFlows:
             operator(merged, order="any")
 
     def test_a_checkpoint_within(self, operator: Any) -> None:
-        """A checkpoint that nobody could see when the graph was built is refused."""
+        """A checkpoint inside a flow built at run time is refused."""
 
         def checkpointed(x: int) -> Any:
             return just(x) | op.checkpoint(MemoryLedger(), key="k")
@@ -181,7 +204,7 @@ class TestFlowsOfFlows:
             asyncio.run((just(1) | operator(checkpointed)).to_list())
 
     def test_no_position_within(self, operator: Any) -> None:
-        """A flow that cannot be resumed runs, but no position can be taken inside it."""
+        """A flow that cannot be resumed runs, but a position inside it is refused."""
         from aioreactive import from_iterable as observable
 
         async def main() -> list[int]:
@@ -196,7 +219,7 @@ class TestFlowsOfFlows:
         assert asyncio.run(main()) == [1]
 
     def test_behind_what_comes_in_no_fixed_order(self, operator: Any) -> None:
-        """Where a resumed run might begin with another item there is no position."""
+        """There is no position behind a stage after which a resumed run might begin with another item."""
 
         async def later(x: int) -> int:
             return x
@@ -204,11 +227,11 @@ class TestFlowsOfFlows:
         assert not (just(1) | op.map_async(later, ordered=False) | operator(just)).resumable
 
     def test_shows_the_name_of_its_function(self, operator: Any) -> None:
-        """A picture of the graph names the user's function, not ours."""
+        """A picture of the graph shows the name of the user's function."""
         assert "function=pages_of" in (just(1) | operator(pages_of)).explain()
 
     def test_closes_the_flow_it_is_in(self, operator: Any) -> None:
-        """Leaving a run in the middle of a flow closes it, once."""
+        """Leaving a run in the middle of an inner flow closes that flow once."""
 
         async def main() -> list[int]:
             inner: list[TestSource] = []
@@ -225,14 +248,14 @@ class TestFlowsOfFlows:
 
 
 def test_an_error_within_a_flow_names_its_place() -> None:
-    """The error of a flow that was built while running keeps the note of where that was assembled."""
+    """The error of an inner flow has a note that says where that flow was assembled."""
     with pytest.raises(Planted) as caught:
         asyncio.run((just(1) | op.concat_map(lambda _: fail(Planted()))).to_list())
     assert any("test_flattening.py" in note for note in caught.value.__notes__)
 
 
 def test_concat_map_cancelled_again_before_it_asks() -> None:
-    """However often a request is cancelled, the position stays behind what was delivered."""
+    """The position stays behind the delivered items, even if a request is cancelled several times."""
 
     async def main() -> None:
         flow = just(0) | op.concat_map(lambda _: from_iterable(range(9)))
@@ -252,7 +275,7 @@ def test_concat_map_cancelled_again_before_it_asks() -> None:
 
 
 def without_position() -> Any:
-    """Return a flow without items that has a state which is not JSON."""
+    """Return a flow without items whose state is not JSON."""
     state = from_iterable([1, 2]) | op.scan(lambda kept, _: (*kept, object()), ())
     return state | op.filter(lambda _: False)
 
@@ -267,7 +290,7 @@ def without_position() -> Any:
     ids=["concat", "switch_if_empty", "timeout"],
 )
 def test_going_on_behind_a_flow_that_has_no_position(flow: Any) -> None:
-    """What was built while running may have none: that is of no interest before somebody asks for it."""
+    """A flow built at run time that has no position fails only when a position is asked for."""
 
     async def main() -> None:
         async with flow.subscribe() as subscription:

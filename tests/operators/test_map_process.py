@@ -1,4 +1,4 @@
-"""``map_process`` with real processes: what crosses, what dies, and that nothing is left behind."""
+"""``map_process`` with real processes: pickling, errors, processes that die, and closing."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ HUNDRED = functools.partial(operator.add, 100)
 
 
 def children() -> set[int]:
-    """Return the processes that this one has started and that are not gone."""
+    """Return the processes that this one has started and that still run."""
     return {child.pid for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE}
 
 
 async def started(count: int, before: set[int]) -> set[int]:
-    """Wait until there are so many new processes, and return them."""
-    while len(new := children() - before) < count:  # noqa: ASYNC110  only the system knows of them
+    """Wait until there are ``count`` new processes, and return them."""
+    while len(new := children() - before) < count:  # noqa: ASYNC110  the system sets no event
         await asyncio.sleep(0.01)
     return new
 
@@ -47,7 +47,7 @@ async def read(subscription: Any, out: list[Any]) -> None:
 @settings(max_examples=8)
 @given(st.lists(st.integers(), max_size=200), st.integers(1, 3), st.booleans())
 def test_it_is_map(items: list[int], processes: int, ordered: bool) -> None:
-    """All results, whatever travels together; in order if asked for; and no process is left."""
+    """It yields all results, in order if ``ordered``, and leaves no process behind."""
 
     async def main() -> list[int]:
         return await from_iterable(items).map_process(HUNDRED, processes, ordered=ordered).to_list()
@@ -61,7 +61,7 @@ def test_it_is_map(items: list[int], processes: int, ordered: bool) -> None:
 @settings(max_examples=5)
 @given(st.integers(0, 30), st.lists(st.integers(0, 6), max_size=3), st.booleans())
 def test_a_run_can_be_cut_anywhere_and_resumed(total: int, cuts: list[int], ordered: bool) -> None:
-    """Law 10 with real processes; the catalogue holds the form without them to all laws in virtual time."""
+    """Law 10 with real processes; the catalogue checks all laws without processes, in virtual time."""
 
     async def main() -> list[int]:
         flow = from_iterable(range(total)) | op.map_process(HUNDRED, 2, ordered=ordered, window=8)
@@ -79,7 +79,7 @@ def test_a_run_can_be_cut_anywhere_and_resumed(total: int, cuts: list[int], orde
 
 @pytest.mark.parametrize("inline", [False, True])
 async def test_an_exception_keeps_its_type_and_brings_its_traceback_as_a_note(inline: bool) -> None:
-    """What came before the failing item is delivered; the note names the operator, another the line over there."""
+    """Results before the failing item are delivered; notes name the operator and the line in the worker."""
     flow = from_iterable([5, 2, 0, 1]) | op.map_process(
         functools.partial(operator.floordiv, 10), 0 if inline else 2
     )
@@ -94,7 +94,7 @@ async def test_an_exception_keeps_its_type_and_brings_its_traceback_as_a_note(in
 
 
 class Unpicklable(Exception):
-    """Cannot be made again from its arguments."""
+    """An exception that can be pickled but not unpickled."""
 
     def __init__(self, one: str, two: str) -> None:
         super().__init__(f"{one} and {two}")
@@ -105,7 +105,7 @@ def fails_oddly(_: int) -> None:
 
 
 async def test_an_exception_that_cannot_cross_is_told_of_by_its_text() -> None:
-    """An exception that does not survive pickling becomes a RuntimeError with its type, text and traceback."""
+    """An exception that cannot be unpickled becomes a RuntimeError with its type, text and traceback."""
     with pytest.raises(RuntimeError, match=r"Unpicklable: this and that"):
         await from_iterable([1]).map_process(functools.partial(_by_path, "fails_oddly"), 0).to_list()
 
@@ -115,7 +115,7 @@ def _by_path(name: str, *arguments: Any) -> Any:
 
 
 async def test_what_cannot_be_pickled_fails_alone() -> None:
-    """An item, or a result, that cannot be pickled fails where it stands; what came before it is delivered."""
+    """An item or result that cannot be pickled is an error; the results before it are delivered."""
     for items, function in (([1, lambda: 0], str), ([0], sys._getframe)):
         flow = from_iterable(items) | op.map_process(function, 1)
         async with flow.subscribe() as subscription:
@@ -126,7 +126,7 @@ async def test_what_cannot_be_pickled_fails_alone() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_a_process_that_exits_is_an_error_that_names_what_was_lost(ordered: bool) -> None:
-    """It says how the process ended and on which items; nothing hangs; the position stands before them."""
+    """``WorkerDied`` says how the process ended and which items were lost; the position stands before them."""
     before = children()
     flow = from_iterable([7, 8]) | op.map_process(os._exit, 1, ordered=ordered)
     async with flow.subscribe() as subscription:
@@ -140,7 +140,7 @@ async def test_a_process_that_exits_is_an_error_that_names_what_was_lost(ordered
 
 
 async def test_a_process_that_is_killed_is_an_error_within_a_moment() -> None:
-    """A worker killed from outside, as by a system without memory, ends the run with its signal's name."""
+    """A worker killed from outside, as when memory runs out, ends the run; the error names the signal."""
     before = children()
     flow = from_iterable([30.0, 30.0]) | op.map_process(time.sleep, 2)
     async with flow.subscribe() as subscription:
@@ -152,7 +152,7 @@ async def test_a_process_that_is_killed_is_an_error_within_a_moment() -> None:
 
 
 async def test_closing_ends_processes_that_are_at_work() -> None:
-    """Closing does not wait for a call that takes half a minute: its process is killed."""
+    """Closing kills the processes, and does not wait for a call that takes half a minute."""
     before, began = children(), time.monotonic()
     flow = from_iterable([30.0] * 4) | op.map_process(time.sleep, 2)
     subscription = flow.subscribe()
@@ -166,7 +166,7 @@ async def test_closing_ends_processes_that_are_at_work() -> None:
 
 
 async def test_a_cancelled_request_loses_nothing() -> None:
-    """The calls of a cancelled request go on, and their results come with the next one."""
+    """The calls of a cancelled request go on, and the next request returns their results."""
     flow = from_iterable([0.05, 0.0, 0.1]) | op.map_process(time.sleep, 2)
     async with flow.subscribe() as subscription:
         out: list[Any] = []
@@ -183,7 +183,7 @@ async def test_a_cancelled_request_loses_nothing() -> None:
 
 
 def test_functions_without_a_name_are_refused_when_the_graph_is_built() -> None:
-    """A lambda and a function within a function are refused, with what to do instead."""
+    """A lambda and a function within a function are refused; the error says what to do."""
 
     def inner(x: int) -> int:
         return x
@@ -219,7 +219,7 @@ GUARDED = """
 
 @pytest.mark.parametrize("guard", [True, False])
 def test_a_script_may_define_the_function_if_it_is_guarded(guard: bool, tmp_path: Path) -> None:
-    """Functions and classes of the started script work as in multiprocessing; a script without guard is told so."""
+    """Functions and classes of a guarded script work as in multiprocessing; a script without guard is an error."""
     end = 'if __name__ == "__main__":\n    asyncio.run(main())\n' if guard else "asyncio.run(main())\n"
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(GUARDED) + end)
@@ -253,7 +253,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 
 
 async def test_each_process_gets_a_part() -> None:
-    """Calls that take long are spread: two of them are at work at a time."""
+    """Slow calls are spread over the processes: two are at work at a time."""
     flow = from_iterable([0.3] * 4) | op.map_process(time.sleep, 2)
     before, most = children(), 0
     request = asyncio.create_task(flow.to_list())
@@ -264,7 +264,7 @@ async def test_each_process_gets_a_part() -> None:
 
 
 async def test_items_are_not_taken_beyond_the_window() -> None:
-    """However quick the calls are, upstream gives no more than the window ahead."""
+    """Upstream is never more than the window ahead, even if calls are quick."""
     source = TestSource(range(1000), style="iterable")
     async with (source | op.map_process(operator.neg, 2, window=10)).subscribe() as subscription:
         assert await subscription.request(1) == [0]
@@ -275,7 +275,7 @@ async def test_items_are_not_taken_beyond_the_window() -> None:
 @pytest.mark.parametrize("processes", [0, 2])
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_on_error_skip_leaves_out_the_failing_item_of_a_list(processes: int, ordered: bool) -> None:
-    """The items that travelled behind it are sent again, and each failure is told of once."""
+    """The items behind a failing one in its list are sent again, and each failure is reported once."""
     items = [x % 7 for x in range(300)]
     told: list[int] = []
     flow = from_iterable(items) | op.map_process(

@@ -1,4 +1,4 @@
-"""``map_thread``, ``filter_async`` and ``for_each_async`` against models, and what belongs to each alone."""
+"""``map_thread``, ``filter_async`` and ``for_each_async`` against models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS = st.lists(st.sampled_from([0.0, 0.5, 1.0, 4.0]), max_size=10)
 
 @given(st.lists(st.integers()), st.integers(1, 4), st.booleans())
 def test_map_thread_is_map(items: list[int], concurrency: int, ordered: bool) -> None:
-    """All results, in order if asked for, by no more threads than ``concurrency``, none of them the loop's."""
+    """It yields all results, from at most ``concurrency`` threads, none of them the loop's."""
     threads: set[int] = set()
 
     def double(x: int) -> int:
@@ -38,7 +38,7 @@ def test_map_thread_is_map(items: list[int], concurrency: int, ordered: bool) ->
 
 
 async def test_calls_overlap_and_the_loop_stays_free() -> None:
-    """Calls that wait for each other come to an end, and so does a task of the loop that they wait for."""
+    """Calls that wait for each other, or for a task of the loop, complete."""
     barrier, opened = threading.Barrier(3), threading.Event()
 
     def meet(x: int) -> int:
@@ -51,7 +51,7 @@ async def test_calls_overlap_and_the_loop_stays_free() -> None:
 
 
 async def test_context_variables_are_those_of_the_first_request() -> None:
-    """A call sees them, and what it sets stays with it."""
+    """A call sees the context variables of the first request; a value it sets is not seen elsewhere."""
     variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
     variable.set(7)
 
@@ -65,7 +65,7 @@ async def test_context_variables_are_those_of_the_first_request() -> None:
 
 
 async def test_closing_waits_for_calls_under_way_and_begins_no_other() -> None:
-    """No thread is left at work behind a closed run, and the loop turns while closing waits."""
+    """Closing waits for running calls while the loop goes on; no thread is at work afterwards."""
     began: list[int] = []
     ended: list[int] = []
     release = threading.Event()
@@ -77,7 +77,7 @@ async def test_closing_waits_for_calls_under_way_and_begins_no_other() -> None:
 
     subscription = from_iterable(range(10)).map_thread(work, 2).subscribe()
     request = asyncio.create_task(subscription.request(1))
-    while len(began) < 2:  # noqa: ASYNC110  it is threads that begin
+    while len(began) < 2:  # noqa: ASYNC110  threads set no event of the loop
         await asyncio.sleep(0.001)
     closing = asyncio.create_task(subscription.aclose())
     await asyncio.sleep(0.01)
@@ -90,7 +90,7 @@ async def test_closing_waits_for_calls_under_way_and_begins_no_other() -> None:
 
 
 async def test_a_stray_stop_iteration_in_a_thread_is_an_error() -> None:
-    """It would otherwise never reach the one who waits."""
+    """A ``StopIteration`` of the function is a ``RuntimeError``; a future could not hold it."""
     with pytest.raises(RuntimeError, match="StopIteration") as caught:
         await from_iterable([1]).map_thread(lambda _: next(iter(()))).to_list()
     assert any("map_thread at" in note for note in caught.value.__notes__)
@@ -98,7 +98,7 @@ async def test_a_stray_stop_iteration_in_a_thread_is_an_error() -> None:
 
 @given(SECONDS, st.integers(1, 4), st.integers(0, 4), st.booleans())
 def test_filter_async_is_filter(seconds: list[float], concurrency: int, more: int, ordered: bool) -> None:
-    """The items for which the answer is true, in order if asked for; never more under way than ``concurrency``."""
+    """It yields the items with a true answer, with at most ``concurrency`` calls under way."""
     now = most = 0
 
     async def long_enough(item: tuple[int, float]) -> float:
@@ -120,7 +120,7 @@ def test_filter_async_is_filter(seconds: list[float], concurrency: int, more: in
 
 @given(SECONDS, st.integers(1, 4))
 def test_for_each_async_calls_for_every_item(seconds: list[float], concurrency: int) -> None:
-    """Each item once, never more than ``concurrency`` at a time, in the time that so many workers need."""
+    """It calls once for each item, at most ``concurrency`` at a time, and keeps all workers busy."""
     done: list[int] = []
     workers = [0.0] * concurrency
     for each in seconds:
@@ -146,7 +146,7 @@ def test_for_each_async_calls_for_every_item(seconds: list[float], concurrency: 
 
 
 def test_the_first_error_of_for_each_async_cancels_the_others() -> None:
-    """It is raised with a note that names the operator, when the calls under way have ended."""
+    """The error is raised when the calls under way have ended; a note names the operator."""
     cancelled: list[int] = []
 
     async def call(x: int) -> None:
@@ -168,7 +168,7 @@ def test_the_first_error_of_for_each_async_cancels_the_others() -> None:
 
 
 def test_what_is_wrong_is_said_when_the_graph_is_built() -> None:
-    """Functions of the wrong kind, numbers too small, and a checkpoint in front of what holds items."""
+    """Wrong functions, numbers that are too small, and a checkpoint before a node that holds items are refused."""
     flow = from_iterable([1])
     for wrong in (
         lambda: op.filter_async(None),
@@ -187,7 +187,7 @@ def test_what_is_wrong_is_said_when_the_graph_is_built() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_on_error_skip_leaves_out_calls_that_fail(ordered: bool) -> None:
-    """An item on which an async function fails is left out in place, the others come, and positions stay exact."""
+    """An item on which the function fails is skipped, the others are delivered, and positions stay exact."""
 
     async def picky(x: int) -> int:
         await asyncio.sleep(x % 3)
@@ -213,7 +213,7 @@ def test_on_error_skip_leaves_out_calls_that_fail(ordered: bool) -> None:
 
 
 def test_a_skipping_map_async_waits_for_room_among_the_dead_letters() -> None:
-    """With nobody to read them, failures stop the run at about their capacity instead of piling up."""
+    """If no one reads the failures, the run stops at about their capacity."""
 
     async def fails(x: int) -> int:
         raise ValueError(x)

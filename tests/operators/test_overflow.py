@@ -1,4 +1,4 @@
-"""What a full buffer does, in virtual time, against a model of ten lines."""
+"""Overflow strategies, ``prefetch`` and ``limit_rate`` in virtual time, against small models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOSSY = ["drop_oldest", "drop_newest", "latest"]
 
 @given(st.sampled_from(LOSSY), st.integers(1, 4), st.integers(0, 12), st.integers(1, 5))
 def test_lossy_strategies_match_their_models(overflow: Any, capacity: int, count: int, delay: int) -> None:
-    """Each strategy drops just what a list of that capacity would, and the drops are counted."""
+    """Each strategy drops the same items as its model, and the drops are counted."""
     script = [part for i in range(count) for part in (Sleep(1), i)]
     flow = TestSource(script) | op.buffer(capacity, overflow)
 
@@ -32,7 +32,7 @@ def test_lossy_strategies_match_their_models(overflow: Any, capacity: int, count
         async with flow.subscribe() as subscription:
             while items := await subscription.request(1):
                 out += items
-                # half a second more once, so that no item comes at the very moment of a request
+                # half a second more once, so that no item arrives at the moment of a request
                 await asyncio.sleep(delay + (0.5 if len(out) == 1 else 0))
             return out, sum(stage.dropped for stage in subscription.statistics().stages)
 
@@ -42,7 +42,7 @@ def test_lossy_strategies_match_their_models(overflow: Any, capacity: int, count
 
 
 def lossy_model(overflow: str, capacity: int, count: int, delay: int) -> Iterator[int]:
-    """Yield item 0 at second 1, then one every ``delay`` seconds from half past; wait where there is none."""
+    """Yield the items that a reader gets: item 0 at second 1, then one every ``delay`` seconds."""
     if count:
         yield 0
     held: list[int] = []
@@ -61,7 +61,7 @@ def lossy_model(overflow: str, capacity: int, count: int, delay: int) -> Iterato
 
 @pytest.mark.parametrize("capacity", [1, 3])
 def test_error_comes_behind_what_was_held(capacity: int) -> None:
-    """A full buffer that may not drop fails, behind everything it holds, naming the buffer and its line."""
+    """With ``error`` a full buffer fails after the items it holds; the error names the buffer and its line."""
 
     async def main() -> tuple[list[int], BaseException, Any]:
         source = TestSource([part for i in range(20) for part in (i, Sleep(1))], style="seekable", page=(1,))
@@ -87,7 +87,7 @@ def test_error_comes_behind_what_was_held(capacity: int) -> None:
 
 
 def test_a_resumed_run_reads_again_what_was_dropped_behind_the_last_delivery() -> None:
-    """Dropped items are settled by a later delivery, and not before."""
+    """A dropped item is settled when a later item is delivered, not before."""
 
     async def main() -> list[int]:
         flow = ps.from_iterable(range(10)) | op.buffer(2, "drop_newest")
@@ -102,7 +102,7 @@ def test_a_resumed_run_reads_again_what_was_dropped_behind_the_last_delivery() -
 
 
 def asked_of(flow_of: Callable[[ps.Flow[int]], ps.Flow[int]], schedule: list[int]) -> list[int]:
-    """Return what a source was asked for, request by request, while a reader takes by ``schedule``."""
+    """Return the sizes of the requests that a source gets while a reader requests by ``schedule``."""
     from penstock.runtime.stage import Stage  # noqa: TC001
     from penstock.sources.from_iterable import FromIterable
 
@@ -131,7 +131,7 @@ def asked_of(flow_of: Callable[[ps.Flow[int]], ps.Flow[int]], schedule: list[int
 
 
 def test_prefetch_asks_again_at_three_quarters() -> None:
-    """Upstream sees the whole first and then three quarters at a time, as in Reactor's publishOn."""
+    """Upstream gets one request for ``count``, then for three quarters at a time, as in Reactor's publishOn."""
     assert asked_of(op.prefetch(8), [1] * 20) == [8, 6, 6, 6]
     assert asked_of(op.buffer(8), [1] * 4) == [8, 1, 1, 1, 1]
 
@@ -141,12 +141,12 @@ def test_prefetch_asks_again_at_three_quarters() -> None:
     [(10, 3, [10, 3, 3, 3]), (10, 0, [10, 10]), (10, None, [10, 8]), (3, 3, [3] * 4)],
 )
 def test_limit_rate_asks_as_reactor_does(high: int, low: int | None, asked: list[int]) -> None:
-    """Whatever is requested, upstream is asked for ``high`` and then for ``low`` at a time."""
+    """Upstream gets a request for ``high``, then for ``low`` at a time, whatever downstream requests."""
     assert asked_of(op.limit_rate(high, low), [1] * 10) == asked
 
 
 def test_limit_rate_caps_a_large_request() -> None:
-    """A request for more than ``high`` asks upstream for no more than that."""
+    """A request for more than ``high`` items requests only ``high`` from upstream."""
     assert max(asked_of(op.limit_rate(10, 5), [1000] * 5)) == 10
 
 
@@ -156,18 +156,18 @@ def test_limit_rate_caps_a_large_request() -> None:
         (lambda: op.buffer(1, "block"), "overflow must be one of wait, drop_oldest"),  # type: ignore[arg-type]
         (lambda: op.buffer(0, "latest"), "capacity"),
         (lambda: op.prefetch(0), "count"),
-        (lambda: op.limit_rate(3, 4), "low may not be more than high"),
+        (lambda: op.limit_rate(3, 4), "low must be at most high"),
         (lambda: op.limit_rate(3, -1), "low"),
     ],
 )
 def test_nonsense_is_refused_when_the_graph_is_built(make: Callable[[], object], message: str) -> None:
-    """Arguments are checked where they are given."""
+    """Wrong arguments are refused when the graph is built."""
     with pytest.raises(GraphError, match=message):
         make()
 
 
 def test_order_says_what_may_be_lost() -> None:
-    """A buffer that drops is lossy; one that waits or fails is not."""
+    """A buffer that drops items has the order ``lossy``; one that waits or fails keeps the order."""
     for overflow in Overflow:
         flow = ps.just(1) | op.buffer(1, overflow.value)
         assert (flow.order == "lossy") == (overflow.value in LOSSY)

@@ -62,7 +62,7 @@ class Methods(Stream[T_co]):
     def combine_latest(self, *others: Flow[Any]) -> Flow[tuple[Any, ...]]: ...
 
     def combine_latest(self, *others: Flow[Any]) -> Any:
-        """Yield a tuple of the latest items of all flows whenever one of them gives an item."""
+        """Yield a tuple of the latest items of all flows each time one of them yields an item."""
         make: Any = op
         return make.combine_latest(*others)(self._flow)
 
@@ -82,52 +82,52 @@ class Methods(Stream[T_co]):
     ) -> Flow[tuple[Any, ...]]: ...
 
     def zip_latest(self, *others: Flow[Any], partial: bool = True, default: Any = None) -> Any:
-        """Yield what ``combine_latest`` does, by aiostream's name and from the first item on."""
+        """Yield tuples of the latest items of all flows, from the first item on."""
         make: Any = op
         return make.zip_latest(*others, partial=partial, default=default)(self._flow)
 
     def concat(self: Methods[T], *others: Flow[T]) -> Flow[T]:
-        """Continue with the items of ``others``; each begins when the one before has completed."""
+        """Continue with the items of ``others``; each flow starts when the one before has completed."""
         return op.concat(*others)(self._flow)
 
     def concat_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
-        """Yield the items of the flow ``function(item)`` of each item, one flow after the other."""
+        """Map each item to a flow and yield the items of these flows, one flow after the other."""
         return op.concat_map(function, order=order)(self._flow)
 
     def flat_map_merge(
         self, function: Callable[[T_co], Flow[U]], concurrency: int = 8, *, order: str = "exact"
     ) -> Flow[U]:
-        """Yield the items of the flow ``function(item)`` of each item as they come, several flows at once."""
+        """Map each item to a flow and yield items as they arrive, ``concurrency`` flows at once."""
         return op.flat_map_merge(function, concurrency, order=order)(self._flow)
 
     def interleave(self: Methods[T], *others: Flow[T]) -> Flow[T]:
-        """Yield one item of each flow in turn: fair round robin, in an order that does not depend on time."""
+        """Yield one item of each flow in turn (round robin), in an order that does not depend on time."""
         return op.interleave(*others)(self._flow)
 
     def merge(
         self: Methods[T], *others: Flow[T], max_concurrent: int | None = None, delay_errors: bool = False
     ) -> Flow[T]:
-        """Yield the items of all flows as they come; the order within each is kept, and none starves."""
+        """Yield the items of all flows as they arrive; the order within each flow is kept."""
         return op.merge(*others, max_concurrent=max_concurrent, delay_errors=delay_errors)(self._flow)
 
     def merge_sorted(
         self: Methods[T], *others: Flow[T], key: Callable[[T], Any] | None = None, reverse: bool = False
     ) -> Flow[T]:
-        """Merge sorted flows into one, like ``heapq.merge``: of equal items those of earlier flows come first."""
+        """Merge sorted flows into one sorted flow, like ``heapq.merge``."""
         return op.merge_sorted(*others, key=key, reverse=reverse)(self._flow)
 
     def race(self: Methods[T], *others: Flow[T]) -> Flow[T]:
-        """Yield the items of the flow that is first to give one; the others are closed at once."""
+        """Yield the items of the flow that yields one first; the other flows are closed at once."""
         return op.race(*others)(self._flow)
 
     def sequence_equal(
         self, other: Flow[Any], equal: Callable[[Any, Any], object] | None = None
     ) -> Flow[bool]:
-        """Yield one item: whether this flow and ``other`` have equal items, and as many."""
+        """Yield one item: whether this flow and ``other`` have equal items in the same order."""
         return op.sequence_equal(other, equal)(self._flow)
 
     def switch_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
-        """Yield the items of the flow ``function(item)`` of the latest item: a new item ends the flow before."""
+        """Map each item to a flow and yield the items of the latest flow; each item ends the flow before."""
         return op.switch_map(function, order=order)(self._flow)
 
     @overload
@@ -175,12 +175,12 @@ class Methods(Stream[T_co]):
     def zip(self, *others: Flow[Any], strict: bool = False) -> Flow[tuple[Any, ...]]: ...
 
     def zip(self, *others: Flow[Any], strict: bool = False) -> Any:
-        """Yield tuples: the first items of all flows, then the second ones, and so on."""
+        """Yield tuples of the first items of all flows, then of the second items, and so on."""
         make: Any = op
         return make.zip(*others, strict=strict)(self._flow)
 
     def buffer(self, capacity: int, overflow: OverflowName = "wait") -> Flow[T_co]:
-        """Fetch up to ``capacity`` items ahead of demand, in a task of their own."""
+        """Fetch up to ``capacity`` items ahead of demand, in a separate task."""
         return op.buffer(capacity, overflow)(self._flow)
 
     def filter_async(
@@ -191,7 +191,7 @@ class Methods(Stream[T_co]):
         ordered: bool = True,
         window: int | None = None,
     ) -> Flow[T_co]:
-        """Keep the items for which ``await function(item)`` is true, asking about ``concurrency`` at a time."""
+        """Keep the items for which ``await function(item)`` is true, ``concurrency`` calls at a time."""
         return op.filter_async(function, concurrency, ordered=ordered, window=window)(self._flow)
 
     def map_async(
@@ -202,7 +202,7 @@ class Methods(Stream[T_co]):
         ordered: bool = True,
         window: int | None = None,
     ) -> Flow[U]:
-        """Turn each item into ``await function(item)``, ``concurrency`` of them at a time."""
+        """Map each item to ``await function(item)``, up to ``concurrency`` calls at a time."""
         return op.map_async(function, concurrency, ordered=ordered, window=window)(self._flow)
 
     def map_process(
@@ -213,7 +213,7 @@ class Methods(Stream[T_co]):
         ordered: bool = True,
         window: int | None = None,
     ) -> Flow[U]:
-        """Turn each item into ``function(item)``, called in worker processes: for work that computes."""
+        """Map each item to ``function(item)``, called in worker processes."""
         return op.map_process(function, processes, ordered=ordered, window=window)(self._flow)
 
     def map_thread(
@@ -224,15 +224,15 @@ class Methods(Stream[T_co]):
         ordered: bool = True,
         window: int | None = None,
     ) -> Flow[U]:
-        """Turn each item into ``function(item)``, a plain function that may block, in ``concurrency`` threads."""
+        """Map each item to ``function(item)``, called in up to ``concurrency`` threads."""
         return op.map_thread(function, concurrency, ordered=ordered, window=window)(self._flow)
 
     def limit_rate(self, high: int, low: int | None = None) -> Flow[T_co]:
-        """Ask for ``high`` items first and for ``low`` more each time ``low`` were taken, whatever is requested."""
+        """Request ``high`` items first, and ``low`` more each time ``low`` of them were taken."""
         return op.limit_rate(high, low)(self._flow)
 
     def prefetch(self, count: int) -> Flow[T_co]:
-        """Ask for ``count`` items ahead, and for more only when three quarters of them were taken."""
+        """Request ``count`` items ahead, and more when three quarters of them were taken."""
         return op.prefetch(count)(self._flow)
 
     def batch_progress(self, every: int = 1000, *, checkpoint_every: int | None = None) -> Flow[T_co]:

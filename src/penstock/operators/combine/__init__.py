@@ -1,4 +1,4 @@
-"""Several flows become one."""
+"""Operators that turn several flows into one."""
 
 from penstock.operators.combine.combine_latest import combine_latest, zip_latest
 from penstock.operators.combine.concat import concat

@@ -1,4 +1,4 @@
-"""``combine_latest`` and ``zip_latest``."""
+"""The operators ``combine_latest`` and ``zip_latest``: tuples of the latest items of several flows."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from penstock.operators.combine.join import JoinNode
 from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import Order, node
 from penstock.runtime.run import LARGEST_SLICE
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from penstock.flow import Flow
+    from penstock.runtime.inputs import Place
     from penstock.runtime.node import Node, Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks, States
 
-    Place = tuple[Marks, int]
 
-
-__all__ = ["CombineLatest", "combine_latest", "zip_latest"]
+__all__ = ["NONE", "CombineLatest", "LatestNode", "LatestStage", "combine_latest", "zip_latest"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -31,7 +30,7 @@ D = TypeVar("D")
 T = TypeVar("T")
 
 NONE: Any = object()
-"""Stands for the latest item of an input that has given none."""
+"""The latest item of an input that has yielded none."""
 
 
 @overload
@@ -49,14 +48,14 @@ def combine_latest(
 @overload
 def combine_latest(*others: Flow[Any]) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...
 def combine_latest(*others: Flow[Any]) -> Callable[[Flow[Any]], Flow[Any]]:
-    """Yield a tuple of the latest items of all flows whenever one of them gives an item.
+    """Yield a tuple of the latest items of all flows each time one of them yields an item.
 
-    It begins when each has given one; items that a newer one replaces before that are dropped, later ones
-    never. It completes when all have completed, or as soon as one completes without an item. Flows that
-    have items ready take turns.
+    The first tuple comes when each flow has yielded an item. Items replaced by a newer one before that are
+    dropped, later ones never. It completes when all flows have completed, or as soon as one completes
+    without an item. Flows that have items ready take turns.
 
-    A position holds none of the items: it stands before the latest one of each flow, which a resumed run
-    reads again first. Which items meet after that is a matter of time, as ever.
+    A position holds no items: it stands before the latest item of each flow, and a resumed run reads these
+    again first. As in any run, timing decides which items meet after that.
     """
     nodes = nodes_of("combine_latest", others)
     return attach(lambda node: CombineLatest(inputs=(node, *nodes)))
@@ -77,13 +76,15 @@ def zip_latest(
 def zip_latest(
     *others: Flow[Any], partial: bool = True, default: Any = None
 ) -> Callable[[Flow[Any]], Flow[Any]]:
-    """Yield what ``combine_latest`` does, by aiostream's name and from the first item on.
+    """Yield tuples of the latest items of all flows, from the first item on.
+
+    This is ``combine_latest`` with the name and the defaults of aiostream.
 
     Args:
         others: The flows whose latest items follow in each tuple.
-        partial: Whether tuples come before all flows have given an item; if false, this is
+        partial: Whether tuples come before all flows have yielded an item; if false, this is
             ``combine_latest``.
-        default: What stands for a flow that has given no item yet.
+        default: Stands for a flow that has yielded no item yet.
     """
     nodes = nodes_of("zip_latest", others)
     return attach(lambda node: ZipLatest(inputs=(node, *nodes), partial=partial, default=default))
@@ -97,26 +98,26 @@ class LatestNode(JoinNode):
     stateful = True
 
     def bound(self, n: int) -> float:
-        """Return the sum of M_i(n) + 1: of each input one more item may wait for those of the others."""
+        """Return the sum of M_i(n) + 1: one more item of each input may wait for those of the others."""
         return JoinNode.bound(self, n) + len(self.inputs)
 
     @property
     def obstacle(self) -> Node | None:
-        """This node, if a resumed run might not read again the very items that were the latest."""
+        """This node, if a resumed run might read other items than those that were the latest."""
         above = next((found for node in self.inputs if (found := node.obstacle)), None)
         return above or (None if all(node.repeatable for node in self.inputs) else self)
 
     @property
     def repeatable(self) -> bool:
-        """False: which input gives the next item is a matter of time."""
+        """False: timing decides which input yields the next item."""
         return False
 
 
 @node
 class CombineLatest(LatestNode):
-    """A tuple of the latest items of all inputs whenever one of them gives an item.
+    """A tuple of the latest items of all inputs each time one of them yields an item.
 
-    ``partial`` says that it does not wait until all have given one, and fills up with ``default``.
+    If ``partial``, tuples are filled up with ``default`` until all inputs have yielded an item.
     """
 
     operator = "combine_latest"
@@ -124,128 +125,104 @@ class CombineLatest(LatestNode):
     default: Any = None
     partial: bool = False
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the inputs; their tasks start with the first request."""
-        return _CombineStage(site, self.default if self.partial else NONE)
-
 
 @node
 class ZipLatest(CombineLatest):
-    """The same by the name, and with the defaults, that aiostream's users know."""
+    """The same with the name and the defaults of aiostream."""
 
     operator = "zip_latest"
 
 
-class _LatestStage(JoinStage):
-    """``latest`` are the remembered items, ``behind`` the places before them.
+class LatestStage(JoinStage):
+    """Remembers the latest item of each input from number ``first`` on, and where it stands.
 
-    ``_owed`` are the inputs of which a resumed run has yet to read the latest item again.
-    ``_steps`` says of which inputs the items were that went into the last chunk, ``_ends`` how many steps
-    there were up to each output.
+    Its state lists the inputs whose latest item a resumed run reads again. ``reread`` are those that are
+    not read yet. ``steps`` are the inputs of the items that went into the last chunk, ``ends`` the number
+    of steps up to each of its outputs.
     """
 
-    def __init__(self, site: Site, missing: Any) -> None:
+    def __init__(self, site: Site, missing: Any = NONE, *, first: int = 0) -> None:
         super().__init__(site)
         count = len(self.branches)
+        self.remembered = range(first, count)
         self.latest: list[Any] = [missing] * count
-        self.behind: list[Place | None] = [None] * count
-        self.owed: set[int] = set(site.state or ())
-        self.absent = count if missing is NONE else 0  # how many inputs have given nothing yet
+        self.origins: list[Place | None] = [None] * count
+        self.reread: set[int] = set(site.state or ())
+        self.absent = len(self.remembered) if missing is NONE else 0  # inputs that have yielded no item
         self.steps: list[int] = []
         self.ends: list[int] = []
-        self._before: tuple[list[Place], list[Place | None]] | None = None
+        self._before: tuple[Place | None, ...] = ()  # the origins before the last chunk
 
-    def begin(self) -> None:
-        self.start = self._before = None
-
-    def recall(self) -> bool:
-        """Read again what the latest items were; false as long as that is not done."""
-        for index in sorted(self.owed):
+    def prepare(self) -> None:
+        """Read again what the latest items were, as far as it has arrived."""
+        for index in sorted(self.reread):
             branch = self.branches[index]
             if branch.left:
                 self.remember(index)
             if branch.over:
-                self.owed.discard(index)  # it is not there any more
-        return not self.owed
+                self.reread.discard(index)  # the item is gone
+        if not self.reread:
+            self.advance()
+        self._before, self.steps, self.ends = tuple(self.origins), [], []
 
-    def note(self) -> None:
-        """Begin a chunk: note where everything stands before it."""
-        self._before = ([branch.place for branch in self.branches], list(self.behind))
-        self.steps, self.ends = [], []
+    def advance(self) -> None:
+        """Move on to newer items that yield no output."""
 
     def remember(self, index: int) -> None:
-        """Make the next item of an input the latest one."""
+        """Make the next item of an input its latest one."""
         branch = self.branches[index]
-        self.behind[index] = branch.page, branch.at
+        self.origins[index] = branch.page, branch.at
         if self.latest[index] is NONE:
             self.absent -= 1
         self.latest[index] = branch.items[branch.at]
         branch.at += 1
-        self.owed.discard(index)
+        self.reread.discard(index)
 
     def marks(self) -> Marks:
-        key, owed, steps, ends = (
-            self.site.vertex.id,
-            frozenset(self.owed),
-            tuple(self.steps),
-            tuple(self.ends),
-        )
-        places, behind = self._places()
+        key, reread, remembered = self.site.vertex.id, frozenset(self.reread), self.remembered
+        steps, ends, places = tuple(self.steps), tuple(self.ends), self.places()
+        origins = tuple(self.origins) if self.start is None else self._before
 
         def at(i: int) -> States:
             counts = Counter(steps[: ends[i - 1]] if 0 < i <= len(ends) else ())
             states: States = {}
-            held = set(owed)
-            for index, (place, before) in enumerate(zip(places, behind, strict=True)):
-                page, offset = self.place_of(index, place, before, counts[index])
-                states.update(page(offset))
-                if self.remembers(index) and (before is not None or counts[index]):
+            held = set(reread)
+            for index, ((page, offset), origin) in enumerate(zip(places, origins, strict=True)):
+                count = counts[index]
+                if index not in remembered:
+                    states.update(page(offset + count))
+                elif count:
+                    states.update(page(offset + count - 1))
                     held.add(index)
+                elif origin is not None:
+                    states.update(origin[0](origin[1]))
+                    held.add(index)
+                else:
+                    states.update(page(offset))
             return {**states, key: sorted(held)}
 
         return at
 
-    def _places(self) -> tuple[Sequence[Place], Sequence[Place | None]]:
-        if self.start is not None and self._before is not None:
-            return self._before
-        return [branch.place for branch in self.branches], tuple(self.behind)
-
-    def remembers(self, index: int) -> bool:  # noqa: ARG002  for those whose inputs differ
-        """Whether the latest item of an input is needed later."""
-        return True
-
-    def place_of(self, index: int, place: Place, before: Place | None, count: int) -> Place:
-        """Return where an input's position stands behind ``count`` more items of it."""
-        page, offset = place
-        if not self.remembers(index):
-            return page, offset + count
-        return (page, offset + count - 1) if count else before or place
-
     def missing(self) -> bool:
-        """Whether an input has ended without an item, or was drained before it gave the latest one again.
-
-        Then nothing can come any more.
-        """
-        if any(self.branches[index].drained and not self.branches[index].left for index in self.owed):
-            return True
-        return any(
-            branch.over and self.latest[index] is NONE and self.remembers(index)
-            for index, branch in enumerate(self.branches)
+        """Whether nothing can follow: an input ended without an item, or was drained before its reread."""
+        reread = (self.branches[index] for index in self.reread)
+        return any(branch.drained and not branch.left for branch in reread) or any(
+            self.branches[index].over and self.latest[index] is NONE for index in self.remembered
         )
 
 
-class _CombineStage(_LatestStage):
-    """Takes from the inputs in turn where several have items."""
+@runs(CombineLatest)
+class _CombineStage(LatestStage):
+    """Takes from the inputs in turn if several have items."""
 
-    def __init__(self, site: Site, missing: Any) -> None:
-        super().__init__(site, missing)
+    def __init__(self, site: Site, node: CombineLatest) -> None:
+        super().__init__(site, node.default if node.partial else NONE)
         self._turn = 0
 
     def collect(self, n: int) -> list[Any]:
-        if not self.recall():
-            return []
-        self.note()
         out: list[tuple[Any, ...]] = []
+        if self.reread:
+            return out
         n = min(n, LARGEST_SLICE)
         count, latest, idle = len(self.branches), self.latest, 0
         while len(out) < n and idle < count:

@@ -1,15 +1,10 @@
-"""``concat_map``."""
+"""The operator ``concat_map``: a flow from each item, one flow after the other."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.operators.attach import attach, building
-from penstock.runtime.arguments import function_for, order_named
-from penstock.runtime.built_at_runtime import BuiltFlow
-from penstock.runtime.inputs import Input
-from penstock.runtime.node import Node, Order, node
+from penstock.operators.combine.flattening import FlatteningNode, flattening
 from penstock.runtime.stage import Stage, runs
 
 if TYPE_CHECKING:
@@ -17,81 +12,35 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON
     from penstock.flow import Flow
+    from penstock.runtime.built_at_runtime import BuiltFlow
+    from penstock.runtime.inputs import Place
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, Upstream
 
-    Place = tuple[Marks, int]
 
-
-__all__ = ["ConcatMap", "Flattening", "Started", "concat_map"]
+__all__ = ["ConcatMap", "concat_map"]
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
 def concat_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Callable[[Flow[T]], Flow[U]]:
-    """Yield the items of the flow ``function(item)`` of each item, one flow after the other.
+    """Map each item to a flow and yield the items of these flows, one flow after the other.
 
-    The next item is asked for when the flow of the one before has completed. An error of ``function``, or
-    of a flow, ends the whole. A position holds where the present item stands and where its flow is, so that
-    a resumed run builds that flow again and goes on inside it.
+    The next item is requested when the flow of the one before has completed. An error of ``function`` or
+    of a flow ends the whole flow. A position holds where the present item stands and where its flow
+    stands. A resumed run builds that flow again and continues inside it.
 
     Args:
-        function: Returns a flow. Given the same item it must build the same graph.
-        order: The loosest order of the flows it may return (``"interleaved"`` if it merges, for example),
-            because nobody can see them when the graph is built. One that is looser is a ``GraphError``.
+        function: Returns a flow. For the same item it must build the same graph.
+        order: The loosest order of the flows that ``function`` may return, for example
+            ``"interleaved"`` if they merge. A flow with a looser order is a ``GraphError``.
     """
-    function_for("concat_map", function)
-    within = order_named("concat_map", order)
-    return attach(
-        lambda node: ConcatMap(inputs=(node,), function=building("concat_map", function), within=within)
-    )
+    return flattening(ConcatMap, function, order)
 
 
-@node
-class Flattening(Node):
-    """A node that builds a flow of each item; none of these may have a looser order than ``within``."""
-
-    stateful = True
-
-    function: Callable[[Any], Node]
-    within: Order = Order.EXACT
-
-    def bound(self, n: int) -> float:  # noqa: ARG002  nobody knows what the function will build
-        """Return infinity: what will be built is not known yet."""
-        return float("inf")
-
-    @property
-    def order(self) -> Order:
-        """The loosest of the input's, its own, and that of what it builds."""
-        return self.own_order.loosest(self.within, *(node.order for node in self.inputs))
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether the input is, and what is built is exact."""
-        return self.within is Order.EXACT and all(node.repeatable for node in self.inputs)
-
-    @property
-    def obstacle(self) -> Node | None:
-        """This node, if a resumed run might begin with another item than the one it was cut in."""
-        above = self.inputs[0]
-        return above.obstacle or (None if above.repeatable else self)
-
-
-class Started:
-    """The flow of one input: its number, where the input stands, and what runs."""
-
-    __slots__ = ("branch", "inner", "number", "place")
-
-    def __init__(self, number: int, place: Place, inner: BuiltFlow, ready: Callable[[], None]) -> None:
-        self.number = number
-        self.place = place
-        self.inner = inner
-        self.branch = Input(inner.stage, ready)
-
-
-class ConcatMap(Flattening):
-    """The items of the flows that ``function`` makes of its items, one flow after the other."""
+class ConcatMap(FlatteningNode):
+    """The items of the flows that ``function`` builds, one flow after the other."""
 
     operator = "concat_map"
 
@@ -109,7 +58,7 @@ class _ConcatMapStage(Stage[Any]):
         self._inner: BuiltFlow | None = None
         self._state: JSON = site.state
         self._chunk = 0  # items of the last chunk
-        self._arrived = 0  # how many, while the flow has not been asked for the next chunk
+        self._arrived = 0  # items delivered since the flow was last asked
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._outer
@@ -124,7 +73,7 @@ class _ConcatMapStage(Stage[Any]):
         return lambda i: {**page(offset), key: at(arrived + i)}
 
     async def _request(self, n: int) -> list[Any]:
-        self._arrived += self._chunk  # it may be cancelled more than once before the flow is asked
+        self._arrived += self._chunk  # a request may be cancelled several times before it asks the flow
         self._chunk = 0
         while True:
             if self.run.strained():
@@ -141,12 +90,11 @@ class _ConcatMapStage(Stage[Any]):
             self.run.release(inner.stage.aclose())
 
     async def _open(self) -> bool:
-        """Build the flow of the next item; false if there is none."""
+        """Build the flow of the next item; return whether there is one."""
         if not self._items:
             self._items = await self._outer.request(1)
             self._here = (self._outer.marks(), 0)
         if self._items:
-            item, function = self._items[0], self._node.function
-            self._inner = BuiltFlow(self.site, partial(function, item), self._state, order=self._node.within)
+            self._inner = self._node.built(self.site, self._items[0], self._state)
             self._state = None
         return bool(self._items)

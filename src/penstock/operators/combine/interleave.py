@@ -1,20 +1,22 @@
-"""``interleave``."""
+"""The operator ``interleave``: one item of each flow in turn."""
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
-from penstock.operators.combine.join import JoinNode
+from penstock.operators.combine.join import JoinNode, raise_failure
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import node
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks, States
 
 
@@ -24,10 +26,10 @@ T = TypeVar("T")
 
 
 def interleave(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
-    """Yield one item of each flow in turn: fair round robin, in an order that does not depend on time.
+    """Yield one item of each flow in turn (round robin), in an order that does not depend on time.
 
-    A flow that has ended is passed over; the others go on. While the flow whose turn it is has no item,
-    all wait. An error is raised when it is its flow's turn.
+    Flows that have ended are skipped. If the flow whose turn it is has no item ready, all wait for it. An
+    error is raised when it is its flow's turn.
     """
     nodes = nodes_of("interleave", others)
     return attach(lambda node: Interleave(inputs=(node, *nodes)))
@@ -35,44 +37,34 @@ def interleave(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
 
 @node
 class Interleave(JoinNode):
-    """One item of each input in turn; an input that has ended is passed over."""
+    """One item of each input in turn; inputs that have ended are skipped."""
 
     operator = "interleave"
     stateful = True
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the inputs; their tasks start with the first request."""
-        return _InterleaveStage(site)
 
-
+@runs(Interleave)
 class _InterleaveStage(JoinStage):
     """Its state is the input whose turn it is."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, _: Interleave) -> None:
         super().__init__(site)
         self._turn: int = site.state or 0
-        self._rounds: list[tuple[list[int], int]] = []  # of the last chunk: inputs in turn, how many items
+        self._picks: list[int] = []  # the inputs of the items of the last chunk
 
     def marks(self) -> Marks:
-        key, places, rounds = self.site.vertex.id, self.places(), tuple(self._rounds)
-        following = self._turn
+        key, places, picks, following = self.site.vertex.id, self.places(), tuple(self._picks), self._turn
 
         def at(i: int) -> States:
-            counts, turn = [0] * len(places), following
-            for turns, total in rounds:
-                for k, index in enumerate(turns):
-                    counts[index] += _share(min(i, total), k, len(turns))
-                if i < total:
-                    turn = turns[i % len(turns)]
-                    break
-                i -= total
-            return {**places_of(places, counts), key: turn}
+            counts = Counter(picks[:i])
+            states = places_of(places, [counts[k] for k in range(len(places))])
+            return {**states, key: picks[i] if i < len(picks) else following}
 
         return at
 
     def begin(self) -> None:
         self.start = None
-        self._rounds = []
+        self._picks = []
 
     def collect(self, n: int) -> list[Any]:
         out: list[Any] = []
@@ -84,14 +76,14 @@ class _InterleaveStage(JoinStage):
                 break
             part: list[Any] = [None] * total
             for k, index in enumerate(turns):
-                part[k::width] = self.branches[index].take(_share(total, k, width))
-            self._rounds.append((turns, total))
+                part[k::width] = self.branches[index].take(len(part[k::width]))
+            self._picks += islice(cycle(turns), total)
             self._turn = turns[total % width]
             out += part
         return out
 
     def _in_turn(self) -> list[int]:
-        """Return the inputs that have not ended, beginning with the one whose turn it is."""
+        """Return the inputs that have not ended, in the order of their turns."""
         count = len(self.branches)
         turns = ((self._turn + k) % count for k in range(count))
         return [index for index in turns if not self.branches[index].over]
@@ -101,11 +93,5 @@ class _InterleaveStage(JoinStage):
         if not turns:
             return True
         branch = self.branches[turns[0]]
-        if branch.failed and branch.failure is not None:
-            branch.failure.throw()
+        raise_failure([branch])
         return branch.ended
-
-
-def _share(total: int, k: int, width: int) -> int:
-    """Return how many of ``total`` items in turn are those of the ``k``-th of ``width`` inputs."""
-    return (total - k + width - 1) // width

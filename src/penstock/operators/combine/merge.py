@@ -1,20 +1,20 @@
-"""``merge``."""
+"""The operator ``merge``: the items of several flows as they arrive."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
+from penstock.operators.combine.join import JoinNode, counted, raise_failure
 from penstock.runtime.arguments import positive
 from penstock.runtime.inputs import JoinStage, places_of
-from penstock.runtime.node import Node, Order, node
+from penstock.runtime.node import Order, node
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-    from penstock.runtime.inputs import Input
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States
 
@@ -27,14 +27,15 @@ T = TypeVar("T")
 def merge(
     *others: Flow[T], max_concurrent: int | None = None, delay_errors: bool = False
 ) -> Callable[[Flow[T]], Flow[T]]:
-    """Yield the items of all flows as they come; the order within each is kept, and none starves.
+    """Yield the items of all flows as they arrive; the order within each flow is kept.
+
+    No flow starves: those with items ready take turns.
 
     Args:
         others: The flows to merge with.
-        max_concurrent: How many flows may run at once, all unless given. The first ones start, and
-            whenever one ends, the next one does.
+        max_concurrent: How many flows may run at once; all by default. When one ends, the next one starts.
         delay_errors: Whether an error waits until all other flows have ended. Otherwise the first error
-            ends the whole as soon as everything that had been fetched before it is delivered.
+            ends the whole flow after everything fetched before the error is delivered.
     """
     if max_concurrent is not None:
         positive("merge", "max_concurrent", max_concurrent)
@@ -45,8 +46,8 @@ def merge(
 
 
 @node
-class Merge(Node):
-    """Items of all inputs as they come, ``max_concurrent`` of them at a time; each input keeps its order."""
+class Merge(JoinNode):
+    """The items of all inputs as they arrive, ``max_concurrent`` inputs at a time."""
 
     operator = "merge"
     own_order = Order.INTERLEAVED
@@ -55,13 +56,8 @@ class Merge(Node):
     max_concurrent: int | None = None
     delay_errors: bool = False
 
-    @property
-    def structure(self) -> str:
-        """The number of inputs."""
-        return f"({len(self.inputs)})"
-
     def bound(self, n: int) -> float:
-        """Return the sum of M_i(n), of the largest ``max_concurrent`` of them."""
+        """Return the sum of the ``max_concurrent`` largest M_i(n)."""
         return sum(sorted((node.bound(n) for node in self.inputs), reverse=True)[: self.max_concurrent])
 
 
@@ -69,8 +65,8 @@ class Merge(Node):
 class _MergeStage(JoinStage):
     """Takes from the branches in turn, so that a busy one cannot starve the others.
 
-    Its state is the branch of the next item where that is known (``None`` elsewhere): a resumed run begins
-    with that one, because what stands behind may have been cut in the middle of it.
+    Its state is the branch of the next item if that is known, otherwise ``None``. A resumed run begins with
+    that branch, because downstream may have stopped in the middle of the item.
     """
 
     def __init__(self, site: Site, node: Merge) -> None:
@@ -85,15 +81,9 @@ class _MergeStage(JoinStage):
         key, parts, first, places = self.site.vertex.id, tuple(self._parts), self._first, self.places()
 
         def at(i: int) -> States:
-            counts = [0] * len(places)
-            following = first
-            for k, count in parts:
-                counts[k] = min(i, count)
-                if i < count:
-                    following = k
-                    break
-                i -= count
-            return {**places_of(places, counts), key: {"next": following}}
+            counts, following = counted(parts, i, first)
+            states = places_of(places, [counts[k] for k in range(len(places))])
+            return {**states, key: {"next": following}}
 
         return at
 
@@ -124,7 +114,7 @@ class _MergeStage(JoinStage):
         return out
 
     def _begin_with(self, index: int) -> list[Any]:
-        """Take one item of the branch that a resumed run has to begin with."""
+        """Take one item of the branch with which a resumed run begins."""
         out = self.branches[index].take(1)
         if out:
             self._parts.append((index, 1))
@@ -132,26 +122,18 @@ class _MergeStage(JoinStage):
         return out
 
     def over(self) -> bool:
-        if self._first is not None and self._cut_off(self.branches[self._first]):
-            return True
-        failed = next((branch.failure for branch in self.branches if branch.failed), None)
+        if self._first is not None:  # items of other branches must not go before its item
+            first = self.branches[self._first]
+            raise_failure([first])
+            if first.drained and not first.left:
+                return True
         ended = all(branch.ended for branch in self.branches)
-        if failed is not None and (ended or not self._delays):
-            failed.throw()
+        if ended or not self._delays:
+            self.throw()
         return ended
 
-    @staticmethod
-    def _cut_off(first: Input) -> bool:
-        """Whether the branch to begin with was drained before its item came; raise what it failed with.
-
-        What the others hold cannot go before that item, so it stays for the next run.
-        """
-        if first.failed and first.failure is not None:
-            first.failure.throw()
-        return first.drained and not first.left
-
     def ask(self, n: int) -> None:
-        """Let the first branches that have not ended ask, as many as may run at once."""
+        """Request from the first ``max_concurrent`` branches that have not ended."""
         room = self._most
         for branch in self.branches:
             if not branch.ended and room:

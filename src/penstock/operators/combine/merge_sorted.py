@@ -1,4 +1,4 @@
-"""``merge_sorted``."""
+"""The operator ``merge_sorted``: sorted flows become one sorted flow."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
-from penstock.operators.combine.join import JoinNode
+from penstock.operators.combine.join import JoinNode, calling, raise_failure
 from penstock.runtime.arguments import function_for
-from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.failures import Failure
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import node
 from penstock.runtime.run import Pace
@@ -30,15 +30,15 @@ T = TypeVar("T")
 def merge_sorted(
     *others: Flow[T], key: Callable[[T], Any] | None = None, reverse: bool = False
 ) -> Callable[[Flow[T]], Flow[T]]:
-    """Merge sorted flows into one, like ``heapq.merge``: of equal items those of earlier flows come first.
+    """Merge sorted flows into one sorted flow, like ``heapq.merge``.
 
-    Nothing is delivered before each flow has given an item or ended. Flows that are not sorted are not
-    found out; what comes then is not sorted either.
+    Of equal items, those of earlier flows come first. Nothing is delivered before each flow has yielded an
+    item or ended. It is not checked whether the flows are sorted; if they are not, neither is the result.
 
     Args:
         others: The flows to merge with.
-        key: What to compare; the item itself unless given. Called once for each item.
-        reverse: Whether the flows are sorted from the largest to the smallest.
+        key: Returns what to compare; called once for each item. By default the item itself is compared.
+        reverse: Whether the flows are sorted from the largest item to the smallest.
     """
     if key is not None:
         function_for("merge_sorted", key)
@@ -48,7 +48,7 @@ def merge_sorted(
 
 @node
 class MergeSorted(JoinNode):
-    """Items of sorted inputs, sorted: the least of the next items, of equals that of the first input."""
+    """The least of the inputs' next items; of equal items, that of the first input."""
 
     operator = "merge_sorted"
 
@@ -57,7 +57,7 @@ class MergeSorted(JoinNode):
 
 
 class _Descending:
-    """Turns a comparison round, for ``reverse``."""
+    """A key that is compared the other way round, for ``reverse``."""
 
     __slots__ = ("key",)
 
@@ -75,9 +75,10 @@ class _Descending:
 
 @runs(MergeSorted)
 class _SortedStage(JoinStage):
-    """It has no state: the next items of the inputs are looked at, not taken, so positions stand before them.
+    """It has no state: it looks at the inputs' next items without taking them.
 
-    ``_heap`` has the key and the index of each input whose next item is known; ``_unknown`` are the others.
+    ``_heap`` has the key and the index of each input whose next item is known. ``_unknown`` are the others.
+    ``_picks`` are the inputs of the items of the last chunk.
     """
 
     def __init__(self, site: Site, node: MergeSorted) -> None:
@@ -109,9 +110,9 @@ class _SortedStage(JoinStage):
         out: list[Any] = []
         began = self.run.clock.monotonic()
         try:
-            self._pick(out, min(n, self._pace.size))
+            with calling(self._node):
+                self._pick(out, min(n, self._pace.size))
         except Exception as error:
-            annotate(error, self._node.describe())
             self._failure = Failure(error)
             if not out:
                 raise
@@ -137,7 +138,7 @@ class _SortedStage(JoinStage):
                     break
 
     def _look(self) -> bool:
-        """Look at the next items of the inputs; false if one of them is not there yet."""
+        """Look at the next items of the inputs; return whether all have arrived."""
         waiting: list[int] = []
         for index in self._unknown:
             branch = self.branches[index]
@@ -149,18 +150,11 @@ class _SortedStage(JoinStage):
         return not waiting
 
     def _key(self, item: Any) -> Any:
-        """Return what an item is compared by."""
-        node = self._node
-        try:
-            key = item if node.key is None else node.key(item)
-        except StopIteration as error:
-            msg = "the key function of merge_sorted raised StopIteration"
-            raise RuntimeError(msg) from error
-        return _Descending(key) if node.reverse else key
+        """Return what to compare an item by."""
+        key = item if self._node.key is None else self._node.key(item)
+        return _Descending(key) if self._node.reverse else key
 
     def over(self) -> bool:
         waiting = [self.branches[index] for index in self._unknown]
-        failed = next((branch.failure for branch in waiting if branch.failed), None)
-        if failed is not None:
-            failed.throw()
+        raise_failure(waiting)
         return any(branch.ended for branch in waiting) or not (waiting or self._heap)

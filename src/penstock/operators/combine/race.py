@@ -1,4 +1,4 @@
-"""``race``."""
+"""The operator ``race``: the items of the first flow that yields one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import Order, node
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks
 
 
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 def race(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
-    """Yield the items of the flow that is first to give one; the others are closed at once.
+    """Yield the items of the flow that yields one first; the other flows are closed at once.
 
-    Completing or failing first wins as well. Of flows that are ready at the same moment the one that
-    stands first wins. A resumed run goes on with the winner and starts no other.
+    A flow also wins by completing or failing first. Of flows that are ready at the same moment, the first
+    argument wins. A resumed run continues with the winner and starts no other flow.
     """
     nodes = nodes_of("race", others)
     return attach(lambda node: Race(inputs=(node, *nodes)))
@@ -35,21 +35,18 @@ def race(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
 
 @node
 class Race(JoinNode):
-    """All items of the input that gives, completes or fails first; the others are closed at once."""
+    """The items of the input that yields, completes or fails first; the others are closed at once."""
 
     operator = "race"
     own_order = Order.TIMED
     stateful = True
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the inputs, or the winner if a position names it."""
-        return _RaceStage(site)
 
-
+@runs(Race)
 class _RaceStage(JoinStage):
-    """Its state is the winner, once there is one: a resumed run starts no other input."""
+    """Its state is the winner, or ``None`` as long as there is none."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, _: Race) -> None:
         super().__init__(site)
         self._winner: int | None = site.state
         if self._winner is not None:
@@ -60,7 +57,7 @@ class _RaceStage(JoinStage):
         return lambda i: {**places_of(places, [i if moved else 0] * len(places)), key: winner}
 
     def prepare(self) -> None:
-        """Look for the winner, and give back at once every other input."""
+        """Look for the winner; if there is one, release every other input."""
         if self._winner is not None:
             return
         ahead = (k for k, branch in enumerate(self.branches) if branch.left or branch.failed or branch.over)

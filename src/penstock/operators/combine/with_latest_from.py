@@ -1,19 +1,19 @@
-"""``with_latest_from``."""
+"""The operator ``with_latest_from``: each item with the latest items of other flows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.operators.attach import attach, nodes_of
-from penstock.operators.combine.combine_latest import NONE, LatestNode, _LatestStage
+from penstock.operators.combine.combine_latest import LatestNode, LatestStage
 from penstock.runtime.node import node
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
 
 
 __all__ = ["WithLatestFrom", "with_latest_from"]
@@ -42,9 +42,10 @@ def with_latest_from(*others: Flow[Any]) -> Callable[[Flow[Any]], Flow[tuple[Any
 def with_latest_from(*others: Flow[Any]) -> Callable[[Flow[Any]], Flow[Any]]:
     """Yield each item of this flow in a tuple with the latest items of ``others``.
 
-    Items that come before each of the others has given one are dropped. It completes with this flow,
-    and closes the others at once, or as soon as one of the others completes without an item. An error of
-    any flow is raised at once. A position stands before the latest items, which a resumed run reads again.
+    Items that arrive before each of the others has yielded one are dropped. It completes when this flow
+    completes, and closes the others at once; it also completes as soon as one of the others completes
+    without an item. An error of any flow is raised at once. A position stands before the latest items,
+    and a resumed run reads them again.
     """
     nodes = nodes_of("with_latest_from", others)
     return attach(lambda node: WithLatestFrom(inputs=(node, *nodes)))
@@ -56,38 +57,33 @@ class WithLatestFrom(LatestNode):
 
     operator = "with_latest_from"
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the inputs; their tasks start with the first request."""
-        return _WithLatestStage(site)
 
+@runs(WithLatestFrom)
+class _WithLatestStage(LatestStage):
+    """The position of the first input moves with its items; of the others the latest item is remembered."""
 
-class _WithLatestStage(_LatestStage):
-    """The first input moves as it is read; of the others the latest is remembered."""
+    def __init__(self, site: Site, _: WithLatestFrom) -> None:
+        super().__init__(site, first=1)
 
-    def __init__(self, site: Site) -> None:
-        super().__init__(site, NONE)
-        self.absent -= 1  # nobody waits for the latest of the first
-
-    def remembers(self, index: int) -> bool:
-        return index > 0
-
-    def collect(self, n: int) -> list[Any]:
-        if not self.recall():
-            return []
-        first = self.branches[0]
-        for index, branch in enumerate(self.branches):
-            if index and branch.left:
+    def advance(self) -> None:
+        for index in self.remembered:
+            branch = self.branches[index]
+            if branch.left:
                 branch.at = branch.size - 1
                 self.remember(index)
-        self.note()
+
+    def collect(self, n: int) -> list[Any]:
+        first = self.branches[0]
+        if self.reread:
+            return []
         if self.absent:
-            first.take(first.left)  # as long as one of the others has given nothing, there is nothing to pair
+            first.take(first.left)  # there is nothing to pair these items with
             return []
         items = first.take(n)
         self.steps = [0] * len(items)
         self.ends = list(range(1, len(items) + 1))
-        rest = tuple(self.latest[1:])
-        return [(item, *rest) for item in items]
+        others = tuple(self.latest[1:])
+        return [(item, *others) for item in items]
 
     def over(self) -> bool:
         self.throw()

@@ -1,4 +1,4 @@
-"""``zip``."""
+"""The operator ``zip``: tuples of one item of each flow."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def zip(  # noqa: A001
 @overload
 def zip(*others: Flow[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...  # noqa: A001
 def zip(*others: Flow[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[Any]]:  # noqa: A001  the field's name
-    """Yield tuples: the first items of all flows, then the second ones, and so on.
+    """Yield tuples of the first items of all flows, then of the second items, and so on.
 
-    It completes with the shortest flow and closes the others at once; what they had given beyond is
-    dropped. All flows are asked at the same time, and for no more than what is asked of this one.
+    It completes with the shortest flow and closes the others at once; items they had fetched beyond that
+    are dropped. All flows are requested from at the same time, for no more items than are requested here.
 
     Args:
         others: The flows whose items follow in each tuple.
-        strict: Whether it is a ``ValueError`` that one flow ends before another; then all are asked
-            until that is known.
+        strict: Whether flows of different lengths are a ``ValueError``. To find out, all flows are
+            requested from until the lengths are known.
     """
     nodes = nodes_of("zip", others)
     return attach(lambda node: Zip(inputs=(node, *nodes), strict=strict))
@@ -62,7 +62,7 @@ def zip(*others: Flow[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[
 
 @node
 class Zip(JoinNode):
-    """Tuples of one item of each input; the end with the first input that ends."""
+    """Tuples of one item of each input; it ends with the first input that ends."""
 
     operator = "zip"
 
@@ -71,7 +71,7 @@ class Zip(JoinNode):
 
 @runs(Zip)
 class _ZipStage(JoinStage):
-    """It has no state: the positions of its inputs move together."""
+    """It has no state, because the positions of its inputs move together."""
 
     def __init__(self, site: Site, node: Zip) -> None:
         super().__init__(site)
@@ -82,12 +82,10 @@ class _ZipStage(JoinStage):
         return lambda i: places_of(places, [i if moved else 0] * len(places))
 
     def collect(self, n: int) -> list[Any]:
-        count = min(n, *(branch.size - branch.at for branch in self.branches))
-        return (
-            list(builtins.zip(*(branch.take(count) for branch in self.branches), strict=True))
-            if count
-            else []
-        )
+        count = min(n, *(branch.left for branch in self.branches))
+        if not count:
+            return []
+        return list(builtins.zip(*(branch.take(count) for branch in self.branches), strict=True))
 
     def over(self) -> bool:
         self.throw()

@@ -1,4 +1,4 @@
-"""Work that overlaps: async calls, threads, processes, and fetching ahead."""
+"""Operators that work on several items at once, or fetch items ahead of demand."""
 
 from penstock.operators.concurrency.buffer import buffer
 from penstock.operators.concurrency.filter_async import filter_async

@@ -1,4 +1,4 @@
-"""``filter_async``."""
+"""The operator ``filter_async``: keep items by an async function."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.operators.concurrency.map_async import AwaitingStage
 from penstock.operators.concurrency.pool import DROPPED, Pooled, Unordered, pooled
 from penstock.runtime.arguments import function_for
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
 
 
 __all__ = ["FilterAsync", "FilterAsyncUnordered", "filter_async"]
@@ -28,7 +28,7 @@ def filter_async(
     ordered: bool = True,
     window: int | None = None,
 ) -> Callable[[Flow[T]], Flow[T]]:
-    """Keep the items for which ``await function(item)`` is true, asking about ``concurrency`` at a time.
+    """Keep the items for which ``await function(item)`` is true, ``concurrency`` calls at a time.
 
     The arguments are those of ``map_async``.
     """
@@ -38,20 +38,20 @@ def filter_async(
 
 
 class FilterAsync(Pooled):
-    """Items for which ``await function(item)`` is false are dropped."""
+    """The items for which ``await function(item)`` is true."""
 
     operator = "filter_async"
     drops = True
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage; its workers start with the first request."""
-        function = self.function
-
-        async def kept(item: Any) -> Any:
-            return item if await function(item) else DROPPED
-
-        return AwaitingStage(site, self, kept)
-
 
 class FilterAsyncUnordered(Unordered, FilterAsync):
     """The same, in order of completion."""
+
+
+@runs(FilterAsync)
+class _FilterAsyncStage(AwaitingStage):
+    def __init__(self, site: Site, node: FilterAsync) -> None:
+        super().__init__(site, node, self._kept)
+
+    async def _kept(self, item: Any) -> Any:
+        return item if await self._node.function(item) else DROPPED

@@ -1,4 +1,4 @@
-"""``map_async``, and the terminal ``for_each_async``."""
+"""The operator ``map_async`` and the terminal ``for_each_async``: await a function for each item."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def map_async(
     ordered: bool = True,
     window: int | None = None,
 ) -> Callable[[Flow[T]], Flow[U]]:
-    """Turn each item into ``await function(item)``, ``concurrency`` of them at a time.
+    """Map each item to ``await function(item)``, up to ``concurrency`` calls at a time.
 
     Args:
         function: An async function.
         concurrency: How many calls may be under way at once.
-        ordered: Whether results keep the order of their inputs; otherwise they come as they complete.
+        ordered: Whether results keep the order of their inputs; otherwise they are in order of completion.
         window: How many inputs may be taken from upstream and not delivered yet; four times the
-            concurrency by default. A larger one keeps the workers busy behind a slow input: unordered
-            results overtake one by no more inputs than this.
+            concurrency by default. A larger window keeps the workers busy behind a slow input. Unordered
+            results overtake an input by at most this many inputs.
     """
     function_for("map_async", function, asynchronous=True)
     kind = MapAsync if ordered else MapAsyncUnordered
@@ -48,7 +48,7 @@ def map_async(
 
 
 class MapAsync(Pooled):
-    """Each item becomes ``await function(item)``."""
+    """``await function(item)`` of each item."""
 
     operator = "map_async"
 
@@ -62,7 +62,7 @@ class MapAsyncUnordered(Unordered, MapAsync):
 
 
 class ForEachAsync(MapAsync):
-    """``await function(item)`` for its effect, in order of completion; nothing can stand behind it."""
+    """``await function(item)`` for its effect, in order of completion; it is always the last node."""
 
     operator = "for_each_async"
     own_order = Order.INTERLEAVED

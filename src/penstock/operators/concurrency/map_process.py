@@ -1,4 +1,4 @@
-"""``map_process``."""
+"""The operator ``map_process``: call a function in worker processes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from collections import deque
 from itertools import islice
 from pathlib import Path
 from reprlib import Repr
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import GraphError, WorkerDied
-from penstock.operators.concurrency import process_worker as child
+from penstock.operators.concurrency import process_worker
 from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
-from penstock.operators.concurrency.process_worker import PREPARING, Server
 from penstock.runtime import clock
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.node import assembled_at, node
@@ -38,19 +37,20 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 WINDOWS_OF_PROCESSES = 64
-"""The same for processes: short calls travel in long lists."""
+"""The default window, in multiples of the processes: quick calls travel in long lists."""
 
 QUICK = 0.005
-"""Seconds: a list of items that takes less may be longer next time."""
+"""Seconds: if a list of items takes less, the next one is twice as long."""
 
 SLOW = 0.02
+"""Seconds: if a list of items takes more, the next one is half as long."""
 
 SHOWN = 3
-"""How many of the items that died with a worker its error shows."""
+"""How many of the items lost with a worker are shown in the error."""
 
 _PROGRAM = (
     f"import runpy; clock = runpy.run_path({clock.__file__!r})['SYSTEM_CLOCK']; "
-    f"runpy.run_path({child.__file__!r})['main'](clock.monotonic)"
+    f"runpy.run_path({process_worker.__file__!r})['main'](clock.monotonic)"
 )
 
 Batch = list[tuple[int, Any]]
@@ -65,27 +65,27 @@ def map_process(
     ordered: bool = True,
     window: int | None = None,
 ) -> Callable[[Flow[T]], Flow[U]]:
-    """Turn each item into ``function(item)``, called in worker processes: for work that computes.
+    """Map each item to ``function(item)``, called in worker processes.
 
-    The processes belong to the run, are new interpreters (never forks), and import the function by its
-    name: it must be defined at the top of a module, or of a script that does its work under
-    ``if __name__ == "__main__":``. Items and results are pickled. Quick calls travel in lists, so a result
-    may wait for those in front of it in its list, but not for more than a few milliseconds of work and the
-    call under way.
+    Use it for work that computes. The processes belong to the run. They are new interpreters, never forks,
+    and import the function by its name: it must be defined at the top of a module, or of a script that does
+    its work under ``if __name__ == "__main__":``. Items and results are pickled. Quick calls travel in
+    lists. So a result may wait for those in front of it in its list, but only for the call under way and a
+    few milliseconds of work.
 
     Args:
         function: A plain function.
         processes: How many; by default as many as there are processors. 0 makes the calls in this
             process, one after the other, for debugging.
-        ordered: Whether results keep the order of their inputs; otherwise they come as they complete.
+        ordered: Whether results keep the order of their inputs; otherwise they are in order of completion.
         window: How many inputs may be taken from upstream and not delivered yet; 64 for each process by
-            default. A list has at most half of a process's part of it: a larger window suits calls of
+            default. A list has at most half of its process's share: a larger window suits calls of
             microseconds, a smaller one calls of seconds.
 
     Raises:
         GraphError: the function cannot be found by its name (a lambda, a function within a function).
-        WorkerDied: when it runs, a process ended by itself or was killed; the message says how, and which
-            items were lost. The position stands before them.
+        WorkerDied: at run time, a process ended by itself or was killed. The message says how, and which
+            items were lost. The position stands before these items.
     """
     function_for("map_process", function)
     importable(function)
@@ -99,9 +99,9 @@ def map_process(
 
 @node
 class MapProcess(Pooled):
-    """Each item becomes ``function(item)``, called in one of ``concurrency`` processes.
+    """``function(item)`` of each item, called in one of ``concurrency`` processes.
 
-    If ``inline``, it is called here; all else, also that items and results are pickled, is the same.
+    If ``inline``, it is called in this process; items and results are pickled all the same.
     """
 
     operator = "map_process"
@@ -116,16 +116,16 @@ class MapProcessUnordered(Unordered, MapProcess):
 
 
 def importable(function: Callable[..., Any]) -> None:
-    """Refuse, while the graph is built, a function that another process cannot find by its name."""
+    """Raise ``GraphError`` if another process cannot find the function by its name."""
     name = getattr(function, "__qualname__", repr(function))
     where = f"map_process({name}) at {assembled_at()}"
     advice = (
-        "Worker processes import the function by its name, so it must be defined at the top of a module (or "
-        "be a functools.partial of such a one, or a method of an object that can be pickled)."
+        "Worker processes import the function by its name, so it must be defined at the top of a module "
+        "(a functools.partial of such a function, or a method of an object that can be pickled, works too)."
     )
     try:
         data = pickle.dumps(function)
-    except Exception as error:  # whatever the pickling of a user's object raises
+    except Exception as error:  # pickling a user's object may raise anything
         msg = f"{where}: it cannot be sent to another process ({error}). {advice}"
         raise GraphError(msg) from error
     if b"__main__" in data and _main_program() is None:
@@ -134,7 +134,7 @@ def importable(function: Callable[..., Any]) -> None:
 
 
 def _main_program() -> tuple[str, str] | None:
-    """Return how another process can find what the program that was started defines."""
+    """Return how another process finds the started program: (kind, name); ``None`` if it cannot."""
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     if spec is not None:
@@ -144,33 +144,22 @@ def _main_program() -> tuple[str, str] | None:
     return ("path", str(Path(path).resolve())) if path and Path(path).is_file() else None
 
 
-class _Worker(Protocol):
-    """Who is asked."""
-
-    async def start(self) -> None: ...
-    def send(self, *bodies: bytes) -> None: ...
-    async def receive(self) -> bytes: ...
-    def kill(self) -> None: ...
-    async def gone(self) -> None: ...
-
-
 class _Inline:
-    """A worker that is no process: it answers when it is asked for the answer."""
+    """A worker without a process: it calls the function when its answer is received."""
 
     def __init__(self, run: Run) -> None:
         self._clock = run.clock.monotonic
-        self._server: Server | None = None
+        self._server: process_worker.Server | None = None
         self._answers: Iterator[bytes] = iter(())
 
     async def start(self) -> None:
         pass
 
-    def send(self, *bodies: bytes) -> None:
-        for body in bodies:
-            if self._server is None:
-                self._server = Server(body, self._clock, find_main=False)
-            else:
-                self._answers = self._server.answer(body)
+    def send(self, body: bytes) -> None:
+        if self._server is None:
+            self._server = process_worker.Server(body, self._clock, find_main=False)
+        else:
+            self._answers = self._server.answer(body)
 
     async def receive(self) -> bytes:
         return next(self._answers)
@@ -184,20 +173,20 @@ class _Inline:
 
 @runs(MapProcess)
 class _ProcessStage(PoolStage):
-    """Each of its tasks has one process, and gives it lists of items, one list after the other.
+    """Each of its tasks sends lists of items to one process, one list after the other.
 
-    A list is as long as quick calls make it, but no longer than leaves the other processes their part.
+    Quick calls make the lists longer, up to half of the process's share of the window.
     """
 
     def __init__(self, site: Site, node: MapProcess) -> None:
         super().__init__(site, node)
         self._inline = node.inline
-        self._processes: list[_Worker] = []
+        self._processes: list[Process | _Inline] = []
         self._most = max(1, node.window // (2 * node.concurrency))
         self._size = 1
 
     def slice_size(self) -> int:
-        """Return the whole window: what is sent to a process is chosen here."""
+        """Return the whole window, because ``_take`` chooses what is sent to a process."""
         return self._node.window
 
     async def _work(self) -> None:
@@ -213,37 +202,37 @@ class _ProcessStage(PoolStage):
                 await self._through(worker, batch)
                 if self.run.strained():
                     await self.run.breathe()
-        except Exception as error:  # noqa: BLE001  a fault of ours must end the run, not leave it waiting
+        except Exception as error:  # noqa: BLE001  an error of ours must end the run, not leave it waiting
             self._give_up(error)
 
     def _take(self) -> Batch:
         share = -(-self._rest.__length_hint__() // self._node.concurrency)
         return list(islice(self._inputs, min(self._size, self._most, max(share, 1))))
 
-    async def _hire(self) -> _Worker:
-        if (script := os.environ.get(PREPARING)) is not None:
+    async def _hire(self) -> Process | _Inline:
+        if (script := os.environ.get(process_worker.PREPARING)) is not None:
             msg = (
-                f"{script} runs its flow as soon as it is imported, and worker processes must import it to "
-                'find what it defines: put what it does under `if __name__ == "__main__":`'
+                f"{script} runs its flow as soon as it is imported, but worker processes must import it to "
+                'find the function: put what the script does under `if __name__ == "__main__":`'
             )
             raise RuntimeError(msg)
-        # what a worker makes of classes of the main program comes back under this name, as in multiprocessing
+        # workers know the main program, and pickle its classes, under this name, as in multiprocessing
         sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
-        worker: _Worker = _Inline(self.run) if self._inline else Process(_PROGRAM)
-        self._processes.append(worker)  # known before it runs: whatever happens, it is ended
+        worker = _Inline(self.run) if self._inline else Process(_PROGRAM)
+        self._processes.append(worker)  # before it starts, so that it is ended in any case
         await worker.start()
         worker.send(pickle.dumps((_main_program(), pickle.dumps(self._node.function))))
         return worker
 
-    async def _through(self, worker: _Worker, batch: Batch) -> None:
-        """Have one list of items done; settle each."""
+    async def _through(self, worker: Process | _Inline, batch: Batch) -> None:
+        """Send one list of items, and settle each of them."""
         pickled: list[bytes] = []
         fault: Exception | None = None
         for _, item in batch:
             try:
                 pickled.append(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
-            except Exception as error:  # noqa: BLE001  whatever the pickling of a user's object raises
-                error.add_note("penstock: an item must be pickled on its way to another process")
+            except Exception as error:  # noqa: BLE001  pickling a user's object may raise anything
+                error.add_note("penstock: an item is pickled to send it to another process")
                 fault = error
                 break
         left = deque(batch)
@@ -257,8 +246,8 @@ class _ProcessStage(PoolStage):
             if await self._skips(number, item, fault):
                 self._put_back(left)
 
-    async def _settle(self, worker: _Worker, left: deque[tuple[int, Any]]) -> bool:
-        """Take one answer; return whether it was the last to this list."""
+    async def _settle(self, worker: Process | _Inline, left: deque[tuple[int, Any]]) -> bool:
+        """Receive one answer; return whether it was the last one for this list."""
         try:
             results, failure, seconds = pickle.loads(await worker.receive())  # noqa: S301  from our own process
         except WorkerDied as error:
@@ -269,8 +258,8 @@ class _ProcessStage(PoolStage):
             number, item = left.popleft()
             try:
                 self._put(number, pickle.loads(data))  # noqa: S301
-            except Exception as error:  # noqa: BLE001  whatever the making of a user's object raises
-                error.add_note("penstock: a result must be pickled on its way from another process")
+            except Exception as error:  # noqa: BLE001  unpickling a user's object may raise anything
+                error.add_note("penstock: a result is pickled to send it from another process")
                 await self._skips(number, item, error)
         if failure is not None:
             number, item = left.popleft()
@@ -289,7 +278,7 @@ class _ProcessStage(PoolStage):
             self._size //= 2
 
     def _put_back(self, left: deque[tuple[int, Any]]) -> None:
-        """Let the inputs behind one that was skipped be taken again, first of all."""
+        """Put the inputs behind a skipped one back to the front of the inputs."""
         again = [*left, *self._inputs]
         numbers, items = self._waiting
         self._waiting = (
@@ -301,10 +290,9 @@ class _ProcessStage(PoolStage):
     def _lost(self, left: deque[tuple[int, Any]], error: WorkerDied) -> WorkerDied:
         shown = ", ".join(_short.repr(item) for _, item in islice(left, SHOWN))
         more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-        what = "an item" if len(left) == 1 else f"{len(left)} items"
+        what = "1 item was" if len(left) == 1 else f"{len(left)} items were"
         return WorkerDied(
-            f"a worker process of {self._node.describe()} {error}; it was at work on {what}, lost with it: "
-            f"{shown}{more}"
+            f"a worker process of {self._node.describe()} {error}; {what} lost with it: {shown}{more}"
         )
 
     async def _stop(self) -> None:

@@ -1,4 +1,4 @@
-"""``map_thread``."""
+"""The operator ``map_thread``: call a function in threads."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ def map_thread(
     ordered: bool = True,
     window: int | None = None,
 ) -> Callable[[Flow[T]], Flow[U]]:
-    """Turn each item into ``function(item)``, a plain function that may block, in ``concurrency`` threads.
+    """Map each item to ``function(item)``, called in up to ``concurrency`` threads.
 
-    The threads belong to the run. Each call sees a copy of the context variables as they were at the first
-    request. A call that runs cannot be stopped: closing waits for those under way, without blocking the
-    event loop, and begins no other. The other arguments are those of ``map_async``.
+    ``function`` is a plain function that may block. The threads belong to the run. Each call sees a copy of
+    the context variables as they were at the first request. A running call cannot be stopped: closing
+    waits for the calls under way without blocking the event loop, and starts no other. The other arguments
+    are those of ``map_async``.
     """
     function_for("map_thread", function)
     kind = MapThread if ordered else MapThreadUnordered
@@ -46,7 +47,7 @@ def map_thread(
 
 
 class MapThread(Pooled):
-    """Each item becomes ``function(item)``, called in one of ``concurrency`` threads."""
+    """``function(item)`` of each item, called in one of ``concurrency`` threads."""
 
     operator = "map_thread"
 
@@ -57,7 +58,7 @@ class MapThreadUnordered(Unordered, MapThread):
 
 @runs(MapThread)
 class _ThreadStage(AwaitingStage):
-    """A call that runs cannot be stopped, so closing waits for those under way; none is begun behind them."""
+    """A running call cannot be stopped, so closing waits for the calls under way and starts no other."""
 
     def __init__(self, site: Site, node: Pooled) -> None:
         super().__init__(site, node, self._in_thread)
@@ -78,11 +79,11 @@ class _ThreadStage(AwaitingStage):
         finally:
             threads, self._threads = self._threads, None
             if threads is not None:
-                threads.shutdown()  # no call is under way any more, so they end at once
+                threads.shutdown()  # no call is under way, so this does not block
 
 
 def _called(context: Context, function: Callable[[Any], Any], item: Any) -> Any:
     try:
         return context.run(function, item)
-    except StopIteration as error:  # a future cannot hold one, and whoever waits for it would wait for ever
+    except StopIteration as error:  # a future cannot hold one: awaiting it would never end
         raise RuntimeError("map_thread: the function raised StopIteration") from error

@@ -1,17 +1,12 @@
-"""What happens to items that nobody takes in time: strategies of overflow, and buffers that have one."""
+"""The overflow strategies: what a full buffer does with the next item."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from penstock.errors import BufferOverflow, GraphError
 from penstock.runtime.node import Order, assembled_at
-
-if TYPE_CHECKING:
-    from penstock.runtime.chunks import Chunks
-    from penstock.runtime.upstream import Marks
-
 
 __all__ = ["Overflow", "OverflowName", "put_within", "strategy"]
 
@@ -23,24 +18,24 @@ class Overflow(StrEnum):
     """What a full buffer does with the next item."""
 
     WAIT = "wait"
-    """It takes none: upstream waits."""
+    """Upstream waits."""
     DROP_OLDEST = "drop_oldest"
     """The item held longest is dropped."""
     DROP_NEWEST = "drop_newest"
-    """The next item itself is dropped."""
+    """The next item is dropped."""
     LATEST = "latest"
-    """Everything held is dropped, so that only the newest item is left."""
+    """All held items are dropped; only the next one is kept."""
     ERROR = "error"
-    """The flow fails with ``BufferOverflow``, behind what it holds."""
+    """The flow fails with ``BufferOverflow`` after the held items."""
 
     @property
     def order(self) -> Order:
-        """What is left of the order of items: an error drops none before it."""
+        """The order of the items that are delivered; those before an error are exact."""
         return Order.EXACT if self in {Overflow.WAIT, Overflow.ERROR} else Order.LOSSY
 
 
 def strategy(operator: str, overflow: OverflowName) -> Overflow:
-    """Return the strategy of that name, or refuse it while the graph is built."""
+    """Return the strategy named ``overflow``; raise ``GraphError`` if there is none."""
     try:
         return Overflow(overflow)
     except ValueError:
@@ -50,26 +45,18 @@ def strategy(operator: str, overflow: OverflowName) -> Overflow:
 
 
 class Holder(Protocol):
-    """A queue of chunks of items."""
+    """A queue of items."""
 
-    def __len__(self) -> int:
-        """Return how many items are held."""
-        ...
-
-    def put(self, items: list[Any]) -> None:
-        """Append a chunk."""
-        ...
-
-    def drop(self, count: int) -> None:
-        """Leave out the first ``count`` items."""
-        ...
+    def __len__(self) -> int: ...
+    def put(self, items: list[Any]) -> None: ...
+    def drop(self, count: int) -> None: ...
 
 
 def put_within(held: Holder, items: list[Any], capacity: int, overflow: Overflow) -> int:
-    """Add to what is held, at most ``capacity`` items in all; return how many were dropped.
+    """Append ``items`` so that at most ``capacity`` are held; return how many items were dropped.
 
     Raises:
-        BufferOverflow: there is no room for all, and ``overflow`` says that this is an error.
+        BufferOverflow: not all fit, and ``overflow`` is ``ERROR``. The items that fit are appended.
     """
     room = capacity - len(held)
     excess = len(items) - room
@@ -80,27 +67,10 @@ def put_within(held: Holder, items: list[Any], capacity: int, overflow: Overflow
         if room:
             held.put(items[:room])
         if overflow is Overflow.ERROR:
-            msg = f"{capacity} items were waiting when the next came: the reader is slower than the source"
+            msg = f"{capacity} items were waiting when the next one arrived: the reader is too slow"
             raise BufferOverflow(msg)
         return excess
     held.put(items)
     dropped = len(held) - 1 if overflow is Overflow.LATEST else excess
     held.drop(dropped)
     return dropped
-
-
-class _Marked:
-    """What is held, with the marks of the chunk that is being put there."""
-
-    __slots__ = ("_held", "_marks", "drop")
-
-    def __init__(self, held: Chunks, marks: Marks) -> None:
-        self._held = held
-        self._marks = marks
-        self.drop = held.drop
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def put(self, items: list[Any]) -> None:
-        self._held.put(items, self._marks)

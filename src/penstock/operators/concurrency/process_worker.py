@@ -1,11 +1,17 @@
-"""The program of a ``map_process`` worker. It imports the standard library only, so that it starts quickly.
+"""The program of a ``map_process`` worker. It imports only the standard library, so that it starts quickly.
 
-It reads frames from standard input. The first holds ``(main, function)``: how to find what was defined in
-the program that was started (``("path", file)``, ``("module", name)`` or ``None``), and the pickled function.
-Each further one is a pickled list of pickled items. It is answered by one or more pickled
-``(results, failure, seconds)``: pickled results, in order; ``None``, or what the item behind them failed
-with, as ``(pickled exception or None, its text, its traceback)``; and the seconds that the whole list took
-if this answer is the last, otherwise ``None``.
+It reads frames from standard input and writes frames to standard output.
+
+The first frame holds the pickled ``(main, function)``. ``main`` says how to find the program that was
+started: ``("path", file)``, ``("module", name)`` or ``None``. ``function`` is the pickled function.
+
+Each further frame is a pickled list of pickled items. The answer is one or more frames with a pickled
+``(results, failure, seconds)``:
+
+- ``results``: pickled results, in order.
+- ``failure``: ``None``, or the error of the item behind them as ``(pickled exception or None, its text, its
+  traceback)``.
+- ``seconds``: the seconds that the whole list took if this answer is the last, otherwise ``None``.
 """
 
 from __future__ import annotations
@@ -28,7 +34,7 @@ __all__ = ["PREPARING", "Failed", "Server", "main"]
 Failed = tuple["bytes | None", str, str]
 
 FLUSH = 0.005
-"""Seconds after which results are sent, though the list is not done."""
+"""Seconds after which results are sent even if the list is not done."""
 
 PREPARING = "PENSTOCK_WORKER_PREPARING"
 """Set in the environment while a worker runs the main program to find what it defines."""
@@ -41,8 +47,8 @@ class Server:
 
     Args:
         setup: The first frame.
-        clock: Gives seconds since some fixed moment.
-        find_main: Whether what was defined in the main program must be found first: not in that program.
+        clock: Returns seconds since some fixed moment.
+        find_main: Whether the started program must be run first to find what it defines: in another process.
     """
 
     def __init__(self, setup: bytes, clock: Callable[[], float], *, find_main: bool) -> None:
@@ -60,7 +66,7 @@ class Server:
             try:
                 result = self._found()(self._loads(item))
                 results.append(pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
-            except Exception as error:  # noqa: BLE001  it crosses to the parent
+            except Exception as error:  # noqa: BLE001  the parent raises it
                 yield pickle.dumps((results, failed(error), clock() - began))
                 return
             now = clock()
@@ -83,20 +89,20 @@ class Server:
 
 
 def failed(error: Exception) -> Failed:
-    """Return an exception as it crosses to the parent, if it can."""
-    if isinstance(error, StopIteration):  # it would end whatever raises it there
+    """Return the form in which an exception is sent to the parent."""
+    if isinstance(error, StopIteration):  # raised in the parent, it would look like an end
         error = RuntimeError("map_process: the function raised StopIteration")
     text = "".join(traceback.format_exception(error))
     try:
         data = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
-        pickle.loads(data)  # noqa: S301  our own: many exceptions can be pickled, and then not be made again
-    except Exception:  # noqa: BLE001  whatever an exception's own methods raise
+        pickle.loads(data)  # noqa: S301  our own: many exceptions can be pickled, but not unpickled
+    except Exception:  # noqa: BLE001  an exception's own methods may raise anything
         data = None
     return data, f"{type(error).__name__}: {error}", text
 
 
 def prepare(where: tuple[str, str] | None) -> None:
-    """Run the main program under another name, as ``multiprocessing`` does, and let ``__main__`` be that."""
+    """Run the main program as ``__mp_main__``, like ``multiprocessing``, and make it ``__main__``, too."""
     if where is None:
         return
     kind, name = where
@@ -113,19 +119,18 @@ def prepare(where: tuple[str, str] | None) -> None:
 
 
 def main(clock: Callable[[], float]) -> None:
-    """Answer on standard output what is asked on standard input, until that ends."""
+    """Answer the frames of standard input on standard output, until the input ends."""
     try:
         with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
-            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whoever prints must not break the frames
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a print does not break the frames
             for answer in _answers(clock):
                 answers.write(len(answer).to_bytes(_LENGTH, "big") + answer)
                 answers.flush()
-    except BrokenPipeError:  # whoever asked is gone
+    except BrokenPipeError:  # the parent is gone
         os._exit(0)
 
 
 def _answers(clock: Callable[[], float]) -> Iterator[bytes]:
-    """Yield the answers to what is asked."""
     server: Server | None = None
     while (question := _read(sys.stdin.buffer)) is not None:
         if server is None:
@@ -135,7 +140,7 @@ def _answers(clock: Callable[[], float]) -> Iterator[bytes]:
 
 
 def _read(stream: BinaryIO) -> bytes | None:
-    """Return the next frame, or ``None`` when there are no more."""
+    """Return the next frame, or ``None`` if the input has ended."""
     head = stream.read(_LENGTH)
     if len(head) < _LENGTH:
         return None
