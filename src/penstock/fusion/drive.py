@@ -1,4 +1,4 @@
-"""Who asks: ``async for`` and the terminals, each choosing how much to request by slow start."""
+"""``async for`` and the terminals: how much they request, and what they do with the items."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["LARGEST_REQUEST", "SlowStart", "count", "first", "for_each", "iterat
 S = TypeVar("S")
 
 LARGEST_REQUEST = 256
-"""More would not make the cost of an ``await`` per item smaller, but 700 live objects wake the collector."""
+"""A larger request does not lower the cost per item, but 700 live objects start the garbage collector."""
 
 QUICK = 0.001
 
@@ -27,22 +27,18 @@ SLOW = 0.004
 
 
 class SlowStart:
-    """How many items to ask for: 1 first, doubling while the *consumer* is quick, halving when it is slow.
+    """How many items to request: from 1, doubling while the *consumer* is quick, halving when it is slow.
 
-    Only the time between two requests counts: waiting for upstream is no reason to ask for less.
-    A fixed number can be asked for instead.
+    Time spent waiting for upstream does not count: it is no reason to request less.
     """
 
-    __slots__ = ("_fixed", "n")
+    __slots__ = ("n",)
 
-    def __init__(self, fixed: int | None = None) -> None:
-        self._fixed = fixed
-        self.n = fixed or 1
+    def __init__(self) -> None:
+        self.n = 1
 
     def took(self, seconds: float) -> None:
-        """Learn from the time that the consumer needed for the last chunk."""
-        if self._fixed is not None:
-            return
+        """Adapt to the time that the consumer needed for the last chunk."""
         if seconds < QUICK:
             self.n = min(self.n * 2, LARGEST_REQUEST)
         elif seconds > SLOW and self.n > 1:
@@ -50,7 +46,10 @@ class SlowStart:
 
 
 def iterate(root: Node, chunk: int | None = None) -> AsyncGenerator[Any, None]:
-    """Return the items of a graph as an async generator, which closes its run when it is left."""
+    """Return the items of a graph as an async generator; ``chunk`` items per request if it is given.
+
+    Closing the generator closes the run.
+    """
     return Drive(root, Emit.ITERATE).iterate() if chunk is None else _chunked(root, chunk)
 
 
@@ -67,7 +66,7 @@ async def for_each(root: Node, function: Callable[[Any], object]) -> None:
 
 
 async def reduce(root: Node, function: Callable[[S, Any], S], seed: S) -> S:
-    """Fold all items from the left."""
+    """Return ``function(... function(function(seed, item), item) ..., item)`` over all items."""
     total: S = await Drive(root, Emit.FOLD, function, seed).consume()
     return total
 

@@ -1,6 +1,6 @@
-"""Writing, compiling and blaming the loop of a fused stage.
+"""Writes and compiles the loop of a fused stage, and finds the element whose line failed.
 
-The loop of ``map | filter | scan``, with nothing behind it that holds items, reads::
+The loop of ``map | filter | scan``, in a stage that is not tracked, reads::
 
     def loop(it, elements, cell, page, end, log):
         f0 = elements[0].function
@@ -19,11 +19,11 @@ The loop of ``map | filter | scan``, with nothing behind it that holds items, re
             cell.states = (s2,)
             cell.before = (c2,)
 
-It can be seen in any traceback that goes through it, and belongs to no file.
+Tracebacks show its lines, though there is no such file.
 
-A terminal compiled with the elements in front of it (``fusion.compiled_terminals``) has the same body, with
-something else in place of ``yield x``: a call for each item, in a plain function without ``yield``; or the
-``yield`` of an async generator around it, which fetches its slices itself.
+A terminal compiled with the elements before it (``fusion.compiled_terminals``) has the same body. In place of
+``yield x`` a plain function calls the terminal's function, and an async generator yields the item and fetches
+the next slice itself.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _serial = count(1)
 
 
 class Emit(Enum):
-    """What a loop does with each item that has passed all elements."""
+    """What a loop does with each item behind the last element."""
 
     STAGE = auto()
     """Yield it to a fused stage, which asks for positions."""
@@ -57,7 +57,7 @@ class Emit(Enum):
     EACH = auto()
     """Call a function with it."""
     FOLD = auto()
-    """Call a function with the total and it, for the next total."""
+    """Replace the total by ``function(total, item)``."""
     COUNT = auto()
     """Add one to the total."""
 
@@ -70,7 +70,7 @@ CONSUMING = {
 
 
 class Loop:
-    """A compiled loop, and which of its lines belongs to which element."""
+    """A compiled loop, and the element that each of its lines belongs to."""
 
     __slots__ = ("_file", "_owners", "run")
 
@@ -80,14 +80,14 @@ class Loop:
         self._owners = owners
 
     def blame(self, error: BaseException) -> int | None:
-        """Return the index of the element in whose line ``error`` left the loop, if it was one's."""
+        """Return the index of the element in whose line ``error`` left the loop, or ``None``."""
         found = None
         for trace in self._own(error):
             found = self._owners.get(trace.tb_lineno, found)
         return found
 
     def given(self, error: BaseException, element: LoopElement) -> Any:
-        """Return the item that ``element``, in whose line ``error`` left the loop, was given."""
+        """Return the input of ``element``, in whose line ``error`` left the loop."""
         *_, trace = self._own(error)
         return trace.tb_frame.f_locals["z" if element.expands else "x"]
 
@@ -95,7 +95,7 @@ class Loop:
         """Yield the entries of a traceback that are lines of this loop, the innermost last."""
         stray = error.__cause__
         if isinstance(error, RuntimeError) and isinstance(stray, StopIteration):
-            error = stray  # a generator of Python 3.11 turns one into the other without a line of its own
+            error = stray  # Python 3.11's generator converts it without a traceback line of its own
         trace = error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self._file:
@@ -122,19 +122,19 @@ def _compile(kinds: tuple[tuple[type[LoopElement], bool], ...], tracked: bool, e
     scope: dict[str, Any] = {"islice": islice}
     for kind, _ in kinds:
         scope.update(kind.helpers)
-    exec(compile(source, file, "exec"), scope)  # noqa: S102  only text of ours: no user string enters it
+    exec(compile(source, file, "exec"), scope)  # noqa: S102  our own text: no user's string is in it
     return Loop(scope["loop"], file, writer.owners)
 
 
 class _Lines:
-    """Lines of a function, and which of them belong to which element."""
+    """The lines of a function, and the element that each belongs to."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.owners: dict[int, int] = {}
 
     def add(self, depth: int, *lines: str, owner: int | None = None) -> None:
-        """Append lines at a depth of indentation."""
+        """Append lines, ``depth`` levels deep."""
         for line in lines:
             self.lines.append("    " * depth + line)
             if owner is not None:
@@ -150,7 +150,7 @@ class _Lines:
 
 
 class _Writer(_Lines):
-    """Puts the loop together from the lines of its elements."""
+    """Writes the loop of a stage from the lines of its elements."""
 
     def __init__(self, kinds: tuple[tuple[type[LoopElement], bool], ...], *, tracked: bool) -> None:
         super().__init__()
@@ -202,7 +202,7 @@ class _Writer(_Lines):
 
     def _emit(self, k: int, depth: int) -> None:
         if self._flat:
-            self.add(depth, "z = x")  # what the function was given, in case it fails
+            self.add(depth, "z = x")  # the input, for ``given``
             self.add(depth, f"x = f{k}(x)", "if j:", "    x = islice(x, j, None)", "for x in x:", owner=k)
             self.add(depth + 1, "j += 1")
             self._yield(depth + 1, f"end - left() - 1, j, {self._tuple('c')}")
@@ -229,7 +229,7 @@ class _Writer(_Lines):
 
 
 class _TerminalWriter(_Lines):
-    """Puts the loop of a terminal together: no positions are asked for, so states stay in variables."""
+    """Writes the loop of a terminal: it needs no positions, so the states stay in variables."""
 
     def __init__(self, kinds: tuple[tuple[type[LoopElement], bool], ...], emit: Emit) -> None:
         super().__init__()
