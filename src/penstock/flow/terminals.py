@@ -1,4 +1,4 @@
-"""How a flow is consumed to its end: each asks by slow start, and closes its subscription."""
+"""The terminals: methods that consume a flow to its end and close the run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MISSING: Any = object()
 
 
 class Terminals(Stream[T_co]):
-    """The terminals."""
+    """The methods of ``Flow`` that run it."""
 
     __slots__ = ()
 
@@ -42,10 +42,10 @@ class Terminals(Stream[T_co]):
     @overload
     async def first(self, default: D) -> T_co | D: ...
     async def first(self, default: Any = _MISSING) -> Any:
-        """Return the first item and close.
+        """Return the first item and close the run.
 
         Raises:
-            NoItem: there was none, and no default was given.
+            NoItem: the flow is empty, and no default was given.
         """
         return _one(await drivers.first(self.node), default)
 
@@ -57,7 +57,7 @@ class Terminals(Stream[T_co]):
         """Return the last item.
 
         Raises:
-            NoItem: there was none, and no default was given.
+            NoItem: the flow is empty, and no default was given.
         """
         kept: deque[Any] = deque(maxlen=1)
         await drivers.for_each(self.node, kept.append)
@@ -78,17 +78,17 @@ class Terminals(Stream[T_co]):
     async def for_each_async(
         self, function: Callable[[T_co], Awaitable[object]], concurrency: int = 8
     ) -> None:
-        """Call ``await function(item)`` for every item, ``concurrency`` of them at a time, as they come.
+        """Await ``function(item)`` for every item, up to ``concurrency`` calls at a time.
 
-        No item is taken from upstream before a call is free for it. The first error ends it: the calls
-        under way are cancelled, and it is raised when they have ended.
+        No item is taken from upstream before a call is free for it. The first error cancels the pending
+        calls and is raised when they have ended.
         """
         from penstock.operators.concurrency.map_async import each_of
 
         await drivers.count(each_of(self.node, function, concurrency))
 
     async def run(self) -> None:
-        """Run to the end for the effects along the way, keeping nothing."""
+        """Run to the end and drop all items, for the side effects of the operators."""
         await drivers.count(self.node)
 
     async def into(
@@ -99,12 +99,12 @@ class Terminals(Stream[T_co]):
         key: str = "default",
         commit_every: int = 1000,
     ) -> Delivered:
-        """Stream documents (or the completed documents of an event stream) into a sink, effectively once.
+        """Write documents (or the completed documents of an event stream) into a sink, effectively once.
 
-        With a ledger, the run resumes where the last one committed; this call *is* the checkpoint.
+        With a ledger, the run resumes where the last one committed: this call is a checkpoint.
 
         Raises:
-            GraphError: a checkpoint stands upstream: two authorities would disagree after a crash.
+            GraphError: a checkpoint stands upstream; after a crash the two positions could disagree.
         """
         from penstock.ingest.delivery import deliver
 
@@ -115,6 +115,6 @@ def _one(items: list[Any], default: Any) -> Any:
     if items:
         return items[0]
     if default is _MISSING:
-        msg = "the flow completed without an item; pass a default if that is no error"
+        msg = "the flow completed without an item; pass a default if it may be empty"
         raise NoItem(msg)
     return default
