@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.flow.methods import Methods
 from penstock.flow.picture import graph_of
 from penstock.flow.terminals import Terminals
-from penstock.fusion import drive as drivers
+from penstock.fusion.drive import iterate
 from penstock.interop import aioreactive as bridge
 from penstock.runtime.graph import resolve
 from penstock.runtime.node import Node
@@ -58,11 +58,11 @@ class Flow(Methods[T_co], Terminals[T_co]):
         return Running(self.node, position)
 
     def __aiter__(self) -> AsyncIterator[T_co]:
-        return drivers.iterate(self.node)
+        return iterate(self.node)
 
     def chunked(self, size: int) -> AsyncGenerator[T_co, None]:
         """Iterate like ``async for``, but always request ``size`` items instead of choosing by slow start."""
-        return drivers.iterate(self.node, size)
+        return iterate(self.node, size)
 
     async def subscribe_async(
         self,

@@ -6,8 +6,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.errors import NoItem
-from penstock.fusion import drive as drivers
+from penstock.fusion.compiled_terminals import Drive
+from penstock.fusion.loops import Emit
 from penstock.runtime.stream import Stream
+from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,7 +36,7 @@ class Terminals(Stream[T_co]):
     async def to_list(self: Terminals[T]) -> list[T]:
         """Return all items; needs memory for all of them."""
         items: list[T] = []
-        await drivers.for_each(self.node, items.append)
+        await Drive(self.node, Emit.EACH, items.append).consume()
         return items
 
     @overload
@@ -47,7 +49,8 @@ class Terminals(Stream[T_co]):
         Raises:
             NoItem: the flow is empty, and no default was given.
         """
-        return _one(await drivers.first(self.node), default)
+        async with Running[Any](self.node) as subscription:
+            return _one(await subscription.request(1), default)
 
     @overload
     async def last(self) -> T_co: ...
@@ -60,20 +63,22 @@ class Terminals(Stream[T_co]):
             NoItem: the flow is empty, and no default was given.
         """
         kept: deque[Any] = deque(maxlen=1)
-        await drivers.for_each(self.node, kept.append)
+        await Drive(self.node, Emit.EACH, kept.append).consume()
         return _one(list(kept), default)
 
     async def count(self) -> int:
         """Return how many items there are."""
-        return await drivers.count(self.node)
+        total: int = await Drive(self.node, Emit.COUNT).consume()
+        return total
 
     async def reduce(self, function: Callable[[U, T_co], U], seed: U) -> U:
         """Fold all items from the left, beginning with ``seed``."""
-        return await drivers.reduce(self.node, function, seed)
+        total: U = await Drive(self.node, Emit.FOLD, function, seed).consume()
+        return total
 
     async def for_each(self, function: Callable[[T_co], object]) -> None:
         """Call ``function(item)`` for every item."""
-        await drivers.for_each(self.node, function)
+        await Drive(self.node, Emit.EACH, function).consume()
 
     async def for_each_async(
         self, function: Callable[[T_co], Awaitable[object]], concurrency: int = 8
@@ -85,11 +90,11 @@ class Terminals(Stream[T_co]):
         """
         from penstock.operators.concurrency.map_async import each_of
 
-        await drivers.count(each_of(self.node, function, concurrency))
+        await Drive(each_of(self.node, function, concurrency), Emit.COUNT).consume()
 
     async def run(self) -> None:
         """Run to the end and drop all items, for the side effects of the operators."""
-        await drivers.count(self.node)
+        await Drive(self.node, Emit.COUNT).consume()
 
     async def into(
         self: Terminals[Document] | Terminals[Any],

@@ -1,22 +1,20 @@
-"""``async for`` and the terminals: how much they request, and what they do with the items."""
+"""How ``async for`` iterates over a graph, and how many items a consumer requests at a time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from penstock.fusion.compiled_terminals import Drive
 from penstock.fusion.loops import Emit
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
     from penstock.runtime.node import Node
 
 
-__all__ = ["LARGEST_REQUEST", "SlowStart", "count", "first", "for_each", "iterate", "reduce"]
-
-S = TypeVar("S")
+__all__ = ["LARGEST_REQUEST", "SlowStart", "iterate"]
 
 LARGEST_REQUEST = 256
 """A larger request does not lower the cost per item, but 700 live objects start the garbage collector."""
@@ -58,26 +56,3 @@ async def _chunked(root: Node, chunk: int) -> AsyncGenerator[Any, None]:
         while items := await subscription.request(chunk):
             for item in items:
                 yield item
-
-
-async def for_each(root: Node, function: Callable[[Any], object]) -> None:
-    """Call ``function`` with every item."""
-    await Drive(root, Emit.EACH, function).consume()
-
-
-async def reduce(root: Node, function: Callable[[S, Any], S], seed: S) -> S:
-    """Return ``function(... function(function(seed, item), item) ..., item)`` over all items."""
-    total: S = await Drive(root, Emit.FOLD, function, seed).consume()
-    return total
-
-
-async def count(root: Node) -> int:
-    """Return how many items there are."""
-    total: int = await Drive(root, Emit.COUNT).consume()
-    return total
-
-
-async def first(root: Node) -> list[Any]:
-    """Return the first item in a list, or an empty list."""
-    async with Running[Any](root) as subscription:
-        return await subscription.request(1)
