@@ -1,4 +1,4 @@
-"""The edge to aioreactive: flows as observables, observables as flows, with its real subjects and operators."""
+"""The bridge to aioreactive: flows as observables, observables as flows, with real subjects and operators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def turns(count: int = 20) -> None:
 
 
 class Log:
-    """An observer that writes down what it is told."""
+    """An observer that records its signals."""
 
     def __init__(self, *, fails_at: Any = None) -> None:
         self.seen: list[Any] = []
@@ -44,7 +44,7 @@ class Log:
 
 
 class FromFunction(rx.AsyncObservable[Any]):
-    """An observable whose whole behaviour is a function of its observer."""
+    """An observable that calls a function with each observer."""
 
     def __init__(self, subscribe: Any) -> None:
         self.subscribe = subscribe
@@ -65,7 +65,7 @@ class FromFunction(rx.AsyncObservable[Any]):
 
 
 def test_observers_get_items_then_the_end() -> None:
-    """By functions or by an observer object; an error comes instead of the end."""
+    """Three functions or an observer object get the items, then the end or an error."""
 
     async def main() -> None:
         async with no_leaks():
@@ -81,7 +81,7 @@ def test_observers_get_items_then_the_end() -> None:
 
 
 def test_aioreactive_operators_accept_a_flow() -> None:
-    """``map``, ``filter`` and ``merge`` of aioreactive run on a flow, and their result is a flow again."""
+    """``map``, ``filter`` and ``merge`` of aioreactive accept a flow, and a flow accepts their result."""
 
     async def main() -> None:
         flow = from_iterable(range(6))
@@ -92,7 +92,7 @@ def test_aioreactive_operators_accept_a_flow() -> None:
 
 
 def test_a_slow_observer_is_waited_for() -> None:
-    """One ``asend`` at a time, in order, however long each takes."""
+    """``asend`` is called one item at a time, in order, however long each call takes."""
 
     async def main() -> None:
         handled: list[float] = []
@@ -110,7 +110,7 @@ def test_a_slow_observer_is_waited_for() -> None:
 
 @pytest.mark.parametrize("depth", range(3))
 def test_disposing_inside_asend_ends_the_run(depth: int) -> None:
-    """From the observer itself, from behind two operators, or from a task it starts: no deadlock, upstream is closed."""
+    """``dispose_async`` inside ``asend``, behind two operators or in its child task closes upstream, without deadlock."""
 
     async def main() -> None:
         async with no_leaks():
@@ -139,7 +139,7 @@ def test_disposing_inside_asend_ends_the_run(depth: int) -> None:
 
 @pytest.mark.parametrize("moment", ["at once", "while waiting", "while sending", "after the end"])
 def test_disposing_from_outside_ends_the_run(moment: str) -> None:
-    """In any state, twice, and nothing is left; the observer is told nothing more."""
+    """``dispose_async`` works in any state, also twice; no task is left and no further signal is sent."""
 
     async def main() -> None:
         async with no_leaks():
@@ -168,7 +168,7 @@ def test_disposing_from_outside_ends_the_run(moment: str) -> None:
 
 
 def test_an_error_of_the_observer_closes_upstream_then_comes_back_to_it() -> None:
-    """Upstream is closed before ``athrow``, which gets the observer's own error."""
+    """Upstream is closed before ``athrow`` gets the observer's own error."""
 
     async def main() -> None:
         async with no_leaks():
@@ -189,7 +189,7 @@ def test_an_error_of_the_observer_closes_upstream_then_comes_back_to_it() -> Non
 
 @pytest.mark.parametrize("when", ["throw", "close"])
 def test_an_error_in_the_last_words_goes_to_the_loop(when: str) -> None:
-    """Nobody is left to tell but the loop's exception handler."""
+    """An error of ``athrow`` or ``aclose`` goes to the loop's exception handler."""
 
     async def main() -> None:
         told: list[Any] = []
@@ -210,7 +210,7 @@ def test_an_error_in_the_last_words_goes_to_the_loop(when: str) -> None:
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_an_error_while_closing_after_a_dispose_is_not_lost(*, inside: bool) -> None:
-    """From inside ``asend`` the loop is told; from outside ``dispose_async`` raises it."""
+    """After a dispose inside ``asend`` the loop's handler gets it; from outside, ``dispose_async`` raises it."""
 
     async def main() -> None:
         told: list[Any] = []
@@ -274,7 +274,7 @@ def test_a_subject_is_parked_until_there_is_demand() -> None:
 
 
 def test_several_producers_may_send_at_a_time() -> None:
-    """Each one parked is woken by demand; when the consumer leaves, none hangs and none gets an error."""
+    """Demand wakes each waiting producer; when the consumer leaves, none hangs and none gets an error."""
 
     async def main() -> None:
         async with no_leaks():
@@ -299,7 +299,7 @@ def test_several_producers_may_send_at_a_time() -> None:
 
 
 def test_a_consumer_that_has_enough_releases_the_producer() -> None:
-    """``take`` gives the observable back while the run goes on: its producer is not parked for ever."""
+    """``take`` disposes the observable during the run, so its producer does not wait for ever."""
 
     async def main() -> None:
         subject: rx.AsyncSubject[int] = rx.AsyncSubject()
@@ -323,7 +323,7 @@ def test_a_consumer_that_has_enough_releases_the_producer() -> None:
 
 
 def test_an_observable_that_sends_within_subscribe() -> None:
-    """Cold sources of aioreactive run inside ``subscribe_async``; they are driven, ended and disposed."""
+    """Cold sources of aioreactive, which run inside ``subscribe_async``, are driven, ended and disposed."""
 
     async def main() -> None:
         async with no_leaks():
@@ -350,7 +350,7 @@ def test_an_observable_that_sends_within_subscribe() -> None:
 
 
 def test_errors_of_an_observable_come_behind_its_items() -> None:
-    """``athrow`` within ``subscribe_async`` or later, and an error of ``subscribe_async`` itself, with a note."""
+    """``athrow``, during or after ``subscribe_async``, and an error of that call itself, fail the flow with a note."""
 
     async def main() -> None:
         async with no_leaks():
@@ -375,7 +375,7 @@ def test_errors_of_an_observable_come_behind_its_items() -> None:
 
 
 def test_closing_disposes_the_observable_once() -> None:
-    """In any state; an item sent afterwards is dropped quietly."""
+    """Closing in any state disposes the observable once; an item sent afterwards is dropped."""
 
     async def main() -> None:
         async with no_leaks():
