@@ -1,24 +1,27 @@
-"""The installed command, in processes of its own, on data of our own."""
+"""The installed command, in processes of its own, with generated data."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, ClassVar
 
 import pytest
 
 import penstock as package
+
+from .forked import Forks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMAND = Path(sys.executable).with_name("penstock")
 PATIENCE = 120
-"""Seconds until a process counts as hung; nothing here takes a tenth of it."""
+"""Seconds until a process counts as hung; no test needs a tenth of it."""
 
 RECORDS = 2_100
 """More than two checkpoints of the command line (every 1,000 documents)."""
@@ -27,7 +30,7 @@ FEW = 200
 
 
 def article(pmid: str, title: str = "A title") -> str:
-    """Return the shortest record that is one."""
+    """Return the shortest valid record."""
     return (
         f'<PubmedArticle><MedlineCitation Status="MEDLINE">{pmid}'
         f"<Article><ArticleTitle>{title}</ArticleTitle></Article></MedlineCitation></PubmedArticle>"
@@ -40,22 +43,28 @@ def pmid(number: int) -> str:
 
 
 def articles(*records: str) -> bytes:
-    """Return a whole file of ``records``."""
+    """Return a complete file of ``records``."""
     return f'<?xml version="1.0"?>\n<PubmedArticleSet>{"".join(records)}</PubmedArticleSet>\n'.encode()
 
 
 class Penstock:
-    """The command, as it is called in one folder."""
+    """The command, called in one folder."""
+
+    forks: ClassVar[Forks | None] = None
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.started: list[subprocess.Popen[bytes]] = []
 
     def __call__(self, *words: str | Path, limits: str = "") -> subprocess.CompletedProcess[str]:
-        """Run it to its end; ``limits`` are commands of the shell, such as ``ulimit -f 8``."""
+        """Run it and wait; ``limits`` are shell commands such as ``ulimit -f 8``."""
         command = [os.fspath(word) for word in (COMMAND, *words)]
-        if limits:
-            command = ["bash", "-c", f'{limits}; exec "$@"', "bash", *command]
+        if not limits:
+            if Penstock.forks is None:
+                Penstock.forks = Forks(environment())
+                atexit.register(Penstock.forks.close)
+            return Penstock.forks.run(command, self.folder, environment(), PATIENCE)
+        command = ["bash", "-c", f'{limits}; exec "$@"', "bash", *command]
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -68,7 +77,7 @@ class Penstock:
         )
 
     def shell(self, line: str) -> subprocess.CompletedProcess[str]:
-        """Run a command line as it is printed, ``penstock`` being found on the path."""
+        """Run a command line with bash; ``penstock`` is on the path."""
         return subprocess.run(
             ["bash", "-c", line],
             cwd=self.folder,
@@ -83,9 +92,9 @@ class Penstock:
     def start(
         self, *words: str | Path, stderr: int | IO[bytes] = subprocess.PIPE, before: Sequence[str] = ()
     ) -> subprocess.Popen[bytes]:
-        """Start it with a pipe to read from; nobody reading holds it up, which is how tests stop its time.
+        """Start it with a pipe. The process waits while the test does not read the pipe.
 
-        ``before`` is a command that runs the command.
+        ``before`` is a command that runs it, such as ``setpriv``.
         """
         process = subprocess.Popen(
             [os.fspath(word) for word in (*before, COMMAND, *words)],
@@ -95,19 +104,19 @@ class Penstock:
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
-            preexec_fn=hear_ctrl_c,  # noqa: PLW1509  nothing here has threads while it forks
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509  the tests have no threads
         )
         self.started.append(process)
         return process
 
 
 def hear_ctrl_c() -> None:
-    """Undo what a shell does to what it starts in the background: it would not hear SIGINT."""
+    """Restore SIGINT: a shell makes background processes ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def environment() -> dict[str, str]:
-    """Return an environment in which ``penstock`` is the one under test and prints the same everywhere."""
+    """Return an environment with the ``penstock`` under test, and the same output on every machine."""
     path = os.pathsep.join([str(COMMAND.parent), os.environ.get("PATH", "")])
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PENSTOCK_", "PYTHON"))}
     return {
@@ -123,7 +132,7 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture
 def penstock(tmp_path: Path):
-    """Return the command; what is left of its processes ends with the test."""
+    """Return the command; its remaining processes are killed after the test."""
     command = Penstock(tmp_path)
     yield command
     for process in command.started:
@@ -134,25 +143,25 @@ def penstock(tmp_path: Path):
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file of made-up records, long enough for two checkpoints."""
+    """Return a file of generated records, long enough for two checkpoints."""
     return _sample(tmp_path_factory, RECORDS)
 
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file of few made-up records."""
+    """Return a file of a few generated records."""
     return _sample(tmp_path_factory, FEW)
 
 
 @pytest.fixture(scope="session")
 def undisturbed(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return what ingesting ``sample`` in one go writes."""
+    """Return the output of ingesting ``sample`` without interruption."""
     return _output(sample, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def small_undisturbed(small: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return what ingesting ``small`` in one go writes."""
+    """Return the output of ingesting ``small`` without interruption."""
     return _output(small, tmp_path_factory)
 
 

@@ -1,4 +1,4 @@
-"""Input, output and ledgers that cannot be used: one sentence, the right code, nothing lost."""
+"""Bad inputs, outputs and ledgers: one sentence, the right exit code, nothing lost."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ EXTERNAL = (
 
 
 def refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
-    """Check that a run was refused: 2, one clean sentence on stderr, nothing on stdout."""
+    """Check that a run was refused: exit code 2, one clean sentence on stderr, nothing on stdout."""
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert done.stdout == ""
     sentence, *hints = done.stderr.splitlines()
-    assert all(hint.startswith(("penstock: to go on: ", "penstock: to take what has ")) for hint in hints)
+    assert all(hint.startswith(("penstock: to continue: ", "penstock: to read what has ")) for hint in hints)
     assert sentence.startswith("penstock: ")
     assert sentence.isprintable()
     assert "Traceback" not in sentence
-    assert "should not have happened" not in sentence
+    assert "unexpected error" not in sentence
     for words in said:
         assert words in sentence
 
 
 def test_a_missing_file(penstock: Penstock) -> None:
-    """It is named."""
+    """The message names the file."""
     refused(penstock("ingest", "pubmed", "gone.xml", "--to", "out.jsonl"), "gone.xml")
 
 
 def test_a_pattern_that_matches_nothing(penstock: Penstock) -> None:
-    """It is named, like a missing file."""
+    """The message names the pattern."""
     refused(penstock("ingest", "pubmed", "gone*.xml.gz", "--to", "out.jsonl"), "gone*.xml.gz")
 
 
 def test_a_folder_in_place_of_a_file(penstock: Penstock) -> None:
-    """It is named."""
+    """The message names the folder."""
     (penstock.folder / "folder").mkdir()
     refused(penstock("ingest", "pubmed", "folder", "--to", "out.jsonl"), "folder")
 
@@ -78,7 +78,7 @@ def test_a_folder_in_place_of_a_file(penstock: Penstock) -> None:
     ],
 )
 def test_a_file_that_is_not_pubmed(penstock: Penstock, name: str, content: bytes) -> None:
-    """The file is named and nothing is brought."""
+    """The message names the file, and no document is written."""
     (penstock.folder / name).write_bytes(content)
     refused(penstock("ingest", "pubmed", name, "--to", "out.jsonl", "--no-progress"), name)
 
@@ -91,7 +91,7 @@ def test_a_file_that_is_not_pubmed(penstock: Penstock, name: str, content: bytes
     ],
 )
 def test_a_file_that_ends_too_early(penstock: Penstock, name: str, content: bytes) -> None:
-    """It is named; once it is whole, the same command brings all of it, nothing twice."""
+    """The message names the file. Once the file is complete, the same command ingests each record once."""
     path = penstock.folder / name
     path.write_bytes(content)
     done = penstock("ingest", "pubmed", name, "--to", "out.jsonl", "--no-progress")
@@ -100,7 +100,7 @@ def test_a_file_that_ends_too_early(penstock: Penstock, name: str, content: byte
 
 @pytest.mark.parametrize("content", [BOMB, EXTERNAL])
 def test_entities_are_not_expanded(penstock: Penstock, content: bytes) -> None:
-    """A bomb or an external entity is a failed record at most; its neighbour is brought, nothing leaks."""
+    """A record with an entity bomb or an external entity fails at worst; its neighbour is ingested, no file leaks."""
     (penstock.folder / "a.xml").write_bytes(content)
     done = penstock("ingest", "pubmed", "a.xml", "--to", "out.jsonl", limits="ulimit -v 4000000")
     assert done.returncode in {0, 1, 2}, done.stderr
@@ -114,7 +114,7 @@ def test_entities_are_not_expanded(penstock: Penstock, content: bytes) -> None:
 
 
 def test_a_broken_record_between_good_ones(penstock: Penstock) -> None:
-    """1; the good ones are brought, the broken one is a dead letter."""
+    """Exit code 1: the good records are ingested, the broken one becomes a dead letter."""
     broken = article(pmid(2), title="<i>never closed")
     (penstock.folder / "a.xml").write_bytes(articles(article(pmid(1)), broken, article(pmid(3))))
     done = penstock("ingest", "pubmed", "a.xml", "--to", "out.jsonl")
@@ -123,13 +123,13 @@ def test_a_broken_record_between_good_ones(penstock: Penstock) -> None:
 
 
 def test_an_output_in_a_folder_that_is_not_there(penstock: Penstock) -> None:
-    """It is named."""
+    """The message names the folder."""
     (penstock.folder / "a.xml").write_bytes(GOOD)
     refused(penstock("ingest", "pubmed", "a.xml", "--to", "gone/out.jsonl"), "gone")
 
 
 def test_an_output_that_is_a_folder(penstock: Penstock) -> None:
-    """It is named."""
+    """The message names the output."""
     (penstock.folder / "a.xml").write_bytes(GOOD)
     (penstock.folder / "out").mkdir()
     refused(penstock("ingest", "pubmed", "a.xml", "--to", "out"), "out")
@@ -140,14 +140,14 @@ def test_an_output_that_is_a_folder(penstock: Penstock) -> None:
     "words", [["--to", "/proc/out.jsonl"], ["--to", "out.jsonl", "--ledger", "/proc/l.db"]]
 )
 def test_a_place_that_cannot_be_written_to(penstock: Penstock, words: list[str]) -> None:
-    """It is named, be it the output or the ledger."""
+    """The message names the output or the ledger."""
     (penstock.folder / "a.xml").write_bytes(GOOD)
     refused(penstock("ingest", "pubmed", "a.xml", *words), "/proc")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="ulimit is a shell's")
 def test_an_output_that_grows_too_large(penstock: Penstock, small: Path, small_undisturbed: bytes) -> None:
-    """The system's refusal to write more is one sentence; with room again, the same command completes."""
+    """A write that the system refuses is one sentence. With more space the same command completes."""
     done = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--no-progress", limits="ulimit -f 600")
     refused(done)
     again = penstock("ingest", "pubmed", small, "--to", "out.jsonl")
@@ -156,7 +156,7 @@ def test_an_output_that_grows_too_large(penstock: Penstock, small: Path, small_u
 
 
 def test_an_output_that_is_not_ours_is_left_alone(penstock: Penstock) -> None:
-    """A file that no ledger knows is refused, and stays as it is."""
+    """A file that no ledger knows is refused and not changed."""
     (penstock.folder / "a.xml").write_bytes(GOOD)
     (penstock.folder / "out.jsonl").write_text("precious\n")
     refused(penstock("ingest", "pubmed", "a.xml", "--to", "out.jsonl"), "out.jsonl")
@@ -164,7 +164,7 @@ def test_an_output_that_is_not_ours_is_left_alone(penstock: Penstock) -> None:
 
 
 def test_an_output_that_was_cut_is_refused(penstock: Penstock) -> None:
-    """What was committed is gone: the run says so and does not go on over it."""
+    """The run refuses an output that is shorter than what was committed."""
     (penstock.folder / "a.xml").write_bytes(GOOD)
     penstock("ingest", "pubmed", "a.xml", "--to", "out.jsonl")
     with (penstock.folder / "out.jsonl").open("r+b") as file:
@@ -175,7 +175,7 @@ def test_an_output_that_was_cut_is_refused(penstock: Penstock) -> None:
 
 @pytest.mark.parametrize("content", [b"not a database at all\n" * 99, b"SQLite format 3\0" + b"\xff" * 4000])
 def test_a_corrupt_ledger(penstock: Penstock, content: bytes) -> None:
-    """It is named, and never replaced."""
+    """The message names the ledger, which is not replaced."""
     (penstock.folder / "a.xml").write_bytes(GOOD)
     ledger = penstock.folder / "out.jsonl.ledger.db"
     ledger.write_bytes(content)
@@ -185,7 +185,7 @@ def test_a_corrupt_ledger(penstock: Penstock, content: bytes) -> None:
 
 
 def test_a_changed_input_is_reported(penstock: Penstock) -> None:
-    """A file that is another one under its old name is named, and not read as if it were new."""
+    """A changed file is named and not read as a new one."""
     source = penstock.folder / "a.xml"
     source.write_bytes(GOOD)
     penstock("ingest", "pubmed", "a.xml", "--to", "out.jsonl")
@@ -194,7 +194,7 @@ def test_a_changed_input_is_reported(penstock: Penstock) -> None:
 
 
 def test_the_traceback_is_there_on_demand(penstock: Penstock) -> None:
-    """--debug shows where."""
+    """--debug shows the traceback."""
     done = penstock("ingest", "pubmed", "gone.xml", "--to", "out.jsonl", "--debug")
     assert done.returncode == 2
     assert "Traceback" in done.stderr
@@ -202,13 +202,13 @@ def test_the_traceback_is_there_on_demand(penstock: Penstock) -> None:
 
 @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="names are text there")
 def test_a_name_that_is_not_text(penstock: Penstock) -> None:
-    """A file name of any bytes works, is shown safely, and its command can be pasted."""
+    """A file name of any bytes works, is printed safely, and the printed command can be pasted."""
     name = os.fsdecode(b"a\xff\x1b[31m.xml")
     (penstock.folder / name).write_bytes(GOOD)
     done = penstock("ingest", "pubmed", name, "--to", "out.jsonl", "--limit", "5")
     assert done.returncode == 0, done.stderr
     assert all(line.isprintable() for line in done.stdout.splitlines())
-    command = done.stdout.split("go on:")[1].split("\n")[0].strip()
+    command = done.stdout.split("continue:")[1].split("\n")[0].strip()
     again = penstock.shell(command)
     assert again.returncode == 0, again.stderr
     assert (penstock.folder / "out.jsonl").read_bytes().count(b"\n") == 39
@@ -216,7 +216,7 @@ def test_a_name_that_is_not_text(penstock: Penstock) -> None:
 
 @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="names are text there")
 def test_a_name_that_is_not_text_in_events(penstock: Penstock) -> None:
-    """Events carry such a name too."""
+    """Events can contain such a name."""
     name = os.fsdecode(b"a\xff.xml")
     (penstock.folder / name).write_bytes(GOOD)
     done = penstock("ingest", "pubmed", name, "--to", "out.jsonl", "--events")
@@ -224,7 +224,7 @@ def test_a_name_that_is_not_text_in_events(penstock: Penstock) -> None:
 
 
 def test_a_file_without_records(penstock: Penstock) -> None:
-    """It is a file of the right kind, but silent zero is no success: a warning, and exit code 3."""
+    """A valid file without records ends with a warning and exit code 3."""
     (penstock.folder / "none.xml").write_bytes(articles())
     done = penstock("ingest", "pubmed", "none.xml", "--to", "out.jsonl")
     assert done.returncode == 3, done.stderr

@@ -20,7 +20,7 @@ NAMELESS = article("", "no id \x1b[31m".replace("\x1b", ""))
 
 @pytest.fixture
 def failed(penstock: Penstock, tmp_path: Path) -> Penstock:
-    """Return a command whose folder holds an output with two dead letters."""
+    """Return a command whose folder has an output with two dead letters."""
     records = [article(pmid(1)), BROKEN, article(pmid(2)), NAMELESS]
     (tmp_path / "in.xml").write_bytes(articles(*records))
     done = penstock("ingest", "pubmed", "in.xml", "--to", "out.jsonl")
@@ -29,16 +29,16 @@ def failed(penstock: Penstock, tmp_path: Path) -> Penstock:
 
 
 def test_the_receipt_names_the_commands(penstock: Penstock, tmp_path: Path) -> None:
-    """What failed can be looked at and tried again by pasting."""
+    """The receipt prints commands that list and replay the failed documents."""
     (tmp_path / "in.xml").write_bytes(articles(article(pmid(1)), NAMELESS))
     done = penstock("ingest", "pubmed", "in.xml", "--to", "out.jsonl")
-    assert "what failed:  penstock dead list out.jsonl" in done.stdout
-    assert "try again:    penstock dead replay out.jsonl" in done.stdout
+    assert "what failed:   penstock dead list out.jsonl" in done.stdout
+    assert "try again:     penstock dead replay out.jsonl" in done.stdout
     assert penstock.shell("penstock dead list out.jsonl").stdout.count("\n") == 1
 
 
 def test_list_shows_each_on_a_line(failed: Penstock) -> None:
-    """Record, document if it has an id, error; JSON for programs; by output or by ledger."""
+    """Each line has the record, the document id if any, and the error; also as JSON, by output or by ledger."""
     for place in ("out.jsonl", "out.jsonl.ledger.db"):
         done = failed("dead", "list", place)
         assert done.returncode == 0, done.stderr
@@ -52,7 +52,7 @@ def test_list_shows_each_on_a_line(failed: Penstock) -> None:
 
 
 def test_show_has_the_error_and_the_bytes(failed: Penstock) -> None:
-    """For people without control characters, raw as they are."""
+    """Without ``--raw`` the letter is printed safely; with it the bytes are unchanged."""
     done = failed("dead", "show", "out.jsonl", "in.xml#1")
     assert done.returncode == 0, done.stderr
     assert "record    in.xml#1" in done.stdout
@@ -64,7 +64,7 @@ def test_show_has_the_error_and_the_bytes(failed: Penstock) -> None:
 
 
 def test_replay_without_a_better_parser_changes_nothing(failed: Penstock, tmp_path: Path) -> None:
-    """It says what failed again, and its exit code is 1."""
+    """It prints the letters that failed again and ends with 1."""
     before = (tmp_path / "out.jsonl").read_bytes()
     done = failed("dead", "replay", "out.jsonl")
     assert done.returncode == 1, done.stderr
@@ -76,17 +76,17 @@ def test_replay_without_a_better_parser_changes_nothing(failed: Penstock, tmp_pa
 
 
 def test_replay_says_what_is_not_there(failed: Penstock) -> None:
-    """A name that no letter has is a mistake somewhere: exit code 1, as ``drop`` has it."""
+    """A record without a letter gives exit code 1, as in ``drop``."""
     done = failed("dead", "replay", "out.jsonl", "in.xml#7", "in.xml#8")
     assert done.returncode == 1
-    assert "2 of the records named have no dead letter" in done.stderr
+    assert "2 of the records have no dead letter" in done.stderr
     assert failed("dead", "drop", "out.jsonl", "--all").returncode == 0
     assert failed("dead", "replay", "out.jsonl", "in.xml#7").returncode == 1
     assert failed("dead", "replay", "out.jsonl").returncode == 0
 
 
 def test_replay_moves_what_succeeds_now(failed: Penstock, tmp_path: Path) -> None:
-    """As after a mended parser: the bytes in the ledger are read again, the files are not."""
+    """After the parser was fixed, the bytes in the ledger are parsed again; the files are not needed."""
     from penstock.ledger import SqliteLedger
 
     async def mend() -> None:
@@ -110,20 +110,20 @@ def test_replay_moves_what_succeeds_now(failed: Penstock, tmp_path: Path) -> Non
 
 
 def test_drop_takes_names_or_all(failed: Penstock) -> None:
-    """Neither is a mistake, and so are both."""
+    """Giving neither records nor ``--all`` is an error, and so is giving both."""
     for words in ((), ("in.xml#1", "--all")):
         refused = failed("dead", "drop", "out.jsonl", *words)
         assert refused.returncode == 2
-        assert "Name their records, or say --all" in refused.stderr
-    assert "dropped 1 of" in failed("dead", "drop", "out.jsonl", "in.xml#1").stdout
+        assert "name the records whose letters to drop, or give --all" in refused.stderr
+    assert "dropped 1 dead letter\n" in failed("dead", "drop", "out.jsonl", "in.xml#1").stdout
     assert failed("dead", "drop", "out.jsonl", "in.xml#1").returncode == 1
-    assert "dropped 1 of" in failed("dead", "drop", "out.jsonl", "--all").stdout
+    assert "dropped 1 dead letter\n" in failed("dead", "drop", "out.jsonl", "--all").stdout
     assert failed("dead", "list", "out.jsonl").stdout == "pubmed: no dead letters\n"
     assert "nothing to replay" in failed("dead", "replay", "out.jsonl").stdout
 
 
 def test_a_place_without_a_ledger(penstock: Penstock) -> None:
-    """One clear sentence, and exit code 2."""
+    """One sentence, and exit code 2."""
     for words in (("list", "gone.jsonl"), ("replay", "gone.jsonl"), ("replay", "x.ledger.db")):
         done = penstock("dead", *words)
         assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""``penstock doctor`` on this machine, on ones that are worse, and with versions of which something follows."""
+"""``penstock doctor`` on this machine, on simulated bad ones, and with old library versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_a_machine_that_is_well(penstock: Penstock) -> None:
-    """0, a line for each thing with its version, and nothing left in the folder."""
+    """Exit code 0, a line for each check, and an empty folder afterwards."""
     done = penstock("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     for told in (
@@ -34,31 +34,31 @@ def test_a_machine_that_is_well(penstock: Penstock) -> None:
     ):
         assert told in done.stdout
     assert "ok    ledgers: write-ahead log, synchronous=FULL, one connection" in done.stdout
-    assert "nothing stands in the way of a run" in done.stdout
-    assert all(line[:6] in {"ok    ", "note  ", "", "nothin"} for line in done.stdout.splitlines())
+    assert "runs can start" in done.stdout
+    assert all(line[:6] in {"ok    ", "note  ", "", "runs c"} for line in done.stdout.splitlines())
     assert list(penstock.folder.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there(penstock: Penstock) -> None:
-    """2, and a sentence that names it."""
+    """Exit code 2, and the message names the folder."""
     done = penstock("doctor", "missing")
     assert done.returncode == 2
-    assert "BAD   missing is no folder; make it, or name another" in done.stdout
-    assert "1 of these would make runs fail" in done.stdout
+    assert "BAD   missing is not a folder; create it, or name another" in done.stdout
+    assert "runs would fail, see BAD above" in done.stdout
 
 
 def test_a_folder_that_cannot_be_written_to(penstock: Penstock) -> None:
-    """2, and why."""
+    """Exit code 2, with the reason."""
     (penstock.folder / "shut").mkdir(mode=0o500)
     drop = "setpriv --bounding-set=-dac_override " if os.geteuid() == 0 else ""
     if drop and shutil.which("setpriv") is None:
         pytest.skip("permissions do not bind root, and there is no setpriv here")
     done = penstock.shell(f"{drop}penstock doctor shut")
-    assert (done.returncode, "shut cannot be written to: permission denied" in done.stdout) == (2, True)
+    assert (done.returncode, "shut is not writable: permission denied" in done.stdout) == (2, True)
 
 
 def test_a_limit_on_the_size_of_files(penstock: Penstock) -> None:
-    """It is told; one that a ledger does not fit in is bad."""
+    """A limit is a note; a limit that is too small for a ledger is BAD."""
     done = penstock("doctor", limits="ulimit -f 100000")
     assert "note  no file may grow beyond 102.4 MB" in done.stdout
     assert done.returncode == 0
@@ -69,7 +69,7 @@ def test_a_limit_on_the_size_of_files(penstock: Penstock) -> None:
 
 
 def test_few_open_files(penstock: Penstock) -> None:
-    """It is told."""
+    """A low limit is a note."""
     assert "only 128 files may be open at once" in penstock("doctor", limits="ulimit -n 128").stdout
 
 
@@ -81,17 +81,17 @@ def test_few_open_files(penstock: Penstock) -> None:
     ],
 )  # fmt: skip
 def test_what_a_version_of_sqlite_implies(number: tuple[int, int, int], level: str) -> None:
-    """Before the fix of the WAL-reset bug: what keeps ledgers safe from it, and what is not to be done."""
+    """Versions with the WAL-reset bug get a note that says how to avoid it."""
     finding = sqlite_implies(number)
     assert finding.level == level
-    assert ("let no other program write to a ledger" in finding.words) == (level == "note")
+    assert ("Let no other program write to a ledger" in finding.words) == (level == "note")
 
 
 @pytest.mark.parametrize(
     ("name", "level"), [("expat_2.5.0", "note"), ("expat_2.6.0", "ok"), ("expat_2.10.1", "ok")]
 )
 def test_what_a_version_of_expat_implies(name: str, level: str) -> None:
-    """Before 2.6.0 it takes quadratic time."""
+    """Versions before 2.6.0 get a note."""
     assert expat_implies(name).level == level
 
 
@@ -100,13 +100,13 @@ def told(folder: Path) -> dict[str, str]:
 
 
 def test_an_extra_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command that installs it is a note, and no failure."""
+    """A missing extra is a note with the command that installs it."""
     monkeypatch.setitem(doctor._EXTRAS, "zstd", ("no-such-library", "for nothing"))
     assert told(tmp_path)["no no-such-library (for nothing): pip install 'penstock[zstd]'"] == "note"
 
 
 def test_an_fsync_that_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library that swallows it is bad; one that is too fast to be true, a note."""
+    """A library that swallows fsync is BAD; an fsync that is too fast is a note."""
     monkeypatch.setenv("LD_PRELOAD", "libeatmydata.so")
     assert any(level == "BAD" and "libeatmydata" in words for words, level in told(tmp_path).items())
     monkeypatch.delenv("LD_PRELOAD")
@@ -116,11 +116,11 @@ def test_an_fsync_that_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a folder is in")
 def test_a_disk_in_memory() -> None:
-    """It is told, as is how little room there is."""
+    """A folder in memory and little free space are notes."""
     try:
         with SmallDisk(8 << 20) as disk:
             seen = told(disk)
     except OSError as error:
         pytest.skip(f"no small disk here: {error}")
     assert any("tmpfs is memory" in words for words in seen)
-    assert seen["8.4 MB are free"] == "note"
+    assert seen["8.4 MB of disk space are free"] == "note"

@@ -1,4 +1,4 @@
-"""What ends a run from outside, in its middle: one clear sentence, the last commit intact, and the same end."""
+"""Runs that are ended from outside: one sentence, the last commit intact, and the same output afterwards."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from ..postgres import PostgresServer  # noqa: TID252
 
 STOPS = int(os.environ.get("PENSTOCK_STOPS", "1"))
-"""Signals per kind of output; 100 for the record."""
+"""Signals per kind of output in this run; 100 in the long one."""
 
 KINDS = [*OUTPUTS, "postgres"]
 
 
 @pytest.fixture(params=KINDS)
 def output(request: pytest.FixtureRequest) -> Output:
-    """Return each kind of output; a table of its own for each folder in PostgreSQL."""
+    """Return each kind of output; in PostgreSQL each folder has its own table."""
     if request.param != "postgres":
         return OUTPUTS[request.param]
     server: PostgresServer = request.getfixturevalue("postgres_server")
@@ -38,13 +38,13 @@ def output(request: pytest.FixtureRequest) -> Output:
 
 
 def ingestion(output: Output, sample: Path, folder: Path) -> list[str]:
-    """Return the words after ``penstock`` of an ingestion in a folder."""
+    """Return the arguments of an ingestion in a folder."""
     to = [word for target in output.targets(folder) for word in ("--to", target)]
     return ["ingest", "pubmed", str(sample), *to, "--no-progress"]
 
 
 def in_the_middle(penstock: Penstock, *words: str | Path, lines: int) -> subprocess.Popen[bytes]:
-    """Start a run and read so many events of it; it then waits for its reader."""
+    """Start a run and read this many events; the run then waits for its reader."""
     process = penstock.start("ingest", "pubmed", *words, "--events", "--no-progress")
     assert process.stdout is not None
     for _ in range(lines):
@@ -53,15 +53,15 @@ def in_the_middle(penstock: Penstock, *words: str | Path, lines: int) -> subproc
 
 
 def the_sentence(code: int, words: str) -> str:
-    """Return the one sentence, beside the hint that says how to go on."""
+    """Return the error; the other lines must be hints that tell how to continue."""
     assert code == 2, words
     sentence, *hints = words.splitlines()
-    assert all("to go on: " in hint for hint in hints), words
+    assert all("to continue: " in hint for hint in hints), words
     return sentence
 
 
 def test_stopped_by_sigterm_again_and_again(tmp_path: Path, sample: Path, output: Output) -> None:
-    """At random instants, those before the first commit and those at the end among them: the same documents."""
+    """SIGTERM at random moments, also before the first commit and at the end: the same documents."""
 
     def command(folder: Path) -> list[str | Path]:
         return [COMMAND, *ingestion(output, sample, folder), "--events"]
@@ -80,7 +80,7 @@ def test_stopped_by_sigterm_again_and_again(tmp_path: Path, sample: Path, output
 
 
 def test_stopped_by_sigterm_it_says_how_to_go_on(penstock: Penstock, sample: Path, output: Output) -> None:
-    """130, how far it came, and the command that ends with what an undisturbed run leaves."""
+    """Exit code 130, a receipt, and a command that completes the same output as an undisturbed run."""
     other = Penstock(penstock.folder / "undisturbed")
     other.folder.mkdir()
     assert other(*ingestion(output, sample, other.folder)).returncode == 0
@@ -92,7 +92,7 @@ def test_stopped_by_sigterm_it_says_how_to_go_on(penstock: Penstock, sample: Pat
     process.send_signal(signal.SIGTERM)
     told = process.communicate(timeout=PATIENCE)[1].decode()
     assert process.returncode == 130, told
-    assert told.startswith("penstock: stopping: what is in flight is finished and committed")
+    assert told.startswith("penstock: stopping: documents in flight are finished and committed")
     assert "penstock: interrupted, 1," in told
     assert "Traceback" not in told
     done = penstock.shell(told.split("to resume:")[1].split("\n", maxsplit=1)[0])
@@ -101,7 +101,7 @@ def test_stopped_by_sigterm_it_says_how_to_go_on(penstock: Penstock, sample: Pat
 
 
 def test_one_signal_where_nobody_reads(penstock: Penstock, sample: Path, undisturbed: bytes) -> None:
-    """What hangs is not waited for longer than ``--grace`` allows; the next run ends like any other."""
+    """A run that hangs is ended after ``--grace``; the next run completes."""
     process = in_the_middle(penstock, sample, "--to", "out.jsonl", "--grace", "0.1", lines=2_300)
     process.send_signal(signal.SIGTERM)
     process.wait(PATIENCE)
@@ -115,7 +115,7 @@ def test_one_signal_where_nobody_reads(penstock: Penstock, sample: Path, undistu
 def test_a_limit_on_the_size_of_files(
     penstock: Penstock, sample: Path, undisturbed: bytes, blocks: int
 ) -> None:
-    """Whether the output or the ledger hits it first: the sentence names it, and the limit."""
+    """The message names the file that reached the limit, and the limit."""
     words = ["ingest", "pubmed", str(sample), "--to", "out.jsonl", "--no-progress"]
     done = penstock(*words, limits=f"ulimit -f {blocks}")
     assert "ulimit -f" in the_sentence(done.returncode, done.stderr)
@@ -124,7 +124,7 @@ def test_a_limit_on_the_size_of_files(
 
 
 def test_a_full_disk(penstock: Penstock, sample: Path, undisturbed: bytes) -> None:
-    """With no room left it says so; with room again it goes on."""
+    """The message says that the disk is full; with free space the same command completes."""
     try:
         with SmallDisk(2 << 20) as disk:
             words = ["ingest", "pubmed", sample, "--to", disk / "out.jsonl", "--no-progress"]
@@ -139,7 +139,7 @@ def test_a_full_disk(penstock: Penstock, sample: Path, undisturbed: bytes) -> No
 
 
 def test_a_ledger_that_another_program_locks(penstock: Penstock, sample: Path, undisturbed: bytes) -> None:
-    """In the middle of the run: it is waited for, then told; afterwards the run goes on."""
+    """A run waits for a locked ledger, then fails with a message; the next run completes."""
     process = in_the_middle(penstock, sample, "--to", "out.jsonl", lines=2_300)
     ledger = penstock.folder / "out.jsonl.ledger.db"
     with closing(sqlite3.connect(ledger, isolation_level=None)) as intruder:
@@ -151,8 +151,8 @@ def test_a_ledger_that_another_program_locks(penstock: Penstock, sample: Path, u
 
 
 def test_a_folder_that_may_no_longer_be_written(penstock: Penstock, sample: Path) -> None:
-    """A permission that is lost in the middle of the run, and given back."""
-    mighty = os.geteuid() == 0  # whom permissions do not bind, unless without this capability
+    """Losing write permission during a run is one sentence; once restored, the same command completes."""
+    mighty = os.geteuid() == 0  # root ignores permissions, unless it drops this capability
     drop = ["setpriv", "--bounding-set=-dac_override"] if mighty else []
     if drop and shutil.which(drop[0]) is None:
         pytest.skip("permissions do not bind root, and there is no setpriv here")

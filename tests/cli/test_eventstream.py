@@ -17,7 +17,7 @@ EVENTS = [
 
 
 def test_what_is_written_reads_back_as_the_events() -> None:
-    """Every line is one event, whole, without the raw bytes."""
+    """Every line is one complete event, without the raw bytes."""
     out = io.BytesIO()
     EventStream(out, lambda: None)(EVENTS)
     read = [decode(line) for line in out.getvalue().splitlines()]
@@ -26,7 +26,7 @@ def test_what_is_written_reads_back_as_the_events() -> None:
 
 
 def test_a_reader_that_leaves_is_told_once_and_nothing_is_written_any_more() -> None:
-    """A closed pipe calls back once; later events are dropped in silence."""
+    """A closed pipe calls back once; later events are dropped."""
     read, write = os.pipe()
     os.close(read)
     calls: list[str] = []
@@ -38,7 +38,7 @@ def test_a_reader_that_leaves_is_told_once_and_nothing_is_written_any_more() -> 
 
 
 def test_a_terminal_gets_the_same_json_without_what_it_would_obey() -> None:
-    """C1 controls and bidirectional overrides become escapes that mean the same."""
+    """C1 controls and bidirectional overrides become JSON escapes of the same characters."""
     plain = json.dumps({"title": "a\x9b2Jb\u202ec\x7f é 漢"}, ensure_ascii=False).encode()
     shown = for_terminal(plain)
     assert json.loads(shown) == json.loads(plain)

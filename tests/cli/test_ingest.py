@@ -1,4 +1,4 @@
-"""``penstock ingest`` from its start to its receipt."""
+"""``penstock ingest`` from start to receipt."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def documents(path: Path) -> list[dict[str, object]]:
 
 
 def commands_in(receipt: str) -> dict[str, str]:
-    """Return the commands that a receipt offers, by what they are for."""
+    """Return the commands of a receipt, by their labels."""
     return dict(re.findall(r"^  ([a-z ]+): +(penstock .+)$", receipt, re.MULTILINE))
 
 
 def test_all_completed(penstock, small: Path, tmp_path: Path) -> None:
-    """0, every record a line, a receipt on stdout, progress on stderr and no control characters."""
+    """Exit code 0, a line for every record, the receipt on stdout, progress on stderr, no control characters."""
     done = penstock("ingest", "pubmed", small, "--to", "out.jsonl")
     assert done.returncode == 0, done.stderr
     assert len(documents(tmp_path / "out.jsonl")) == FEW
@@ -43,7 +43,7 @@ def test_all_completed(penstock, small: Path, tmp_path: Path) -> None:
 
 
 def test_again_does_nothing_says_so_and_is_no_failure(penstock, small: Path, tmp_path: Path) -> None:
-    """The same command after completion leaves the output alone, says so, and ends with 0."""
+    """After completion the same command does not change the output, says so, and ends with 0."""
     penstock("ingest", "pubmed", small, "--to", "out.jsonl")
     before = (tmp_path / "out.jsonl").read_bytes()
     done = penstock("ingest", "pubmed", small, "--to", "out.jsonl")
@@ -55,9 +55,9 @@ def test_again_does_nothing_says_so_and_is_no_failure(penstock, small: Path, tmp
 def test_the_command_that_replays_does(
     penstock, small: Path, tmp_path: Path, small_undisturbed: bytes
 ) -> None:
-    """Pasted into a shell, the receipt's command writes the same output again, from nothing."""
+    """The receipt's command to start over writes the same output again."""
     done = penstock("ingest", "pubmed", small, "--to", "my out.jsonl", "--no-progress")
-    replay = commands_in(done.stdout)["replay all"]
+    replay = commands_in(done.stdout)["start over"]
     again = penstock.shell(replay)
     assert again.returncode == 0, again.stderr
     assert f"completed, {FEW:,} documents in" in again.stdout
@@ -67,14 +67,14 @@ def test_the_command_that_replays_does(
 def test_a_limit_stops_and_the_receipt_says_how_to_go_on(
     penstock, small: Path, tmp_path: Path, small_undisturbed: bytes
 ) -> None:
-    """So many documents and no more; the printed command without the limit ends with the whole output."""
+    """The run stops at the limit; the printed command without the limit completes the output."""
     done = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--limit", "7")
     assert done.returncode == 0, done.stderr
     assert len(documents(tmp_path / "out.jsonl")) == 7
     assert "stopped at the limit, 7 documents" in done.stdout
     same = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--limit", "7")
-    assert (same.returncode, "the limit of 7 was reached before" in same.stdout) == (0, True)
-    again = penstock.shell(commands_in(done.stdout)["go on"])
+    assert (same.returncode, "reached the limit of 7" in same.stdout) == (0, True)
+    again = penstock.shell(commands_in(done.stdout)["continue"])
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "out.jsonl").read_bytes() == small_undisturbed
 
@@ -82,7 +82,7 @@ def test_a_limit_stops_and_the_receipt_says_how_to_go_on(
 def test_more_files_later_are_taken_alone(
     penstock, small: Path, tmp_path: Path, small_undisturbed: bytes
 ) -> None:
-    """After completion the same command with one file more takes that file only."""
+    """After completion the same command with one more file reads only that file."""
     (tmp_path / "more.xml").write_bytes(articles(article(pmid(1)), article(pmid(2))))
     penstock("ingest", "pubmed", small, "--to", "out.jsonl")
     done = penstock("ingest", "pubmed", small, "more.xml", "--to", "out.jsonl")
@@ -95,7 +95,7 @@ def test_more_files_later_are_taken_alone(
 def test_processes_bring_the_same_documents(
     penstock, small: Path, tmp_path: Path, small_undisturbed: bytes
 ) -> None:
-    """With two processes the order is free, the documents are not."""
+    """With two processes the documents are the same, in any order."""
     (tmp_path / "more.xml").write_bytes(articles(article(pmid(1))))
     done = penstock("ingest", "pubmed", small, "more.xml", "--to", "out.jsonl", "--processes", "2")
     assert done.returncode == 0, done.stderr
@@ -105,18 +105,18 @@ def test_processes_bring_the_same_documents(
 
 
 def test_a_ledger_may_lie_elsewhere(penstock, small: Path, tmp_path: Path) -> None:
-    """--ledger is used, and shows up in the receipt's commands."""
+    """--ledger is used, and is part of the receipt's commands."""
     done = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--ledger", "run.db", "--limit", "3")
     assert (tmp_path / "run.db").exists()
     assert not (tmp_path / "out.jsonl.ledger.db").exists()
-    assert "--ledger run.db" in commands_in(done.stdout)["go on"]
+    assert "--ledger run.db" in commands_in(done.stdout)["continue"]
 
 
 BAD = articles(article(pmid(1)), article("", title="no PMID"), article(pmid(3)))
 
 
 def test_some_failed(penstock, tmp_path: Path) -> None:
-    """1; the run goes on, the failed record is named, and the receipt says where to look."""
+    """Exit code 1; the run completes, the failed record is named, and the receipt has the command that lists it."""
     (tmp_path / "a.xml").write_bytes(BAD)
     done = penstock("ingest", "pubmed", "a.xml", "--to", "out.jsonl")
     assert done.returncode == 1, done.stderr
@@ -129,7 +129,7 @@ def test_some_failed(penstock, tmp_path: Path) -> None:
 
 
 def test_fail_fast_ends_at_the_first_failure(penstock, tmp_path: Path) -> None:
-    """1 as well, one sentence, and the command to go on with."""
+    """Exit code 1, one sentence, and no traceback."""
     (tmp_path / "a.xml").write_bytes(BAD)
     done = penstock("ingest", "pubmed", "a.xml", "--to", "out.jsonl", "--fail-fast", "--no-progress")
     assert done.returncode == 1
@@ -158,7 +158,7 @@ def test_a_failed_document_is_an_event_without_its_bytes(penstock, tmp_path: Pat
 def test_a_reader_that_leaves_ends_the_run_quietly_and_resumably(
     penstock, small: Path, tmp_path: Path, small_undisturbed: bytes
 ) -> None:
-    """``| head`` ends the run with 141 and not a word; the same command then completes the output."""
+    """``| head`` ends the run with 141 and no message; the same command then completes the output."""
     line = f"{COMMAND} ingest pubmed {small} --to out.jsonl --events --no-progress | head -n 3"
     done = penstock.shell(f"set -o pipefail; {line}")
     assert (done.returncode, done.stdout.count("\n"), done.stderr) == (141, 3, "")
@@ -172,7 +172,7 @@ def test_no_progress_shows_none(penstock, small: Path) -> None:
 
 
 def on_a_terminal(folder: Path, *words: str | Path, columns: int = 100) -> tuple[int, str]:
-    """Run the command with stderr on a terminal of its own; return the exit code and all that it drew."""
+    """Run the command with stderr on a terminal; return the exit code and everything it drew."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     env = environment()
@@ -193,7 +193,7 @@ def on_a_terminal(folder: Path, *words: str | Path, columns: int = 100) -> tuple
 
 
 def test_a_terminal_gets_a_bar_that_goes_away(small: Path, tmp_path: Path) -> None:
-    """A bar with its words is drawn, and at the end the cursor is shown again."""
+    """The bar and its words are drawn, and the cursor is shown again at the end."""
     code, drawn = on_a_terminal(tmp_path, "ingest", "pubmed", small, "--to", "out.jsonl")
     assert code == 0
     assert "done" in drawn
@@ -202,7 +202,7 @@ def test_a_terminal_gets_a_bar_that_goes_away(small: Path, tmp_path: Path) -> No
 
 
 def test_a_document_cannot_command_the_terminal(tmp_path: Path) -> None:
-    """An id with a C1 control in it, straight from a file, is written out on the terminal."""
+    """An id with a C1 control, read from a file, is escaped on the terminal."""
     (tmp_path / "a.xml").write_bytes(
         articles(article('<PMID Version="1">&#x9b;2J\u202e</PMID>'), article(pmid(1)))
     )

@@ -1,7 +1,7 @@
-"""Real signals to real processes, and what the same command makes of it afterwards.
+"""Real signals to real processes, and the same command afterwards.
 
-No test waits for a moment: a run with --events is held up by whoever reads them, so that "in the middle"
-is a number of lines read.
+Tests do not sleep. A run with --events waits for its reader, so "in the middle" is a number of lines that
+were read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def in_the_middle(penstock: Penstock, *words: str | Path, lines: int) -> subprocess.Popen[bytes]:
-    """Start a run and read so many events of it; it then waits for its reader."""
+    """Start a run and read this many events; the run then waits for its reader."""
     process = penstock.start("ingest", "pubmed", *words, "--to", "out.jsonl", "--events")
     assert process.stdout is not None
     for _ in range(lines):
@@ -32,13 +32,13 @@ def in_the_middle(penstock: Penstock, *words: str | Path, lines: int) -> subproc
 
 
 def said(process: subprocess.Popen[bytes]) -> str:
-    """Read all that is left and return what was said on stderr."""
+    """Read the remaining output and return stderr."""
     _, err = process.communicate(timeout=PATIENCE)
     return err.decode()
 
 
 def resume_command(words: str) -> str:
-    """Return the command that the words end with."""
+    """Return the command at the end of the text."""
     return words.split("to resume:")[1].split("\n", maxsplit=1)[0].strip()
 
 
@@ -46,7 +46,7 @@ def resume_command(words: str) -> str:
 def test_one_signal_ends_the_run_well(
     penstock: Penstock, sample: Path, undisturbed: bytes, number: signal.Signals
 ) -> None:
-    """130, a receipt, whole lines committed, and a command that completes the very same output."""
+    """Exit code 130, a receipt, complete lines committed, and a command that completes the same output."""
     process = in_the_middle(penstock, sample, lines=2_300)
     process.send_signal(number)
     words = said(process)
@@ -65,7 +65,7 @@ def test_one_signal_ends_the_run_well(
 def test_a_signal_to_the_whole_group_reaches_workers_too_and_ends_well(
     penstock: Penstock, sample: Path, undisturbed: bytes
 ) -> None:
-    """A terminal's Ctrl-C goes to worker processes as well: no traceback, nothing lost, none twice."""
+    """Ctrl-C on a terminal also reaches worker processes: no traceback, nothing lost, nothing twice."""
     more = penstock.folder / "more.xml"
     more.write_bytes(articles(*(article(pmid(n)) for n in range(1, 50))))
     words = [str(sample), str(more), "--processes", "2"]
@@ -84,7 +84,7 @@ def test_a_signal_to_the_whole_group_reaches_workers_too_and_ends_well(
 def test_a_second_signal_stops_at_once_even_where_nobody_reads(
     penstock: Penstock, sample: Path, undisturbed: bytes
 ) -> None:
-    """A run that hangs in a write ends two seconds after the second signal, with 130, and can be resumed."""
+    """A run that hangs in a write ends two seconds after the second signal with 130, and can be resumed."""
     process = in_the_middle(penstock, sample, lines=2_300)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
@@ -107,7 +107,7 @@ def kills() -> list[int]:
 def test_a_killed_run_ends_with_the_same_bytes(
     penstock: Penstock, sample: Path, undisturbed: bytes, lines: int
 ) -> None:
-    """SIGKILL anywhere, then the same command: the output of an undisturbed run, byte for byte."""
+    """After SIGKILL at any moment, the same command completes the output of an undisturbed run."""
     process = in_the_middle(penstock, sample, lines=lines)
     process.kill()
     process.communicate()
@@ -117,7 +117,7 @@ def test_a_killed_run_ends_with_the_same_bytes(
 
 
 def test_killed_again_and_again(penstock: Penstock, sample: Path, undisturbed: bytes) -> None:
-    """Every restart gets a little further; three kills change nothing in the end."""
+    """Three kills, each in a resumed run, do not change the output."""
     for _ in range(3):
         process = in_the_middle(penstock, sample, lines=1_200)
         process.kill()
@@ -129,7 +129,7 @@ def test_killed_again_and_again(penstock: Penstock, sample: Path, undisturbed: b
 
 
 def test_status_while_a_run_is_going(penstock: Penstock, sample: Path) -> None:
-    """Status answers beside a running process and does not disturb it."""
+    """Status works beside a running process and does not disturb it."""
     process = in_the_middle(penstock, sample, lines=2_300)
     status = penstock("status", "out.jsonl")
     assert status.returncode == 0, status.stderr
@@ -139,7 +139,7 @@ def test_status_while_a_run_is_going(penstock: Penstock, sample: Path) -> None:
 
 
 def test_two_processes_on_one_ledger(penstock: Penstock, sample: Path, undisturbed: bytes) -> None:
-    """The second is told that the ledger is in use, with 2; the first goes on undisturbed."""
+    """The second process ends with 2 and says that the ledger is in use; the first completes."""
     process = in_the_middle(penstock, sample, lines=100)
     second = penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
     assert second.returncode == 2

@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
+from penstock.adapters import find_adapter
 from penstock.cli.job import Job
+from penstock.cli.options import RunOptions
 from penstock.cli.outputs import default_ledger, file_of, output_of, shown
 
 from .conftest import RECORDS, Penstock
@@ -37,12 +39,12 @@ SECRET = "hunter2secret"  # noqa: S105  of the tests
     ],
 )
 def test_where_the_ledger_is(word: str, ledger: str) -> None:
-    """Beside the file; in the current folder for a database elsewhere."""
+    """The ledger lies beside the file; for a database on a server, in the current folder."""
     assert default_ledger(output_of(word)) == Path(ledger)
 
 
 def test_which_file_an_output_is() -> None:
-    """None is a database elsewhere, which cannot be an input."""
+    """``None`` means a database on a server, which cannot be an input."""
     assert file_of(output_of("a.jsonl")) == Path("a.jsonl")
     assert file_of(output_of("sqlite:////x/a.db?table=t")) == Path("/x/a.db")
     assert file_of(output_of("postgresql://h/db")) is None
@@ -60,14 +62,15 @@ def test_which_file_an_output_is() -> None:
     ],
 )
 def test_what_is_shown(url: str, public: str) -> None:
-    """A URL as it may be given again, without its password."""
+    """A URL is printed with its parameters and without its password."""
     assert shown(url) == public
-    job = Job("pubmed", ("a.xml",), url, default_ledger(url))
-    assert SECRET not in job.command() + job.status_command() + job.dead_command("replay")
+    pubmed = find_adapter("pubmed")
+    job = Job(pubmed, ("a.xml",), pubmed.settings(), RunOptions(), url, default_ledger(url))
+    assert SECRET not in job.command() + job.status_command() + job.replay_command()
 
 
 def test_an_ingestion_into_several_outputs(penstock: Penstock, sample: Path) -> None:
-    """Each gets every document; the receipt names all, and its commands work."""
+    """Each output gets every document; the receipt names all, and its commands work."""
     outputs = ["--to", "a.jsonl", "--to", "sqlite:///a.db?table=articles", "--to", "duckdb:///a.duckdb"]
     done = penstock("ingest", "pubmed", sample, *outputs)
     assert done.returncode == 0, done.stderr
@@ -82,7 +85,7 @@ def test_an_ingestion_into_several_outputs(penstock: Penstock, sample: Path) -> 
 
 
 def test_an_ingestion_into_a_database(penstock: Penstock, sample: Path) -> None:
-    """The status is found by the URL and by the file; the same command has nothing more to do."""
+    """Status accepts the URL and the file; the same command has nothing to do."""
     command = ("ingest", "pubmed", sample, "--to", "sqlite:///a.db")
     assert penstock(*command).returncode == 0
     for place in ("sqlite:///a.db", "a.db", "a.db.ledger.db"):
@@ -100,7 +103,7 @@ PLACES = [
 
 @pytest.mark.parametrize("output", PLACES)
 def test_the_ledger_is_found_by_the_output(penstock: Penstock, small: Path, output: str) -> None:
-    """By every command, for every kind, whether the output, its file, or the ledger is named."""
+    """Every command finds the ledger by the output, its file, or the ledger."""
     done = penstock("ingest", "pubmed", small, "--to", output)
     assert done.returncode == 0, done.stderr
     ledger = default_ledger(output_of(output))
@@ -130,7 +133,7 @@ def test_the_ledger_of_a_table_on_a_server(
 
 
 def test_a_file_with_several_tables_has_several_ledgers(penstock: Penstock, small: Path) -> None:
-    """Which one is meant has to be said."""
+    """The message lists the ledgers to choose from."""
     for table in ("one", "two"):
         assert penstock("ingest", "pubmed", small, "--to", f"sqlite:///a.db?table={table}").returncode == 0
     unclear = penstock("status", "a.db")
@@ -139,7 +142,7 @@ def test_a_file_with_several_tables_has_several_ledgers(penstock: Penstock, smal
 
 
 def test_a_url_of_nothing_we_know_has_no_ledger(penstock: Penstock) -> None:
-    """One sentence."""
+    """One sentence, and exit code 2."""
     done = penstock("status", f"mysql://u:{SECRET}@h/x")
     assert (done.returncode, done.stderr.count("\n"), SECRET in done.stderr) == (2, 1, False)
 
@@ -147,7 +150,7 @@ def test_a_url_of_nothing_we_know_has_no_ledger(penstock: Penstock) -> None:
 def test_a_password_is_never_printed(
     penstock: Penstock, sample: Path, postgres_server: PostgresServer
 ) -> None:
-    """Not in the receipt, not in errors; the receipt's command goes on without it."""
+    """Neither the receipt nor errors have it; the receipt's command works without it."""
     url = postgres_server.database().replace("tester@", f"tester:{SECRET}@") + "?table=articles"
     done = penstock("ingest", "pubmed", sample, "--to", url)
     assert done.returncode == 0, done.stderr
@@ -160,7 +163,7 @@ def test_a_password_is_never_printed(
 
 
 def test_a_url_that_is_none(penstock: Penstock, sample: Path) -> None:
-    """One sentence."""
+    """One sentence, and exit code 2."""
     for url, says in (("sqlite://a.db", "names no file"), (f"mysql://u:{SECRET}@h/x", "no sink is known")):
         done = penstock("ingest", "pubmed", sample, "--to", url)
         assert done.returncode != 0

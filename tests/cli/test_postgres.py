@@ -6,7 +6,7 @@ from .conftest import article, articles, pmid
 
 
 def test_a_ledger_in_postgresql(penstock, postgres_server):
-    """It ingests, is resumed, looked at and replayed like any other, and the password is shown nowhere."""
+    """Ingesting, resuming, status and replay work as with a file, and the password is never printed."""
     url = postgres_server.database()
     secret = url.replace("tester@", "tester:s3cr3t@")
     (penstock.folder / "one.xml").write_bytes(
@@ -17,7 +17,7 @@ def test_a_ledger_in_postgresql(penstock, postgres_server):
     assert "tester:***@127.0.0.1" in first.stdout
     assert len((penstock.folder / "out.jsonl").read_text().splitlines()) == 19
     again = penstock("ingest", "pubmed", "one.xml", "--to", "out.jsonl", "--ledger", secret)
-    assert "already holds all" in again.stdout + again.stderr
+    assert "already has all" in again.stdout + again.stderr
     status = penstock("status", secret)
     assert status.returncode == 0, status.stderr
     assert "pubmed: run 2 completed" in status.stdout
@@ -27,14 +27,14 @@ def test_a_ledger_in_postgresql(penstock, postgres_server):
     replayed = penstock("dead", "replay", "out.jsonl", "--ledger", secret)
     assert "1 failed again" in replayed.stdout, replayed.stderr
     dropped = penstock("dead", "drop", secret, "--all")
-    assert "dropped 1 of the dead letters" in dropped.stdout
+    assert "dropped 1 dead letter" in dropped.stdout
     for ran in (first, again, status, listed, replayed, dropped):
         assert "s3cr3t" not in ran.stdout + ran.stderr
     assert [path.name for path in penstock.folder.glob("*ledger*")] == []
 
 
 def test_two_ingestions_in_one_ledger(penstock, postgres_server):
-    """Under keys of their own; without one the second is refused, and the printed commands have the key."""
+    """Each has its own key; without one the second is refused, and the printed commands have the key."""
     ledger = postgres_server.database()
     (penstock.folder / "one.xml").write_bytes(articles(article(pmid(1)), article("<PMID></PMID>")))
     words = ("ingest", "pubmed", "one.xml", "--ledger", ledger, "--no-progress")

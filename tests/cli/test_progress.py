@@ -1,4 +1,4 @@
-"""The progress faces, fed with events as the pipeline feeds them."""
+"""The views of progress, fed with events like hooks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def state(new: str) -> AdapterStateChange:
 
 
 def test_documents_count_between_two_progress_events() -> None:
-    """The tally moves with every document, and a progress event sets it right."""
+    """Each document changes the tally, and a progress event sets it."""
     tally = Tally()
     tally.take([started("a"), completed("a"), started("b"), failed("b", again=True), failed("b")])
     assert (tally.completed, tally.failed, tally.skipped) == (1, 1, 0)
@@ -55,13 +55,13 @@ def test_documents_count_between_two_progress_events() -> None:
 
 
 def test_an_attempt_that_is_retried_is_no_failure() -> None:
-    """Only the failure that is final is counted and handed out."""
+    """Only the final failure is counted and returned."""
     final = failed("b")
     assert Tally().take([failed("b", again=True), final]) == [final]
 
 
 def test_the_summary_says_only_what_is_known() -> None:
-    """Rate, share and time left appear when the events have told them."""
+    """Rate, share and time left are shown once events have them."""
     tally = Tally()
     assert summary_line(tally) == "0 done, 0 failed, 0 skipped"
     tally.take([progress(1200, total=30_000, rate=4912.3, eta=12.2)])
@@ -69,7 +69,7 @@ def test_the_summary_says_only_what_is_known() -> None:
 
 
 class Hands:
-    """A clock moved by hand."""
+    """A clock that the test sets."""
 
     now = 100.0
 
@@ -78,7 +78,7 @@ class Hands:
 
 
 def test_plain_lines_are_rate_limited() -> None:
-    """Between two lines pass five seconds, and later a twentieth of the run so far."""
+    """The interval is five seconds at first, and later a twentieth of the elapsed time."""
     clock, out = Hands(), io.StringIO()
     face = PlainProgress(out, clock=clock)
     for _ in range(3600):
@@ -89,14 +89,14 @@ def test_plain_lines_are_rate_limited() -> None:
 
 
 def test_a_retry_is_said_at_once() -> None:
-    """Waiting to try the source again is shown without waiting for the next line."""
+    """A retry is shown at once."""
     out = io.StringIO()
     PlainProgress(out)([state("retrying")])
     assert out.getvalue() == "penstock: retrying: 0 done, 0 failed, 0 skipped\n"
 
 
 def test_the_first_failures_are_named_and_the_flood_is_not() -> None:
-    """Five failed documents are named, then one line says where the others are."""
+    """Five failed documents are named, then one line says that the ledger has the others."""
     out = io.StringIO()
     PlainProgress(out)([failed(f"pubmed:{n}", f"error {n}") for n in range(99)])
     lines = out.getvalue().splitlines()
@@ -107,7 +107,7 @@ def test_the_first_failures_are_named_and_the_flood_is_not() -> None:
 
 @pytest.mark.parametrize("face_of", [PlainProgress, LiveProgress])
 def test_a_failed_document_cannot_command_the_terminal(face_of: type[PlainProgress | LiveProgress]) -> None:
-    """Escape sequences in an id or a message are written out, on a terminal and in a log."""
+    """Escape sequences in an id or a message are escaped, on a terminal and in a log."""
     out = io.StringIO()
     face_of(out)([failed("pubmed:\x1b]0;owned\x07", "bad\x9b2J\r[bold]x[/bold]"), failed(None)])
     text = out.getvalue()
@@ -124,7 +124,7 @@ def frame(face: LiveProgress) -> str:
 
 
 def test_the_bar_shows_done_failed_skipped_rate_and_time_left() -> None:
-    """One frame at 100 columns has all of it, in one line."""
+    """One frame at 100 columns has all values in one line."""
     face = LiveProgress(io.StringIO(), width=100)
     face([state("running"), progress(12_000, total=30_000, rate=5000.0, eta=3.6)])
     shown = frame(face)
@@ -135,7 +135,7 @@ def test_the_bar_shows_done_failed_skipped_rate_and_time_left() -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
 def test_a_frame_fits_the_terminal(width: int) -> None:
-    """At any width a frame is one line that does not wrap, and the number done is in it."""
+    """At any width a frame is one line with the number of done documents."""
     face = LiveProgress(io.StringIO(), width=width)
     face([progress(1_234_567, total=30_000_000, rate=5000.0, eta=36_000)])
     shown = frame(face)
@@ -146,7 +146,7 @@ def test_a_frame_fits_the_terminal(width: int) -> None:
 
 
 def test_silence_is_kept() -> None:
-    """``--no-progress`` shows neither progress nor failed documents, but what must be said."""
+    """``--no-progress`` shows neither progress nor failed documents, only lines of ``say``."""
     out = io.StringIO()
     face = SilentProgress(out)
     face([progress(5), failed("a")])
@@ -168,5 +168,5 @@ def test_a_bar_needs_a_terminal_that_can_move_its_cursor() -> None:
 
 
 def test_events_of_a_type_that_is_not_known_are_ignored() -> None:
-    """A later version's event does not stop the display."""
+    """An unknown event of a later version is ignored."""
     Tally().take([PipelineEvent(0.0, "p")])

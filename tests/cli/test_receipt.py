@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from penstock.adapters import find_adapter
 from penstock.cli import job as job_module
 from penstock.cli.job import Job
+from penstock.cli.options import RunOptions
+from penstock.cli.outputs import default_ledger
 from penstock.cli.receipt import exit_code, receipt
 from penstock.cli.resources import Peak
 from penstock.pipeline import RunSummary
@@ -20,7 +24,7 @@ ZERO = dict.fromkeys(("started", "completed", "failed", "skipped", "deleted", "r
 
 @pytest.fixture(autouse=True)
 def called_penstock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program was called by its plain name."""
+    """Pretend that the program was called by its plain name."""
     monkeypatch.setattr(job_module, "program", lambda: ["penstock"])
 
 
@@ -49,7 +53,12 @@ def summary(
 
 
 def job(*files: str, limit: int | None = None) -> Job:
-    return Job("pubmed", files or ("a.xml",), Path("gone/out.jsonl"), Path("gone/out.jsonl.ledger.db"), limit)
+    return job_for(files or ("a.xml",), Path("gone/out.jsonl"), limit=limit)
+
+
+def job_for(files: tuple[str, ...], to: Path, **options: Any) -> Job:
+    pubmed = find_adapter("pubmed")
+    return Job(pubmed, files, pubmed.settings(), RunOptions(**options), to, default_ledger(to))
 
 
 def lines(of: RunSummary, asked: Job | None = None, peak: Peak = SOME) -> str:
@@ -68,24 +77,24 @@ def lines(of: RunSummary, asked: Job | None = None, peak: Peak = SOME) -> str:
     ],
 )
 def test_exit_codes(of: RunSummary, code: int) -> None:
-    """A failure anywhere in the logical run counts; nothing to do is no failure; an interruption is one."""
+    """A failure anywhere in the logical run gives 1; nothing to do gives 0; an interruption gives 130."""
     assert exit_code(of) == code
 
 
 def test_the_rate_is_that_of_this_process() -> None:
-    """Documents that an earlier process brought are not in the speed of this one."""
+    """Documents of an earlier process do not count in the rate of this one."""
     of = summary(completed=900, failed=2, resumed=True, session=ZERO | {"completed": 398, "failed": 2})
     assert lines(of).startswith("penstock: completed, 400 documents in 2.0 s, 200 docs/s\n")
 
 
 def test_a_resumed_run_has_both_sums() -> None:
-    """This time's and the whole run's, state by state."""
+    """A resumed run has two columns: this time, and the whole run."""
     text = lines(summary(completed=900, skipped=4, resumed=True, session=ZERO | {"completed": 400}))
     assert re.search(r"this time +whole run\n  completed +400 +900\n  failed +0 +0\n  skipped +0 +4\n", text)
 
 
 def test_memory_of_workers_is_told_apart() -> None:
-    """Where there were processes, the largest is named; where nobody knows, nothing is made up."""
+    """The largest worker is named if there were processes; an unknown peak is left out."""
     assert "84.0 MB at the peak, largest worker 61.0 MB" in lines(
         summary(), peak=Peak(84_000_000, 61_000_000)
     )
@@ -93,35 +102,35 @@ def test_memory_of_workers_is_told_apart() -> None:
 
 
 def test_an_interrupted_run_says_only_how_to_resume() -> None:
-    """There is one thing to do next."""
+    """The receipt of an interrupted run has only the command that resumes."""
     text = lines(summary("cancelled", completed=5))
-    assert "  to resume:    penstock ingest pubmed --to gone/out.jsonl a.xml" in text
-    assert "replay" not in text
+    assert "  to resume:     penstock ingest pubmed --to gone/out.jsonl a.xml" in text
+    assert "start over" not in text
 
 
 def test_only_who_takes_files_is_told_about_new_ones() -> None:
-    """The demo makes its own file, so its command run once more brings nothing new."""
-    assert "  new files:    penstock ingest pubmed --to gone/out.jsonl a.xml" in lines(summary(completed=5))
-    demo = lines(summary(completed=5), replace(job(), asked=("demo",)))
-    assert "  once more:    penstock demo" in demo
+    """The demo generates its file, so its receipt does not mention new files."""
+    assert "  new files:     penstock ingest pubmed --to gone/out.jsonl a.xml" in lines(summary(completed=5))
+    demo = lines(summary(completed=5), replace(job(), repeat=("demo",)))
+    assert "  once more:     penstock demo" in demo
     assert "new files" not in demo
 
 
 def test_ten_thousand_files_do_not_bury_the_receipt() -> None:
-    """A command that nobody would paste is described instead."""
+    """A very long command is described instead."""
     text = lines(summary(completed=5), job(*(f"pubmed{n:05}.xml.gz" for n in range(10_000))))
     assert "the same command again, with its 10,000 files" in text
     assert max(map(len, text.splitlines())) < 2_100
 
 
 def test_names_are_shown_safely() -> None:
-    """A path with an escape sequence is written out, also within commands."""
-    asked = Job("pubmed", ("a\x1b[2J.xml",), Path("o\x9b.jsonl"), Path("o\x9b.jsonl.ledger.db"))
+    """A path with an escape sequence is escaped, also within commands."""
+    asked = job_for(("a\x1b[2J.xml",), Path("o\x9b.jsonl"))
     assert all(line.isprintable() for line in receipt(summary(completed=1), asked, Peak(None)))
 
 
 def test_a_wrong_number_of_documents_is_said_and_has_its_exit_code() -> None:
-    """Above the counts, and worse than some that failed."""
+    """The warning stands above the counts, and its exit code wins over failed documents."""
     found = replace(
         summary(completed=5, failed=1), warning="the source promised 7 documents, but 6 were settled"
     )

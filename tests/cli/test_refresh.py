@@ -1,4 +1,4 @@
-"""``--refresh`` in real processes: what it counts, what it leaves, and how it goes on when it is interrupted."""
+"""``--refresh`` in real processes: its counts, its output, and resuming it after an interruption."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def write(folder: Path, records: Mapping[int, str], deleted: tuple[int, ...] = (
 
 
 def change(folder: Path) -> None:
-    """Change, add, delete and take away records."""
+    """Change, add, delete and remove records."""
     kept = {n: title for n, title in AFTER.items() if n not in (*VANISHED, *DELETED)}
     write(folder, kept, DELETED)
 
 
 def titles(folder: Path, kind: str) -> dict[str, str]:
-    """Return the title that counts of each document; a deleted one has none."""
+    """Return the final title of each document; a deleted one has none."""
     if kind == "sqlite":
         with closing(sqlite3.connect(folder / "out.db")) as db:
             return dict(db.execute("SELECT doc_id, title FROM documents WHERE NOT deleted"))
@@ -71,13 +71,13 @@ def titles(folder: Path, kind: str) -> dict[str, str]:
 
 
 def counts(receipt: str, column: int = -1) -> dict[str, int]:
-    """Return the sums of a receipt: of the whole run, or of this time."""
+    """Return the counts of a receipt: of the whole run, or of this time."""
     found = re.findall(r"^ +(\w+) +([\d,]+)(?: +([\d,]+))?$", receipt, re.MULTILINE)
     return {name: int([one for one in sums if one][column].replace(",", "")) for name, *sums in found}
 
 
 def wanted() -> dict[str, str]:
-    """Return what an output holds in the end; what has vanished from the input is still there."""
+    """Return the documents that an output has at the end, including those no longer in the input."""
     return {f"PMID:{n}.1": title for n, title in AFTER.items() if n not in DELETED} | {
         f"PMID:{n}.1": BEFORE[n] for n in VANISHED
     }
@@ -93,13 +93,13 @@ WHOLE = {
 
 
 def resume_command(words: str) -> str:
-    """Return the command that is printed to go on with."""
+    """Return the command that resumes."""
     return words.split("to resume:")[1].split("\n", maxsplit=1)[0].strip()
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_a_refresh(penstock: Penstock, kind: str) -> None:
-    """Refused without it, with the command that takes what has changed; that counts and leaves what it should."""
+    """Without --refresh the run is refused, with the command that refreshes; its counts and output are right."""
     write(penstock.folder, BEFORE)
     words = ["ingest", "pubmed", "a.xml", "--to", OUTPUTS[kind], "--no-progress"]
     assert penstock(*words).returncode == 0
@@ -108,7 +108,7 @@ def test_a_refresh(penstock: Penstock, kind: str) -> None:
     assert refused.returncode == 2
     sentence, hint = refused.stderr.splitlines()
     assert "has changed since" in sentence
-    command = hint.partition("to take what has changed: ")[2]
+    command = hint.partition("to read what has changed: ")[2]
     done = penstock.shell(command)
     assert done.returncode == 0, done.stderr
     assert counts(done.stdout) == WHOLE
@@ -123,7 +123,7 @@ def test_a_refresh(penstock: Penstock, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["jsonl", "sqlite"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_refresh_that_is_stopped(penstock: Penstock, kind: str, number: signal.Signals) -> None:
-    """Killed, the same command goes on; stopped well, the very command that it printed does."""
+    """After SIGKILL the same command continues; after SIGTERM the printed one does."""
     write(penstock.folder, LONG)
     words = ["ingest", "pubmed", "a.xml", "--to", OUTPUTS[kind], "--no-progress"]
     assert penstock(*words).returncode == 0
@@ -152,7 +152,7 @@ def test_a_refresh_that_is_stopped(penstock: Penstock, kind: str, number: signal
 
 
 def test_what_the_inputs_hold_several_times(penstock: Penstock) -> None:
-    """A deletion behind the record stays a deletion, however often it is refreshed."""
+    """A deletion after its record stays a deletion, however often it is refreshed."""
     write(penstock.folder, BEFORE, DELETED)
     words = ["ingest", "pubmed", "a.xml", "--to", "out.jsonl", "--no-progress", "--refresh"]
     expected = {f"PMID:{n}.1": title for n, title in BEFORE.items() if n not in DELETED}

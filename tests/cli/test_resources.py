@@ -1,4 +1,4 @@
-"""Peak memory, against a process whose memory is known."""
+"""Peak memory of a process whose memory is known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ print(before, peak_memory().own)
 
 
 def test_the_peak_remembers_what_is_gone() -> None:
-    """100 MB that were touched and given back are in the peak; a process starts with far less than a GB."""
+    """100 MB that were used and freed are in the peak; a process starts with far less than 1 GB."""
     done = subprocess.run(
         [sys.executable, "-c", GROW], capture_output=True, text=True, check=True, timeout=60
     )
@@ -28,7 +28,7 @@ def test_the_peak_remembers_what_is_gone() -> None:
 
 
 def test_the_largest_child_is_known() -> None:
-    """A child that has ended counts with its own peak."""
+    """The peak of a child process that has ended is counted."""
     subprocess.run([sys.executable, "-c", GROW], capture_output=True, check=True, timeout=60)
     worker = peak_memory().worker
     assert worker is not None
@@ -44,6 +44,6 @@ print(gc.isenabled(), gc.get_freeze_count() > 1000, gc.get_threshold()[0] > 700)
 
 
 def test_the_collector_is_spared_and_stays_on() -> None:
-    """What was imported is passed over and looks are rare, but cycles are still found."""
+    """Imported modules are not collected and collections are rare, but cycles are still found."""
     done = subprocess.run([sys.executable, "-c", SPARED], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True"] * 3

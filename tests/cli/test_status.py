@@ -1,4 +1,4 @@
-"""``penstock status`` on ledgers written by the real one."""
+"""``penstock status`` on real ledgers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POSITION = {"v": 1, "nodes": {}}
 
 
 async def write(path: Path, *, finished: bool, letters: int = 0) -> None:
-    """Write a ledger with one completed run, and one more."""
+    """Write a ledger with one completed run, and a second one."""
     async with SqliteLedger(path) as ledger:
         await ledger.open("pubmed")
         states = [DocumentState(f"pubmed:{n}", "completed", "00") for n in range(3)]
@@ -36,21 +36,21 @@ async def write(path: Path, *, finished: bool, letters: int = 0) -> None:
 
 
 async def test_where_a_run_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """State, counts, commits, earlier runs: of an interrupted run, found by its output's name."""
+    """It shows state, counts, commits and earlier runs of an interrupted run, found by its output."""
     await write(tmp_path / "out.jsonl.ledger.db", finished=False)
     assert show_status(tmp_path / "out.jsonl", failures=3) == 0
     out = capsys.readouterr().out
     assert "pubmed: run 2 not finished\n" in out
     assert re.search(r"^  completed +1,200$", out, re.MULTILINE)
     assert "2 commits, the last 20" in out
-    assert "the command that began it goes on from there" in out
+    assert "to continue, repeat the command that started it" in out
     assert re.search(r"^    1  completed, began .*: 3 completed$", out, re.MULTILINE)
     assert re.search(r"^    2  not finished, began ", out, re.MULTILINE)
     assert "no dead letters" in out
 
 
 async def test_what_failed_is_shown_safely(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The latest dead letters, as many as asked for, without the power over a terminal."""
+    """The latest dead letters are shown, as many as asked for, with control characters escaped."""
     await write(tmp_path / "run.db", finished=True, letters=5)
     assert show_status(tmp_path / "run.db", failures=2) == 0
     out = capsys.readouterr().out
@@ -63,7 +63,7 @@ async def test_what_failed_is_shown_safely(tmp_path: Path, capsys: pytest.Captur
 async def test_a_ledger_that_is_open_can_be_looked_at(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """While somebody holds it, status says who."""
+    """While a process holds the ledger, status names it."""
     await write(tmp_path / "run.db", finished=False)
     async with SqliteLedger(tmp_path / "run.db") as ledger:
         await ledger.open("pubmed")
@@ -72,9 +72,9 @@ async def test_a_ledger_that_is_open_can_be_looked_at(
 
 
 def test_no_ledger_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    """Both names are in the sentence when neither is there; an output without a ledger is told apart."""
+    """The message has both names if neither exists; otherwise only the missing ledger."""
     with pytest.raises(LedgerError, match=r"neither .*out\.jsonl nor .*out\.jsonl\.ledger\.db"):
         find_ledger(tmp_path / "out.jsonl")
     (tmp_path / "out.jsonl").write_text("{}\n")
-    with pytest.raises(LedgerError, match=r"ledger\.db is not there"):
+    with pytest.raises(LedgerError, match=r"ledger\.db does not exist"):
         find_ledger(tmp_path / "out.jsonl")

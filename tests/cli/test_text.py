@@ -1,4 +1,4 @@
-"""Words for people."""
+"""Text for a terminal."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from penstock.cli.text import clean, count, duration, percent, shell_command, sh
 
 @given(st.text())
 def test_clean_text_holds_nothing_a_terminal_obeys(text: str) -> None:
-    """No control, format, surrogate or separator character but the blank survives, whatever came in."""
+    """Cleaned text has no control, format, surrogate or separator character except the blank."""
     for char in clean(text):
         assert char == " " or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
 
 
 @given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S", "M"])))
 def test_clean_leaves_ordinary_text_alone(text: str) -> None:
-    """Letters of any script, marks, digits and signs are shown as they are."""
+    """Letters of any script, marks, digits and signs are not changed."""
     assert clean(text) == text
 
 
 def test_clean_shows_what_it_took_the_power_from() -> None:
-    """An escape sequence and a right-to-left override are written out, a line break becomes a blank."""
+    """Escape sequences and bidirectional overrides are escaped; a line break becomes a blank."""
     assert clean("a\x1b[31mred\nb\u202ec\x9b") == r"a\x1b[31mred b\u202ec\x9b"
 
 
 def test_shorten_counts_the_ellipsis() -> None:
-    """A shortened text is as long as was allowed."""
+    """A shortened text has the given length."""
     assert shorten("abcdef", 4) == "abc…"
     assert shorten("abcd", 4) == "abcd"
 
@@ -44,7 +44,7 @@ names = st.binary(min_size=1, max_size=12).filter(lambda name: b"\0" not in name
 @settings(max_examples=15, deadline=None)
 @given(st.lists(names, min_size=1, max_size=20))
 def test_a_shell_reads_back_exactly_the_words(words: list[str]) -> None:
-    """What bash makes of the command is what went in, even of names that are not text."""
+    """Bash reads the quoted command back as the same words, even if names are not text."""
     line = shell_command(["printf", r"%s\0", *words])
     out = subprocess.run(["bash", "-c", line], check=True, capture_output=True).stdout
     assert out.split(b"\0")[:-1] == [os.fsencode(word) for word in words]
@@ -52,7 +52,7 @@ def test_a_shell_reads_back_exactly_the_words(words: list[str]) -> None:
 
 @given(names)
 def test_a_shell_word_can_be_shown(word: str) -> None:
-    """A quoted word is printable, so that the receipt is safe."""
+    """A quoted word is printable."""
     assert shell_word(word).isprintable()
 
 
@@ -86,10 +86,10 @@ def test_size(number: int, words: str) -> None:
     ],
 )
 def test_duration(seconds: float, words: str) -> None:
-    """Times take the unit that fits."""
+    """Times have a suitable unit."""
     assert duration(seconds) == words
 
 
 def test_percent_never_says_all_too_early() -> None:
-    """100 % means that nothing is missing, and more than all is no more than all."""
+    """100 % means that nothing is missing; more than all is also 100 %."""
     assert (percent(999, 1000), percent(1000, 1000), percent(1001, 1000)) == (99, 100, 100)

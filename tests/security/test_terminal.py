@@ -12,11 +12,12 @@ from expression import Error, Ok, Result
 
 from penstock import IngestionPipeline, RetryPolicy
 from penstock.abc import Page, Source
-from penstock.adapters import Adapter
+from penstock.adapters import Adapter, find_adapter
 from penstock.cli.bar import LiveProgress
 from penstock.cli.eventstream import for_terminal
 from penstock.cli.failures import complain
 from penstock.cli.job import Job
+from penstock.cli.options import RunOptions
 from penstock.cli.progress import PlainProgress
 from penstock.cli.receipt import receipt
 from penstock.cli.resources import Peak
@@ -107,5 +108,6 @@ def test_a_receipt_has_no_control_characters(monkeypatch: pytest.MonkeyPatch) ->
         "p", odd, 1, odd, counts, counts, 2.0, 3, resumed=True, nothing_to_do=False, sink=odd, ledger=odd,
         reason=odd, warning=odd,
     )  # fmt: skip
-    job = Job("pubmed", (odd,), Path(odd + ".jsonl"), Path(odd + ".db"))
+    pubmed = find_adapter("pubmed")
+    job = Job(pubmed, (odd,), pubmed.settings(), RunOptions(), Path(odd + ".jsonl"), Path(odd + ".db"))
     assert orders("\n".join(receipt(summary, job, Peak(84_000_000)))) == set()

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import penstock.adapters.pubmed as _package  # loaded first: it would otherwise replace the function
 from penstock.adapters.adapter import Adapter
-from penstock.adapters.pubmed.source import PubMedSource
+from penstock.adapters.registry import AdapterEntry, find_adapter, find_adapters
+from penstock.errors import AdapterError
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Adapter", "PubMedSource", "pubmed"]
+    from penstock.adapters.pubmed.source import PubMedSource
+
+__all__ = [
+    "Adapter",
+    "AdapterEntry",
+    "AdapterError",
+    "PubMedSource",
+    "find_adapter",
+    "find_adapters",
+    "pubmed",
+]
 
 PAGE_SIZE = 256
+
+del _package
 
 
 def pubmed(
@@ -26,18 +40,20 @@ def pubmed(
     """Read PubMed XML files (baseline, update, efetch), gzipped or not, as an adapter.
 
     Args:
-        paths: Files and globs, at least one; globs are read in the order of their names.
-        page_size: Records that travel together, at most.
-        processes: In how many processes files are parsed, each file in one; with more than one, files take
-            turns by pages, so that the order of documents is another, though always the same.
-        max_record_bytes: A larger record fails, and is not held in memory (64 MiB by default).
-        max_ratio: A gzip file that unpacks to more than so many times its bytes is refused (200 by default).
-        max_unpacked_bytes: The same for one that unpacks to more than so many bytes (100 GiB by default).
+        paths: Files and globs, at least one. The files of a glob are read in the order of their names.
+        page_size: The most records in one page.
+        processes: The number of processes that parse files; one process parses a whole file. With more than
+            one, files take turns by pages: documents come in another order, the same one in every run.
+        max_record_bytes: A larger record fails and is not held in memory (64 MiB by default).
+        max_ratio: A gzip file that unpacks to more than this many times its size is refused (200 by default).
+        max_unpacked_bytes: A gzip file that unpacks to more bytes is refused (100 GiB by default).
 
     Raises:
         TypeError: a path is neither a string nor a path.
-        ValueError: there is no path, or a number is less than 1.
+        ValueError: no path was given, or a number is less than 1.
     """
+    from penstock.adapters.pubmed.source import PubMedSource
+
     source = PubMedSource(
         *paths,
         page_size=page_size,
@@ -47,3 +63,12 @@ def pubmed(
         max_unpacked_bytes=max_unpacked_bytes,
     )
     return Adapter(source, page_size=page_size)
+
+
+def __getattr__(name: str) -> object:
+    """Import the source when it is first used: the registry needs no XML parser."""
+    if name == "PubMedSource":
+        from penstock.adapters.pubmed.source import PubMedSource
+
+        return PubMedSource
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: its commands build pipelines, read ledgers, and show events to people."""

@@ -1,10 +1,10 @@
-"""The live bar, drawn with rich. Imported only where there is a terminal to draw on."""
+"""The live progress bar, drawn with rich. Imported only if stderr is a terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.cli.progress import ProgressFace
+from penstock.cli.progress import ProgressView
 from penstock.cli.text import count, duration
 from penstock.errors import MissingExtra
 
@@ -29,18 +29,17 @@ _FRAMES_PER_SECOND = 8
 _WIDEST_BAR = 40
 _SMALLEST_BAR = 6
 _AROUND = 5
-"""Columns taken by the spinner and by what separates it, the bar and the words."""
+"""Columns of the spinner and of the blanks between spinner, bar and words."""
 
 
-class LiveProgress(ProgressFace):
-    """A bar that moves: done, failed, skipped, documents per second, time left.
+class LiveProgress(ProgressView):
+    """A live bar: done, failed, skipped, documents per second, time left.
 
-    A thread of rich's redraws it, so that it is seen to live also while nothing arrives; the hook itself
-    only counts.
+    The hook only counts. A thread of rich redraws the bar, also while no events arrive.
     """
 
     def __init__(self, stream: TextIO, *, width: int | None = None) -> None:
-        super().__init__()
+        super().__init__(stream)
         self.console = Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(
@@ -48,12 +47,9 @@ class LiveProgress(ProgressFace):
             console=self.console,
             refresh_per_second=_FRAMES_PER_SECOND,
             transient=True,
-            redirect_stdout=False,  # stdout may be carrying events to another program
+            redirect_stdout=False,  # stdout may carry events to another program
             redirect_stderr=False,
         )
-
-    def update(self, *, state_changed: bool) -> None:
-        """Do nothing: the next frame shows it."""
 
     def say(self, line: str) -> None:
         """Print the line above the bar."""
@@ -66,7 +62,7 @@ class LiveProgress(ProgressFace):
         words = self._words()
         room = min(_WIDEST_BAR, self.console.width - words.cell_len - _AROUND)
         cells: list[RenderableType] = [self._spinner, words]
-        if room >= _SMALLEST_BAR:  # the words come first: on a narrow terminal the bar goes
+        if room >= _SMALLEST_BAR:  # a narrow terminal shows only the words
             cells.insert(1, ProgressBar(tally.total, tally.settled, width=room, pulse=not tally.total))
         for _ in cells:
             grid.add_column(no_wrap=True, overflow="ellipsis")
@@ -92,5 +88,5 @@ class LiveProgress(ProgressFace):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Wipe the bar away and give the cursor back."""
+        """Remove the bar and show the cursor again."""
         self._live.stop()

@@ -1,19 +1,29 @@
-"""``penstock dead``: the documents that failed for good, to look at, to try again, to drop."""
+"""``penstock dead``: lists, shows, replays and drops dead letters."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
 
 from penstock.cli.exits import ALL_COMPLETED, DOCUMENTS_FAILED
-from penstock.cli.job import LEDGER_SUFFIX, UsageProblem, default_ledger, program, shown_place
-from penstock.cli.outputs import shown
-from penstock.cli.status import find_ledger
-from penstock.cli.text import clean, count, put, shell_command, shorten, size
+from penstock.cli.failures import HINT
+from penstock.cli.job import UsageProblem, program
+from penstock.cli.options import (
+    AtLeastOne,
+    Debug,
+    Flag,
+    Json,
+    Key,
+    LedgerOrOutput,
+    Outputs,
+)
+from penstock.cli.outputs import LEDGER_SUFFIX, default_ledger, output_of, place_of, shown_place
+from penstock.cli.status import find_ledger, local_time
+from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
 from penstock.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -21,19 +31,20 @@ if TYPE_CHECKING:
 
     from penstock.abc import DeadLetter
     from penstock.adapters import Adapter
-    from penstock.cli.job import Place
-    from penstock.cli.outputs import Output
+    from penstock.cli.outputs import Place
 
-__all__ = ["drop_letters", "list_letters", "replay_letters", "show_letter"]
+__all__ = ["app", "key_of"]
 
+app = App(name="dead", help_format="plaintext")
 _LINE = 160
+_JSON_FIELDS = ("key", "doc_id", "adapter", "error_type", "error", "attempts", "timestamp")
 
 
 def key_of(ledger: Place, wanted: str | None) -> str:
-    """Return the key of the ledger that is meant: the one asked for, or the only one.
+    """Return the key ``wanted``, or the only key of the ledger.
 
     Raises:
-        UsageProblem: there are several, or not that one; the message names those that there are.
+        UsageProblem: the ledger has several keys, or not the one wanted; the message lists its keys.
     """
     from penstock.ledger import read_status
 
@@ -42,131 +53,167 @@ def key_of(ledger: Place, wanted: str | None) -> str:
         return known[0]
     if wanted in known:
         return str(wanted)
-    names = ", ".join(known) or "none: nothing has run yet"
-    raise UsageProblem(f"which ingestion is meant? {shown_place(ledger)} has {names}; name one with --key")
+    if not known:
+        raise UsageProblem(f"{shown_place(ledger)} has no ingestion yet")
+    raise UsageProblem(f"name one ingestion of {shown_place(ledger)} with --key: {', '.join(known)}")
 
 
-def list_letters(place: str, *, key: str | None, latest: int, as_json: bool) -> int:
-    """Print the dead letters, the oldest first, one line each."""
+@app.command(name="list", usage="Usage: penstock dead list LEDGER_OR_OUTPUT [OPTIONS]\n")
+def list_letters(
+    ledger_or_output: LedgerOrOutput,
+    /,
+    *,
+    key: Key = None,
+    latest: AtLeastOne = 100,
+    as_json: Json = False,
+    debug: Debug = False,  # noqa: ARG001  main reads it
+) -> int:
+    """List dead letters: the record, the document, the error.
+
+    It works while a run is going, and does not disturb it.
+
+    Args:
+        latest: Show this many of the latest letters, oldest first.
+    """
     from penstock.ledger.history import read_dead_letters
 
-    ledger = find_ledger(place)
+    ledger = find_ledger(ledger_or_output)
     name = key_of(ledger, key)
     letters = read_dead_letters(ledger, name, latest=latest)
     if as_json:
-        put(sys.stdout, *(json.dumps(_as_json(letter)) for letter in letters))
-        return ALL_COMPLETED
-    if not letters:
+        for letter in letters:
+            facts = {name: getattr(letter, name) for name in _JSON_FIELDS}
+            put(sys.stdout, json.dumps(facts | {"bytes": len(letter.raw)}))
+    elif letters:
+        put(sys.stdout, *(_line(letter) for letter in letters))
+    else:
         put(sys.stdout, f"{clean(name)}: no dead letters")
-        return ALL_COMPLETED
-    put(sys.stdout, *(_line(letter) for letter in letters))
     return ALL_COMPLETED
 
 
 def _line(letter: DeadLetter) -> str:
-    who = f" {letter.doc_id}" if letter.doc_id else ""
-    return shorten(clean(f"{letter.key}{who}: {letter.error_type}: {letter.error}"), _LINE)
+    doc_id = f" {letter.doc_id}" if letter.doc_id else ""
+    return shorten(clean(f"{letter.key}{doc_id}: {letter.error_type}: {letter.error}"), _LINE)
 
 
-def _as_json(letter: DeadLetter) -> dict[str, object]:
-    return {
-        "key": letter.key,
-        "doc_id": letter.doc_id,
-        "adapter": letter.adapter,
-        "error_type": letter.error_type,
-        "error": letter.error,
-        "attempts": letter.attempts,
-        "timestamp": letter.timestamp,
-        "bytes": len(letter.raw),
-    }
+@app.command(name="show", usage="Usage: penstock dead show LEDGER_OR_OUTPUT RECORD [OPTIONS]\n")
+def show_letter(
+    ledger_or_output: LedgerOrOutput,
+    record: str,
+    /,
+    *,
+    key: Key = None,
+    raw: Flag = False,
+    debug: Debug = False,  # noqa: ARG001  main reads it
+) -> int:
+    """Show one dead letter: its error, its traceback, its bytes.
 
-
-def show_letter(place: str, record: str, *, key: str | None, raw: bool) -> int:
-    """Print one letter with its traceback and its bytes, or only the bytes as they are.
+    Args:
+        record: The record, named as in the list (file#number).
+        raw: Write only the unchanged bytes of the record to stdout.
 
     Raises:
-        LedgerError: there is no letter of that record.
+        LedgerError: the record has no letter.
     """
-    letter = _find(place, record, key)
+    from penstock.ledger.history import read_dead_letters
+
+    ledger = find_ledger(ledger_or_output)
+    found = read_dead_letters(ledger, key_of(ledger, key), latest=1, record=record)
+    if not found:
+        place = shown_place(ledger)
+        command = shell_command([*program(), "dead", "list", place, *(["--key", key] if key else [])])
+        raise LedgerError(f"{place} has no dead letter of {record!r}; to list them: {command}")
+    (letter,) = found
     if raw:
         sys.stdout.buffer.write(letter.raw)
         sys.stdout.buffer.flush()
         return ALL_COMPLETED
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(letter.timestamp))
-    tries = "attempt" if letter.attempts == 1 else "attempts"
     facts = {
         "record": letter.key,
         "document": letter.doc_id or "without an id",
         "adapter": letter.adapter,
-        "failed": f"{when}, after {letter.attempts} {tries}",
+        "failed": f"{local_time(letter.timestamp)}, after {plural(letter.attempts, 'attempt')}",
         "error": f"{letter.error_type}: {letter.error}",
         "context": json.dumps(letter.context),
     }
-    trace = ["", *letter.traceback.rstrip().splitlines()] if letter.traceback else []
-    lines = [*trace, "", f"{size(len(letter.raw))} of raw bytes:"]
+    traceback = ["", *letter.traceback.rstrip().splitlines()] if letter.traceback else []
+    lines = [*traceback, "", f"{size(len(letter.raw))} of raw bytes:"]
     lines += letter.raw.decode("utf-8", "replace").splitlines()
     put(sys.stdout, *(f"{what:<10}{clean(value)}" for what, value in facts.items()))
     put(sys.stdout, *(clean(line) for line in lines))
     return ALL_COMPLETED
 
 
-def _find(place: str, record: str, key: str | None) -> DeadLetter:
-    from penstock.ledger.history import read_dead_letters
+@app.command(name="drop", usage="Usage: penstock dead drop LEDGER_OR_OUTPUT (RECORDS... | --all) [OPTIONS]\n")
+def drop_letters(
+    ledger_or_output: LedgerOrOutput,
+    /,
+    *records: str,
+    everything: Annotated[Flag, Parameter(name="--all")] = False,
+    key: Key = None,
+    debug: Debug = False,  # noqa: ARG001  main reads it
+) -> int:
+    """Remove dead letters for good, with their bytes.
 
-    ledger = find_ledger(place)
-    name = key_of(ledger, key)
-    found = read_dead_letters(ledger, name, latest=1, record=record)
-    if not found:
-        chosen = ["--key", key] if key is not None else []
-        command = shell_command([*program(), "dead", "list", shown(place), *chosen])
-        raise LedgerError(
-            f"{shown_place(ledger)} has no dead letter of {record!r}; {command} names those that there are"
-        )
-    return found[0]
-
-
-def drop_letters(place: str, records: Sequence[str], *, key: str | None, everything: bool) -> int:
-    """Remove letters for good.
+    Args:
+        records: The records, named as in the list.
+        everything: Remove all letters.
 
     Raises:
         UsageProblem: neither records nor ``--all`` were given, or both.
     """
     if bool(records) == everything:
-        raise UsageProblem("which letters are to be dropped? Name their records, or say --all")
-    ledger = find_ledger(place)
+        raise UsageProblem("name the records whose letters to drop, or give --all")
+    ledger = find_ledger(ledger_or_output)
     dropped = asyncio.run(_drop(ledger, key_of(ledger, key), None if everything else records))
-    put(sys.stdout, f"penstock: dropped {count(dropped)} of the dead letters")
+    put(sys.stdout, f"penstock: dropped {plural(dropped, 'dead letter')}")
     return ALL_COMPLETED if everything or dropped == len(set(records)) else DOCUMENTS_FAILED
 
 
-async def _drop(path: Place, key: str, records: Sequence[str] | None) -> int:
+async def _drop(place: Place, key: str, records: Sequence[str] | None) -> int:
     from penstock.ledger import ledger_from
 
-    async with ledger_from(path) as ledger:
+    async with ledger_from(place) as ledger:
         return await ledger.drop_dead_letters(key, records)
 
 
+@app.command(name="replay", usage="Usage: penstock dead replay OUTPUT [RECORDS...] [OPTIONS]\n")
 def replay_letters(
-    outputs: Sequence[Output], records: Sequence[str], *, ledger: Place | None, key: str | None
+    output: str,
+    /,
+    *records: str,
+    to: Outputs | None = None,
+    ledger: str | None = None,
+    key: Key = None,
+    debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
-    """Try letters again, into the outputs that they were missing from; 1 if some fail or are not there.
+    """Parse dead letters again, with the parser of today. Nothing is fetched.
+
+    A document that succeeds goes into the output, and its letter is removed. A letter that fails again stays.
+
+    Args:
+        output: The output that the documents are missing from.
+        records: Replay only these records. The default is all.
+        to: More outputs of the same ingestion.
+        ledger: The ledger with the letters. The default is the one beside the output.
 
     Raises:
-        UsageProblem: a ledger was named where the output is wanted.
+        UsageProblem: a ledger was named instead of the output.
+        AdapterError: the adapter of the letters is unknown or cannot be used.
     """
     from penstock.ledger.history import read_dead_letters
     from penstock.pipeline import IngestionPipeline
 
-    output = outputs[0]
-    if ledger is None and isinstance(output, Path) and output.name.endswith(LEDGER_SUFFIX):
-        raise UsageProblem(f"{output} is a ledger: name the output that the documents are to go into")
-    path = ledger or default_ledger(output)
-    name = key_of(path, key)
-    letters = read_dead_letters(path, name, latest=1)
+    if ledger is None and output.endswith(LEDGER_SUFFIX):
+        raise UsageProblem(f"{output} is a ledger: name the output that the documents go into")
+    outputs = [output_of(word) for word in (output, *(to or ()))]
+    place = place_of(ledger) if ledger else default_ledger(outputs[0])
+    name = key_of(place, key)
+    letters = read_dead_letters(place, name, latest=1)
     if not letters:
         put(sys.stdout, f"penstock: nothing to replay: {clean(name)} has no dead letters")
         return DOCUMENTS_FAILED if records else ALL_COMPLETED
-    pipeline = IngestionPipeline(_adapter(letters[0].adapter), ledger=path, key=name)
+    pipeline = IngestionPipeline(_adapter(letters[0]), ledger=place, key=name)
     result = asyncio.run(pipeline.replay(outputs, keys=set(records) or None))
     put(
         sys.stdout,
@@ -175,17 +222,15 @@ def replay_letters(
         *(f"  {_line(letter)}" for letter in result.failures),
     )
     if missing := len(set(records)) - result.letters if records else 0:
-        put(sys.stderr, f"penstock: {count(missing)} of the records named have no dead letter")
+        put(sys.stderr, f"penstock: {count(missing)} of the records have no dead letter")
     return DOCUMENTS_FAILED if result.failed or missing else ALL_COMPLETED
 
 
-def _adapter(name: str) -> Adapter:
-    """Return the adapter whose records the letters are; its files are not needed."""
-    from penstock.adapters import pubmed
+def _adapter(letter: DeadLetter) -> Adapter:
+    from penstock.adapters import AdapterError, find_adapter
 
-    if name != "pubmed":
-        raise LedgerError(
-            f"the letters are of the adapter {name!r}, which the command line does not know: "
-            "replay them from Python with IngestionPipeline(adapter, ledger=...).replay(sink)"
-        )
-    return pubmed("dead letters")
+    try:
+        return find_adapter(letter.adapter).replay()
+    except AdapterError as error:
+        error.add_note(f"{HINT}or replay from Python: IngestionPipeline(adapter, ledger=...).replay(sink)")
+        raise

@@ -1,39 +1,57 @@
-"""``penstock demo``: sample data of our own, ingested before your eyes."""
+"""``penstock demo``: generates a sample file and ingests it."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from penstock.cli.exits import INTERRUPTED
 from penstock.cli.ingest import ingest
-from penstock.cli.job import Job, default_ledger, program
-from penstock.cli.outputs import shown
+from penstock.cli.job import Job, program
+from penstock.cli.options import AtLeastOne, Debug, Flag, Progress, RunOptions
+from penstock.cli.outputs import default_ledger, shown
 from penstock.cli.text import clean, count, put, shell_command
 
-if TYPE_CHECKING:
-    from pathlib import Path
+__all__ = ["demo"]
 
-__all__ = ["FOLDER", "RECORDS", "run_demo"]
+ADAPTER: Final = "pubmed"
+"""The adapter that the demo demonstrates: the sample is in its format."""
 
 RECORDS: Final = 30_000
 """As many as a real baseline file has."""
 
-FOLDER: Final = "demo-output"
+FOLDER: Final = Path("demo-output")
 
 
-def run_demo(folder: Path, *, records: int, restart: bool, progress: bool, debug: bool) -> int:
-    """Make the sample if it is not there yet, ingest it, and say what to try next."""
+def demo(
+    *,
+    records: AtLeastOne = RECORDS,
+    folder: Path = FOLDER,
+    restart: Flag = False,
+    progress: Progress = True,
+    debug: Debug = False,
+) -> int:
+    """Generate the sample unless it exists, ingest it, and print what to try next.
+
+    Args:
+        records: The number of records to generate.
+        folder: Where to put the sample, the output and the ledger.
+        restart: Start from the beginning.
+    """
     sample = folder / f"sample-{records}.xml.gz"
-    job = _job(sample, records, restart=restart, progress=progress, debug=debug)
+    job = _job(sample, records, RunOptions(restart=restart, progress=progress, debug=debug))
     if not sample.exists():
         try:
-            put(sys.stderr, f"penstock: making up {count(records)} records in {clean(str(sample))}")
+            put(sys.stderr, f"penstock: generating {count(records)} records in {clean(str(sample))}")
             make_sample(sample, records)
         except KeyboardInterrupt:
-            kept = "interrupted while making up records, none are kept"
-            put(sys.stderr, f"penstock: {kept}; again: {job.command()}")
+            put(
+                sys.stderr,
+                "penstock: interrupted while generating the sample, which was removed; "
+                f"to start again: {job.command()}",
+            )
             return INTERRUPTED
     code = ingest(job)
     put(sys.stdout, "", *_next(job, interrupted=code == INTERRUPTED))
@@ -41,58 +59,63 @@ def run_demo(folder: Path, *, records: int, restart: bool, progress: bool, debug
 
 
 def make_sample(sample: Path, records: int) -> None:
-    """Write the sample under another name first: killed in the middle, it is not mistaken for whole."""
+    """Write the sample under another name and rename it: a sample is complete or not there at all."""
     from penstock.adapters.pubmed.sample import write_sample
 
     sample.parent.mkdir(parents=True, exist_ok=True)
-    half = sample.with_name(f".{os.getpid()}-{sample.name}")
+    draft = sample.with_name(f".{os.getpid()}-{sample.name}")
     try:
-        write_sample(half, records)
-        half.replace(sample)
+        write_sample(draft, records)
+        draft.replace(sample)
     finally:
-        half.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
-def _job(sample: Path, records: int, *, restart: bool, progress: bool, debug: bool) -> Job:
+def _job(sample: Path, records: int, options: RunOptions) -> Job:
+    from penstock.adapters import find_adapter
+
+    adapter = find_adapter(ADAPTER)
     output = sample.with_name(f"sample-{records}.jsonl")
+    repeat = ["demo"]
+    if records != RECORDS:
+        repeat += ["--records", str(records)]
+    if sample.parent != FOLDER:
+        repeat += ["--folder", str(sample.parent)]
+    if not options.progress:
+        repeat.append("--no-progress")
+    if options.debug:
+        repeat.append("--debug")
     return Job(
-        adapter="pubmed",
+        adapter=adapter,
         files=(str(sample),),
+        settings=adapter.settings(),
+        options=options,
         to=output,
         ledger=default_ledger(output),
-        progress=progress,
-        restart=restart,
-        debug=debug,
-        asked=("demo", *_options(records, sample.parent), *_flags(progress=progress, debug=debug)),
+        repeat=tuple(repeat),
     )
-
-
-def _options(records: int, folder: Path) -> list[str]:
-    """Return the options that say so, without those that go without saying."""
-    options = [] if records == RECORDS else ["--records", str(records)]
-    return options if str(folder) == FOLDER else [*options, "--folder", str(folder)]
-
-
-def _flags(*, progress: bool, debug: bool) -> list[str]:
-    return [*([] if progress else ["--no-progress"]), *(["--debug"] if debug else [])]
 
 
 def _next(job: Job, *, interrupted: bool) -> list[str]:
-    """Return what to try, shell-quoted."""
+    """Return commands to try, quoted for a shell."""
     output = shown(job.to)
-    lines = ["Try next:"]
     if interrupted:
-        lines.append(f"  go on where it stopped        {job.command()}")
+        lines = [_try("continue", job.command())]
     else:
-        lines.append(f"  once more: nothing to do      {job.command()}")
-        lines.append(f"  from the start, to kill it    {job.command(restart=True)}")
-        lines.append(
-            "    in the middle: Ctrl-C, or kill -9 from another terminal; then the first command again"
-        )
-    lines.append(f"  where it stands               {job.status_command()}")
-    lines.append(f"  the first document            {shell_command(['head', '-n', '1', output])}")
-    lines.append(f"  the same bytes every time     {shell_command(['sha256sum', output])}")
-    lines.append(
-        f"  files of your own             {shell_command(program())} ingest pubmed FILES --to out.jsonl"
-    )
-    return lines
+        lines = [
+            _try("repeat it: nothing to do", job.command()),
+            _try("start over", job.command(restart=True)),
+            "    kill it with Ctrl-C, or with kill -9 from another terminal; then repeat the first command",
+        ]
+    return [
+        "Try next:",
+        *lines,
+        _try("show its state", job.status_command()),
+        _try("show the first document", shell_command(["head", "-n", "1", output])),
+        _try("compare the bytes of runs", shell_command(["sha256sum", output])),
+        _try("ingest your own files", f"{shell_command(program())} ingest {ADAPTER} FILES --to out.jsonl"),
+    ]
+
+
+def _try(what: str, command: str) -> str:
+    return f"  {what:<28}{command}"

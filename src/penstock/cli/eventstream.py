@@ -1,4 +1,4 @@
-"""The events of a run as NDJSON on a stream, for another program to read."""
+"""Writes the events of a run as NDJSON, for another program to read."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EventStream"]
 
-_UNSHOWABLE = re.compile("[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""What JSON may carry as it is and a terminal would obey: DEL, the C1 controls, bidirectional overrides."""
+_UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Characters that JSON does not escape but a terminal obeys: DEL, C1 controls, bidirectional overrides."""
 
 
 class EventStream:
-    """A hook that writes every list of events, at once and whole, to ``stream``.
+    """A hook that writes each list of events to ``stream`` and flushes it.
 
-    A reader that is slow slows the run down, as it should. A reader that goes away (``| head``) is no
-    error of this run: nothing more is written, and ``on_closed`` is called once.
+    A slow reader slows the run down. If the reader goes away (``| head``), nothing more is written and
+    ``on_closed`` is called once; this is not an error.
     """
 
     def __init__(self, stream: BinaryIO, on_closed: Callable[[], object]) -> None:
@@ -46,6 +46,6 @@ class EventStream:
 
 
 def for_terminal(data: bytes) -> bytes:
-    """Write what a terminal would obey as JSON escapes; the JSON means the same."""
+    """Write characters that a terminal obeys as JSON escapes. The JSON values stay the same."""
     text = data.decode("utf-8")
-    return _UNSHOWABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", text).encode("utf-8")
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text).encode("utf-8")

@@ -1,4 +1,4 @@
-"""The exit codes, all of them."""
+"""All exit codes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 __all__ = ["ALL_COMPLETED", "DOCUMENTS_FAILED", "INCOMPLETE", "INTERRUPTED", "READER_LEFT", "UNUSABLE"]
 
 ALL_COMPLETED: Final = 0
-"""Every document went through, or there was nothing to do."""
+"""Every document completed, or there was nothing to do."""
 
 DOCUMENTS_FAILED: Final = 1
 """The run completed; some documents failed and are in the dead letters."""
@@ -16,10 +16,10 @@ UNUSABLE: Final = 2
 """Wrong usage, or an input, output or ledger that cannot be used."""
 
 INCOMPLETE: Final = 3
-"""The run completed, but not with as many documents as the source promised, or with none at all."""
+"""The run completed with no documents, or with another number than the source promised."""
 
 INTERRUPTED: Final = 130
-"""Ctrl-C or SIGTERM: 128 + SIGINT, as shells have it."""
+"""Ctrl-C or SIGTERM: 128 + SIGINT, as in shells."""
 
 READER_LEFT: Final = 141
-"""The reader of stdout went away: 128 + SIGPIPE, as shells have it."""
+"""The reader of stdout went away: 128 + SIGPIPE, as in shells."""

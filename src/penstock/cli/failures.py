@@ -1,4 +1,4 @@
-"""From an exception to one clear sentence and an exit code."""
+"""From an exception to one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from penstock.redact import redact
 __all__ = ["HINT", "complain", "explain_failure"]
 
 HINT: Final = "penstock-hint: "
-"""A note of an exception that begins so is for the person at the command line."""
+"""A note of an exception that begins with this is printed after the error."""
 
 _ADVICE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some of your quota",
-    errno.EROFS: "choose a place that can be written to",
-    errno.EACCES: "look at its permissions",
-    errno.EPERM: "look at its permissions",
-    errno.ENOENT: "look at its name",
+    errno.EROFS: "choose another place",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.ENOENT: "check its name",
     errno.EISDIR: "name a file",
     errno.EMFILE: "allow more open files (ulimit -n)",
     errno.EFBIG: "allow larger files (ulimit -f) or choose another file system",
@@ -32,45 +32,40 @@ _ADVICE = {
 
 
 def complain(error: BaseException, *, debug: bool) -> int:
-    """Say on stderr what went wrong, with the traceback for ``debug``, and return the exit code."""
+    """Print the error on stderr, after its traceback if ``debug``, and return the exit code."""
     if debug:
         put(sys.stderr, *clean_lines(redact("".join(traceback.format_exception(error)))))
     sentence, code = explain_failure(error)
-    lines = [sentence, *hints(error)]
-    put(sys.stderr, *(f"penstock: {line}" for line in lines))
+    notes = getattr(error, "__notes__", ())
+    hints = [note.removeprefix(HINT) for note in notes if note.startswith(HINT)]
+    put(sys.stderr, *(f"penstock: {line}" for line in (sentence, *hints)))
     return code
 
 
-def hints(error: BaseException) -> list[str]:
-    """Return the notes of ``error`` that are hints, without their mark."""
-    return [note.removeprefix(HINT) for note in getattr(error, "__notes__", ()) if note.startswith(HINT)]
-
-
 def explain_failure(error: BaseException) -> tuple[str, int]:
-    """Return what to tell people about ``error`` (clean, without the ``penstock:``), and the exit code.
+    """Return the error as a sentence without secrets and control characters, and the exit code.
 
-    Secrets are taken out of it. A ``DocumentError`` only gets here under ``--fail-fast``, and so means that
-    a document failed.
+    A ``DocumentError`` gets here only with ``--fail-fast``: it means that a document failed.
     """
     code = DOCUMENTS_FAILED if isinstance(error, DocumentError) else UNUSABLE
-    return clean(redact(_in_words(error))), code
+    return clean(redact(_sentence(error))), code
 
 
-def _in_words(error: BaseException) -> str:
+def _sentence(error: BaseException) -> str:
     if isinstance(error, DocumentError):
-        return f"a document failed, and --fail-fast was asked for: {error}"
+        return f"a document failed, and --fail-fast was given: {error}"
     if isinstance(error, (PenstockError, UsageProblem)):
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:
-        return _of_the_system(error)
+        return _system_error(error)
     if isinstance(error, MemoryError):
         return "out of memory; nothing that was committed is lost"
     kind = type(error).__name__
-    return f"this should not have happened ({kind}: {error}); --debug shows where, please report it"
+    return f"unexpected error ({kind}: {error}); please report it with the traceback that --debug shows"
 
 
-def _of_the_system(error: OSError) -> str:
+def _system_error(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename is not None else ""
     what = (error.strerror or str(error)).lower()
-    advice = _ADVICE.get(error.errno or 0, "put that right")
-    return f"{where}{what}; {advice} and give the same command again, nothing that was committed is lost"
+    advice = _ADVICE.get(error.errno or 0, "remove the cause")
+    return f"{where}{what}; {advice} and repeat the command, nothing that was committed is lost"

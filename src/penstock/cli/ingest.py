@@ -1,4 +1,4 @@
-"""``penstock ingest``: builds a pipeline from a job, watches it, and hands over the receipt."""
+"""``penstock ingest``: runs the pipeline of a job, shows its progress, and prints the receipt."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from penstock.cli.eventstream import EventStream
 from penstock.cli.exits import INTERRUPTED
 from penstock.cli.failures import HINT
-from penstock.cli.progress import PlainProgress, ProgressFace, SilentProgress, is_live_terminal
+from penstock.cli.progress import PlainProgress, ProgressView, SilentProgress, is_live_terminal
 from penstock.cli.receipt import exit_code, receipt
 from penstock.cli.resources import peak_memory, spare_the_collector
-from penstock.cli.signals import GRACE, Interrupts
+from penstock.cli.signals import CLOSING, Interrupts
 from penstock.cli.text import put
 from penstock.errors import SourceChanged
 
@@ -27,25 +27,25 @@ __all__ = ["build", "ingest"]
 
 
 def ingest(job: Job) -> int:
-    """Run ``job`` to its end and return the exit code.
+    """Run ``job`` and return the exit code.
 
     Raises:
         UsageProblem: the job would destroy one of its inputs.
-        BrokenPipeError: the reader of the events went away; the run was ended well.
-        Exception: an input, the ledger or the output cannot be used; once documents went through, with a
-            note that gives the command to go on with.
+        BrokenPipeError: the reader of the events went away; the run was drained.
+        Exception: an input, the ledger or the output cannot be used. If documents were processed before, a
+            note has the command that continues.
     """
     job.check()
-    face = _face(job)
-    run = _Run(job, face)
+    view = _view(job)
+    run = _Run(job, view)
     try:
-        with face:
+        with view:
             summary = run.to_its_end()
     except Exception as error:
         if isinstance(error, SourceChanged):
-            error.add_note(f"{HINT}to take what has changed: {job.command(refresh=True)}")
-        elif face.tally.settled:  # something was under way: say how it goes on, after saying what stopped it
-            error.add_note(f"{HINT}to go on: {job.command()}")
+            error.add_note(f"{HINT}to read what has changed: {job.command(refresh=True)}")
+        elif view.tally.settled:
+            error.add_note(f"{HINT}to continue: {job.command()}")
         raise
     if run.reader_left:
         raise BrokenPipeError
@@ -53,15 +53,15 @@ def ingest(job: Job) -> int:
         put(sys.stderr, "penstock: stopped at once; what was committed is kept")
         put(sys.stderr, f"penstock: to resume: {job.command()}")
         return INTERRUPTED
-    out = sys.stderr if job.events else sys.stdout
+    out = sys.stderr if job.options.events else sys.stdout
     put(out, *receipt(summary, job, peak_memory()))
     return exit_code(summary)
 
 
-def _face(job: Job) -> ProgressFace:
-    if not job.progress:
+def _view(job: Job) -> ProgressView:
+    if not job.options.progress:
         return SilentProgress(sys.stderr)
-    shared = job.events and sys.stdout.isatty()  # a bar would be drawn across the events
+    shared = job.options.events and sys.stdout.isatty()  # a bar would be drawn over the events
     if is_live_terminal(sys.stderr, os.environ.get("TERM")) and not shared:
         from penstock.cli.bar import LiveProgress
 
@@ -70,25 +70,19 @@ def _face(job: Job) -> ProgressFace:
 
 
 def build(job: Job, hooks: Sequence[Hook]) -> IngestionPipeline:
-    """Wire the pipeline that ``job`` asks for."""
-    from penstock.adapters import pubmed  # here, so that --help and --version need not wait for it
-    from penstock.pipeline import IngestionPipeline
+    """Build the pipeline of ``job``."""
+    from penstock.pipeline import IngestionPipeline  # imported late: --help does not need it
 
+    options = job.options
     return IngestionPipeline(
-        pubmed(
-            *job.files,
-            processes=job.processes,
-            max_record_bytes=job.max_record_bytes,
-            max_ratio=job.max_ratio,
-            max_unpacked_bytes=job.max_unpacked_bytes,
-        ),
+        job.adapter.build(job.files, job.settings),
         ledger=job.ledger,
-        key=job.key,
-        limit=job.limit,
-        restart=job.restart,
-        refresh=job.refresh,
-        fail_fast=job.fail_fast,
-        grace=job.grace,
+        key=options.key or None,
+        limit=options.limit,
+        restart=options.restart,
+        refresh=options.refresh,
+        fail_fast=options.fail_fast,
+        grace=options.grace,
         hooks=hooks,
     )
 
@@ -96,10 +90,10 @@ def build(job: Job, hooks: Sequence[Hook]) -> IngestionPipeline:
 class _Run:
     """One run with its hooks and its signals."""
 
-    def __init__(self, job: Job, face: ProgressFace) -> None:
+    def __init__(self, job: Job, view: ProgressView) -> None:
         self._job = job
-        self._face = face
-        self._events = EventStream(sys.stdout.buffer, self._stop) if job.events else None
+        self._view = view
+        self._events = EventStream(sys.stdout.buffer, self._stop) if job.options.events else None
         self._stopping = False
         self._pipeline: IngestionPipeline | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -111,10 +105,10 @@ class _Run:
         return self._events is not None and self._events.closed
 
     def to_its_end(self) -> RunSummary | None:
-        """Run, and return the summary; ``None`` if a second signal cut the run short."""
-        grace = self._job.grace
-        # twice: once for what is in flight, once for a commit under way
-        with Interrupts(self._first, self._second, patience=2 * grace + GRACE) as interrupts:
+        """Run, and return the summary; ``None`` if a second signal cancelled the run."""
+        # the grace counts twice: for documents in flight, and for a commit that has begun
+        patience = 2 * self._job.options.grace + CLOSING
+        with Interrupts(self._first_signal, self._second_signal, patience=patience) as interrupts:
             try:
                 return asyncio.run(self._main())
             except asyncio.CancelledError:
@@ -125,8 +119,8 @@ class _Run:
     async def _main(self) -> RunSummary:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        self._pipeline = build(self._job, [self._face, *([self._events] if self._events else [])])
-        if self._stopping:  # a signal came while all this was being imported
+        self._pipeline = build(self._job, [self._view, *([self._events] if self._events else [])])
+        if self._stopping:  # a signal came before the pipeline existed
             self._pipeline.stop()
         spare_the_collector()
         return await self._pipeline.run(self._job.outputs)
@@ -136,17 +130,19 @@ class _Run:
         if self._pipeline is not None:
             self._pipeline.stop()
 
-    def _first(self) -> None:
-        """At the first signal; called from its handler."""
+    def _first_signal(self) -> None:
+        """Drain the run. Runs in the thread of the signals."""
         self._stopping = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop_and_say)
 
     def _stop_and_say(self) -> None:
-        self._face.say("stopping: what is in flight is finished and committed (Ctrl-C again stops at once)")
+        self._view.say(
+            "stopping: documents in flight are finished and committed (Ctrl-C again stops at once)"
+        )
         self._stop()
 
-    def _second(self) -> None:
-        """At the second signal; called from its handler."""
+    def _second_signal(self) -> None:
+        """Cancel the run. Runs in the thread of the signals."""
         if self._loop is not None and self._task is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)

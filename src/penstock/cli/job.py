@@ -1,4 +1,4 @@
-"""What the command line asked for, and the command line that asks for it again."""
+"""One ingestion as the command line asks for it, and the commands that repeat it."""
 
 from __future__ import annotations
 
@@ -7,155 +7,142 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any
 
-from penstock.cli.outputs import LEDGER_SUFFIX, Output, default_ledger, file_of, shown
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from penstock.cli.outputs import Output, Place, default_ledger, file_of, shown
 from penstock.cli.text import shell_command
 
-__all__ = [
-    "GRACE",
-    "LEDGER_SUFFIX",
-    "Job",
-    "Place",
-    "UsageProblem",
-    "default_ledger",
-    "place_of",
-    "program",
-    "shown_place",
-]
+if TYPE_CHECKING:
+    from penstock.adapters import AdapterEntry
+    from penstock.cli.options import RunOptions
 
-Place: TypeAlias = "Path | str"
-"""Where a ledger is: a file, or the URL of a database."""
+__all__ = ["Job", "UsageProblem", "program"]
 
-
-LONGEST_COMMAND = 2000
-GRACE = 10.0
-"""Seconds that one signal leaves to what is in flight."""
+_LONGEST_COMMAND = 2000
 
 
 class UsageProblem(Exception):
-    """The command line cannot be carried out as it stands; the message says what to change."""
+    """The command cannot run as given; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One ``penstock ingest``; the fields are the options of that name."""
+    """One ``penstock ingest``: an adapter with its inputs and settings, the outputs, and the options."""
 
-    adapter: str
+    adapter: AdapterEntry[Any]
     files: tuple[str, ...]
+    settings: BaseModel
+    options: RunOptions
     to: Output
     ledger: Place
-    key: str | None = None
-    limit: int | None = None
-    progress: bool = True
-    events: bool = False
-    restart: bool = False
-    refresh: bool = False
-    fail_fast: bool = False
-    processes: int = 1
-    max_record_bytes: int | None = None
-    max_ratio: int | None = None
-    max_unpacked_bytes: int | None = None
-    grace: float = GRACE
-    debug: bool = False
     also: tuple[Output, ...] = ()
-    """Further outputs; each gets every document."""
-    asked: tuple[str, ...] | None = None
-    """The words that repeat this job where they are not ``ingest``'s (``penstock demo``)."""
-
-    def command(self, *, restart: bool = False, limited: bool = True, refresh: bool | None = None) -> str:
-        """Return the command that does this job again, quoted for a shell; all that is printed is made here.
-
-        One of more than 2,000 characters is told in words: nobody pastes it, and it buries everything else.
-
-        ``--restart`` is in it only if it is asked for here: repeated by accident, it would throw away
-        what it is meant to continue. ``--refresh`` is, unless asked otherwise, if it was in this one: it goes
-        on with the refresh that was interrupted.
-        """
-        fresh = self.refresh if refresh is None else refresh
-        again = ["--restart"] if restart else ["--refresh"] if fresh else []
-        asked = [*self.asked, *again] if self.asked is not None else self._words(again, limited=limited)
-        command = shell_command([*program(), *asked])
-        if len(command) <= LONGEST_COMMAND:
-            return command
-        extra = f" {again[0]} added," if again and not (again == ["--refresh"] and self.refresh) else ""
-        less = " without --limit," if self.limit is not None and not limited else ""
-        return f"the same command again,{extra or less} with its {len(self.files):,} files"
-
-    def status_command(self) -> str:
-        """Return the command that shows where this job stands and what failed."""
-        return shell_command([*program(), "status", self._place])
-
-    def dead_command(self, verb: str) -> str:
-        """Return the command that lists, or replays, the dead letters of this job."""
-        if verb != "replay":
-            return shell_command([*program(), "dead", verb, self._place, *self._which])
-        more = [word for output in self.also for word in _option("--to", shown(output))]
-        more += [] if self._beside else _option("--ledger", shown(self.ledger))
-        return shell_command([*program(), "dead", verb, shown(self.to), *more, *self._which])
+    """More outputs; each gets every document."""
+    repeat: tuple[str, ...] | None = None
+    """The words that repeat this job if another command than ``ingest`` started it (``penstock demo``)."""
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """All of them."""
+        """All outputs."""
         return (self.to, *self.also)
+
+    def command(self, *, restart: bool = False, limited: bool = True, refresh: bool | None = None) -> str:
+        """Return the command that repeats this job, quoted for a shell.
+
+        A command of more than 2,000 characters is described in words instead: it is too long to paste.
+
+        Args:
+            restart: Add ``--restart``. A restart is never repeated otherwise: it would delete the output
+                that the command is meant to continue.
+            limited: Keep ``--limit``.
+            refresh: Add ``--refresh``. By default it is added if this job has it, so that an interrupted
+                refresh continues.
+        """
+        again = ["--restart"] if restart else []
+        if not restart and (self.options.refresh if refresh is None else refresh):
+            again = ["--refresh"]
+        words = self._words(again, limited=limited) if self.repeat is None else [*self.repeat, *again]
+        command = shell_command([*program(), *words])
+        if len(command) <= _LONGEST_COMMAND:
+            return command
+        change = ""
+        if again and not (again == ["--refresh"] and self.options.refresh):
+            change = f" {again[0]} added,"
+        elif self.options.limit is not None and not limited:
+            change = " without --limit,"
+        return f"the same command again,{change} with its {len(self.files):,} files"
+
+    def status_command(self) -> str:
+        """Return the command that shows the state of this job and what failed."""
+        return shell_command([*program(), "status", self._place])
+
+    def list_command(self) -> str:
+        """Return the command that lists the dead letters of this job."""
+        return shell_command([*program(), "dead", "list", self._place, *self._key])
+
+    def replay_command(self) -> str:
+        """Return the command that replays the dead letters of this job."""
+        more = [word for output in self.also for word in _option("--to", shown(output))]
+        return shell_command([*program(), "dead", "replay", shown(self.to), *more, *self._ledger, *self._key])
 
     @property
     def _place(self) -> str:
-        return shown(self.to if self._beside and file_of(self.to) is not None else self.ledger)
+        """The output or ledger by which other commands find this job."""
+        return shown(self.to if not self._ledger and file_of(self.to) is not None else self.ledger)
 
     @property
-    def _which(self) -> list[str]:
-        return [] if self.key is None else _option("--key", self.key)
+    def _ledger(self) -> list[str]:
+        return [] if self.ledger == default_ledger(self.to) else _option("--ledger", shown(self.ledger))
 
     @property
-    def _beside(self) -> bool:
-        return self.ledger == default_ledger(self.to)
+    def _key(self) -> list[str]:
+        return _option("--key", self.options.key) if self.options.key else []
 
     def _words(self, more: list[str], *, limited: bool) -> list[str]:
-        words = ["ingest", self.adapter]
+        words = ["ingest", self.adapter.name]
         words += [word for output in self.outputs for word in _option("--to", shown(output))]
-        if not self._beside:
-            words += _option("--ledger", shown(self.ledger))
-        words += self._which
-        if self.processes != 1:
-            words += ["--processes", str(self.processes)]
-        for name in ("max_record_bytes", "max_ratio", "max_unpacked_bytes"):
-            if (most := getattr(self, name)) is not None:
-                words += [f"--{name.replace('_', '-')}", str(most)]
-        if self.grace != GRACE:
-            words += ["--grace", f"{self.grace:g}"]
-        if self.limit is not None and limited:
-            words += ["--limit", str(self.limit)]
-        words += [word for word, given in self._flags() if given]
-        dashed = any(name.startswith("-") for name in self.files)
-        return [*words, *more, *(["--"] if dashed else []), *self.files]
+        words += [*self._ledger, *self._key, *self._settings()]
+        options, default = self.options, type(self.options)()
+        if options.grace != default.grace:
+            words += ["--grace", f"{options.grace:g}"]
+        if options.limit is not None and limited:
+            words += ["--limit", str(options.limit)]
+        flags = {
+            "--fail-fast": options.fail_fast,
+            "--events": options.events,
+            "--no-progress": not options.progress,
+            "--debug": options.debug,
+        }
+        words += [flag for flag, given in flags.items() if given]
+        end_of_options = ["--"] if any(name.startswith("-") for name in self.files) else []
+        return [*words, *more, *end_of_options, *self.files]
 
-    def _flags(self) -> list[tuple[str, bool]]:
-        return [
-            ("--fail-fast", self.fail_fast),
-            ("--events", self.events),
-            ("--no-progress", not self.progress),
-            ("--debug", self.debug),
-        ]
+    def _settings(self) -> list[str]:
+        """Return the settings that are not defaults, as options. Secrets are left out."""
+        secret = {name for name, value in self.settings if isinstance(value, SecretStr | SecretBytes)}
+        given = self.settings.model_dump(mode="json", exclude_defaults=True, exclude=secret)
+        return [word for name, value in given.items() for word in _setting(name.replace("_", "-"), value)]
 
     def check(self) -> None:
-        """Refuse what would destroy an input.
+        """Refuse a job that would destroy an input, or has nothing to read.
 
         Raises:
-            UsageProblem: no files, or the output or ledger is one of the inputs or the other.
+            UsageProblem: the files do not suit the adapter, or one file has two roles.
         """
-        if not self.files:
+        name = self.adapter.name
+        if not self.files and self.adapter.inputs is not None:
             raise UsageProblem(
-                f"no files to read: name them, as in penstock ingest {self.adapter} FILES "
-                f"--to {shown(self.to)}"
+                f"no files to read: name them, as in penstock ingest {name} FILES --to {shown(self.to)}"
             )
-        if self.restart and self.refresh:
-            raise UsageProblem("--refresh compares with what --restart forgets: choose one of them")
+        if self.files and self.adapter.inputs is None:
+            raise UsageProblem(f"{name} reads no files: leave out {', '.join(self.files)}")
+        if self.options.restart and self.options.refresh:
+            raise UsageProblem("--restart forgets what --refresh compares with: choose one of them")
         files = [file for output in self.outputs if (file := file_of(output)) is not None]
-        for what, path in (*(("output", path) for path in files), ("ledger", self.ledger)):
+        for role, path in (*(("output", path) for path in files), ("ledger", self.ledger)):
             if any(_same(path, Path(name)) for name in self.files):
-                raise UsageProblem(f"{path} is both the {what} and an input: choose another {what}")
+                raise UsageProblem(f"{path} is both the {role} and an input: choose another {role}")
         if any(_same(path, self.ledger) for path in files):
             raise UsageProblem(f"{self.ledger} is both the output and the ledger: choose another --ledger")
 
@@ -164,18 +151,12 @@ def _option(name: str, value: str) -> list[str]:
     return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
-def place_of(word: str) -> Place:
-    """Return what a word of the command line names: a URL as it is, anything else as a path."""
-    if word.startswith("sqlite:///") and "?" not in word:
-        return Path(unquote(word.removeprefix("sqlite:///")))
-    return word if "://" in word else Path(word)
-
-
-def shown_place(place: Place) -> str:
-    """Return a path, or a URL without its password."""
-    from penstock.ledger.postgres.text import is_postgres, shown
-
-    return shown(str(place)) if is_postgres(place) else str(place)
+def _setting(name: str, value: object) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if isinstance(value, list):
+        return [word for item in value for word in _option(f"--{name}", str(item))] or [f"--empty-{name}"]
+    return _option(f"--{name}", str(value))
 
 
 def _same(one: Place, other: Place) -> bool:
@@ -188,7 +169,7 @@ def _same(one: Place, other: Place) -> bool:
 
 
 def program() -> list[str]:
-    """Return the words by which this program was called, as short as they still find it."""
+    """Return the shortest words that call this program again."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return [sys.executable, "-m", "penstock"]

@@ -1,4 +1,4 @@
-"""The command ``penstock``: reads its arguments, runs a command, ends with the right code."""
+"""The command ``penstock``: parses its arguments, runs a command, returns its exit code."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from penstock.redact import redact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cyclopts import CycloptsError
+
 __all__ = ["main"]
 
 _STDERR = 2
@@ -23,31 +25,31 @@ _STDERR = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (those of the process by default) and return the exit code.
 
-    The one place that turns exceptions into sentences.
+    All exceptions become messages here.
     """
-    _open_what_is_closed()
+    _reopen_closed_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("PENSTOCK_DEBUG"))
     try:
         return _dispatch(words)
     except KeyboardInterrupt:  # before or after the run, which handles its signals itself
-        put(sys.stderr, "penstock: interrupted; what was committed is kept, give the same command again")
+        put(sys.stderr, "penstock: interrupted; what was committed is kept, repeat the command to continue")
         return INTERRUPTED
     except BrokenPipeError:
         silence(sys.stdout)
         return READER_LEFT
-    except Exception as error:  # noqa: BLE001  everything ends here as one sentence
+    except Exception as error:  # noqa: BLE001  every error ends here
         return complain(error, debug=debug)
 
 
-def _open_what_is_closed() -> None:
-    """Put the null device where a standard stream was closed (``>&-``).
+def _reopen_closed_streams() -> None:
+    """Open the null device for every standard stream that is closed (``>&-``).
 
-    Otherwise the next file to be opened, an output or a ledger, would be the one that words are written to.
+    Otherwise the next file, an output or a ledger, would get the number of the stream and receive messages.
     """
-    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
-        os.set_inheritable(nowhere, True)
-    os.close(nowhere)
+    while (null := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(null, True)
+    os.close(null)
     sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(_STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
@@ -56,19 +58,19 @@ def _dispatch(words: list[str]) -> int:
     try:
         from cyclopts import CycloptsError
 
-        from penstock.cli.commands import app
+        from penstock.cli.commands import app, parse
     except ImportError as error:
         if error.name is not None and error.name.startswith("penstock"):
             raise
         raise MissingExtra("The command line", "cli") from error
 
     try:
-        command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+        command, bound = parse(words)
     except CycloptsError as error:
-        put(sys.stderr, f"penstock: {clean(redact(str(error)))} (--help shows what there is)")
+        put(sys.stderr, f"penstock: {clean(redact(_wrong_usage(error)))} (--help shows the options)")
         return UNUSABLE
     asked_for_help = any(word in {"--help", "-h"} for word in words)
-    if command == app.help_print and not asked_for_help:  # a bare ``penstock ingest`` has done nothing
+    if command == app.help_print and not asked_for_help:  # ``penstock ingest`` alone does nothing
         from rich.console import Console
 
         app.help_print(words, console=Console(stderr=True))
@@ -77,3 +79,16 @@ def _dispatch(words: list[str]) -> int:
     code = result if isinstance(result, int) else 0
     sys.stdout.flush()
     return code
+
+
+def _wrong_usage(error: CycloptsError) -> str:
+    """Return what is wrong with the command line. Values of settings are left out: they may be secrets."""
+    from pydantic import ValidationError
+
+    if not isinstance(error.__cause__, ValidationError):
+        return str(error)
+    sentences = []
+    for problem in error.__cause__.errors(include_input=False, include_url=False):
+        option = "".join(f"--{name}: " for name in problem["loc"][:1]).replace("_", "-")
+        sentences.append(option + problem["msg"])
+    return "; ".join(sentences)

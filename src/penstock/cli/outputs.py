@@ -1,66 +1,98 @@
-"""Outputs as the command line names them: paths, and the URLs of databases."""
+"""Outputs and ledgers as the command line names them: paths and URLs of databases."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeAlias
-from urllib.parse import quote
+from typing import Final, TypeAlias
+from urllib.parse import quote, unquote
 
-__all__ = ["LEDGER_SUFFIX", "Output", "default_ledger", "file_of", "output_of", "shown"]
+__all__ = [
+    "LEDGER_SUFFIX",
+    "Output",
+    "Place",
+    "default_ledger",
+    "file_of",
+    "output_of",
+    "place_of",
+    "shown",
+    "shown_place",
+]
 
-LEDGER_SUFFIX = ".ledger.db"
-"""The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` unless another one is named."""
+LEDGER_SUFFIX: Final = ".ledger.db"
+"""The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` by default."""
 
-Output: TypeAlias = "Path | str"
-"""A path; or a URL, or a folder that ends in ``/``, which are no paths: those would lose their slashes."""
+Output: TypeAlias = Path | str
+"""A path. URLs, and folders that end in ``/``, stay strings: a path would drop slashes."""
 
-_IN_FILES = ("sqlite", "duckdb")
+Place: TypeAlias = Path | str
+"""Where a ledger is: a file, or the URL of a database."""
+
+_FILE_DATABASES = ("sqlite", "duckdb")
 _DEFAULT_TABLE = "documents"
 
 
 def output_of(word: str) -> Output:
-    """Return what a word of the command line names."""
+    """Return the output that ``word`` names."""
     return word if "://" in word or word.endswith("/") else Path(word)
 
 
+def place_of(word: str) -> Place:
+    """Return the ledger that ``word`` names."""
+    if word.startswith("sqlite:///") and "?" not in word:
+        return Path(unquote(word.removeprefix("sqlite:///")))
+    return word if "://" in word else Path(word)
+
+
 def shown(output: Output) -> str:
-    """Return the output for people and for a command that may be repeated: without a password."""
-    if isinstance(output, Path) or "://" not in output:
+    """Return the output as it is printed, also in commands: without a password."""
+    if not _is_url(output):
         return str(output)
     from penstock.sinks.databases.urls import without_password
 
-    return without_password(output)
+    return without_password(str(output))
+
+
+def shown_place(place: Place) -> str:
+    """Return the ledger as it is printed: without a password."""
+    from penstock.ledger.postgres.text import is_postgres, shown
+
+    return shown(str(place)) if is_postgres(place) else str(place)
 
 
 def file_of(output: Output) -> Path | None:
-    """Return the file that the output is, ``None`` if it is a database elsewhere.
+    """Return the file of the output; ``None`` if a server holds it.
 
     Raises:
-        GraphError: it is the URL of a file and names none.
+        GraphError: the URL is one of a database in a file, and names no file.
     """
-    if isinstance(output, Path) or "://" not in output:
+    if not _is_url(output):
         return Path(output)
     from penstock.sinks.databases.urls import parse_file_url
 
-    return parse_file_url(output)[0] if output.partition("://")[0] in _IN_FILES else None
+    url = str(output)
+    return parse_file_url(url)[0] if url.partition("://")[0] in _FILE_DATABASES else None
 
 
 def default_ledger(output: Output) -> Path:
-    """Return where the ledger of ``output`` is unless told otherwise.
+    """Return where the ledger of ``output`` is by default.
 
-    Beside the file, under its name and, if it is not ``documents``, that of the table; for a database
-    elsewhere in the current folder, as ``<database>.<table>.ledger.db``.
+    It lies beside the file and has the name of the file, followed by the name of the table if that is not
+    ``documents``. For a table on a server it is ``<database>.<table>.ledger.db`` in the current folder.
     """
-    if isinstance(output, Path) or "://" not in output:
-        named = Path(output) if Path(output).name else Path(output).resolve()  # of "./"
+    if not _is_url(output):
+        named = Path(output) if Path(output).name else Path(output).resolve()  # "./" has no name
         return named.with_name((named.name or "penstock") + LEDGER_SUFFIX)
     from penstock.sinks.databases.urls import parse_url
 
-    parsed = parse_url(output)
+    parsed = parse_url(str(output))
     table = str(parsed.options.get("table", _DEFAULT_TABLE))
     path = file_of(output)
     if path is None:
         name = parsed.base.rpartition("/")[2].rpartition("@")[2] or "postgres"
         return Path(f"{quote(name, safe='')}.{quote(table, safe='')}{LEDGER_SUFFIX}")
-    other = "" if table == _DEFAULT_TABLE else f".{quote(table, safe='')}"
-    return path.with_name(path.name + other + LEDGER_SUFFIX)
+    suffix = "" if table == _DEFAULT_TABLE else f".{quote(table, safe='')}"
+    return path.with_name(path.name + suffix + LEDGER_SUFFIX)
+
+
+def _is_url(output: Output) -> bool:
+    return isinstance(output, str) and "://" in output

@@ -1,12 +1,12 @@
-"""How a run looks while it goes: a live bar on a terminal, a plain line now and then elsewhere.
+"""Views of the progress of a run: plain lines for logs, silence, and what all views share.
 
-Both are hooks of the pipeline: they are fed the events that everybody gets, and nothing else.
+Each view is a hook of the pipeline: it gets the same events as every other hook. `cli/bar.py` has the view
+for a terminal.
 """
 
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from penstock.cli.text import count, duration, percent, put, shorten
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     from penstock.events import PipelineEvent
 
-__all__ = ["PlainProgress", "ProgressFace", "SilentProgress", "Tally", "is_live_terminal", "summary_line"]
+__all__ = ["PlainProgress", "ProgressView", "SilentProgress", "Tally", "is_live_terminal", "summary_line"]
 
 SHOWN_FAILURES = 5
-"""So many failed documents are named while the run goes; the ledger keeps them all."""
+"""This many failed documents are named during a run; the ledger keeps all of them."""
 
 _LINE = 160
 
 
 class Tally:
-    """Sums of the logical run, as far as the events have told.
+    """Counts of the logical run.
 
-    ``BatchProgress`` sets them; between two of those, documents are counted one by one.
+    Each ``BatchProgress`` sets them. Between two of these, documents are counted one by one.
     """
 
     def __init__(self) -> None:
@@ -43,13 +43,13 @@ class Tally:
 
     @property
     def settled(self) -> int:
-        """Documents that need no more work."""
+        """Documents that are completed, failed or skipped."""
         return self.completed + self.failed + self.skipped
 
     def take(self, events: Sequence[PipelineEvent]) -> list[DocumentFailed]:
-        """Count ``events``; return the documents among them that failed for good."""
+        """Count ``events``; return the failures that are final."""
         failures: list[DocumentFailed] = []
-        if events and self.state == "starting":  # a run that goes on says no more that it is running
+        if events and self.state == "starting":  # a resumed run sends no "running"
             self.state = "running"
         for event in events:
             if isinstance(event, DocumentCompleted):
@@ -70,7 +70,7 @@ class Tally:
 
 
 def summary_line(tally: Tally) -> str:
-    """Return the sums as words, for a plain line: ``1,200 done, 2 failed, 0 skipped, …``."""
+    """Return the counts for a plain line: ``1,200 done, 2 failed, 0 skipped, …``."""
     parts = [
         f"{count(tally.completed)} done",
         f"{count(tally.failed)} failed",
@@ -85,15 +85,16 @@ def summary_line(tally: Tally) -> str:
     return ", ".join(parts)
 
 
-class ProgressFace(ABC):
-    """A hook that shows a run, between ``with face:`` and its end."""
+class ProgressView:
+    """A hook that shows a run inside a ``with`` block."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self.tally = Tally()
+        self._stream = stream
         self._shown = 0
 
     def __call__(self, events: Sequence[PipelineEvent]) -> None:
-        """Take a list of events, as every hook does."""
+        """Count and show a list of events."""
         before = self.tally.state
         for failure in self.tally.take(events):
             self._name(failure)
@@ -104,61 +105,48 @@ class ProgressFace(ABC):
             who = failure.doc_id or "a record without an id"
             self.say(shorten(f"failed: {who}: {failure.error}", _LINE))
         elif self._shown == SHOWN_FAILURES:
-            self.say("further failures are kept in the ledger without being shown here")
+            self.say("more documents failed; the ledger has all of them")
         self._shown += 1
 
-    @abstractmethod
     def update(self, *, state_changed: bool) -> None:
-        """Show the tally, if it is time to."""
+        """Show the tally if an update is due; by default do nothing."""
 
-    @abstractmethod
     def say(self, line: str) -> None:
-        """Show one line of text that stays, whatever else is on display. It must be clean already."""
+        """Show one line, which must be clean, permanently."""
+        put(self._stream, f"penstock: {line}")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Take the display down; what stays is what ``say`` said."""
+        """Remove the display, but not the lines of ``say``."""
         return
 
 
-class SilentProgress(ProgressFace):
-    """Shows nothing of how it goes, but still says what must be said."""
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
-        self._stream = stream
+class SilentProgress(ProgressView):
+    """Shows no progress, only the lines of ``say``."""
 
     def _name(self, failure: DocumentFailed) -> None:
-        """Leave failed documents to the receipt."""
-
-    def update(self, *, state_changed: bool) -> None:
-        """Do nothing."""
-
-    def say(self, line: str) -> None:
-        """Write the line."""
-        put(self._stream, f"penstock: {line}")
+        """Do nothing: the receipt counts failed documents."""
 
 
-class PlainProgress(ProgressFace):
-    """One line at most every ``every`` seconds, more and more rarely as the run grows long.
+class PlainProgress(ProgressView):
+    """Writes a line at most every ``every`` seconds, and less often in a long run.
 
-    After a minute and forty seconds the interval is a twentieth of the time that has passed, so that the
-    log of an hour has about a hundred lines.
+    After 100 seconds the interval is a twentieth of the elapsed time: the log of an hour has about a
+    hundred lines.
     """
 
     def __init__(
         self, stream: TextIO, *, every: float = 5.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        super().__init__()
-        self._stream = stream
+        super().__init__(stream)
         self._every = every
         self._clock = clock
         self._started = self._last = clock()
 
     def update(self, *, state_changed: bool) -> None:
-        """Write a line if the last one is long enough ago, or if the adapter waits to try again."""
+        """Write a line if the interval has passed, or if the adapter is retrying."""
         now = self._clock()
         interval = max(self._every, (now - self._started) / 20)
         retrying = state_changed and self.tally.state == "retrying"
@@ -166,11 +154,7 @@ class PlainProgress(ProgressFace):
             self._last = now
             self.say(("retrying: " if retrying else "") + summary_line(self.tally))
 
-    def say(self, line: str) -> None:
-        """Write the line."""
-        put(self._stream, f"penstock: {line}")
-
 
 def is_live_terminal(stream: TextIO, term: str | None) -> bool:
-    """Say whether a bar can be drawn on ``stream``; ``term`` is the variable TERM."""
+    """Whether a bar can be drawn on ``stream``; ``term`` is the variable TERM."""
     return stream.isatty() and term not in {"dumb", "unknown"}

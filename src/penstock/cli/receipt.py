@@ -1,13 +1,12 @@
-"""What a run says at its end: what it did, what it cost, where things are, and how to go on."""
+"""The receipt at the end of a run: its counts, its costs, its outputs, and the commands that continue."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from penstock.cli.exits import ALL_COMPLETED, DOCUMENTS_FAILED, INCOMPLETE, INTERRUPTED
-from penstock.cli.job import shown_place
-from penstock.cli.outputs import file_of, shown
-from penstock.cli.text import clean, count, duration, size
+from penstock.cli.outputs import file_of, shown, shown_place
+from penstock.cli.text import clean, count, duration, plural, size
 
 if TYPE_CHECKING:
     from penstock.cli.job import Job
@@ -15,17 +14,17 @@ if TYPE_CHECKING:
     from penstock.cli.resources import Peak
     from penstock.pipeline import RunSummary
 
-__all__ = ["STATES", "exit_code", "receipt", "went"]
+__all__ = ["STATES", "exit_code", "receipt"]
 
 STATES = ("completed", "failed", "skipped", "deleted")
-"""The states of a receipt, in its order; ``started`` is their sum and would only need explaining."""
+"""The states that are shown, in this order. ``started`` is their sum and is left out."""
 
-FRESHNESS = ("new", "changed", "unchanged")
-"""How documents stand to earlier runs: of those completed the first two, of those skipped the last."""
+_FRESHNESS = ("new", "changed", "unchanged")
+"""Documents compared with earlier runs: new and changed ones were completed, unchanged ones skipped."""
 
 
 def exit_code(summary: RunSummary) -> int:
-    """Return 0 for all completed, 1 if some failed, 3 if their number is wrong, 130 if it was interrupted."""
+    """Return 0 if all completed, 1 if some failed, 3 if their number is wrong, 130 if interrupted."""
     if summary.state == "cancelled":
         return INTERRUPTED
     if summary.warning is not None:
@@ -35,100 +34,90 @@ def exit_code(summary: RunSummary) -> int:
     return DOCUMENTS_FAILED if summary.counts.get("failed", 0) else ALL_COMPLETED
 
 
-def went(summary: RunSummary) -> int:
-    """Return how many documents went through in this process: completed and failed ones."""
-    return summary.session.get("completed", 0) + summary.session.get("failed", 0)
-
-
 def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
-    """Return the receipt, one line each, safe to print on a terminal."""
+    """Return the lines of the receipt, safe to print on a terminal."""
     return [_headline(summary, job), "", *_body(summary, job, peak), "", *_next(summary, job)]
 
 
 def _headline(summary: RunSummary, job: Job) -> str:
     if summary.nothing_to_do and summary.warning is None:
-        why = f"{clean(', '.join(map(shown, job.outputs)))} already holds all that these inputs have to give"
-        if summary.limited and job.limit is not None:
-            why = f"the limit of {count(job.limit)} was reached before"
-        return f"penstock: nothing to do: {why}"
+        reason = f"{clean(', '.join(map(shown, job.outputs)))} already has all documents of these inputs"
+        if summary.limited and job.options.limit is not None:
+            reason = f"an earlier run reached the limit of {count(job.options.limit)}"
+        return f"penstock: nothing to do: {reason}"
     word = {"completed": "completed", "cancelled": "interrupted"}.get(summary.state, clean(summary.state))
     if summary.limited:
         word = "stopped at the limit"
-    documents = went(summary)
-    line = f"penstock: {word}, {count(documents)} {'document' if documents == 1 else 'documents'}"
-    line += f" in {duration(summary.duration)}"
+    documents = summary.session.get("completed", 0) + summary.session.get("failed", 0)
+    line = f"penstock: {word}, {plural(documents, 'document')} in {duration(summary.duration)}"
     if documents and summary.duration > 0:
         line += f", {count(documents / summary.duration)} docs/s"
     return line
 
 
 def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
-    return [
-        *([f"  {'warning':<10}{clean(summary.warning)}", ""] if summary.warning else []),
-        *([] if summary.nothing_to_do else _table(summary)),
-        *_costs(summary, peak),
-        *(f"  {'output':<10}{clean(shown(output))}{_of(_bytes_of(output))}" for output in job.outputs),
-        f"  {'ledger':<10}{clean(shown_place(job.ledger))}",
-    ]
+    lines = []
+    if summary.warning:
+        lines += [_fact("warning", clean(summary.warning)), ""]
+    if not summary.nothing_to_do:
+        lines += [*_table(summary), _fact("read", f"{size(summary.bytes_read)} of records")]
+    if peak.own is not None:
+        worker = f", largest worker {size(peak.worker)}" if peak.worker else ""
+        lines.append(_fact("memory", f"{size(peak.own)} at the peak{worker}"))
+    lines += [_fact("output", clean(shown(output)) + _size_of(output)) for output in job.outputs]
+    return [*lines, _fact("ledger", clean(shown_place(job.ledger)))]
+
+
+def _fact(name: str, value: str) -> str:
+    return f"  {name:<10}{value}"
 
 
 def _table(summary: RunSummary) -> list[str]:
-    """Return the counts per state; with a second column where an earlier process did a part of the run."""
-    head = f"  {'':<10}{'this time':>12}{'whole run':>12}"
-    lines = [head] if summary.resumed else []
-    for state in STATES:
-        line = f"  {state:<10}{count(summary.session.get(state, 0)):>12}"
-        lines.append(line + f"{count(summary.counts.get(state, 0)):>12}" if summary.resumed else line)
+    """Return the counts per state. A resumed run has two columns: this process, and the whole run."""
+    columns = [summary.session, summary.counts] if summary.resumed else [summary.session]
+
+    def row(state: str, indent: str = "  ") -> str:
+        numbers = "".join(f"{count(column.get(state, 0)):>12}" for column in columns)
+        return f"{indent}{state:<10}{numbers[len(indent) - 2 :]}"
+
+    lines = [f"  {'':<10}{'this time':>12}{'whole run':>12}"] if summary.resumed else []
+    lines += [row(state) for state in STATES]
     if any(summary.counts.get(state) for state in ("changed", "unchanged")):
-        for state in FRESHNESS:
-            line = f"    {state:<10}{count(summary.session.get(state, 0)):>10}"
-            lines.append(line + f"{count(summary.counts.get(state, 0)):>12}" if summary.resumed else line)
-    retried = summary.session.get("retried", 0)
-    if retried:
-        lines.append(f"  {'retried':<10}{count(retried):>12}")
+        lines += [row(state, indent="    ") for state in _FRESHNESS]
+    if retried := summary.session.get("retried", 0):
+        lines.append(_fact("retried", f"{count(retried):>12}"))
     return [*lines, ""]
 
 
-def _costs(summary: RunSummary, peak: Peak) -> list[str]:
-    lines = [] if summary.nothing_to_do else [f"  {'read':<10}{size(summary.bytes_read)} of records"]
-    if peak.own is not None:
-        worker = f", largest worker {size(peak.worker)}" if peak.worker else ""
-        lines.append(f"  {'memory':<10}{size(peak.own)} at the peak{worker}")
-    return lines
-
-
-def _bytes_of(output: Output) -> int | None:
+def _size_of(output: Output) -> str:
     path = file_of(output)
+    if path is None:
+        return ""
     try:
-        if path is not None and path.is_dir():
-            return sum(part.stat().st_size for part in path.iterdir() if part.is_file())
-        return None if path is None else path.stat().st_size
+        parts = [part for part in path.iterdir() if part.is_file()] if path.is_dir() else [path]
+        return f" ({size(sum(part.stat().st_size for part in parts))})"
     except OSError:
-        return None
-
-
-def _of(number: int | None) -> str:
-    return "" if number is None else f" ({size(number)})"
+        return ""
 
 
 def _next(summary: RunSummary, job: Job) -> list[str]:
-    """Return how to go on: resume, look at what failed, take what is new, or do it all again."""
+    """Return the commands that resume, show what failed, take new documents, or start over."""
     if summary.state == "cancelled":
         return [_how("to resume", job.command())]
     lines = []
     if summary.counts.get("failed", 0):
-        lines.append(_how("what failed", job.dead_command("list")))
-        lines.append(_how("try again", job.dead_command("replay")))
-    if job.limit is not None:
-        lines.append(_how("go on", job.command(limited=False)))
+        lines.append(_how("what failed", job.list_command()))
+        lines.append(_how("try again", job.replay_command()))
+    if job.options.limit is not None:
+        lines.append(_how("continue", job.command(limited=False)))
     else:
-        what = "new files" if job.asked is None else "once more"  # the demo takes no files
+        what = "new files" if job.repeat is None else "once more"  # the demo takes no files
         lines.append(_how(what, job.command(refresh=False)))
-    if job.refresh:
-        lines.append(_how("changed ones", job.command()))
-    lines.append(_how("replay all", job.command(restart=True)))
+    if job.options.refresh:
+        lines.append(_how("changed files", job.command()))
+    lines.append(_how("start over", job.command(restart=True)))
     return lines
 
 
 def _how(what: str, command: str) -> str:
-    return f"  {what + ':':<14}{command}"
+    return f"  {what + ':':<15}{command}"

@@ -1,4 +1,4 @@
-"""What the run cost this machine."""
+"""Peak memory, and the garbage collector's settings for a run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["Peak", "peak_memory", "spare_the_collector"]
 
 _KIB = 1024
 _COLLECT_AFTER = 20_000
-"""New objects between two looks of the collector; they come to a few megabytes."""
+"""New objects between two collections: a few megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The most memory that was resident at any one time, in bytes; ``None`` where nobody knows.
+    """The most resident memory at any one time, in bytes; ``None`` where the system does not tell.
 
-    ``worker`` is that of the largest child process that has ended.
+    ``worker`` is the peak of the largest child process that has ended.
     """
 
     own: int | None
@@ -26,23 +26,23 @@ class Peak:
 
 
 def peak_memory() -> Peak:
-    """Ask the system for the peak so far of this process and of its children."""
+    """Return the peak so far of this process and of its children."""
     try:
         import resource
     except ImportError:  # Windows
         return Peak(None)
-    unit = 1 if sys.platform == "darwin" else _KIB  # getrusage(2): bytes there, KiB elsewhere
+    unit = 1 if sys.platform == "darwin" else _KIB  # getrusage(2): bytes on macOS, KiB elsewhere
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
     return Peak(_high_water() or own, worker or None)
 
 
 def spare_the_collector() -> None:
-    """Let the garbage collector pass over what was imported, and look at what a run makes less often.
+    """Exclude imported modules from garbage collection, and collect less often.
 
-    Documents are trees of dicts and lists that die by themselves, and hundreds are alive at once: with the
-    usual settings a sixth of the time of a run goes into looking for cycles among them and all modules. For a
-    process that does nothing but one run.
+    For a process that does one run. Documents are trees of dicts and lists without cycles, and hundreds are
+    alive at once. With the default settings a sixth of a run's time goes into looking for cycles in them
+    and in all modules.
     """
     gc.collect()
     gc.freeze()
@@ -52,8 +52,8 @@ def spare_the_collector() -> None:
 def _high_water() -> int | None:
     """Return Linux's VmHWM.
 
-    ``ru_maxrss`` survives ``exec`` there: started by a large program, a small one would report the large
-    one's memory as its own.
+    ``ru_maxrss`` survives ``exec`` on Linux: a small program that a large one started would report the
+    memory of the large one.
     """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()

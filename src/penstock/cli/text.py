@@ -1,4 +1,4 @@
-"""Words for people: text that is safe on a terminal, numbers that read well, commands that can be pasted."""
+"""Text for a terminal: cleaned strings, formatted numbers, and commands that can be pasted into a shell."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ __all__ = [
     "count",
     "duration",
     "percent",
+    "plural",
     "put",
     "shell_command",
     "shell_word",
@@ -31,29 +32,29 @@ _KILO = 1000
 
 
 def clean(text: str) -> str:
-    r"""Return ``text`` on one line, with nothing left in it that a terminal would obey.
+    r"""Return ``text`` on one line, without characters that control a terminal.
 
-    Runs of white space become one blank; control characters, escape sequences, bidirectional overrides,
-    lone surrogates and whatever else is not printable are written as ``\x1b`` and the like.
+    Runs of white space become one blank. Unprintable characters (control characters, escape sequences,
+    bidirectional overrides, lone surrogates) are written as ``\x1b`` and the like.
     """
-    return _disarmed(" ".join(text.split()))
+    return _escaped(" ".join(text.split()))
 
 
 def clean_lines(text: str) -> list[str]:
-    """Return the lines of ``text``, such as a traceback, each as ``clean`` leaves it, but for its blanks."""
-    return [_disarmed(line.expandtabs(4)) for line in text.splitlines()]
+    """Return the lines of ``text``, such as a traceback, cleaned like ``clean``, with their indentation."""
+    return [_escaped(line.expandtabs(4)) for line in text.splitlines()]
 
 
-def _disarmed(line: str) -> str:
+def _escaped(line: str) -> str:
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
 
 
 def put(stream: TextIO, *lines: str) -> None:
-    """Write ``lines`` to ``stream``, clean as they must be already, and see that they get there now.
+    """Write ``lines``, which must be clean, to ``stream`` and flush it.
 
-    A reader that went away (``| head``, a closed terminal) is no error of what is being told.
+    It is not an error if the reader went away (``| head``, a closed terminal).
     """
     try:
         stream.write("".join(f"{line}\n" for line in lines))
@@ -65,22 +66,22 @@ def put(stream: TextIO, *lines: str) -> None:
 
 
 def silence(stream: TextIO) -> None:
-    """Let everything still to come, and the interpreter's last flush, go nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    """Redirect ``stream`` to the null device, for later writes and for the interpreter's last flush."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 def shorten(text: str, width: int) -> str:
-    """Return ``clean(text)``, cut to ``width`` characters with an ellipsis where it is longer."""
+    """Return ``clean(text)``, cut to ``width`` characters with an ellipsis if it is longer."""
     line = clean(text)
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def shell_word(word: str) -> str:
-    """Quote ``word`` so that a shell reads exactly it, and so that a terminal can show it.
+    """Quote ``word`` for a shell, in printable characters only.
 
-    Names with unprintable characters take the ``$'…'`` form (bash, zsh, ksh, POSIX 2024).
+    A word with unprintable characters takes the ``$'…'`` form (bash, zsh, ksh, POSIX 2024).
     """
     if word.isprintable():
         return shlex.quote(word)
@@ -96,15 +97,20 @@ def _ansi_c(char: str) -> str:
 
 
 def shell_command(words: list[str]) -> str:
-    """Join ``words`` into one command line that can be pasted into a shell."""
+    """Join ``words`` into one command line, quoted for a shell."""
     return " ".join(map(shell_word, words))
 
 
 def count(number: float) -> str:
-    """Return ``1234567`` as ``1,234,567``; a fraction is rounded, below ten to one digit."""
+    """Return ``1234567`` as ``1,234,567``. A fraction is rounded; below ten it keeps one digit."""
     if number == int(number) or number >= _TEN:
         return f"{round(number):,}"
     return f"{number:.1f}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return ``1 commit`` or ``1,200 commits``."""
+    return f"{count(number)} {noun if number == 1 else noun + 's'}"
 
 
 def size(number: int) -> str:
@@ -132,7 +138,7 @@ def duration(seconds: float) -> str:
 
 
 def percent(part: int, whole: int) -> int:
-    """Return how many per cent ``part`` is of ``whole``; 100 only when nothing is missing."""
+    """Return ``part`` as a whole percentage of ``whole``; 100 only if nothing is missing."""
     if part >= whole:
         return 100
     return min(99, 100 * part // whole)

@@ -1,0 +1,65 @@
+"""What the registry knows about ``pubmed``. It imports the parser only when an adapter is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from penstock.adapters.registry import AdapterEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.adapters.adapter import Adapter
+
+__all__ = ["PubMedSettings", "entry"]
+
+
+class PubMedSettings(BaseModel):
+    """Settings of ``pubmed``: the fields are its keyword arguments of the same name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="Parse files in this many processes. More than one changes the order of documents.",
+    )
+    max_record_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="A larger record fails and is not held in memory. The default is 64 MiB.",
+    )
+    max_ratio: int | None = Field(
+        default=None,
+        ge=1,
+        description="Refuse a gzip file that unpacks to more than N times its size. The default is 200.",
+    )
+    max_unpacked_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Refuse a gzip file that unpacks to more bytes than this. The default is 100 GiB.",
+    )
+
+
+def _build(inputs: Sequence[str], settings: PubMedSettings) -> Adapter:
+    from penstock.adapters import pubmed
+
+    return pubmed(*inputs, **settings.model_dump())
+
+
+def _replay() -> Adapter:
+    from penstock.adapters import pubmed
+
+    return pubmed("dead letters")  # the path is never opened
+
+
+entry = AdapterEntry(
+    name="pubmed",
+    description="Citations from PubMed XML files.",
+    inputs="PubMed XML files (baseline, update or efetch), gzipped or not, or patterns like '*.xml.gz'.",
+    settings=PubMedSettings,
+    build=_build,
+    replay=_replay,
+)

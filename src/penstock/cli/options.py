@@ -1,0 +1,55 @@
+"""Types of options that several commands share, and the options of every ``penstock ingest``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+__all__ = [
+    "AtLeastOne",
+    "Debug",
+    "Flag",
+    "Json",
+    "Key",
+    "LedgerOrOutput",
+    "Outputs",
+    "Progress",
+    "RunOptions",
+]
+
+AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
+Outputs = Annotated[list[str], Parameter(negative="")]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Json = Annotated[
+    bool, Parameter(name="--json", negative="", show_default=False, help="Print one JSON object a line.")
+]
+Progress = Annotated[bool, Parameter(show_default=False, help="Show progress on stderr.")]
+Debug = Annotated[bool, Parameter(negative="", show_default=False, help="Show tracebacks.")]
+Key = Annotated[str | None, Parameter(help="The ingestion, if the ledger has several.")]
+LedgerOrOutput = Annotated[str, Parameter(help="A ledger, or an output that has its ledger beside it.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How ``penstock ingest`` runs. The docstring of a field is its help text, and stays on one line."""
+
+    key: str | None = None
+    """The name of this ingestion, if the ledger keeps several. Each needs its own outputs."""
+    limit: AtLeastOne | None = None
+    """Stop after this many documents."""
+    grace: Annotated[float, Parameter(validator=Number(gte=0))] = 10.0
+    """After Ctrl-C, wait this many seconds for documents in flight. The next run repeats the others."""
+    restart: Flag = False
+    """Forget the state, empty the output and start from the beginning."""
+    refresh: Flag = False
+    """Read all files again from the beginning. Take documents that are new or have changed."""
+    fail_fast: Flag = False
+    """Stop at the first document that fails."""
+    progress: Progress = True
+    events: Flag = False
+    """Print every event as a line of JSON on stdout. The receipt then goes to stderr."""
+    debug: Debug = False
