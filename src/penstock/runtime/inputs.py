@@ -87,7 +87,7 @@ class Input:
         self._demand = n
         if self._task is None:
             self._task = self.stage.run.spawn(
-                self._run(tuple(self._withdrawn)), f"branch {self.stage.title()}"
+                self._run(tuple(self._withdrawn)), f"input {self.stage.title()}"
             )
         else:
             self._wanted.open()
@@ -189,15 +189,15 @@ class JoinStage(Stage[Any]):
 
     @property
     def buffered(self) -> int:
-        return sum(branch.left for branch in self.branches)
+        return sum(one.left for one in self.branches)
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        for branch in self.branches:
-            yield branch.stage
+        for one in self.branches:
+            yield one.stage
 
     def places(self) -> list[Place]:
         """Return where the inputs stood before the last chunk, or stand now if there was none."""
-        return self.start if self.start is not None else [branch.place for branch in self.branches]
+        return self.start if self.start is not None else [one.place for one in self.branches]
 
     @abstractmethod
     def collect(self, n: int) -> list[Any]:
@@ -209,7 +209,7 @@ class JoinStage(Stage[Any]):
 
     def throw(self) -> None:
         """Raise the failure of an input that has no items left before it."""
-        failed = next((branch.failure for branch in self.branches if branch.failed), None)
+        failed = next((one.failure for one in self.branches if one.failed), None)
         if failed is not None:
             failed.throw()
 
@@ -222,8 +222,8 @@ class JoinStage(Stage[Any]):
 
     def ask(self, n: int) -> None:
         """Let every input without items request up to ``n``."""
-        for branch in self.branches:
-            branch.want(n)
+        for one in self.branches:
+            one.want(n)
 
     async def _request(self, n: int) -> list[Any]:
         self.begin()
@@ -231,7 +231,7 @@ class JoinStage(Stage[Any]):
             await self.run.breathe()
         while not self.done:
             self.prepare()
-            start = [(branch.page, branch.at) for branch in self.branches]
+            start = [(one.page, one.at) for one in self.branches]
             out = self.collect(n)
             if out:
                 self.start = start
@@ -248,12 +248,12 @@ class JoinStage(Stage[Any]):
         """End, and close every input that has not ended."""
         self.done = True
         if not self.run.draining:
-            for branch in self.branches:
-                if not branch.ended:
-                    branch.release()
+            for one in self.branches:
+                if not one.ended:
+                    one.release()
 
     async def _stop(self) -> None:
-        await close_all([branch.stop for branch in self.branches])
+        await close_all([one.stop for one in self.branches])
 
 
 def places_of(places: Sequence[Place], counts: Sequence[int]) -> States:

@@ -36,19 +36,6 @@ def delay(seconds: float, capacity: int = 256) -> Same:
     return attach(lambda node: Delay(inputs=(node,), seconds=seconds, capacity=capacity))
 
 
-@node
-class Delay(Node):
-    """Each item is emitted ``seconds`` after it came; at most ``capacity`` items wait."""
-
-    operator = "delay"
-
-    seconds: float
-    capacity: int
-
-    def bound(self, n: int) -> float:
-        return self.inputs[0].bound(self.capacity) + n
-
-
 class _DelayFeeder(Feeder):
     """A feeder that knows when the items it holds, and the end, are due."""
 
@@ -78,6 +65,19 @@ class _DelayFeeder(Feeder):
                 count = n - total
             total += count
         return self.held.take(total) if total else []
+
+
+@node
+class Delay(Node):
+    """Each item is emitted ``seconds`` after it came; at most ``capacity`` items wait."""
+
+    operator = "delay"
+
+    seconds: float
+    capacity: int
+
+    def bound(self, n: int) -> float:
+        return self.inputs[0].bound(self.capacity) + n
 
 
 @runs(Delay)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.timing.timeout import TimeLimit
-from penstock.runtime.node import Node, Order
+from penstock.runtime.node import Node, Order, node
 from penstock.runtime.passing import PassingStage
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Newest:
         return lambda i: page(at) if i else before(offset)
 
 
+@node
 class NewestNode(Node):
     """A node that emits the newest item of its first input."""
 

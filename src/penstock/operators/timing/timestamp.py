@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.passing import PassingStage
 from penstock.runtime.stage import runs
 
@@ -46,6 +46,7 @@ class Timed:
         return attach(lambda node: self._kind(inputs=(node,)))(flow)
 
 
+@node
 class Timestamp(Node):
     """``(Unix time, item)``."""
 
@@ -60,6 +61,7 @@ class _TimestampStage(PassingStage):
         return [(now, item) for item in items]
 
 
+@node
 class Elapsed(Node):
     """``(seconds since the item before, item)``."""
 
