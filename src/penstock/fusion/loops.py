@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from penstock.fusion.loop_element import LoopElement
 
+    Kinds = tuple[tuple[type[LoopElement], bool], ...]  # types of elements, and whether each has a function
+
 
 __all__ = ["Emit", "Loop", "compile_loop"]
 
@@ -113,7 +115,7 @@ def compile_loop(
 
 
 @lru_cache(maxsize=512)
-def _compile(kinds: tuple[tuple[type[LoopElement], bool], ...], tracked: bool, emit: Emit) -> Loop:  # noqa: FBT001  a cache key
+def _compile(kinds: Kinds, tracked: bool, emit: Emit) -> Loop:  # noqa: FBT001  a cache key
     writer = _Writer(kinds, tracked=tracked) if emit is Emit.STAGE else _TerminalWriter(kinds, emit)
     source = "\n".join(writer.lines) + "\n"
     title = "|".join(kind.operator for kind, _ in kinds)
@@ -129,7 +131,8 @@ def _compile(kinds: tuple[tuple[type[LoopElement], bool], ...], tracked: bool, e
 class _Lines:
     """The lines of a function, and the element that each belongs to."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Kinds) -> None:
+        self.kinds = kinds
         self.lines: list[str] = []
         self.owners: dict[int, int] = {}
 
@@ -140,9 +143,9 @@ class _Lines:
             if owner is not None:
                 self.owners[len(self.lines)] = owner
 
-    def parameters(self, kinds: tuple[tuple[type[LoopElement], bool], ...], elements: str) -> None:
+    def parameters(self, elements: str) -> None:
         """Append the lines that put functions and numbers into variables of the loop."""
-        for k, (kind, called) in enumerate(kinds):
+        for k, (kind, called) in enumerate(self.kinds):
             if called:
                 self.add(1, f"f{k} = {elements}[{k}].function")
             if kind.number_is is not None:
@@ -152,29 +155,29 @@ class _Lines:
 class _Writer(_Lines):
     """Writes the loop of a stage from the lines of its elements."""
 
-    def __init__(self, kinds: tuple[tuple[type[LoopElement], bool], ...], *, tracked: bool) -> None:
-        super().__init__()
+    def __init__(self, kinds: Kinds, *, tracked: bool) -> None:
+        super().__init__(kinds)
         last = kinds[-1][0]
         self._flat = last.expands
         self._batch = last.gathers
         self._tracked = tracked
         self._held = [k for k, (kind, _) in enumerate(kinds) if kind.stateful and not kind.reshapes]
         self.add(0, "def loop(it, elements, cell, page, end, log):")
-        self._unpack(kinds)
+        self._unpack()
         guarded = bool(self._held) or self._flat or self._batch
         depth = 2 if guarded else 1
         if guarded:
             self.add(1, "try:")
         self.add(depth, "for x in it:")
-        self._body(kinds, depth + 1)
+        self._body(depth + 1)
         if guarded:
             self._leave()
 
     def _tuple(self, letter: str) -> str:
         return "(" + "".join(f"{letter}{k}, " for k in self._held) + ")"
 
-    def _unpack(self, kinds: tuple[tuple[type[LoopElement], bool], ...]) -> None:
-        self.parameters(kinds, "elements")
+    def _unpack(self) -> None:
+        self.parameters("elements")
         if self._held:
             self.add(1, f"{self._tuple('s')} = cell.states", f"{self._tuple('c')} = cell.before")
         if self._flat:
@@ -184,7 +187,7 @@ class _Writer(_Lines):
         if self._batch or self._tracked:
             self.add(1, "left = it.__length_hint__")
 
-    def _body(self, kinds: tuple[tuple[type[LoopElement], bool], ...], depth: int) -> None:
+    def _body(self, depth: int) -> None:
         copies = [f"c{k} = s{k}" for k in self._held]
         if self._batch:
             self.add(depth, "if not b:")
@@ -192,12 +195,12 @@ class _Writer(_Lines):
         else:
             self.add(depth, *copies)
         drop = (["j = 0"] if self._flat else []) + ["continue"]
-        for k, (kind, called) in enumerate(kinds):
+        for k, (kind, called) in enumerate(self.kinds):
             if not kind.reshapes:
                 self.add(depth, *kind.lines(k, drop, called=called), owner=k)
             if kind.takes:
                 drop = [*drop[:-1], f"if s{k} >= n{k}:", "    return", "continue"]
-        self._emit(len(kinds) - 1, depth)
+        self._emit(len(self.kinds) - 1, depth)
         self.add(depth, *drop[:-1])
 
     def _emit(self, k: int, depth: int) -> None:
@@ -231,9 +234,8 @@ class _Writer(_Lines):
 class _TerminalWriter(_Lines):
     """Writes the loop of a terminal: it needs no positions, so the states stay in variables."""
 
-    def __init__(self, kinds: tuple[tuple[type[LoopElement], bool], ...], emit: Emit) -> None:
-        super().__init__()
-        self._kinds = kinds
+    def __init__(self, kinds: Kinds, emit: Emit) -> None:
+        super().__init__(kinds)
         held = "".join(f"s{k}, " for k, (kind, _) in enumerate(kinds) if kind.stateful)
         self._states = f"({held})"
         if emit is Emit.ITERATE:
@@ -257,12 +259,12 @@ class _TerminalWriter(_Lines):
         self.add(2, f"drive.states, drive.total = {self._states}, total")
 
     def _unpack(self) -> None:
-        self.parameters(self._kinds, "drive.elements")
+        self.parameters("drive.elements")
         if self._states != "()":
             self.add(1, f"{self._states} = drive.states")
 
     def _body(self, depth: int, line: str) -> None:
         self.add(depth, "for x in it:")
-        for k, (kind, called) in enumerate(self._kinds):
+        for k, (kind, called) in enumerate(self.kinds):
             self.add(depth + 1, *kind.lines(k, ["continue"], called=called), owner=k)
         self.add(depth + 1, line)
