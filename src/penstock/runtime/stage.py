@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Stage", "behind", "runs", "stop"]
 
 T = TypeVar("T")
-S = TypeVar("S", bound="Stage[Any]")
+S = TypeVar("S", bound="Callable[[Site, Any], Upstream[Any]]")
 
 
 class Stage(Upstream[T]):
@@ -112,10 +112,10 @@ class Stage(Upstream[T]):
         return self.site.vertex.node.operator
 
 
-def runs(kind: type[Node]) -> Callable[[type[S]], type[S]]:
+def runs(kind: type[Node]) -> Callable[[S], S]:
     """Decorate the class of stages that runs nodes of type ``kind``."""
 
-    def register(stage: type[S]) -> type[S]:
+    def register(stage: S) -> S:
         kind.stage = stage
         return stage
 
