@@ -2,6 +2,6 @@
 
 Read ``node``, ``graph`` and ``stream`` for the description; ``run``, ``upstream``, ``stage`` and
 ``subscription`` for the run. Several stages share the other files: ``passing``, ``chunks``, ``feeder``,
-``inputs``, ``pump``, ``errand``, ``built_at_runtime``, ``policy``, ``skipping``, ``failures``, ``clock``.
-``arguments`` checks what operators are called with.
+``inputs``, ``numbered``, ``pump``, ``errand``, ``built_at_runtime``, ``policy``, ``skipping``, ``failures``,
+``clock``. ``arguments`` checks what operators are called with.
 """
