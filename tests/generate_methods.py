@@ -1,8 +1,8 @@
 """Writes ``src/penstock/flow/methods.py``: a method of ``Flow`` for every operator.
 
-A signature is written once, at the operator; the method repeats it for type checkers and editors. Run
-``nox -s methods`` after an operator is added or its signature has changed. ``tests/test_methods.py`` fails
-while the file is not current.
+Authors write a signature once, at the operator; the method repeats it for type checkers and editors. Run
+``nox -s methods`` when you have added an operator or changed its signature or its docstring's first line.
+``tests/test_methods.py`` fails if the file is not current.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Module:
 
 
 class Renamed(ast.NodeTransformer):
-    """An annotation with other names in it."""
+    """Replaces names in an annotation."""
 
     def __init__(self, names: dict[str, ast.expr]) -> None:
         self.names = names
@@ -101,7 +101,7 @@ def renamed(annotation: ast.expr, names: dict[str, ast.expr]) -> ast.expr:
 
 
 class Generator:
-    """Collects methods, and what the module needs to import for them."""
+    """Collects the methods, and the imports that they need."""
 
     def __init__(self) -> None:
         self.modules: dict[str, Module] = {}
@@ -112,11 +112,11 @@ class Generator:
         self.variables: dict[str, str] = {}
 
     def module(self, name: str) -> Module:
-        """Return a module, read once."""
+        """Read a module, or return it if it was read before."""
         return self.modules.setdefault(name, Module.read(name))
 
     def text(self) -> str:
-        """Return the module that is to be written; ``ruff format`` gives it its final form."""
+        """Return the text of the generated module; ``ruff format`` gives it its final form."""
         for family in self._catalogue("penstock.operators"):
             for home, names in self._catalogue(family).items():
                 for name in names:
@@ -129,7 +129,7 @@ class Generator:
         return head + "\n" + "\n\n".join(self.methods) + "\n"
 
     def _catalogue(self, package: str) -> dict[str, list[str]]:
-        """Return, by module, the names that a package's ``__init__`` imports, in its order."""
+        """Return the names that a package's ``__init__`` imports, by module, in its order."""
         found: dict[str, list[str]] = {}
         for name, (home, _) in self.module(package).imports.items():
             found.setdefault(home, []).append(name)
@@ -170,12 +170,12 @@ class Generator:
         return f"    def {function.name}({arguments}) -> {ast.unparse(result)}: {body}"
 
     def _near(self, module: Module) -> dict[str, str]:
-        """Return the type variables of the modules that this one takes its types from."""
+        """Return the type variables of the operator modules that this module imports from."""
         homes = {home for home, _ in module.imports.values() if home.startswith("penstock.operators.")}
         return {name: text for home in homes for name, text in self.module(home).variables.items()}
 
     def _step(self, module: Module, returns: ast.expr) -> tuple[ast.expr | None, ast.expr]:
-        """Return what a flow must be of, and what the operator makes of it."""
+        """Return the type of items that an operator takes, and the type that it returns."""
         if isinstance(returns, ast.Subscript) and ast.unparse(returns.value) == "Callable":
             parameters, result = returns.slice.elts  # type: ignore[attr-defined]
             return parameters.elts[0].slice, result
@@ -212,7 +212,7 @@ class Generator:
         return f"self{own}" + (f", {rest}" if rest else "")
 
     def _need(self, module: Module, expression: ast.expr, *, runtime: bool = False) -> None:
-        """Import, or declare, the names that an annotation or a default uses."""
+        """Import or declare the names that an annotation or a default uses."""
         variables = module.variables | {
             k: v for k, v in self._near(module).items() if k not in module.variables
         }
@@ -238,9 +238,10 @@ class Generator:
 
 
 def _typed(args: ast.arguments, item: ast.expr | None) -> ast.expr | None:
-    """Give functions of one item its type, where the curried form has ``Any`` because it cannot know it.
+    """Replace ``Any`` by the type of items in the parameters of functions that get an item.
 
-    Returns the type of items: a type variable where there was none and one is needed now.
+    An operator alone cannot know this type, but a method can. Returns the type of items, which is a type
+    variable if one is needed.
     """
     if not isinstance(item, ast.Name):
         return item
@@ -257,9 +258,9 @@ def _typed(args: ast.arguments, item: ast.expr | None) -> ast.expr | None:
 
 
 def _plain(args: ast.arguments, result: ast.expr, variable: str) -> bool:
-    """Say whether a covariant type variable may stand for ``variable`` wherever the signature has it.
+    """Return whether a covariant type variable can replace ``variable`` everywhere in the signature.
 
-    It may stand in parameters of functions that are passed in, and in what is returned, outside of lists.
+    It can in the parameters of functions that are passed in, and in the result, but not inside lists.
     """
     annotations = [a.annotation for a in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg) if a]
     inside = all(_only_called_with(a, variable) for a in annotations if a is not None)
@@ -284,7 +285,7 @@ def _names(expression: ast.expr, variable: str) -> bool:
 
 
 def _passed(args: ast.arguments) -> str:
-    """Return the arguments of the call that hands all parameters on."""
+    """Return the arguments of a call that passes all parameters on."""
     given = [a.arg for a in (*args.posonlyargs, *args.args)]
     given += [f"*{args.vararg.arg}"] if args.vararg else []
     return ", ".join([*given, *(f"{a.arg}={a.arg}" for a in args.kwonlyargs)])
@@ -299,7 +300,7 @@ def _imports(names: set[tuple[str, str]], indent: str = "") -> str:
 
 
 def generated() -> str:
-    """Return the text of the module as it must be now."""
+    """Return the text that the module must have now."""
     return Generator().text()
 
 

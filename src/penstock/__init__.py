@@ -38,19 +38,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_LATE = {
-    "IngestionPipeline": "penstock.pipeline",
-    "IngestionResult": "penstock.pipeline",
-    "RunSummary": "penstock.pipeline",
-}
-
 
 def __getattr__(name: str) -> object:
-    """Import the ingestion side when it is first used: composing streams needs none of it."""
-    if name in _LATE:
-        from importlib import import_module
+    """Import the ingestion pipeline when it is first used: streams alone do not need it."""
+    if name in {"IngestionPipeline", "IngestionResult", "RunSummary"}:
+        from penstock import pipeline
 
-        return getattr(import_module(_LATE[name]), name)
+        return getattr(pipeline, name)
     msg = f"module 'penstock' has no attribute {name!r}"
     raise AttributeError(msg)
 

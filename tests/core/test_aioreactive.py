@@ -1,7 +1,6 @@
-"""aioreactive 0.20 both ways: its operators over our flows, ours over its observables, and its known faults.
+"""aioreactive 0.20, both ways: its operators over our flows, our operators over its observables, its known faults.
 
-The faults are those of aioreactive and stay there; here is held that they do not reach whoever stands on our
-side of the edge.
+The tests hold that faults of aioreactive stay on its side of the bridge: a flow of its observable has none.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from penstock.testing.script import Forever, Sleep
 
 
 class Log:
-    """An observer that records its calls and can be awaited."""
+    """An observer that records its signals and can be awaited."""
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
@@ -44,7 +43,7 @@ class Log:
 
 
 async def heard(observable: Any) -> list[Any]:
-    """Subscribe as aioreactive's own subscribers do, and return all notifications up to the end."""
+    """Subscribe as aioreactive's own subscribers do, and return all signals up to the end."""
     log = Log()
     disposable = await observable.subscribe_async(log.send, log.throw, log.close)
     async with asyncio.timeout(1000):
@@ -79,7 +78,7 @@ THEIRS = {
 
 @pytest.mark.parametrize("name", THEIRS)
 def test_their_operators_over_our_flows(name: str) -> None:
-    """An aioreactive operator yields the same over a flow as over aioreactive's own source of the same items."""
+    """Each operator of aioreactive returns the same over a flow as over aioreactive's source of the same items."""
     operator = THEIRS[name]
     items = [1, 1, 2, 3, 4]
     ours = virtually(heard(pipe(from_iterable(items), operator)))
@@ -106,7 +105,7 @@ OURS: dict[str, Any] = {
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("chained", [False, True])
 def test_our_operators_over_their_observables(name: str, *, chained: bool) -> None:
-    """Our operators work over aioreactive's sources, with and without its operators between; no task is left behind."""
+    """Our operators work over a source of aioreactive, with and without its operators between; no task is left."""
     operator, wanted = OURS[name]
 
     async def main() -> list[Any]:
@@ -120,7 +119,7 @@ def test_our_operators_over_their_observables(name: str, *, chained: bool) -> No
 
 
 def test_there_and_back_again() -> None:
-    """Items, the end and errors pass from our operators to theirs and back."""
+    """Items, the end and errors pass through a flow, operators of aioreactive, and a flow again."""
 
     async def main() -> None:
         async with no_leaks():
@@ -137,7 +136,7 @@ def test_there_and_back_again() -> None:
 
 @pytest.mark.parametrize("kind", [rx.AsyncSubject, rx.AsyncSingleSubject])
 def test_subjects_both_ways(kind: Any) -> None:
-    """A flow feeds a subject, and a subject becomes a flow; errors and the end arrive."""
+    """A flow feeds a subject and another flow reads it; errors and the end arrive."""
 
     async def main(source: Flow[int]) -> list[Any]:
         async with no_leaks():
@@ -180,7 +179,7 @@ LOST = {
 
 @pytest.mark.parametrize("name", LOST)
 def test_an_error_that_their_source_keeps_to_itself_is_raised(name: str) -> None:
-    """A flow raises the error behind the items, where aioreactive's worker dies and tells no observer."""
+    """A worker of aioreactive dies without calling its observer; a flow of it fails, behind the items that came."""
 
     async def hangs() -> None:
         log = Log()
@@ -213,7 +212,7 @@ def test_an_error_that_their_source_keeps_to_itself_is_raised(name: str) -> None
 
 
 def test_an_error_of_our_flow_reaches_their_subscriber() -> None:
-    """The error arrives directly, and through operators of aioreactive, where its own source would leave it waiting."""
+    """The error arrives directly and through operators of aioreactive; over its own source they would hang."""
     for build in (
         lambda flow: flow,
         lambda flow: pipe(flow, rx.map(lambda x: x), rx.filter(lambda _: True)),
@@ -230,7 +229,7 @@ def test_an_error_of_our_flow_reaches_their_subscriber() -> None:
 
 
 def test_our_take_disposes_their_observable() -> None:
-    """``take`` disposes the observable once it has enough; the run goes on and the producer does not wait."""
+    """``take`` disposes the observable when it has enough, during the run; the producer does not wait for ever."""
 
     async def main() -> None:
         disposed: list[float] = []
@@ -262,7 +261,7 @@ def test_our_take_disposes_their_observable() -> None:
 
 
 def test_their_take_over_our_flow_ends_with_the_subscription() -> None:
-    """The ``take`` of aioreactive never disposes its source; the end of the subscription closes our endless source."""
+    """The ``take`` of aioreactive never disposes its upstream; a flow of it does, so our endless source is closed."""
 
     async def main() -> None:
         async with no_leaks():
@@ -284,7 +283,7 @@ def test_their_take_over_our_flow_ends_with_the_subscription() -> None:
 
 @pytest.mark.parametrize("name", THEIRS)
 def test_the_tasks_behind_their_mailboxes_are_ended(name: str) -> None:
-    """No task of aioreactive is left pending, whether the run completed or was closed early."""
+    """No task of aioreactive is destroyed while pending, whether the flow ends or is closed in the middle."""
 
     async def main() -> None:
         async with no_leaks():
@@ -308,7 +307,7 @@ def test_the_tasks_behind_their_mailboxes_are_ended(name: str) -> None:
 
 
 def test_tasks_of_other_subscriptions_are_left_alone() -> None:
-    """Closing ends only the tasks that our own ``subscribe_async`` started, also while it waits."""
+    """Only tasks started within our own ``subscribe_async`` are ended with it, even if that call waits."""
 
     async def main() -> None:
         class Slow(rx.AsyncObservable[int]):
@@ -340,7 +339,7 @@ def test_tasks_of_other_subscriptions_are_left_alone() -> None:
 
 
 def test_what_cannot_be_bounded_shows_infinity() -> None:
-    """``max_in_flight``, the text and the pictures show infinity; a bounded flow shows its bound."""
+    """A foreign observable shows ∞ in ``max_in_flight``, in the text and in the pictures; a bounded flow does not."""
     flow = from_observable(pipe(rx.from_iterable(range(5)), rx.take(2))).map(str).batch(2)
     assert flow.max_in_flight() == math.inf
     graph = flow.graph()
@@ -351,7 +350,7 @@ def test_what_cannot_be_bounded_shows_infinity() -> None:
 
 
 def test_a_flow_in_front_of_a_mailbox_leaves_the_loop_to_others() -> None:
-    """A flow before a mailbox runs ahead, but lets other tasks run now and then."""
+    """A flow before a mailbox runs ahead, because nothing makes it wait, but it pauses for other tasks."""
 
     async def main() -> None:
         ticks = 0

@@ -1,4 +1,4 @@
-"""A graph can be shown as data, text, Mermaid and SVG, also with the figures of a run."""
+"""The picture of a graph: as data, as text, as Mermaid, as SVG, and with the statistics of a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def joined() -> ps.Flow[Any]:
 
 
 async def watched(flow: ps.Flow[Any], n: int = 1, pause: float = 0) -> ps.Subscription[Any]:
-    """Run a flow to its end, with a pause before each further request, and return the subscription."""
+    """Run a flow to its end, pausing before each request but the first, and return the subscription."""
     async with flow.subscribe() as subscription:
         while await subscription.request(n):
             if pause:
@@ -38,7 +38,7 @@ async def watched(flow: ps.Flow[Any], n: int = 1, pause: float = 0) -> ps.Subscr
 
 
 def test_nodes_and_edges() -> None:
-    """Sources come first, each edge leads to a later node, and the last node is the one subscribers read."""
+    """Sources come first, every edge leads to a later node, and the last node is what subscribers see."""
     graph = joined().graph()
     assert [node.operator for node in graph.nodes] == [
         "from_iterable", "filter", "from_iterable", "merge", "map_async", "take",
@@ -49,7 +49,7 @@ def test_nodes_and_edges() -> None:
 
 
 def test_a_node_says_what_it_is() -> None:
-    """A node has its parameters under their public names, the line that built it, its bound, its order and its state."""
+    """A node has its parameters by their public names, its place in the code, bound, order and state."""
     graph = joined().graph()
     source, keep, right, merge, work, take = graph.nodes
     assert source.parameters == {"items": "range(0, 10)"}
@@ -63,7 +63,7 @@ def test_a_node_says_what_it_is() -> None:
 
 
 def test_what_has_no_bound_shows_it() -> None:
-    """A foreign observable, a source of pages of unknown size, and every node behind them have the bound ∞."""
+    """A foreign observable, or a source of pages of unknown size, holds ∞, and so does every node behind it."""
 
     async def pages() -> Any:
         yield [1]
@@ -81,7 +81,7 @@ def test_the_bound_is_that_of_the_flow() -> None:
 
 
 def test_text_is_a_tree() -> None:
-    """The last node stands first, the inputs of a join below it, in order."""
+    """The last operator stands first, the inputs of a join below it, in order."""
     lines = [re.split(r"  +test_", line)[0] for line in joined().explain().splitlines()]
     assert lines == [
         "take(count=3)",
@@ -94,7 +94,7 @@ def test_text_is_a_tree() -> None:
 
 
 def test_mermaid_has_every_node_and_edge() -> None:
-    """There is one line for each node and each edge; characters that could end a label are written as entities."""
+    """Mermaid has one line per node and per edge; characters that could end a label become entities."""
     text = joined().graph().to_mermaid()
     assert text.startswith("flowchart TD\n")
     assert re.findall(r"^ +(n\d) --> (n\d)$", text, re.MULTILINE) == [
@@ -107,7 +107,7 @@ def test_mermaid_has_every_node_and_edge() -> None:
 
 
 def test_svg_is_well_formed_and_nothing_overlaps() -> None:
-    """There is one box for each node and one path for each edge; boxes lie inside the picture and do not overlap."""
+    """The SVG has one box per node and one path per edge; boxes are inside the picture and do not overlap."""
     root = etree.fromstring(joined().graph().to_svg().encode())
     boxes = [{k: float(box.get(k)) for k in ("x", "y", "width", "height")} for box in root.iter(f"{SVG}rect")]
     assert len(boxes) == 6
@@ -122,7 +122,7 @@ def test_svg_is_well_formed_and_nothing_overlaps() -> None:
 
 
 def test_nothing_of_a_user_breaks_out() -> None:
-    """Markup, quotes and escape sequences of names stay text, and items are never shown."""
+    """Markup, quotes and escape sequences in names stay text, and items are never shown."""
 
     class Named:
         __qualname__ = 'f"]<script>\x1b[31m'
@@ -142,14 +142,14 @@ def test_nothing_of_a_user_breaks_out() -> None:
 
 
 def test_a_notebook_shows_the_picture() -> None:
-    """The bundle has SVG, and text for notebooks that cannot show SVG."""
+    """The notebook's bundle has SVG, and text for notebooks that cannot show SVG."""
     bundle = joined().graph()._repr_mimebundle_()
     assert bundle["image/svg+xml"].startswith("<svg")
     assert bundle["text/plain"] == joined().explain()
 
 
 def test_figures_of_a_run() -> None:
-    """Each node shows its stage's counts and times; fused neighbours share those of their stage."""
+    """Each node shows the counts and times of its stage; fused neighbours share them."""
     flow = TestSource([Sleep(2), 1, Sleep(2), 2]).map(str).tap(len)
 
     async def main() -> None:
@@ -174,7 +174,7 @@ def test_figures_of_a_run() -> None:
     ids=["source", "operator", "subscriber", "behind a buffer"],
 )
 def test_the_bottleneck_is_named(flow: ps.Flow[Any], pause: float, culprit: str) -> None:
-    """Text, Mermaid and SVG mark the node that takes most of the time."""
+    """Text, Mermaid and SVG mark the stage that takes most of the time."""
 
     async def main() -> None:
         statistics = (await watched(flow, pause=pause)).statistics()
@@ -188,7 +188,7 @@ def test_the_bottleneck_is_named(flow: ps.Flow[Any], pause: float, culprit: str)
 
 
 def test_before_a_run_nothing_is_slow() -> None:
-    """Statistics before the first request name no bottleneck."""
+    """Statistics of a subscription without a request name no bottleneck."""
 
     async def main() -> None:
         flow = joined()
@@ -201,7 +201,7 @@ def test_before_a_run_nothing_is_slow() -> None:
 
 
 def test_a_request_that_waits_counts_already() -> None:
-    """Statistics that another task reads while a request waits show where it waits."""
+    """Statistics read from another task show where a pending request waits."""
 
     async def main() -> None:
         flow = TestSource([Sleep(1000), 1]).map(str)
@@ -217,7 +217,7 @@ def test_a_request_that_waits_counts_already() -> None:
 
 
 def test_statistics_of_another_graph_are_refused() -> None:
-    """Statistics of another graph raise, because their figures belong to other nodes."""
+    """Statistics of another graph are refused, because they would stand at the wrong nodes."""
 
     async def main() -> None:
         statistics = (await watched(ps.just(1).buffer(1).take(1).buffer(2))).statistics()
@@ -228,7 +228,7 @@ def test_statistics_of_another_graph_are_refused() -> None:
 
 
 def test_a_flow_built_while_running_shows_its_stages() -> None:
-    """Stages that ``defer`` builds at run time have figures."""
+    """A flow built by ``defer`` has statistics, though the graph could not know it."""
 
     async def main() -> None:
         flow = op.map(str)(ps.defer(lambda: ps.just(1, 2).buffer(2)))

@@ -1,4 +1,4 @@
-"""The bridge to aioreactive: flows as observables and observables as flows, with aioreactive's own subjects and operators."""
+"""The bridge to aioreactive: flows as observables, observables as flows, with real subjects and operators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def turns(count: int = 20) -> None:
 
 
 class Log:
-    """An observer that records its calls."""
+    """An observer that records its signals."""
 
     def __init__(self, *, fails_at: Any = None) -> None:
         self.seen: list[Any] = []
@@ -44,7 +44,7 @@ class Log:
 
 
 class FromFunction(rx.AsyncObservable[Any]):
-    """An observable made of a function that takes the observer."""
+    """An observable that calls a function with each observer."""
 
     def __init__(self, subscribe: Any) -> None:
         self.subscribe = subscribe
@@ -65,7 +65,7 @@ class FromFunction(rx.AsyncObservable[Any]):
 
 
 def test_observers_get_items_then_the_end() -> None:
-    """Observers, as functions or as an object, get the items, then the end or an error."""
+    """Three functions or an observer object get the items, then the end or an error."""
 
     async def main() -> None:
         async with no_leaks():
@@ -81,7 +81,7 @@ def test_observers_get_items_then_the_end() -> None:
 
 
 def test_aioreactive_operators_accept_a_flow() -> None:
-    """``map``, ``filter`` and ``merge`` of aioreactive run on a flow, and their result is a flow again."""
+    """``map``, ``filter`` and ``merge`` of aioreactive accept a flow, and a flow accepts their result."""
 
     async def main() -> None:
         flow = from_iterable(range(6))
@@ -92,7 +92,7 @@ def test_aioreactive_operators_accept_a_flow() -> None:
 
 
 def test_a_slow_observer_is_waited_for() -> None:
-    """The flow awaits each ``asend`` before the next, in order."""
+    """``asend`` is called one item at a time, in order, however long each call takes."""
 
     async def main() -> None:
         handled: list[float] = []
@@ -110,7 +110,7 @@ def test_a_slow_observer_is_waited_for() -> None:
 
 @pytest.mark.parametrize("depth", range(3))
 def test_disposing_inside_asend_ends_the_run(depth: int) -> None:
-    """Disposing from the observer, from behind two operators or from a task closes upstream without a deadlock."""
+    """``dispose_async`` inside ``asend``, behind two operators or in its child task closes upstream, without deadlock."""
 
     async def main() -> None:
         async with no_leaks():
@@ -139,7 +139,7 @@ def test_disposing_inside_asend_ends_the_run(depth: int) -> None:
 
 @pytest.mark.parametrize("moment", ["at once", "while waiting", "while sending", "after the end"])
 def test_disposing_from_outside_ends_the_run(moment: str) -> None:
-    """Disposing works in any state and twice, leaves nothing behind, and the observer gets no more calls."""
+    """``dispose_async`` works in any state, also twice; no task is left and no further signal is sent."""
 
     async def main() -> None:
         async with no_leaks():
@@ -168,7 +168,7 @@ def test_disposing_from_outside_ends_the_run(moment: str) -> None:
 
 
 def test_an_error_of_the_observer_closes_upstream_then_comes_back_to_it() -> None:
-    """An observer's error closes upstream, then the observer's ``athrow`` gets it."""
+    """Upstream is closed before ``athrow`` gets the observer's own error."""
 
     async def main() -> None:
         async with no_leaks():
@@ -189,7 +189,7 @@ def test_an_error_of_the_observer_closes_upstream_then_comes_back_to_it() -> Non
 
 @pytest.mark.parametrize("when", ["throw", "close"])
 def test_an_error_in_the_last_words_goes_to_the_loop(when: str) -> None:
-    """An error in ``athrow`` or ``aclose`` of the observer goes to the loop's exception handler."""
+    """An error of ``athrow`` or ``aclose`` goes to the loop's exception handler."""
 
     async def main() -> None:
         told: list[Any] = []
@@ -210,7 +210,7 @@ def test_an_error_in_the_last_words_goes_to_the_loop(when: str) -> None:
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_an_error_while_closing_after_a_dispose_is_not_lost(*, inside: bool) -> None:
-    """If the dispose came from inside ``asend``, the loop's handler gets the error; else ``dispose_async`` raises it."""
+    """After a dispose inside ``asend`` the loop's handler gets it; from outside, ``dispose_async`` raises it."""
 
     async def main() -> None:
         told: list[Any] = []
@@ -274,7 +274,7 @@ def test_a_subject_is_parked_until_there_is_demand() -> None:
 
 
 def test_several_producers_may_send_at_a_time() -> None:
-    """Demand wakes each waiting producer; when the consumer leaves, no producer hangs or gets an error."""
+    """Demand wakes each waiting producer; when the consumer leaves, none hangs and none gets an error."""
 
     async def main() -> None:
         async with no_leaks():
@@ -299,7 +299,7 @@ def test_several_producers_may_send_at_a_time() -> None:
 
 
 def test_a_consumer_that_has_enough_releases_the_producer() -> None:
-    """``take`` disposes the observable while the run goes on, so the producer does not wait for ever."""
+    """``take`` disposes the observable during the run, so its producer does not wait for ever."""
 
     async def main() -> None:
         subject: rx.AsyncSubject[int] = rx.AsyncSubject()
@@ -323,7 +323,7 @@ def test_a_consumer_that_has_enough_releases_the_producer() -> None:
 
 
 def test_an_observable_that_sends_within_subscribe() -> None:
-    """Cold sources of aioreactive, which run inside ``subscribe_async``, are read, ended and disposed."""
+    """Cold sources of aioreactive, which run inside ``subscribe_async``, are driven, ended and disposed."""
 
     async def main() -> None:
         async with no_leaks():
@@ -350,7 +350,7 @@ def test_an_observable_that_sends_within_subscribe() -> None:
 
 
 def test_errors_of_an_observable_come_behind_its_items() -> None:
-    """Errors from ``athrow``, during ``subscribe_async`` or later, and errors of ``subscribe_async`` come last, with a note."""
+    """``athrow``, during or after ``subscribe_async``, and an error of that call itself, fail the flow with a note."""
 
     async def main() -> None:
         async with no_leaks():
@@ -375,7 +375,7 @@ def test_errors_of_an_observable_come_behind_its_items() -> None:
 
 
 def test_closing_disposes_the_observable_once() -> None:
-    """Closing disposes the observable once, in any state; items sent afterwards are dropped."""
+    """Closing in any state disposes the observable once; an item sent afterwards is dropped."""
 
     async def main() -> None:
         async with no_leaks():

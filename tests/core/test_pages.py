@@ -1,4 +1,4 @@
-"""Positions inside pages of any size: empty, without a position, cut differently by each run, or skipped whole."""
+"""Positions in pages: of any size, empty, without a position, cut differently in each run, or skipped entirely."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cut:
-    """How one run cuts its items into pages: sizes in turn, and which pages have a position of their end."""
+    """How one run of the source cuts its items into pages: their sizes, in turn, and which pages have a position."""
 
     sizes: tuple[int, ...]
     positioned: tuple[bool, ...]
@@ -59,7 +59,7 @@ RUNS = st.lists(st.tuples(CUTS, st.lists(st.integers(1, 7), max_size=4), st.inte
 
 
 def place(position: Position) -> tuple[int, int]:
-    """Return the number of items before a position, and the least number of pages before it."""
+    """Return how many items stand before a position, and at least how many pages."""
     state = next(iter(position["nodes"].values()), None) or {"at": None, "skip": 0}
     items, pages = state["at"] or (0, 0)
     return items + state["skip"], pages
@@ -70,7 +70,7 @@ def place(position: Position) -> tuple[int, int]:
 def test_positions_only_go_forwards(
     total: int, runs: list[tuple[Cut, list[int], int]], rest: Cut, seekable: bool
 ) -> None:
-    """No item is lost or repeated and no position goes back, however pages and runs are cut."""
+    """For all cuts of pages and runs, no item is lost or repeated, and no position goes back."""
 
     async def main() -> None:
         position: Position | None = None
@@ -104,7 +104,7 @@ def test_positions_only_go_forwards(
 
 @pytest.mark.parametrize("sizes", [(1, 2), (2, 0, 1), (0,)])
 def test_a_position_stays_behind_pages_that_a_resumed_run_skips(sizes: tuple[int, ...]) -> None:
-    """A run that starts behind three items has that position while it skips, also if it is cut at once."""
+    """A run that starts behind three items has that position while it skips them, and if it is closed at once."""
 
     async def main() -> None:
         flow = Cut(sizes, (True,)).flow(5, seekable=False)
@@ -124,7 +124,7 @@ def test_a_position_stays_behind_pages_that_a_resumed_run_skips(sizes: tuple[int
 
 
 def test_empty_pages_move_a_position_without_an_item() -> None:
-    """A position stands behind the empty pages before it, also if no page had an item."""
+    """The position stands behind the empty pages that came, even if no page had an item."""
 
     async def main() -> None:
         async def pages(position: Any) -> AsyncIterator[Page[int]]:

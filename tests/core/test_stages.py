@@ -1,4 +1,4 @@
-"""Stages that are requested by another stage instead of a subscriber."""
+"""Promises of stages to other stages, which a subscription does not check."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ FAILING = {
 
 @pytest.mark.parametrize("name", FAILING)
 def test_a_failed_stage_fails_again(name: str) -> None:
-    """A failed stage raises the same error for each further request (law 3)."""
+    """Law 3 holds for each stage, not only for the subscription: a second request raises the same error."""
 
     async def main() -> None:
         async with FAILING[name]().subscribe() as subscription:
@@ -113,7 +113,7 @@ HELD = {
 
 @pytest.mark.parametrize("name", HELD)
 def test_what_is_held_shows(name: str) -> None:
-    """Statistics of a waiting run count the items that it holds."""
+    """Statistics of a waiting run count the items that each stage holds for later requests."""
     shape, count = HELD[name]
 
     async def main() -> None:
@@ -127,7 +127,7 @@ def test_what_is_held_shows(name: str) -> None:
 
 
 def test_switch_map_shows_what_it_holds() -> None:
-    """Statistics count the items of the current flow that exceed the request."""
+    """``switch_map`` holds the items of the current flow that were not requested yet."""
 
     async def main() -> None:
         flow = ps.just(1) | op.switch_map(lambda _: ps.just(1, 2, 3))
@@ -150,19 +150,19 @@ def test_switch_map_shows_what_it_holds() -> None:
     ids=["concat", "concat_map", "concat_map of merges", "combine_latest", "keep_alive"],
 )
 def test_what_a_resumed_run_begins_with(flow: ps.Flow[Any], repeatable: bool) -> None:
-    """A resumed run begins with the next item only where time does not decide which one comes next."""
+    """If the next item depends on time, a resumed run need not begin with the item that would have come."""
     assert flow.node.repeatable is repeatable
 
 
 def test_a_shared_run_is_one_to_those_behind_it() -> None:
-    """A shared run has one node in the picture, and ``on_error_skip`` behind it does not reach into it."""
+    """The picture of a shared run hides internal fields, and ``on_error_skip`` behind it does not reach into it."""
     shared = ps.just(1).map(str).share()
     assert "share(capacity=" in shared.graph().nodes[-1].title
     assert not shared.node.skippable
 
 
 def test_a_group_can_be_described() -> None:
-    """The flow of one group cannot be started again, and it has a bound."""
+    """The flow of one group cannot be restarted, and its bound is that of its place in ``group_by``."""
 
     async def main() -> None:
         async with ps.just(1, 2).group_by(lambda x: x % 2, max_groups=2).subscribe() as subscription:
@@ -174,7 +174,7 @@ def test_a_group_can_be_described() -> None:
 
 
 def test_for_each_async_wants_a_function() -> None:
-    """An argument that cannot be called is refused before the run starts."""
+    """An argument that cannot be called is refused before anything runs."""
 
     async def main() -> None:
         with pytest.raises(GraphError, match=r"for_each_async takes an async function, not int \(3\)"):
@@ -187,7 +187,7 @@ def test_for_each_async_wants_a_function() -> None:
 
 
 class Unsent:
-    """An item that cannot be pickled."""
+    """An item that cannot be sent to another process."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise Planted
@@ -197,7 +197,7 @@ class Unsent:
 
 
 async def test_an_item_that_cannot_be_sent_is_skipped_alone() -> None:
-    """``on_error_skip`` skips only the item that cannot be pickled."""
+    """With ``on_error_skip``, only the item that cannot be sent is skipped; later items are processed."""
     flow = ps.from_iterable([1, Unsent(), 2, 3]).map_process(operator.neg, 1) | op.on_error_skip(
         lambda _, __: None
     )
@@ -205,14 +205,14 @@ async def test_an_item_that_cannot_be_sent_is_skipped_alone() -> None:
 
 
 async def test_a_program_that_runs_its_flow_while_imported_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that runs its flow when imported gets an error; else each worker would start workers."""
+    """A script that runs its flow when imported is refused: each worker would start workers of its own."""
     monkeypatch.setenv(child.PREPARING, "script.py")
     with pytest.raises(RuntimeError, match=r"script\.py runs its flow as soon as it is imported"):
         await ps.just(1).map_process(abs, 1).to_list()
 
 
 def test_a_function_of_an_interactive_session_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function of an interactive session is refused, because no other process can find it."""
+    """A function of an interactive session is refused, because no other process can import it."""
     main = ModuleType("__main__")
     exec("def twice(x): return 2 * x", main.__dict__)  # noqa: S102  as a notebook's cell
     monkeypatch.setitem(sys.modules, "__main__", main)

@@ -1,4 +1,4 @@
-"""The subscription: positions as JSON, refusals that name the change, draining, statistics, closing."""
+"""``Subscription``: positions as JSON, errors that say what changed, draining, statistics, closing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def collected(subscription: Any) -> list[Any]:
     ids=lambda _: "",
 )  # fmt: skip
 async def test_any_demand_will_do(shape: Any, n: int) -> None:
-    """A request may be larger than any list, also where a stage multiplies its demand."""
+    """A request for more items than a list can hold works, even if a stage requests more than it was asked for."""
     flow = from_iterable(range(9)) | shape
     async with flow.subscribe() as subscription:
         asked, by_one = await subscription.request(n), await collected(flow.subscribe())
@@ -63,7 +63,7 @@ async def test_any_demand_will_do(shape: Any, n: int) -> None:
 
 
 async def test_a_position_is_plain_json_that_shares_nothing() -> None:
-    """A position survives JSON, and changing it does not change the run."""
+    """A position survives a round trip through JSON, and changing it does not change the run."""
     flow = from_iterable(range(9)).scan(lambda acc, x: [*acc, x], []).distinct_until_changed()
     async with flow.subscribe() as subscription:
         await subscription.request(2)
@@ -75,7 +75,7 @@ async def test_a_position_is_plain_json_that_shares_nothing() -> None:
 
 
 async def test_stateless_operators_do_not_appear_in_it() -> None:
-    """Adding a tap or another map, or a corrected function, keeps a position valid."""
+    """A position stays valid when a tap or a map is added, or a function is corrected."""
     position = await position_after(from_iterable(range(9)).map(str).take(5), 2)
     assert position == {"v": 1, "nodes": {"from_iterable#0": 2, "take#1": 2}}
     flow = from_iterable(range(9)).tap(print).filter(lambda x: x % 2).map(lambda x: -x).take(5)
@@ -95,7 +95,7 @@ async def test_stateless_operators_do_not_appear_in_it() -> None:
     ],
 )
 async def test_another_graph_refuses_it_and_says_what_changed(other: Any, said: list[str]) -> None:
-    """Subscribing from a position of another graph raises; the error names what each side lacks."""
+    """Subscribing with another graph's position fails at once; the error names the states that differ."""
     flow = from_iterable(range(9))
     position = await position_after(flow, 2)
     with pytest.raises(PositionError) as caught:
@@ -106,13 +106,13 @@ async def test_another_graph_refuses_it_and_says_what_changed(other: Any, said: 
 
 @pytest.mark.parametrize("wrong", [{}, {"v": 2, "nodes": {}}, {"v": 1}, [], "x", 3, {"nodes": {}}])
 def test_what_is_no_position_is_refused(wrong: Any) -> None:
-    """An invalid position raises another error than a position of another graph."""
+    """The error for an object that is no position differs from the error for another graph's position."""
     with pytest.raises(PositionError, match="not a position"):
         just(1).subscribe(wrong)
 
 
 async def test_a_state_that_is_no_json_is_refused_by_name() -> None:
-    """The error names the operator and the types that its state may have."""
+    """The error names the operator and says which types its state may have."""
     flow = from_iterable(range(9)).scan(lambda acc, x: acc | {x}, set())
     async with flow.subscribe() as subscription:
         await subscription.request(1)
@@ -121,9 +121,9 @@ async def test_a_state_that_is_no_json_is_refused_by_name() -> None:
 
 
 async def test_a_flow_without_positions_says_which_node() -> None:
-    """``resumable`` is false; reading a position and subscribing from one raise errors that name the source."""
+    """``resumable`` is false; asking for the position, or subscribing from one, raises an error that names the source."""
     flow = from_observable(rx.from_iterable([1])).map(str).buffer(2)
-    assert (flow.resumable, flow.exact) == (False, False)
+    assert flow.resumable is False
     async with flow.subscribe() as subscription:
         with pytest.raises(NotResumable, match=f"from_observable at {__file__}"):
             _ = subscription.position
@@ -132,14 +132,14 @@ async def test_a_flow_without_positions_says_which_node() -> None:
 
 
 def test_two_nodes_of_one_name_are_refused() -> None:
-    """Two nodes with the same ``name=`` are refused, because their states would be mixed up."""
+    """``name=`` is the id of a state, so the same name twice is refused."""
     flow = from_iterable([1], name="a").scan(total, 0, name="a")
     with pytest.raises(GraphError, match="'a'"):
         flow.subscribe()
 
 
 async def test_a_name_keeps_a_position_valid_where_it_moves() -> None:
-    """A named operator finds its state behind another stateful one."""
+    """A named operator finds its state even if another stateful operator now stands before it."""
     position = await position_after(from_iterable(range(9), name="in").scan(total, 0, name="sum"), 3)
     assert set(position["nodes"]) == {"in", "sum"}
     flow = from_iterable(range(9), name="in").map(int).scan(total, 0, name="sum")
@@ -148,7 +148,7 @@ async def test_a_name_keeps_a_position_valid_where_it_moves() -> None:
 
 
 async def test_the_same_flow_may_stand_in_two_places() -> None:
-    """A flow that stands in two places has a state for each."""
+    """The same flow in two places of a graph has a state for each place."""
     flow = from_iterable(range(4)).enumerate()
     twice = flow.concat(flow)
     out: list[Any] = []
@@ -165,7 +165,7 @@ async def test_the_same_flow_may_stand_in_two_places() -> None:
 
 @pytest.mark.parametrize("n", [0, -1])
 async def test_a_request_asks_for_at_least_one(n: int) -> None:
-    """A request for less than one item raises, does not reach upstream, and the run goes on."""
+    """A request for less than one item is refused without asking upstream, and the run goes on."""
     async with just(1).subscribe() as subscription:
         with pytest.raises(ValueError, match="at least one"):
             await subscription.request(n)
@@ -173,7 +173,7 @@ async def test_a_request_asks_for_at_least_one(n: int) -> None:
 
 
 def test_a_second_request_is_refused_and_harms_nothing() -> None:
-    """A second request at the same time raises; the first one gets its items."""
+    """A second pending request is refused; the first one still gets its items."""
 
     async def main() -> None:
         async with TestSource([Sleep(1), 1, 2]).subscribe() as subscription:
@@ -188,7 +188,7 @@ def test_a_second_request_is_refused_and_harms_nothing() -> None:
 
 
 async def test_the_lists_are_the_consumers_own() -> None:
-    """A consumer may change the lists that it gets."""
+    """The consumer may change a list that it received."""
     rows = [1, 2, 3]
     async with from_iterable(rows).buffer(3).subscribe() as subscription:
         while got := await subscription.request(2):
@@ -205,7 +205,7 @@ def test_a_drained_run_delivers_what_is_in_flight_and_can_go_on(
     size: int,
     merged: bool,
 ) -> None:
-    """A drained run takes no new input and delivers the items in flight; a resumed run delivers the others once."""
+    """A drained run takes no new input and delivers what it holds; a run from its position delivers the others, once."""
 
     async def slow(x: int) -> int:
         await asyncio.sleep(x % 3)
@@ -237,7 +237,7 @@ def test_a_drained_run_delivers_what_is_in_flight_and_can_go_on(
 
 
 def test_drain_wakes_a_pending_request() -> None:
-    """``drain`` ends a request that waits for a slow input at once."""
+    """A request that waits for a slow input ends at once when the run is drained."""
 
     async def main() -> None:
         async with TestSource([1, Sleep(1000), 2]).subscribe() as subscription:
@@ -255,7 +255,7 @@ def test_drain_wakes_a_pending_request() -> None:
 
 
 async def test_statistics_count_what_passed_each_stage() -> None:
-    """Statistics list the stages from the source down, fused ones as one, with items and requests; they are frozen."""
+    """Statistics list stages from the source down, fused neighbours as one, with items and requests; they are frozen."""
     async with (
         from_iterable(range(10)).map(str).filter(lambda s: s > "4").batch(2).subscribe() as subscription
     ):
@@ -274,7 +274,7 @@ async def test_statistics_count_what_passed_each_stage() -> None:
 
 
 def test_statistics_of_a_graph_name_all_its_stages() -> None:
-    """Statistics name every input of a merge and each boundary."""
+    """Statistics include every input of a merge, and each stage between fused ones."""
 
     async def function(x: int) -> int:
         return x
@@ -289,7 +289,7 @@ def test_statistics_of_a_graph_name_all_its_stages() -> None:
 
 
 def test_closing_ends_a_pending_request() -> None:
-    """A pending request raises ``SubscriptionClosed`` when the run is closed, and so does each later one."""
+    """A pending request, and every later call, raises ``SubscriptionClosed``."""
 
     async def main() -> None:
         async with no_leaks():
@@ -308,7 +308,7 @@ def test_closing_ends_a_pending_request() -> None:
 
 
 def test_several_may_close_at_once() -> None:
-    """Several tasks that close wait for the same closing, also if one of them is cancelled."""
+    """Concurrent calls of ``aclose`` wait for the same closing, even if one of them is cancelled."""
 
     async def main() -> None:
         async with no_leaks():
@@ -338,7 +338,7 @@ def test_several_may_close_at_once() -> None:
 
 
 def test_a_subscription_closed_by_its_own_function_does_not_hang() -> None:
-    """``aclose`` called from a generator or an async function of the run ends the run."""
+    """``aclose`` called inside a generator or an async function of the run ends the run."""
 
     async def main() -> None:
         async with no_leaks():
@@ -367,7 +367,7 @@ def test_a_subscription_closed_by_its_own_function_does_not_hang() -> None:
 
 
 def test_everything_is_closed_even_when_closing_fails() -> None:
-    """Each branch of a graph is closed once; all errors are raised together."""
+    """Each input of a graph is closed once; all errors are raised together."""
 
     async def main() -> None:
         closed: list[str] = []

@@ -1,4 +1,4 @@
-"""The window of an unordered operator: the size of its position, and where a resumed run goes on."""
+"""The window of an unordered operator: how many inputs its position covers, and where a resumed run continues."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def first_is_slow(x: int) -> int:
 
 
 def test_nothing_is_taken_further_beyond_a_slow_input_than_the_window() -> None:
-    """A position records no more inputs than the window and the last chunk, however many overtake a slow one."""
+    """If others overtake an input, a position covers at most the inputs of the window and the last chunk."""
 
     async def main() -> None:
         source = TestSource(range(100))
@@ -35,7 +35,7 @@ def test_nothing_is_taken_further_beyond_a_slow_input_than_the_window() -> None:
 
 
 def test_the_watermark_waits_for_inputs_that_a_resumed_run_has_not_fetched() -> None:
-    """A resumed run that is cut before the inputs already delivered out of order still knows them."""
+    """A resumed run that is cut before it reaches inputs delivered out of order still knows that they were delivered."""
 
     async def pages() -> Any:
         for x in range(5):

@@ -1,4 +1,4 @@
-"""``dead_letters``: what failed for good is in the ledger before its event is passed on."""
+"""``dead_letters``: the dead letter is in the ledger before its event is passed on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPT = [Record(), Record("bad"), Record(flaky=1), Record("crash"), Record(), R
 
 
 def test_each_failure_is_there_with_its_bytes() -> None:
-    """Tries that come again are none; events pass as they are."""
+    """Failures that will be retried are not stored; events pass unchanged."""
 
     async def main() -> None:
         ledger, plain = MemoryLedger(), Adapter(ScriptedSource(SCRIPT)) | op.retry(POLICY)
@@ -39,7 +39,7 @@ def test_each_failure_is_there_with_its_bytes() -> None:
 
 
 def test_it_is_durable_before_it_is_passed_on() -> None:
-    """Whoever sees the event finds the letter."""
+    """A consumer that sees the event finds its letter in the ledger."""
 
     async def main() -> None:
         ledger = RecordingLedger(seconds=5)
@@ -52,7 +52,7 @@ def test_it_is_durable_before_it_is_passed_on() -> None:
 
 
 def test_without_failures_the_ledger_is_not_even_opened() -> None:
-    """Nothing happens that is not needed."""
+    """Without a failure, the ledger is not opened."""
 
     async def main() -> None:
         ledger = RecordingLedger()
@@ -63,7 +63,7 @@ def test_without_failures_the_ledger_is_not_even_opened() -> None:
 
 
 def test_a_ledger_that_fails_ends_the_flow_and_names_the_operator() -> None:
-    """A letter that cannot be kept is not passed over in silence."""
+    """If a letter cannot be stored, the flow fails."""
 
     class Full(MemoryLedger):
         async def commit(self, key: str, commit: Any) -> None:
@@ -85,7 +85,7 @@ def test_a_ledger_that_fails_ends_the_flow_and_names_the_operator() -> None:
 
 @pytest.mark.parametrize("limit", [None, 3])
 def test_the_key_of_a_pipeline_is_refused(limit: int | None) -> None:
-    """Its position and the record of its output stay, so that it goes on as if nothing had been."""
+    """The pipeline's position and the record of its output stay, so it can resume."""
 
     async def main() -> None:
         ledger, sink = MemoryLedger(), MemorySink()
@@ -100,6 +100,6 @@ def test_the_key_of_a_pipeline_is_refused(limit: int | None) -> None:
 
 
 def test_what_is_no_ledger_is_refused() -> None:
-    """When the graph is built, with the right form."""
+    """An argument that is no ledger is refused when the graph is built; the error shows the right form."""
     with pytest.raises(GraphError, match=r"dead_letters takes a Ledger, not str"):
         op.dead_letters("run.db")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""``checkpoint``: what is committed when, and what a crash brings back."""
+"""``checkpoint``: when positions are committed, and which items come again after a crash."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def committed(ledger: RecordingLedger) -> list[int]:
 
 
 async def test_asking_for_more_acknowledges() -> None:
-    """A list is committed when the next one is asked for, the end when it was delivered."""
+    """A list is committed when the next one is requested; the end is committed when it is delivered."""
     ledger = RecordingLedger()
     async with numbers(ledger, count=5).subscribe() as subscription:
         await subscription.request(2)
@@ -43,7 +43,7 @@ async def test_asking_for_more_acknowledges() -> None:
 
 
 async def test_settle_acknowledges_without_asking() -> None:
-    """``settle`` commits what came; twice is once; before the first request there is nothing to commit."""
+    """``settle`` commits the last list; a second call, or one before the first request, commits nothing."""
     ledger = RecordingLedger()
     async with numbers(ledger).subscribe() as subscription:
         await subscription.settle()
@@ -55,7 +55,7 @@ async def test_settle_acknowledges_without_asking() -> None:
 
 
 async def test_what_was_not_acknowledged_comes_again() -> None:
-    """Left after a list, the next run begins with that list; with ``every``, leaving commits what was acknowledged."""
+    """The run after a ``break`` begins with the last list; with ``every``, closing commits the acknowledged items."""
     ledger = RecordingLedger()
     seen = []
     async for item in numbers(ledger, every=1000):
@@ -70,7 +70,7 @@ async def test_what_was_not_acknowledged_comes_again() -> None:
 
 
 def test_a_cancelled_request_still_acknowledges() -> None:
-    """The commit goes on behind a request that timed out; the next one waits for it, and nothing is lost."""
+    """The commit goes on when its request is cancelled; the next request waits for it, and no item is lost."""
 
     async def main() -> None:
         ledger = RecordingLedger(seconds=3)
@@ -92,7 +92,7 @@ def test_a_cancelled_request_still_acknowledges() -> None:
 
 
 def test_the_last_commit_may_be_interrupted() -> None:
-    """A request cancelled during the final commit: the next one says the end, and the run is finished once."""
+    """If a request is cancelled during the final commit, the next one returns the end, and the run finishes once."""
 
     async def main() -> None:
         fault = Fault(turns=6)
@@ -112,7 +112,7 @@ def test_the_last_commit_may_be_interrupted() -> None:
 
 
 def test_settle_and_request_do_not_mix() -> None:
-    """While one of them commits, the other is refused; neither hangs."""
+    """While ``settle`` or ``request`` commits, the other is refused; neither hangs."""
 
     async def main() -> None:
         async with numbers(RecordingLedger(seconds=1)).subscribe() as subscription:
@@ -136,7 +136,7 @@ def test_settle_and_request_do_not_mix() -> None:
     st.integers(1, 5),
 )
 def test_no_item_is_lost_whatever_the_consumer_does(acts: list[tuple[str, int]], every: int) -> None:
-    """Random requests, settling, cancelling and closing over many runs: each gap is at most a repeated list."""
+    """With random requests, settling, cancelling and closing over many runs, at most one list comes twice per run."""
 
     async def main() -> None:
         machine = Machine()
@@ -170,7 +170,7 @@ def test_no_item_is_lost_whatever_the_consumer_does(acts: list[tuple[str, int]],
 
 @pytest.mark.parametrize("at", range(6))
 async def test_a_failing_ledger_ends_the_run_with_its_error(at: int) -> None:
-    """Opening, committing or finishing may fail: the error stays, and the next run loses nothing."""
+    """If opening, committing or finishing fails, every request raises that error, and the next run loses nothing."""
     machine, fault = Machine(), Fault(at, kill=False)
     out: list[int] = []
     try:
@@ -189,7 +189,7 @@ async def test_a_failing_ledger_ends_the_run_with_its_error(at: int) -> None:
 
 
 def test_what_may_follow_a_checkpoint() -> None:
-    """Operators that neither hold nor fold; the message says where and what to do."""
+    """Only operators that neither hold nor fold items may follow; the error says where and what to do."""
     flow = numbers(MemoryLedger())
     for step in (
         op.map(str),
@@ -231,20 +231,20 @@ async def test_behind_filters_and_flat_maps_positions_are_by_inputs() -> None:
 
 
 def test_upstreams_without_a_position_are_refused() -> None:
-    """The message names the operator that cannot give one."""
+    """The error names the operator that has no position."""
     with pytest.raises(NotResumable, match="from_observable"):
         from_observable(rx.AsyncSubject()) | op.checkpoint(MemoryLedger(), key="k")
 
 
 async def test_a_hidden_checkpoint_is_found() -> None:
-    """One inside ``defer`` cannot be seen when the graph is built, so it is refused when it is."""
+    """A checkpoint inside ``defer`` is refused when the flow is built at run time."""
     flow = defer(lambda: numbers(RecordingLedger())).batch(4)
     with pytest.raises(GraphError, match="holds a checkpoint"):
         await flow.to_list()
 
 
 async def test_a_changed_graph_is_refused_with_what_changed() -> None:
-    """A ledger's position of another graph is not begun in silence."""
+    """A ledger's position from another graph is refused."""
     ledger = RecordingLedger()
     await (from_iterable(range(4)) | op.checkpoint(ledger, key="k")).to_list()
     flow = from_iterable(range(4)).enumerate() | op.checkpoint(ledger, key="k")
@@ -253,7 +253,7 @@ async def test_a_changed_graph_is_refused_with_what_changed() -> None:
 
 
 def test_a_failure_upstream_leaves_what_was_acknowledged_committed() -> None:
-    """The next run begins with the first item that nobody has acknowledged, though no batch was full."""
+    """The next run begins with the first item that was not acknowledged, even if ``every`` was not reached."""
     ledger = MemoryLedger()
 
     def flow(*behind: Any) -> Any:

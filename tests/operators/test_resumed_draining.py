@@ -20,7 +20,7 @@ LATE = (Sleep(1), 1, 2, 3)
 
 
 def resumed_in(flow: Flow[Any], state: Any) -> Position:
-    """Return the position of a run that was cut where its last node had ``state``."""
+    """Return the position of a run that was cut when its last node had ``state``."""
 
     async def main() -> Position:
         async with flow.subscribe() as subscription:
@@ -63,7 +63,7 @@ def flows(k: int) -> Flow[int]:
     ids=["merge", "flat_map_merge", "combine_latest", "with_latest_from"],
 )
 def test_drained_before_the_item_to_begin_with(flow: Flow[Any], state: Any) -> None:
-    """The run ends: what the other inputs hold cannot go first. Its position gives what the one before gave."""
+    """The run ends, because items of other inputs must not come first. Its position equals the one it started from."""
     before = resumed_in(flow, state)
 
     async def drained() -> Position:
@@ -78,14 +78,14 @@ def test_drained_before_the_item_to_begin_with(flow: Flow[Any], state: Any) -> N
 
 
 def test_merge_begins_with_an_input_that_fails() -> None:
-    """With ``delay_errors``, too, it fails at once: what the others hold cannot go before the item cut in."""
+    """Even with ``delay_errors`` it fails at once: items of other inputs must not come before the item cut in."""
     flow = two((Raise(),), AT_ONCE, "merge", delay_errors=True)
     with pytest.raises(Planted):
         virtually(rest(flow, resumed_in(flow, {"next": 0})))
 
 
 def test_flat_map_merge_begins_with_a_flow_that_is_gone() -> None:
-    """Where there are fewer inputs than there were, the others go on without it."""
+    """If there are fewer inputs than in the earlier run, the others continue."""
     flow = from_iterable([0]) | op.flat_map_merge(flows, concurrency=2)
     position = resumed_in(flow, {"open": [], "started": 0, "next": 1})
     assert virtually(rest(flow, position)) == list(AT_ONCE)

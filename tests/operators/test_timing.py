@@ -1,4 +1,4 @@
-"""Operators that look at the clock, against RxPY's test scheduler, small models, and their own promises."""
+"""Operators that depend on time, against RxPY's test scheduler, small models, and their own promises."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GAPS = st.lists(st.integers(0, 9).map(lambda k: 2 * k + 1), max_size=8)
 
 
 def arriving(gaps: list[int], last: int = 1, error: Exception | None = None) -> Flow[int]:
-    """Give 0, 1, 2, ... each some seconds after the one before; then end, or fail."""
+    """Emit 0, 1, 2, …, each some seconds after the one before; then end or fail."""
 
     async def rows() -> Any:
         for i, gap in enumerate(gaps):
@@ -39,7 +39,7 @@ def arriving(gaps: list[int], last: int = 1, error: Exception | None = None) -> 
 
 
 async def observed(flow: Flow[Any], n: int = 3, most: float = 1e4) -> tuple[Timed, float | None]:
-    """Return what an instant consumer sees and when, and when it is told the end (``None``: an error)."""
+    """Return the items that an instant consumer sees, with their times, and the time of the end (``None``: an error)."""
     loop = asyncio.get_running_loop()
     came: Timed = []
     async with flow.subscribe() as subscription:
@@ -55,7 +55,7 @@ async def observed(flow: Flow[Any], n: int = 3, most: float = 1e4) -> tuple[Time
 
 
 def oracle(step: Any, gaps: list[int], last: int = 1, *, fails: bool = False) -> tuple[Timed, float | None]:
-    """Return what RxPY makes of the same items at the same times."""
+    """Return RxPY's result for the same items at the same times."""
     scheduler, at, base = TestScheduler(), 0, 1_000
     messages = []
     for i, gap in enumerate(gaps):
@@ -78,7 +78,7 @@ def oracle(step: Any, gaps: list[int], last: int = 1, *, fails: bool = False) ->
 
 @given(GAPS, st.integers(1, 6).map(lambda k: 2 * k), st.booleans())
 def test_debounce_is_that_of_rx(gaps: list[int], seconds: int, fails: bool) -> None:
-    """The same items at the same moments; at the end the last one at once, at an error none."""
+    """The same items at the same times; the last one comes at the end at once, and none at an error."""
     flow = arriving(gaps, error=Planted() if fails else None) | op.debounce(seconds)
     wanted = oracle(lambda s: rx.debounce(seconds, s), gaps, fails=fails)
     assert virtually(observed(flow)) == wanted
@@ -86,7 +86,7 @@ def test_debounce_is_that_of_rx(gaps: list[int], seconds: int, fails: bool) -> N
 
 @given(GAPS, st.integers(1, 12).map(lambda k: k + 0.123), st.booleans())
 def test_sample_is_that_of_rx_but_for_its_end(gaps: list[int], every: float, by_flow: bool) -> None:
-    """The same items; the last goes out at the end, where RxPY keeps it, and the end, for the next tick."""
+    """The same items; we emit the last one at the end, where RxPY drops it and delays the end to the next tick."""
     flow = arriving(gaps) | op.sample(interval(every) if by_flow else every)
     came, end = virtually(observed(flow))
     wanted, _ = oracle(lambda s: rx.sample(every, s), gaps)
@@ -98,14 +98,14 @@ def test_sample_is_that_of_rx_but_for_its_end(gaps: list[int], every: float, by_
 
 @given(GAPS, st.integers(0, 20), st.sampled_from([1, 3, 100]))
 def test_delay_is_that_of_rx(gaps: list[int], seconds: int, n: int) -> None:
-    """Items and the end are as much later as was asked for."""
+    """Items and the end come later by the given seconds."""
     flow = arriving(gaps) | op.delay(seconds)
     assert virtually(observed(flow, n)) == oracle(lambda s: rx.delay(seconds, s), gaps)
 
 
 @given(GAPS, st.integers(1, 8).map(lambda k: 2 * k), st.booleans())
 def test_timeout_is_that_of_rx(gaps: list[int], seconds: int, other: bool) -> None:
-    """The same items up to the same moment; then an error, or the items of the other flow."""
+    """The same items until the timeout; then an error, or the items of the fallback."""
     fallback = just("a", "b") if other else None
     flow = arriving(gaps) | op.timeout(each=seconds, fallback=fallback)
     came, end = virtually(observed(flow, 1))
@@ -121,7 +121,7 @@ def test_timeout_is_that_of_rx(gaps: list[int], seconds: int, other: bool) -> No
 
 @given(GAPS)
 def test_elapsed_and_timestamp_are_those_of_rx(gaps: list[int]) -> None:
-    """Seconds since the item before, and since the epoch of the run's clock."""
+    """Seconds since the item before, and Unix time by the run's clock."""
     came, _ = virtually(observed(arriving(gaps) | op.elapsed()))
     wanted, _ = oracle(rx.time_interval, gaps)
     assert [pair for _, pair in came] == [(w.interval.total_seconds(), w.value) for _, w in wanted]
@@ -140,7 +140,7 @@ def test_elapsed_and_timestamp_are_those_of_rx(gaps: list[int]) -> None:
     st.lists(st.integers(1, 5), min_size=1, max_size=3),
 )
 def test_throttle_is_a_token_bucket(gaps: list[int], rate: float, burst: int, schedule: list[int]) -> None:
-    """Nothing is lost, and no stretch of time sees more than the burst and what flows in meanwhile."""
+    """No item is lost, and in any period at most the burst and the tokens that flowed in pass."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -159,7 +159,7 @@ def test_throttle_is_a_token_bucket(gaps: list[int], rate: float, burst: int, sc
 
 
 def test_throttle_in_numbers() -> None:
-    """Three at once, then one every two seconds; while the consumer is away the bucket fills up again."""
+    """Three at once, then one every two seconds; while the consumer is away, the bucket fills again."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -177,7 +177,7 @@ def test_throttle_in_numbers() -> None:
 
 @given(GAPS, st.integers(1, 5).map(lambda k: 2 * k))
 def test_keep_alive_fills_the_silence(gaps: list[int], seconds: int) -> None:
-    """Between two items there is one insertion for each whole period of silence."""
+    """Between two items there is one inserted item for each full period of silence."""
     came, _ = virtually(observed(arriving(gaps) | op.keep_alive(seconds, None)))
     wanted: Timed = []
     now = 0
@@ -190,7 +190,7 @@ def test_keep_alive_fills_the_silence(gaps: list[int], seconds: int) -> None:
 
 @given(st.integers(1, 5), st.lists(st.integers(0, 12), min_size=1, max_size=5))
 def test_interval_keeps_its_grid_whatever_the_consumer_does(seconds: int, pauses: list[int]) -> None:
-    """All numbers that are due come at once, none is lost, and the next is on the grid again."""
+    """All numbers that are due come at once, none is lost, and the next one is on the grid again."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -214,7 +214,7 @@ def test_interval_keeps_its_grid_whatever_the_consumer_does(seconds: int, pauses
 
 
 def test_a_timer_is_one_tick() -> None:
-    """Also one of no seconds."""
+    """A timer emits one item, even after zero seconds."""
     assert virtually(observed(timer(3))) == ([(3, 0)], 3)
     assert virtually(observed(timer(0))) == ([(0, 0)], 0)
 
@@ -223,7 +223,7 @@ def test_a_timer_is_one_tick() -> None:
 
 
 def test_a_slow_consumer_is_not_upstreams_fault() -> None:
-    """Neither a timeout nor an insertion comes of the time between two requests."""
+    """The time between two requests causes neither a timeout nor an inserted item."""
 
     async def main() -> None:
         flow = arriving([1] * 5) | op.timeout(each=2) | op.keep_alive(2, None)
@@ -238,7 +238,7 @@ def test_a_slow_consumer_is_not_upstreams_fault() -> None:
 
 
 def test_cancelled_requests_do_not_reset_a_timeout() -> None:
-    """A consumer that gives up after a second, again and again, learns after five of them."""
+    """A consumer that cancels each request after one second gets the timeout of five seconds after five requests."""
 
     async def main() -> None:
         async with (arriving([1000]) | op.timeout(each=5)).subscribe() as subscription:
@@ -257,7 +257,7 @@ def test_cancelled_requests_do_not_reset_a_timeout() -> None:
 
 
 def test_a_timeout_error_of_upstreams_own_is_its_own() -> None:
-    """It is neither taken for ours nor answered by the fallback."""
+    """Upstream's own ``TimeoutError`` is passed on and does not start the fallback."""
 
     async def main() -> None:
         error = TimeoutError("of the database")
@@ -272,7 +272,7 @@ def test_a_timeout_error_of_upstreams_own_is_its_own() -> None:
 
 
 def test_retry_goes_on_behind_a_timeout() -> None:
-    """The position stands before the item that did not come in time."""
+    """The position stands before the item that came too late."""
     slow = iter([100, 1, 1])
 
     async def rows() -> Any:
@@ -289,7 +289,7 @@ def test_retry_goes_on_behind_a_timeout() -> None:
 
 
 def test_a_fallback_takes_over_for_good_and_resumes() -> None:
-    """Upstream is closed when it is left, and a position inside the fallback goes on there."""
+    """Upstream is closed after the switch, and a position inside the fallback resumes there."""
 
     async def main() -> None:
         flow = arriving([1, 100]) | op.timeout(each=5, fallback=just(7, 8, 9))
@@ -308,7 +308,7 @@ def test_a_fallback_takes_over_for_good_and_resumes() -> None:
 
 
 def test_delay_holds_no_more_than_its_capacity() -> None:
-    """Upstream waits when as many items are waiting."""
+    """Upstream is not asked for more while ``capacity`` items wait."""
     handed: list[int] = []
 
     async def rows() -> Any:
@@ -329,7 +329,7 @@ def test_delay_holds_no_more_than_its_capacity() -> None:
 
 
 def test_an_item_that_waits_is_read_again_after_a_failure() -> None:
-    """What debounce and sample held when upstream failed comes in the resumed run."""
+    """The item that debounce or sample held when upstream failed comes in the resumed run."""
 
     async def main() -> None:
         for step in (op.debounce(4), op.sample(4), op.sample(interval(4))):
@@ -347,7 +347,7 @@ def test_an_item_that_waits_is_read_again_after_a_failure() -> None:
 
 
 def test_dropped_items_are_counted_and_settled() -> None:
-    """Statistics say how many there were; a resumed run does not read them again."""
+    """Statistics count dropped items; a resumed run does not read them again."""
 
     async def main() -> None:
         flow = arriving([1] * 5, last=9) | op.debounce(2)
@@ -362,7 +362,7 @@ def test_dropped_items_are_counted_and_settled() -> None:
 
 
 def test_sampling_at_a_rate_no_loop_keeps_up_with_still_gives_items() -> None:
-    """A period shorter than a turn of the loop takes does not keep the source from being read."""
+    """With a period shorter than a turn of the loop, the source is still read."""
     came, _ = virtually(observed(arriving([1, 1, 1]) | op.sample(1e-9)))
     assert [item for _, item in came] == [0, 1, 2]
 
@@ -380,7 +380,7 @@ def test_sampling_at_a_rate_no_loop_keeps_up_with_still_gives_items() -> None:
     ],
 )
 def test_no_timer_is_left_behind(step: Any) -> None:
-    """A run closed while a deadline is pending leaves none: the loop has nothing to wait for."""
+    """Closing a run with a pending deadline leaves no timer in the loop."""
 
     async def main() -> None:
         loop: Any = asyncio.get_running_loop()
@@ -414,7 +414,7 @@ async def _read_on(subscription: Any) -> None:
     ],
 )
 def test_what_is_no_time_is_refused(make: Any, wrong: Any) -> None:
-    """When the graph is built, by name and value."""
+    """An invalid time is refused when the graph is built, by name and value."""
     with pytest.raises(GraphError) as caught:
         make(wrong)
     assert repr(wrong) in str(caught.value) or "needs each=" in str(caught.value)
@@ -424,7 +424,7 @@ def test_what_is_no_time_is_refused(make: Any, wrong: Any) -> None:
     "flow", [interval(0.1), just(*range(300)) | op.throttle(3e6, burst=1)], ids=["interval", "throttle"]
 )
 def test_far_from_the_beginning_of_the_clock(flow: Flow[int]) -> None:
-    """Where seconds are rounded, a deadline that is reached is over, and one that is not comes later."""
+    """With a large clock value, where seconds are rounded, a deadline is never early and never missed."""
 
     async def main() -> None:
         await asyncio.sleep(1e6 + 0.3)

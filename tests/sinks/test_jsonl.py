@@ -22,6 +22,7 @@ from penstock.sinks import JsonLinesSink
 from penstock.sinks.files.lines import encode_lines
 
 from ..length import cases  # noqa: TID252  tests are no installed package
+from .conftest import file_size_limit
 
 COMMIT = Commit(1, {})
 SMALL = [Document(doc_id=f"d{n}", source="test") for n in range(5)]

@@ -60,7 +60,6 @@ def promises(flow: Flow[bool]) -> None:
     del wider, observable
     assert_type(flow.order, Order)
     assert_type(flow.resumable, bool)
-    assert_type(flow.exact, bool)
     assert_type(flow.max_in_flight(3), float)
 
 

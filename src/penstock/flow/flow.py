@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.flow.methods import Methods
 from penstock.flow.picture import graph_of
 from penstock.flow.terminals import Terminals
-from penstock.fusion import drive as drivers
+from penstock.fusion.drive import iterate
 from penstock.interop import aioreactive as bridge
 from penstock.runtime.graph import resolve
 from penstock.runtime.node import Node
@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 @describes(Node)
 class Flow(Methods[T_co], Terminals[T_co]):
-    """A stream that runs when somebody subscribes, afresh each time.
+    """A description of a stream. Each subscription starts a new run.
 
     Compose with ``flow | op.map(f)``, with ``expression.pipe``, or with the methods. Consume with
     ``subscribe()`` and ``request(n)``, with ``async for``, with a terminal such as ``to_list()``, or as
@@ -46,25 +46,23 @@ class Flow(Methods[T_co], Terminals[T_co]):
         names = " | ".join(vertex.node.operator for vertex in resolve(self.node).walk())
         return f"<{type(self).__name__} {names}>"
 
-    # -- running ---------------------------------------------------------------------------------
-
     def subscribe(self, position: Position | None = None) -> Subscription[T_co]:
-        """Return a new run, from the beginning or from a ``position`` of an earlier one.
+        """Return a new run, from the beginning or from a ``position`` of an earlier run.
 
-        Nothing happens before its first request. Use it as an async context manager.
+        It does nothing before its first request. Use it as an async context manager.
 
         Raises:
             PositionError: the position belongs to another graph; the message says what differs.
-            NotResumable: a position was given, and a node of this flow cannot use one.
+            NotResumable: a position was given, but a node of this flow cannot start from one.
         """
         return Running(self.node, position)
 
     def __aiter__(self) -> AsyncIterator[T_co]:
-        return drivers.iterate(self.node)
+        return iterate(self.node)
 
     def chunked(self, size: int) -> AsyncGenerator[T_co, None]:
         """Iterate like ``async for``, but always request ``size`` items instead of choosing by slow start."""
-        return drivers.iterate(self.node, size)
+        return iterate(self.node, size)
 
     async def subscribe_async(
         self,
@@ -72,10 +70,8 @@ class Flow(Methods[T_co], Terminals[T_co]):
         throw: ThrowAsync | None = None,
         close: CloseAsync | None = None,
     ) -> AsyncDisposable:
-        """Drive an aioreactive observer; dispose what this returns to end the run."""
+        """Send the items to an aioreactive observer; dispose the result to end the run."""
         return await bridge.observe(self.node, bridge.as_observer(send, throw, close))
-
-    # -- what it promises ------------------------------------------------------------------------
 
     @property
     def order(self) -> Order:
@@ -87,33 +83,26 @@ class Flow(Methods[T_co], Terminals[T_co]):
         """Whether a subscription has a position."""
         return self.node.obstacle is None
 
-    @property
-    def exact(self) -> bool:
-        """Whether a resumed run loses nothing and repeats nothing."""
-        return self.resumable
-
     def max_in_flight(self, n: int = 1) -> float:
-        """Return how many source items can be in flight while ``n`` are requested (law 1)."""
+        """Return the most source items that can be in flight while ``n`` are requested (law 1)."""
         return self.node.bound(n)
 
     def graph(self, statistics: Statistics | None = None) -> Graph:
-        """Return the nodes and edges of this flow, with the figures of a run of it if they are given.
+        """Return the nodes and edges of this flow, with the statistics of a run of it if given.
 
         Raises:
-            ValueError: the statistics are those of another flow.
+            ValueError: the statistics are from another flow.
         """
         graph = graph_of(self.node)
         return graph if statistics is None else graph.with_statistics(statistics)
 
     def explain(self, statistics: Statistics | None = None) -> str:
-        """Return the graph as text, to be printed: what subscribers see first, what feeds it below.
+        """Return the graph as text: the last operator first, its inputs below.
 
-        With the statistics of a run, it also says what every stage has done, where time went, and which
-        stage, or the subscriber, is the bottleneck.
+        With the statistics of a run, it also says what every stage did, how long it took, and whether a
+        stage or the subscriber is the bottleneck.
         """
         return str(self.graph(statistics))
-
-    # -- composing -------------------------------------------------------------------------------
 
     def __or__(self, step: Callable[[Flow[T_co]], R]) -> R:
         return step(self)

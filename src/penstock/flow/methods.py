@@ -236,15 +236,15 @@ class Methods(Stream[T_co]):
         return op.prefetch(count)(self._flow)
 
     def batch_progress(self, every: int = 1000, *, checkpoint_every: int | None = None) -> Flow[T_co]:
-        """Say how far the stream is, in a ``BatchProgress`` behind every ``every`` settled documents."""
+        """Emit a ``BatchProgress`` behind every ``every`` settled documents."""
         return op.batch_progress(every, checkpoint_every=checkpoint_every)(self._flow)
 
     def dead_letters(self, ledger: Ledger, *, key: str = "dead letters") -> Flow[T_co]:
-        """Keep in ``ledger`` the documents of an event stream that failed for good, with their raw bytes."""
+        """Store the documents of an event stream that failed for good in ``ledger``, with their bytes."""
         return op.dead_letters(ledger, key=key)(self._flow)
 
     def where(self, function: Callable[[Document], object]) -> Flow[T_co]:
-        """Skip the documents for which ``function(document)`` is false: they give no events and count as skipped."""
+        """Skip the documents for which ``function(document)`` is falsy."""
         return op.where(function)(self._flow)
 
     def cast(self, kind: type[U]) -> Flow[U]:
@@ -445,7 +445,7 @@ class Methods(Stream[T_co]):
         return op.window(size)(self._flow)
 
     def checkpoint(self, ledger: Ledger, *, key: str, every: int = 1) -> Flow[T_co]:
-        """Start from the position that ``ledger`` holds for ``key``, and commit further ones."""
+        """Start from the position that ``ledger`` stores for ``key``, and commit new positions there."""
         return op.checkpoint(ledger, key=key, every=every)(self._flow)
 
     def batch(self: Methods[T], size: int, within: float | None = None) -> Flow[list[T]]:
@@ -499,23 +499,23 @@ class Methods(Stream[T_co]):
         return op.take_until(other)(self._flow)
 
     def debounce(self, seconds: float) -> Flow[T_co]:
-        """Let an item pass when no other has come for ``seconds``; drop it if one has."""
+        """Emit an item when no other came for ``seconds``; drop it if one did."""
         return op.debounce(seconds)(self._flow)
 
     def delay(self, seconds: float, capacity: int = 256) -> Flow[T_co]:
-        """Let each item pass ``seconds`` after it came, so that the time between items stays what it was."""
+        """Emit each item ``seconds`` after it came, so that the time between items stays the same."""
         return op.delay(seconds, capacity)(self._flow)
 
     def keep_alive(self, seconds: float, item: U) -> Flow[T_co | U]:
-        """Insert ``item`` whenever upstream was asked for ``seconds`` and had nothing."""
+        """Insert ``item`` whenever a request to upstream has waited for ``seconds``."""
         return op.keep_alive(seconds, item)(self._flow)
 
     def sample(self, every: float | Flow[Any]) -> Flow[T_co]:
-        """Let the newest item pass every so many seconds, or whenever another flow gives an item; drop the rest."""
+        """Emit the newest item each ``every`` seconds, or per item of another flow; drop the others."""
         return op.sample(every)(self._flow)
 
     def throttle(self, rate: float, burst: int = 1, *, per: float = 1.0) -> Flow[T_co]:
-        """Let ``rate`` items pass in ``per`` seconds, by asking for no more than that; none is lost."""
+        """Request at most ``rate`` items per ``per`` seconds from upstream; no item is lost."""
         return op.throttle(rate, burst, per=per)(self._flow)
 
     @overload
@@ -531,14 +531,14 @@ class Methods(Stream[T_co]):
     def timeout(
         self, *, each: float | None = None, first: float | None = None, fallback: Flow[Any] | None = None
     ) -> Any:
-        """Fail if upstream gives nothing for too long, or go on with ``fallback``."""
+        """Fail, or continue with ``fallback``, if upstream emits nothing for too long."""
         make: Any = op
         return make.timeout(each=each, first=first, fallback=fallback)(self._flow)
 
     def elapsed(self) -> Flow[tuple[float, T_co]]:
-        """Pair each item with the seconds since the item before, or since the first request: ``(seconds, item)``."""
+        """Pair each item with the seconds since the item before it: ``(seconds, item)``."""
         return op.elapsed()(self._flow)
 
     def timestamp(self) -> Flow[tuple[float, T_co]]:
-        """Pair each item with the Unix time at which the list came that it was in: ``(seconds, item)``."""
+        """Pair each item with the Unix time at which its list came: ``(seconds, item)``."""
         return op.timestamp()(self._flow)

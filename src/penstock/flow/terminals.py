@@ -1,4 +1,4 @@
-"""How a flow is consumed to its end: each asks by slow start, and closes its subscription."""
+"""The terminals: methods that consume a flow to its end and close the run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.errors import NoItem
-from penstock.fusion import drive as drivers
+from penstock.fusion.compiled_terminals import Drive
+from penstock.fusion.loops import Emit
 from penstock.runtime.stream import Stream
+from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,14 +29,14 @@ _MISSING: Any = object()
 
 
 class Terminals(Stream[T_co]):
-    """The terminals."""
+    """The methods of ``Flow`` that run it."""
 
     __slots__ = ()
 
     async def to_list(self: Terminals[T]) -> list[T]:
         """Return all items; needs memory for all of them."""
         items: list[T] = []
-        await drivers.for_each(self.node, items.append)
+        await Drive(self.node, Emit.EACH, items.append).consume()
         return items
 
     @overload
@@ -42,12 +44,13 @@ class Terminals(Stream[T_co]):
     @overload
     async def first(self, default: D) -> T_co | D: ...
     async def first(self, default: Any = _MISSING) -> Any:
-        """Return the first item and close.
+        """Return the first item and close the run.
 
         Raises:
-            NoItem: there was none, and no default was given.
+            NoItem: the flow is empty, and no default was given.
         """
-        return _one(await drivers.first(self.node), default)
+        async with Running[Any](self.node) as subscription:
+            return _one(await subscription.request(1), default)
 
     @overload
     async def last(self) -> T_co: ...
@@ -57,39 +60,41 @@ class Terminals(Stream[T_co]):
         """Return the last item.
 
         Raises:
-            NoItem: there was none, and no default was given.
+            NoItem: the flow is empty, and no default was given.
         """
         kept: deque[Any] = deque(maxlen=1)
-        await drivers.for_each(self.node, kept.append)
+        await Drive(self.node, Emit.EACH, kept.append).consume()
         return _one(list(kept), default)
 
     async def count(self) -> int:
         """Return how many items there are."""
-        return await drivers.count(self.node)
+        total: int = await Drive(self.node, Emit.COUNT).consume()
+        return total
 
     async def reduce(self, function: Callable[[U, T_co], U], seed: U) -> U:
         """Fold all items from the left, beginning with ``seed``."""
-        return await drivers.reduce(self.node, function, seed)
+        total: U = await Drive(self.node, Emit.FOLD, function, seed).consume()
+        return total
 
     async def for_each(self, function: Callable[[T_co], object]) -> None:
         """Call ``function(item)`` for every item."""
-        await drivers.for_each(self.node, function)
+        await Drive(self.node, Emit.EACH, function).consume()
 
     async def for_each_async(
         self, function: Callable[[T_co], Awaitable[object]], concurrency: int = 8
     ) -> None:
-        """Call ``await function(item)`` for every item, ``concurrency`` of them at a time, as they come.
+        """Await ``function(item)`` for every item, up to ``concurrency`` calls at a time.
 
-        No item is taken from upstream before a call is free for it. The first error ends it: the calls
-        under way are cancelled, and it is raised when they have ended.
+        No item is taken from upstream before a call is free for it. The first error cancels the pending
+        calls and is raised when they have ended.
         """
         from penstock.operators.concurrency.map_async import each_of
 
-        await drivers.count(each_of(self.node, function, concurrency))
+        await Drive(each_of(self.node, function, concurrency), Emit.COUNT).consume()
 
     async def run(self) -> None:
-        """Run to the end for the effects along the way, keeping nothing."""
-        await drivers.count(self.node)
+        """Run to the end and drop all items, for the side effects of the operators."""
+        await Drive(self.node, Emit.COUNT).consume()
 
     async def into(
         self: Terminals[Document] | Terminals[Any],
@@ -99,12 +104,12 @@ class Terminals(Stream[T_co]):
         key: str = "default",
         commit_every: int = 1000,
     ) -> Delivered:
-        """Stream documents (or the completed documents of an event stream) into a sink, effectively once.
+        """Write documents (or the completed documents of an event stream) into a sink, effectively once.
 
-        With a ledger, the run resumes where the last one committed; this call *is* the checkpoint.
+        With a ledger, the run resumes where the last one committed: this call is a checkpoint.
 
         Raises:
-            GraphError: a checkpoint stands upstream: two authorities would disagree after a crash.
+            GraphError: a checkpoint stands upstream; after a crash the two positions could disagree.
         """
         from penstock.ingest.into import deliver
 
@@ -115,6 +120,6 @@ def _one(items: list[Any], default: Any) -> Any:
     if items:
         return items[0]
     if default is _MISSING:
-        msg = "the flow completed without an item; pass a default if that is no error"
+        msg = "the flow completed without an item; pass a default if it may be empty"
         raise NoItem(msg)
     return default

@@ -1,3 +1,5 @@
-"""Neighbouring synchronous elements become one compiled loop."""
+"""Neighbouring synchronous elements become one compiled loop.
 
-from __future__ import annotations
+Read ``loop_element`` (what an operator writes), ``loops`` (the generated code), ``fused`` (the stage that
+runs it) and ``element`` (how a chain is found); then ``compiled_terminals`` and ``drive`` for the terminals.
+"""

@@ -1,12 +1,12 @@
-"""A terminal compiled together with the elements it stands behind: no list and no resumption per item.
+"""A terminal compiled together with the elements before it, so that no list is built per chunk.
 
-``map | filter`` behind a source, consumed by ``reduce``, runs as one plain function per slice of inputs;
-consumed by ``async for`` as one async generator. Everything above these elements runs as it always does,
-in a subscription of its own, which is asked for one slice after the other: each is consumed before the
-next is asked for, so that what law 1 and law 12 say of a chunk holds for the slice.
+``source | map | filter``, consumed by ``reduce``, runs ``map``, ``filter`` and ``reduce`` as one plain
+function per slice of inputs; consumed by ``async for``, as one async generator. The source runs in a
+subscription. Each slice is consumed before the next one is requested, so laws 1 and 12 hold for a slice as
+for a chunk.
 
-Only elements that pass an item on or drop it take part. One that ends a stage may make any number of items
-of one input, and a loop without a pause could then keep everybody waiting (law 11).
+Only elements that pass an item on or drop it take part. An element that reshapes can make any number of items
+from one input; in a loop without a pause they would block the event loop (law 11).
 """
 
 from __future__ import annotations
@@ -33,11 +33,7 @@ __all__ = ["Drive"]
 class Drive:
     """One run to the end of a graph; an async context manager that closes it.
 
-    Args:
-        root: The graph.
-        emit: What happens to each of its items.
-        function: What ``Emit.EACH`` and ``Emit.FOLD`` call.
-        total: Where ``Emit.FOLD`` begins, and ``Emit.COUNT`` at 0.
+    ``function`` is called by ``Emit.EACH`` and ``Emit.FOLD``; ``total`` is the first value of ``Emit.FOLD``.
     """
 
     __slots__ = ("_began", "_held", "_loop", "_pace", "_upstream", "elements", "function", "states", "total")
@@ -72,13 +68,13 @@ class Drive:
             while items := await turn(self.states):
                 try:
                     run(items, self)
-                except StopIteration as error:  # a coroutine would say only that it raised one
-                    msg = "a function let a StopIteration escape"
+                except StopIteration as error:  # a coroutine cannot raise it
+                    msg = "a function raised StopIteration"
                     raise RuntimeError(msg).with_traceback(error.__traceback__) from error
         return self.total
 
     async def turn(self, states: tuple[Any, ...]) -> Iterable[Any]:
-        """Return the next slice of inputs; what is false is the end."""
+        """Return the next slice of inputs; a falsy result means the end."""
         run = self._upstream.run
         now = run.clock.monotonic()
         self._pace.took(now - self._began)

@@ -1,25 +1,23 @@
-"""Who asks: ``async for`` and the terminals, each choosing how much to request by slow start."""
+"""How ``async for`` iterates over a graph, and how many items a consumer requests at a time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from penstock.fusion.compiled_terminals import Drive
 from penstock.fusion.loops import Emit
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
     from penstock.runtime.node import Node
 
 
-__all__ = ["LARGEST_REQUEST", "SlowStart", "count", "first", "for_each", "iterate", "reduce"]
-
-S = TypeVar("S")
+__all__ = ["LARGEST_REQUEST", "SlowStart", "iterate"]
 
 LARGEST_REQUEST = 256
-"""More would not make the cost of an ``await`` per item smaller, but 700 live objects wake the collector."""
+"""A larger request does not lower the cost per item, but 700 live objects start the garbage collector."""
 
 QUICK = 0.001
 
@@ -27,22 +25,18 @@ SLOW = 0.004
 
 
 class SlowStart:
-    """How many items to ask for: 1 first, doubling while the *consumer* is quick, halving when it is slow.
+    """How many items to request: from 1, doubling while the *consumer* is quick, halving when it is slow.
 
-    Only the time between two requests counts: waiting for upstream is no reason to ask for less.
-    A fixed number can be asked for instead.
+    Time spent waiting for upstream does not count: it is no reason to request less.
     """
 
-    __slots__ = ("_fixed", "n")
+    __slots__ = ("n",)
 
-    def __init__(self, fixed: int | None = None) -> None:
-        self._fixed = fixed
-        self.n = fixed or 1
+    def __init__(self) -> None:
+        self.n = 1
 
     def took(self, seconds: float) -> None:
-        """Learn from the time that the consumer needed for the last chunk."""
-        if self._fixed is not None:
-            return
+        """Adapt to the time that the consumer needed for the last chunk."""
         if seconds < QUICK:
             self.n = min(self.n * 2, LARGEST_REQUEST)
         elif seconds > SLOW and self.n > 1:
@@ -50,7 +44,10 @@ class SlowStart:
 
 
 def iterate(root: Node, chunk: int | None = None) -> AsyncGenerator[Any, None]:
-    """Return the items of a graph as an async generator, which closes its run when it is left."""
+    """Return the items of a graph as an async generator; ``chunk`` items per request if it is given.
+
+    Closing the generator closes the run.
+    """
     return Drive(root, Emit.ITERATE).iterate() if chunk is None else _chunked(root, chunk)
 
 
@@ -59,26 +56,3 @@ async def _chunked(root: Node, chunk: int) -> AsyncGenerator[Any, None]:
         while items := await subscription.request(chunk):
             for item in items:
                 yield item
-
-
-async def for_each(root: Node, function: Callable[[Any], object]) -> None:
-    """Call ``function`` with every item."""
-    await Drive(root, Emit.EACH, function).consume()
-
-
-async def reduce(root: Node, function: Callable[[S, Any], S], seed: S) -> S:
-    """Fold all items from the left."""
-    total: S = await Drive(root, Emit.FOLD, function, seed).consume()
-    return total
-
-
-async def count(root: Node) -> int:
-    """Return how many items there are."""
-    total: int = await Drive(root, Emit.COUNT).consume()
-    return total
-
-
-async def first(root: Node) -> list[Any]:
-    """Return the first item in a list, or an empty list."""
-    async with Running[Any](root) as subscription:
-        return await subscription.request(1)

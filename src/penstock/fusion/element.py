@@ -1,4 +1,4 @@
-"""``Element``: the base of every operator that is fused with its neighbours."""
+"""``Element``, the base of every operator that is fused with its neighbours."""
 
 from __future__ import annotations
 
@@ -19,16 +19,11 @@ class Element(LoopElement):
     """A synchronous operator: one item in, none or one out, unless it ``reshapes``."""
 
     def start(self, site: Site) -> FusedStage:
-        """Start one stage for this element and its neighbours."""
-        return fuse(site)
-
-
-def fuse(site: Site) -> FusedStage:
-    """Start one stage for the element at ``site`` and as many of those above it as fit."""
-    chain: list[Site] = [site]
-    above = site.above()
-    while isinstance(above.vertex.node, Element) and not above.vertex.node.reshapes:
-        chain.append(above)
-        above = above.above()
-    chain.reverse()
-    return FusedStage(chain, above.start())
+        """Start one stage for this element and for all elements directly above it that do not reshape."""
+        chain: list[Site] = [site]
+        above = site.above()
+        while isinstance(above.vertex.node, Element) and not above.vertex.node.reshapes:
+            chain.append(above)
+            above = above.above()
+        chain.reverse()
+        return FusedStage(chain, above.start())

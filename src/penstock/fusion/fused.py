@@ -1,21 +1,21 @@
 """Neighbouring synchronous operators as one stage: one generator function, compiled per stage.
 
-Why generated code: a Python-level loop over a list with the functions called in place is the fastest
-form that keeps side effects in order, runs item by item, stops at the item that was asked for, and
-fails at a line that names its operator. Composed C iterators are slower and end silently when a user's
-function lets a ``StopIteration`` escape.
+Why generated code: a Python loop over a list that calls the functions in place is the fastest form that keeps
+side effects in order, runs item by item, stops at the requested item, and fails at a line that names its
+operator. Composed C iterators are slower, and they end silently when a user's function raises
+``StopIteration``.
 
-A stage is any number of elements that pass an item on or drop it, and at most one, at its end, that
-changes the number of items (``flat_map``, ``batch``).
+A stage has any number of elements that pass an item on or drop it. The last one may change the number of
+items (``flat_map``, ``batch``).
 
-**Positions without a cost per item.** While the generator is suspended at a ``yield``, the list
-iterator it reads from knows how many inputs are left, and the generator's frame holds the states. Both
-are looked at only when a position is asked for. Only a *tracked* stage, one with something behind it
-that holds items, writes down a cursor per output.
+**Positions cost nothing per item.** While the generator is suspended at a ``yield``, the list iterator that
+it reads knows how many inputs are left, and the generator's frame holds the states. Both are read only when
+a position is asked for. Only a *tracked* stage, which has a stage behind it that holds items, stores a cursor
+per output.
 
-A *cursor* is ``(page, offset, expanded, states)``: upstream stands behind the first ``offset`` items of
-the chunk whose marks are ``page``; of the next input ``expanded`` expansions went out; ``states`` are
-those before that input. It turns into a position by asking ``page`` for its own.
+A *cursor* is ``(page, offset, expanded, states)``: upstream stands behind the first ``offset`` items of the
+chunk whose marks are ``page``; ``expanded`` items of the next input's expansion were emitted; ``states`` are
+the states before that input. ``page(offset)`` returns upstream's position.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = ["Cell", "FusedStage"]
 
 
 class Cell:
-    """What one slice leaves behind for the next; the generator reads it first and writes it last."""
+    """What one slice leaves for the next: the generator reads it at its start and writes it at its end."""
 
     __slots__ = ("batch", "before", "expanded", "states", "unit")
 
@@ -51,13 +51,13 @@ class Cell:
         self.states = states
         """States behind the last input."""
         self.before = states
-        """States before the input, or the first input of the unfinished batch, that is being worked on."""
+        """States before the current input, or before the first input of the unfinished batch."""
         self.expanded = expanded
-        """How many expansions of the input being worked on went out."""
+        """How many items of the current input's expansion were emitted."""
         self.batch: list[Any] = []
         """The unfinished batch."""
         self.unit: tuple[Marks, int] | None = None
-        """Where the first input of the unfinished batch stands: a page and the offset in it."""
+        """The place of the first input of the unfinished batch: a page and an offset in it."""
 
 
 class FusedStage(Stage[Any]):
@@ -84,31 +84,28 @@ class FusedStage(Stage[Any]):
         self._pace = Pace()
         self._page: list[Any] = []
         self._base = upstream.marks()
-        self._taken = 0  # how many items of the page were put into slices so far
+        self._taken = 0  # how many items of the page were put into slices
         self._slice: Any = iter(())
         self._generator: GeneratorType[Any, None, None] | None = None
         self._log: list[Cursor] = []
         self._start: Cursor | None = None
-        self._first: Cursor | None = None  # where the last chunk begins, in the page that it came from
+        self._first: Cursor | None = None  # where the last chunk begins, in the page it came from
         self._failure: Failure | None = None
         self._ended = False
 
     def title(self) -> str:
-        """Name the elements, in order."""
         return "|".join(element.operator for element in self._elements)
 
     def vertices(self) -> Sequence[Vertex]:
-        """Return those of all its elements."""
         return self._vertices
 
     @property
     def buffered(self) -> int:
-        """Inputs of its page that it has not taken yet, and those of an unfinished batch."""
+        """Inputs of the page that were not processed yet, and inputs in the unfinished batch."""
         left: int = self._slice.__length_hint__()
         return len(self._page) - self._taken + left + len(self._cell.batch)
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        """Yield the one upstream."""
         yield self._upstream
 
     async def _request(self, n: int) -> list[Any]:
@@ -141,7 +138,7 @@ class FusedStage(Stage[Any]):
         return out or self._flush()
 
     async def _turn_page(self, n: int) -> bool:
-        """Get the next page; false when there is none."""
+        """Get the next page; return whether there is one."""
         if self._held and self._finished(self._cell.states):
             self._end_early()
             return False
@@ -167,7 +164,7 @@ class FusedStage(Stage[Any]):
         """Run the slice until there are ``n`` outputs or it ends; true if the chunk is complete."""
         try:
             out.extend(islice(cast("Any", self._generator), n - len(out)))
-        except BaseException as error:  # noqa: BLE001  it is raised again, now or behind what came before
+        except BaseException as error:  # noqa: BLE001  raised again, now or behind the outputs before it
             self._generator = None
             k = self._loop.blame(error)
             annotate(error, self._vertices[-1 if k is None else k].node.describe())
@@ -175,7 +172,7 @@ class FusedStage(Stage[Any]):
             if fault is not None:
                 self._failure = Failure(fault)
                 if out and isinstance(fault, Exception):
-                    return True  # what was produced before the failure goes first (law 4)
+                    return True  # outputs before the failure are delivered first (law 4)
                 self._failure.throw()
         if len(out) == n:
             if self._held and self._last is None and self._finished(self._now()):
@@ -187,9 +184,9 @@ class FusedStage(Stage[Any]):
         return False
 
     def _refused(self, error: BaseException, k: int | None) -> BaseException | None:
-        """Return what the run fails with, or leave out the input that element ``k`` failed on.
+        """Return the error of the run, or ``None`` after dropping the input on which element ``k`` failed.
 
-        It is dropped as if by a filter in the element's place: what came before it has counted it.
+        The input is dropped as if by a filter in the element's place: the elements before it have counted it.
         """
         if self._skipping is None or k is None or not isinstance(error, Exception):
             return error
@@ -205,7 +202,7 @@ class FusedStage(Stage[Any]):
         return any(self._elements[k].finished(state) for k, state in zip(self._held, states, strict=True))
 
     def _end_early(self) -> None:
-        """Complete before upstream does, and give upstream back at once."""
+        """Complete before upstream does, and close upstream."""
         generator, self._generator = self._generator, None
         if generator is not None:
             generator.close()
@@ -213,7 +210,7 @@ class FusedStage(Stage[Any]):
         self.run.release(self._upstream.aclose())
 
     def _flush(self) -> list[Any]:
-        """At the end, hand out the unfinished batch."""
+        """At the end, return the unfinished batch."""
         batch, self._cell.batch = self._cell.batch, []
         if not batch:
             return []
@@ -229,14 +226,14 @@ class FusedStage(Stage[Any]):
         return n
 
     def _now(self) -> tuple[Any, ...]:
-        """States behind the last output of a stage that ends with no flat_map."""
+        """Return the states behind the last output of a stage that does not end with ``flat_map``."""
         if self._generator is None:
             return self._cell.states
         values = cast("Any", self._generator).gi_frame.f_locals
         return tuple(values[f"s{k}"] for k in self._held)
 
     def _cursor(self) -> Cursor:
-        """Where this stage stands behind its last output, or before the input that failed."""
+        """Return the cursor behind the last output, or before the input that failed."""
         cell = self._cell
         offset = self._taken - self._slice.__length_hint__()
         working = self._generator is not None
@@ -250,7 +247,7 @@ class FusedStage(Stage[Any]):
         return self._base, offset, cell.expanded, self._now()
 
     def _at(self, i: int) -> Cursor:
-        """Where this stage stands behind the first ``i`` items of its last chunk."""
+        """Return the cursor behind the first ``i`` items of the last chunk."""
         if self._tracked and self._one_to_one and self._first is not None:
             return self._first[0], self._first[1] + i, 0, ()
         if not self._tracked or self._start is None or i >= len(self._log):
@@ -258,7 +255,6 @@ class FusedStage(Stage[Any]):
         return self._log[i - 1] if i else self._start
 
     def marks(self) -> Marks:
-        """Return positions inside the last chunk; see the module's text for cursors."""
         first = self._first
         if self._one_to_one and first is not None:
             base, offset, _, _ = first
@@ -278,7 +274,7 @@ class FusedStage(Stage[Any]):
         return result
 
     async def settle(self, count: int) -> None:
-        """Acknowledge upstream what ``count`` outputs of the last chunk settle of the current page."""
+        """Acknowledge the inputs of the current page that the first ``count`` outputs complete."""
         page, offset, _, _ = self._at(count)
         if page is self._base:
             await self._upstream.settle(offset)

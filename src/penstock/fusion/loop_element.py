@@ -1,4 +1,4 @@
-"""What the loop of a fused stage asks of each of its elements."""
+"""``LoopElement``: what an operator writes to become a part of a fused loop."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class LoopElement(Node):
     gathers: ClassVar[bool] = False
     """Whether lists of ``number`` items go on."""
     takes: ClassVar[bool] = False
-    """Whether it completes right behind the ``number``-th item that passed it; its state counts them."""
+    """Whether it completes directly behind the ``number``-th item that it passes; its state counts them."""
     one_to_one: ClassVar[bool] = False
-    """Whether each input becomes exactly one output and no state: places can then be counted."""
+    """Whether each input becomes exactly one output, without a state: positions can then be counted."""
     initial: ClassVar[Any] = None
     """The first value of ``sK``, the state."""
     helpers: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Global names that its lines use."""
 
     number_is: ClassVar[str | None] = None
-    """The name under which users give ``number``; ``None`` if the operator has none."""
+    """The name of the operator's parameter that is ``number``; ``None`` if there is none."""
 
     function: Callable[..., Any] | None = None
     """``fK`` in the loop."""
@@ -44,22 +44,22 @@ class LoopElement(Node):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Its own fields, with ``number`` under the name that users know."""
+        """The parameters, with ``number`` under the name ``number_is``."""
         found = Node.parameters.__get__(self)
         found.pop("number", None)
         return found if self.number_is is None else {**found, self.number_is: self.number}
 
     @property
     def skippable(self) -> bool:
-        """Whether it calls a function, or something above it does."""
+        """Whether it calls a function, or an operator above it does."""
         return self.function is not None or self.inputs[0].skippable
 
     @staticmethod
     def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
-        """Return the lines of this element, which turn ``x`` into the next ``x``.
+        """Return the lines of this element number ``k``, which turn ``x`` into the next ``x``.
 
-        They may use ``fK`` (the function; ``called`` says whether one was given), ``nK`` (the number, if the
-        operator has one) and ``sK`` (the state, if stateful). ``drop`` are the lines that drop the item.
+        They may use ``fK`` (the function, if ``called``), ``nK`` (the number, if the operator has one) and
+        ``sK`` (the state, if it is stateful). ``drop`` are the lines that drop the item.
         """
         raise NotImplementedError
 
@@ -68,7 +68,7 @@ class LoopElement(Node):
         return self.initial
 
     def restore(self, state: JSON) -> Any:
-        """Return the state to start from, given what a position holds (``None``: the beginning)."""
+        """Return the state to start from, given the state in a position (``None``: the beginning)."""
         return self.first() if state is None else self.load(state)
 
     def dump(self, state: Any) -> JSON:
@@ -76,15 +76,15 @@ class LoopElement(Node):
         return state
 
     def load(self, state: JSON) -> Any:
-        """Return the state that ``dump`` made."""
+        """Return the state, given the JSON that ``dump`` returned."""
         return state
 
-    def demand(self, n: int, state: Any) -> int:  # noqa: ARG002  part of the signature for those who need it
-        """Return how many inputs may be asked for when ``n`` outputs are wanted."""
+    def demand(self, n: int, state: Any) -> int:  # noqa: ARG002  for overrides
+        """Return how many inputs may be requested for ``n`` outputs."""
         return n
 
     def finished(self, state: Any) -> bool:  # noqa: ARG002
-        """Whether nothing can come any more, whatever upstream still has."""
+        """Return whether this element has completed, even if upstream has more items."""
         return False
 
 

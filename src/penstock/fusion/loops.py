@@ -1,6 +1,6 @@
-"""Writing, compiling and blaming the loop of a fused stage.
+"""Writes and compiles the loop of a fused stage, and finds the element whose line failed.
 
-The loop of ``map | filter | scan``, with nothing behind it that holds items, reads::
+The loop of ``map | filter | scan``, in a stage that is not tracked, reads::
 
     def loop(it, elements, cell, page, end, log):
         f0 = elements[0].function
@@ -19,11 +19,11 @@ The loop of ``map | filter | scan``, with nothing behind it that holds items, re
             cell.states = (s2,)
             cell.before = (c2,)
 
-It can be seen in any traceback that goes through it, and belongs to no file.
+Tracebacks show its lines, though there is no such file.
 
-A terminal compiled with the elements in front of it (``fusion.compiled_terminals``) has the same body, with
-something else in place of ``yield x``: a call for each item, in a plain function without ``yield``; or the
-``yield`` of an async generator around it, which fetches its slices itself.
+A terminal compiled with the elements before it (``fusion.compiled_terminals``) has the same body. In place of
+``yield x`` a plain function calls the terminal's function, and an async generator yields the item and fetches
+the next slice itself.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from penstock.fusion.loop_element import LoopElement
 
+    Kinds = tuple[tuple[type[LoopElement], bool], ...]  # types of elements, and whether each has a function
+
 
 __all__ = ["Emit", "Loop", "compile_loop"]
 
@@ -48,7 +50,7 @@ _serial = count(1)
 
 
 class Emit(Enum):
-    """What a loop does with each item that has passed all elements."""
+    """What a loop does with each item behind the last element."""
 
     STAGE = auto()
     """Yield it to a fused stage, which asks for positions."""
@@ -57,7 +59,7 @@ class Emit(Enum):
     EACH = auto()
     """Call a function with it."""
     FOLD = auto()
-    """Call a function with the total and it, for the next total."""
+    """Replace the total by ``function(total, item)``."""
     COUNT = auto()
     """Add one to the total."""
 
@@ -70,7 +72,7 @@ CONSUMING = {
 
 
 class Loop:
-    """A compiled loop, and which of its lines belongs to which element."""
+    """A compiled loop, and the element that each of its lines belongs to."""
 
     __slots__ = ("_file", "_owners", "run")
 
@@ -80,14 +82,14 @@ class Loop:
         self._owners = owners
 
     def blame(self, error: BaseException) -> int | None:
-        """Return the index of the element in whose line ``error`` left the loop, if it was one's."""
+        """Return the index of the element in whose line ``error`` left the loop, or ``None``."""
         found = None
         for trace in self._own(error):
             found = self._owners.get(trace.tb_lineno, found)
         return found
 
     def given(self, error: BaseException, element: LoopElement) -> Any:
-        """Return the item that ``element``, in whose line ``error`` left the loop, was given."""
+        """Return the input of ``element``, in whose line ``error`` left the loop."""
         *_, trace = self._own(error)
         return trace.tb_frame.f_locals["z" if element.expands else "x"]
 
@@ -95,7 +97,7 @@ class Loop:
         """Yield the entries of a traceback that are lines of this loop, the innermost last."""
         stray = error.__cause__
         if isinstance(error, RuntimeError) and isinstance(stray, StopIteration):
-            error = stray  # a generator of Python 3.11 turns one into the other without a line of its own
+            error = stray  # Python 3.11's generator converts it without a traceback line of its own
         trace = error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self._file:
@@ -113,7 +115,7 @@ def compile_loop(
 
 
 @lru_cache(maxsize=512)
-def _compile(kinds: tuple[tuple[type[LoopElement], bool], ...], tracked: bool, emit: Emit) -> Loop:  # noqa: FBT001  a cache key
+def _compile(kinds: Kinds, tracked: bool, emit: Emit) -> Loop:  # noqa: FBT001  a cache key
     writer = _Writer(kinds, tracked=tracked) if emit is Emit.STAGE else _TerminalWriter(kinds, emit)
     source = "\n".join(writer.lines) + "\n"
     title = "|".join(kind.operator for kind, _ in kinds)
@@ -122,27 +124,28 @@ def _compile(kinds: tuple[tuple[type[LoopElement], bool], ...], tracked: bool, e
     scope: dict[str, Any] = {"islice": islice}
     for kind, _ in kinds:
         scope.update(kind.helpers)
-    exec(compile(source, file, "exec"), scope)  # noqa: S102  only text of ours: no user string enters it
+    exec(compile(source, file, "exec"), scope)  # noqa: S102  our own text: no user's string is in it
     return Loop(scope["loop"], file, writer.owners)
 
 
 class _Lines:
-    """Lines of a function, and which of them belong to which element."""
+    """The lines of a function, and the element that each belongs to."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Kinds) -> None:
+        self.kinds = kinds
         self.lines: list[str] = []
         self.owners: dict[int, int] = {}
 
     def add(self, depth: int, *lines: str, owner: int | None = None) -> None:
-        """Append lines at a depth of indentation."""
+        """Append lines, ``depth`` levels deep."""
         for line in lines:
             self.lines.append("    " * depth + line)
             if owner is not None:
                 self.owners[len(self.lines)] = owner
 
-    def parameters(self, kinds: tuple[tuple[type[LoopElement], bool], ...], elements: str) -> None:
+    def parameters(self, elements: str) -> None:
         """Append the lines that put functions and numbers into variables of the loop."""
-        for k, (kind, called) in enumerate(kinds):
+        for k, (kind, called) in enumerate(self.kinds):
             if called:
                 self.add(1, f"f{k} = {elements}[{k}].function")
             if kind.number_is is not None:
@@ -150,31 +153,31 @@ class _Lines:
 
 
 class _Writer(_Lines):
-    """Puts the loop together from the lines of its elements."""
+    """Writes the loop of a stage from the lines of its elements."""
 
-    def __init__(self, kinds: tuple[tuple[type[LoopElement], bool], ...], *, tracked: bool) -> None:
-        super().__init__()
+    def __init__(self, kinds: Kinds, *, tracked: bool) -> None:
+        super().__init__(kinds)
         last = kinds[-1][0]
         self._flat = last.expands
         self._batch = last.gathers
         self._tracked = tracked
         self._held = [k for k, (kind, _) in enumerate(kinds) if kind.stateful and not kind.reshapes]
         self.add(0, "def loop(it, elements, cell, page, end, log):")
-        self._unpack(kinds)
+        self._unpack()
         guarded = bool(self._held) or self._flat or self._batch
         depth = 2 if guarded else 1
         if guarded:
             self.add(1, "try:")
         self.add(depth, "for x in it:")
-        self._body(kinds, depth + 1)
+        self._body(depth + 1)
         if guarded:
             self._leave()
 
     def _tuple(self, letter: str) -> str:
         return "(" + "".join(f"{letter}{k}, " for k in self._held) + ")"
 
-    def _unpack(self, kinds: tuple[tuple[type[LoopElement], bool], ...]) -> None:
-        self.parameters(kinds, "elements")
+    def _unpack(self) -> None:
+        self.parameters("elements")
         if self._held:
             self.add(1, f"{self._tuple('s')} = cell.states", f"{self._tuple('c')} = cell.before")
         if self._flat:
@@ -184,7 +187,7 @@ class _Writer(_Lines):
         if self._batch or self._tracked:
             self.add(1, "left = it.__length_hint__")
 
-    def _body(self, kinds: tuple[tuple[type[LoopElement], bool], ...], depth: int) -> None:
+    def _body(self, depth: int) -> None:
         copies = [f"c{k} = s{k}" for k in self._held]
         if self._batch:
             self.add(depth, "if not b:")
@@ -192,17 +195,17 @@ class _Writer(_Lines):
         else:
             self.add(depth, *copies)
         drop = (["j = 0"] if self._flat else []) + ["continue"]
-        for k, (kind, called) in enumerate(kinds):
+        for k, (kind, called) in enumerate(self.kinds):
             if not kind.reshapes:
                 self.add(depth, *kind.lines(k, drop, called=called), owner=k)
             if kind.takes:
                 drop = [*drop[:-1], f"if s{k} >= n{k}:", "    return", "continue"]
-        self._emit(len(kinds) - 1, depth)
+        self._emit(len(self.kinds) - 1, depth)
         self.add(depth, *drop[:-1])
 
     def _emit(self, k: int, depth: int) -> None:
         if self._flat:
-            self.add(depth, "z = x")  # what the function was given, in case it fails
+            self.add(depth, "z = x")  # the input, for ``given``
             self.add(depth, f"x = f{k}(x)", "if j:", "    x = islice(x, j, None)", "for x in x:", owner=k)
             self.add(depth + 1, "j += 1")
             self._yield(depth + 1, f"end - left() - 1, j, {self._tuple('c')}")
@@ -229,11 +232,10 @@ class _Writer(_Lines):
 
 
 class _TerminalWriter(_Lines):
-    """Puts the loop of a terminal together: no positions are asked for, so states stay in variables."""
+    """Writes the loop of a terminal: it needs no positions, so the states stay in variables."""
 
-    def __init__(self, kinds: tuple[tuple[type[LoopElement], bool], ...], emit: Emit) -> None:
-        super().__init__()
-        self._kinds = kinds
+    def __init__(self, kinds: Kinds, emit: Emit) -> None:
+        super().__init__(kinds)
         held = "".join(f"s{k}, " for k, (kind, _) in enumerate(kinds) if kind.stateful)
         self._states = f"({held})"
         if emit is Emit.ITERATE:
@@ -257,12 +259,12 @@ class _TerminalWriter(_Lines):
         self.add(2, f"drive.states, drive.total = {self._states}, total")
 
     def _unpack(self) -> None:
-        self.parameters(self._kinds, "drive.elements")
+        self.parameters("drive.elements")
         if self._states != "()":
             self.add(1, f"{self._states} = drive.states")
 
     def _body(self, depth: int, line: str) -> None:
         self.add(depth, "for x in it:")
-        for k, (kind, called) in enumerate(self._kinds):
+        for k, (kind, called) in enumerate(self.kinds):
             self.add(depth + 1, *kind.lines(k, ["continue"], called=called), owner=k)
         self.add(depth + 1, line)

@@ -1,3 +1,1 @@
-"""aioreactive, both ways."""
-
-from __future__ import annotations
+"""aioreactive, both ways: flows as its observables, and its observables as flows."""

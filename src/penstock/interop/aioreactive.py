@@ -1,9 +1,9 @@
-"""The one place where aioreactive lives: flows as its observables, its observables as flows.
+"""Flows as observables of aioreactive, and its observables as flows.
 
-Three rules of this edge come from failures. ``dispose_async`` called from inside ``asend``, however deep,
-must not wait for the task that is just running that ``asend``: a context variable, inherited by child
-tasks, tells. And ``subscribe_async`` of a foreign observable may send before it returns, so it runs in a
-task of its own. And a worker of aioreactive may die without telling anybody: see ``interop.lost_tasks``.
+Three rules of this bridge come from failures. ``dispose_async`` called inside ``asend``, at any depth, must
+not wait for the task that runs this ``asend``: a context variable, which child tasks inherit, marks it.
+``subscribe_async`` of an observable may send items before it returns, so it runs in a task of its own. And a
+worker of aioreactive may die without a signal to its observer: see ``interop.lost_tasks``.
 """
 
 from __future__ import annotations
@@ -39,35 +39,29 @@ __all__ = ["FromObservable", "from_observable", "observe"]
 T = TypeVar("T")
 
 QUIET = 50
-"""Turns of the loop without an item after which nothing is on its way any more."""
+"""Turns of the loop without an item after which no further item is expected."""
 
 _driving: ContextVar[frozenset[int]] = ContextVar("penstock_driving", default=frozenset())
 
 
 def from_observable(observable: AsyncObservable[T]) -> Flow[T]:
-    """Make a flow of any aioreactive observable, subjects included.
+    """Return a flow of any aioreactive observable or subject.
 
-    Its ``asend`` waits until there is demand, so an observable that awaits it is slowed down to the
-    consumer's pace; one that does not cannot be bounded. There is no position.
+    Its observer's ``asend`` waits until there is demand, so an observable that awaits ``asend`` is slowed to
+    the consumer's pace. If it does not await, memory is not bounded. The flow has no position.
 
-    The tasks that aioreactive itself starts while it is subscribed are ended with the subscription; if one of
-    them dies of an error that no observer was told of, the flow fails with it, behind what had come. Tasks
-    that those start later (for the flows within a ``flat_map``, say) are out of sight.
+    The tasks that aioreactive starts during the subscription end with the subscription. If one of them dies
+    of an error without telling its observer, the flow fails with that error, behind the items that came.
+    Tasks that are started later (for the flows inside a ``flat_map``, for example) are not seen.
     """
     return flow_of(FromObservable(observable=observable))
 
 
 def as_observer(send: Any, throw: Any, close: Any) -> AsyncObserver[Any]:
-    """Return an observer of the three functions, or the observer that was given as the first."""
+    """Return an observer made of the three functions, or the observer given as the first argument."""
     if isinstance(send, AsyncObserver):
         return send
-    return AsyncAnonymousObserver(send or _ignore, throw or _raise, close or _nothing)
-
-
-async def _ignore(_: Any) -> None: ...
-
-
-async def _nothing() -> None: ...
+    return AsyncAnonymousObserver(send, throw or _raise, close)
 
 
 async def _raise(error: Exception) -> None:
@@ -75,10 +69,10 @@ async def _raise(error: Exception) -> None:
 
 
 async def observe(root: Node, observer: AsyncObserver[Any]) -> AsyncDisposable:
-    """Drive ``observer`` with the items of a graph, from a task, and return what stops it.
+    """Send the items of a graph to ``observer`` from a task; disposing the result stops it.
 
-    An error of the observer closes the subscription first and is then thrown to it; an error there goes
-    to the loop's exception handler.
+    If the observer raises, the subscription is closed, then ``athrow`` gets the error. An error of
+    ``athrow`` or ``aclose`` goes to the loop's exception handler.
     """
     return _Drive(root, observer).begin()
 
@@ -104,14 +98,14 @@ class _Drive:
                 if self._subscription.run.over(error):
                     return
                 if self._stopped:
-                    raise  # the observer has left, and closing what it used has failed
+                    raise  # the observer was disposed, and closing failed
                 self._stopped = True
                 await self._observer.athrow(error)
                 return
             if not self._stopped:
                 self._stopped = True
                 await self._observer.aclose()
-        except Exception as error:  # noqa: BLE001  nobody is left to tell but the loop
+        except Exception as error:  # noqa: BLE001  only the loop's handler is left
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "the end of an aioreactive subscription failed", "exception": error}
             )
@@ -132,7 +126,7 @@ class _Drive:
         self._stopped = True
         task = self._task
         if task is None or id(self) in _driving.get():
-            return  # called from inside asend: the driver sees it when asend returns
+            return  # called inside asend: _send stops when asend returns
         try:
             await self._subscription.aclose()
         finally:
@@ -143,10 +137,7 @@ class _Drive:
 
 @node
 class FromObservable(SourceNode):
-    """Items of any aioreactive observable; its ``asend`` waits until there is demand.
-
-    It cannot be bounded (an observable need not wait for ``asend``) and cannot be resumed.
-    """
+    """The items of an aioreactive observable. It is not bounded: an observable need not await ``asend``."""
 
     operator = "from_observable"
     stateful = False
@@ -155,11 +146,9 @@ class FromObservable(SourceNode):
 
     @property
     def obstacle(self) -> Node:
-        """This node itself: it has no position."""
         return self
 
     def bound(self, n: int) -> float:  # noqa: ARG002
-        """Return infinity."""
         return float("inf")
 
 
@@ -192,10 +181,10 @@ class _ObservableStage(PumpStage):
         return await self._observable.subscribe_async(observer)
 
     async def _told(self, over: asyncio.Future[None], workers: Workers) -> None:
-        """Wait for the end that the observable tells of, or for the death of a worker that cannot tell.
+        """Wait for the observable's end, or for the death of a worker, and raise its error.
 
-        What was on its way when the worker died comes first: nothing may have come for some turns of the
-        loop in which items were wanted.
+        Items that were on their way when the worker died come first. So this waits until no item came for
+        ``QUIET`` turns of the loop while there was demand.
         """
         either: list[asyncio.Future[Any]] = [over, workers.death]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -211,10 +200,10 @@ class _ObservableStage(PumpStage):
             raise workers.death.result()
 
     async def _asend(self, item: Any) -> None:
-        """Take an item and wait until another is wanted; several producers may be waiting here at a time."""
+        """Take an item and wait until there is demand again; several producers may wait at the same time."""
         if self._ended or self._closed or self.run.closed or (self._over is not None and self._over.done()):
-            # Also what a source sends after its own end. It may be a producer that awaits nothing else, and
-            # without a turn of the loop it would never hear that it is disposed.
+            # An item after the end is dropped. A producer that awaits nothing but asend can be cancelled
+            # only at this turn of the loop.
             await asyncio.sleep(0)
             return
         self._arrived += 1
@@ -227,7 +216,7 @@ class _ObservableStage(PumpStage):
             while self._demand <= 0 and not self._ended:
                 await gate.wait()
         except SubscriptionClosed:
-            return  # that is this consumer's affair; the observable may have others
+            return  # no error for the observable: it may have other observers
         finally:
             self._parked.pop(gate, None)
 
@@ -243,11 +232,11 @@ class _ObservableStage(PumpStage):
             await super()._stop()
         finally:
             if self._over is not None and self._over.done() and not self._over.cancelled():
-                self._over.exception()  # closed in between: nobody else asks for it
+                self._over.exception()  # read it: asyncio warns of errors that were never read
 
     async def _athrow(self, error: Exception) -> None:
-        if isinstance(error, StopIteration):  # a future refuses it
-            stray, error = error, RuntimeError(f"the observable threw {error!r}")
+        if isinstance(error, StopIteration):  # a future cannot hold it
+            stray, error = error, RuntimeError(f"the observable failed with {error!r}")
             error.__cause__ = stray
         if self._over is not None and not self._over.done():
             self._over.set_exception(error)

@@ -1,8 +1,7 @@
-"""The tasks that aioreactive's own observables start, and lose sight of.
+"""The tasks that aioreactive's observables start and do not end.
 
-A worker of aioreactive 0.20 whose iterable fails dies without a word to the observer, and the tasks behind
-its mailboxes wait for ever, until they are destroyed while pending. Whoever subscribes through ``Workers``
-hears of the first and ends the second.
+In aioreactive 0.20, a worker whose iterable fails dies without calling its observer, and the tasks of
+its mailboxes wait until they are destroyed while pending. ``Workers`` reports the first and ends the second.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ THEIRS = tuple(str(Path(package.__path__[0])) for package in (aioreactive, expre
 
 
 class Workers:
-    """The tasks of aioreactive that were started by one subscription to an observable."""
+    """The tasks of aioreactive that one subscription to an observable started."""
 
     def __init__(self) -> None:
         self.death: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-        """What the first worker died of that has died of an error."""
+        """The error of the first worker that failed."""
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def watch(self, subscribing: Coroutine[Any, Any, Any]) -> Any:
-        """Await ``subscribing``, and take note of the tasks that it starts."""
+        """Await ``subscribing``, and remember the tasks that it starts."""
         return await self._step(subscribing)
 
     @types.coroutine
     def _step(self, work: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        """Run ``work`` step by step: nobody else runs within a step, so the tasks born in it are its own."""
+        """Run ``work`` step by step. No other task runs during a step, so the new tasks are its own."""
         step: Any = work.send
         argument: Any = None
         while True:
@@ -53,7 +52,7 @@ class Workers:
             try:
                 argument = yield waits_for
                 step = work.send
-            except BaseException as error:  # noqa: BLE001  it is thrown into the work, as awaiting it would
+            except BaseException as error:  # noqa: BLE001  thrown into the work, as ``await`` would
                 step, argument = work.throw, error
 
     def _adopt(self, born: set[asyncio.Task[Any]]) -> None:
@@ -68,7 +67,7 @@ class Workers:
             self.death.set_result(error)
 
     async def end(self) -> None:
-        """Cancel the workers that are left, and wait for their end."""
+        """Cancel the tasks that still run, and wait for their end."""
         left = [task for task in self._tasks if not task.done()]
         for task in left:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Checks of what an operator is given, while the graph is built."""
+"""Checks of an operator's arguments, while the graph is built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["function_for", "order_named", "positive"]
 
 
 def positive(operator: str, parameter: str, value: float, *, least: float = 1, whole: bool = True) -> None:
-    """Refuse a count below ``least``, or no whole number, while the graph is built."""
+    """Raise ``GraphError`` unless ``value`` is a number (a whole one if ``whole``) of at least ``least``."""
     right = isinstance(value, int) or (not whole and isinstance(value, float) and not math.isnan(value))
     if isinstance(value, bool) or not right or value < least:
         kind = "whole number" if whole else "number"
@@ -21,7 +21,7 @@ def positive(operator: str, parameter: str, value: float, *, least: float = 1, w
 
 
 def function_for(operator: str, function: object, *, asynchronous: bool = False) -> None:
-    """Refuse what cannot be called, and an async function where a plain one is wanted."""
+    """Raise ``GraphError`` unless ``function`` can be called; async functions need ``asynchronous``."""
     if not callable(function):
         msg = (
             f"{operator} takes a function, not {type(function).__name__} ({function!r}), at {assembled_at()}"
@@ -37,7 +37,7 @@ def function_for(operator: str, function: object, *, asynchronous: bool = False)
 
 
 def order_named(operator: str, order: str) -> Order:
-    """Return the order of that name, or refuse it while the graph is built."""
+    """Return the order of that name, or raise ``GraphError``."""
     try:
         return Order(order)
     except ValueError:
@@ -47,7 +47,7 @@ def order_named(operator: str, order: str) -> Order:
 
 
 def seconds_for(operator: str, parameter: str, value: object, *, zero: bool = False) -> float:
-    """Return a number of seconds, or refuse what is none while the graph is built."""
+    """Return a finite number of seconds above 0 (or 0, if ``zero``), or raise ``GraphError``."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if number and math.isfinite(value) and (value > 0 or (zero and value == 0)):  # type: ignore[arg-type,operator]
         return float(value)  # type: ignore[arg-type]

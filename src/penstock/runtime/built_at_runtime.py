@@ -1,4 +1,4 @@
-"""Flows that are built while a run goes on: by ``defer``, ``concat_map``, ``recover`` and their like."""
+"""Flows that are built during a run: by ``defer``, ``concat_map``, ``recover`` and similar operators."""
 
 from __future__ import annotations
 
@@ -21,43 +21,40 @@ __all__ = ["BuildingNode", "BuiltFlow"]
 
 @node
 class BuildingNode(Node):
-    """A node that goes on with a flow built while running, of an order no looser than ``within``."""
+    """A node that runs flows built at run time, whose order is no looser than ``within``."""
 
     stateful = True
 
     within: Order = Order.EXACT
 
-    def bound(self, n: int) -> float:  # noqa: ARG002  nobody knows what will be built
-        """Return infinity: what will be built is not known yet."""
+    def bound(self, n: int) -> float:  # noqa: ARG002  the flows are not known yet
         return float("inf")
 
     @property
     def order(self) -> Order:
-        """The loosest of the input's, and that of what it builds."""
         return self.within.loosest(*(node.order for node in self.inputs))
 
     @property
     def repeatable(self) -> bool:
-        """Whether the input is, and what is built is exact."""
         return self.within is Order.EXACT and all(node.repeatable for node in self.inputs)
 
 
 class BuiltFlow:
-    """A flow built at run time, started for the stage at ``site``, which owns it.
+    """A flow built at run time for the stage at ``site``, its owner, and started in the owner's run.
 
-    Its *state* is a position of its own: JSON that the owner puts into its own state, so that a resumed
-    run builds the flow again and goes on inside it.
+    Its *state* is the position of the built flow. The owner stores it as part of its own state, so that a
+    resumed run builds the flow again and continues inside it.
 
     Args:
-        site: Where the owner stands; what is built belongs to its run and is tracked as ``tracked`` says.
-        build: Returns the graph. An error of it is annotated with the owner.
-        state: What ``state_at`` gave in an earlier run; ``None`` starts at the beginning.
-        tracked: Whether positions inside its chunks are wanted.
-        order: The loosest order that the owner can promise for; ``None`` asks for nothing.
+        site: Where the owner stands.
+        build: Returns the graph. The owner is named in a note on errors that it raises.
+        state: What ``state_at`` returned in an earlier run; ``None`` starts at the beginning.
+        tracked: Whether positions inside its chunks are needed.
+        order: The loosest order that the owner promised; ``None`` allows any.
 
     Raises:
-        GraphError: what was built holds a checkpoint, which nobody could see when the graph was built, or
-            has a looser order than was promised then.
+        GraphError: the built flow holds a checkpoint or has a looser order than promised. Neither could
+            be checked when the graph was built.
         PositionError: ``state`` belongs to another graph.
     """
 
@@ -78,22 +75,22 @@ class BuiltFlow:
         except StopIteration as stray:
             error = RuntimeError(f"the function of {owner.operator} raised StopIteration")
             annotate(error, owner.describe())
-            raise error from stray
+            raise error from stray  # a coroutine cannot raise StopIteration itself
         except Exception as error:
             annotate(error, owner.describe())
             raise
         if order is not None and order.loosest(vertex.node.order) is not order:
-            came = vertex.node.order.value
+            built = vertex.node.order.value
             msg = (
-                f"{owner.describe()} promised flows whose order is {order.value}, but that of "
-                f"{vertex.node.describe()} is {came}. Say so when the graph is built: "
-                f'{owner.operator}(..., order="{came}").'
+                f"{owner.describe()} promised flows of order {order.value}, but the order of "
+                f"{vertex.node.describe()} is {built}. Declare it when the graph is built: "
+                f'{owner.operator}(..., order="{built}").'
             )
             raise GraphError(msg)
         if vertex.node.has_checkpoint:
             msg = (
-                f"what {owner.describe()} built holds a checkpoint, which nobody could see when the "
-                f"graph was built. Put the checkpoint behind: {owner.operator}(...) | op.checkpoint(...)."
+                f"the flow that {owner.describe()} built at run time holds a checkpoint, which is refused "
+                f"there. Put the checkpoint behind: {owner.operator}(...) | op.checkpoint(...)."
             )
             raise GraphError(msg)
         states = states_of(vertex, state) if state is not None else {}
@@ -101,18 +98,18 @@ class BuiltFlow:
         self.stage: Upstream[Any] = Site(vertex, site.run, states, tracked).start()
 
     def state_at(self) -> Callable[[int], JSON]:
-        """Return what gives the state behind the first ``i`` items of the last chunk, valid for ever.
+        """Return a function from ``i`` to the state behind the first ``i`` items of the last chunk.
 
-        Calling it raises ``NotResumable`` if what was built cannot give a position.
+        The function stays valid. It raises ``NotResumable`` if the built flow cannot give a position.
         """
         marks, state = self.stage.marks(), self.state
         return lambda i: state(marks(i))
 
     def state(self, states: States) -> JSON:
-        """Return the state that says what ``states``, some mark of the stage, says.
+        """Return ``states``, which came from the marks of the stage, as a position.
 
         Raises:
-            NotResumable: what was built cannot give a position.
+            NotResumable: the built flow cannot give a position.
         """
-        require_resumable(self._vertex.node, "resuming a flow that was built while running")
+        require_resumable(self._vertex.node, "resuming a flow that was built at run time")
         return position_of(self._vertex, states)

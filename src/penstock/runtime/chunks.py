@@ -1,4 +1,4 @@
-"""A queue of chunks that remembers where each of its items stands."""
+"""A queue of chunks that knows the position of each of its items."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Chunks"]
 
 
 class Chunks:
-    """Items taken from one upstream and not delivered yet."""
+    """Items that were taken from one upstream and not delivered yet, with their positions."""
 
     __slots__ = ("_chunks", "_here", "_length", "_parts")
 
     def __init__(self, start: Marks) -> None:
-        self._chunks: deque[tuple[list[Any], Marks, int]] = deque()  # items, their marks, how many are gone
+        self._chunks: deque[tuple[list[Any], Marks, int]] = deque()  # items, their marks, how many were taken
         self._parts: list[tuple[int, Marks, int]] = []  # of the last take: count, marks, offset
-        self._here: tuple[Marks, int] = (start, 0)
+        self._here: tuple[Marks, int] = (start, 0)  # before the last take
         self._length = 0
 
     def __len__(self) -> int:
@@ -32,11 +32,11 @@ class Chunks:
         self._length += len(items)
 
     def end(self, marks: Marks) -> None:
-        """Note where upstream stands at its end, behind everything held."""
+        """Store where upstream stands at its end, behind all items held."""
         self._chunks.append(([], marks, 0))
 
     def drop(self, count: int) -> None:
-        """Leave out the first ``count`` items; a position moves past them with the next item taken."""
+        """Remove the first ``count`` items; the position moves past them with the next item taken."""
         self._length -= count
         while count:
             items, marks, gone = self._chunks.popleft()
@@ -46,9 +46,9 @@ class Chunks:
             count -= part
 
     def leave(self) -> None:
-        """Let the last chunk be nothing, behind the one that was: more is asked for, so that one arrived.
+        """Move the position behind the last chunk: the next request means that it was received.
 
-        Call it before a request waits: cancelled there, its position must not stand before that chunk.
+        Call it before a request waits. If the request is cancelled, the position stands behind that chunk.
         """
         if self._parts:
             count, marks, offset = self._parts[-1]
@@ -56,7 +56,7 @@ class Chunks:
             self._parts = []
 
     def take(self, n: int) -> list[Any]:
-        """Remove and return the first ``n`` items, or all there are; they become the last chunk."""
+        """Remove and return up to ``n`` items from the front; they become the last chunk."""
         self.leave()
         out: list[Any] = []
         while self._chunks and (len(out) < n or not self._chunks[0][0]):
@@ -72,7 +72,7 @@ class Chunks:
         return out
 
     def marks(self) -> Marks:
-        """Return positions inside the chunk last taken."""
+        """Return the positions inside the last chunk; see ``Upstream.marks``."""
         here, parts = self._here, tuple(self._parts)
 
         def at(i: int) -> dict[str, Any]:

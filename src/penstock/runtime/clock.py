@@ -1,4 +1,4 @@
-"""Which clock a run reads: the machine's, unless its event loop brings one of its own."""
+"""The clock that a run reads: the machine's, unless the event loop has its own."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ SYSTEM_CLOCK = SystemClock()
 
 
 def clock_of_the_loop() -> Clock:
-    """Return the clock that the running loop brings as ``loop.clock``, or the machine's.
+    """Return ``loop.clock`` of the running loop, or the machine's clock if there is none.
 
-    A loop with virtual time brings one, so that there also the size of requests and slices, which is
-    chosen by the time they take, is the same in every run.
+    A loop with virtual time has a clock. The sizes of requests and slices depend on how long they take, so
+    with virtual time they are the same in every run.
     """
     try:
         loop = asyncio.get_running_loop()

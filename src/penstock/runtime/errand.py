@@ -1,4 +1,4 @@
-"""One piece of work in a task, which a request may wait for and leave."""
+"""One piece of work in a task of its own, which survives a cancelled request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Errand"]
 
 
 class Errand:
-    """Work that may wait, done for a request in a task of its own; a cancelled request finds it again."""
+    """A coroutine in a task of its own, for a request. If that is cancelled, the next one waits for it."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -26,16 +26,16 @@ class Errand:
 
     @property
     def running(self) -> bool:
-        """Whether something was begun that nobody has taken the result of."""
+        """Whether work was started and its result was not taken yet."""
         return self._task is not None
 
     def begin(self, work: Coroutine[Any, Any, Any], name: str) -> None:
-        """Start ``work``; there may be only one at a time."""
+        """Start ``work``, one at a time."""
         self._task = self._run.spawn(work, name)
         self._task.add_done_callback(lambda _: self._done.open())
 
     async def result(self) -> Any:
-        """Wait for the work that was begun and return its result, or raise its error."""
+        """Wait for the work, if there is any, and return its result or raise its error."""
         task = self._task
         if task is None:
             return None
@@ -45,7 +45,7 @@ class Errand:
         return task.result()
 
     async def finish(self) -> None:
-        """Let the work come to its end while closing, and raise its error."""
+        """Wait for the work while the stage closes, and raise its error."""
         task, self._task = self._task, None
         if task is not None:
             await asyncio.wait([task])

@@ -20,11 +20,10 @@ __all__ = ["Feeder"]
 
 
 class Feeder:
-    """A task that keeps asking one upstream, and the items it got that nobody has taken yet.
+    """A task that keeps asking one upstream, and the items that were not taken from it yet.
 
-    It holds at most ``capacity`` items. ``ready`` is opened when there is something to look at: items,
-    the end, or a failure. Whoever finds it empty may ask upstream in its place: where items are ready, no
-    time goes into waking the task.
+    It holds at most ``capacity`` items. It calls ``ready`` when items, the end or a failure arrived. A stage
+    that finds it empty may call ``ask`` itself: if items are ready, that saves waking the task.
     """
 
     def __init__(self, stage: Upstream[Any], capacity: int, ready: Callable[[], None]) -> None:
@@ -39,7 +38,7 @@ class Feeder:
         self._task: asyncio.Task[None] | None = None
 
     def feed(self) -> None:
-        """Start, or go on if there is room."""
+        """Start the task, or wake it if there is room."""
         if self._task is None:
             self._task = self.stage.run.spawn(self._run(), f"feeder of {self.stage.title()}")
         elif self.room() > 0:
@@ -50,11 +49,11 @@ class Feeder:
         return self._capacity - len(self.held)
 
     def put(self, items: list[Any]) -> None:
-        """Hold what came."""
+        """Hold items that came from upstream."""
         self.held.put(items, self.stage.marks())
 
     async def ask(self) -> bool:
-        """Ask upstream for what there is room for, unless the task is doing that; say whether it was done."""
+        """Ask upstream for as many items as there is room for. False if it was being asked, or has ended."""
         if self._asking or self.ended:
             return False
         self._asking = True
@@ -91,7 +90,7 @@ class Feeder:
             self._ready()
 
     def fail(self, error: Exception) -> None:
-        """Keep an error until everything before it has been taken."""
+        """Keep an error until all items before it were taken."""
         self.held.end(self.stage.marks())
         self.failure = Failure(error)
 

@@ -1,4 +1,4 @@
-"""From nodes to a running graph: ids, the shape of positions, and starting stages."""
+"""The ids of the nodes in a graph, and positions, which hold a state for each id."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ VERSION = 1
 
 
 def refuse_single_use(node: Node) -> None:
-    """Refuse, for a node that starts its upstream again, an upstream that can be read only once."""
+    """Raise ``NotResumable`` if ``node``, which restarts its upstream, has one that can be read only once."""
     once = node.single_use
     if once is not None:
         msg = (
             f"{node.describe()} starts its upstream again, but {once.describe()} can be read only "
-            "once: pass a function that makes a new iterator each time, rows instead of rows()"
+            "once: pass a function that returns a new iterator each time: rows instead of rows()"
         )
         raise NotResumable(msg)
 
@@ -69,7 +69,7 @@ def require_resumable(root: Node, who: str) -> None:
 
 
 def position_of(root: Vertex, states: States) -> Position:
-    """Wrap states as a position: plain JSON that shares nothing with the running graph.
+    """Return a position that holds ``states``: plain JSON that shares no object with the run.
 
     Raises:
         PositionError: the state of some operator is not JSON.
@@ -81,7 +81,7 @@ def position_of(root: Vertex, states: States) -> Position:
                 nodes[vertex.id] = json.loads(json.dumps(states.get(vertex.id)))
             except (TypeError, ValueError) as error:
                 msg = (
-                    f"the state of {vertex.node.describe()} is not JSON, so no position can be taken: "
+                    f"the state of {vertex.node.describe()} is not JSON, so the flow has no position: "
                     f"{error}. Keep it to numbers, strings, booleans, None, lists and dicts with string keys."
                 )
                 raise PositionError(msg) from error
@@ -89,7 +89,11 @@ def position_of(root: Vertex, states: States) -> Position:
 
 
 def states_of(root: Vertex, position: Position) -> States:
-    """Unwrap a position, refusing one that belongs to another graph and saying what differs."""
+    """Return the states in a position.
+
+    Raises:
+        PositionError: it is no position, or belongs to another graph; the message says what differs.
+    """
     if not isinstance(position, Mapping) or position.get("v") != VERSION or "nodes" not in position:
         msg = f"this is not a position of version {VERSION}: {str(position)[:200]}"
         raise PositionError(msg)
@@ -100,7 +104,7 @@ def states_of(root: Vertex, position: Position) -> States:
         gone = ", ".join(i for i in nodes if i not in set(wanted)) or "nothing"
         msg = (
             f"this position belongs to another graph: the flow has {added} that the position lacks, "
-            f"and lacks {gone} that the position has. Start without it, or build the flow it came from."
+            f"and lacks {gone} that the position has. Start without a position, or build the same flow again."
         )
         raise PositionError(msg)
     return {key: value for key, value in nodes.items() if value is not None}

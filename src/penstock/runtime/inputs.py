@@ -1,4 +1,4 @@
-"""What all stages with several running inputs share: a task per input, and waiting for any of them."""
+"""Stages with several inputs: a task for each input, and a loop that waits for any of them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["Input", "JoinStage", "places_of", "withdrawing"]
 
 
 class Input:
-    """One input: a task that asks for what was asked of the stage it belongs to, one chunk at a time.
+    """One input of a stage: a task that requests one chunk at a time, as many items as ``want`` says.
 
-    ``items`` is the chunk that came last, ``at`` says how many of its ``size`` items are gone, and ``page``
-    gives positions inside it; the task asks for another only when none is ``left``.
+    ``items`` is the last chunk. ``at`` of its ``size`` items were taken; ``page`` are its marks. The task
+    requests the next chunk when no item is ``left``.
     """
 
     __slots__ = (
@@ -43,7 +43,7 @@ class Input:
         self.page = stage.marks()
         self.ended = False
         self.drained = False
-        """Whether it may have ended only because the run is being drained."""
+        """Whether the run was being drained when it ended, which may be the only reason for the end."""
         self.failure: Failure | None = None
         self._demand = 0
         self._ready = ready
@@ -53,22 +53,22 @@ class Input:
 
     @property
     def left(self) -> int:
-        """How many items of the chunk are still there."""
+        """How many items of the chunk were not taken yet."""
         return self.size - self.at
 
     @property
     def place(self) -> Place:
-        """Where the next item stands: a page and an offset in it."""
+        """The position before the next item: marks and an offset."""
         return self.page, self.at
 
     @property
     def over(self) -> bool:
-        """Whether it has ended by itself and nothing of it is left."""
+        """Whether it completed (not failed, not drained) and no item is left."""
         return self.ended and self.at >= self.size and self.failure is None and not self.drained
 
     @property
     def failed(self) -> bool:
-        """Whether its failure is what comes next."""
+        """Whether it failed and no item is left before the failure."""
         return self.failure is not None and self.at >= self.size
 
     def take(self, n: int) -> list[Any]:
@@ -77,27 +77,27 @@ class Input:
         self.at = end
         if at or end < self.size:
             return self.items[at:end]
-        items, self.items = self.items, []  # the whole chunk: nobody else keeps it
+        items, self.items = self.items, []  # the whole chunk, without a copy
         return items
 
     def want(self, n: int) -> None:
-        """Let the task ask for up to ``n`` items, if none is left."""
+        """Let the task request up to ``n`` items, if none is left."""
         if self.ended or self.at < self.size:
             return
         self._demand = n
         if self._task is None:
             self._task = self.stage.run.spawn(
-                self._run(tuple(self._withdrawn)), f"branch {self.stage.title()}"
+                self._run(tuple(self._withdrawn)), f"input {self.stage.title()}"
             )
         else:
             self._wanted.open()
 
     def rest(self) -> None:
-        """Ask for no more than what is being asked for already."""
+        """Let the task request nothing after its present request."""
         self._demand = 0
 
     def withdraw(self) -> None:
-        """Take back what is being asked for: the stage's own request was cancelled."""
+        """Cancel the task's request, because the request of the stage was cancelled."""
         self._demand = 0
         if self._task is not None and not self._task.done():
             self._task.cancel()  # requests are cancel-safe: the next task goes on where this one was
@@ -105,7 +105,7 @@ class Input:
             self._task = None
 
     async def _run(self, before: Sequence[asyncio.Task[None]]) -> None:
-        for task in before:  # all of them: the last may have been cancelled while it waited for the others
+        for task in before:  # all of them: the last one may have been cancelled while it waited here
             if not task.done():
                 await asyncio.wait([task])
         stage = self.stage
@@ -119,7 +119,7 @@ class Input:
                     self.drained = stage.run.draining
                     break
                 self._ready()
-        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+        except Exception as error:  # noqa: BLE001  raised later, in the request of the stage
             if not stage.run.over(error):
                 self.items, self.size, self.at, self.page = [], 0, 0, stage.marks()
                 self.failure = Failure(error)
@@ -139,7 +139,7 @@ class Input:
             await self.stage.aclose()
 
     def release(self) -> None:
-        """Give the input back at once, in a task: nobody wants its items any more."""
+        """Close the input in a task of its own, because its items are not needed any more."""
         self.ended = True
         self.items, self.size, self.at, self.page = [], 0, 0, _moved(self.page, self.at)
         if self._task is not None:
@@ -152,31 +152,31 @@ def _moved(page: Marks, at: int) -> Marks:
 
 
 class withdrawing:  # noqa: N801  reads like a statement
-    """Within this block a request waits for branches; if it is cancelled, so is what it asked of them."""
+    """A block in which a request waits for inputs. If it is cancelled, the requests to the inputs are too."""
 
-    __slots__ = ("_branches",)
+    __slots__ = ("_inputs",)
 
-    def __init__(self, branches: Iterable[Input]) -> None:
-        self._branches = branches
+    def __init__(self, inputs: Iterable[Input]) -> None:
+        self._inputs = inputs
 
     def __enter__(self) -> None:
-        """Do nothing yet."""
+        pass
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
-        for branch in self._branches:
+        for one in self._inputs:
             if cancelled:
-                branch.withdraw()
+                one.withdraw()
             else:
-                branch.rest()
+                one.rest()
 
 
 class JoinStage(Stage[Any]):
-    """A branch for every input, and a loop that collects from them or waits for any of them.
+    """A stage with several inputs: a loop that collects items from them, or waits for any of them.
 
-    What a request returns comes from at most one chunk of each branch, because it returns as soon as
-    there is something: so ``start``, where all branches stood before it, and what was taken of each
-    are enough for positions inside it.
+    A request returns as soon as it has collected something, so its items come from at most one chunk of each
+    input. Positions inside them need only ``start`` (where all inputs stood before) and how many items were
+    taken from each input.
     """
 
     def __init__(self, site: Site) -> None:
@@ -189,43 +189,41 @@ class JoinStage(Stage[Any]):
 
     @property
     def buffered(self) -> int:
-        """The items that the inputs have given and nobody has taken."""
-        return sum(branch.left for branch in self.branches)
+        return sum(one.left for one in self.branches)
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        """Yield the inputs."""
-        for branch in self.branches:
-            yield branch.stage
+        for one in self.branches:
+            yield one.stage
 
     def places(self) -> list[Place]:
-        """Return where the branches stood before the last chunk, or stand now if it was none."""
-        return self.start if self.start is not None else [branch.place for branch in self.branches]
+        """Return where the inputs stood before the last chunk, or stand now if there was none."""
+        return self.start if self.start is not None else [one.place for one in self.branches]
 
     @abstractmethod
     def collect(self, n: int) -> list[Any]:
-        """Return up to ``n`` items of what the branches hold."""
+        """Return up to ``n`` items, made from the items that the inputs hold."""
 
     @abstractmethod
     def over(self) -> bool:
-        """Say whether this is the end, given that nothing could be collected; raise what has failed."""
+        """Return whether the stage has ended, when nothing could be collected; raise an input's failure."""
 
     def throw(self) -> None:
-        """Raise the failure of a branch, if that is what comes next there."""
-        failed = next((branch.failure for branch in self.branches if branch.failed), None)
+        """Raise the failure of an input that has no items left before it."""
+        failed = next((one.failure for one in self.branches if one.failed), None)
         if failed is not None:
             failed.throw()
 
     def begin(self) -> None:
-        """Take note that what was delivered before has arrived."""
+        """Forget the last chunk: a new request means that it was received."""
         self.start = None
 
     def prepare(self) -> None:
-        """Do what has to be done before it is noted where the branches stand."""
+        """Do what a subclass needs before ``start`` is noted."""
 
     def ask(self, n: int) -> None:
-        """Let every branch without items ask for some."""
-        for branch in self.branches:
-            branch.want(n)
+        """Let every input without items request up to ``n``."""
+        for one in self.branches:
+            one.want(n)
 
     async def _request(self, n: int) -> list[Any]:
         self.begin()
@@ -233,7 +231,7 @@ class JoinStage(Stage[Any]):
             await self.run.breathe()
         while not self.done:
             self.prepare()
-            start = [(branch.page, branch.at) for branch in self.branches]
+            start = [(one.page, one.at) for one in self.branches]
             out = self.collect(n)
             if out:
                 self.start = start
@@ -247,19 +245,19 @@ class JoinStage(Stage[Any]):
         return []
 
     def finish(self) -> None:
-        """End, and give back at once every input that has not ended."""
+        """End, and close every input that has not ended."""
         self.done = True
         if not self.run.draining:
-            for branch in self.branches:
-                if not branch.ended:
-                    branch.release()
+            for one in self.branches:
+                if not one.ended:
+                    one.release()
 
     async def _stop(self) -> None:
-        await close_all([branch.stop for branch in self.branches])
+        await close_all([one.stop for one in self.branches])
 
 
 def places_of(places: Sequence[Place], counts: Sequence[int]) -> States:
-    """Return the states of everything above, each branch standing ``counts`` items behind its place."""
+    """Return the states above, where each input stands ``counts`` items behind its place."""
     states: States = {}
     for (page, at), count in zip(places, counts, strict=True):
         states.update(page(at + count))

@@ -1,4 +1,4 @@
-"""The description of a graph: immutable nodes, each at its place, that know how to start."""
+"""The description of a graph: immutable nodes, their places in the graph, and how they start."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Order(StrEnum):
     """How the items of a flow depend on the schedule of requests (law 5), from strict to loose."""
 
     EXACT = "exact"
-    """The same items in the same order, whatever was requested when."""
+    """The same items in the same order for every schedule of requests."""
     INTERLEAVED = "interleaved"
     """The same multiset; the order of each input is kept."""
     TIMED = "timed"
@@ -38,23 +38,24 @@ class Order(StrEnum):
     """A subsequence."""
 
     def loosest(self, *others: Order) -> Order:
-        """Return the loosest of these."""
+        """Return the loosest of this order and ``others``."""
         ranks = list(Order)
         return max((self, *others), key=ranks.index)
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True, frozen_default=True)
 def node(cls: type[N]) -> type[N]:
-    """Make a subclass of ``Node`` the frozen dataclass that it must be."""
+    """Make a subclass of ``Node`` a frozen dataclass with slots, as every node is."""
     return dataclass(frozen=True, slots=True, kw_only=True, eq=False)(cls)
 
 
 @node
 class Node:
-    """One operator or source of a graph, as it was asked for.
+    """One operator or source of a graph, with its parameters.
 
-    Subclasses add their parameters as fields and answer four questions: how do I start, what do I
-    hold (``bound``), what of me goes into a position (``stateful``), and how strict is my ``order``.
+    A subclass adds its parameters as fields. It says how many items it holds (``bound``), whether a position
+    holds a state of it (``stateful``) and how strict its order is (``own_order``). The class of stages that
+    runs it is decorated with ``runs``.
     """
 
     operator: ClassVar[str]
@@ -63,12 +64,12 @@ class Node:
     transparent: ClassVar[bool] = False
     """Whether it may stand behind a checkpoint: it neither holds nor folds items (law 12)."""
     catches_errors: ClassVar[bool] = False
-    """Whether it answers all errors above it, so that ``on_error_skip`` does not reach past it."""
+    """Whether it handles all errors from above, so that ``on_error_skip`` behind it never sees them."""
     own_order: ClassVar[Order] = Order.EXACT
     shared: ClassVar[bool] = False
-    """Whether what stands above runs in a run of its own, so that no position of this one speaks of it."""
+    """Whether the nodes above run in another run, so that a position of this run has no states of them."""
     remedy: ClassVar[str] = ""
-    """Where this node is an ``obstacle``: why, and what to do instead, for people."""
+    """For a node that has no position: why, and what to do instead, for the error message."""
 
     inputs: tuple[Node, ...] = ()
     origin: str = ""
@@ -80,16 +81,16 @@ class Node:
         if not self.transparent and any(node.has_checkpoint for node in self.inputs):
             msg = (
                 f"{self.operator} at {self.origin} stands behind a checkpoint, but it holds or folds items, "
-                "so that a commit could acknowledge what nobody has received. Put it before the checkpoint; "
-                "only map, filter, starmap, flat_map, choose, tap and their like may follow one."
+                "so a commit could acknowledge items that were not received. Put it before the checkpoint; "
+                "only map, filter, starmap, flat_map, choose, tap and similar operators may follow one."
             )
             raise GraphError(msg)
 
     stage: ClassVar[Callable[[Site, Any], Upstream[Any]]]
-    """What runs this node; the decorator ``runs`` of a stage sets it."""
+    """The class of stages that runs this node; the decorator ``runs`` sets it."""
 
     def start(self, site: Site) -> Upstream[Any]:
-        """Return this node running at ``site``; nothing may happen before its first request."""
+        """Return the stage that runs this node at ``site``; it does nothing before its first request."""
         return type(self).stage(site, self)
 
     def bound(self, n: int) -> float:
@@ -98,37 +99,37 @@ class Node:
 
     @property
     def structure(self) -> str:
-        """Structural parameters, as they go into the shape of the graph: ``"(2)"``, or nothing."""
+        """Parameters that change the shape of positions, as a part of the id: ``"(2)"``, or nothing."""
         return ""
 
     @property
     def order(self) -> Order:
-        """The order of what leaves this node."""
+        """The order of the items that leave this node."""
         return self.own_order.loosest(*(node.order for node in self.inputs))
 
     @property
     def obstacle(self) -> Node | None:
-        """The first node, from here upwards, that cannot give a position; ``None`` if all can."""
+        """The first node, from here upwards, that has no position; ``None`` if all have one."""
         return next((found for node in self.inputs if (found := node.obstacle)), None)
 
     @property
     def single_use(self) -> Node | None:
-        """The first node, from here upwards, whose input can be read only once; ``None`` if there is none."""
+        """The first node, from here upwards, that can be read only once, or ``None``."""
         return next((found for node in self.inputs if (found := node.single_use)), None)
 
     @property
     def skippable(self) -> bool:
-        """Whether some function, here or above, may fail on an item and go on with the next one."""
+        """Whether a function, here or above, may fail on an item so that ``on_error_skip`` can skip it."""
         return not self.catches_errors and any(node.skippable for node in self.inputs)
 
     @property
     def repeatable(self) -> bool:
-        """Whether a resumed run begins with the very item that comes next, not just with one of the rest."""
+        """Whether a resumed run begins with exactly the item that came next in the earlier run."""
         return all(node.repeatable for node in self.inputs)
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether a checkpoint stands at or above this node, with nothing in between that hides it."""
+        """Whether a checkpoint stands at or above this node, in the same run."""
         return any(node.has_checkpoint for node in self.inputs)
 
     def retrying(self, policy: RetryPolicy) -> Node | None:  # noqa: ARG002  for nodes that can
@@ -137,10 +138,7 @@ class Node:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What this node was asked for, by the names of its fields; for pictures, never for positions.
-
-        What has the default of its field is left out, as one would when writing the call.
-        """
+        """The fields whose value is not the default, by name; for pictures, never for positions."""
         own = (one for one in fields(self) if one.name not in {"inputs", "origin", "name"})
         asked = ((one.name, getattr(self, one.name), one.default) for one in own)
         return {
@@ -150,16 +148,16 @@ class Node:
         }
 
     def describe(self) -> str:
-        """Name this operator and where it was assembled, for people."""
+        """Return the operator's name and where it was assembled, for messages."""
         return f"{self.operator} at {self.origin}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vertex:
-    """A node at its place in one graph; the same node may stand in several places.
+    """A node at one place in a graph; the same node may stand in several places.
 
-    ``id`` is the path of inputs that leads here from the root, the operator's name and structural
-    parameters, and the ordinal among the stateful nodes of its path; or the ``name=`` it was given.
+    ``id`` is the node's ``name=`` if it has one. Otherwise it consists of the path of inputs from the root,
+    the operator's name, its ``structure``, and its ordinal among the stateful nodes of that path.
     """
 
     node: Node
@@ -174,23 +172,23 @@ class Vertex:
         yield self
 
     def within(self) -> Iterator[Vertex]:
-        """Yield this vertex and all above it that belong to the same run, sources first."""
+        """Yield this vertex and all above it in the same run, sources first."""
         for vertex in () if self.node.shared else self.inputs:
             yield from vertex.within()
         yield self
 
     @property
     def ids(self) -> list[str]:
-        """The shape: the ids of all stateful nodes, sources first."""
+        """The ids of all stateful nodes, sources first; a position has a state for each."""
         return [vertex.id for vertex in self.within() if vertex.node.stateful]
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a node is started: its vertex, the run, the states to start from, and what is asked of it.
+    """Where a node is started: its vertex, the run, and the states to start from.
 
-    ``tracked`` says that downstream holds items and needs a position inside each chunk. ``skipping`` is
-    asked, if there is one, when a function of an operator fails on an item.
+    ``tracked`` says that downstream holds items and needs positions inside each chunk. ``skipping`` is the
+    ``on_error_skip`` downstream, if there is one.
     """
 
     vertex: Vertex
@@ -201,17 +199,17 @@ class Site:
 
     @property
     def state(self) -> JSON:
-        """The state this node is to start from; ``None`` at the beginning."""
+        """The state that this node starts from; ``None`` at the beginning."""
         return self.states.get(self.vertex.id)
 
     def start(self) -> Upstream[Any]:
-        """Start the node that stands here."""
+        """Start the node of this site."""
         return self.vertex.node.start(self)
 
     def input(
         self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True
     ) -> Upstream[Any]:
-        """Start an input of this node, from its own states or from others."""
+        """Start an input of this node, from this site's states unless others are given."""
         return self.above(index, states, tracked=tracked).start()
 
     def above(self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True) -> Site:

@@ -1,4 +1,4 @@
-"""What stages share that pass on one upstream's items, chunk by chunk, and hold none."""
+"""The base of stages that pass on the chunks of one upstream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from penstock.runtime.stage import Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.runtime.node import Site
+    from penstock.runtime.node import Node, Site
     from penstock.runtime.upstream import Marks, Upstream
 
 
@@ -17,16 +17,17 @@ __all__ = ["PassingStage"]
 
 
 class PassingStage(Stage[Any]):
-    """What stages share that pass on one upstream's items, chunk by chunk."""
+    """A stage that passes on the chunks of one upstream and holds no items.
 
-    def __init__(self, site: Site) -> None:
+    A subclass that does hold items passes ``tracked=True``: it needs positions inside the chunks.
+    """
+
+    def __init__(self, site: Site, _: Node | None = None, *, tracked: bool = False) -> None:
         super().__init__(site)
-        self.upstream = site.input(tracked=site.tracked)
+        self.upstream = site.input(tracked=tracked or site.tracked)
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        """Yield the one upstream."""
         yield self.upstream
 
     def marks(self) -> Marks:
-        """Return positions inside the last chunk."""
         return self.upstream.marks()

@@ -1,4 +1,4 @@
-"""When to try again, and after how long."""
+"""``RetryPolicy``: which errors are tried again, how often, and after which wait."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RETRYABLE = (ConnectionError, TimeoutError)
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Say whether trying again could help: the error says so itself, or is a lost connection or a timeout."""
+    """Return what the error says about itself, or whether it is a lost connection or a timeout."""
     if isinstance(error, DocumentError):
         return error.retryable
     marked = getattr(error, "is_retryable", None)
@@ -28,26 +28,26 @@ def is_retryable(error: BaseException) -> bool:
 class RetryPolicy:
     """How often to try, and how long to wait in between: exponential backoff with full jitter.
 
-    The wait before attempt ``k + 1`` is drawn evenly from 0 to ``min(cap, initial * factor ** (k - 1))``
+    The wait before attempt ``k + 1`` is random, between 0 and ``min(cap, initial * factor ** (k - 1))``
     seconds ("full jitter": Brooker, Exponential Backoff And Jitter, AWS Architecture Blog, 2015), so
-    that many clients that failed together do not come back together. A delay that the error carries as
-    ``retry_after`` (seconds, as a server gave it) is taken instead.
+    that many clients that failed together do not return together. If the error has an attribute
+    ``retry_after`` (seconds, as a server sent it), that is the wait.
 
-    A series of attempts begins with a failure behind something that worked, and ends with the next success.
+    A series of attempts begins with the first failure after a success, and ends with the next success.
 
     Args:
-        attempts: How many tries of a series in all, the first included; 1 never tries again, ``None``
-            sets no limit.
+        attempts: The most attempts of a series, the first included; 1 never tries again, ``None`` sets no
+            limit.
         initial: Seconds; the first wait is at most this.
-        factor: What each further wait is multiplied with.
+        factor: The limit of each further wait grows by this factor.
         cap: Seconds; no wait is longer, unless the error or ``retry_when`` asks for it.
-        jitter: Whether to draw the wait; otherwise the longest one is taken.
-        retry_on: Which errors are worth another try.
-        retry_when: ``retry_when(error, attempt)`` decides instead of ``retry_on`` and the backoff, after
-            attempt number ``attempt`` (counted from 1) failed: seconds to wait, ``True`` for the
-            backoff's wait, ``None`` or ``False`` to stop. An error it raises ends the run.
-        budget: Seconds that a series may last from its first failure to the beginning of its last
-            attempt; a wait that would end later is not begun. ``None`` sets no limit.
+        jitter: Whether waits are random; otherwise each wait is as long as its limit.
+        retry_on: Returns whether an error is tried again.
+        retry_when: ``retry_when(error, attempt)`` replaces ``retry_on`` and the backoff, after attempt
+            number ``attempt`` (counted from 1) failed. It returns seconds to wait, ``True`` for the
+            backoff's wait, ``None`` or ``False`` to stop. An error that it raises ends the run.
+        budget: The most seconds from the first failure of a series to the start of its last attempt; a
+            wait that would end later is not started. ``None`` sets no limit.
         seed: Makes the waits repeatable.
     """
 
@@ -74,32 +74,29 @@ class RetryPolicy:
 
     @property
     def limits(self) -> str:
-        """How long it goes on, for people."""
+        """The limits of a series, for messages."""
         tries = "any number of attempts" if self.attempts is None else f"up to {self.attempts} attempts"
         return tries if self.budget is None else f"{tries} within {self.budget:g} s"
 
     def wait(self, error: Exception, attempt: int, spent: float = 0.0) -> float | None:
         """Return the seconds to wait after attempt ``attempt`` failed, or ``None`` if that was the last.
 
-        Args:
-            error: What it failed with.
-            attempt: Its number in the series, counted from 1.
-            spent: Seconds since the first failure of the series.
+        ``attempt`` counts from 1 in its series; ``spent`` are seconds since the first failure of the series.
         """
         if self.attempts is not None and attempt >= self.attempts:
             return None
         asked = self.retry_when(error, attempt) if self.retry_when else bool(self.retry_on(error))
         if asked is None or asked is False:
             return None
-        seconds = self.delay(error, attempt) if asked is True else _told(error)
+        seconds = self.delay(error, attempt) if asked is True else _retry_after(error)
         seconds = _seconds(asked) if seconds is None else seconds
         return None if self.budget is not None and spent + seconds > self.budget else seconds
 
     def delay(self, error: BaseException, attempt: int) -> float:
-        """Return the seconds to wait after attempt number ``attempt`` failed: as told, or the backoff."""
-        told = _told(error)
-        if told is not None:
-            return told
+        """Return the error's own ``retry_after``, or the backoff's seconds after attempt ``attempt``."""
+        asked = _retry_after(error)
+        if asked is not None:
+            return asked
         try:
             longest = min(self.cap, self.initial * self.factor ** (attempt - 1))
         except OverflowError:
@@ -107,16 +104,16 @@ class RetryPolicy:
         return self._random.uniform(0, longest) if self.jitter else longest
 
 
-def _told(error: BaseException) -> float | None:
-    """Return the seconds that a server asked to wait, if the error carries them."""
-    told = getattr(error, "retry_after", None)
-    if not isinstance(told, int | float) or isinstance(told, bool):
+def _retry_after(error: BaseException) -> float | None:
+    """Return the seconds that a server asked to wait, if the error has them."""
+    asked = getattr(error, "retry_after", None)
+    if not isinstance(asked, int | float) or isinstance(asked, bool):
         return None
-    return float(told) if math.isfinite(told) and told >= 0 else None
+    return float(asked) if math.isfinite(asked) and asked >= 0 else None
 
 
 def _seconds(asked: object) -> float:
-    """Return what ``retry_when`` said as seconds, or refuse what is none."""
+    """Return the seconds that ``retry_when`` returned, or raise ``TypeError``."""
     if isinstance(asked, int | float) and math.isfinite(asked) and asked >= 0:
         return float(asked)
     msg = f"retry_when must return seconds (at least 0), True, or None to stop, but it returned {asked!r}"
@@ -124,17 +121,14 @@ def _seconds(asked: object) -> float:
 
 
 class Series:
-    """The attempts since something last worked, under a policy (``None``: one attempt and no more).
-
-    Times are those of the loop's clock.
-    """
+    """The attempts since the last success, under a policy; ``None`` allows one attempt."""
 
     __slots__ = ("_policy", "_since", "attempt")
 
     def __init__(self, policy: RetryPolicy | None, attempt: int = 1) -> None:
         self._policy = policy
         self.attempt = attempt
-        """The number of the attempt under way, counted from 1."""
+        """The number of the current attempt, counted from 1."""
         self._since: float | None = None
 
     def __str__(self) -> str:
@@ -142,11 +136,11 @@ class Series:
         return f"attempt {self.attempt}" if most is None else f"attempt {self.attempt} of {most}"
 
     def worked(self) -> None:
-        """End the series: the next failure is the first again."""
+        """End the series after a success."""
         self.attempt, self._since = 1, None
 
     def failed(self, error: Exception, now: float) -> float | None:
-        """Take note that the attempt failed; return the seconds until the next, ``None`` if there is none."""
+        """Return the seconds from ``now`` to the next attempt, or ``None`` if there is none."""
         if self._policy is None:
             return None
         self._since = now if self._since is None else self._since

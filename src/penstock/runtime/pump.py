@@ -1,4 +1,4 @@
-"""What a source runs in a task of its own: an async generator, driven by demand."""
+"""The base of sources that run in a task: they fill a queue while there is demand."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["PumpStage"]
 
 
 class PumpStage(Stage[Any]):
-    """A queue filled by one task, which only goes on while ``self._demand`` is above zero."""
+    """A queue filled by one task, which continues only while ``self._demand`` is above zero."""
 
     def __init__(self, site: Site, node: Node) -> None:
         super().__init__(site)
         self._node = node
         self._queue: list[Any] = []
         self._gone = 0
-        """Items delivered, the last chunk with them."""
+        """Items delivered, including the last chunk."""
         self._before = 0
         """Items delivered before the last chunk."""
         self._demand = 0
@@ -39,16 +39,14 @@ class PumpStage(Stage[Any]):
 
     @property
     def buffered(self) -> int:
-        """Items that the source handed over and nobody has asked for."""
         return len(self._queue)
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        """Yield nothing: it is where items come from."""
         return iter(())
 
     @abstractmethod
     async def _fill(self) -> None:
-        """Put items into the queue with ``_put``, and wait for ``_until_wanted`` before each step."""
+        """Put items into the queue with ``_put``; before each step, await ``_until_wanted``."""
 
     async def _request(self, n: int) -> list[Any]:
         self._before = self._gone
@@ -66,7 +64,7 @@ class PumpStage(Stage[Any]):
                 self._want()
                 await self._ready.wait()
         finally:
-            self._demand = 0  # a request that is over, or was cancelled, wants nothing any more
+            self._demand = 0  # the request has ended or was cancelled
         queue = self._queue
         if len(queue) <= n:
             self._queue = []
@@ -83,7 +81,7 @@ class PumpStage(Stage[Any]):
             if self._closed or self.run.closed:
                 raise
             self._fail(error)
-        except Exception as error:  # noqa: BLE001  it crosses to the task that requests
+        except Exception as error:  # noqa: BLE001  raised later, in the request
             if not self.run.over(error):
                 self._fail(error)
         finally:
@@ -92,10 +90,10 @@ class PumpStage(Stage[Any]):
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError):
-            # a source that was cancelled by somebody else must not look as if *we* were cancelled
+            # The consumer must not take this for a cancellation of its own request.
             error = RuntimeError(f"{self._node.operator}: the source was cancelled from outside")
         if self._closed:
-            raise error  # an error while closing belongs to whoever closes
+            raise error  # aclose raises it
         annotate(error, self._node.describe())
         self._failure = Failure(error)
 
@@ -105,7 +103,7 @@ class PumpStage(Stage[Any]):
         self._ready.open()
 
     def _want(self) -> None:
-        """Let the source go on."""
+        """Wake the source."""
         self._wanted.open()
 
     async def _until_wanted(self) -> None:
@@ -118,7 +116,7 @@ class PumpStage(Stage[Any]):
 
 
 class closing:  # noqa: N801  named like contextlib's
-    """``aclosing`` for iterators that may have no ``aclose``; its error never masks the one in flight."""
+    """``aclosing`` for iterators that may have no ``aclose``; its error never masks an earlier one."""
 
     def __init__(self, iterator: AsyncIterator[Any]) -> None:
         self._iterator = iterator
@@ -133,6 +131,6 @@ class closing:  # noqa: N801  named like contextlib's
         try:
             await close()
         except Exception as own:
-            if not isinstance(error, Exception):  # a run that is closed has none that could be masked
+            if not isinstance(error, Exception):  # a cancellation is not masked
                 raise
             error.add_note(f"penstock: closing the iterator failed too: {own!r}")

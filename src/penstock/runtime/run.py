@@ -1,4 +1,4 @@
-"""One run: what all stages of a subscription share, and the only places in which they may wait."""
+"""The state that all stages of a subscription share, and ``Gate``, where they wait."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["CLOSED", "LARGEST_SLICE", "STRETCH", "Gate", "Pace", "Run"]
 
 
 STRETCH = 0.005
-"""Seconds that a run may keep the event loop to itself (law 11)."""
+"""Seconds that a run may keep the event loop without a pause (law 11)."""
 
 SLICE = 0.001
-"""Seconds that one slice of work should take: shorter ones double, longer ones halve (law 11)."""
+"""Seconds that one slice of work should take; a shorter one is doubled, a longer one halved (law 11)."""
 
 LARGEST_SLICE = 256
 
@@ -40,16 +40,16 @@ class Run:
         self.closed = False
         self.draining = False
         self.stretch = self.clock.monotonic()
-        self.gates: dict[Gate, None] = {}  # in the order of waiting: a set's order would be that of addresses
+        self.gates: dict[Gate, None] = {}  # in the order of waiting; the order of a set would be random
         self.tasks: set[asyncio.Task[Any]] = set()
         self.releases: list[asyncio.Task[None]] = []
 
     def strained(self) -> bool:
-        """Whether this run has kept the loop for longer than its stretch."""
+        """Whether this run has kept the event loop for longer than ``STRETCH``."""
         return self.clock.monotonic() - self.stretch > STRETCH
 
     async def breathe(self) -> None:
-        """Let everybody else run: three turns of the loop."""
+        """Pause for three turns of the event loop, so that other tasks can run."""
         for _ in range(TURNS):
             await asyncio.sleep(0)
         self.stretch = self.clock.monotonic()
@@ -57,40 +57,40 @@ class Run:
             raise SubscriptionClosed(CLOSED)
 
     def over(self, error: BaseException) -> bool:
-        """Say whether ``error`` means that *this* run was closed, and not another that a user works with."""
+        """Return whether ``error`` means that *this* run was closed; it may come from another run."""
         return self.closed and isinstance(error, SubscriptionClosed)
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """Start a task that belongs to this run; whoever spawns it stops it in ``aclose``."""
+        """Start a task that belongs to this run; the stage that starts it must stop it in ``aclose``."""
         task = asyncio.get_running_loop().create_task(work, name=f"penstock {name}")
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
 
     def release(self, closing: Coroutine[Any, Any, None]) -> None:
-        """Close something in a task, so that no request waits for it; ``aclose`` raises its error."""
+        """Close something in a task, so that no request waits for it; ``aclose`` raises errors of it."""
         task = self.spawn(closing, "release")
         self.releases.append(task)
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        """Drop a release that went well: a run may release as many stages as it has items."""
+        """Forget a release that succeeded: a run may release as many stages as it has items."""
         if not self.closed and not task.cancelled() and task.exception() is None:
             self.releases.remove(task)
 
     def wake(self) -> None:
-        """Open every gate, so that whoever waits looks at ``closed`` and ``draining`` again."""
+        """Open every gate, so that each waiting request checks ``closed`` and ``draining`` again."""
         for gate in tuple(self.gates):
             gate.open()
 
 
 class Gate:
-    """A place for one waiter. It holds no item and no result: look at the state again after it opens.
+    """A place where one task waits. It carries no item and no result: after it opens, check the state again.
 
-    This is all that a ``request`` ever awaits (law 7), so cancelling one can lose nothing.
+    A ``request`` awaits only gates (law 7), so a cancelled request loses nothing.
 
-    Closing the run wakes whoever requests. A gate ``for_task`` stays shut then: whoever owns the task
-    cancels it, so that an error on its way out is known to belong to the closing.
+    Closing the run opens the gates of requests. Gates ``for_task`` stay shut: the stage that owns the task
+    cancels it, and ``aclose`` raises the errors that the task raises then.
     """
 
     __slots__ = ("_for_task", "_future", "_run")
@@ -101,7 +101,7 @@ class Gate:
         self._future: asyncio.Future[None] | None = None
 
     async def wait(self, deadline: float | None = None) -> None:
-        """Wait until the gate opens, or until the loop's clock reads ``deadline``."""
+        """Wait until the gate opens or the loop's time is ``deadline``."""
         run = self._run
         if run.closed:
             raise SubscriptionClosed(CLOSED)
@@ -122,14 +122,14 @@ class Gate:
             raise SubscriptionClosed(CLOSED)
 
     def open(self) -> None:
-        """Wake the waiter, if there is one."""
+        """Wake the waiting task, if there is one."""
         future = self._future
         if future is not None and not future.done():
             future.set_result(None)
 
 
 class Pace:
-    """How many inputs to take before looking at the clock: 1, doubling to 256 while that is quick."""
+    """How many inputs to process before looking at the clock: from 1, doubling to 256 while that is quick."""
 
     __slots__ = ("size",)
 
@@ -137,7 +137,7 @@ class Pace:
         self.size = 1
 
     def took(self, seconds: float) -> None:
-        """Learn from the slice just done."""
+        """Adapt the size to how long the last slice took."""
         if seconds < SLICE:
             if self.size < LARGEST_SLICE:
                 self.size *= 2

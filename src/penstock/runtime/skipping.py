@@ -1,4 +1,4 @@
-"""How a stage asks whether the item on which a function failed may be skipped."""
+"""``Skipping``: a stage asks it whether it may skip an item on which a function failed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["Skipping"]
 
 
 class Skipping(Protocol):
-    """The ``on_error_skip`` that stands downstream of a stage, as that stage sees it."""
+    """The ``on_error_skip`` downstream, as seen by a stage."""
 
     @property
     def full(self) -> bool:
-        """Whether a stage that has skipped an item should ``pause`` before it goes on."""
+        """Whether a stage should ``pause`` before it continues, because too many failures are unread."""
         ...
 
     async def pause(self, gate: Gate) -> None:
-        """Wait, at a gate of the stage, until somebody has read failures."""
+        """Wait, at a gate of the stage, until failures were read."""
         ...
 
     def refuses(self, error: Exception, item: Any) -> Exception | None:
-        """Report a failure. Returns ``None`` if the item is skipped, otherwise what the run fails with."""
+        """Report a failure. Returns ``None`` if the item is skipped, otherwise the error of the run."""
         ...

@@ -1,4 +1,4 @@
-"""The base class of running nodes."""
+"""``Stage``, the base of running nodes, and ``runs``, which says which nodes it runs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["Stage", "behind", "runs", "stop"]
 
 T = TypeVar("T")
-S = TypeVar("S", bound="Stage[Any]")
+S = TypeVar("S", bound="Callable[[Site, Any], Upstream[Any]]")
 
 
 class Stage(Upstream[T]):
-    """The base of every running node: counts requests and closes what is above.
+    """The base of every running node: it counts requests, and closes the stages above.
 
-    Subclasses write ``_request``, ``marks`` and ``upstreams``, and ``_stop`` if they own anything.
+    Subclasses write ``_request``, ``marks`` and ``upstreams``, and ``_stop`` if they own tasks or files.
     """
 
     def __init__(self, site: Site) -> None:
@@ -39,14 +39,12 @@ class Stage(Upstream[T]):
         self.dropped = 0
         self.waiting = 0.0
         self.since: float | None = None
-        self._asked: float | None = None  # when the request that is under way began
+        self._asked: float | None = None  # when the pending request began
         self._closed = False
 
     async def request(self, n: int) -> list[T]:
         """Count the request, then call ``_request``."""
-        n = min(
-            n, sys.maxsize
-        )  # the most that lists and islice can count; no stage needs to check its own sums
+        n = min(n, sys.maxsize)  # lists and islice cannot count further
         self.requests += 1
         self.requested += n
         began = self._asked = self.run.clock.monotonic()
@@ -69,11 +67,11 @@ class Stage(Upstream[T]):
 
     @property
     def buffered(self) -> int:
-        """How many items it holds for later requests; for statistics."""
+        """How many items this stage holds for later requests; for statistics."""
         return 0
 
     async def settle(self, count: int) -> None:
-        """Do nothing: only what may stand behind a checkpoint passes this on."""
+        """Do nothing: only a stage that may stand behind a checkpoint passes this on."""
 
     async def aclose(self) -> None:
         """Call ``_stop``, then close every upstream."""
@@ -85,16 +83,16 @@ class Stage(Upstream[T]):
     async def _stop(self) -> None:
         """End this stage's own tasks, generators and files."""
 
-    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:  # noqa: D102
+    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
         for stage in self.upstreams():
             yield from stage.figures(places)
         yield self.measured(places)
 
-    def waited(self, now: float) -> float:  # noqa: D102
+    def waited(self, now: float) -> float:
         return self.waiting + (now - self._asked if self._asked is not None else 0.0)
 
     def measured(self, places: Mapping[int, int]) -> StageStatistics:
-        """Return what it has done so far; ``places`` are the keys of vertices by identity."""
+        """Return the statistics of this stage; ``places`` maps ``id(vertex)`` to the vertex's key."""
         now = self.run.clock.monotonic()
         waiting = self.waited(now)
         upstream = min(waiting, sum(stage.waited(now) for stage in self.upstreams()))
@@ -107,17 +105,17 @@ class Stage(Upstream[T]):
         )  # fmt: skip
 
     def vertices(self) -> Sequence[Vertex]:
-        """Return the vertices that run here."""
+        """Return the vertices that this stage runs."""
         return (self.site.vertex,)
 
-    def title(self) -> str:  # noqa: D102
+    def title(self) -> str:
         return self.site.vertex.node.operator
 
 
-def runs(kind: type[Node]) -> Callable[[type[S]], type[S]]:
-    """Make a class of stages the one that runs nodes of ``kind``."""
+def runs(kind: type[Node]) -> Callable[[S], S]:
+    """Decorate the class of stages that runs nodes of type ``kind``."""
 
-    def register(stage: type[S]) -> type[S]:
+    def register(stage: S) -> S:
         kind.stage = stage
         return stage
 
@@ -125,9 +123,9 @@ def runs(kind: type[Node]) -> Callable[[type[S]], type[S]]:
 
 
 def behind(ended: Iterable[Marks]) -> States:
-    """Return where inputs stand that have ended, given their last marks.
+    """Return the states at the end of inputs that have ended, from the last marks of each.
 
-    Keep these, and call this only when a position is asked for: it fails where they cannot give one.
+    Call it only when a position is asked for: it raises ``NotResumable`` if an input has no position.
     """
     states: States = {}
     for marks in ended:
@@ -136,7 +134,7 @@ def behind(ended: Iterable[Marks]) -> States:
 
 
 async def stop(task: asyncio.Task[Any] | None) -> None:
-    """Cancel ``task``, wait for its end, and raise what it raised instead of being cancelled."""
+    """Cancel ``task`` and wait for its end; if it raised an error instead, raise that."""
     if task is None:
         return
     if not task.done():

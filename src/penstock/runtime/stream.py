@@ -1,7 +1,7 @@
-"""A described graph as users hold it: what sources return and operators are put behind.
+"""``Stream``, the base of ``Flow``, and the table of which node is described by which class of flow.
 
-``Flow`` adds the methods. It stands above the operators, whose functions must return flows; so the package
-``penstock.flow`` registers here which class of flow describes which type of node.
+``Flow`` has a method for each operator, so it imports the operators; they must return flows without importing
+it. Therefore ``penstock.flow`` registers its classes here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KINDS: dict[type[Node], type[Stream[Any]]] = {}
 
 
 class Stream(AsyncObservable[T_co]):
-    """A node, as the root of a graph: what ``Flow`` and its methods are built on. Never used alone."""
+    """The root node of a graph; the base of ``Flow``, never used alone."""
 
     __slots__ = ("node",)
 
@@ -36,12 +36,12 @@ class Stream(AsyncObservable[T_co]):
 
     @property
     def _flow(self) -> Flow[T_co]:
-        """This object with its full type: operators take and return flows."""
+        """This object, typed as the ``Flow`` that operators take."""
         return cast("Flow[T_co]", self)
 
 
 def describes(*kinds: type) -> Callable[[S], S]:
-    """Register a class as the flow of these types of nodes and their subclasses; for ``penstock.flow``."""
+    """Register a class of flows for these types of nodes and their subclasses; for ``penstock.flow``."""
 
     def register(flow: S) -> S:
         _KINDS.update(dict.fromkeys(kinds, flow))
@@ -60,7 +60,7 @@ def node_of(who: str, flow: object) -> Node:
     """Return the node of a flow.
 
     Raises:
-        GraphError: ``flow`` is not a flow; ``who`` says what it was given for.
+        GraphError: ``flow`` is not a flow; the message begins with ``who``.
     """
     if not isinstance(flow, Stream):
         msg = (

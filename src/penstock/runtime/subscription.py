@@ -1,4 +1,4 @@
-"""The handle of one run."""
+"""``Running``: the subscription of one run."""
 
 from __future__ import annotations
 
@@ -27,15 +27,11 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Running(Subscription[T_co]):
-    """A graph that runs: checks every call, keeps the end and the error, and closes everything once.
-
-    Args:
-        root: The graph.
-        position: Where to start; ``None`` is the beginning.
+    """One run of a graph. It checks every call, remembers the end and the error, and closes everything once.
 
     Raises:
         PositionError: the position belongs to another graph.
-        NotResumable: a position was given, and a node cannot use one.
+        NotResumable: a position was given, but a node cannot start from one.
     """
 
     def __init__(self, root: Node, position: Position | None = None) -> None:
@@ -53,10 +49,10 @@ class Running(Subscription[T_co]):
         self._closing: asyncio.Task[None] | None = None
 
     def lazily(self, n: int) -> Coroutine[Any, Any, Iterable[T_co]]:
-        """Return what ``Stage.lazily`` gives: for drivers, which are alone with their run and end with it."""
+        """Call ``lazily`` of the last stage, unchecked: for terminals, which own their run."""
         return self._stage.lazily(n)
 
-    async def request(self, n: int) -> list[T_co]:  # noqa: D102  promised by Subscription
+    async def request(self, n: int) -> list[T_co]:
         if n < 1:
             msg = f"request({n}): ask for at least one item"
             raise ValueError(msg)
@@ -93,22 +89,22 @@ class Running(Subscription[T_co]):
             raise ConcurrentRequestError(msg)
 
     @property
-    def position(self) -> Position:  # noqa: D102
+    def position(self) -> Position:
         return self.bookmark()()
 
     def bookmark(self) -> Callable[[], Position]:
-        """Return what gives the present position, also later, when the run has gone on."""
+        """Return a function that returns the present position, even if it is called later."""
         require_resumable(self._vertex.node, "a position of this flow")
         vertex, marks, count = self._vertex, self._stage.marks(), self._count
         return lambda: position_of(vertex, marks(count))
 
-    def statistics(self) -> Statistics:  # noqa: D102
+    def statistics(self) -> Statistics:
         return Statistics(tuple(self.figures(self._vertex)))
 
     def figures(self, vertex: Vertex, places: Mapping[int, int] | None = None) -> Iterator[StageStatistics]:
-        """Yield what every stage has done so far, as if this graph ended with ``vertex`` of another one.
+        """Yield the statistics of every stage, as if this graph ended with ``vertex`` of another graph.
 
-        ``places`` are the keys of the vertices of that one by identity; its own order counts unless given.
+        ``places`` maps ``id(vertex)`` to the keys in the other graph; the default is this graph's own order.
         """
         own = self._vertex.walk()
         keys = {
@@ -117,7 +113,7 @@ class Running(Subscription[T_co]):
         }
         return self._stage.figures(keys)
 
-    async def settle(self) -> None:  # noqa: D102
+    async def settle(self) -> None:
         self._refuse_second()
         if self.run.closed:
             raise SubscriptionClosed(CLOSED)
@@ -127,20 +123,20 @@ class Running(Subscription[T_co]):
         finally:
             self._busy = False
 
-    async def drain(self) -> None:  # noqa: D102
+    async def drain(self) -> None:
         self.take_no_more()
 
     def take_no_more(self) -> None:
-        """Do what ``drain`` does; allowed from a signal handler of the loop."""
+        """Do what ``drain`` does, without awaiting: a signal handler of the loop may call it."""
         self.run.draining = True
         self.run.wake()
 
-    async def aclose(self) -> None:  # noqa: D102
+    async def aclose(self) -> None:
         if self._closing is None:
             self.run.closed = True
             self.run.wake()
             self._closing = asyncio.get_running_loop().create_task(self._close(), name="penstock aclose")
-            # if the caller is cancelled meanwhile, nobody else would look at the outcome
+            # Read its error also if the caller is cancelled: asyncio warns of errors that were never read.
             self._closing.add_done_callback(lambda task: task.cancelled() or task.exception())
         elif self._closing.done():
             return

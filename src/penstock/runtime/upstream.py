@@ -1,4 +1,4 @@
-"""The promise of a running node to the stage below it."""
+"""``Upstream``: what a running node promises to the stage below it."""
 
 from __future__ import annotations
 
@@ -30,41 +30,41 @@ class Upstream(ABC, Generic[T]):
 
     @abstractmethod
     async def request(self, n: int) -> list[T]:
-        """Return 1 to ``n`` items; the empty list is the end.
+        """Return 1 to ``n`` items; an empty list means the end.
 
-        It may await nothing but gates, turns of the loop, and ``request`` of its own upstream. What it has
-        taken from there is stored before anything else is awaited, so a cancelled request loses nothing.
+        It may await only gates, turns of the loop, and ``request`` of its own upstream. It stores the items
+        that upstream returned before it awaits again, so a cancelled request loses nothing.
         """
 
     async def lazily(self, n: int) -> Iterable[T]:
-        """Do what ``request`` does, for a driver that reads all items before it asks for more.
+        """Do what ``request`` does, for a consumer that reads all items before it asks for more.
 
-        The items may be produced while they are read, so that nobody holds them together. A falsy result
-        means the end; any other result may still turn out to be empty.
+        The items may be produced while they are read, so that no list holds them all. A falsy result
+        means the end; another result may be empty too.
         """
         return await self.request(n)
 
     @abstractmethod
     def marks(self) -> Marks:
-        """Return positions inside the chunk last returned; the answer stays valid for ever.
+        """Return the positions inside the last chunk, as a function that stays valid.
 
-        Before the first request it knows ``marks(0)``. As soon as a request waits for anything,
-        ``marks(0)`` stands behind what was delivered before, because it may be cancelled there. After a
-        failure, ``marks`` of the number of items last delivered stands before the input that failed. A
-        stage that was not built *tracked* knows only the position behind its whole last chunk.
+        Before the first request only ``marks(0)`` is known. While a request waits, ``marks(0)`` is the
+        position behind the items that were delivered before it, because the request may be cancelled. After
+        a failure, the mark behind all items of the last chunk stands before the input that failed. A stage
+        that is not *tracked* knows only the position behind its whole last chunk.
         """
 
     @abstractmethod
     async def settle(self, count: int) -> None:
-        """Acknowledge ``count`` items of the last chunk."""
+        """Acknowledge the first ``count`` items of the last chunk."""
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Stop all work at and above this node, once. Everything is closed, even if some of that fails."""
+        """Stop all work at and above this node, once. An error while closing does not stop the closing."""
 
     @abstractmethod
     def title(self) -> str:
-        """Name this node in statistics and tasks."""
+        """Return this node's name in statistics and tasks."""
 
     @abstractmethod
     def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
@@ -72,4 +72,4 @@ class Upstream(ABC, Generic[T]):
 
     @abstractmethod
     def waited(self, now: float) -> float:
-        """Return the seconds spent in requests until ``now``, the one under way included."""
+        """Return the seconds spent in requests until ``now``, including a pending one."""

@@ -1,4 +1,4 @@
-"""Operators that work on the documents inside a stream of events."""
+"""Operators on the documents in a stream of events."""
 
 from penstock.operators.documents.batch_progress import batch_progress
 from penstock.operators.documents.dead_letters import dead_letters

@@ -16,7 +16,7 @@ __all__ = ["batch_progress"]
 
 
 def batch_progress(every: int = 1000, *, checkpoint_every: int | None = None) -> Same:
-    """Say how far the stream is, in a ``BatchProgress`` behind every ``every`` settled documents.
+    """Emit a ``BatchProgress`` behind every ``every`` settled documents.
 
     Args:
         every: Documents from one progress event to the next.

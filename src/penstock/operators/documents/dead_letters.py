@@ -13,31 +13,30 @@ from penstock.runtime.chunks import Chunks
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, assembled_at, node
-from penstock.runtime.stage import Stage, runs
+from penstock.runtime.passing import PassingStage
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from penstock.abc import DeadLetter, Ledger
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
-    from penstock.runtime.upstream import Marks, Upstream
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["DeadLettersNode", "dead_letters"]
 
 
 def dead_letters(ledger: Ledger, *, key: str = "dead letters") -> Same:
-    """Keep in ``ledger`` the documents of an event stream that failed for good, with their raw bytes.
+    """Store the documents of an event stream that failed for good in ``ledger``, with their bytes.
 
-    Events pass unchanged; one that says that a document failed and will not be tried again is passed on when
-    its letter is durable. The ledger is opened for ``key`` when the first document has failed; give a key of
-    its own if a checkpoint or a pipeline uses the same ledger. ``IngestionPipeline`` keeps dead letters by
-    itself; this is for streams without one.
+    Events pass unchanged. A ``DocumentFailed`` that will not be retried passes when its dead letter is
+    durable. The ledger is opened for ``key`` when the first document fails; if a checkpoint or a pipeline
+    uses the same ledger, choose another key. ``IngestionPipeline`` stores dead letters itself; this operator
+    is for streams without a pipeline.
 
     Raises:
-        GraphError: ``ledger`` is none.
-        LedgerError: when a document fails: ``key`` is that of a checkpoint or a pipeline.
+        GraphError: ``ledger`` is no ``Ledger``.
+        LedgerError: while running: a checkpoint or a pipeline uses ``key``.
     """
     from penstock.abc import Ledger as AnyLedger
 
@@ -52,7 +51,7 @@ def dead_letters(ledger: Ledger, *, key: str = "dead letters") -> Same:
 
 @node
 class DeadLettersNode(Node):
-    """Events pass unchanged; a ``DocumentFailed`` that is not tried again is in the ledger before it does."""
+    """Events pass unchanged; a ``DocumentFailed`` that is not retried is stored in the ledger before."""
 
     operator = "dead_letters"
 
@@ -61,20 +60,16 @@ class DeadLettersNode(Node):
 
 
 @runs(DeadLettersNode)
-class _BuryStage(Stage[Any]):
-    """Holds a chunk until its letters are durable, so that a cancelled request loses nothing."""
+class _DeadLettersStage(PassingStage):
+    """Holds a chunk until its dead letters are durable, so that a cancelled request loses nothing."""
 
     def __init__(self, site: Site, node: DeadLettersNode) -> None:
-        super().__init__(site)
+        super().__init__(site, tracked=True)
         self._node = node
-        self._upstream = site.input()
-        self._held = Chunks(self._upstream.marks())
+        self._held = Chunks(self.upstream.marks())
         self._errand = Errand(self.run)
         self._epoch: int | None = None
         self._failure: Failure | None = None
-
-    def upstreams(self) -> Iterator[Upstream[Any]]:
-        yield self._upstream
 
     @property
     def buffered(self) -> int:
@@ -98,17 +93,17 @@ class _BuryStage(Stage[Any]):
         return self._held.take(n)
 
     async def _fetch(self, n: int) -> None:
-        self._held.take(0)  # what was delivered before is behind us now
-        events = await self._upstream.request(n)
+        self._held.leave()
+        events = await self.upstream.request(n)
         if not events:
-            self._held.end(self._upstream.marks())
+            self._held.end(self.upstream.marks())
             return
-        self._held.put(events, self._upstream.marks())
+        self._held.put(events, self.upstream.marks())
         letters = [letter_of(e)[1] for e in events if isinstance(e, DocumentFailed) and not e.will_retry]
         if letters:
-            self._errand.begin(self._bury(letters), self._node.operator)
+            self._errand.begin(self._store(letters), self._node.operator)
 
-    async def _bury(self, letters: list[DeadLetter]) -> None:
+    async def _store(self, letters: list[DeadLetter]) -> None:
         node = self._node
         if self._epoch is None:
             self._epoch = await self._open()
@@ -116,15 +111,15 @@ class _BuryStage(Stage[Any]):
         await node.ledger.commit(node.key, Commit(self._epoch, {}, dead_letters=letters))
 
     async def _open(self) -> int:
-        """Open the ledger and return its epoch; never where a position would be overwritten."""
+        """Open the ledger and return its epoch, unless a commit would overwrite a position."""
         ledger, key = self._node.ledger, self._node.key
         opened = await ledger.open(key)
         if not opened.position and opened.record is None:
             return opened.epoch
-        if not opened.resumed:  # opening has begun a run that nobody would end
+        if not opened.resumed:  # end the run that opening began
             await ledger.finish(key, "completed")
         raise LedgerError(
-            f"the ledger's {key!r} is that of an ingestion or a checkpoint, whose position would be lost; "
+            f"an ingestion or a checkpoint uses the ledger's key {key!r}, and its position would be lost; "
             "give dead_letters another key="
         )
 

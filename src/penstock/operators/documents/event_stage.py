@@ -1,4 +1,4 @@
-"""Finds the event stage that an operator of documents works on."""
+"""Finds the event stage before an operator on documents."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def event_stage(operator: str, node: Node) -> Documents:
-    """Return the event stage that a flow ends with, or say why there must be one."""
+    """Return ``node`` if it is an event stage; raise ``GraphError`` otherwise."""
     if isinstance(node, Documents):
         return node
     msg = (
-        f"{operator} at {assembled_at()} stands behind {node.operator}, but it works on the documents of an "
-        "adapter: behind anything that filters or changes events its sums would be wrong. "
+        f"{operator} at {assembled_at()} stands behind {node.operator}, but it must stand directly behind an "
+        "adapter: behind operators that filter or change events, its sums would be wrong. "
         f"Wrong: adapter | op.filter(f) | op.{operator}(...). "
         f"Right: adapter | op.{operator}(...) | op.filter(f)."
     )

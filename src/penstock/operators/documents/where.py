@@ -20,10 +20,10 @@ __all__ = ["where"]
 
 
 def where(function: Callable[[Document], object]) -> Same:
-    """Skip the documents for which ``function(document)`` is false: they give no events and count as skipped.
+    """Skip the documents for which ``function(document)`` is falsy.
 
-    They are judged as they were parsed, before any processing step.
-    Must stand directly behind an adapter or another operator of the event stage.
+    They emit no events and count as skipped. ``function`` sees documents as they were parsed, before any
+    processing step. ``where`` must stand directly behind an adapter or another operator of the event stage.
     """
     function_for("where", function)
 

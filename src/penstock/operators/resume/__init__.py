@@ -1,4 +1,4 @@
-"""Operators that store how far a run came."""
+"""Operators that store the position of a run."""
 
 from penstock.operators.resume.checkpoint import checkpoint
 

@@ -27,15 +27,15 @@ __all__ = ["Checkpoint", "checkpoint"]
 
 
 def checkpoint(ledger: Ledger, *, key: str, every: int = 1) -> Same:
-    """Start from the position that ``ledger`` holds for ``key``, and commit further ones.
+    """Start from the position that ``ledger`` stores for ``key``, and commit new positions there.
 
-    A list of items is acknowledged when the next one is asked for, or by ``settle()``; positions are
-    committed when at least ``every`` items were acknowledged, and at the end. So after a crash, a
-    ``break`` or ``aclose`` the last list comes again: at least once.
+    A list of items is acknowledged by the next request or by ``settle()``. A position is committed when
+    ``every`` or more items were acknowledged, and at the end. So after a crash, a ``break`` or ``aclose`` the
+    last list comes again: at least once.
 
-    Only ``map``, ``filter``, ``starmap``, ``flat_map``, ``choose``, ``tap`` and their like (``cast``,
-    ``unwrap``, ``unbatch``) may follow. For a sink use ``into(sink, ledger=...)``, which is a checkpoint
-    itself.
+    Only ``map``, ``filter``, ``starmap``, ``flat_map``, ``choose``, ``tap`` and similar operators (``cast``,
+    ``unwrap``, ``unbatch``) may follow. For a sink use ``into(sink, ledger=...)``, which is itself a
+    checkpoint.
 
     Raises:
         NotResumable: upstream has no position; the message names the operator.
@@ -46,7 +46,7 @@ def checkpoint(ledger: Ledger, *, key: str, every: int = 1) -> Same:
 
 @node
 class Checkpoint(Node):
-    """Positions are committed to a ledger as far as downstream has acknowledged items (law 12)."""
+    """Commits the position behind the acknowledged items to a ledger (law 12)."""
 
     operator = "checkpoint"
     transparent = True
@@ -56,19 +56,17 @@ class Checkpoint(Node):
     every: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse an upstream that cannot resume, or that has a checkpoint already."""
         Node.__post_init__(self)
         if self.inputs[0].has_checkpoint:
             msg = (
                 f"checkpoint at {self.origin} stands behind another checkpoint, and after a crash the two "
-                "would disagree about where to go on. Leave one of them out."
+                "positions could disagree. Remove one of the two."
             )
             raise GraphError(msg)
         require_resumable(self.inputs[0], f"checkpoint at {self.origin}")
 
     @property
     def has_checkpoint(self) -> bool:
-        """Everything behind this stands behind a checkpoint."""
         return True
 
 
@@ -81,13 +79,13 @@ class _CheckpointStage(Stage[Any]):
         self._errand = Errand(self.run)
         self._epoch = 0
         self._chunk = 0  # items of the last chunk
-        self._arrived = 0  # how many, while upstream has not been asked for the next chunk
-        self._acknowledged = 0  # how many of them have arrived where they were going
+        self._arrived = 0  # items of it that were received, until upstream is asked for the next chunk
+        self._acknowledged = 0  # items of it that were acknowledged
         self._settled = 0  # items acknowledged since the last commit
-        self._marks: Marks | None = None  # where the acknowledged ones end
+        self._marks: Marks | None = None  # behind the last acknowledged item
         self._ended = False
         self._failure: Failure | None = None
-        self._sound = True  # whether the last commit that was begun worked
+        self._sound = True  # whether the last commit succeeded
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
         if self._inner is not None:
@@ -115,7 +113,9 @@ class _CheckpointStage(Stage[Any]):
             items = await self._stage.request(n)
             self._chunk = len(items)
             if not items and not self._ended:
-                self._ended = True  # said first: a request cancelled during the last commit has begun it
+                self._ended = (
+                    True  # first: if this request is cancelled in its commit, the next does not repeat it
+                )
                 self._marks = self._stage.marks()
                 self._settled = max(self._settled, 1)
                 await self._commit(finished=not self.run.draining)
@@ -128,7 +128,7 @@ class _CheckpointStage(Stage[Any]):
     @property
     def _stage(self) -> Upstream[Any]:
         if self._inner is None:
-            msg = "a checkpoint was asked before it was opened"
+            msg = "a checkpoint was used before it was opened"
             raise AssertionError(msg)
         return self._inner
 
@@ -143,15 +143,15 @@ class _CheckpointStage(Stage[Any]):
         self._inner = self.site.input(states=states, tracked=True)
 
     def _acknowledge(self, count: int) -> None:
-        """Take note that the first ``count`` items of the last chunk have arrived where they were going."""
+        """Remember that downstream acknowledged the first ``count`` items of the last chunk."""
         if count > self._acknowledged and self._inner is not None:
             marks = self._inner.marks()
-            self._marks = lambda _: marks(count)  # looked at only when it is committed: it may be large
+            self._marks = lambda _: marks(count)  # evaluated only for a commit: it may be large
             self._settled += count - self._acknowledged
             self._acknowledged = count
 
     async def _commit(self, *, finished: bool = False) -> None:
-        """Commit in a task; a cancelled request leaves it running, and the next one waits for it."""
+        """Commit in a task. If this request is cancelled, the next one waits for the task."""
         if self._settled and self._marks is not None:
             self._errand.begin(self._write(self._marks, finished=finished), "commit")
             self._settled = 0
@@ -167,7 +167,6 @@ class _CheckpointStage(Stage[Any]):
         self._sound = True
 
     async def settle(self, count: int) -> None:
-        """Commit what downstream has acknowledged, now."""
         if self._inner is not None:
             self._acknowledge(min(count, self._chunk))
             await self._errand.result()

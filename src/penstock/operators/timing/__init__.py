@@ -1,4 +1,4 @@
-"""Operators that look at the clock."""
+"""Operators that depend on time."""
 
 from penstock.operators.timing.debounce import debounce
 from penstock.operators.timing.delay import delay

@@ -25,33 +25,19 @@ __all__ = ["Delay", "delay"]
 
 
 def delay(seconds: float, capacity: int = 256) -> Same:
-    """Let each item pass ``seconds`` after it came, so that the time between items stays what it was.
+    """Emit each item ``seconds`` after it came, so that the time between items stays the same.
 
-    Up to ``capacity`` items wait; upstream is not asked for more than that. The end waits as long as an
-    item does, an error only for the items before it. A run that is drained still gives each item in its
-    time. Positions stand before the items that wait, which a resumed run reads, and delays, again.
+    Up to ``capacity`` items wait; no more are requested from upstream. The end is delayed like an item; an
+    error comes directly behind the items before it. A run that is drained still emits each item at its time.
+    Positions stand before the waiting items; a resumed run reads and delays them again.
     """
     seconds = seconds_for("delay", "seconds", seconds, zero=True)
     positive("delay", "capacity", capacity)
     return attach(lambda node: Delay(inputs=(node,), seconds=seconds, capacity=capacity))
 
 
-@node
-class Delay(Node):
-    """Each item goes out ``seconds`` after it came; at most ``capacity`` of them wait at a time."""
-
-    operator = "delay"
-
-    seconds: float
-    capacity: int
-
-    def bound(self, n: int) -> float:
-        """Return M_up(capacity) + n."""
-        return self.inputs[0].bound(self.capacity) + n
-
-
-class _Ripening(Feeder):
-    """Remembers of the items it holds, and of the end, when each may go out."""
+class _DelayFeeder(Feeder):
+    """A feeder that knows when the items it holds, and the end, are due."""
 
     def __init__(self, stage: Upstream[Any], node: Delay, ready: Callable[[], None]) -> None:
         super().__init__(stage, node.capacity, ready)
@@ -70,15 +56,28 @@ class _Ripening(Feeder):
         return done
 
     def take(self, n: int, now: float) -> list[Any]:
-        """Return up to ``n`` of the items whose time has come."""
-        ripe, late = 0, self.due
-        while late and ripe < n and late[0][1] <= now:
-            count, when = late.popleft()
-            if ripe + count > n:
-                late.appendleft((ripe + count - n, when))
-                count = n - ripe
-            ripe += count
-        return self.held.take(ripe) if ripe else []
+        """Return up to ``n`` items that are due."""
+        total, due = 0, self.due
+        while due and total < n and due[0][1] <= now:
+            count, when = due.popleft()
+            if total + count > n:
+                due.appendleft((total + count - n, when))
+                count = n - total
+            total += count
+        return self.held.take(total) if total else []
+
+
+@node
+class Delay(Node):
+    """Each item is emitted ``seconds`` after it came; at most ``capacity`` items wait."""
+
+    operator = "delay"
+
+    seconds: float
+    capacity: int
+
+    def bound(self, n: int) -> float:
+        return self.inputs[0].bound(self.capacity) + n
 
 
 @runs(Delay)
@@ -86,7 +85,7 @@ class _DelayStage(Stage[Any]):
     def __init__(self, site: Site, node: Delay) -> None:
         super().__init__(site)
         self._ready = Gate(self.run)
-        self._feeder = _Ripening(site.input(), node, self._ready.open)
+        self._feeder = _DelayFeeder(site.input(), node, self._ready.open)
 
     @property
     def buffered(self) -> int:
@@ -109,7 +108,7 @@ class _DelayStage(Stage[Any]):
                 if feeder.failure is not None:
                     feeder.failure.throw()
                 if self.run.draining or deadline is None or deadline <= loop.time():
-                    feeder.held.take(1)  # nothing: it moves the position to the end
+                    feeder.held.take(1)  # takes no item, but moves the position to the end
                     return []
             feeder.feed()
             await self._ready.wait(deadline)

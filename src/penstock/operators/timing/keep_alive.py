@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
-from penstock.operators.timing.timeout import Patience
+from penstock.operators.timing.timeout import TimeLimit
 from penstock.runtime.arguments import seconds_for
 from penstock.runtime.node import Node, Order, node
 from penstock.runtime.passing import PassingStage
@@ -26,9 +26,10 @@ U = TypeVar("U")
 
 
 def keep_alive(seconds: float, item: U) -> Callable[[Flow[T]], Flow[T | U]]:
-    """Insert ``item`` whenever upstream was asked for ``seconds`` and had nothing.
+    """Insert ``item`` whenever a request to upstream has waited for ``seconds``.
 
-    So a slow consumer finds no inserted items waiting. They are in no position.
+    Only time in requests counts, so no inserted items gather before a slow consumer. Positions do not count
+    inserted items.
     """
     seconds = seconds_for("keep_alive", "seconds", seconds)
     return attach(lambda node: KeepAlive(inputs=(node,), seconds=seconds, item=item))
@@ -36,7 +37,7 @@ def keep_alive(seconds: float, item: U) -> Callable[[Flow[T]], Flow[T | U]]:
 
 @node
 class KeepAlive(Node):
-    """``item`` whenever upstream was asked for ``seconds`` and had nothing."""
+    """``item`` is inserted whenever a request to upstream has waited for ``seconds``."""
 
     operator = "keep_alive"
     own_order = Order.TIMED
@@ -46,7 +47,7 @@ class KeepAlive(Node):
 
     @property
     def repeatable(self) -> bool:
-        """False: a resumed run does not begin with an inserted item, though it may have been cut there."""
+        """False: a run that was cut before an inserted item resumes with the item behind it."""
         return False
 
 
@@ -55,7 +56,7 @@ class _KeepAliveStage(PassingStage):
     def __init__(self, site: Site, node: KeepAlive) -> None:
         super().__init__(site)
         self._node = node
-        self._patience = Patience(node.seconds)
+        self._time_limit = TimeLimit(node.seconds)
         self._inserted = False
 
     def marks(self) -> Marks:
@@ -64,8 +65,8 @@ class _KeepAliveStage(PassingStage):
 
     async def _request(self, n: int) -> list[Any]:
         self._inserted = False
-        items = await self._patience.ask(self.upstream, n)
-        self._patience.left = self._node.seconds
+        items = await self._time_limit.ask(self.upstream, n)
+        self._time_limit.left = self._node.seconds
         if items is None:
             self._inserted = True
             return [self._node.item]

@@ -7,17 +7,17 @@ from math import floor
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
-from penstock.operators.timing.newest import GULP, Newest, SamplingNode, SamplingStage
+from penstock.operators.timing.newest import MOST, Newest, NewestNode, NewestStage
 from penstock.runtime.arguments import seconds_for
 from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
+from penstock.runtime.stage import runs
 from penstock.runtime.stream import Stream
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
     from penstock.runtime.upstream import Marks
 
 
@@ -25,12 +25,12 @@ __all__ = ["Sample", "SampleBy", "sample"]
 
 
 def sample(every: float | Flow[Any]) -> Same:
-    """Let the newest item pass every so many seconds, or whenever another flow gives an item; drop the rest.
+    """Emit the newest item each ``every`` seconds, or per item of another flow; drop the others.
 
-    Seconds are counted from the first request. No item passes twice: where none came in between, none
-    passes. At the end the last item passes at once; the end of the other flow ends this one too. If
-    either fails, the item that waits does not pass, and a position stands before it. Upstream is read
-    only while an item is asked for.
+    Seconds count from the first request. No item is emitted twice: if none came since the last tick, none is
+    emitted. At the end the last item is emitted at once; the end of the other flow also ends this one. If
+    either fails, the waiting item is not emitted, and the position stands before it. Upstream is read only
+    while an item is requested.
     """
     if isinstance(every, Stream):
         other = every.node
@@ -40,26 +40,38 @@ def sample(every: float | Flow[Any]) -> Same:
 
 
 @node
-class Sample(SamplingNode):
-    """The newest item every ``seconds``, if there is one that has not gone out."""
+class Sample(NewestNode):
+    """The newest item every ``seconds``, unless it was emitted before."""
 
     operator = "sample"
 
     seconds: float
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage; time is counted from the first request."""
-        return _SampleStage(site, self.seconds)
+
+@node
+class SampleBy(NewestNode):
+    """The newest item of the first input for each item of the second, unless it was emitted before."""
+
+    operator = "sample"
+    stateful = True
+
+    @property
+    def structure(self) -> str:
+        return "(flow)"
+
+    def bound(self, n: int) -> float:
+        return NewestNode.bound(self, n) + self.inputs[1].bound(1)
 
 
-class _SampleStage(SamplingStage):
-    """Where nothing is held, a tick changes nothing: so there is a deadline only where something is."""
+@runs(Sample)
+class _SampleStage(NewestStage):
+    """While no item is held, a tick has no effect; so there is a deadline only while one is held."""
 
-    def __init__(self, site: Site, seconds: float) -> None:
+    def __init__(self, site: Site, node: Sample) -> None:
         super().__init__(site)
-        self._seconds = seconds
+        self._seconds = node.seconds
         self._began: float | None = None
-        self._tick = 0.0  # the first one behind the moment at which the held item, or one it replaced, came
+        self._tick = 0.0  # the first tick after the held item, or the first item that it replaced, came
 
     async def _request(self, n: int) -> list[Any]:  # noqa: ARG002
         self.newest.leave()
@@ -68,42 +80,22 @@ class _SampleStage(SamplingStage):
             self._began = loop.time()
         while not self.ended:
             if self.newest.item:
-                self.patience.left = self._tick - loop.time()
-                if self.patience.left <= 0 or await self.read():
+                self.time_limit.left = self._tick - loop.time()
+                if self.time_limit.left <= 0 or await self.read():
                     break
             else:
-                self.patience.left = None
+                self.time_limit.left = None
                 await self.read()
                 ticks = floor((loop.time() - self._began) / self._seconds) + 1
                 self._tick = self._began + ticks * self._seconds
         return self.newest.take()
 
 
-@node
-class SampleBy(SamplingNode):
-    """The newest item of the first input, if it has not gone out, whenever the second gives one."""
-
-    operator = "sample"
-    stateful = True
-
-    @property
-    def structure(self) -> str:
-        """Part of the shape: the other form has no state."""
-        return "(flow)"
-
-    def bound(self, n: int) -> float:
-        """Return M(64) + n of the first input and M(1) of the second."""
-        return SamplingNode.bound(self, n) + self.inputs[1].bound(1)
-
-    def start(self, site: Site) -> Stage[Any]:
-        """Start both inputs; their tasks start with the first request."""
-        return _SampleByStage(site)
-
-
+@runs(SampleBy)
 class _SampleByStage(JoinStage):
-    """Its state is whether the second input has ended, and with it this stage."""
+    """Its state is whether the second input, and with it this stage, has ended."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, _: SampleBy) -> None:
         super().__init__(site)
         self.done = bool(site.state)
         self._newest = Newest(self.branches[0].page)
@@ -111,28 +103,24 @@ class _SampleByStage(JoinStage):
 
     @property
     def buffered(self) -> int:
-        """What the inputs have given, and the item held."""
         return super().buffered + len(self._newest.item)
 
     def marks(self) -> Marks:
-        """Return positions inside the last chunk, which is at most one item."""
         key, items, (signals, at) = self.site.vertex.id, self._newest.marks(), self.branches[1].place
         before, over = self._over and not self._newest.going, self._over
         return lambda i: {**items(i), **signals(at), key: over if i else before}
 
     def begin(self) -> None:
-        """Take note that what was delivered before has arrived."""
         super().begin()
         self._newest.leave()
 
     def ask(self, n: int) -> None:  # noqa: ARG002
-        """Let both inputs go on."""
         items, signals = self.branches
-        items.want(GULP)
+        items.want(MOST)
         signals.want(1)
 
     def collect(self, n: int) -> list[Any]:  # noqa: ARG002
-        """Keep what has come; return it if it is time for that."""
+        """Keep the newest item; return it if the second input has an item or one of them has ended."""
         items, signals = self.branches
         if self._over:
             return []
@@ -146,8 +134,5 @@ class _SampleByStage(JoinStage):
         return self._newest.take() if signals.take(signals.left) or ended else []
 
     def over(self) -> bool:
-        """Say whether an input has ended."""
-        for branch in self.branches:
-            if branch.failed and branch.failure is not None:
-                branch.failure.throw()
+        self.throw()
         return any(branch.ended for branch in self.branches)

@@ -23,18 +23,18 @@ __all__ = ["Throttle", "throttle"]
 
 
 SLACK = 1e-6
-"""The part of an item that may be missing to a whole one: sums of times are not exact."""
+"""A token counts as whole if this part of it is missing, because sums of times are not exact."""
 
 
 def throttle(rate: float, burst: int = 1, *, per: float = 1.0) -> Same:
-    """Let ``rate`` items pass in ``per`` seconds, by asking for no more than that; none is lost.
+    """Request at most ``rate`` items per ``per`` seconds from upstream; no item is lost.
 
-    A token bucket: it holds ``burst`` tokens at first and at most, and ``rate / per`` flow into it each
-    second; an item takes one. So any ``t`` seconds see no more than ``burst + t * rate / per`` items. What
-    waits, waits upstream: nothing is held here. That it is the end is learned when the next item would be
-    allowed. A resumed run begins with a full bucket.
+    A token bucket: it starts with ``burst`` tokens and never holds more, ``rate / per`` tokens flow in each
+    second, and each item takes one. So at most ``burst + t * rate / per`` items pass in any ``t`` seconds.
+    Items wait upstream; none is held here. The end is noticed when the next item would be allowed. A resumed
+    run begins with a full bucket.
 
-    What RxPY calls ``throttle_first`` and ``throttle_with_timeout`` drop items: see ``sample``, ``debounce``.
+    RxPY's ``throttle_first`` and ``throttle_with_timeout`` drop items: see ``sample`` and ``debounce``.
     """
     tokens = seconds_for("throttle", "rate", rate) / seconds_for("throttle", "per", per)
     positive("throttle", "burst", burst)
@@ -43,7 +43,7 @@ def throttle(rate: float, burst: int = 1, *, per: float = 1.0) -> Same:
 
 @node
 class Throttle(Node):
-    """Upstream is asked for no more than a token bucket holds: ``rate`` tokens flow into it per second."""
+    """At most as many items are requested as a token bucket holds; ``rate`` tokens flow in per second."""
 
     operator = "throttle"
 
@@ -69,9 +69,9 @@ class _ThrottleStage(PassingStage):
 
     async def _request(self, n: int) -> list[Any]:
         loop = asyncio.get_running_loop()
-        self._waiting = True  # that is: upstream still thinks that its last chunk is being read
+        self._waiting = True  # the last chunk was received, but upstream has not been asked again
         while (allowed := self._fill(now := loop.time())) < 1:
-            seconds = max((1 - self._tokens) / self._rate, ulp(now))  # less would be no time at all
+            seconds = max((1 - self._tokens) / self._rate, ulp(now))  # less would not change the sum
             await self._gate.wait(now + seconds)
         self._waiting, self._count = False, 0
         items = await self.upstream.request(min(n, allowed))
@@ -81,7 +81,7 @@ class _ThrottleStage(PassingStage):
         return items
 
     def _fill(self, now: float) -> int:
-        """Add the tokens that have flowed in; return how many whole ones there are."""
+        """Add the tokens that flowed in; return how many whole tokens there are."""
         if self._filled is not None:
             self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
         self._filled = now

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks, States, Upstream
 
 
-__all__ = ["Patience", "Timeout", "TimeoutFallback", "timeout"]
+__all__ = ["TimeLimit", "Timeout", "TimeoutFallback", "timeout"]
 
 T = TypeVar("T")
 
@@ -36,19 +36,19 @@ def timeout(
 def timeout(
     *, each: float | None = None, first: float | None = None, fallback: Flow[Any] | None = None
 ) -> Callable[[Flow[Any]], Flow[Any]]:
-    """Fail if upstream gives nothing for too long, or go on with ``fallback``.
+    """Fail, or continue with ``fallback``, if upstream emits nothing for too long.
 
-    Counted are seconds in which upstream was asked and had nothing, also over several requests that were
-    cancelled: a slow consumer is not upstream's fault. An item that comes at the very moment is late.
-    ``retry`` takes the error for one worth trying again.
+    Only seconds in which a request to upstream waits count, added up over requests that were cancelled: time
+    that the consumer needs does not count. An item that comes exactly at the deadline is late. ``retry``
+    tries again after this error by default.
 
     Args:
         each: Seconds from one list of items to the next.
-        first: Seconds up to the first one; as ``each`` unless given.
+        first: Seconds to the first list; ``each`` unless given.
         fallback: A flow to continue with instead of failing; upstream is closed then.
 
     Raises:
-        TimeoutError: while running; it names what was waited for, and for how long.
+        TimeoutError: while running; it names the operator that was waited for, and the seconds.
     """
     if each is None and first is None:
         msg = f"timeout() at {assembled_at()} needs each= or first=, in seconds"
@@ -61,21 +61,21 @@ def timeout(
     return attach(lambda node: TimeoutFallback(inputs=(node, other), first=first, each=each))
 
 
-class Patience:
-    """How many seconds upstream has left to answer; they pass only while it is being asked.
+class TimeLimit:
+    """How many seconds upstream has left to answer; they pass only while a request waits.
 
-    What runs out of patience cancels the request in which it asks: by law 7 that loses nothing and
-    withdraws the demand, so that no task is needed between two stages.
+    When they are over, the request is cancelled. By law 7 that loses no item and withdraws the demand, so no
+    task is needed between two stages.
     """
 
     __slots__ = ("left",)
 
     def __init__(self, seconds: float | None) -> None:
         self.left = seconds
-        """``None`` is for ever."""
+        """``None`` means no limit."""
 
     async def ask(self, stage: Upstream[Any], n: int) -> list[Any] | None:
-        """Return what ``stage`` answers, or ``None`` if the seconds are over before it does."""
+        """Return the items of ``stage.request(n)``, or ``None`` if the time is over first."""
         if self.left is None:
             return await stage.request(n)
         loop, failure, items = asyncio.get_running_loop(), None, None
@@ -84,7 +84,7 @@ class Patience:
             async with asyncio.timeout_at(began + max(self.left, 0.0)):
                 try:
                     items = await stage.request(n)
-                except Exception as error:  # noqa: BLE001  raised below: it may be a TimeoutError of its own
+                except Exception as error:  # noqa: BLE001  raised below: it may be a TimeoutError of upstream
                     failure = Failure(error)
         except TimeoutError:
             return None
@@ -97,7 +97,7 @@ class Patience:
 
 @node
 class Timeout(Node):
-    """An error, if upstream is asked for longer than ``first`` or ``each`` seconds and gives nothing."""
+    """An error, if a request to upstream waits longer than ``first`` or ``each`` seconds."""
 
     operator = "timeout"
 
@@ -107,39 +107,37 @@ class Timeout(Node):
 
 @node
 class TimeoutFallback(Timeout):
-    """Instead of the error, the items of the second input."""
+    """The items of the second input instead of the error."""
 
     stateful = True
     own_order = Order.TIMED
 
     @property
     def structure(self) -> str:
-        """Part of the shape: the other form has no state."""
         return "(fallback)"
 
     @property
     def repeatable(self) -> bool:
-        """False: which input gives the next item is a matter of time."""
+        """False: the next item's input depends on time."""
         return False
 
     def bound(self, n: int) -> float:
-        """Return the larger bound of the two."""
         return max(node.bound(n) for node in self.inputs)
 
 
 @runs(Timeout)
 class _TimeoutStage(Stage[Any]):
-    """Its state, if it has one, is whether it has gone over to the second input."""
+    """Its state, if it has one, is whether it has switched to the second input."""
 
     def __init__(self, site: Site, node: Timeout) -> None:
         super().__init__(site)
         self._node = node
         self._over = bool(site.state)
         self._current = site.input(1 if self._over else 0, tracked=site.tracked)
-        self._patience = Patience(None if self._over else node.first)
+        self._time_limit = TimeLimit(None if self._over else node.first)
         self._limit = node.first
         self._others: States = dict(site.states) if node.stateful else {}
-        self._left: tuple[Marks, ...] = ()  # of the first input, when it took too long
+        self._left: tuple[Marks, ...] = ()  # the last marks of the first input, after the switch
         self._failure: Failure | None = None
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
@@ -155,10 +153,10 @@ class _TimeoutStage(Stage[Any]):
     async def _request(self, n: int) -> list[Any]:
         if self._failure is not None:
             self._failure.throw()
-        items = await self._patience.ask(self._current, n)
+        items = await self._time_limit.ask(self._current, n)
         if items is not None:
             if not self._over:
-                self._patience.left = self._limit = self._node.each
+                self._time_limit.left = self._limit = self._node.each
             return items
         if not self._node.stateful:
             self._fail()
@@ -167,7 +165,7 @@ class _TimeoutStage(Stage[Any]):
         self._left = (self._current.marks(),)
         self.run.release(self._current.aclose())
         self._current = self.site.input(1, tracked=self.site.tracked)
-        self._over, self._patience = True, Patience(None)
+        self._over, self._time_limit = True, TimeLimit(None)
         return await self._current.request(n)
 
     def _fail(self) -> NoReturn:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
-from penstock.runtime.node import Node
+from penstock.runtime.node import Node, node
 from penstock.runtime.passing import PassingStage
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
 
 
 __all__ = ["Elapsed", "Timestamp", "elapsed", "timestamp"]
@@ -19,8 +19,22 @@ __all__ = ["Elapsed", "Timestamp", "elapsed", "timestamp"]
 T = TypeVar("T")
 
 
+def timestamp() -> Timed:
+    """Pair each item with the Unix time at which its list came: ``(seconds, item)``."""
+    return Timed(Timestamp)
+
+
+def elapsed() -> Timed:
+    """Pair each item with the seconds since the item before it: ``(seconds, item)``.
+
+    The first item has the seconds since the first request. Items of one list come at the same time, 0 seconds
+    apart.
+    """
+    return Timed(Elapsed)
+
+
 class Timed:
-    """What ``timestamp`` and ``elapsed`` return: generic in the item."""
+    """The operator that ``timestamp`` and ``elapsed`` return: generic in the item."""
 
     __slots__ = ("_kind",)
 
@@ -28,33 +42,18 @@ class Timed:
         self._kind = kind
 
     def __call__(self, flow: Flow[T], /) -> Flow[tuple[float, T]]:
-        """Attach it to a flow."""
+        """Attach the operator to a flow."""
         return attach(lambda node: self._kind(inputs=(node,)))(flow)
 
 
-def timestamp() -> Timed:
-    """Pair each item with the Unix time at which the list came that it was in: ``(seconds, item)``."""
-    return Timed(Timestamp)
-
-
-def elapsed() -> Timed:
-    """Pair each item with the seconds since the item before, or since the first request: ``(seconds, item)``.
-
-    Between items that came in one list no time has passed.
-    """
-    return Timed(Elapsed)
-
-
+@node
 class Timestamp(Node):
     """``(Unix time, item)``."""
 
     operator = "timestamp"
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage."""
-        return _TimestampStage(site)
 
-
+@runs(Timestamp)
 class _TimestampStage(PassingStage):
     async def _request(self, n: int) -> list[Any]:
         items = await self.upstream.request(n)
@@ -62,19 +61,17 @@ class _TimestampStage(PassingStage):
         return [(now, item) for item in items]
 
 
+@node
 class Elapsed(Node):
     """``(seconds since the item before, item)``."""
 
     operator = "elapsed"
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start the stage."""
-        return _ElapsedStage(site)
 
-
+@runs(Elapsed)
 class _ElapsedStage(PassingStage):
-    def __init__(self, site: Site) -> None:
-        super().__init__(site)
+    def __init__(self, site: Site, node: Elapsed) -> None:
+        super().__init__(site, node)
         self._before: float | None = None
 
     async def _request(self, n: int) -> list[Any]:
