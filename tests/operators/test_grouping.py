@@ -118,7 +118,7 @@ def test_a_group_that_nobody_reads_is_found_instead_of_waiting_for_ever() -> Non
 
     async def main() -> float:
         flow = ps.from_iterable([0, 1, 2] * 100) | op.group_by(lambda x: x % 3, capacity=4, patience=20)
-        with pytest.raises(GroupError, match=r"key 2 is full .* nobody has begun to read it for 20 s"):
+        with pytest.raises(GroupError, match=r"key 2 is full .* nothing has read from it for 20 s"):
             await (flow | op.map_async(lambda group: group.to_list(), 2)).to_list()
         return asyncio.get_running_loop().time()
 

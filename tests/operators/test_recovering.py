@@ -17,7 +17,7 @@ import penstock.operators as op
 from penstock import Flow, empty, fail, from_iterable, from_observable, just
 from penstock.errors import DocumentError, GraphError, NotResumable
 from penstock.ledger import MemoryLedger
-from penstock.operators.failure.on_error_resume import kept, rebuilt
+from penstock.operators.failure.on_error_resume import error_from, state_of
 from penstock.testing import Planted, TestSource
 from penstock.testing import run as virtually
 
@@ -199,7 +199,7 @@ class Odd(Exception):
 )
 def test_an_error_survives_a_position(error: Exception, kind: type[Exception], text: str | None) -> None:
     """Its type and arguments go through JSON; where they cannot, its text and the nearest type that takes it."""
-    again = rebuilt(json.loads(json.dumps(kept(error))))
+    again = error_from(json.loads(json.dumps(state_of(error))))
     assert type(again) is kind
     assert text is None or str(again) == text
 
@@ -210,9 +210,9 @@ def test_an_error_of_a_type_that_is_gone_becomes_the_nearest_base() -> None:
     class Local(TimeoutError):
         pass
 
-    assert type(rebuilt(kept(Local("late")))) is TimeoutError
-    assert type(rebuilt({"types": ["no.such.module:Error"], "args": ["x"]})) is Exception
-    assert type(rebuilt({"types": ["os:system"], "args": ["x"]})) is Exception
+    assert type(error_from(state_of(Local("late")))) is TimeoutError
+    assert type(error_from({"types": ["no.such.module:Error"], "args": ["x"]})) is Exception
+    assert type(error_from({"types": ["os:system"], "args": ["x"]})) is Exception
 
 
 def test_the_order_of_the_other_flow_must_be_promised() -> None:
