@@ -27,10 +27,7 @@ ROUNDING = 1e-9
 
 
 def circuit_breaker(
-    failures: int = 5,
-    reset_after: float = 30.0,
-    *,
-    counts: Callable[[Exception], object] | None = None,
+    failures: int = 5, reset_after: float = 30.0, *, counts: Callable[[Exception], object] | None = None
 ) -> Same:
     """Stop starting upstream for ``reset_after`` seconds after ``failures`` failed runs in a row.
 

@@ -107,7 +107,7 @@ class _OnErrorResumeStage(FailureStage):
 
 
 def state_of(error: Exception) -> JSON:
-    """Return an error as JSON: its types, nearest first, and its arguments, or its text if they are not."""
+    """Return an error as JSON: its types, nearest first, and its arguments, or its text instead."""
     args: list[Any] = list(error.args)
     try:
         if json.loads(json.dumps(args)) != args:

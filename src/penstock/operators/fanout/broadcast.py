@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.flow import Flow
-    from penstock.operators.concurrency.overflow import Overflow, OverflowName
+    from penstock.operators.concurrency.overflow import OverflowName
     from penstock.operators.fanout.shared_run import SubscriberStage
     from penstock.runtime.node import Node
     from penstock.runtime.run import Run
 
 
-__all__ = ["Branch", "BranchRun", "branches", "broadcast"]
+__all__ = ["Branch", "BranchRun", "attach_branches", "broadcast"]
 
 T = TypeVar("T")
 
@@ -48,22 +48,24 @@ def broadcast(
             ``drop_oldest``, ``drop_newest`` and ``latest`` drop items of that subscriber (see ``buffer``);
             ``error`` fails that subscriber with ``BufferOverflow``.
     """
-    positive("broadcast", "count", count)
-    chosen = overflow_of("broadcast", capacity, overflow)
-    return lambda flow: branches(
-        Branch, node_of("what an operator is put behind", flow), count, capacity, chosen
-    )
+    return attach_branches(lambda node: node, Branch, count, capacity, overflow)
 
 
-def branches(
-    kind: type[Branch], root: Node, count: int, capacity: int, overflow: Overflow
-) -> tuple[Flow[Any], ...]:
-    """Return ``count`` flows that share runs of ``root``."""
-    runs = BranchRuns(count)
-    return tuple(
-        flow_of(kind(inputs=(root,), capacity=capacity, overflow=overflow, runs=runs, index=index))
-        for index in range(count)
-    )
+def attach_branches(
+    make: Callable[[Node], Node], kind: type[Branch], count: int, capacity: int, overflow: OverflowName
+) -> Callable[[Flow[Any]], tuple[Flow[Any], ...]]:
+    """Return the operator that puts ``count`` branches behind the node that ``make`` returns."""
+    positive(kind.operator, "count", count)
+    chosen = overflow_of(kind.operator, capacity, overflow)
+
+    def step(flow: Flow[Any], /) -> tuple[Flow[Any], ...]:
+        inputs, runs = (make(node_of("what an operator is put behind", flow)),), BranchRuns(count)
+        return tuple(
+            flow_of(kind(inputs=inputs, capacity=capacity, overflow=chosen, runs=runs, index=index))
+            for index in range(count)
+        )
+
+    return step
 
 
 class BranchRuns:

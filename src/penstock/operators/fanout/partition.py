@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from zlib import crc32
 
-from penstock.operators.fanout.broadcast import Branch, BranchRun, branches
+from penstock.operators.fanout.broadcast import Branch, BranchRun, attach_branches
 from penstock.operators.fanout.keyed import Keyed
-from penstock.operators.fanout.shared_run import CAPACITY, overflow_of
-from penstock.runtime.arguments import function_for, positive
-from penstock.runtime.stream import node_of
+from penstock.operators.fanout.shared_run import CAPACITY
+from penstock.runtime.arguments import function_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,14 +31,12 @@ def partition(
     Both share one run, like the flows of ``broadcast``: when the queue of one is full, the other waits.
     """
     function_for("partition", predicate)
-    chosen = overflow_of("partition", capacity, overflow)
 
-    def step(flow: Flow[T], /) -> tuple[Flow[T], Flow[T]]:
-        root = _numbered(PartitionKey, lambda item: 0 if predicate(item) else 1, flow)
-        yes, no = branches(Part, root, 2, capacity, chosen)
-        return yes, no
+    def numbered(node: Node) -> Node:
+        return PartitionKey(inputs=(node,), function=lambda item: 0 if predicate(item) else 1)
 
-    return step
+    step = attach_branches(numbered, Part, 2, capacity, overflow)
+    return cast("Callable[[Flow[T]], tuple[Flow[T], Flow[T]]]", step)
 
 
 def partition_by(
@@ -51,14 +48,11 @@ def partition_by(
     ``hash``. All flows share one run, like those of ``broadcast``.
     """
     function_for("partition_by", key)
-    positive("partition_by", "count", count)
-    chosen = overflow_of("partition_by", capacity, overflow)
 
-    def step(flow: Flow[T], /) -> tuple[Flow[T], ...]:
-        root = _numbered(PartitionByKey, lambda item: _stable_hash(key(item)) % count, flow)
-        return branches(PartBy, root, count, capacity, chosen)
+    def numbered(node: Node) -> Node:
+        return PartitionByKey(inputs=(node,), function=lambda item: _stable_hash(key(item)) % count)
 
-    return step
+    return attach_branches(numbered, PartBy, count, capacity, overflow)
 
 
 def _stable_hash(key: object) -> int:
@@ -66,10 +60,6 @@ def _stable_hash(key: object) -> int:
     if isinstance(key, str):
         return crc32(key.encode("utf-8", "surrogatepass"))
     return crc32(key) if isinstance(key, bytes) else hash(key)
-
-
-def _numbered(kind: type[Keyed], function: Callable[[Any], int], flow: object) -> Node:
-    return kind(inputs=(node_of("what an operator is put behind", flow),), function=function)
 
 
 class PartitionKey(Keyed):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from penstock.errors import SubscriptionClosed
-from penstock.operators.attach import attach
-from penstock.operators.fanout.share import CurrentRun, Share
-from penstock.operators.fanout.shared_run import CAPACITY, overflow_of
+from penstock.operators.fanout.share import Share, attach_shared
+from penstock.operators.fanout.shared_run import CAPACITY
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure
 
@@ -40,24 +39,14 @@ def publish(
         overflow: What happens to a subscriber that lags behind further (see ``broadcast``).
     """
     positive("publish", "replay", replay, least=0)
-    chosen = overflow_of("publish", capacity, overflow)
-    step: Any = attach(
-        lambda node: Publish(
-            inputs=(node,),
-            capacity=capacity,
-            overflow=chosen,
-            runs=CurrentRun(),
-            replay=replay,
-            manual=True,
-        )
-    )
-    return cast("Callable[[Flow[T]], Connectable[T]]", step)
+    return cast("Callable[[Flow[T]], Connectable[T]]", attach_shared(Publish, capacity, overflow, replay))
 
 
 class Publish(Share):
     """A shared flow whose run starts on ``connect()``."""
 
     operator = "publish"
+    manual = True
 
     def connect(self) -> Connection:
         """Start the shared run, or return a handle of the run that is under way."""

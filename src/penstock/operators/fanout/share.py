@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.operators.attach import attach
 from penstock.operators.fanout.shared_run import (
@@ -18,13 +18,16 @@ from penstock.runtime.arguments import positive
 from penstock.runtime.node import Order, node
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.flow import Flow
     from penstock.operators.attach import Same
     from penstock.operators.concurrency.overflow import OverflowName
     from penstock.operators.fanout.shared_run import SubscriberStage
     from penstock.runtime.failures import Failure
 
 
-__all__ = ["CurrentRun", "Replay", "Share", "ShareRun", "replay", "share"]
+__all__ = ["CurrentRun", "Replay", "Share", "ShareRun", "attach_shared", "replay", "share"]
 
 
 def share(*, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Same:
@@ -33,8 +36,7 @@ def share(*, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Same:
     A subscriber joins with its first request and receives the items that arrive from then on. When the run
     has ended or was closed, the next subscriber starts a new one. An error reaches all subscribers.
     """
-    chosen = overflow_of("share", capacity, overflow)
-    return attach(lambda node: Share(inputs=(node,), capacity=capacity, overflow=chosen, runs=CurrentRun()))
+    return attach_shared(Share, capacity, overflow)
 
 
 def replay(count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Same:
@@ -44,10 +46,17 @@ def replay(count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wa
     the end. When all have left, the last items are dropped, and the next subscriber starts a new run.
     """
     positive("replay", "count", count)
-    chosen = overflow_of("replay", capacity, overflow)
+    return attach_shared(Replay, capacity, overflow, count)
+
+
+def attach_shared(
+    kind: type[Share], capacity: int, overflow: OverflowName, replay: int = 0
+) -> Callable[[Flow[Any]], Flow[Any]]:
+    """Return the operator that puts a node of ``kind`` behind a flow."""
+    chosen = overflow_of(kind.operator, capacity, overflow)
     return attach(
-        lambda node: Replay(
-            inputs=(node,), capacity=capacity, overflow=chosen, runs=CurrentRun(), replay=count
+        lambda node: kind(
+            inputs=(node,), capacity=capacity, overflow=chosen, runs=CurrentRun(), replay=replay
         )
     )
 
@@ -119,11 +128,11 @@ class Share(SharedNode):
 
     operator = "share"
     own_order = Order.TIMED
+    manual: ClassVar[bool] = False
+    """Whether the run waits for ``connect``."""
 
     runs: CurrentRun
     replay: int = 0
-    manual: bool = False
-    """Whether the run waits for ``connect``."""
 
     def bound(self, n: int) -> float:
         return self.inputs[0].bound(self.capacity) + self.replay + n

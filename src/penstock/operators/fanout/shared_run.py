@@ -271,7 +271,7 @@ class SharedNode(SubscriberNode):
     @property
     def parameters(self) -> dict[str, Any]:
         found: dict[str, Any] = Node.parameters.__get__(self)
-        return {name: value for name, value in found.items() if name not in {"runs", "manual"}}
+        return {name: value for name, value in found.items() if name != "runs"}
 
     @property
     def order(self) -> Order:
