@@ -17,7 +17,7 @@ from penstock.runtime.node import node
 from penstock.runtime.stream import flow_of, node_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from penstock.flow import Flow
     from penstock.operators.concurrency.overflow import OverflowName
@@ -81,9 +81,7 @@ class BranchRuns:
 
     def enter(self, stage: SubscriberStage, node: Branch) -> SubscriberQueue:
         """Return the queue of a branch in the oldest run in which it is free, or in a new run."""
-        loop = asyncio.get_running_loop()
-        self._runs = [shared for shared in self._runs if not shared.over and shared.loop is loop]
-        free = list(self._free(node))
+        free = self._free(node)
         shared = next((one for one in free if stage.run in one.runs), None) or next(iter(free), None)
         if shared is None:
             shared = node.kind(node.inputs[0], node.describe())
@@ -97,16 +95,14 @@ class BranchRuns:
 
     def decline(self, node: Branch) -> None:
         """Remove the branch from the oldest run in which it is free, so that the others do not wait."""
-        shared = next(self._free(node), None)
-        if shared is not None:
+        for shared in self._free(node)[:1]:
             shared.remove(shared.branches[node.index])
 
-    def _free(self, node: Branch) -> Iterator[BranchRun]:
+    def _free(self, node: Branch) -> list[BranchRun]:
+        """Return the runs in which the branch has no subscriber yet, the oldest first."""
         loop = asyncio.get_running_loop()
-        for shared in self._runs:
-            queue = shared.branches[node.index]
-            if not shared.over and shared.loop is loop and queue.reader is None and not queue.closed:
-                yield shared
+        self._runs = [shared for shared in self._runs if not shared.over and shared.loop is loop]
+        return [shared for shared in self._runs if shared.is_free(node.index)]
 
 
 class BranchRun(SharedRun):
@@ -116,6 +112,10 @@ class BranchRun(SharedRun):
         super().__init__(root, where)
         self.branches: list[SubscriberQueue] = []
         self.runs: list[Run] = []
+
+    def is_free(self, index: int) -> bool:
+        """Return whether a branch has no subscriber yet."""
+        return self.branches[index].reader is None and not self.branches[index].closed
 
 
 @node

@@ -115,7 +115,7 @@ class CurrentRun:
         self._run: ShareRun | None = None
 
     def get(self, node: Share, *, ended: bool = True) -> ShareRun:
-        """Return the run to join, or a new one; ``ended`` allows a run that ended and only replays."""
+        """Return the run to join, or a new one; ``ended`` says whether a run that has ended will do."""
         run = self._run
         if run is None or not run.joinable or (run.ended and not ended):
             run = self._run = ShareRun(node)
