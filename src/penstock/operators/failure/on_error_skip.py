@@ -79,7 +79,7 @@ class DeadLetterQueue:
     def __init__(self, capacity: int) -> None:
         self.failures: deque[Skipped] = deque()
         self._capacity = capacity
-        self._writers = 0
+        self._writers: set[object] = set()
         self._begun = False
         self._gates: dict[Gate, None] = {}
 
@@ -98,14 +98,14 @@ class DeadLetterQueue:
         """Whether all writing runs have ended, and there was at least one."""
         return self._begun and not self._writers
 
-    def enter(self) -> None:
+    def enter(self, run: object) -> None:
         """Register a run that may write."""
         self._begun = True
-        self._writers += 1
+        self._writers.add(run)
 
-    def leave(self) -> None:
+    def leave(self, run: object) -> None:
         """Register the end of a run."""
-        self._writers -= 1
+        self._writers.discard(run)
         self.wake()
 
     async def wait(self, gate: Gate) -> None:
@@ -186,7 +186,7 @@ class _OnErrorSkipStage(Stage[Any]):
         self._letters = node.letters
         above = site.above(tracked=site.tracked)
         self._upstream: Upstream[Any] = replace(above, skipping=_Skipping(site.run, node)).start()
-        self._writing = self._over = False
+        self._over = False
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._upstream
@@ -195,9 +195,8 @@ class _OnErrorSkipStage(Stage[Any]):
         return self._upstream.marks()
 
     async def _request(self, n: int) -> list[Any]:
-        if self._letters is not None and not self._writing and not self._over:
-            self._writing = True
-            self._letters.enter()
+        if self._letters is not None and not self._over:
+            self._letters.enter(self)
         try:
             items = await self._upstream.request(n)
         except Exception as error:
@@ -210,9 +209,8 @@ class _OnErrorSkipStage(Stage[Any]):
 
     def _leave(self) -> None:
         self._over = True
-        if self._writing and self._letters is not None:
-            self._writing = False
-            self._letters.leave()
+        if self._letters is not None:
+            self._letters.leave(self)
 
     async def aclose(self) -> None:
         """Close upstream first: until then it may report failures."""
