@@ -1,6 +1,6 @@
-"""A source of documents that plays a script of records, and a model of the events it must give.
+"""A source that plays a script of records, and a model of the events that the event stage must deliver.
 
-The model is a plain loop: no demand, no positions, no tasks. What the event stage says is held against it.
+The model is a plain loop without demand, positions or tasks.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ KINDS = ("ok", "ok", "ok", "gone", "bad", "crash", "nameless", "out", "step")
 
 @dataclass(frozen=True)
 class Record:
-    """What becomes of one record: ``flaky`` retryable failures first, then what ``kind`` says.
+    """One record: it has ``flaky`` retryable failures first, and then ends as its ``kind``.
 
-    ``ok`` completes, ``gone`` is a tombstone, ``bad`` is refused by ``parse``, ``crash`` makes it raise,
-    ``nameless`` has no id, ``out`` is left out by ``where``, ``step`` fails in a processing step.
+    ``ok`` completes, ``gone`` is a tombstone, ``parse`` refuses ``bad`` and raises with ``crash``, ``nameless``
+    has no id, ``where`` leaves out ``out``, a processing step fails with ``step``.
     """
 
     kind: str = "ok"
@@ -65,7 +65,7 @@ RECORDS = st.lists(
 
 
 class ScriptedSource(Source):
-    """Plays ``records`` in pages; ``down`` says how often the page at an index cannot be fetched."""
+    """Plays ``records`` in pages; ``down`` is how often the page at an index fails to be fetched."""
 
     name: ClassVar[str] = "scripted"
 
@@ -136,7 +136,7 @@ class ScriptedSource(Source):
         return f"file#{i}" if self.records[i].kind == "nameless" else f"d{i}"
 
     def rewind(self, seen: Sequence[tuple[Any, ...]]) -> None:
-        """Let the next attempt of each record be the one behind the failures that were ``seen``."""
+        """Continue each record behind the failures that were ``seen``."""
         self.attempts = Counter(event[1] for event in seen if event[0] == "F")
 
 
@@ -152,7 +152,7 @@ def step(document: Document) -> Document:
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings of the event stage, as far as the model knows them."""
+    """The settings of the event stage that the model knows."""
 
     where: bool = True
     every: int | None = 3
@@ -232,7 +232,7 @@ def shown(event: PipelineEvent) -> tuple[Any, ...]:
 
 @dataclass
 class Model:
-    """The events of an undisturbed sequential run, and how it ends."""
+    """The events of an undisturbed sequential run, and its last state."""
 
     plan: Plan
     events: list[tuple[Any, ...]] = field(default_factory=list)
@@ -282,7 +282,7 @@ class Model:
 
 
 def expected(plan: Plan, source: ScriptedSource) -> Model:
-    """Return what a sequential run over ``source`` must say."""
+    """Return the model of a sequential run over ``source``."""
     model = Model(plan)
     model.say("A", "new", "running")
     for i in range(len(source.records)):
@@ -303,7 +303,7 @@ def expected(plan: Plan, source: ScriptedSource) -> Model:
 async def take(
     running: Running[PipelineEvent], schedule: Sequence[int], most: int | None = None
 ) -> list[Any]:
-    """Return the events of a run, or the first ``most`` or a few more, asked for by ``schedule``."""
+    """Return the events of a run, or at least the first ``most``, requested by ``schedule``."""
     events: list[Any] = []
     turn = 0
     while most is None or len(events) < most:

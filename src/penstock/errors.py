@@ -18,6 +18,7 @@
     - SourceChanged            an input has changed since an earlier run
   · DocumentError              one document is bad; this alone does not end a run
   · WireError                  an event cannot be written or read as JSON (also a ``ValueError``)
+  · AdapterError               an adapter is unknown, or its entry point cannot be used
   · LedgerError
     - LedgerBusy               another process holds this ledger
     - LedgerCorrupt            the ledger cannot be trusted
@@ -32,6 +33,7 @@ the operator and the line where it was assembled.
 from __future__ import annotations
 
 __all__ = [
+    "AdapterError",
     "AlreadySubscribed",
     "BufferOverflow",
     "CircuitOpen",
@@ -160,6 +162,10 @@ class DocumentError(PenstockError):
 
 class WireError(PenstockError, ValueError):
     """An event holds a value that JSON does not have, or a line is no event that this version can read."""
+
+
+class AdapterError(PenstockError):
+    """An adapter is unknown, or its entry point cannot be used; the message says which and why."""
 
 
 class LedgerError(PenstockError):

@@ -1,12 +1,11 @@
-"""``IngestionPipeline``: an adapter, a ledger and a sink, wired in the standard way."""
+"""``IngestionPipeline``: wires an adapter, a ledger and a sink in the standard way."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.abc import Ledger, Sink
@@ -17,8 +16,9 @@ from penstock.events import (
     DocumentFailed,
     PipelineEvent,
 )
+from penstock.ingest.plan import Hook, Plan
 from penstock.ingest.replay import Replayed, replay
-from penstock.ingest.run import Hook, Ingestion, Plan
+from penstock.ingest.run import Ingestion
 from penstock.ingest.summary import RunSummary
 from penstock.ledger import ledger_from
 from penstock.redact import redact_json
@@ -39,7 +39,7 @@ __all__ = ["Hook", "IngestionPipeline", "IngestionResult", "Replayed", "RunSumma
 
 @dataclass(frozen=True, slots=True)
 class IngestionResult:
-    """Everything at once, in memory: O(n)."""
+    """All documents and failures of a run, in memory: O(n)."""
 
     documents: list[Document]
     failures: list[DocumentFailed]
@@ -47,33 +47,33 @@ class IngestionResult:
 
 
 class IngestionPipeline:
-    """The standard chain around an adapter; runs as often as it is asked to.
+    """The standard chain around an adapter. It may run any number of times.
 
     Args:
         adapter: Where documents come from.
-        ledger: What remembers runs: a ledger, the path of an SQLite file, or ``postgresql://...``. Without
-            one nothing is resumed or skipped.
-        key: What the ledger calls this ingestion; the adapter's name by default.
-        process: Steps that each document goes through; plain or async functions that return the document,
-            or one in its place, and raise if they cannot.
-        concurrency: How many documents may be in the steps at once; their order is then free, but records of
-            one document come one after the other.
-        where: Documents for which it is false, as they were parsed, count as skipped; no step sees them.
-        retry: How often to try a document, or the source, that failed in a way that may pass.
+        ledger: Remembers runs: a ledger, the path of an SQLite file, or ``postgresql://...``. Without one
+            nothing is resumed or skipped.
+        key: The name of this ingestion in the ledger; the adapter's name by default.
+        process: Steps for each document: plain or async functions that return the document or a replacement,
+            and raise if they fail.
+        concurrency: How many documents may be in the steps at once. With more than 1 their order is free, but
+            records of one document come one after the other.
+        where: A document for which it is false, as it was parsed, counts as skipped. No step gets it.
+        retry: How often to try a document, or the source, again after an error that may pass.
         progress_every: Documents from one ``BatchProgress`` to the next.
         checkpoint_every: Documents from one commit to the next.
-        skip_completed: Leave out documents that an *earlier* run completed with the same content.
-        fail_fast: End the run at the first document that failed for good.
-        limit: Process at most so many documents, those of the interrupted run included.
-        grace: Seconds that ``stop`` leaves to what is in flight; what is still unfinished then is cut, and
-            comes again in the next run. ``None`` waits as long as it takes.
-        restart: Forget what ledger and sink hold, and begin anew.
-        refresh: Read the source from its beginning again, though earlier runs have read it, to take what has
-            changed in it. Interrupted, the same call goes on.
+        skip_completed: Skip documents that an *earlier* run completed with the same content.
+        fail_fast: End the run at the first document that fails for good.
+        limit: Process at most this many documents, including those of the interrupted run.
+        grace: Seconds that documents in flight get after ``stop``. Documents still unfinished then are cut,
+            and come again in the next run. ``None`` sets no limit.
+        restart: Empty the ledger and the sink first.
+        refresh: Read the source from its beginning again, to take documents that have changed since earlier
+            runs. If it is interrupted, the same call resumes it.
         hooks: Called with every list of events.
 
     Raises:
-        GraphError: an argument cannot be used; nothing has been opened then.
+        GraphError: an argument is invalid; nothing has been opened.
     """
 
     def __init__(
@@ -99,8 +99,8 @@ class IngestionPipeline:
         source = getattr(adapter, "source", None)
         if source is None:
             msg = (
-                f"IngestionPipeline takes an adapter, not {type(adapter).__name__}: give it pubmed(...) "
-                "itself, and what follows it as process=, where=, retry= and so on"
+                f"IngestionPipeline takes an adapter, not {type(adapter).__name__}: pass pubmed(...) "
+                "itself, and operators behind it as process=, where=, retry= and so on"
             )
             raise GraphError(msg)
         for name, value in (("concurrency", concurrency), ("progress_every", progress_every)):
@@ -109,12 +109,12 @@ class IngestionPipeline:
         if limit is not None:
             positive("IngestionPipeline", "limit", limit)
         if grace is not None and not grace >= 0:
-            raise GraphError(f"IngestionPipeline: grace={grace!r} should be seconds, 0 or more, or None")
+            raise GraphError(f"IngestionPipeline: grace={grace!r} must be 0 seconds or more, or None")
         if ledger is not None and not isinstance(ledger, Ledger):
-            ledger_from(ledger)  # what it names is looked at here, and opened when a run begins
+            ledger_from(ledger)  # checks it; each run opens it
         if refresh and (restart or ledger is None):
-            why = "restart=True, which forgets all that" if restart else "no ledger="
-            raise GraphError(f"refresh=True compares with what earlier runs took, and was given {why}")
+            why = "restart=True empties" if restart else "there is no ledger="
+            raise GraphError(f"refresh=True compares documents with those in the ledger, but {why}")
         settings = Settings(
             where=(where,) if where else (), process=tuple(process), concurrency=concurrency, retry=retry,
             progress_every=progress_every, checkpoint_every=checkpoint_every,
@@ -131,9 +131,9 @@ class IngestionPipeline:
     # -- the five calls --------------------------------------------------------------------------
 
     async def stream_events(self) -> AsyncGenerator[PipelineEvent, None]:
-        """Yield every event; a list of them is acknowledged, and may be committed, when all were taken.
+        """Yield every event. A list of events may be committed as soon as you have taken all of them.
 
-        With a ledger this is at least once: after a crash the events since the last commit come again.
+        With a ledger this is at least once: after a crash, events since the last commit come again.
         """
         async with aclosing(self._begin(None).chunks()) as chunks:
             async for events in chunks:
@@ -141,14 +141,14 @@ class IngestionPipeline:
                     yield event
 
     async def iter_results(self) -> AsyncGenerator[Document, None]:
-        """Yield the documents that succeeded, without tombstones."""
+        """Yield documents that completed, without tombstones."""
         async with aclosing(self.stream_events()) as events:
             async for event in events:
                 if isinstance(event, DocumentCompleted) and not event.document.deleted:
                     yield event.document
 
     async def run_async(self) -> IngestionResult:
-        """Collect everything. This needs memory for all documents at once: O(n)."""
+        """Collect all documents and failures, in memory: O(n)."""
         documents: list[Document] = []
         failures: list[DocumentFailed] = []
         run = self._begin(None)
@@ -163,11 +163,11 @@ class IngestionPipeline:
         return IngestionResult(documents, failures, run.summary())
 
     async def run(self, sink: Target | None = None) -> RunSummary:
-        """Stream into a sink, or into each of several, effectively once, and return the counts only.
+        """Stream into one sink or several, effectively once, and return the counts.
 
         Raises:
-            PenstockError: the source, the sink or the ledger failed; what was committed stays, and the
-                same call goes on from there.
+            PenstockError: the source, the sink or the ledger failed. Committed documents stay, and the same
+                call resumes behind them.
         """
         run = self._begin(self._sink_from(sink))
         async with aclosing(run.chunks()) as chunks:
@@ -176,9 +176,9 @@ class IngestionPipeline:
         return run.summary()
 
     async def run_async_legacy(self) -> list[str]:
-        """Return the ids of all documents, as the eager call of old did. Deprecated: use ``iter_results``."""
+        """Return the ids of all documents. Deprecated: use ``iter_results``."""
         warnings.warn(
-            "run_async_legacy() holds every id in memory and will go away: iterate over iter_results(), "
+            "run_async_legacy() holds every id in memory and will be removed: iterate over iter_results(), "
             "or stream into a sink with run(sink=...)",
             DeprecationWarning,
             stacklevel=2,
@@ -186,17 +186,17 @@ class IngestionPipeline:
         return [document.doc_id async for document in self.iter_results()]
 
     async def replay(self, sink: Target, *, keys: Collection[str] | None = None) -> Replayed:
-        """Try dead letters again: parse the raw bytes that the ledger kept with today's parser and steps.
+        """Try dead letters again: parse the raw bytes in the ledger with today's parser and steps.
 
-        Nothing is fetched. What succeeds goes into ``sink`` and out of the dead letters, in one commit; what
-        fails again stays, with today's error. The position of the ingestion does not move, so that an
-        interrupted run goes on from where it was. Of several letters of one document the last one decides:
-        the others settle nothing but themselves, and stay as they are if they fail again. The ids of all
-        letters are in memory meanwhile.
+        Nothing is fetched. A document that completes goes into ``sink`` and out of the dead letters, in one
+        commit. A letter that fails again stays, with today's error. The position of the ingestion does not
+        move, so an interrupted run can still be resumed. If a document has several letters, the last one
+        decides: the others change no state, and stay as they are if they fail again. The ids of all letters
+        are in memory meanwhile.
 
         Args:
-            sink: The output of the earlier runs, all of them if there were several: what leaves the dead
-                letters must arrive there.
+            sink: The output of the earlier runs; all of them if there were several. The documents that leave
+                the dead letters must arrive there.
             keys: Only the letters of these records (``file#index``).
 
         Raises:
@@ -207,29 +207,20 @@ class IngestionPipeline:
             raise GraphError(msg)
         owned = not isinstance(self._ledger, Ledger)
         ledger = self._ledger if isinstance(self._ledger, Ledger) else ledger_from(self._ledger)
-        plan = self._plan
-        settings = replace(plan.settings, limit=None)
         try:
-            return await replay(
-                plan.adapter.source,
-                partial(plan.adapter.events, settings),
-                ledger,
-                sink_from(sink),
-                key=plan.key,
-                commit_every=plan.checkpoint_every,
-                wanted=keys,
-            )
+            return await replay(self._plan, ledger, sink_from(sink), wanted=keys)
         finally:
             if owned:
                 await ledger.aclose()
 
-    # -- around them -----------------------------------------------------------------------------
+    # -- stop and explain ------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Take no new input: what is in flight is settled and committed, then the run ends as cancelled.
+        """Take no new input: documents in flight are settled and committed, then the run ends as cancelled.
 
-        What is not settled when the grace period is over is cut, and comes again. A step that does not let
-        itself be cancelled, or blocks the event loop, cannot be cut. While none runs, it stops the next one.
+        Documents that are unfinished when the grace period ends are cut, and come again in the next run. A
+        step that ignores cancellation, or blocks the event loop, cannot be cut. If no run is active, this
+        stops the next one.
         """
         if self._running is None or self._running.over.is_set():
             self._stopping = True
@@ -237,7 +228,7 @@ class IngestionPipeline:
             self._running.stop()
 
     def explain(self, sink: Target | None = None) -> str:
-        """Say in words what happens to each document, and what a crash can and cannot do."""
+        """Describe what happens to each document, and what a crash can do to the output."""
         source = self._plan.adapter.source
         lines = [f"source      {source.name} {redact_json(source.parameters)}"]
         settings = self._plan.settings
@@ -251,12 +242,12 @@ class IngestionPipeline:
         return "\n".join(lines)
 
     def _promises(self, sink: Sink | None) -> Iterator[str]:
-        """Yield what a crash can and cannot do to what goes into ``sink``."""
+        """Yield what a crash can do to the documents in ``sink``."""
         if self._ledger is None:
             if sink is not None and sink.transactional:
-                yield "without a ledger, an interrupted run goes on from what the output holds"
+                yield "without a ledger, an interrupted run resumes from the position in the output"
             else:
-                yield "no ledger: an interrupted run begins anew"
+                yield "no ledger: an interrupted run starts again from the beginning"
             return
         sinks = sink.sinks if isinstance(sink, SeveralSinks) else (sink,) if sink else ()
         if not sinks:
@@ -267,16 +258,16 @@ class IngestionPipeline:
             yield "effectively once: killed at any instant and run again, the output is the same"
         if isinstance(sink, SeveralSinks):
             yield (
-                "all outputs go on from the lowest commit: files are cut back to it, databases take the one "
-                "commit that they may be ahead again, as upserts"
+                "all outputs resume from the lowest commit: files are cut back to it; a database that is one "
+                "commit ahead takes that commit again, as upserts"
             )
 
     def _sink_from(self, target: Target | None) -> Sink | None:
         sink = sink_from(target) if target is not None else None
         if isinstance(sink, SeveralSinks) and self._ledger is None:
             msg = (
-                f"several outputs ({sink.describe()}) need a ledger, which says how far all of them "
-                "have come: IngestionPipeline(adapter, ledger=...)"
+                f"several outputs ({sink.describe()}) need a ledger, which stores the position of all "
+                "of them: IngestionPipeline(adapter, ledger=...)"
             )
             raise GraphError(msg)
         return sink

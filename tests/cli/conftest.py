@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, ClassVar
 
 import pytest
 
 import penstock as package
+
+from .forked import Forks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +50,8 @@ def articles(*records: str) -> bytes:
 class Penstock:
     """The command, called in one folder."""
 
+    forks: ClassVar[Forks | None] = None
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.started: list[subprocess.Popen[bytes]] = []
@@ -54,8 +59,12 @@ class Penstock:
     def __call__(self, *words: str | Path, limits: str = "") -> subprocess.CompletedProcess[str]:
         """Run it and wait; ``limits`` are shell commands such as ``ulimit -f 8``."""
         command = [os.fspath(word) for word in (COMMAND, *words)]
-        if limits:
-            command = ["bash", "-c", f'{limits}; exec "$@"', "bash", *command]
+        if not limits:
+            if Penstock.forks is None:
+                Penstock.forks = Forks(environment())
+                atexit.register(Penstock.forks.close)
+            return Penstock.forks.run(command, self.folder, environment(), PATIENCE)
+        command = ["bash", "-c", f'{limits}; exec "$@"', "bash", *command]
         return subprocess.run(
             command,
             cwd=self.folder,

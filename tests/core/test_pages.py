@@ -65,7 +65,7 @@ def place(position: Position) -> tuple[int, int]:
     return items + state["skip"], pages
 
 
-@settings(max_examples=400)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(st.integers(0, 12), RUNS, CUTS, st.booleans())
 def test_positions_only_go_forwards(
     total: int, runs: list[tuple[Cut, list[int], int]], rest: Cut, seekable: bool

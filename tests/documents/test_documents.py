@@ -1,4 +1,4 @@
-"""The event stream keeps its laws (DESIGN §4), over random scripted sources, settings, schedules and cuts."""
+"""The event stream keeps its laws, with random scripted sources, settings, schedules and cuts."""
 
 from __future__ import annotations
 
@@ -93,10 +93,10 @@ def check_end(events: list[tuple[Any, ...]], state: str) -> None:
 
 
 @given(RECORDS, PLANS, SCHEDULES, st.integers(1, 4))
-def test_the_sequential_stream_is_that_of_the_model(
+def test_the_sequential_stream_equals_the_model(
     records: list[Record], plan: Plan, schedule: list[int], page: int
 ) -> None:
-    """One document after the other gives just the events of a plain loop, whatever is requested when."""
+    """The events equal those of a plain loop, for any schedule of requests."""
     source = ScriptedSource(records, page=page)
     events, error = virtually(all_of(plan.running(source), schedule))
     assert error is None
@@ -104,10 +104,10 @@ def test_the_sequential_stream_is_that_of_the_model(
 
 
 @given(RECORDS, CONCURRENT, SCHEDULES, st.integers(1, 4))
-def test_overlapping_documents_give_the_same_events_each(
+def test_concurrent_documents_have_the_same_events(
     records: list[Record], plan: Plan, schedule: list[int], page: int
 ) -> None:
-    """With concurrency and async steps, each document's own events and the final sums are the model's."""
+    """The events of each document, and the final counts, equal those of the model."""
     source = ScriptedSource(records, page=page)
     events, error = virtually(all_of(plan.running(source), schedule))
     shown_events, model = [shown(event) for event in events], expected(plan, source).events
@@ -122,7 +122,7 @@ def test_overlapping_documents_give_the_same_events_each(
 def test_a_limit_ends_the_run_at_that_many_documents(
     records: list[Record], plan: Plan, schedule: list[int], limit: int
 ) -> None:
-    """``limit`` counts completed and failed documents, not skipped ones, and reads no page behind them."""
+    """``limit`` counts completed and failed documents, not skipped ones; no further page is read."""
     plan = replace(plan, limit=limit)
     source = ScriptedSource(records)
     events, error = virtually(all_of(plan.running(source), schedule))
@@ -131,7 +131,7 @@ def test_a_limit_ends_the_run_at_that_many_documents(
 
 
 @given(RECORDS, CONCURRENT, SCHEDULES, st.integers(1, 5))
-def test_a_limit_holds_for_overlapping_documents(
+def test_a_limit_holds_for_concurrent_documents(
     records: list[Record], plan: Plan, schedule: list[int], limit: int
 ) -> None:
     """No document beyond the limit is even started."""
@@ -151,7 +151,7 @@ def test_a_limit_holds_for_overlapping_documents(
 def test_fail_fast_ends_with_the_events_then_the_error(
     records: list[Record], plan: Plan, schedule: list[int]
 ) -> None:
-    """The first document that fails for good ends the run: progress, ``failed``, then a ``DocumentError``."""
+    """The first document that fails for good ends the run with progress, ``failed`` and a ``DocumentError``."""
     plan = replace(plan, fail_fast=True)
     source = ScriptedSource(records)
     events, error = virtually(all_of(plan.running(source), schedule))
@@ -161,10 +161,8 @@ def test_fail_fast_ends_with_the_events_then_the_error(
 
 
 @given(RECORDS, CONCURRENT, SCHEDULES)
-def test_fail_fast_counts_what_is_still_in_flight(
-    records: list[Record], plan: Plan, schedule: list[int]
-) -> None:
-    """Documents under way when another ends the run are counted as in flight, and nothing follows the end."""
+def test_fail_fast_counts_documents_in_flight(records: list[Record], plan: Plan, schedule: list[int]) -> None:
+    """Documents in work when another ends the run count as in flight; no event follows the end."""
     source = ScriptedSource(records)
     events, error = virtually(all_of(replace(plan, fail_fast=True).running(source), schedule))
     shown_events = [shown(event) for event in events]
@@ -173,12 +171,12 @@ def test_fail_fast_counts_what_is_still_in_flight(
     assert sum(event[0] == "F" and not event[3] for event in shown_events) == (1 if error else 0)
 
 
-# -- what the events say -----------------------------------------------------------------------------
+# -- fields and order of events -----------------------------------------------------------------------------
 
 
 @given(RECORDS, PLANS | CONCURRENT)
 def test_a_document_is_started_before_it_is_parsed(records: list[Record], plan: Plan) -> None:
-    """``DocumentStarted`` bears a timestamp not later than the first parsing, and the terminal event's."""
+    """The timestamp of ``DocumentStarted`` is not later than the first parsing, or than the terminal event."""
     source = ScriptedSource(records)
     parsed: dict[str, float] = {}
 
@@ -201,7 +199,7 @@ def test_a_document_is_started_before_it_is_parsed(records: list[Record], plan: 
 
 @pytest.mark.parametrize("plan", [Plan(where=False), Plan(where=False, sleepy=True)])
 async def test_the_start_is_delivered_before_the_parser_is_called(plan: Plan) -> None:
-    """Whoever asks for one event at a time sees a document announced before anybody touched it."""
+    """A consumer that requests one event at a time gets the start of a document before it is parsed."""
     source = ScriptedSource([Record(), Record()])
     async with plan.running(source) as running:
         assert [shown(e) for e in await running.request(1)] == [("A", "new", "running")]
@@ -211,8 +209,8 @@ async def test_the_start_is_delivered_before_the_parser_is_called(plan: Plan) ->
 
 
 @pytest.mark.parametrize("sleepy", [False, True])
-def test_no_step_sees_what_where_leaves_out(sleepy: bool) -> None:
-    """``where`` judges what was parsed; what it lets through is announced before the first step has it."""
+def test_no_step_gets_a_document_that_where_leaves_out(sleepy: bool) -> None:
+    """``where`` gets the parsed document; an accepted document is announced before its first step."""
     source = ScriptedSource([Record(), Record("out"), Record()])
     seen: list[str] = []
 
@@ -235,8 +233,8 @@ def test_no_step_sees_what_where_leaves_out(sleepy: bool) -> None:
     assert seen == [f"{what} {name}" for name in ("d0", "d2") for what in ("S", "step", "C")]
 
 
-def test_failed_attempts_wait_as_the_policy_says() -> None:
-    """A document that fails twice is tried at 0, 1 and 3 seconds: 1 s, then twice that."""
+def test_attempts_wait_for_the_backoff_of_the_policy() -> None:
+    """A document that fails twice is tried at 0, 1 and 3 seconds."""
     for plan in (Plan(), Plan(sleepy=True)):
         source = ScriptedSource([Record(flaky=2)])
         tried: list[float] = []
@@ -250,8 +248,8 @@ def test_failed_attempts_wait_as_the_policy_says() -> None:
         assert tried == [0.0, 1.0, 3.0]
 
 
-def test_one_failure_says_what_is_known_of_it() -> None:
-    """A parser that raises gives its traceback, a refused document its reason only; both give the raw bytes."""
+def test_a_failure_has_traceback_and_raw_bytes() -> None:
+    """An exception of the parser has its traceback, a refused document only its reason; both have the bytes."""
     source = ScriptedSource([Record("crash"), Record("bad"), Record(flaky=1)])
     events, _ = virtually(all_of(Plan().running(source), [100]))
     crash, bad, flaky = (event for event in events if isinstance(event, DocumentFailed))
@@ -268,7 +266,7 @@ def test_one_failure_says_what_is_known_of_it() -> None:
 
 
 def test_a_step_that_returns_no_document_fails_that_document_only() -> None:
-    """A processing step that forgets its return value is named; the run goes on."""
+    """The error names the step, and the run goes on."""
 
     def forgetful(document: Any) -> None: ...
 
@@ -289,10 +287,10 @@ def test_a_step_that_returns_no_document_fails_that_document_only() -> None:
 
 
 @given(RECORDS, PLANS, SCHEDULES, st.dictionaries(st.sampled_from([-1, 0, 3, 6]), st.integers(1, 2)))
-def test_a_source_that_comes_back_changes_nothing_but_the_state(
+def test_a_source_that_recovers_adds_only_state_changes(
     records: list[Record], plan: Plan, schedule: list[int], down: dict[int, int]
 ) -> None:
-    """Fetch errors within the policy show as failed, retrying, running; the documents' events are the model's."""
+    """An error within the policy adds failed, retrying, running; the events of documents equal the model's."""
     plan = replace(plan, retry=True)
     source = ScriptedSource(records, down=down)
     events, error = virtually(all_of(plan.running(source), schedule))
@@ -306,10 +304,10 @@ def test_a_source_that_comes_back_changes_nothing_but_the_state(
 
 
 @given(RECORDS, CONCURRENT, SCHEDULES, st.dictionaries(st.sampled_from([-1, 0, 3, 6]), st.integers(1, 2)))
-def test_a_source_that_comes_back_loses_no_overlapping_document(
+def test_a_source_that_recovers_loses_no_concurrent_document(
     records: list[Record], plan: Plan, schedule: list[int], down: dict[int, int]
 ) -> None:
-    """The same with documents under way while the source is down."""
+    """The same with documents in work while the source is down."""
     plan = replace(plan, retry=True)
     source = ScriptedSource(records, down=down)
     events, error = virtually(all_of(plan.running(source), schedule))
@@ -325,7 +323,7 @@ def test_a_source_that_comes_back_loses_no_overlapping_document(
 def test_a_source_that_stays_down_ends_with_the_events_then_its_error(
     records: list[Record], plan: Plan, schedule: list[int], at: int
 ) -> None:
-    """What came before is delivered, then progress, ``failed``, and the source's own exception with a note."""
+    """Earlier events are delivered, then progress, ``failed``, and the exception of the source with a note."""
     source = ScriptedSource(records, down={at: 99})
     events, error = virtually(all_of(plan.running(source), schedule))
     shown_events = [shown(event) for event in events]
@@ -341,7 +339,7 @@ def test_a_source_that_stays_down_ends_with_the_events_then_its_error(
     assert documents_of(shown_events) == documents_of(expected(plan, before).events)
 
 
-def test_the_attempts_of_a_source_start_again_when_it_gives_records() -> None:
+def test_the_attempts_of_a_source_start_again_after_each_page() -> None:
     """Two failures before each of three pages are within three attempts."""
     source = ScriptedSource([Record()] * 9, down={0: 2, 3: 2, 6: 2, -1: 2})
     _, error = virtually(all_of(Plan().running(source), [100]))
@@ -355,7 +353,7 @@ def test_the_attempts_of_a_source_start_again_when_it_gives_records() -> None:
 def test_positions_are_exact_at_every_cut(
     records: list[Record], plan: Plan, cuts: list[int], schedule: list[int]
 ) -> None:
-    """Cut after any number of events and resumed, again and again, the pieces are the whole."""
+    """A run that is cut and resumed several times delivers the events of an undisturbed run."""
 
     async def main() -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
         source = ScriptedSource(records)
@@ -373,10 +371,10 @@ def test_positions_are_exact_at_every_cut(
 
 
 @given(RECORDS, CONCURRENT, st.lists(st.tuples(st.integers(1, 6), st.integers(0, 3)), max_size=6), SCHEDULES)
-def test_positions_are_exact_between_sequential_and_overlapping_runs(
+def test_positions_are_exact_between_sequential_and_concurrent_runs(
     records: list[Record], plan: Plan, cuts: list[tuple[int, int]], schedule: list[int]
 ) -> None:
-    """A run may be resumed with another concurrency, to one at a time and back: no event lost, none twice."""
+    """A run may be resumed with another concurrency: no event is lost, and none comes twice."""
 
     async def main() -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
         source = ScriptedSource(records)
@@ -398,13 +396,12 @@ def test_positions_are_exact_between_sequential_and_overlapping_runs(
 
 
 @given(RECORDS, PLANS | CONCURRENT, st.integers(0, 12), SCHEDULES)
-def test_a_drained_run_ends_as_cancelled_and_goes_on_from_there(
+def test_a_drained_run_ends_as_cancelled_and_can_be_resumed(
     records: list[Record], plan: Plan, after: int, schedule: list[int]
 ) -> None:
-    """``drain`` at any moment: what is in flight is settled, then progress and ``cancelled``; the rest follows.
+    """``drain`` settles the documents in flight; progress and ``cancelled`` follow; the next run has the others.
 
-    A document that waits for its next attempt has it in the run that goes on: stopping makes nothing fail that
-    would have passed.
+    A document that waits for its next attempt is tried again by the next run, so ``drain`` makes no document fail.
     """
 
     async def main() -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], list[tuple[Any, ...]]]:
@@ -433,7 +430,7 @@ def test_a_drained_run_ends_as_cancelled_and_goes_on_from_there(
 def test_cancelled_requests_lose_no_event(
     records: list[Record], plan: Plan, turns: list[int], schedule: list[int]
 ) -> None:
-    """Requests cancelled after any number of turns of the loop: the stream is the one of an undisturbed run."""
+    """Requests are cancelled after any number of turns of the loop: the stream is that of an undisturbed run."""
     source = ScriptedSource(records, down={3: 1})
     plan = replace(plan, retry=True)
 
@@ -462,10 +459,8 @@ def test_cancelled_requests_lose_no_event(
 
 
 def test_a_failed_attempt_is_delivered_before_its_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Events are not held while a document waits for its next try, however slow the parser is."""
-    monkeypatch.setattr(
-        penstock.runtime.run, "SLICE", -1.0
-    )  # every slice counts as slow, and stays at one event
+    """Events are not held back while a document waits for its next attempt."""
+    monkeypatch.setattr(penstock.runtime.run, "SLICE", -1.0)  # so every slice is one event
 
     async def main() -> None:
         source = ScriptedSource([Record(), Record(flaky=1)])
@@ -479,8 +474,8 @@ def test_a_failed_attempt_is_delivered_before_its_backoff(monkeypatch: pytest.Mo
     virtually(main())
 
 
-def test_a_run_that_was_cut_behind_a_final_progress_gives_another_one_at_its_end() -> None:
-    """A drained run, left between its last two events, is resumed: it has a final ``BatchProgress`` again."""
+def test_a_run_that_was_cut_behind_its_final_progress_ends_with_another_one() -> None:
+    """A drained run is left between its last two events; the run that resumes it has a final progress again."""
 
     async def main() -> list[PipelineEvent]:
         source = ScriptedSource([Record()] * 8)
@@ -500,8 +495,8 @@ def test_a_run_that_was_cut_behind_a_final_progress_gives_another_one_at_its_end
 
 
 @pytest.mark.parametrize("plan", [Plan(), Plan(sleepy=True, concurrency=2)])
-def test_a_question_about_unchanged_documents_may_fail_once(plan: Plan) -> None:
-    """A ledger that is out of reach for a moment is asked again; no record of the page is lost."""
+def test_comparing_with_earlier_runs_may_fail_once(plan: Plan) -> None:
+    """The comparison is retried; no record of the page is lost."""
     failures = iter([ConnectionError("lost")])
 
     async def compare(pairs: Any) -> list[Standing]:

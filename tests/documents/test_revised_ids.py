@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.documents.revised_ids import Revised
+from penstock.documents.revised_ids import RevisedIds
 
 
 @given(st.lists(st.text()), st.lists(st.text()))
 def test_it_knows_its_members(members: list[str], others: list[str]) -> None:
-    """All of them, and of a few others none; without members it is false, and needs no memory."""
-    revised = Revised()
+    """It contains all members and no others of a few; without members it is false."""
+    revised = RevisedIds()
     assert not revised
     assert not any(one in revised for one in others)
     revised.update(members)
@@ -21,15 +21,15 @@ def test_it_knows_its_members(members: list[str], others: list[str]) -> None:
 
 
 def test_lone_surrogates_are_ids_too() -> None:
-    """Whatever a source calls a document."""
-    revised = Revised()
+    """A source may use any string as an id."""
+    revised = RevisedIds()
     revised.add("\ud800")
     assert "\ud800" in revised
     assert "\ud801" not in revised
 
 
-def test_with_many_members_it_seldom_errs() -> None:
-    """With 100,000 of them, none of 20,000 others is taken for one."""
-    revised = Revised()
+def test_with_many_members_it_is_seldom_wrong() -> None:
+    """With 100,000 members, none of 20,000 other ids is reported as a member."""
+    revised = RevisedIds()
     revised.update(f"PMID:{n}.1" for n in range(100_000))
     assert not any(f"PMID:{n}.1" in revised for n in range(100_000, 120_000))

@@ -1,4 +1,4 @@
-"""The five calls of ``IngestionPipeline``, and what is around them."""
+"""The five calls of ``IngestionPipeline``, its options, and its behaviour when a part fails."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def ids(documents: Sequence[Document]) -> list[str]:
 
 @given(RECORDS, st.sampled_from([1, 2, 5]))
 def test_all_five_calls_agree_with_the_model(records: list[Record], every: int) -> None:
-    """Events, results, the eager result, the sink's documents and the ids are those of a plain loop."""
+    """Events, results, the eager result, the sink's documents and the ids equal those of a plain loop."""
     plan = Plan(every=every)
     model = expected(plan, ScriptedSource(records))
     gone = [f"d{i}" for i, record in enumerate(records) if record.kind == "gone"]
@@ -132,8 +132,8 @@ def test_all_five_calls_agree_with_the_model(records: list[Record], every: int) 
     virtually(main())
 
 
-async def test_a_summary_says_where_things_are(tmp_path: Path) -> None:
-    """The receipt of a run names output, ledger and key, and counts the raw bytes."""
+async def test_a_summary_names_sink_ledger_and_key(tmp_path: Path) -> None:
+    """It also counts the raw bytes."""
     summary = await pipeline_of(listed(3), ledger=tmp_path / "run.db", key="mine").run(tmp_path / "out.jsonl")
     assert summary.sink == str(tmp_path / "out.jsonl")
     assert summary.ledger == str(tmp_path / "run.db")
@@ -148,7 +148,7 @@ async def test_a_summary_says_where_things_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 async def test_a_consumer_that_leaves_gets_only_its_last_list_again(kind: str, tmp_path: Path) -> None:
-    """``break`` keeps what was acknowledged, and the same pipeline may go on at once."""
+    """``break`` keeps acknowledged documents, and the same pipeline can be run again at once."""
     pipeline = pipeline_of(listed(40), ledger=MemoryLedger() if kind == "memory" else tmp_path / "run.db")
     first: list[str] = []
     async for document in pipeline.iter_results():
@@ -161,8 +161,8 @@ async def test_a_consumer_that_leaves_gets_only_its_last_list_again(kind: str, t
     assert [document async for document in pipeline.iter_results()] == []
 
 
-async def test_a_ledger_in_use_is_said_to_be(tmp_path: Path) -> None:
-    """A run beside one that goes on is told that the ledger is busy; it does not wait for ever."""
+async def test_a_ledger_in_use_is_refused(tmp_path: Path) -> None:
+    """A run beside an unfinished one raises ``LedgerBusy`` and does not wait."""
     pipeline = pipeline_of(listed(5), ledger=tmp_path / "run.db")
     async with aclosing(pipeline.stream_events()) as events:
         await anext(events)
@@ -170,8 +170,8 @@ async def test_a_ledger_in_use_is_said_to_be(tmp_path: Path) -> None:
             await pipeline.run()
 
 
-async def test_a_failed_source_keeps_what_came_before() -> None:
-    """What was settled before the source failed is committed; the same call goes on behind it."""
+async def test_documents_before_a_failure_of_the_source_are_kept() -> None:
+    """They are committed, and the same call resumes behind them."""
     ledger, sink = MemoryLedger(), MemorySink()
     with pytest.raises(ConnectionError):
         await pipeline_of(ScriptedSource([Record()] * 9, down={6: 9}), ledger=ledger, retry=None).run(sink)
@@ -187,7 +187,7 @@ async def test_a_failed_source_keeps_what_came_before() -> None:
 
 
 async def test_stop_before_the_run_begins_takes_nothing() -> None:
-    """A signal that comes too early is not forgotten; it counts for one run only."""
+    """An early ``stop`` stops the next run, and only that one."""
     ledger, sink = MemoryLedger(), MemorySink()
     pipeline = pipeline_of(listed(5), ledger=ledger)
     pipeline.stop()
@@ -197,8 +197,8 @@ async def test_stop_before_the_run_begins_takes_nothing() -> None:
     assert ids(sink.documents) == [f"a{i}" for i in range(5)]
 
 
-async def test_nothing_to_do_is_said_each_time() -> None:
-    """A run over finished inputs writes nothing, says so, and counts nothing."""
+async def test_a_run_without_new_records_reports_nothing_to_do() -> None:
+    """It writes nothing and counts nothing."""
     ledger, sink = MemoryLedger(), MemorySink()
     source = listed(5)
     summaries = [await pipeline_of(source, ledger=ledger).run(sink) for _ in range(3)]
@@ -208,8 +208,8 @@ async def test_nothing_to_do_is_said_each_time() -> None:
     assert ids(sink.documents) == [f"a{i}" for i in range(5)]
 
 
-async def test_new_inputs_are_taken_up_by_a_new_logical_run() -> None:
-    """Records that appear later are read by the next run, whose sums are its own."""
+async def test_new_records_are_read_by_a_new_logical_run() -> None:
+    """Its counts begin at 0."""
     ledger, sink, source = MemoryLedger(), MemorySink(), listed(3)
     await pipeline_of(source, ledger=ledger).run(sink)
     source.rows += listed(2, first=3).rows
@@ -220,7 +220,7 @@ async def test_new_inputs_are_taken_up_by_a_new_logical_run() -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 async def test_unchanged_documents_of_earlier_runs_are_skipped(concurrency: int) -> None:
-    """The same id with the same bytes is skipped and counted; with others it is done again; in the same run never."""
+    """A document with the same bytes is skipped and counted, with other bytes processed; in one run none is skipped."""
     ledger, sink = MemoryLedger(), MemorySink()
     source = Listed([("x", "one"), ("x", "one"), ("y", "two")])
     await pipeline_of(source, ledger=ledger, concurrency=concurrency).run(sink)
@@ -233,8 +233,8 @@ async def test_unchanged_documents_of_earlier_runs_are_skipped(concurrency: int)
     assert (await pipeline_of(source, ledger=ledger, skip_completed=False).run(sink)).counts["completed"] == 1
 
 
-async def test_a_failed_document_is_not_skipped_when_it_comes_again() -> None:
-    """Only documents that completed are skipped: one that failed before is tried again."""
+async def test_a_failed_document_is_not_skipped_by_the_next_run() -> None:
+    """Only completed documents are skipped."""
     ledger, sink, source = MemoryLedger(), MemorySink(), Listed([("x", "one")])
 
     def refuse(document: Document) -> Document:
@@ -247,7 +247,7 @@ async def test_a_failed_document_is_not_skipped_when_it_comes_again() -> None:
 
 
 async def test_a_dead_letter_holds_the_whole_record() -> None:
-    """By its key it can be found in its source, with its bytes and context it can be tried again."""
+    """It has the record's key, bytes and context."""
     ledger, source = MemoryLedger(), ScriptedSource([Record(), Record("bad"), Record("nameless")])
     await pipeline_of(source, ledger=ledger).run(MemorySink())
     await ledger.open("scripted")
@@ -262,7 +262,7 @@ async def ledger_letters(ledger: MemoryLedger, key: str) -> list[str]:
 
 
 async def test_a_limit_may_be_raised() -> None:
-    """``limit`` is a number of the logical run: the same again does nothing, a larger one goes on."""
+    """``limit`` counts documents of the logical run: with a larger one, the run is resumed."""
     ledger, sink, source = MemoryLedger(), MemorySink(), listed(10)
 
     async def run(limit: int | None) -> Any:
@@ -277,8 +277,8 @@ async def test_a_limit_may_be_raised() -> None:
     assert ids(sink.documents) == [f"a{i}" for i in range(10)]
 
 
-async def test_restart_begins_anew() -> None:
-    """``restart`` forgets position, states and output: nothing is skipped, nothing is there twice."""
+async def test_restart_begins_at_the_beginning() -> None:
+    """``restart`` empties ledger and output: no document is skipped, and none is there twice."""
     ledger, sink, source = MemoryLedger(), MemorySink(), listed(4)
     await pipeline_of(source, ledger=ledger).run(sink)
     summary = await pipeline_of(source, ledger=ledger, restart=True).run(sink)
@@ -286,8 +286,8 @@ async def test_restart_begins_anew() -> None:
     assert (summary.counts["completed"], summary.counts["skipped"], summary.resumed) == (4, 0, False)
 
 
-async def test_a_restart_whose_output_cannot_be_opened_forgets_nothing(tmp_path) -> None:
-    """The earlier output, its position and its states are as they were."""
+async def test_a_restart_whose_output_cannot_be_opened_changes_nothing(tmp_path) -> None:
+    """The earlier output, its position and the states stay."""
     ledger, out, source = MemoryLedger(), tmp_path / "out.jsonl", listed(4)
     await pipeline_of(source, ledger=ledger).run(out)
     (tmp_path / "folder").mkdir()
@@ -298,8 +298,8 @@ async def test_a_restart_whose_output_cannot_be_opened_forgets_nothing(tmp_path)
     assert len(out.read_text().splitlines()) == 6
 
 
-async def test_without_a_ledger_every_run_begins_anew() -> None:
-    """A pipeline is cold and may run as often as one likes."""
+async def test_without_a_ledger_every_run_starts_at_the_beginning() -> None:
+    """A pipeline is cold and may run any number of times."""
     pipeline = pipeline_of(listed(3))
     for _ in range(2):
         assert ids([document async for document in pipeline.iter_results()]) == ["a0", "a1", "a2"]
@@ -309,7 +309,7 @@ async def test_without_a_ledger_every_run_begins_anew() -> None:
 
 
 async def test_hooks_get_every_event_before_the_consumer() -> None:
-    """A hook sees just the events of the stream, in order, each list before anybody has taken it."""
+    """A hook gets the events of the stream in order, each list before the consumer gets it."""
     seen: list[PipelineEvent] = []
     taken: list[PipelineEvent] = []
 
@@ -324,7 +324,7 @@ async def test_hooks_get_every_event_before_the_consumer() -> None:
 
 @pytest.mark.parametrize("call", range(6))
 async def test_a_hook_that_fails_loses_nothing(call: int) -> None:
-    """A run that a hook has ended goes on, when run again, with the documents of the list it failed on."""
+    """The next run resumes with the documents of the list on which the hook failed."""
     ledger, sink = MemoryLedger(), MemorySink()
     calls = iter(range(100))
 
@@ -342,8 +342,8 @@ async def test_a_hook_that_fails_loses_nothing(call: int) -> None:
 # -- failures of the parts ----------------------------------------------------------------------------
 
 
-async def test_a_sink_is_refused_where_the_ledger_went_on_without_one() -> None:
-    """An output that would lack what an earlier consumer took is not begun in silence."""
+async def test_a_sink_is_refused_if_the_ledger_was_used_without_one() -> None:
+    """The output would lack the documents that an earlier consumer took."""
     ledger = MemoryLedger()
     await pipeline_of(listed(3), ledger=ledger).run()
     with pytest.raises(SinkMismatch, match="without an output"):
@@ -353,8 +353,8 @@ async def test_a_sink_is_refused_where_the_ledger_went_on_without_one() -> None:
     assert len(sink.documents) == 5
 
 
-async def test_a_commit_that_fails_is_told_and_never_masks() -> None:
-    """The error of the commit ends the run; if the source has failed too, its error is raised, with a note."""
+async def test_a_failed_commit_is_raised_and_masks_no_other_error() -> None:
+    """The error of the commit ends the run. If the source failed too, its error is raised, with a note."""
     machine = Machine()
     with pytest.raises(SinkError, match="as planned"):
         await pipeline_of(listed(9), ledger=machine.ledger(Fault()), checkpoint_every=2).run(
@@ -371,15 +371,15 @@ async def test_a_commit_that_fails_is_told_and_never_masks() -> None:
         assert any("as planned" in note for note in caught.value.__notes__)
 
 
-@pytest.mark.parametrize("overlapping", [False, True])
-async def test_nothing_is_left_behind(*, overlapping: bool, tmp_path: Path) -> None:
-    """A run that ends, is left, is cancelled or fails leaves no task, generator or file open."""
+@pytest.mark.parametrize("concurrent", [False, True])
+async def test_nothing_is_left_behind(*, concurrent: bool, tmp_path: Path) -> None:
+    """A run that ends, is left by ``break``, is cancelled or fails leaves no task, generator or file open."""
 
     async def later(document: Document) -> Document:
         await asyncio.sleep(0)
         return document
 
-    options: dict[str, Any] = {"process": [later], "concurrency": 2} if overlapping else {}
+    options: dict[str, Any] = {"process": [later], "concurrency": 2} if concurrent else {}
     async with no_leaks():
         await pipeline_of(listed(9), ledger=tmp_path / "a.db", **options).run(tmp_path / "a.jsonl")
         async for _ in pipeline_of(listed(9), ledger=tmp_path / "b.db", **options).stream_events():
@@ -400,8 +400,8 @@ async def test_nothing_is_left_behind(*, overlapping: bool, tmp_path: Path) -> N
 # -- arguments ---------------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_used_is_refused_when_the_pipeline_is_built() -> None:
-    """Each wrong argument gives a ``GraphError`` that names it; nothing is opened."""
+def test_invalid_arguments_are_refused_when_the_pipeline_is_built() -> None:
+    """Each raises a ``GraphError`` that names it; nothing is opened."""
     adapter = Adapter(listed(3))
     with pytest.raises(GraphError, match="takes an adapter, not Flow"):
         IngestionPipeline(from_iterable([1]))  # type: ignore[arg-type]
@@ -411,8 +411,8 @@ def test_what_cannot_be_used_is_refused_when_the_pipeline_is_built() -> None:
                 IngestionPipeline(adapter, **{name: value})  # type: ignore[arg-type]
 
 
-def test_explain_says_what_a_crash_can_do(tmp_path: Path) -> None:
-    """The three guarantees are told apart: none, at least once, effectively once; and the steps are named."""
+def test_explain_describes_what_a_crash_can_do(tmp_path: Path) -> None:
+    """It distinguishes no guarantee, at least once and effectively once; and it names the steps."""
     adapter = Adapter(listed(3))
     assert "no ledger" in IngestionPipeline(adapter).explain()
     with_ledger = IngestionPipeline(adapter, ledger=tmp_path / "x.db", process=[step])
@@ -422,8 +422,8 @@ def test_explain_says_what_a_crash_can_do(tmp_path: Path) -> None:
     assert not (tmp_path / "x.db").exists()
 
 
-async def test_the_last_event_tells_how_a_run_ended() -> None:
-    """A drained run says cancelled, a complete one completed, and nothing comes behind that."""
+async def test_the_last_event_is_the_end_of_the_run() -> None:
+    """A run that was stopped ends with the change to ``cancelled`` and its reason."""
     pipeline = pipeline_of(listed(30))
     events: list[PipelineEvent] = []
     async for event in pipeline.stream_events():

@@ -1,4 +1,4 @@
-"""What a source promised is held against what a run settled: silent zero is an error."""
+"""The number of settled documents is compared with the number that the source promised."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def pipeline(source: ScriptedSource, **options: Any) -> IngestionPipeline:
 
 
 async def states(pipeline: IngestionPipeline) -> list[tuple[str, str | None]]:
-    """Return the states of a run with their reasons; the last two events must be those of every end."""
+    """Return the states of a run with their reasons; check the two events with which every run ends."""
     events = [event async for event in pipeline.stream_events()]
     assert isinstance(events[-2], BatchProgress)
     assert isinstance(events[-1], AdapterStateChange)
     return [(e.new_state, e.reason) for e in events if isinstance(e, AdapterStateChange)]
 
 
-def test_completed_failed_skipped_and_deleted_are_what_was_promised() -> None:
-    """Each record counts once, whatever became of it, and then nothing is said."""
+def test_completed_failed_skipped_and_deleted_documents_count() -> None:
+    """Each record counts once, so there is no warning."""
 
     async def main() -> None:
         one = pipeline(ScriptedSource(MIXED, promised=len(MIXED)))
@@ -43,8 +43,8 @@ def test_completed_failed_skipped_and_deleted_are_what_was_promised() -> None:
 
 
 @pytest.mark.parametrize("promised", [0, len(MIXED) - 1, len(MIXED) + 1, 1_000_000])
-def test_another_number_is_said_before_the_end(promised: int) -> None:
-    """The run goes to ``incomplete`` with both numbers, and ends as every run does."""
+def test_a_wrong_number_is_announced_before_the_end(promised: int) -> None:
+    """The state becomes ``incomplete``, with both numbers as its reason, and then ``completed``."""
 
     async def main() -> None:
         said = f"the source promised {promised:,} documents, but {len(MIXED)} were settled"
@@ -57,8 +57,8 @@ def test_another_number_is_said_before_the_end(promised: int) -> None:
 
 
 @pytest.mark.parametrize(("promised", "warns"), [(None, True), (0, False)])
-def test_silent_zero(promised: int | None, warns: bool) -> None:
-    """No document at all is a mistake somewhere, unless the source says that it has none."""
+def test_no_document_at_all_is_a_warning(promised: int | None, warns: bool) -> None:
+    """Unless the source promised 0."""
 
     class Empty(ScriptedSource):
         async def fetch(self, position: Any) -> Any:
@@ -73,8 +73,8 @@ def test_silent_zero(promised: int | None, warns: bool) -> None:
     virtually(main())
 
 
-def test_a_run_that_was_killed_counts_all_of_it() -> None:
-    """The sums of the logical run are held against the promise, not those of its last process."""
+def test_a_killed_run_counts_all_its_processes() -> None:
+    """The promise is compared with the counts of the logical run, not with those of its last process."""
 
     async def main() -> None:
         machine = Machine()
@@ -91,8 +91,8 @@ def test_a_run_that_was_killed_counts_all_of_it() -> None:
     virtually(main())
 
 
-def test_a_later_run_takes_only_what_is_new() -> None:
-    """The source still speaks of all that it has, so the numbers of that run say nothing."""
+def test_a_later_run_is_not_compared_with_the_promise() -> None:
+    """The source promises all its documents, and the run takes only the new ones."""
 
     async def main() -> None:
         ledger, source = MemoryLedger(), ScriptedSource(MIXED, promised=len(MIXED))
@@ -107,8 +107,8 @@ def test_a_later_run_takes_only_what_is_new() -> None:
     virtually(main())
 
 
-def test_a_limit_and_a_stop_are_no_shortfall() -> None:
-    """Whoever asked for less gets less, without a warning."""
+def test_a_limited_or_stopped_run_has_no_warning() -> None:
+    """The caller wanted fewer documents."""
 
     async def main() -> None:
         limited = await pipeline(ScriptedSource(MIXED, promised=len(MIXED)), limit=2).run()
@@ -126,7 +126,7 @@ def test_a_limit_and_a_stop_are_no_shortfall() -> None:
 def test_a_limit_that_is_lifted_where_the_source_ends_ends_the_run(
     promised: int | None, concurrency: int
 ) -> None:
-    """It is complete then, for the ledger too, and held against the promise of the run that was limited."""
+    """It is complete then, also in the ledger, and compared with the promise that the limited run got."""
 
     async def main() -> None:
         ledger = MemoryLedger()
@@ -136,7 +136,7 @@ def test_a_limit_that_is_lifted_where_the_source_ends_ends_the_run(
                 ScriptedSource(MIXED, promised=promised), ledger=ledger, concurrency=concurrency, **options
             )
 
-        first = await one(limit=6).run()  # one of the seven is left out
+        first = await one(limit=6).run()  # ``where`` leaves out one of the seven
         assert (first.limited, first.warning) == (True, None)
         for limit in (None, 100, None):
             more = await one(limit=limit).run()
@@ -149,8 +149,8 @@ def test_a_limit_that_is_lifted_where_the_source_ends_ends_the_run(
     virtually(main())
 
 
-def test_a_run_that_was_stopped_at_its_last_document_is_held_against_the_promise() -> None:
-    """The one that goes on gets no page any more that would say it again."""
+def test_a_run_that_was_stopped_at_its_last_document_is_compared_with_the_promise() -> None:
+    """The run that resumes it gets no page with a promise, so the position holds the promise."""
 
     async def main() -> None:
         ledger = MemoryLedger()

@@ -1,4 +1,4 @@
-"""A run that dies or fails at any call to its ledger or sink, run again, ends like an undisturbed one."""
+"""A run is killed or fails at any call to its ledger or sink; the next run ends like an undisturbed one."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ async def sleepy(document: Any) -> Any:
 
 
 def pipeline_on(
-    machine: Machine, source: ScriptedSource, fault: Fault, *, overlapping: bool, restart: bool = False
+    machine: Machine, source: ScriptedSource, fault: Fault, *, concurrent: bool, restart: bool = False
 ) -> IngestionPipeline:
-    """Return a pipeline as one process would make it."""
+    """Return the pipeline of one process."""
     return IngestionPipeline(
-        Adapter(source, page_size=3), ledger=machine.ledger(fault), process=[sleepy if overlapping else step],
-        concurrency=2 if overlapping else 1, where=wanted, retry=POLICY, progress_every=2, checkpoint_every=3,
+        Adapter(source, page_size=3), ledger=machine.ledger(fault), process=[sleepy if concurrent else step],
+        concurrency=2 if concurrent else 1, where=wanted, retry=POLICY, progress_every=2, checkpoint_every=3,
         restart=restart,
     )  # fmt: skip
 
 
 async def outcome(machine: Machine) -> dict[str, Any]:
-    """Return everything that must be as if nothing had happened."""
+    """Return outputs, counts and letters, which must equal those of an undisturbed run."""
     await machine.books.open("scripted")
     last = machine.books._entries["scripted"].last
     return {
@@ -64,15 +64,15 @@ async def process(
     fault: Fault,
     kind: str,
     *,
-    overlapping: bool = False,
+    concurrent: bool = False,
     restart: bool = False,
 ) -> Any:
     """Run the pipeline once, as one process; return its summary, or the exception it ended with."""
     source = ScriptedSource(records)
-    source.attempts = machine.attempts  # whoever was flaky goes on being so from there
+    source.attempts = machine.attempts  # a flaky record goes on where it was in the process before
     sink = SINKS[kind](machine, fault)
     try:
-        pipeline = pipeline_on(machine, source, fault, overlapping=overlapping, restart=restart)
+        pipeline = pipeline_on(machine, source, fault, concurrent=concurrent, restart=restart)
         return await pipeline.run(sink)
     except (Killed, LedgerError, SinkError) as error:
         return error
@@ -81,20 +81,20 @@ async def process(
 
 
 async def outcome_of_another(
-    machine: Machine, records: list[Record], kind: str, *, overlapping: bool
+    machine: Machine, records: list[Record], kind: str, *, concurrent: bool
 ) -> dict[str, Any]:
-    """Return how it ends when one more process runs, and nothing goes wrong with that one."""
-    book = machine.books._entries.get("scripted")
+    """Return the outcome after one more process, which is not disturbed."""
+    book = machine.books._books.get("scripted")
     ended, counts = book is not None and not book.running, book and book.last and book.last[3]
-    await process(machine, records, Fault(), kind, overlapping=overlapping)
+    await process(machine, records, Fault(), kind, concurrent=concurrent)
     result = await outcome(machine)
-    return {**result, "counts": counts} if ended else result  # a new logical run found nothing to do
+    return {**result, "counts": counts} if ended else result  # one more logical run had nothing to do
 
 
-async def undisturbed(records: list[Record], kind: str, *, overlapping: bool) -> tuple[dict[str, Any], int]:
-    """Return how a run ends, and how many calls it takes."""
+async def undisturbed(records: list[Record], kind: str, *, concurrent: bool) -> tuple[dict[str, Any], int]:
+    """Return the outcome of an undisturbed run, and its number of calls."""
     machine, fault = Machine(), Fault()
-    await process(machine, records, fault, kind, overlapping=overlapping)
+    await process(machine, records, fault, kind, concurrent=concurrent)
     return await outcome(machine), fault.calls
 
 
@@ -103,21 +103,21 @@ def sorted_outcome(result: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", SINKS)
-@pytest.mark.parametrize("overlapping", [False, True], ids=["sequential", "overlapping"])
+@pytest.mark.parametrize("concurrent", [False, True], ids=["sequential", "concurrent"])
 @pytest.mark.parametrize("kill", [True, False], ids=["killed", "failed"])
-def test_every_single_fault(kind: str, kill: bool, overlapping: bool) -> None:
-    """Killed, or failed once, before or after any call: the next run makes output and ledger whole."""
+def test_every_single_fault(kind: str, kill: bool, concurrent: bool) -> None:
+    """A run is killed, or fails once, before or after any call: the next run completes output and ledger."""
 
     async def main() -> None:
-        whole, calls = await undisturbed(SCRIPT, kind, overlapping=overlapping)
+        whole, calls = await undisturbed(SCRIPT, kind, concurrent=concurrent)
         assert calls > 12
         for at in range(calls):
             for after in (False, True):
                 machine, fault = Machine(), Fault(at, kill=kill, after=after)
-                ended = await process(machine, SCRIPT, fault, kind, overlapping=overlapping)
+                ended = await process(machine, SCRIPT, fault, kind, concurrent=concurrent)
                 assert isinstance(ended, Killed if kill else LedgerError | SinkError), fault.log
-                result = await outcome_of_another(machine, SCRIPT, kind, overlapping=overlapping)
-                if overlapping:
+                result = await outcome_of_another(machine, SCRIPT, kind, concurrent=concurrent)
+                if concurrent:
                     assert sorted_outcome(result) == sorted_outcome(whole), (at, after, fault.log[at])
                 else:
                     assert result == whole, (at, after, fault.log[at])
@@ -128,22 +128,22 @@ def test_every_single_fault(kind: str, kill: bool, overlapping: bool) -> None:
 @pytest.mark.parametrize("kind", SINKS)
 @pytest.mark.parametrize("kills", [(True, True), (True, False), (False, True)], ids=["kk", "kf", "fk"])
 def test_every_pair_of_faults(kind: str, kills: tuple[bool, bool]) -> None:
-    """A second process is killed, or fails, at each of its calls too: the third makes everything whole."""
+    """A second process is killed, or fails, at each of its calls too: the third completes output and ledger."""
     script = SCRIPT[5:11]
 
     async def main() -> None:
-        whole, calls = await undisturbed(script, kind, overlapping=False)
+        whole, calls = await undisturbed(script, kind, concurrent=False)
         for at in range(calls):
             for after in (False, True):
                 again = 0
                 while True:
                     machine = Machine()
                     await process(
-                        machine, script, Fault(at, kill=kills[0], after=after), kind, overlapping=False
+                        machine, script, Fault(at, kill=kills[0], after=after), kind, concurrent=False
                     )
                     second = Fault(again, kill=kills[1], after=not after)
-                    await process(machine, script, second, kind, overlapping=False)
-                    result = await outcome_of_another(machine, script, kind, overlapping=False)
+                    await process(machine, script, second, kind, concurrent=False)
+                    result = await outcome_of_another(machine, script, kind, concurrent=False)
                     assert {**result, "counts": 0} == {**whole, "counts": 0}, (at, after, again, second.log)
                     if second.calls <= again:
                         break
@@ -156,13 +156,13 @@ def test_every_pair_of_faults(kind: str, kills: tuple[bool, bool]) -> None:
 @pytest.mark.parametrize("kill", [True, False], ids=["killed", "failed"])
 @pytest.mark.parametrize("first", [-1, 14], ids=["completed", "interrupted"])
 def test_a_restart_with_every_single_fault(kind: str, kill: bool, first: int) -> None:
-    """Restarted again, it ends whole; run without that, it does too, or refuses an output that was emptied.
+    """The next run completes the output, or refuses an emptied output; the next restart completes it.
 
-    Until the output is open, the ledger has forgotten no dead letter.
+    The ledger keeps its dead letters until the output is open.
     """
 
     async def main() -> None:
-        whole, _ = await undisturbed(SCRIPT, kind, overlapping=False)
+        whole, _ = await undisturbed(SCRIPT, kind, concurrent=False)
         refused, counted = 0, Fault()
         machine = Machine()
         await process(machine, SCRIPT, Fault(first), kind)
@@ -188,16 +188,16 @@ def test_a_restart_with_every_single_fault(kind: str, kill: bool, first: int) ->
 
 
 @pytest.mark.parametrize("kind", SINKS)
-@pytest.mark.parametrize("overlapping", [False, True], ids=["sequential", "overlapping"])
-def test_the_calls_do_not_depend_on_how_fast_the_machine_is(kind: str, overlapping: bool) -> None:
-    """Faults are planted at calls counted in another run, so both must make the same ones."""
+@pytest.mark.parametrize("concurrent", [False, True], ids=["sequential", "concurrent"])
+def test_the_calls_do_not_depend_on_how_fast_the_machine_is(kind: str, concurrent: bool) -> None:
+    """Tests plant faults at calls that they counted in another run, so both runs must make the same calls."""
 
     def calls(pause: float) -> list[str]:
         async def main() -> list[str]:
             machine, fault, source = Machine(), Fault(), ScriptedSource(SCRIPT)
             source.on_parse = lambda _: sleep(pause)
             sink = SINKS[kind](machine, fault)
-            await pipeline_on(machine, source, fault, overlapping=overlapping).run(sink)
+            await pipeline_on(machine, source, fault, concurrent=concurrent).run(sink)
             return fault.log
 
         return virtually(main())
@@ -214,38 +214,38 @@ def test_the_calls_do_not_depend_on_how_fast_the_machine_is(kind: str, overlappi
 def test_any_series_of_faults(
     records: list[Record],
     kind: str,
-    overlapping: bool,
+    concurrent: bool,
     faults: list[tuple[int, bool, bool]],
 ) -> None:
-    """Process after process is killed or fails, at calls counted from its own beginning; the last one ends whole."""
-    for k, record in enumerate(records):  # an attempt that nobody heard of is gone for good
+    """Several processes are killed or fail, one after the other; the last one completes output and ledger."""
+    for k, record in enumerate(records):  # an attempt that was not committed does not come again
         records[k] = replace(record, flaky=0 if record.kind == "out" else min(record.flaky, ATTEMPTS - 1))
 
     async def main() -> None:
-        whole, _ = await undisturbed(records, kind, overlapping=overlapping)
+        whole, _ = await undisturbed(records, kind, concurrent=concurrent)
         machine = Machine()
         for at, kill, after in faults:
             fault = Fault(at, kill=kill, after=after)
-            await process(machine, records, fault, kind, overlapping=overlapping)
-        result = await outcome_of_another(machine, records, kind, overlapping=overlapping)
+            await process(machine, records, fault, kind, concurrent=concurrent)
+        result = await outcome_of_another(machine, records, kind, concurrent=concurrent)
         assert sorted_outcome({**result, "counts": 0}) == sorted_outcome({**whole, "counts": 0})
-        if not overlapping:
+        if not concurrent:
             assert [result[name] for name in OUTPUTS] == [whole[name] for name in OUTPUTS]
 
     virtually(main())
 
 
-@pytest.mark.parametrize("overlapping", [False, True], ids=["sequential", "overlapping"])
+@pytest.mark.parametrize("concurrent", [False, True], ids=["sequential", "concurrent"])
 @pytest.mark.parametrize("how", ["cancel", "stop"])
-def test_interrupted_at_every_turn_of_the_loop(how: str, overlapping: bool) -> None:
-    """Cancelled or stopped after any number of turns, then run again: output and ledger are whole."""
+def test_interrupted_at_every_turn_of_the_loop(how: str, concurrent: bool) -> None:
+    """A run is cancelled or stopped after any number of turns; the next run completes output and ledger."""
     script = [
         record for record in SCRIPT if not record.flaky
     ]  # the clock stands still while turns are counted
 
     async def interrupted(turns: int) -> tuple[dict[str, Any], bool]:
         machine, fault = Machine(), Fault(turns=2)
-        pipeline = pipeline_on(machine, ScriptedSource(script), fault, overlapping=overlapping)
+        pipeline = pipeline_on(machine, ScriptedSource(script), fault, concurrent=concurrent)
         task = asyncio.ensure_future(pipeline.run(machine.file_sink(fault)))
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -255,15 +255,15 @@ def test_interrupted_at_every_turn_of_the_loop(how: str, overlapping: bool) -> N
         if not task.cancelled():
             assert task.result().state in ("completed", "cancelled")
         await machine.lose_power(turns)
-        return await outcome_of_another(machine, script, "file", overlapping=overlapping), done
+        return await outcome_of_another(machine, script, "file", concurrent=concurrent), done
 
     async def main() -> None:
-        whole, _ = await undisturbed(script, "file", overlapping=overlapping)
+        whole, _ = await undisturbed(script, "file", concurrent=concurrent)
         turns, done = 0, False
         while not done:
             result, done = await interrupted(turns)
             assert sorted_outcome(result) == sorted_outcome(whole), turns
-            assert overlapping or result == whole
+            assert concurrent or result == whole
             turns += 1
         assert turns > 20
 

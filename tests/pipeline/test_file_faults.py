@@ -1,6 +1,6 @@
-"""Every write, fsync, rename and commit fails once, or is the last of its process, under a whole pipeline.
+"""Every write, fsync, rename and commit of a pipeline fails once, or is the last call of its process.
 
-The outputs lie on a disk that forgets what was not fsynced; the ledger's calls are counted with the disk's.
+The outputs are on a disk that loses bytes that were not fsynced. The ledger's calls count like the disk's.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ KINDS = {name: [name] for name in SINKS} | {"several": ["parquet", "jsonl", "jso
 
 
 class Machine:
-    """A disk, the books of a ledger, and what one process after the other makes of them."""
+    """A disk and a ledger that one process after the other uses."""
 
     def __init__(self, kinds, seed):
         self.disk = FragileDisk(seed)
@@ -68,7 +68,7 @@ class Machine:
         self.kinds = kinds
 
     async def process(self, faults):
-        """Run the pipeline as one process; return the error or the kill that it ended with, if any."""
+        """Run the pipeline as one process; return its error or kill, if any."""
         storage = FaultyStorage(self.disk, faults)
         sinks = [SINKS[kind][0](storage=storage) for kind in self.kinds]
         pipeline = IngestionPipeline(
@@ -82,7 +82,7 @@ class Machine:
         except (PenstockError, Killed) as error:
             return error
         finally:
-            await self.books.aclose()  # the process ends, and its lock is free
+            await self.books.aclose()  # the process ends and releases its lock
         return None
 
     async def outcome(self):
@@ -98,7 +98,7 @@ class Machine:
 @pytest.mark.parametrize("kill", [True, False], ids=["killed", "failed"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_call_goes_wrong_once(kind, kill, after):
-    """Power cut or error, before or after any call: the next process leaves what an undisturbed one leaves."""
+    """After a power cut or an error, before or after any call, the next process ends like an undisturbed one."""
 
     async def main():
         counted, whole = Faults(), Machine(KINDS[kind], 0)
@@ -110,7 +110,8 @@ def test_each_call_goes_wrong_once(kind, kill, after):
             machine = Machine(KINDS[kind], at)
             faults = Faults(at, kill=kill, after=after)
             ended = await machine.process(faults)
-            assert isinstance(ended, Killed if kill else PenstockError), (counted.log[at], ended)
+            reached = faults.calls > at  # how many writes there are depends on how fast a commit is
+            assert isinstance(ended, Killed if kill else PenstockError) == reached, (faults.log[-1], ended)
             if kill:
                 machine.disk.cut_power()
             assert await machine.process(Faults()) is None

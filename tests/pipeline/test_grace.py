@@ -1,4 +1,4 @@
-"""A run that was told to stop waits for what is in flight, and no longer than it was allowed to."""
+"""A run that was told to stop waits for documents in flight, but not longer than the grace period."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECORDS = [Record() for _ in range(7)]
 
 
 class Ingestion:
-    """A pipeline whose step takes its time with one document, and that is stopped while it does."""
+    """A pipeline with a step that is slow with one document; it is stopped during that step."""
 
     def __init__(self, *, seconds, grace=10.0, concurrency=1, stubborn=False):
         self.ledger, self.sink = MemoryLedger(), MemorySink()
@@ -61,7 +61,7 @@ async def timed(awaitable):
 @pytest.mark.parametrize("concurrency", [1, 3])
 @pytest.mark.parametrize("grace", [0, 2.5, 10.0])
 def test_a_hanging_step_is_cut_when_the_grace_period_is_over(concurrency, grace):
-    """The run ends as cancelled then; what was finished is committed, and the next run brings the rest."""
+    """The run ends as cancelled. Finished documents are committed, and the next run takes the others."""
 
     async def main():
         job = Ingestion(seconds=1e9, grace=grace, concurrency=concurrency)
@@ -86,8 +86,8 @@ def test_a_hanging_step_is_cut_when_the_grace_period_is_over(concurrency, grace)
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 @pytest.mark.parametrize("grace", [5.0, None])
-def test_what_is_finished_in_time_is_delivered(concurrency, grace):
-    """A step that ends within the grace period is not cut; without one it may take for ever."""
+def test_a_document_that_is_finished_in_time_is_delivered(concurrency, grace):
+    """A step that ends within the grace period is not cut. With ``None`` it may take any time."""
 
     async def main():
         job = Ingestion(seconds=4.0 if grace else 4000.0, grace=grace, concurrency=concurrency)
@@ -101,8 +101,8 @@ def test_what_is_finished_in_time_is_delivered(concurrency, grace):
     run(main())
 
 
-def test_the_consumer_of_events_hears_of_it():
-    """``stream_events`` ends with the change to cancelled, and loses no document that was finished."""
+def test_the_event_stream_ends_with_the_change_to_cancelled():
+    """``stream_events`` loses no finished document."""
 
     async def main():
         job = Ingestion(seconds=1e9, concurrency=3)
@@ -118,7 +118,7 @@ def test_the_consumer_of_events_hears_of_it():
 
 
 def test_a_pipeline_stopped_before_it_runs_waits_for_nothing():
-    """The grace period begins with the run then."""
+    """The run ends at once."""
 
     async def main():
         job = Ingestion(seconds=1e9)
@@ -129,8 +129,8 @@ def test_a_pipeline_stopped_before_it_runs_waits_for_nothing():
     run(main())
 
 
-def test_a_pipeline_that_was_stopped_goes_on_at_its_next_call():
-    """One ``stop`` stops one run: the one under way, or else the next."""
+def test_a_stopped_pipeline_resumes_at_its_next_call():
+    """One ``stop`` stops one run: the active one, or else the next."""
 
     async def main():
         job = Ingestion(seconds=1e9)
@@ -145,8 +145,8 @@ def test_a_pipeline_that_was_stopped_goes_on_at_its_next_call():
     run(main())
 
 
-def test_a_step_that_clings_is_waited_for():
-    """What ignores its cancellation cannot be cut, and comes again all the same."""
+def test_a_step_that_ignores_cancellation_is_waited_for():
+    """It cannot be cut, and its document comes again."""
 
     async def main():
         job = Ingestion(seconds=50.0, grace=2.0, stubborn=True)
@@ -157,8 +157,8 @@ def test_a_step_that_clings_is_waited_for():
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_what_fails_for_now_while_a_run_is_stopped_is_no_dead_letter(concurrency):
-    """It is tried again by the next run, whose output is then that of an undisturbed one."""
+def test_a_retryable_failure_while_a_run_is_stopped_is_no_dead_letter(concurrency):
+    """The next run tries the document again, and ends with the output of an undisturbed run."""
 
     async def main():
         job = Ingestion(seconds=None, concurrency=concurrency)
@@ -183,8 +183,8 @@ def test_what_fails_for_now_while_a_run_is_stopped_is_no_dead_letter(concurrency
     run(main())
 
 
-def test_a_timeout_of_a_step_is_its_own():
-    """A ``TimeoutError`` that has nothing to do with stopping fails its document, as ever."""
+def test_a_timeout_in_a_step_fails_its_document():
+    """A ``TimeoutError`` of the step is not mistaken for the end of the grace period."""
 
     async def late(document):
         raise TimeoutError("too late")
@@ -197,15 +197,15 @@ def test_a_timeout_of_a_step_is_its_own():
 
 
 @pytest.mark.parametrize("grace", [-1, float("nan")])
-def test_a_grace_period_is_no_less_than_nothing(grace):
+def test_a_negative_grace_period_is_refused(grace):
     """The argument is checked when the pipeline is built."""
     with pytest.raises(GraphError, match="grace="):
         IngestionPipeline(Adapter(ScriptedSource(RECORDS)), grace=grace)
 
 
 @pytest.mark.parametrize("times", [2, 3])
-def test_cancelled_again_a_commit_under_way_is_given_up_before_the_sink_is_closed(times):
-    """No task is left behind that goes on with a closed sink, and the next run is whole."""
+def test_a_second_cancellation_cancels_the_commit_before_the_sink_is_closed(times):
+    """No task uses the closed sink, and the next run completes the output."""
 
     class Slow(MemorySink):
         hanging = True

@@ -1,4 +1,4 @@
-"""A refresh reads everything again and takes what is new or has changed; interrupted, it ends the same."""
+"""A refresh reads the whole source again and takes new and changed documents, also when it was interrupted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AFTER = [
 
 
 class Readable(FaultyLedger):
-    """Comparing goes right: several tasks do, and the double can only end one of them, not the process."""
+    """A faulty ledger whose ``compare`` works: several tasks call it, and a fault would end only one of them."""
 
     async def compare(self, key: str, documents: Any) -> Any:
         return await self._ledger.compare(key, documents)
@@ -39,13 +39,13 @@ def pipeline(
     records: list[Record],
     fault: Fault,
     *,
-    overlapping: bool,
+    concurrent: bool,
     source: type[ScriptedSource] = ScriptedSource,
     **options: Any,
 ) -> IngestionPipeline:
     return IngestionPipeline(
-        Adapter(source(records), page_size=3), ledger=Readable(machine.books, fault) if overlapping else machine.ledger(fault),
-        process=[sleepy if overlapping else step], concurrency=2 if overlapping else 1, where=wanted, retry=None,
+        Adapter(source(records), page_size=3), ledger=Readable(machine.books, fault) if concurrent else machine.ledger(fault),
+        process=[sleepy if concurrent else step], concurrency=2 if concurrent else 1, where=wanted, retry=None,
         progress_every=2, checkpoint_every=3, **options,
     )  # fmt: skip
 
@@ -56,12 +56,12 @@ async def process(
     fault: Fault,
     kind: str,
     *,
-    overlapping: bool = False,
+    concurrent: bool = False,
     refresh: bool = True,
     source: type[ScriptedSource] = ScriptedSource,
 ) -> Any:
-    """Run once, as one process; return the summary, or what it ended with."""
-    work = pipeline(machine, records, fault, overlapping=overlapping, source=source, refresh=refresh)
+    """Run once, as one process; return the summary or the error."""
+    work = pipeline(machine, records, fault, concurrent=concurrent, source=source, refresh=refresh)
     try:
         return await work.run(SINKS[kind](machine, fault))
     except (Killed, LedgerError, SinkError) as error:
@@ -70,28 +70,30 @@ async def process(
         await machine.lose_power(fault.at)
 
 
-async def read_before(kind: str, records: list[Record], *, overlapping: bool = False) -> Machine:
+async def read_before(kind: str, records: list[Record], *, concurrent: bool = False) -> Machine:
     machine = Machine()
-    await process(machine, records, Fault(), kind, overlapping=overlapping, refresh=False)
+    await process(machine, records, Fault(), kind, concurrent=concurrent, refresh=False)
     return machine
 
 
-async def ends_as(machine: Machine, records: list[Record], kind: str, *, overlapping: bool) -> dict[str, Any]:
-    """Return how it ends when one more process refreshes, undisturbed."""
-    book = machine.books._entries["scripted"]
+async def ends_as(machine: Machine, records: list[Record], kind: str, *, concurrent: bool) -> dict[str, Any]:
+    """Return the outcome after one more refresh, which is not disturbed."""
+    book = machine.books._books["scripted"]
     ended, counts = not book.running and book.run > 1, book.last and book.last[3]
-    await process(machine, records, Fault(), kind, overlapping=overlapping)
+    await process(machine, records, Fault(), kind, concurrent=concurrent)
     result = await outcome(machine)
-    result["counts"] = counts if ended else result["counts"]  # otherwise that was one more refresh
-    return {**result, **{name: sorted(result[name]) for name in OUTPUTS if overlapping}}
+    result["counts"] = (
+        counts if ended else result["counts"]
+    )  # otherwise the last process was one more refresh
+    return {**result, **{name: sorted(result[name]) for name in OUTPUTS if concurrent}}
 
 
-async def test_what_is_new_changed_unchanged_and_deleted_is_counted() -> None:
-    """Of the completed ones the first two and the tombstones, of the skipped ones the unchanged; all add up."""
+async def test_new_changed_unchanged_and_deleted_documents_are_counted() -> None:
+    """New, changed and deleted documents make up the completed ones; all counts make up the records."""
     machine = await read_before("file", BEFORE)
     assert (await process(machine, AFTER, Fault(), "file", refresh=False)).session[
         "completed"
-    ] == 3  # the end only
+    ] == 3  # the records at the end only
     machine = await read_before("file", BEFORE)
     summary = await process(machine, AFTER, Fault(), "file")
     assert summary.counts == {
@@ -107,28 +109,28 @@ async def test_what_is_new_changed_unchanged_and_deleted_is_counted() -> None:
 
 
 @pytest.mark.parametrize("kind", SINKS)
-@pytest.mark.parametrize("overlapping", [False, True], ids=["sequential", "overlapping"])
+@pytest.mark.parametrize("concurrent", [False, True], ids=["sequential", "concurrent"])
 @pytest.mark.parametrize("kill", [True, False], ids=["killed", "failed"])
-def test_every_single_fault(kind: str, kill: bool, overlapping: bool) -> None:
-    """Killed, or failed once, before or after any call of a refresh: the next refresh ends like an undisturbed one."""
+def test_every_single_fault(kind: str, kill: bool, concurrent: bool) -> None:
+    """A refresh is killed, or fails once, before or after any call: the next refresh ends like an undisturbed one."""
 
     async def main() -> None:
-        machine, counting = await read_before(kind, BEFORE, overlapping=overlapping), Fault()
-        await process(machine, AFTER, counting, kind, overlapping=overlapping)
+        machine, counting = await read_before(kind, BEFORE, concurrent=concurrent), Fault()
+        await process(machine, AFTER, counting, kind, concurrent=concurrent)
         whole = await outcome(machine)
-        whole |= {name: sorted(whole[name]) for name in OUTPUTS if overlapping}
+        whole |= {name: sorted(whole[name]) for name in OUTPUTS if concurrent}
         assert counting.calls > 12
         for at in range(counting.calls):
             for after in (False, True):
                 machine, fault = (
-                    await read_before(kind, BEFORE, overlapping=overlapping),
+                    await read_before(kind, BEFORE, concurrent=concurrent),
                     Fault(at, kill=kill, after=after),
                 )
-                await process(machine, AFTER, fault, kind, overlapping=overlapping)
-                result = await ends_as(machine, AFTER, kind, overlapping=overlapping)
+                await process(machine, AFTER, fault, kind, concurrent=concurrent)
+                result = await ends_as(machine, AFTER, kind, concurrent=concurrent)
                 if (
                     fault.log[at] == "ledger.compare" and not kill
-                ):  # as if the source had failed: one more run
+                ):  # counts as a failure of the source: one more run
                     result["counts"] = whole["counts"]
                 assert result == whole, (at, after, fault.log[at])
 
@@ -144,7 +146,7 @@ def test_every_single_fault(kind: str, kill: bool, overlapping: bool) -> None:
 def test_any_series_of_faults(
     before: list[Record], after: list[Record], kind: str, faults: list[tuple[int, bool, bool, bool]]
 ) -> None:
-    """Whatever fails, also in runs that are no refresh, the last refresh leaves what an undisturbed one leaves."""
+    """Runs and refreshes are killed or fail; the last refresh ends like an undisturbed one."""
 
     async def main() -> None:
         machine = await read_before(kind, before)
@@ -155,7 +157,7 @@ def test_any_series_of_faults(
             await process(machine, after, Fault(at, kill=kill, after=late), kind, refresh=refresh)
         await process(machine, after, Fault(), kind)
         result = await outcome(machine)
-        for name in OUTPUTS:  # the newest of each document
+        for name in OUTPUTS:  # the last content of each document
             assert dict(result[name]) == dict(whole[name])
         assert result["tally"] == whole["tally"]
         assert result["dead"] == whole["dead"]
@@ -164,7 +166,7 @@ def test_any_series_of_faults(
 
 
 class Repeating(ScriptedSource):
-    """Gives four documents again and again, each time with another content."""
+    """Repeats four documents, each time with another content."""
 
     def identify(self, raw: Any) -> str:
         return self.known_as(super().identify(raw))
@@ -177,7 +179,7 @@ class Repeating(ScriptedSource):
 
 
 def newest(machine: Machine) -> dict[str, dict[str, str]]:
-    """Return the content that counts of each document, per output."""
+    """Return the last content of each document, by output."""
     outputs = {
         "file": machine.file,
         "rows": machine.base.rows.values(),
@@ -191,10 +193,10 @@ def newest(machine: Machine) -> dict[str, dict[str, str]]:
     st.sampled_from(sorted(SINKS)),
     st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.booleans()), max_size=3),
 )
-def test_documents_that_the_source_gives_several_times(
+def test_a_source_that_repeats_documents(
     records: list[Record], kind: str, faults: list[tuple[int, bool, bool]]
 ) -> None:
-    """A baseline and its updates: the last content counts, before and after any refresh, interrupted or not."""
+    """The last content of each document counts, before and after any refresh, interrupted or not."""
 
     async def main() -> None:
         fresh, machine, undisturbed = Machine(), Machine(), Machine()
@@ -213,8 +215,8 @@ def test_documents_that_the_source_gives_several_times(
 
 
 @pytest.mark.parametrize("kind", SINKS)
-def test_such_a_refresh_that_is_killed_goes_on_to_the_same_lines(kind: str) -> None:
-    """Killed before or after any call: the same documents in the same order as without, old contents included."""
+def test_a_killed_refresh_of_repeated_documents_writes_the_same_lines(kind: str) -> None:
+    """Killed before or after any call: the same documents in the same order, old contents included."""
 
     async def main() -> None:
         records, counting = [Record() for _ in range(14)], Fault()
@@ -227,18 +229,18 @@ def test_such_a_refresh_that_is_killed_goes_on_to_the_same_lines(kind: str) -> N
                 machine = Machine()
                 await process(machine, records, Fault(), kind, refresh=False, source=Repeating)
                 await process(machine, records, Fault(at, kill=True, after=late), kind, source=Repeating)
-                book = machine.books._entries["scripted"]
-                if book.run == 1 or book.running:  # otherwise it was killed behind its end
+                book = machine.books._books["scripted"]
+                if book.run == 1 or book.running:  # otherwise it was killed after its end
                     await process(machine, records, Fault(), kind, source=Repeating)
                 assert await outcome(machine) == wanted, (at, late, counting.log[at])
 
     virtually(main())
 
 
-async def test_a_run_that_took_what_is_new_is_ended_where_it_was_interrupted() -> None:
-    """What it committed stays; the refresh then begins at the beginning, and finds that unchanged."""
+async def test_an_interrupted_run_that_was_no_refresh_is_ended_by_a_refresh() -> None:
+    """Its documents stay. The refresh reads the source from the beginning and finds them unchanged."""
     machine = await read_before("file", BEFORE[:3])
-    work = pipeline(machine, AFTER, fault := Fault(), overlapping=False, limit=2)
+    work = pipeline(machine, AFTER, fault := Fault(), concurrent=False, limit=2)
     assert (await work.run(machine.file_sink(fault))).limited
     await machine.books.aclose()
     summary = await process(machine, AFTER, Fault(), "file")
@@ -248,7 +250,7 @@ async def test_a_run_that_took_what_is_new_is_ended_where_it_was_interrupted() -
 
 
 def test_a_refresh_needs_something_to_compare_with() -> None:
-    """Without a ledger, or together with restart, it is refused when it is made."""
+    """Without a ledger, or together with restart, it is refused when the pipeline is built."""
     adapter = Adapter(ScriptedSource([]))
     with pytest.raises(GraphError, match="ledger"):
         IngestionPipeline(adapter, refresh=True)
@@ -257,7 +259,7 @@ def test_a_refresh_needs_something_to_compare_with() -> None:
 
 
 async def test_a_changed_file_is_read_by_a_refresh(tmp_path: Any) -> None:
-    """It is refused otherwise; the output has a newer line for what changed, and the old one before it."""
+    """An ordinary run refuses the file. The refresh adds a line for the changed record; the old line stays."""
 
     def write(*titles: str) -> None:
         records = "".join(

@@ -1,4 +1,4 @@
-"""Dead letters, tried again: from the ledger's bytes, into the sink, without a move of the position."""
+"""A replay parses dead letters from the ledger's bytes into the sink, and moves no position."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCRIPT = [Record("bad" if n % 3 == 1 else "nameless" if n == 6 else "ok") for n 
 
 
 class Mended(ScriptedSource):
-    """The same source with a better parser, which takes what ``refused`` does not name; nothing is fetched."""
+    """The same source with a better parser, which refuses only the keys in ``refused``; it cannot be fetched."""
 
     def __init__(self, refused: tuple[str, ...] = ()) -> None:
         super().__init__(SCRIPT)
@@ -58,8 +58,8 @@ async def letters(ledger: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-async def test_what_succeeds_goes_into_the_sink_and_out_of_the_letters(kind, tmp_path) -> None:
-    """Those without an id too; what fails again stays, with today's error."""
+async def test_documents_that_complete_leave_the_letters_for_the_sink(kind, tmp_path) -> None:
+    """Also documents without an id. A letter that fails again stays, with today's error."""
     ledger = MemoryLedger() if kind == "memory" else SqliteLedger(tmp_path / "ledger.db")
     sink = MemorySink()
     assert (await first(ledger).run(sink)).counts["failed"] == 5
@@ -76,8 +76,8 @@ async def test_what_succeeds_goes_into_the_sink_and_out_of_the_letters(kind, tmp
     await ledger.aclose()
 
 
-async def test_only_the_letters_that_are_named() -> None:
-    """The others are left as they are."""
+async def test_a_replay_may_be_limited_to_keys() -> None:
+    """The other letters stay."""
     ledger, sink = MemoryLedger(), MemorySink()
     await first(ledger).run(sink)
     keys = await letters(ledger)
@@ -115,7 +115,7 @@ def revisions(ledger: Any, *lines: str, refused: tuple[str, ...] = (), **options
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 async def test_an_older_letter_does_not_settle_a_later_one_of_its_document(kind, tmp_path) -> None:
-    """The later one is the newest content: it stays until it has succeeded itself, or was dropped."""
+    """The later letter has the newest content: it stays until it completes or is dropped."""
     async with MemoryLedger() if kind == "memory" else SqliteLedger(tmp_path / "ledger.db") as ledger:
         sink = MemorySink()
         await revisions(ledger, "x:old", "x:new", refused=("old", "new")).run(sink)
@@ -130,7 +130,7 @@ async def test_an_older_letter_does_not_settle_a_later_one_of_its_document(kind,
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 async def test_every_letter_is_tried_however_many_commits_lie_between(kind, tmp_path) -> None:
-    """Letters are read a page at a time; one may not vanish because an older one has succeeded."""
+    """Letters are read in pages; none is lost because an older letter completed."""
     async with MemoryLedger() if kind == "memory" else SqliteLedger(tmp_path / "ledger.db") as ledger:
         sink, others = MemorySink(), [f"y{n}:new" for n in range(150)]
         await revisions(ledger, "x:old", *others, "x:new", refused=("old", "new")).run(sink)
@@ -143,7 +143,7 @@ async def test_every_letter_is_tried_however_many_commits_lie_between(kind, tmp_
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 async def test_an_older_letter_that_fails_again_stays_before_a_later_one(kind, tmp_path) -> None:
-    """So that, when both succeed one day, the output ends with the newest content."""
+    """When both complete later, the output ends with the newest content."""
     async with MemoryLedger() if kind == "memory" else SqliteLedger(tmp_path / "ledger.db") as ledger:
         sink = MemorySink()
         await revisions(ledger, "x:old", "x:new", refused=("old", "new")).run(sink)
@@ -154,18 +154,18 @@ async def test_an_older_letter_that_fails_again_stays_before_a_later_one(kind, t
         assert await letters(ledger) == []
 
 
-async def test_what_where_leaves_out_is_told_from_what_succeeds() -> None:
-    """Two letters of one document, the first of which stays."""
+async def test_a_letter_that_where_leaves_out_is_not_completed() -> None:
+    """Of two letters of one document, ``where`` leaves out the first."""
     ledger, sink = MemoryLedger(), MemorySink()
     await revisions(ledger, "x:old", "x:new", refused=("old", "new")).run(sink)
     result = await revisions(ledger, where=lambda document: document.content == "new").replay(sink)
     assert (result.letters, result.completed, result.failed) == (2, 1, 0)
     assert [document.content for document in sink.documents] == ["new"]
-    assert await letters(ledger) == []  # the newest content settles what was before
+    assert await letters(ledger) == []  # the newest content settles the older letter
 
 
-async def test_what_always_fails_is_tried_once(tmp_path) -> None:
-    """Letters that come back while others are read do not come round again."""
+async def test_a_letter_that_fails_again_is_tried_once(tmp_path) -> None:
+    """Letters that are stored again during the replay are not read a second time."""
     async with SqliteLedger(tmp_path / "ledger.db") as ledger:
         sink = MemorySink()
         await first(ledger).run(sink)
@@ -176,7 +176,7 @@ async def test_what_always_fails_is_tried_once(tmp_path) -> None:
 
 
 class Huge(Mended):
-    """The same, with a first record of more bytes than a letter keeps."""
+    """The same source with a first record that is larger than a letter may be."""
 
     def raw(self, i: int) -> RawRecord:
         return RawRecord(f"file#{i}", bytes(KEPT_BYTES + 1) if i == 0 else b"small", {"number": i})
@@ -186,7 +186,7 @@ class Huge(Mended):
 
 
 async def test_a_letter_that_is_too_large_keeps_its_beginning_and_is_not_parsed() -> None:
-    """It stays, and the replay says why it cannot be tried; the others are tried as ever."""
+    """It stays, and the replay reports why it cannot be tried; the other letters are tried."""
     ledger, sink = MemoryLedger(), MemorySink()
     await IngestionPipeline(Adapter(Huge(("#0", "#1"))), ledger=ledger).run(sink)
     await ledger.open("scripted")
@@ -199,8 +199,8 @@ async def test_a_letter_that_is_too_large_keeps_its_beginning_and_is_not_parsed(
     assert await letters(ledger) == ["file#0"]
 
 
-async def test_an_interrupted_run_goes_on_where_it_was() -> None:
-    """A replay in between moves neither its position nor its sums, and ends nothing."""
+async def test_a_replay_does_not_disturb_an_interrupted_run() -> None:
+    """It moves neither its position nor its counts, and does not end it."""
     ledger, sink = MemoryLedger(), MemorySink()
     limited = await first(ledger, limit=6).run(sink)
     assert limited.limited
@@ -214,7 +214,7 @@ async def test_an_interrupted_run_goes_on_where_it_was() -> None:
     assert len(ids) == len(set(ids)) == 9
 
 
-async def test_with_nothing_to_do_it_does_nothing() -> None:
+async def test_a_replay_without_letters_does_nothing() -> None:
     """No letters, no documents, no error."""
     ledger, sink = MemoryLedger(), MemorySink()
     await IngestionPipeline(Adapter(ScriptedSource([Record()])), ledger=ledger).run(sink)
@@ -222,14 +222,14 @@ async def test_with_nothing_to_do_it_does_nothing() -> None:
     assert (result.letters, result.completed, result.failed, len(sink.documents)) == (0, 0, 0, 1)
 
 
-async def test_without_a_ledger_there_are_none() -> None:
-    """It says what is missing."""
+async def test_a_replay_needs_a_ledger() -> None:
+    """The error names the missing argument."""
     with pytest.raises(GraphError, match="from a ledger"):
         await IngestionPipeline(Adapter(Mended())).replay(MemorySink())
 
 
 async def test_a_path_is_opened_and_closed(tmp_path) -> None:
-    """Ledger and sink by their names, as everywhere."""
+    """Ledger and sink may be given as paths."""
     ledger, out = tmp_path / "ledger.db", tmp_path / "out.jsonl"
     await first(ledger).run(out)
     assert (await second(ledger).replay(out)).completed == 5
@@ -244,8 +244,8 @@ SINKS = {"file": Machine.file_sink, "database": Machine.database, "several": Mac
 
 
 @pytest.mark.parametrize("kind", SINKS)
-def test_killed_or_failed_at_any_call_the_next_replay_makes_it_whole(kind: str) -> None:
-    """No document is lost and none comes twice, whatever the instant."""
+def test_after_a_replay_that_was_killed_or_failed_the_next_completes_the_output(kind: str) -> None:
+    """At any call; no document is lost and none comes twice."""
 
     async def replayed(machine: Machine, fault: Fault) -> Any:
         one = IngestionPipeline(Adapter(Mended()), ledger=machine.ledger(fault), checkpoint_every=2)
@@ -281,8 +281,8 @@ def test_killed_or_failed_at_any_call_the_next_replay_makes_it_whole(kind: str) 
 
 
 @pytest.mark.parametrize("kind", SINKS)
-def test_after_a_run_that_was_killed_a_replay_repeats_the_sums_of_its_last_commit(kind: str) -> None:
-    """Also where the sink had committed and the ledger had not yet heard of it."""
+def test_after_a_killed_run_a_replay_repeats_the_counts_of_its_last_commit(kind: str) -> None:
+    """Also if the sink had committed and the ledger had not confirmed it."""
 
     async def after(at: int, *, late: bool) -> tuple[Any, Any, int]:
         machine, fault = Machine(), Fault(at, kill=True, after=late)

@@ -1,4 +1,4 @@
-"""Several records of one document in one run: the last content counts, also where steps overlap."""
+"""Several records of one document in one run: the last content counts, also with concurrent documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from penstock.testing import run as virtually
 
 IDS = st.sampled_from(["x", "y", "z"])
 REVISIONS = st.lists(st.tuples(IDS, st.sampled_from([0.0, 1.0, 5.0]), st.integers(0, 2)), max_size=9)
-"""Of each record: its document, the seconds that the step takes, and how often it fails before."""
+"""For each record: its document, the seconds that the step takes, and how often the step fails first."""
 
 
 class Revisions(Source):
@@ -53,7 +53,7 @@ class Revisions(Source):
 def test_the_records_of_a_document_come_in_their_order(
     revisions: list[tuple[str, float, int]], concurrency: int, stopped: float | None
 ) -> None:
-    """However long each takes, how often it fails, and whenever the run is stopped and goes on."""
+    """Also if steps take different times, fail, or the run is stopped and resumed."""
 
     async def main() -> list[Document]:
         failures = [times for _, _, times in revisions]

@@ -92,7 +92,7 @@ async def test_a_table_that_is_behind_its_ledger_is_refused(database, tmp_path):
 async def test_what_a_crash_can_do_is_explained(database):
     """``explain`` says what a crash does: without a ledger the run resumes from the database's commit."""
     assert "effectively once" in pipeline("x.db").explain(database.new())
-    assert "without a ledger, an interrupted run goes on from what the output holds" in pipeline(
+    assert "without a ledger, an interrupted run resumes from the position in the output" in pipeline(
         None
     ).explain(database.new())
 

@@ -18,7 +18,7 @@ from penstock import (
     Subscription,
 )
 from penstock.adapters import pubmed
-from penstock.ingest.delivery import Delivered
+from penstock.ingest.into import Delivered
 from penstock.pipeline import IngestionResult, RunSummary
 from penstock.sinks import JsonLinesSink
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import penstock.adapters.pubmed as _package  # loaded first: it would otherwise replace the function
 from penstock.adapters.adapter import Adapter
-from penstock.adapters.registry import AdapterEntry, AdapterError, find_adapter, find_adapters
+from penstock.adapters.registry import AdapterEntry, find_adapter, find_adapters
+from penstock.errors import AdapterError
 
 if TYPE_CHECKING:
     import os

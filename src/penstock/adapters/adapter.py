@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from penstock.documents.node import Documents
 from penstock.documents.settings import Settings
-from penstock.documents.stage import Documents
+from penstock.documents.state import NODE_NAME
 from penstock.events import PipelineEvent
 from penstock.flow import Flow
 from penstock.sources.from_pages import FromPages
@@ -41,4 +42,4 @@ class Adapter(Flow[PipelineEvent]):
 
 def _events(source: Source, fetch: Callable[..., Any], settings: Settings, page_size: float) -> Node:
     pages = FromPages(pages=fetch, seekable=True, page_size=page_size, name="fetch")
-    return Documents(inputs=(pages,), source=source, settings=settings, name="documents")
+    return Documents(inputs=(pages,), source=source, settings=settings, name=NODE_NAME)

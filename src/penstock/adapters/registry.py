@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from penstock.errors import PenstockError
+from penstock.errors import AdapterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from penstock.adapters.adapter import Adapter
 
-__all__ = ["GROUP", "AdapterEntry", "AdapterError", "find_adapter", "find_adapters"]
+__all__ = ["GROUP", "AdapterEntry", "find_adapter", "find_adapters"]
 
 GROUP = "penstock.adapters"
 """The group of entry points that adapters are registered in."""
@@ -28,10 +28,6 @@ GROUP = "penstock.adapters"
 _BUILT_IN = (EntryPoint("pubmed", "penstock.adapters.pubmed.entry:entry", GROUP),)
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
-
-
-class AdapterError(PenstockError):
-    """An adapter is unknown, or its entry point cannot be used; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from penstock.adapters.registry import AdapterEntry, AdapterError, find_adapter, find_adapters
+from penstock.adapters.registry import AdapterEntry, find_adapter, find_adapters
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.job import Job
 from penstock.cli.options import Debug, Json, Outputs, RunOptions
 from penstock.cli.outputs import default_ledger, output_of, place_of
 from penstock.cli.text import clean, put
+from penstock.errors import AdapterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

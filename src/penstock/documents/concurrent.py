@@ -1,53 +1,57 @@
-"""The event stage with documents that overlap: async processing steps, several documents at a time."""
+"""The event stage with several documents in work at a time; processing steps may be async."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from penstock.documents.settings import checked, window_of
-from penstock.documents.stage import Documents, DocumentStage
+from penstock.documents.fate import Fate
+from penstock.documents.settings import window_of
+from penstock.documents.stage import Cursor, DocumentStage
 from penstock.errors import DocumentError
-from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted, PipelineEvent
-from penstock.runtime.policy import Series
+from penstock.events import DocumentFailed, DocumentStarted, PipelineEvent
+from penstock.runtime.numbered import NumberedInputs
 from penstock.runtime.run import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from penstock.document import Document, RawRecord
+    from penstock.abc import Source
+    from penstock.document import RawRecord
+    from penstock.documents.settings import Settings
     from penstock.runtime.node import Site
-    from penstock.runtime.upstream import Marks, States
 
-__all__ = ["OverlappingDocumentStage"]
+__all__ = ["ConcurrentDocumentStage"]
 
 
-class OverlappingDocumentStage(DocumentStage):
-    """Workers put events into one queue; what is delivered from it moves the sums and the position.
+@dataclass(slots=True, eq=False)
+class _Record:
+    """A record in work. Numbers count from the first unsettled record of the position the run began with."""
 
-    Records are numbered from the first unsettled one of the position that the run began with. An entry
-    of the queue is ``(number, event)``; an event of ``None`` settles its record without one.
+    number: int
+    raw: RawRecord
+    unchanged: bool
+    changed: bool
+
+
+class ConcurrentDocumentStage(DocumentStage):
+    """Workers put events into one queue. Counts and position move when an event is delivered from it.
+
+    An event of ``None`` settles its record without an event.
     """
 
-    def __init__(self, site: Site, node: Documents) -> None:
-        super().__init__(site, node)
-        state = site.state or {}
-        self._acked: set[int] = set(state.get("acked", ()))
-        self._done_before = frozenset(self._acked)
-        self._open: dict[int, int] = {int(k): count for k, count in state.get("open", {}).items()}
-        self._low = 0
-        self._fetched = 0
-        self._places: deque[tuple[Marks, int]] = deque()
-        self._behind: tuple[Marks, int] = (self.upstream.marks(), 0)
-        self._records: deque[tuple[int, RawRecord, bool]] = deque()  # number, record, whether it is unchanged
-        self._same: set[int] = set()  # numbers of records not settled that are unchanged
-        self._changed: set[int] = set()
-        self._queue: deque[tuple[int, PipelineEvent | None]] = deque()
+    def __init__(self, site: Site, source: Source, settings: Settings) -> None:
+        super().__init__(site, source, settings)
+        self._inputs = NumberedInputs(self.upstream.marks(), self.state.acked)
+        self._open = dict(self.state.open)
+        self._records: deque[_Record] = deque()  # no worker has taken these yet
+        self._queue: deque[tuple[_Record, PipelineEvent | None]] = deque()
         self._unsettled = 0
-        self._left = 0  # of those, how many are for the run that goes on: a drained one leaves them
+        self._left = 0  # of these, how many a drained run leaves to the run that continues it
         self._left_ids: set[str] = set()
-        self._lines: dict[str, deque[Gate]] = {}  # by document id: who works on a record of it, who waits
+        self._lines: dict[
+            str, deque[Gate]
+        ] = {}  # by document id: the worker on a record of it, then those waiting
         self._fetching = False
         self._exhausted = False
         self._upstream_error: Exception | None = None
@@ -55,34 +59,21 @@ class OverlappingDocumentStage(DocumentStage):
         self._ready = Gate(self.run)
         self._idle: deque[Gate] = deque()
         self._workers: list[asyncio.Task[None]] = []
-        self._log: list[tuple[Marks, int, dict[str, Any]]] = []
-        self._start = self._cursor()
-
-    def begin_chunk(self) -> None:
-        """See the base."""
-        if self.site.tracked:
-            self._start = self._cursor()
-            self._log.clear()
-
-    def note(self) -> None:
-        """See the base."""
-        if self.site.tracked:
-            self._log.append(self._cursor())
 
     def in_flight(self) -> int:
-        """Return how many were announced and are not settled."""
+        """Return how many documents were announced and are not settled."""
         return len(self._open)
 
     def rebase(self) -> None:
-        """Records already taken stay; numbering goes on with the new upstream."""
+        """Number the records of the new upstream behind those already taken, which stay."""
         self._exhausted = False
         self._upstream_error = None
-        self._behind = (self.upstream.marks(), 0)
+        self._inputs.fetch(0, self.upstream.marks())
 
     # -- downstream's side -----------------------------------------------------------------------
 
     async def advance(self, n: int) -> list[PipelineEvent]:
-        """Deliver what the workers have made, and wait for them if that is nothing."""
+        """Deliver events of the workers; wait for them if there are none."""
         if not self._workers:
             count = self.settings.concurrency
             self._workers = [self.run.spawn(self._work(), f"documents {k}") for k in range(count)]
@@ -90,7 +81,7 @@ class OverlappingDocumentStage(DocumentStage):
             if self._fault is not None:
                 raise self._fault
             out = self._deliver(n)
-            if out or self.extras or self._over:
+            if out or self.announcements or self.over:
                 return out
             if self.reached_limit() and not self._unsettled:
                 self.end_by_limit()
@@ -105,13 +96,12 @@ class OverlappingDocumentStage(DocumentStage):
 
     def _deliver(self, n: int) -> list[PipelineEvent]:
         out: list[PipelineEvent] = []
-        while len(out) < n and not self._over:
-            if self.owed:
-                self.owed = False
-                out.append(self.progress())
+        while len(out) < n and not self.over:
+            if self.state.progress_due:
+                out.append(self.take_progress())
             elif self._queue:
-                number, event = self._queue.popleft()
-                self._settle(number, event)
+                record, event = self._queue.popleft()
+                self._move_behind(record, event)
                 if event is None:
                     continue
                 out.append(event)
@@ -120,41 +110,32 @@ class OverlappingDocumentStage(DocumentStage):
             self.note()
         return out
 
-    def _settle(self, number: int, event: PipelineEvent | None) -> None:
-        """Move sums and position behind an event that is about to be delivered."""
+    def _move_behind(self, record: _Record, event: PipelineEvent | None) -> None:
+        """Move counts and position behind an event that is about to be delivered."""
+        number = record.number
         if isinstance(event, DocumentStarted):
             self._open[number] = 1
             return
         if isinstance(event, DocumentFailed) and event.will_retry:
             self._open[number] = self._open.get(number, 1) + 1
-            self.book.retried += 1
+            self.state.counts.retried += 1
             return
         self._open.pop(number, None)
-        same, changed = number in self._same, number in self._changed
-        self._same.discard(number)
-        self._changed.discard(number)
         self._unsettled -= 1
-        self._acked.add(number)
-        self._pass_settled()
-        if isinstance(event, DocumentCompleted):
-            self.settle_completed(event.document, changed=changed)
-        elif isinstance(event, DocumentFailed):
-            self.settle_failed()
-            if self.settings.fail_fast:
-                self.end_by_failure(event.doc_id or "?", event.error)
-        else:
-            self.settle_skipped(unchanged=same)
+        self._inputs.settle((number,))
+        self.count_settled(event, changed=record.changed, unchanged=record.unchanged)
         self._call_for_records()
 
     def _room(self) -> int:
-        """How many more records may be taken."""
-        room = window_of(self.settings) - (self._fetched - self._low)
+        """Return how many more records may be taken from upstream."""
+        room = window_of(self.settings) - self._inputs.span
         limit = self.settings.limit
         if limit is not None:
-            room = min(room, limit - self.book.processed - self._unsettled)
-        return 0 if self._over or self.extras else room
+            room = min(room, limit - self.state.processed - self._unsettled)
+        return 0 if self.over or self.announcements else room
 
     def _call_for_records(self) -> None:
+        """Wake a worker to fetch records, if there is room for some."""
         if self._idle and not self._records and not self._exhausted and self._room() > 0:
             self._idle.popleft().open()
 
@@ -167,10 +148,10 @@ class OverlappingDocumentStage(DocumentStage):
                 if self.run.strained():
                     await self.run.breathe()
                 if self._records:
-                    number, raw, same = self._records.popleft()
+                    record = self._records.popleft()
                     if self._idle and self._records:
                         self._idle.popleft().open()
-                    await self._in_turn(number, raw, same=same)
+                    await self._in_turn(record)
                 elif self._fetching or self._exhausted or self._room() <= 0:
                     self._idle.append(gate)
                     await gate.wait()
@@ -186,57 +167,40 @@ class OverlappingDocumentStage(DocumentStage):
         try:
             page = await self.upstream.request(self._room())
             marks = self.upstream.marks()
-            same, changed = await self.compare(page)
+            unchanged, changed = await self.context.compare(page)
         except Exception as error:
             if self.run.over(error):
                 raise
             self._upstream_error, self._exhausted = error, True
-            self._behind = (self.upstream.marks(), 0)
+            self._inputs.fetch(0, self.upstream.marks())
             self._ready.open()
             return
         finally:
             self._fetching = False
-        first = self._fetched
-        self._fetched += len(page)
-        self._places.extend((marks, i) for i in range(len(page)))
-        self._behind = (marks, len(page))
+        first = self._inputs.fetched
+        numbers = self._inputs.fetch(len(page), marks)
+        self._ready.open()
         if not page:
             self._exhausted = True
-            self._ready.open()
             return
         self.got_records()
-        self.wake_if_completed()
-        for i, raw in enumerate(page):
-            number = first + i
-            if number in self._done_before:
-                continue
-            self._unsettled += 1
-            skip = i in same and number not in self._open
-            if skip:
-                self._same.add(number)
-            elif i in changed:
-                self._changed.add(number)
-            self._records.append((number, raw, skip))
-        self._pass_settled()
+        self._unsettled += len(numbers)
+        for number in numbers:
+            i = number - first
+            same = i in unchanged and number not in self._open
+            self._records.append(_Record(number, page[i], same, i in changed))
+
+    def _put(self, record: _Record, event: PipelineEvent | None) -> None:
+        self._queue.append((record, event))
         self._ready.open()
 
-    def _pass_settled(self) -> None:
-        """Move the watermark over settled records that were fetched: a resumed run knows of more."""
-        while self._low in self._acked and self._places:
-            self._acked.discard(self._low)
-            self._low += 1
-            self._places.popleft()
-
-    def _put(self, number: int, event: PipelineEvent | None) -> None:
-        self._queue.append((number, event))
-        self._ready.open()
-
-    async def _in_turn(self, number: int, raw: RawRecord, *, same: bool) -> None:
-        """Take one record when those of its document before it are done with: the last content counts."""
-        if same and not self._lines and not self._left and not self.outdated(raw):
-            self._put(number, None)
+    async def _in_turn(self, record: _Record) -> None:
+        """Work on a record after all earlier records of its document: the last content counts."""
+        raw = record.raw
+        if record.unchanged and not self._lines and not self._left and not self.context.outdated(raw):
+            self._put(record, None)
             return
-        doc_id, gate = self.name_of(raw)[0], Gate(self.run, for_task=True)
+        doc_id, gate = self.context.identify(raw)[0], Gate(self.run, for_task=True)
         line = self._lines.setdefault(doc_id, deque())
         line.append(gate)
         try:
@@ -245,7 +209,7 @@ class OverlappingDocumentStage(DocumentStage):
             if doc_id in self._left_ids:
                 self._leave(doc_id)
             else:
-                await self._one(number, raw, same=same)
+                await self._one(record)
         finally:
             line.remove(gate)
             if line:
@@ -254,126 +218,54 @@ class OverlappingDocumentStage(DocumentStage):
                 del self._lines[doc_id]
 
     def _leave(self, doc_id: str) -> None:
-        """Leave a record unsettled: the run is drained, and another goes on with it."""
+        """Leave a record unsettled: the run is drained, and the run that continues it takes the record."""
         self._left += 1
         self._left_ids.add(doc_id)
         self._ready.open()
 
-    async def _one(self, number: int, raw: RawRecord, *, same: bool) -> None:
+    async def _one(self, record: _Record) -> None:
         """Take one record through all its attempts."""
-        if same and not self.outdated(raw):
-            self._put(number, None)
+        if record.unchanged and not self.context.outdated(record.raw):
+            self._put(record, None)
             return
-        if same:
-            self._same.discard(number)
-            self._changed.add(number)
-        began = self.run.clock.time()
-        doc_id, nameless = self.name_of(raw)
-        opened = self._open.get(number, 0)
-        retries = max(opened - 1, 0)
-        series = Series(self.settings.retry, retries + 1)
-
-        def announce() -> None:
-            nonlocal opened
-            if number in self._changed:
-                self.revised.add(doc_id)
-            if not opened:
-                opened = 1
-                started = DocumentStarted(began, self.pipeline_id, doc_id, self.source.name, self.parameters)
-                self._put(number, started)
-
-        if not self.settings.where:
-            announce()
+        if record.unchanged:
+            record.unchanged, record.changed = False, True
+        began, delivered = self.run.clock.time(), self._open.get(record.number, 0)
+        fate = Fate(self.context, record.raw, began, delivered, changed=record.changed)
         while True:
-            document, error = (None, nameless) if nameless is not None else await self._attempt(raw, announce)
-            rejected = error is None and document is None
-            if rejected and not opened:
-                self._put(number, None)
+            await self._attempt(record, fate)
+            if fate.retry_at is None:
                 return
-            if rejected:
-                error = DocumentError("left out by where, after a failed attempt had been announced")
-            announce()
-            if document is not None:
-                ended = self.run.clock.time()
-                took = max(ended - began, 0.0)
-                name = self.source.name
-                self._put(
-                    number, DocumentCompleted(ended, self.pipeline_id, doc_id, name, document, took, retries)
-                )
+            await self.pause(fate.retry_at, Gate(self.run))
+            if self.run.draining:
+                self._leave(fate.doc_id)
                 return
-            if not await self._try_again(number, raw, doc_id, error or RuntimeError("failed"), series):
-                return
-            retries += 1
 
-    async def _try_again(
-        self, number: int, raw: RawRecord, doc_id: str, error: Exception, series: Series
-    ) -> bool:
-        """Tell of a failed attempt; wait and return true if there is another in this run."""
-        now, retries = asyncio.get_running_loop().time(), series.attempt - 1
-        delay = series.failed(error, now)
-        self._put(number, self.failed(raw, doc_id, error, retries, will_retry=delay is not None))
-        if delay is None:
-            return False
-        loop = asyncio.get_running_loop()
-        deadline, gate = now + delay, Gate(self.run)
-        while loop.time() < deadline and not self.run.draining:
-            await gate.wait(deadline)
-        if self.run.draining:
-            self._leave(doc_id)
-        return not self.run.draining
-
-    async def _attempt(
-        self, raw: RawRecord, announce: Callable[[], None]
-    ) -> tuple[Document | None, Exception | None]:
-        """Return the document, or the error, or neither if ``where`` leaves it out.
-
-        ``announce`` is called before the first step, once ``where`` has accepted the document.
-        """
-        document, error = self.understand(raw)
-        if document is None:
-            return None, error
+    async def _attempt(self, record: _Record, fate: Fate) -> None:
         try:
-            if not all(accept(document) for accept in self.settings.where):
-                return None, None
-            announce()
-            for step in self.settings.process:
-                outcome = step(document)
-                document = checked(step, await outcome if asyncio.iscoroutine(outcome) else outcome)
+            for event in fate.read():
+                self._put(record, event)
+            await fate.process_async()
         except asyncio.CancelledError:
             if self.run.closed or self._closed:
                 raise
-            return None, DocumentError(
-                "a processing step was cancelled by somebody else than Penstock", retryable=True
+            fate.fail(
+                DocumentError("a processing step was cancelled by code outside Penstock", retryable=True)
             )
-        except Exception as failure:  # noqa: BLE001  a document that fails is data
-            return None, failure
-        return document, None
+        self._put(record, fate.finish())
 
     async def _stop(self) -> None:
         workers, self._workers = self._workers, []
         for task in workers:
             task.cancel()
-        if workers:
-            await asyncio.wait(workers)
-        for task in workers:
-            if not task.cancelled():
-                task.exception()
+        await asyncio.gather(*workers, return_exceptions=True)  # _work has stored any fault
         await super()._stop()
 
     # -- positions -------------------------------------------------------------------------------
 
-    def _cursor(self) -> tuple[Marks, int, dict[str, Any]]:
-        page, offset = self._places[0] if self._places else self._behind
-        opens = {number - self._low: count for number, count in self._open.items()}
-        return page, offset, self.state(opens, sorted(number - self._low for number in self._acked))
-
-    def marks(self) -> Marks:
-        """Return positions inside the last chunk."""
-        key, here, start, log = self.site.vertex.id, self._cursor(), self._start, tuple(self._log)
-        tracked = self.site.tracked
-
-        def at(i: int) -> States:
-            page, offset, state = here if not tracked or i >= len(log) else log[i - 1] if i else start
-            return {**page(offset), key: state}
-
-        return at
+    def cursor(self) -> Cursor:
+        """See the base."""
+        low = self._inputs.low
+        self.state.open = {number - low: count for number, count in self._open.items()}
+        self.state.acked = self._inputs.beyond()
+        return *self._inputs.place(), self.state.to_json()

@@ -1,73 +1,41 @@
-"""The sums of a logical run, as the event stage keeps them in its position."""
+"""The counts of a logical run."""
 
 from __future__ import annotations
 
-from typing import Any
+import msgspec
 
-__all__ = ["Book"]
-
-COUNTS = ("completed", "failed", "skipped", "deleted", "retried", "changed", "unchanged")
+__all__ = ["Counts"]
 
 
-class Book:
-    """The sums of a logical run, and what they are at a given moment of it."""
+class Counts(msgspec.Struct):
+    """How many documents of a logical run ended in which way, and how many attempts were retried.
 
-    __slots__ = (
-        "began",
-        "changed",
-        "completed",
-        "deleted",
-        "failed",
-        "limited",
-        "promised",
-        "retried",
-        "since",
-        "skipped",
-        "so_far",
-        "state",
-        "tail",
-        "unchanged",
-        "whole",
-    )
+    ``deleted`` and ``changed`` documents are among the ``completed`` ones, ``unchanged`` ones among the
+    ``skipped`` ones.
+    """
 
-    def __init__(self, state: dict[str, Any], now: float) -> None:
-        counts = state.get("counts", {})
-        self.completed: int = counts.get("completed", 0)
-        self.failed: int = counts.get("failed", 0)
-        self.skipped: int = counts.get("skipped", 0)
-        self.deleted: int = counts.get("deleted", 0)
-        self.retried: int = counts.get("retried", 0)
-        self.changed: int = counts.get("changed", 0)
-        self.unchanged: int = counts.get("unchanged", 0)
-        self.state: str = state.get("state", "new")
-        self.tail: bool = state.get("tail", False)
-        self.limited: bool = state.get("limited", False)
-        self.promised: int | None = state.get("promised")
-        """What the source last promised; a run that goes on may not hear it again."""
-        self.whole: bool = state.get("whole", True)
-        """Whether this logical run began where the source begins."""
-        self.since: int | None = state.get("since")
-        """The logical run that began where the source begins, and led here."""
-        self.so_far = self.settled
-        self.began = now
+    completed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    retried: int = 0
+    changed: int = 0
+    unchanged: int = 0
 
     @property
     def settled(self) -> int:
-        """Documents that are done with, one way or another."""
+        """Documents that have had their last event, or were skipped."""
         return self.completed + self.failed + self.skipped
 
-    @property
-    def processed(self) -> int:
-        """Documents of this logical run that count for its limit; a run that completed is the one before."""
-        return 0 if self.state == "completed" and not self.limited else self.completed + self.failed
-
-    def reset(self, now: float) -> None:
-        """Begin a new logical run, behind the records of those before it."""
-        self.whole, self.promised = False, None
-        self.completed = self.failed = self.skipped = self.deleted = self.retried = self.so_far = 0
-        self.changed = self.unchanged = 0
-        self.began = now
-
-    def counts(self) -> dict[str, int]:
-        """Return the sums as JSON."""
-        return {name: getattr(self, name) for name in COUNTS}
+    def summary(self) -> dict[str, int]:
+        """Return the counts that a ``RunSummary`` shows."""
+        return {
+            "started": self.completed + self.failed,
+            "completed": self.completed,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "deleted": self.deleted,
+            "new": self.completed - self.deleted - self.changed,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+        }

@@ -1,4 +1,4 @@
-"""The dead letter of a document that failed for good."""
+"""What the ledger stores of a document: its state, and its dead letter if it failed for good."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from penstock.abc import DeadLetter, DocumentState
 from penstock.document import content_hash
 
 if TYPE_CHECKING:
-    from penstock.events import DocumentFailed
+    from penstock.events import DocumentCompleted, DocumentFailed
 
-__all__ = ["CUT", "KEPT_BYTES", "letter_of"]
+__all__ = ["CUT", "KEPT_BYTES", "letter_of", "state_of"]
 
 KEPT_BYTES = 64 << 20
-"""Raw bytes that a letter keeps, at most: a ledger holds no row without limit (SQLite's is 1 GB)."""
+"""Raw bytes that a letter keeps at most: ledgers limit the size of a row (SQLite's limit is 1 GB)."""
 CUT = "penstock_cut_from_bytes"
-"""In the context of a letter that keeps only the beginning of its record: how many bytes that had."""
+"""In the context of a letter that keeps only the beginning of its record: the size of the record in bytes."""
+
+
+def state_of(event: DocumentCompleted) -> DocumentState:
+    """Return the state of a document that completed."""
+    document = event.document
+    status = "deleted" if document.deleted else "completed"
+    return DocumentState(document.doc_id, status, document.content_hash, 1 + event.retry_count)
 
 
 def letter_of(event: DocumentFailed) -> tuple[DocumentState, DeadLetter]:

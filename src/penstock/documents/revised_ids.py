@@ -1,8 +1,8 @@
-"""Which documents a run has taken with another content than earlier runs did.
+"""Ids of documents that a run has taken with another content than earlier runs.
 
-A source may give one document several times: a baseline and its updates, a record and its deletion. Skipping
-what is unchanged has to know of it, for "unchanged" is said of what earlier runs ended with: behind an older
-content that this run has just taken, the newest has to be taken again, too.
+A source may hold several records of one document: a baseline and its updates, a record and its deletion. A
+record is unchanged if earlier runs ended with its content. If the run has taken an older content of the same
+document before it, the unchanged record must be taken too: it is the newest.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Revised"]
+__all__ = ["RevisedIds"]
 
 _BITS = 1 << 25
 _HASHES = 3
 
 
-class Revised:
-    """A set of ids in constant memory (4 MiB once there is one): a Bloom filter.
+class RevisedIds:
+    """A set of ids in constant memory (0 while empty, then 4 MiB): a Bloom filter.
 
-    It may take an id for a member that is none, which costs a document written once more: one in a million
-    with 100,000 members, one in twenty with 5,000,000. What it says depends on its members alone, not on
-    their order, so that a run that is resumed skips just what an undisturbed one skips.
+    It may wrongly report an id as a member, and then a document is written once more. The rate is one in a
+    million with 100,000 members, and one in twenty with 5,000,000. The answers depend on the members and not
+    on their order, so a resumed run skips the same records as an undisturbed one.
     """
 
     __slots__ = ("_bits",)

@@ -1,133 +1,111 @@
-"""The event stage with one document after the other: a generator over the records of a page."""
+"""The event stage with one document after the other."""
 
 from __future__ import annotations
 
-import asyncio
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
-from penstock.document import Document
-from penstock.documents.settings import checked
-from penstock.documents.stage import Documents, DocumentStage
-from penstock.errors import DocumentError
+from penstock.documents.fate import Fate
+from penstock.documents.stage import Cursor, DocumentStage
 from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
-from penstock.runtime.policy import Series
 from penstock.runtime.run import STRETCH, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from types import GeneratorType
 
+    from penstock.abc import Source
     from penstock.document import RawRecord
+    from penstock.documents.settings import Settings
     from penstock.runtime.node import Site
-    from penstock.runtime.upstream import Marks, States
 
 __all__ = ["SequentialDocumentStage"]
 
 
 class SequentialDocumentStage(DocumentStage):
-    """One document after the other, as a generator over the records of a page."""
+    """Runs a generator over the records of each page, which yields their events.
 
-    def __init__(self, site: Site, node: Documents) -> None:
-        super().__init__(site, node)
-        state = site.state or {}
-        self._opens = {int(k): count for k, count in state.get("open", {}).items()}
-        self._open = self._opens.pop(0, 0)  # non-terminal events that went out for the current record
-        self._acked: set[int] = set(state.get("acked", ()))
-        self._began: float | None = None
-        self._series_here: Series | None = None  # of attempts at the current record, once it has failed
+    Where records are only parsed and counted, the generator is ``_plainly``; otherwise it is ``_work``.
+    """
+
+    def __init__(self, site: Site, source: Source, settings: Settings) -> None:
+        super().__init__(site, source, settings)
+        self._delivered_later = dict(self.state.open)
+        self._delivered = self._delivered_later.pop(0, 0)  # events of the current record that were delivered
+        self._settled_later: set[int] = set(self.state.acked)
+        self._fate: Fate | None = None  # of the current record, once its first attempt has begun
         self._page: list[RawRecord] = []
-        self._base = self.upstream.marks()
+        self._page_marks = self.upstream.marks()
         self._at = 0
-        self._fresh = False  # a page that nobody has compared with earlier runs yet
-        self._same: set[int] = set()
+        self._to_compare = False  # whether the page must still be compared with earlier runs
+        self._to_skip: set[int] = set()  # unchanged records, and settled ones
         self._changed: set[int] = set()
         self._retry_at: float | None = None
         self._generator: GeneratorType[PipelineEvent, None, None] | None = None
         self._plain = False  # whether the generator counts in variables of its own
         self._pace = Pace()
-        self._log: list[tuple[Marks, int, dict[str, Any]]] = []
-        self._start = self._cursor()
-
-    def begin_chunk(self) -> None:
-        """See the base."""
-        if self.site.tracked:
-            self._start = self._cursor()
-            self._log.clear()
-
-    def note(self) -> None:
-        """See the base."""
-        if self.site.tracked:
-            self._log.append(self._cursor())
 
     def rebase(self) -> None:
         """See the base."""
-        self._page, self._at, self._base = [], 0, self.upstream.marks()
+        self._page, self._at, self._page_marks, self._fate = [], 0, self.upstream.marks(), None
 
     def in_flight(self) -> int:
-        """Return how many are announced and not settled: this one, and those a concurrent run left behind."""
+        """Return how many were announced and not settled; a concurrent run may have left several."""
         self._catch_up()
-        return bool(self._open) + len(self._opens)
+        return bool(self._delivered) + len(self._delivered_later)
 
     async def lazily(self, n: int) -> Iterable[PipelineEvent]:
-        """See the base: events of documents are made one by one."""
+        """See the base: events are created one by one, as the driver reads them."""
         return await self.next_events(n, self._advance_lazily)
 
     async def _advance_lazily(self, n: int) -> Iterable[PipelineEvent]:
-        return self._events() if await self._prepare(n) else []
-
-    def _events(self) -> GeneratorType[PipelineEvent, None, None]:
-        if self._generator is None:
-            msg = "events were asked for before there was a page"
-            raise AssertionError(msg)
-        return self._generator
+        return await self._prepare(n) or []
 
     async def advance(self, n: int) -> list[PipelineEvent]:
-        """Run the generator in slices, until there is something or upstream has ended."""
+        """Run the generator in slices until it has yielded events or upstream has ended."""
         run = self.run
         out: list[PipelineEvent] = []
-        while not (out and self._retry_at is not None) and await self._prepare(n):
+        while not (out and self._retry_at is not None) and (events := await self._prepare(n)):
             began = run.clock.monotonic()
             wanted = min(n - len(out), self._pace.size)
             before = len(out)
-            self._pull(out, wanted)
+            self._pull(events, out, wanted)
             whole = len(out) - before == wanted
             now = run.clock.monotonic()
             self._pace.took(now - began)
-            if len(out) >= n or (out and (not whole or now - run.stretch > STRETCH)) or self._over:
+            if len(out) >= n or (out and (not whole or now - run.stretch > STRETCH)) or self.over:
                 break
             if now - run.stretch > STRETCH:
                 await run.breathe()
         return out
 
-    async def _prepare(self, n: int) -> bool:
-        """Have a generator that has not ended; false where upstream has, or something else is due first."""
+    async def _prepare(self, n: int) -> Iterable[PipelineEvent] | None:
+        """Return the generator of a page; ``None`` at the end, and if other events are due first."""
         if self._generator is not None and self._generator.gi_frame is None:
             self._generator = None
         if self._retry_at is not None:
-            await self.pause(self._retry_at)
+            await self.pause(self._retry_at, self.gate)
             if self.run.draining:
-                return False  # it stays open, and is tried again by the run that goes on
+                return None  # the run that resumes this one tries the record again
             self._retry_at = self._generator = None
         if self._generator is None:
-            if self._at >= len(self._page) and not self.owed and not await self._turn_page(n):
-                return False
-            if self.extras:
-                return False
+            if self._at >= len(self._page) and not self.state.progress_due and not await self._turn_page(n):
+                return None
+            if self.announcements:
+                return None
             await self._compare()
             self._plain = self._is_plain()
             work = self._plainly() if self._plain else self._work()
             self._generator = cast("GeneratorType[PipelineEvent, None, None]", work)
-        return True
+        return self._generator
 
-    def _pull(self, out: list[PipelineEvent], wanted: int) -> None:
-        events = islice(self._events(), wanted)
-        if self.site.tracked:
-            for event in events:
-                out.append(event)
-                self._log.append(self._cursor())
-        else:
-            out.extend(events)
+    def _pull(self, events: Iterable[PipelineEvent], out: list[PipelineEvent], wanted: int) -> None:
+        if not self.site.tracked:
+            out.extend(islice(events, wanted))
+            return
+        for event in islice(events, wanted):
+            out.append(event)
+            self.note()
 
     async def _turn_page(self, n: int) -> bool:
         if self.reached_limit():
@@ -135,95 +113,95 @@ class SequentialDocumentStage(DocumentStage):
             return False
         limit = self.settings.limit
         if limit is not None:
-            n = min(n, limit - self.book.processed)
+            n = min(n, limit - self.state.processed)
         page = await self.upstream.request(n)
         gone = len(self._page)
-        self._acked = {i - gone for i in self._acked if i >= gone}
-        self._opens = {i - gone: count for i, count in self._opens.items() if i >= gone}
-        self._open = self._opens.pop(0, self._open)
-        self._base, self._page, self._at = self.upstream.marks(), page, 0
-        self._fresh = bool(page)
-        self._same, self._changed = set(), set()
+        self._settled_later = {i - gone for i in self._settled_later if i >= gone}
+        self._delivered_later = {i - gone: count for i, count in self._delivered_later.items() if i >= gone}
+        self._delivered = self._delivered_later.pop(0, self._delivered)
+        self._page_marks, self._page, self._at = self.upstream.marks(), page, 0
+        self._to_compare = bool(page)
+        self._to_skip, self._changed = set(), set()
         if page:
             self.got_records()
-            self.wake_if_completed()
         return bool(page)
 
     async def _compare(self) -> None:
-        """Find out which records of the page are unchanged; a cancelled request leaves that going on."""
-        if not self._fresh:
+        """Find out which records of the page are unchanged; a cancelled request does not cancel this."""
+        if not self._to_compare:
             return
         if self.settings.compare is not None:
-            if not self._errand.running:
-                self._errand.begin(self.compare(self._page), "skip")
-            self._same, self._changed = await self._errand.result()
-        self._same -= {
-            0 if self._open else -1,
-            *self._opens,
-        }  # these were started by the run that this one resumes
-        self._same |= {i for i in self._acked if i < len(self._page)}
-        self._fresh = False
+            if not self.errand.running:
+                self.errand.begin(self.context.compare(self._page), "skip")
+            self._to_skip, self._changed = await self.errand.result()
+        started = {0 if self._delivered else -1, *self._delivered_later}  # by the run that this one resumes
+        self._to_skip -= started
+        self._to_skip |= {i for i in self._settled_later if i < len(self._page)}
+        self._to_compare = False
 
     def _is_plain(self) -> bool:
-        """Whether the next records are only parsed and counted."""
+        """Whether the records of this page are only parsed and counted."""
         settings = self.settings
         return not (
             settings.where
             or settings.process
             or settings.limit is not None
-            or self.validates
-            or self._same
+            or self.context.validates
+            or self._to_skip
             or self._changed
-            or self._opens
-            or self._open
-            or self.owed
+            or self._delivered_later
+            or self._delivered
+            or self.state.progress_due
         )
 
     def _plainly(self) -> Generator[PipelineEvent, None, None]:
-        """Do what ``_work`` does where nothing is special, in one flat loop: half the time a document.
+        """Do what ``_work`` does, in one flat loop that takes half the time for each document.
 
-        It counts in variables of its own, which ``_catch_up`` reads when somebody asks.
+        It counts in local variables, which ``_catch_up`` reads when they are needed.
         """
-        name, parameters, pipeline_id = self.source.name, self.parameters, self.pipeline_id
-        now, identify, parse = self.run.clock.time, self.source.identify, self.source.parse
-        at, opened = self._at, 0
-        due = at + self._until
+        context, source = self.context, self.context.source
+        name, parameters, pipeline_id = source.name, context.parameters, context.pipeline_id
+        now, identify, parse = self.run.clock.time, source.identify, source.parse
+        at, delivered = self._at, 0
+        due = at + self._until_progress
         try:
             for raw in islice(self._page, at, None):
                 began = now()
                 try:
                     doc_id = identify(raw)
-                except Exception:  # noqa: BLE001  _work knows what to do
+                except Exception:  # noqa: BLE001  _work handles it
                     yield from self._no_longer_plainly(at)
                     return
-                opened = 1
+                delivered = 1
                 yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
                 try:
                     result = parse(raw)
                     document = result.ok if result.tag == "ok" else _raise(result.error)
                 except Exception as error:  # noqa: BLE001  a bad record is data
-                    self._count(at, opened)
-                    event = self._lose(raw, doc_id, error)
-                    at, opened = self._at, self._open
-                    due = at if self.owed else at + self._until
-                    yield event
-                    if self._retry_at is not None or self._over:
+                    self._count(at, delivered)
+                    self._fate = fate = Fate(context, raw, began, 1)
+                    fate.fail(error)
+                    event = self._finish_attempt(fate)
+                    at, delivered = self._at, self._delivered
+                    due = at if self.state.progress_due else at + self._until_progress
+                    if event is not None:
+                        yield event
+                    if self._retry_at is not None or self.over:
                         return
                 else:
                     ended = now()
                     at += 1
-                    opened = 0
+                    delivered = 0
                     if document.deleted:
-                        self.book.deleted += 1
+                        self.state.counts.deleted += 1
                     yield DocumentCompleted(ended, pipeline_id, doc_id, name, document, ended - began)
                 if at == due:
                     self._count(at, 0)
-                    due = at + self._until
-                    self.owed = False
-                    yield self.progress()
+                    due = at + self._until_progress
+                    yield self.take_progress()
         finally:
             if self._plain:
-                self._count(at, opened)
+                self._count(at, delivered)
 
     def _no_longer_plainly(self, at: int) -> Generator[PipelineEvent, None, None]:
         """Go on with ``_work`` from record ``at``."""
@@ -234,159 +212,93 @@ class SequentialDocumentStage(DocumentStage):
         return rest
 
     def _catch_up(self) -> None:
-        """Bring the sums up to date with a plain generator that has begun and is suspended."""
+        """Bring counts and position up to date with the local variables of ``_plainly``."""
         generator = self._generator
         if self._plain and generator is not None and not generator.gi_running and generator.gi_frame:
             counted = generator.gi_frame.f_locals
             if "due" in counted:
-                self._count(counted["at"], counted["opened"])
+                self._count(counted["at"], counted["delivered"])
 
-    def _count(self, at: int, opened: int) -> None:
-        """Take note that the records before ``at`` were completed, and whether that one was started."""
+    def _count(self, at: int, delivered: int) -> None:
+        """Count the records before ``at`` as completed; ``delivered`` events of that one were delivered."""
         done = at - self._at
-        self._at, self._open = at, opened
-        self.book.completed += done
-        if self._until > 0:
-            self._until -= done
-            if not self._until:
-                self.owe()
+        self._at, self._delivered = at, delivered
+        self.state.counts.completed += done
+        self.count_down(done)
 
-    def _work(self) -> Generator[PipelineEvent, None, None]:  # noqa: PLR0912  one document, in the order of its events
-        """Yield events from where the stage stands; all that a position needs is set before each yield."""
-        name, parameters, pipeline_id = self.source.name, self.parameters, self.pipeline_id
-        now, identify, examine = self.run.clock.time, self.source.identify, self._examine
-        announce_first, limited = not self.settings.where, self.settings.limit is not None
-        process = self.settings.process
-        page, same = self._page, self._same
-        if self.owed:
-            self.owed = False
-            yield self.progress()
+    def _work(self) -> Generator[PipelineEvent, None, None]:
+        """Yield events from where the stage stands; before each one, move counts and position behind it."""
+        limited, page, same = self.settings.limit is not None, self._page, self._to_skip
+        if self.state.progress_due:
+            yield self.take_progress()
         while self._at < len(page):
             if limited and self.reached_limit():
                 self.end_by_limit()
                 return
             if same and self._at in same and not self._outdated():
-                self._pass_over()
+                self._skip()
             else:
-                raw = page[self._at]
-                outcome: Document | Exception | None = None
-                began = self._began = self._began or now()
-                try:
-                    doc_id = identify(raw)
-                except Exception as error:  # noqa: BLE001  a bad record is data
-                    doc_id, outcome = raw.key, error
-                if announce_first and not self._open:
-                    self._open = 1
-                    yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
-                if outcome is None:
-                    outcome = examine(raw)
-                if not self._open and outcome is not None:
-                    self._open = 1
-                    yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
-                if self._changed and self._open and self._at in self._changed:
-                    self.revised.add(doc_id)
-                if process and isinstance(outcome, Document):
-                    outcome = self._take_steps(outcome)
-                if isinstance(outcome, Document):
-                    ended, retries = now(), self._open - 1
-                    different = self._at in self._changed
-                    self._next_record()
-                    self.settle_completed(outcome, changed=different)
-                    took = ended - began if ended > began else 0.0
-                    yield DocumentCompleted(ended, pipeline_id, doc_id, name, outcome, took, retries)
-                elif not self._open:
-                    self._pass_over()
-                else:
-                    yield self._lose(raw, doc_id, outcome)
-                    if self._retry_at is not None or self._over:
-                        return
-            if self.owed:
-                self.owed = False
-                yield self.progress()
+                fate = self._fate
+                if fate is None:
+                    raw, began, changed = page[self._at], self.run.clock.time(), self._at in self._changed
+                    self._fate = fate = Fate(self.context, raw, began, self._delivered, changed=changed)
+                for event in fate.read():
+                    self._delivered = 1
+                    yield event
+                fate.process()
+                last = self._finish_attempt(fate)
+                if last is not None:
+                    yield last
+                if self._retry_at is not None or self.over:
+                    return
+            if self.state.progress_due:
+                yield self.take_progress()
 
     def _outdated(self) -> bool:
-        """Say whether the current record has to be taken though earlier runs ended with just that."""
+        """Whether the current record must be taken although earlier runs completed it with this content."""
         at = self._at
-        if at in self._acked or not self.outdated(self._page[at]):
+        if at in self._settled_later or not self.context.outdated(self._page[at]):
             return False
-        self._same.discard(at)
+        self._to_skip.discard(at)
         self._changed.add(at)
         return True
 
-    def _lose(self, raw: RawRecord, doc_id: str, outcome: Exception | None) -> PipelineEvent:
-        """Settle a failed attempt, or set the time of the next one; return its event."""
-        error = outcome or DocumentError("left out by where, after a failed attempt had been announced")
-        retries = self._open - 1
-        delay = self._delay(error, retries + 1)
-        if delay is not None:
-            self._open += 1
-            self.book.retried += 1
-            self._retry_at = asyncio.get_running_loop().time() + delay
-            return self.failed(raw, doc_id, error, retries, will_retry=True)
-        self._next_record()
-        self.settle_failed()
-        if self.settings.fail_fast:
-            self.end_by_failure(doc_id, str(error))
-        return self.failed(raw, doc_id, error, retries, will_retry=False)
+    def _finish_attempt(self, fate: Fate) -> PipelineEvent | None:
+        """Return the event that ends an attempt, with counts and position behind it."""
+        event = fate.finish()
+        self._retry_at = fate.retry_at
+        if fate.retry_at is not None:
+            self._delivered += 1
+            self.state.counts.retried += 1
+        else:
+            self._next_record()
+            self.count_settled(event, changed=fate.changed)
+        return event
 
-    def _delay(self, error: Exception, attempt: int) -> float | None:
-        """Return the seconds until the next attempt at the current record, or ``None`` if there is none."""
-        if self._series_here is None:
-            self._series_here = Series(self.settings.retry, attempt)
-        return self._series_here.failed(error, asyncio.get_running_loop().time())
-
-    def _pass_over(self) -> None:
-        """Count the current record as skipped, unless it was settled by the run that this one resumes."""
-        settled, same = self._at in self._acked, self._at in self._same
-        self._acked.discard(self._at)
+    def _skip(self) -> None:
+        """Pass over a record that is unchanged, or that was settled by the run that this one resumes."""
+        settled, unchanged = self._at in self._settled_later, self._at in self._to_skip
+        self._settled_later.discard(self._at)
         self._next_record()
         if not settled:
-            self.settle_skipped(unchanged=same)
+            self.count_settled(None, unchanged=unchanged)
 
     def _next_record(self) -> None:
         self._at += 1
-        self._open = self._opens.pop(self._at, 0) if self._opens else 0
-        self._began = self._series_here = None
-
-    def _examine(self, raw: RawRecord) -> Document | Exception | None:
-        """Return the document as parsed, or why there is none; ``None`` if ``where`` leaves it out."""
-        document, error = self.understand(raw)
-        if document is None:
-            return error
-        try:
-            return document if all(accept(document) for accept in self.settings.where) else None
-        except Exception as failure:  # noqa: BLE001  a document that fails is data
-            return failure
-
-    def _take_steps(self, document: Document) -> Document | Exception:
-        """Return what the steps make of a document, or why they cannot."""
-        try:
-            for step in self.settings.process:
-                document = checked(step, step(document))
-        except Exception as failure:  # noqa: BLE001  a document that fails is data
-            return failure
-        return document
+        self._delivered = self._delivered_later.pop(self._at, 0) if self._delivered_later else 0
+        self._fate = None
 
     # -- positions -------------------------------------------------------------------------------
 
-    def _cursor(self) -> tuple[Marks, int, dict[str, Any]]:
+    def cursor(self) -> Cursor:
+        """See the base."""
         self._catch_up()
-        acked = sorted(i - self._at for i in self._acked if i >= self._at)
-        opens = {i - self._at: count for i, count in self._opens.items() if i > self._at}
-        if self._open:
-            opens[0] = self._open
-        return self._base, self._at, self.state(opens, acked)
-
-    def marks(self) -> Marks:
-        """Return positions inside the last chunk."""
-        key, here, start, log = self.site.vertex.id, self._cursor(), self._start, tuple(self._log)
-        tracked = self.site.tracked
-
-        def at(i: int) -> States:
-            page, offset, state = here if not tracked or i >= len(log) else log[i - 1] if i else start
-            return {**page(offset), key: state}
-
-        return at
+        self.state.acked = sorted(i - self._at for i in self._settled_later if i >= self._at)
+        later = self._delivered_later.items()
+        self.state.open = {i - self._at: count for i, count in later if i > self._at}
+        if self._delivered:
+            self.state.open[0] = self._delivered
+        return self._page_marks, self._at, self.state.to_json()
 
 
 def _raise(error: Exception) -> NoReturn:

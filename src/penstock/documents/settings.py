@@ -1,4 +1,4 @@
-"""What an adapter's events are asked to be: the settings of the event stage."""
+"""The settings of the event stage."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from penstock.abc import Standing
 from penstock.document import Document
 
 if TYPE_CHECKING:
-    from penstock.documents.revised_ids import Revised
+    from penstock.documents.revised_ids import RevisedIds
     from penstock.runtime.policy import RetryPolicy
 
 __all__ = ["Compare", "Settings", "Step", "checked", "window_of"]
 
 Step = Callable[[Document], Any]
-"""A processing step: returns the document, or one in its place; may be async; raises if it cannot."""
+"""A processing step: returns the document or a replacement, raises if it fails; may be async."""
 
 Compare = Callable[[Sequence[tuple[str, str]]], Awaitable[list[Standing]]]
-"""Says of each (doc_id, content hash) how it stands to what earlier runs completed."""
+"""Compares each (doc_id, content hash) with what earlier runs completed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What is done with each document, and what is said about it."""
+    """What the event stage does with each document, and which events it adds."""
 
     where: tuple[Callable[[Document], object], ...] = ()
     process: tuple[Step, ...] = ()
@@ -36,13 +36,13 @@ class Settings:
     fail_fast: bool = False
     limit: int | None = None
     compare: Compare | None = None
-    revised: Revised | None = None  # what an interrupted run has taken of what earlier ones knew otherwise
+    revised: RevisedIds | None = None  # taken by the interrupted run with another content than before
     run: int | None = None  # the number of the logical run
     pipeline_id: str | None = None
 
     @property
     def concurrent(self) -> bool:
-        """Whether documents overlap or wait."""
+        """Whether several documents are in work at a time, or a step is async."""
         return self.concurrency > 1 or any(iscoroutinefunction(step) for step in self.process)
 
 
@@ -52,7 +52,7 @@ def window_of(settings: Settings) -> int:
 
 
 def checked(step: Step, outcome: Any) -> Document:
-    """Return what a processing step returned, if it is a document."""
+    """Return the outcome of a processing step if it is a document; otherwise raise ``TypeError``."""
     if isinstance(outcome, Document):
         return outcome
     name = getattr(step, "__name__", repr(step))

@@ -1,124 +1,76 @@
-"""The event stage: from raw records to pipeline events, one document after the other.
+"""What the sequential and the concurrent event stage share: the beginning and end of a run, and its counts.
 
-``where``, ``retry``, ``batch_progress`` and processing steps are settings of this one stage rather than
-stages behind it, because they work on documents: filtering *events* would break the sums that the event
+``where``, ``retry``, ``batch_progress`` and processing steps are settings of the event stage and not
+operators behind it, because they work on documents. Filtering *events* would break the sums that the event
 stream promises (started = completed + failed + in flight).
-
-**Position.** It counts settled records, and of the one being worked on the events that went out. Its
-state is ``{"since", "state", "counts", "open", "owed", "tail", "acked", "limited"}``: the adapter state last
-announced; sums as of the last settled record; non-terminal events delivered of unsettled records, by
-their distance from the first of them; whether a ``BatchProgress`` is owed; whether the final one went
-out; records settled beyond the first unsettled one (concurrent stages only); whether a limit ended it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import traceback
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
 
-from penstock.abc import Source
-from penstock.document import Document, RawRecord, content_hash
-from penstock.documents.counts import Book
-from penstock.documents.revised_ids import Revised
-from penstock.documents.settings import Settings, window_of
+from penstock.documents.fate import Context
+from penstock.documents.state import EventStageState
 from penstock.errors import DocumentError
 from penstock.events import (
     AdapterStateChange,
     BatchProgress,
+    DocumentCompleted,
     DocumentFailed,
     PipelineEvent,
 )
-from penstock.redact import redact, redact_json
+from penstock.redact import redact
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node, Order, node
-from penstock.runtime.policy import Series, is_retryable
+from penstock.runtime.policy import Series
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
+from penstock.runtime.upstream import Marks
 
 if TYPE_CHECKING:
+    from penstock.abc import Source
+    from penstock.documents.settings import Settings
     from penstock.runtime.node import Site
-    from penstock.runtime.policy import RetryPolicy
-    from penstock.runtime.upstream import Upstream
+    from penstock.runtime.upstream import States, Upstream
 
-__all__ = ["DocumentStage", "Documents"]
+__all__ = ["Cursor", "DocumentStage"]
 
-
-@node
-class Documents(Node):
-    """Records of an adapter's source become events."""
-
-    operator = "documents"
-    stateful = True
-
-    source: Source
-    settings: Settings = field(default_factory=Settings)
-
-    def with_settings(self, **changes: Any) -> Documents:
-        """Return this node with other settings."""
-        return replace(self, settings=replace(self.settings, **changes))
-
-    def retrying(self, policy: RetryPolicy) -> Documents:
-        """Return this node, which retries documents itself by ``policy``."""
-        return self.with_settings(retry=policy)
-
-    @property
-    def order(self) -> Order:
-        """Exact, unless documents overlap."""
-        return Order.INTERLEAVED if self.settings.concurrent else Order.EXACT
-
-    def bound(self, n: int) -> float:
-        """Return M_up(n), or M_up(window) + n for concurrent documents."""
-        if self.settings.concurrent:
-            return self.inputs[0].bound(window_of(self.settings)) + n
-        return self.inputs[0].bound(n)
-
-    def start(self, site: Site) -> Stage[PipelineEvent]:
-        """Start the sequential or the concurrent stage."""
-        if self.settings.concurrent:
-            from penstock.documents.concurrent import OverlappingDocumentStage
-
-            return OverlappingDocumentStage(site, self)
-        from penstock.documents.sequential import SequentialDocumentStage
-
-        return SequentialDocumentStage(site, self)
+Cursor = tuple[Marks, int, dict[str, Any]]
+"""Where a stage stands: upstream's marks, how many records behind them are settled, and its own state."""
 
 
 class DocumentStage(Stage[PipelineEvent]):
-    """What both forms share: the beginning and the end of a run, its failures, its sums."""
+    """Delivers the first and the last events of a run; between them, events of documents from a subclass."""
 
-    def __init__(self, site: Site, node: Documents) -> None:
+    def __init__(self, site: Site, source: Source, settings: Settings) -> None:
         super().__init__(site)
-        self.node = node
-        self.settings = node.settings
-        self.source = node.source
-        self.pipeline_id = node.settings.pipeline_id or uuid4().hex
-        self.parameters = redact_json(node.source.parameters)
-        self.validates = type(node.source).validate is not Source.validate
+        self.settings = settings
+        self.context = Context(source, settings, self.run)
         self.upstream = site.input()
-        self.revised = Revised() if node.settings.revised is None else node.settings.revised
-        state = site.state or {}
-        self.book = Book(state or {"since": node.settings.run}, self.run.clock.monotonic())
-        self.owed: bool = state.get("owed", False)
-        self._until = self._distance()
-        self.extras: deque[PipelineEvent] = deque()
-        self._over = False
+        new = EventStageState(first_run=settings.run)
+        self.state = EventStageState.from_json(site.state) if site.state else new
+        self._rate_from = (self.state.counts.settled, self.run.clock.monotonic())
+        self._until_progress = self._distance()
+        self.announcements: deque[PipelineEvent] = deque()  # state changes, and the final progress
+        self.over = False
         self._failure: Failure | None = None
-        self._series = Series(node.settings.retry)  # of attempts at the source
-        self._deadline: float | None = None
-        self._gate = Gate(self.run)
-        self._errand = Errand(self.run)
+        self._series = Series(settings.retry)  # of attempts at the source
+        self._restart_at: float | None = None
+        self.gate = Gate(self.run)
+        self.errand = Errand(self.run)
+        self._cursors: list[Cursor] = []  # before the last chunk, and behind each of its events
         self._announce_start()
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
         """Yield the source."""
         yield self.upstream
+
+    async def _stop(self) -> None:
+        await self.errand.finish()
 
     # -- running ---------------------------------------------------------------------------------
 
@@ -128,20 +80,20 @@ class DocumentStage(Stage[PipelineEvent]):
     async def next_events(
         self, n: int, advance: Callable[[int], Awaitable[Iterable[PipelineEvent]]]
     ) -> Iterable[PipelineEvent]:
-        """Return what is due at the beginning or the end of a run, or what ``advance`` gives in between."""
+        """Return announcements if some are due, otherwise the events that ``advance`` returns."""
         if self.run.strained():
             await self.run.breathe()
-        self.begin_chunk()
+        self._cursors = [self.cursor()] if self.site.tracked else []
         while True:
-            if self.extras:
-                return self._take_extras(n)
-            if self._over:
+            if self.announcements:
+                return self._take_announcements(n)
+            if self.over:
                 if self._failure is not None:
                     self._failure.throw()
                 return []
             try:
-                if self._deadline is not None:
-                    await self._start_again()
+                if self._restart_at is not None:
+                    await self._restart_upstream(self._restart_at)
                     continue
                 events = await advance(n)
             except Exception as error:
@@ -151,28 +103,20 @@ class DocumentStage(Stage[PipelineEvent]):
                 continue
             if events:
                 return events
-            if not self.extras and not self._over:
+            if not self.announcements and not self.over:
                 self._upstream_ended()
-
-    @abstractmethod
-    def begin_chunk(self) -> None:
-        """Forget the marks of the last chunk."""
 
     @abstractmethod
     async def advance(self, n: int) -> list[PipelineEvent]:
         """Return up to ``n`` events of documents; the empty list when upstream has ended."""
 
-    def note(self) -> None:
-        """Remember where the stage stands behind the event just delivered, if anybody will ask."""
-
-    def _take_extras(self, n: int) -> list[PipelineEvent]:
+    def _take_announcements(self, n: int) -> list[PipelineEvent]:
         out: list[PipelineEvent] = []
-        while self.extras and len(out) < n:
-            event = self.extras.popleft()
+        while self.announcements and len(out) < n:
+            event = self.announcements.popleft()
             if isinstance(event, AdapterStateChange):
-                self.book.state, self.book.tail = event.new_state, False
-            else:
-                self.book.tail = True
+                self.state.state = event.new_state
+            self.state.final_progress = not isinstance(event, AdapterStateChange)
             out.append(event)
             self.note()
         return out
@@ -180,250 +124,191 @@ class DocumentStage(Stage[PipelineEvent]):
     # -- the beginning and the end ---------------------------------------------------------------
 
     def _announce_start(self) -> None:
-        if self.book.state == "new":
+        if self.state.state == "new":
             self._change("new", "running")
-        elif self.book.state not in ("running", "completed", "incomplete"):
-            self._change(self.book.state, "running", "resumed")
+        elif self.state.state not in ("running", "completed", "incomplete"):
+            self._change(self.state.state, "running", "resumed")
 
-    def wake_if_completed(self) -> None:
-        """When a completed run finds new records, say so; unless a limit ended it, the sums begin anew."""
-        if self.book.state == "incomplete":
+    def got_records(self) -> None:
+        """End the series of attempts at the source; announce that a completed run goes on."""
+        state = self.state
+        self._series.worked()
+        state.final_progress, state.promised = False, self._promised()
+        if state.state == "incomplete":
             self._change("incomplete", "running", "there is more")
-        if self.book.state != "completed":
+        if state.state != "completed":
             return
-        if not self.book.limited:
-            self.book.reset(self.run.clock.monotonic())
-            self._until = self._distance()
-        self.book.limited = False
+        if not state.limited:
+            state.begin_run()
+            self._rate_from = (0, self.run.clock.monotonic())
+            self._until_progress = self._distance()
+        state.limited = False
         self._change("completed", "running", "there is more")
 
     def reached_limit(self) -> bool:
-        """Whether as many documents were processed as were asked for."""
+        """Whether as many documents as ``limit`` were processed."""
         limit = self.settings.limit
-        return limit is not None and self.book.processed >= limit
+        return limit is not None and self.state.processed >= limit
+
+    def end_by_limit(self) -> None:
+        """End the run because enough documents were processed."""
+        self.state.limited = True
+        self.run.release(self.upstream.aclose())
+        self._finish("completed", f"limited to {self.settings.limit} documents")
 
     def _change(self, old: str, new: str, reason: str | None = None) -> None:
+        now, context = self.run.clock.time(), self.context
         reason = reason and redact(reason)
-        now = self.run.clock.time()
-        self.extras.append(AdapterStateChange(now, self.pipeline_id, self.source.name, old, new, reason))
+        self.announcements.append(
+            AdapterStateChange(now, context.pipeline_id, context.name, old, new, reason)
+        )
 
-    def _finish(self, state: str, reason: str | None = None, *, old: str | None = None) -> None:
+    def _finish(self, new: str, reason: str | None = None, *, old: str | None = None) -> None:
         """Queue the two events with which every run ends."""
-        self._over = True
-        if old is None and self.book.state == state == "completed" and not self.book.tail:
-            return  # it had ended before, and nothing has come since
-        if not self.book.tail:
-            self.extras.append(self.progress(checkpoint=True))
-        self._change(old or self.book.state, state, reason)
+        self.over, state = True, self.state
+        if old is None and state.state == new == "completed" and not state.final_progress:
+            return  # the run had ended before, and no record has arrived since
+        if not state.final_progress:
+            self.announcements.append(self.progress(checkpoint=True))
+        self._change(old or state.state, new, reason)
 
     def _upstream_ended(self) -> None:
         if self.run.draining:
             self._finish("cancelled", "stopped by request")
             return
-        book, promised = self.book, self._promised()
-        lifted, book.limited = book.limited, False  # the limit, where just as many documents came
-        if (book.state == "completed" and not lifted) or not book.whole:
-            self._finish(
-                "completed"
-            )  # nothing new, or only what is new: the source speaks of all that it has
-        elif promised is not None and promised != book.settled:
-            reason = f"the source promised {promised:,} documents, but {book.settled:,} were settled"
-            if book.state != "incomplete":
-                self._change(book.state, "incomplete", reason)
+        state, promised, settled = self.state, self._promised(), self.state.counts.settled
+        was_limited, state.limited = state.limited, False  # the source held just as many as the limit
+        if (state.state == "completed" and not was_limited) or not state.from_beginning:
+            self._finish("completed")  # the source promises documents since its beginning: nothing to compare
+        elif promised is not None and promised != settled:
+            reason = f"the source promised {promised:,} documents, but {settled:,} were settled"
+            if state.state != "incomplete":
+                self._change(state.state, "incomplete", reason)
             self._finish("completed", reason, old="incomplete")
         else:
-            none = not book.settled and promised is None  # silent zero is an error
+            none = not settled and promised is None  # an empty source may be a mistake: say so
             self._finish("completed", "the source gave no documents at all" if none else None)
 
     def _promised(self) -> int | None:
         """Return how many documents the source promised, in this run or in the one that this one resumes."""
         promised: int | None = getattr(self.upstream, "promised", None)
-        return self.book.promised if promised is None else promised
+        return self.state.promised if promised is None else promised
 
-    def end_by_limit(self) -> None:
-        """End the run because enough documents were processed."""
-        self.book.limited = True
-        self.run.release(self.upstream.aclose())
-        self._finish("completed", f"limited to {self.settings.limit} documents")
+    # -- failures --------------------------------------------------------------------------------
 
-    def end_by_failure(self, doc_id: str, error: str) -> None:
+    def _end_by_failure(self, event: DocumentFailed) -> None:
         """End the run because of one document (``fail_fast``)."""
-        self._failure = Failure(
-            DocumentError(f"document {doc_id} failed, and fail_fast was asked for: {error}")
-        )
-        self._finish("failed", error)
+        msg = f"document {event.doc_id} failed, and fail_fast was asked for: {event.error}"
+        self._failure = Failure(DocumentError(msg))
+        self._finish("failed", event.error)
 
     def _upstream_failed(self, error: Exception) -> None:
-        """Try again, if the policy says so; otherwise end with the events, then the exception."""
+        """Plan the next attempt if the policy allows one; otherwise end with the events, then the error."""
         now = asyncio.get_running_loop().time()
         reason = f"{type(error).__name__}: {error}"
         delay = None if self.run.draining else self._series.failed(error, now)
         if delay is None:
-            annotate(error, self.node.describe())
+            annotate(error, self.site.vertex.node.describe())
             self._failure = Failure(error)
             self._finish("failed", reason)
             return
-        again = f"{self._series} in {delay:.3g} s"
-        self._deadline = now + delay
+        self._restart_at = now + delay
         self._change("running", "failed", reason)
-        self._change("failed", "retrying", again)
-        self._errand.begin(self.upstream.aclose(), "retry")
+        self._change("failed", "retrying", f"{self._series} in {delay:.3g} s")
+        self.errand.begin(self.upstream.aclose(), "retry")
 
-    async def _start_again(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._deadline is not None and loop.time() < self._deadline and not self.run.draining:
-            await self._gate.wait(self._deadline)
-        await self._errand.result()
+    async def _restart_upstream(self, restart_at: float) -> None:
+        await self.pause(restart_at, self.gate)
+        await self.errand.result()
         self.upstream = self.site.input(states={**self.site.states, **self.upstream.marks()(0)})
         self.rebase()
-        self._deadline = None
+        self._restart_at = None
         self._change("retrying", "running")
 
     @abstractmethod
     def rebase(self) -> None:
         """Take positions from the upstream that was just started again."""
 
-    def got_records(self) -> None:
-        """Upstream works: its attempts start again, and a progress event already given was not the last."""
-        self._series.worked()
-        self.book.tail, self.book.promised = False, self._promised()
-
-    async def pause(self, deadline: float) -> None:
-        """Wait for a backoff, however often that is interrupted."""
+    async def pause(self, deadline: float, gate: Gate) -> None:
+        """Wait until the loop's clock reads ``deadline``, or the run is drained."""
         loop = asyncio.get_running_loop()
         while loop.time() < deadline and not self.run.draining:
-            await self._gate.wait(deadline)
+            await gate.wait(deadline)
 
-    # -- one document ----------------------------------------------------------------------------
+    # -- counts ----------------------------------------------------------------------------------
 
-    def name_of(self, raw: RawRecord) -> tuple[str, Exception | None]:
-        """Return the document's id, or where it came from and why it has none."""
-        try:
-            return self.source.identify(raw), None
-        except Exception as error:  # noqa: BLE001  a bad record is data
-            return raw.key, error
+    def count_settled(
+        self, event: PipelineEvent | None, *, changed: bool = False, unchanged: bool = False
+    ) -> None:
+        """Count the last event of a document; ``None`` is a document that was left out."""
+        counts = self.state.counts
+        if isinstance(event, DocumentCompleted):
+            counts.completed += 1
+            counts.deleted += event.document.deleted
+            counts.changed += changed and not event.document.deleted
+        elif isinstance(event, DocumentFailed):
+            counts.failed += 1
+        else:
+            counts.skipped += 1
+            counts.unchanged += unchanged
+        self.count_down(1)
+        if self.settings.fail_fast and isinstance(event, DocumentFailed):
+            self._end_by_failure(event)
 
-    def understand(self, raw: RawRecord) -> tuple[Document | None, Exception | None]:
-        """Parse and validate a record."""
-        try:
-            result = self.source.parse(raw)
-            if result.tag == "error":
-                return None, result.error
-            document = result.ok
-            if self.validates:
-                result = self.source.validate(document)
-                if result.tag == "error":
-                    return None, result.error
-                document = result.ok
-        except Exception as error:  # noqa: BLE001  a bad record is data
-            return None, error
-        return document, None
-
-    def failed(
-        self, raw: RawRecord, doc_id: str, error: Exception, retries: int, *, will_retry: bool
-    ) -> DocumentFailed:
-        """Make the event of one failed attempt."""
-        known = isinstance(error, DocumentError)
-        trace = None if known else redact("".join(traceback.format_exception(error)))
-        retryable = self.settings.retry.retry_on(error) if self.settings.retry else is_retryable(error)
-        return DocumentFailed(
-            self.run.clock.time(), self.pipeline_id, doc_id, self.source.name, redact(str(error)),
-            type(error).__name__, retries, retryable, will_retry, trace, raw.data, raw.key,
-            redact_json(raw.context),
-        )  # fmt: skip
-
-    def settle_completed(self, document: Document, *, changed: bool = False) -> None:
-        """Count a document that passed every step; one that an earlier run knew otherwise is ``changed``."""
-        self.book.completed += 1
-        if document.deleted:
-            self.book.deleted += 1
-        elif changed:
-            self.book.changed += 1
-        self._until -= 1
-        if not self._until:
-            self.owe()
-
-    def settle_failed(self) -> None:
-        """Count a document that failed for good."""
-        self.book.failed += 1
-        self._until -= 1
-        if not self._until:
-            self.owe()
-
-    def settle_skipped(self, *, unchanged: bool = False) -> None:
-        """Count a document that was left out, by ``where`` or because it is unchanged."""
-        self.book.skipped += 1
-        self.book.unchanged += unchanged
-        self._until -= 1
-        if not self._until:
-            self.owe()
-
-    def owe(self) -> None:
-        """A progress event is due."""
-        self.owed = True
-        self._until = self._distance()
+    def count_down(self, settled: int) -> None:
+        """Let a progress event be due once enough documents were settled since the last one."""
+        if self._until_progress > 0:
+            self._until_progress -= settled
+            if not self._until_progress:
+                self.state.progress_due = True
+                self._until_progress = self._distance()
 
     def _distance(self) -> int:
-        """Return how many documents there are until the next progress event; -1 if there is none."""
-        settled = self.book.settled
+        """Return how many documents remain until the next progress event; -1 if none is wanted."""
+        settled = self.state.counts.settled
         every = [n for n in (self.settings.progress_every, self.settings.checkpoint_every) if n]
         return min((n - settled % n for n in every), default=-1)
 
+    def take_progress(self) -> BatchProgress:
+        """Return the progress event that is due."""
+        self.state.progress_due = False
+        return self.progress()
+
     def progress(self, *, checkpoint: bool = False) -> BatchProgress:
-        """Make a progress event."""
-        book, every = self.book, self.settings.checkpoint_every
-        done = book.settled - book.so_far
-        seconds = self.run.clock.monotonic() - book.began
-        rate = done / seconds if seconds > 0 else 0.0
+        """Return a progress event; ``checkpoint`` marks it as a place for a commit."""
+        counts, every = self.state.counts, self.settings.checkpoint_every
+        settled, (settled_then, then) = counts.settled, self._rate_from
+        seconds = self.run.clock.monotonic() - then
+        rate = (settled - settled_then) / seconds if seconds > 0 else 0.0
         total = self._promised() or getattr(self.upstream, "estimated_total", None)
-        eta = (
-            (total - book.settled) / rate
-            if total is not None and rate > 0 and total >= book.settled
-            else None
-        )
-        marked = checkpoint or bool(every and book.settled and not book.settled % every)
+        eta = (total - settled) / rate if total is not None and rate > 0 and total >= settled else None
         return BatchProgress(
-            self.run.clock.time(), self.pipeline_id, book.completed, book.failed, book.skipped,
-            self.in_flight(), total, rate, eta, marked,
+            self.run.clock.time(), self.context.pipeline_id, counts.completed, counts.failed, counts.skipped,
+            self.in_flight(), total, rate, eta,
+            checkpoint or bool(every and settled and not settled % every),
         )  # fmt: skip
 
     @abstractmethod
     def in_flight(self) -> int:
         """Return how many documents were started and have no terminal event yet."""
 
-    # -- skipping what is unchanged --------------------------------------------------------------
-
-    async def compare(self, records: list[RawRecord]) -> tuple[set[int], set[int]]:
-        """Return which of the records an earlier run completed just so, and which with another content."""
-        known = self.settings.compare
-        if known is None or not records:
-            return set(), set()
-        named = [(self.name_of(raw), raw) for raw in records]
-        asked = [(doc_id, content_hash(raw.data)) for (doc_id, error), raw in named if error is None]
-        places = [i for i, ((_, error), _) in enumerate(named) if error is None]
-        answers = await known(asked)
-        same, changed = set[int](), set[int]()
-        for i, standing in zip(places, answers, strict=True):
-            if standing != "new":
-                (same if standing == "unchanged" else changed).add(i)
-        return same, changed
-
-    def outdated(self, raw: RawRecord) -> bool:
-        """Say whether an unchanged record comes behind another content that this run took of its document."""
-        return bool(self.revised) and self.name_of(raw)[0] in self.revised
-
     # -- positions -------------------------------------------------------------------------------
 
-    def state(self, open_events: dict[int, int], acked: list[int]) -> dict[str, Any]:
-        """Return the state for a position."""
-        book = self.book
-        return {
-            **({} if book.since is None else {"since": book.since}),
-            **({} if book.promised is None else {"promised": book.promised}),
-            "state": book.state, "counts": book.counts(), "open": {str(k): v for k, v in open_events.items()},
-            "owed": self.owed, "tail": book.tail, "acked": acked, "limited": book.limited,
-            "whole": book.whole,
-        }  # fmt: skip
+    @abstractmethod
+    def cursor(self) -> Cursor:
+        """Return where the stage stands now."""
 
-    async def _stop(self) -> None:
-        await self._errand.finish()
+    def note(self) -> None:
+        """Remember where the stage stands behind the event just delivered, if a position may be asked for."""
+        if self.site.tracked:
+            self._cursors.append(self.cursor())
+
+    def marks(self) -> Marks:
+        """Return positions inside the last chunk."""
+        key, here, cursors = self.site.vertex.id, self.cursor(), tuple(self._cursors)
+
+        def at(i: int) -> States:
+            marks, offset, state = cursors[i] if i + 1 < len(cursors) else here
+            return {**marks(offset), key: state}
+
+        return at

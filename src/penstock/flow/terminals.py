@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from penstock.abc import Ledger, Sink
     from penstock.document import Document
-    from penstock.ingest.delivery import Delivered
+    from penstock.ingest.into import Delivered
 
 __all__ = ["Terminals"]
 
@@ -106,7 +106,7 @@ class Terminals(Stream[T_co]):
         Raises:
             GraphError: a checkpoint stands upstream: two authorities would disagree after a crash.
         """
-        from penstock.ingest.delivery import deliver
+        from penstock.ingest.into import deliver
 
         return await deliver(self.node, sink, ledger=ledger, key=key, commit_every=commit_every)
 

@@ -1,4 +1,4 @@
-"""How long to wait for what is in flight once a run was told to stop."""
+"""How long a run that was told to stop waits for documents in flight."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-__all__ = ["CutShort", "Patience"]
+__all__ = ["CutShort", "Grace"]
 
 T = TypeVar("T")
 
 
-class CutShort(Exception):  # it is no error: what was cut comes again
+class CutShort(Exception):  # no error: the documents that were cut come again
     """The grace period is over, and something was still unfinished."""
 
 
-class Patience:
-    """Waits for one thing after the other; from ``begin`` on, for ``seconds`` altogether.
+class Grace:
+    """Bounds one wait after the other, all together by ``seconds`` after ``begin``.
 
     Args:
-        seconds: On the clock of the loop; ``None`` is without an end.
+        seconds: On the clock of the loop; ``None`` sets no limit.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -31,7 +31,7 @@ class Patience:
         self._scope: asyncio.Timeout | None = None
 
     def begin(self) -> None:
-        """Start the grace period, once; allowed from a signal handler, and when the loop has ended."""
+        """Start the grace period, once. Safe in a signal handler, and after the loop was closed."""
         if self.seconds is not None and self._until is None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._begin, self.seconds)
 
@@ -42,10 +42,10 @@ class Patience:
                 self._scope.reschedule(self._until)
 
     async def wait_for(self, awaited: Awaitable[T]) -> T:
-        """Await it; if the grace period ends before it does, cancel it.
+        """Await ``awaited``; cancel it when the grace period ends.
 
         Raises:
-            CutShort: it was cancelled so.
+            CutShort: the grace period ended first.
         """
         scope = asyncio.timeout_at(self._until)
         try:

@@ -1,12 +1,13 @@
-"""The sums of an ingestion: of the logical run, which positions hold, and of this process."""
+"""The summary of a run: the counts of the logical run, which positions hold, and those of this process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.abc import DeadLetter, DocumentState
-from penstock.documents.letters import letter_of
+from penstock.documents.counts import Counts
+from penstock.documents.letters import letter_of, state_of
+from penstock.documents.state import EventStageState
 from penstock.events import (
     AdapterStateChange,
     BatchProgress,
@@ -14,30 +15,27 @@ from penstock.events import (
     DocumentFailed,
     PipelineEvent,
 )
+from penstock.ingest.delivery import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.abc import Position
-    from penstock.document import Document
 
-__all__ = ["RunSummary", "Sums"]
-
-COUNTS = ("started", "completed", "failed", "skipped", "deleted")
-FRESHNESS = ("new", "changed", "unchanged")
+__all__ = ["RunSummary", "Summary"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What a run came to.
+    """The outcome of a run.
 
-    ``counts`` are sums of the whole logical run, ``session`` those of this process (also ``retried``):
-    of the ``completed`` documents those that were ``new``, had ``changed`` since an earlier run, or are
-    ``deleted`` (tombstones); of the ``skipped`` ones those that were ``unchanged``.
-    ``duration`` is in seconds and ``bytes_read`` counts raw records, both of this process. ``state`` is
-    ``completed`` or ``cancelled``: a run that fails raises its exception. ``limited`` says that it
-    completed because as many documents were processed as were asked for. ``warning`` says that the number of
-    documents is not the one that the source promised, or that there was none at all.
+    ``counts`` are those of the whole logical run, ``session`` those of this process (also ``retried``).
+    ``new``, ``changed`` (since an earlier run) and ``deleted`` (tombstones) documents are among the
+    ``completed`` ones, ``unchanged`` ones among the ``skipped`` ones.
+    ``duration`` (seconds) and ``bytes_read`` (of raw records) are those of this process. ``state`` is
+    ``completed`` or ``cancelled``: a run that fails raises its exception. ``limited`` means that the run
+    completed because it processed as many documents as ``limit``. ``warning`` reports that the number of
+    documents is not the one that the source promised, or is 0.
     """
 
     pipeline_id: str
@@ -57,78 +55,63 @@ class RunSummary:
     warning: str | None = None
 
 
-class Sums:
-    """Counts events, and takes from them what the sink and the ledger need."""
+class Summary:
+    """Counts the events of a run, and reads what the sink and the ledger need from them."""
 
     def __init__(self) -> None:
         self.state = "running"
-        """The last state of the adapter that an event told."""
+        """The state that the last ``AdapterStateChange`` announced."""
         self.reason: str | None = None
         self.limited = False
-        self.counts: dict[str, int] = dict.fromkeys((*COUNTS, *FRESHNESS), 0)
-        """Of the logical run, as the last position that was read has them."""
-        self._session: dict[str, int] = dict.fromkeys((*COUNTS, "retried"), 0)
-        self._counts_before: dict[str, int] = {}
-        self._skipped_before = 0
+        self.counts = Counts().summary()
+        """Of the logical run, at the position that was read last."""
+        self._before = self.counts  # of the logical run, when this process began with it
+        self._session = dict.fromkeys(("started", "completed", "failed", "skipped", "deleted", "retried"), 0)
 
-    def go_on_from(self, position: Position) -> None:
-        """Take the sums with which an interrupted run is taken up."""
-        self.read(position)
-        self._skipped_before, self._counts_before = self.counts["skipped"], self.counts
+    def resume(self, position: Position) -> None:
+        """Begin with the counts of an interrupted run."""
+        self.read_position(position)
+        self._before = self.counts
 
-    def read(self, position: Position) -> None:
-        """Take the sums of the logical run from the position that they belong to."""
-        state = position["nodes"].get("documents") or {}
-        counts = state.get("counts", {})
-        self.counts = {name: counts.get(name, 0) for name in COUNTS}
-        self.counts["started"] = self.counts["completed"] + self.counts["failed"]
-        self.counts |= {name: counts.get(name, 0) for name in FRESHNESS[1:]}
-        self.counts["new"] = self.counts["completed"] - self.counts["deleted"] - self.counts["changed"]
-        self.limited = state.get("limited", False)
+    def read_position(self, position: Position) -> None:
+        """Take the counts of the logical run from a position."""
+        state = EventStageState.in_position(position)
+        self.counts, self.limited = state.counts.summary(), state.limited
 
-    def forget(self) -> None:
-        """Be of a run in which nothing has come; the sums in its position are those of the run before."""
-        self.counts, self._counts_before = dict.fromkeys((*COUNTS, *FRESHNESS), 0), {}
+    def reset(self) -> None:
+        """Reset the counts to 0: no record arrived, and the position holds the counts of the run before."""
+        self.counts = self._before = Counts().summary()
 
-    def add(
-        self, events: Sequence[PipelineEvent]
-    ) -> tuple[list[Document], list[DocumentState], list[DeadLetter]]:
-        """Count events; return the documents for the sink, and states and dead letters for the ledger."""
-        documents: list[Document] = []
-        states: list[DocumentState] = []
-        dead: list[DeadLetter] = []
-        session = self._session
+    def read(self, events: Sequence[PipelineEvent]) -> Batch:
+        """Count events; return documents for the sink, and states and dead letters for the ledger."""
+        batch, session = Batch(), self._session
         for event in events:
-            kind = type(event)
-            if kind is DocumentCompleted:
-                document = event.document  # type: ignore[attr-defined]
-                tries = 1 + event.retry_count  # type: ignore[attr-defined]
-                status = "deleted" if document.deleted else "completed"
-                documents.append(document)
-                states.append(DocumentState(document.doc_id, status, document.content_hash, tries))
+            if isinstance(event, DocumentCompleted):
+                batch.documents.append(event.document)
+                batch.states.append(state_of(event))
                 session["completed"] += 1
-                session["deleted"] += document.deleted
+                session["deleted"] += event.document.deleted
             elif isinstance(event, DocumentFailed):
                 if event.will_retry:
                     session["retried"] += 1
                     continue
                 session["failed"] += 1
                 state, letter = letter_of(event)
-                states.append(state)
-                dead.append(letter)
+                batch.states.append(state)
+                batch.dead.append(letter)
             elif isinstance(event, AdapterStateChange):
                 self._change(event)
             elif isinstance(event, BatchProgress):
-                session["skipped"] = event.skipped - self._skipped_before
-        return documents, states, dead
+                session["skipped"] = event.skipped - self._before["skipped"]
+        return batch
 
     def _change(self, event: AdapterStateChange) -> None:
         self.state, self.reason = event.new_state, event.reason
         if event.old_state == "completed" and not self.limited:  # the next logical run counts from 0
-            self._skipped_before, self._counts_before = 0, {}
+            self._before = Counts().summary()
 
     def session(self) -> dict[str, int]:
         """Return the counts of this process."""
-        session, before = self._session, self._counts_before
+        session, counts, before = self._session, self.counts, self._before
         session["started"] = session["completed"] + session["failed"]
-        return session | {name: self.counts[name] - before.get(name, 0) for name in FRESHNESS}
+        return session | {name: counts[name] - before[name] for name in ("new", "changed", "unchanged")}

@@ -13,6 +13,7 @@ from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, Order, node
+from penstock.runtime.numbered import NumberedInputs
 from penstock.runtime.run import Gate, Pace
 from penstock.runtime.stage import Stage, stop
 from penstock.system import close_all
@@ -125,8 +126,7 @@ class Unordered(Pooled):
 class PoolStage(Stage[Any]):
     """Inputs are numbered from 0 in the order in which upstream gave them; workers share slices of them.
 
-    ``_low`` is the first one not settled (delivered or dropped), ``_acked`` those settled beyond it;
-    ``_pages`` says where the inputs from ``_low`` on stand upstream. Workers only append results to
+    ``_numbered`` knows which are settled (delivered or dropped). Workers only append results to
     ``_came``; whoever requests arranges them, a list at a time, as what may be delivered next: ``_numbers``
     and ``_values``. An ordered stage keeps what came too soon in ``_early``. After the first failure no
     call is begun; it is raised when the values before it are gone.
@@ -137,12 +137,7 @@ class PoolStage(Stage[Any]):
         self._node = node
         self._ordered = node.ordered
         self._upstream = site.input()
-        self._acked: set[int] = set(site.state or ())
-        self._skip = frozenset(self._acked)
-        self._low = 0
-        self._pages: deque[tuple[int, int, Marks]] = deque()  # number of the first input, how many, marks
-        self._behind: tuple[Marks, int] = (self._upstream.marks(), 0)
-        self._fetched = 0  # inputs taken from upstream so far
+        self._numbered = NumberedInputs(self._upstream.marks(), site.state or ())
         self._held = 0  # inputs taken and not settled
         self._waiting: tuple[Sequence[int], Sequence[Any]] = ((), ())  # inputs that are in no slice yet
         self._rest: Any = iter(())  # the items of the slice that no worker has taken
@@ -196,7 +191,7 @@ class PoolStage(Stage[Any]):
             self._arrange()
         out, self._values = self._values[:n], self._values[n:]
         if self._in_step:
-            self._last = range(self._low, self._low + len(out))
+            self._last = range(self._numbered.low, self._numbered.low + len(out))
         else:
             self._last = self._numbers[:n]
             del self._numbers[:n]
@@ -212,12 +207,10 @@ class PoolStage(Stage[Any]):
     def _acknowledge(self) -> None:
         """Take note that what the last request delivered has arrived."""
         if self._in_step:
-            self._low += len(self._last)
+            self._numbered.settle_next(len(self._last))
         else:
-            self._low = _watermark(self._low, self._acked, self._last, self._fetched)
+            self._numbered.settle(self._last)
         self._last = ()
-        while self._pages and self._pages[0][0] + self._pages[0][1] <= self._low:
-            self._pages.popleft()
 
     def _arrange(self) -> None:
         """Put the results that came since the last time where they may be delivered from."""
@@ -256,11 +249,10 @@ class PoolStage(Stage[Any]):
         kept = [i for i, result in enumerate(results) if result is not DROPPED]
         if len(kept) == len(came):
             return came, results
-        self._acked.update(number for number, result in zip(came, results, strict=True) if result is DROPPED)
         self._held -= len(came) - len(kept)
-        self._low = _watermark(
-            self._low, self._acked, (), self._fetched
-        )  # makes room, maybe, without a delivery
+        self._numbered.settle(
+            [number for number, result in zip(came, results, strict=True) if result is DROPPED]
+        )
         return [came[i] for i in kept], [results[i] for i in kept]
 
     def _call_to_fetch(self) -> None:
@@ -283,7 +275,7 @@ class PoolStage(Stage[Any]):
         """Return how many more inputs may be taken from upstream."""
         held = self._held
         if self._node.stateful:  # its position tells of all inputs since the watermark
-            held = self._fetched - self._low - len(self._last)
+            held = self._numbered.span - len(self._last)
         return self._node.window - held
 
     async def _await_input(self, gate: Gate) -> None:
@@ -327,18 +319,13 @@ class PoolStage(Stage[Any]):
             page = []
         finally:
             self._fetching = False
-        marks = self._upstream.marks()
-        first = self._fetched
-        self._pages.append((first, len(page), marks))
-        self._behind = (marks, len(page))
-        self._fetched += len(page)
-        numbers: Sequence[int] = range(first, self._fetched)
-        if self._skip:  # the run which this one resumes had settled these
-            numbers = [number for number in numbers if number not in self._skip]
+        first = self._numbered.fetched
+        numbers = self._numbered.fetch(len(page), self._upstream.marks())
+        self._exhausted = not page
+        if len(numbers) < len(page):  # the run which this one resumes had settled the others
             page = [page[number - first] for number in numbers]
         self._held += len(page)
         self._waiting = (numbers, page)
-        self._exhausted = self._fetched == first
         if self._exhausted:
             self._ready.open()
 
@@ -392,34 +379,11 @@ class PoolStage(Stage[Any]):
 
     def marks(self) -> Marks:
         """Return positions inside the last chunk."""
-        key, low, last, acked = self.site.vertex.id, self._low, self._last, frozenset(self._acked)
-        pages, behind, stateful = tuple(self._pages), self._behind, self._node.stateful
-        fetched = self._fetched
+        key, last, stateful = self.site.vertex.id, self._last, self._node.stateful
+        position = self._numbered.marks()
 
         def at(i: int) -> States:
-            beyond = set(acked)
-            mark = _watermark(low, beyond, last[:i], fetched)
-            page, offset = behind
-            for first, count, marks in pages:
-                if first <= mark < first + count:
-                    page, offset = marks, mark - first
-            states = dict(page(offset))
-            if stateful:
-                states[key] = sorted(number - mark for number in beyond)
-            return states
+            upstream, beyond = position(last[:i])
+            return {**upstream, key: beyond} if stateful else upstream
 
         return at
-
-
-def _watermark(low: int, acked: set[int], settled: Sequence[int], fetched: int) -> int:
-    """Add ``settled`` to ``acked``; take out what follows ``low`` without a gap; return where that ends.
-
-    A resumed run knows of settled inputs that it has not fetched yet: the watermark waits for them.
-    """
-    if settled and not acked and max(settled) - low + 1 == len(settled):  # no gap, whatever their order
-        return low + len(settled)
-    acked.update(settled)
-    while low in acked and low < fetched:
-        acked.discard(low)
-        low += 1
-    return low

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.documents.stage import Documents
+from penstock.documents.node import Documents
 from penstock.errors import GraphError
 from penstock.runtime.node import assembled_at
 

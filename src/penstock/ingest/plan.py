@@ -1,0 +1,47 @@
+"""What all runs of a pipeline have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from penstock.events import PipelineEvent
+
+if TYPE_CHECKING:
+    from penstock.abc import Source
+    from penstock.documents.settings import Settings
+    from penstock.runtime.node import Node
+
+__all__ = ["Hook", "Plan", "SourceOfEvents"]
+
+Hook = Callable[[Sequence[PipelineEvent]], None]
+"""Called with every list of events, in order, before it is acknowledged."""
+
+
+class SourceOfEvents(Protocol):
+    """What an ingestion needs of an adapter."""
+
+    @property
+    def source(self) -> Source:
+        """Where documents come from."""
+        ...
+
+    def events(self, settings: Settings, *, fetch: Callable[..., Any] | None = None, **changes: Any) -> Node:
+        """Return the event stage with these settings, reading through ``fetch`` if given."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The arguments of an ``IngestionPipeline``; each is described there."""
+
+    adapter: SourceOfEvents
+    settings: Settings
+    key: str
+    checkpoint_every: int
+    skip_completed: bool
+    grace: float | None
+    restart: bool
+    refresh: bool
+    hooks: tuple[Hook, ...]
