@@ -1,4 +1,4 @@
-"""``circuit_breaker`` in virtual time: what is let through, and when."""
+"""``circuit_breaker`` in virtual time: which runs may start, and when."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from penstock.testing import run as virtually
 
 @dataclass
 class Service:
-    """Called once per run; ``down`` says until when it fails, and its calls are written down."""
+    """A service that is called once per run, fails until the time ``down``, and records its calls."""
 
     down: float = 0.0
     calls: list[float] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Service:
 
 
 async def attempt(flow: Flow[Any]) -> str:
-    """Say how a run went: its word, or how long the circuit is open."""
+    """Return the outcome of a run: "worked", "failed", or how long the circuit is open."""
     try:
         await flow.to_list()
     except CircuitOpen as error:
@@ -51,7 +51,7 @@ async def attempt(flow: Flow[Any]) -> str:
 
 
 class Model:
-    """The three states, as anybody would write them down."""
+    """The three states of a breaker as a plain model."""
 
     def __init__(self, failures: int, reset_after: float) -> None:
         self.limit, self.reset_after = failures, reset_after
@@ -78,7 +78,7 @@ class Model:
 def test_every_run_goes_as_the_model_says(
     failures: int, reset_after: int, calls: list[tuple[int, bool]]
 ) -> None:
-    """Runs one after the other, some seconds apart, on a service that is up or down."""
+    """Runs at any distance, on a service that is up or down, have the outcomes of the model."""
 
     async def main() -> tuple[list[str], list[str]]:
         service, model = Service(), Model(failures, reset_after)
@@ -100,7 +100,7 @@ def test_every_run_goes_as_the_model_says(
 
 
 def test_a_retry_waits_just_until_it_is_half_open() -> None:
-    """``CircuitOpen`` says how long, and that wins over the backoff: the service is called no more than allowed."""
+    """The wait in ``CircuitOpen`` replaces the backoff, so the service is called no more often than allowed."""
     service = Service(down=75)
     policy = RetryPolicy(attempts=99, initial=1, factor=1, jitter=False)
     flow = service.flow.circuit_breaker(3, 30).retry(policy)
@@ -109,7 +109,7 @@ def test_a_retry_waits_just_until_it_is_half_open() -> None:
 
 
 def test_an_item_ends_a_row_of_failures() -> None:
-    """A stream that breaks now and then, but gives something each time, never opens it."""
+    """A stream that often breaks, but delivers an item each time, never opens the breaker."""
     given_out: list[int] = []
 
     def shaky(x: int) -> int:
@@ -126,7 +126,7 @@ def test_an_item_ends_a_row_of_failures() -> None:
 
 
 def test_only_one_run_is_on_trial() -> None:
-    """While it is under way, others are turned away; when it has worked, all are let through."""
+    """During the trial other runs are refused; after a successful trial all runs may start."""
 
     async def main() -> None:
         service = Service(down=3)
@@ -150,7 +150,7 @@ async def slowly(rows: Any) -> Any:
 
 
 def test_a_trial_that_is_closed_before_its_end_is_taken_back() -> None:
-    """Nothing came of it, so the next run is on trial; drained without an item, it says nothing either."""
+    """A trial that is closed or drained without a result is void, and the next run is the trial."""
 
     async def main() -> None:
         service = Service(down=3)
@@ -174,11 +174,11 @@ def test_a_trial_that_is_closed_before_its_end_is_taken_back() -> None:
     virtually(main())
 
 
-# -- the rest ----------------------------------------------------------------------------------------
+# -- sharing, and refused arguments ------------------------------------------------------------------
 
 
 def test_one_call_is_one_breaker() -> None:
-    """Put behind several flows, it is theirs together; another call is another."""
+    """One call is one breaker for all flows behind which it is put; another call is another breaker."""
 
     async def main() -> None:
         guard = op.circuit_breaker(2, 10)
@@ -193,7 +193,7 @@ def test_one_call_is_one_breaker() -> None:
 
 
 def test_errors_that_do_not_count() -> None:
-    """A fault of the caller's says nothing about the service."""
+    """An error that does not count leaves the breaker closed."""
 
     async def main(counts: Callable[[Exception], object]) -> str:
         flow = Service(down=99).flow.circuit_breaker(1, 10, counts=counts)
@@ -204,8 +204,8 @@ def test_errors_that_do_not_count() -> None:
     assert virtually(main(lambda error: isinstance(error, ConnectionError))) == "open 10"
 
 
-def test_an_open_circuit_speaks() -> None:
-    """Its error names the operator, is the same for ever, and the position stays where it was."""
+def test_the_error_of_an_open_circuit() -> None:
+    """The error names the operator and stays the same, and the position does not move."""
 
     async def main() -> None:
         flow = Service(down=99).flow.circuit_breaker(1, 10)
@@ -224,7 +224,7 @@ def test_an_open_circuit_speaks() -> None:
 
 
 def test_what_is_refused() -> None:
-    """Counts are whole, times are no NaN, and what decides is a function."""
+    """Counts must be whole numbers, times must not be NaN, and ``counts`` must be a function."""
     for wrong in ({"failures": 0}, {"failures": 1.5}, {"reset_after": -1}, {"reset_after": float("nan")}):
         with pytest.raises(GraphError, match=next(iter(wrong))):
             op.circuit_breaker(**wrong)  # type: ignore[arg-type]

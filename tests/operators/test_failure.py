@@ -1,4 +1,4 @@
-"""``retry`` in virtual time: what is tried again, when, and from where."""
+"""``retry`` in virtual time: which errors are retried, when, and from which position."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXACT = RetryPolicy(attempts=4, initial=1.0, factor=3.0, cap=5.0, jitter=False)
 
 
 class Flaky:
-    """Pages of two numbers; the fetch of page ``k`` fails as often as ``failures`` says."""
+    """Pages of two numbers; the fetch of page ``k`` fails ``failures[k]`` times."""
 
     def __init__(
         self, pages: int, failures: dict[int, int], error: type[Exception] = ConnectionError
@@ -51,7 +51,7 @@ class Flaky:
     st.lists(st.sampled_from([1, 2, 3, 100]), min_size=1, max_size=4),
 )
 def test_nothing_is_lost_or_repeated(failures: dict[int, int], schedule: list[int]) -> None:
-    """Up to three failures before each page, four attempts: the items of an undisturbed run."""
+    """With up to three failures before each page and four attempts, the items are those of an undisturbed run."""
     source = Flaky(5, failures)
 
     async def main() -> list[int]:
@@ -68,14 +68,14 @@ def test_nothing_is_lost_or_repeated(failures: dict[int, int], schedule: list[in
 
 
 def test_the_waits_are_those_of_the_policy() -> None:
-    """1 s, 3 s, then the cap of 5 s; a page that came resets them."""
+    """The waits are 1 s, 3 s and the cap of 5 s; a delivered page resets them."""
     source = Flaky(3, {0: 3, 2: 1})
     assert virtually(source.flow.retry(EXACT).to_list()) == list(range(6))
     assert source.fetched == [(0, 0.0), (0, 1.0), (0, 4.0), (0, 9.0), (1, 9.0), (2, 9.0), (2, 10.0)]
 
 
 def test_attempts_run_out() -> None:
-    """The error of the last attempt is raised, with the note of the operator that it came out of."""
+    """After the last attempt its error is raised, with the note of the operator that failed."""
     source = Flaky(3, {1: 9})
 
     async def main() -> None:
@@ -95,8 +95,8 @@ def test_attempts_run_out() -> None:
     assert [page for page, _ in source.fetched].count(1) == 4 + 1
 
 
-def test_errors_that_will_not_pass_are_not_tried_again() -> None:
-    """By default only lost connections, timeouts and what says so itself are worth another try."""
+def test_other_errors_are_not_retried() -> None:
+    """By default only lost connections, timeouts and errors that are marked as retryable are retried."""
 
     class Marked(Exception):
         is_retryable = True
@@ -116,8 +116,8 @@ def test_errors_that_will_not_pass_are_not_tried_again() -> None:
     assert virtually(source.flow.retry(RetryPolicy(retry_on=lambda e: True)).to_list()) == [0, 1]
 
 
-def test_a_server_may_say_how_long() -> None:
-    """``retry_after`` on the error is taken instead of the backoff."""
+def test_retry_after_replaces_the_backoff() -> None:
+    """``retry_after`` on the error replaces the backoff."""
 
     class Busy(ConnectionError):
         retry_after = 42
@@ -128,7 +128,7 @@ def test_a_server_may_say_how_long() -> None:
 
 
 def test_the_deadline_is_kept_over_cancelled_requests() -> None:
-    """A backoff is a moment, not a sleep: requests that time out again and again do not postpone it."""
+    """The backoff keeps its deadline: requests that time out again and again do not postpone it."""
     source = Flaky(1, {0: 1})
 
     async def main() -> float:
@@ -146,7 +146,7 @@ def test_the_deadline_is_kept_over_cancelled_requests() -> None:
 
 
 def test_draining_ends_a_backoff() -> None:
-    """``drain`` during a wait does not wait on: the run completes, and goes on from its position later."""
+    """``drain`` ends the wait: the run completes, and a later run continues from its position."""
     source = Flaky(2, {1: 1})
 
     async def main() -> None:
@@ -165,7 +165,7 @@ def test_draining_ends_a_backoff() -> None:
 
 
 def test_closing_ends_a_backoff() -> None:
-    """``aclose`` in the middle of a wait returns at once and leaves nothing behind."""
+    """``aclose`` during a wait returns at once and leaves nothing behind."""
 
     async def main() -> None:
         async with no_leaks():
@@ -181,7 +181,7 @@ def test_closing_ends_a_backoff() -> None:
 
 
 def test_operators_above_go_on_counting() -> None:
-    """What stands above retry keeps its state: enumerate goes on, batch loses and repeats nothing."""
+    """Operators above the retry keep their state: ``enumerate`` counts on, ``batch`` loses and repeats nothing."""
     failures = {5: 2, 11: 1}
 
     def check(x: int) -> int:
@@ -195,8 +195,8 @@ def test_operators_above_go_on_counting() -> None:
     assert virtually(flow.to_list()) == [expected[:4], expected[4:8], expected[8:]]
 
 
-def test_a_failing_close_of_what_had_failed_is_told() -> None:
-    """If the old upstream cannot be closed, that error ends the run; it is not tried again in secret."""
+def test_a_failing_close_of_the_failed_upstream_is_raised() -> None:
+    """If closing the old upstream fails with an error that is not retryable, this error ends the run."""
 
     async def rows() -> Any:
         try:
@@ -209,11 +209,11 @@ def test_a_failing_close_of_what_had_failed_is_told() -> None:
         virtually(from_async_iterable(rows).retry().to_list())
 
 
-# -- what is refused ---------------------------------------------------------------------------------
+# -- refused arguments -------------------------------------------------------------------------------
 
 
 def test_an_upstream_that_cannot_resume_is_refused() -> None:
-    """A foreign observable, and an input that can be read once: the message names them and what to do."""
+    """A foreign observable and a single-use input are refused; the message names them and the remedy."""
     with pytest.raises(NotResumable, match=f"from_observable at {__file__}"):
         from_observable(rx.AsyncSubject()).map(str).retry()
     with pytest.raises(NotResumable, match=r"rows instead of rows\(\)"):
@@ -228,7 +228,7 @@ def test_an_upstream_that_cannot_resume_is_refused() -> None:
 
 
 def test_wrong_policies_are_refused() -> None:
-    """Attempts are a whole number, seconds are no NaN, and a forgotten call is told apart."""
+    """Wrong numbers are refused, NaN too, and ``op.retry`` without a call gets its own message."""
     for wrong in (
         {"attempts": 0},
         {"attempts": 2.5},
@@ -246,7 +246,7 @@ def test_wrong_policies_are_refused() -> None:
 
 @given(st.integers(1, 200), st.floats(0, 100), st.floats(1, 1e9), st.floats(0, 1e6))
 def test_no_wait_is_longer_than_the_cap(attempt: int, initial: float, factor: float, cap: float) -> None:
-    """Whatever the numbers, a wait is between nothing and the cap, and never fails to be computed."""
+    """For any policy a wait is between 0 and the cap, and computing it never fails."""
     policy = RetryPolicy(attempts=999, initial=initial, factor=factor, cap=cap, seed=1)
     assert 0 <= policy.delay(TimeoutError(), attempt) <= cap
 
@@ -255,7 +255,7 @@ def test_no_wait_is_longer_than_the_cap(attempt: int, initial: float, factor: fl
 
 
 def test_a_budget_limits_a_series_of_attempts() -> None:
-    """Seconds from the first failure to the last attempt; a wait beyond it is not even begun."""
+    """A budget limits the seconds from the first failure to the last attempt; a wait beyond it is not started."""
     source = Flaky(1, {0: 99})
     policy = RetryPolicy(attempts=None, initial=1.0, factor=2.0, cap=100.0, jitter=False, budget=10)
 
@@ -269,7 +269,7 @@ def test_a_budget_limits_a_series_of_attempts() -> None:
 
 
 def test_a_budget_counts_the_attempts_themselves() -> None:
-    """An attempt that takes long uses it up, though nothing was waited for."""
+    """The time that an attempt takes counts against the budget, even if there was no wait."""
     begun: list[float] = []
 
     async def rows() -> Any:
@@ -285,7 +285,7 @@ def test_a_budget_counts_the_attempts_themselves() -> None:
 
 
 def test_an_item_renews_the_budget() -> None:
-    """Like the attempts, it is one of a series: each page that came begins another."""
+    """Each delivered page starts a new series of attempts with a new budget."""
     source = Flaky(3, {0: 2, 1: 2, 2: 2})
     policy = RetryPolicy(attempts=None, initial=3, factor=1, jitter=False, budget=6)
     assert virtually(source.flow.retry(policy).to_list()) == list(range(6))
@@ -294,14 +294,14 @@ def test_an_item_renews_the_budget() -> None:
 
 
 def test_no_limit_at_all() -> None:
-    """``attempts=None`` goes on until it works."""
+    """``attempts=None`` retries until it works."""
     source = Flaky(1, {0: 500})
     assert virtually(source.flow.retry(RetryPolicy(attempts=None)).to_list()) == [0, 1]
     assert len(source.fetched) == 501
 
 
 def test_retry_when_decides() -> None:
-    """Seconds, ``True`` for the backoff, ``None`` or ``False`` to stop; the attempt is counted from 1."""
+    """``retry_when`` returns seconds, ``True`` for the backoff, or ``None`` or ``False`` to stop; attempts count from 1."""
     seen: list[tuple[str, int]] = []
     answers: list[float | bool | None] = [7.0, True, 0, None]
 
@@ -322,8 +322,8 @@ def test_retry_when_decides() -> None:
     assert len(source.fetched) == 2
 
 
-def test_a_delay_given_by_a_server_wins() -> None:
-    """Over what ``retry_when`` says too, but not over its refusal, nor over the budget."""
+def test_retry_after_replaces_the_delay_of_retry_when() -> None:
+    """``retry_after`` replaces the delay of ``retry_when``, but not its refusal, and it does not exceed the budget."""
 
     class Busy(ConnectionError):
         retry_after = 42
@@ -339,7 +339,7 @@ def test_a_delay_given_by_a_server_wins() -> None:
 
 
 def test_an_error_of_retry_when_ends_the_run() -> None:
-    """It is noted at the retry, with the error it was asked about as its context; so is an answer that is none."""
+    """The error has the note of the retry and the first error as its context; a wrong result is a ``TypeError``."""
 
     def broken(error: Exception, attempt: int) -> float:
         raise LookupError(attempt)
@@ -356,7 +356,7 @@ def test_an_error_of_retry_when_ends_the_run() -> None:
 
 
 def test_a_close_that_fails_like_the_source_is_another_attempt() -> None:
-    """A lost connection often cannot be closed either: that is no reason to give up."""
+    """If upstream fails and closing it fails too with a retryable error, the retry goes on."""
     opened: list[int] = []
 
     async def rows() -> Any:

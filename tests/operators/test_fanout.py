@@ -1,4 +1,4 @@
-"""What several subscribers of one shared run see, and what they see of each other, in virtual time."""
+"""Subscribers of one shared run in virtual time: what they receive, and how they affect each other."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 def ticking(count: int, *behind: Any, seconds: float = 1) -> TestSource:
-    """Return a source of ``count`` items, one every ``seconds``, the first one at once."""
+    """Return a source of ``count`` items, one every ``seconds``; the first one comes at once."""
     return TestSource([*(part for i in range(count) for part in (i, Sleep(seconds))), *behind])
 
 
 async def read(
     flow: ps.Flow[Any], *, n: int = 1, every: float = 0, after: float = 0, most: int = 10_000
 ) -> list[Any]:
-    """Read a flow by requests of ``n``, each ``every`` seconds after the last one came."""
+    """Read a flow by requests of ``n``; each starts ``every`` seconds after the last one returned."""
     out: list[Any] = []
     await asyncio.sleep(after)
     async with flow.subscribe() as subscription:
@@ -43,7 +43,7 @@ async def read(
 
 
 def checked(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run in virtual time, and see that nothing is left behind."""
+    """Run in virtual time and check that nothing is left behind."""
 
     async def whole() -> Any:
         async with no_leaks():
@@ -64,7 +64,7 @@ def checked(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 def test_every_branch_gets_every_item(
     capacity: int, page: int, readers: list[tuple[int, float]], count: int
 ) -> None:
-    """However slow or fast its readers are, each sees all of one run, in order, and none leads by too much."""
+    """For any speed of the readers, each branch delivers all items of one run in order."""
 
     async def main() -> None:
         source = TestSource(list(range(count)), style="pages", page=(page,))
@@ -79,7 +79,7 @@ def test_every_branch_gets_every_item(
 
 
 def test_the_slowest_gates() -> None:
-    """A fast branch leads a slow one by no more than the capacity, and then keeps its pace."""
+    """A fast branch leads a slow one by at most the capacity; then it waits for the slow one."""
 
     async def main() -> list[float]:
         fast, slow = ps.from_iterable(range(8)) | op.broadcast(2, capacity=2)
@@ -96,8 +96,10 @@ def test_the_slowest_gates() -> None:
     ("overflow", "came"),
     [("drop_oldest", [0, 9, 18, 19]), ("drop_newest", [0, 1, 2, 11]), ("latest", [0, 9, 18, 19])],
 )
-def test_a_slow_branch_that_may_overflow_holds_nobody_back(overflow: Any, came: list[int]) -> None:
-    """The others go on at the pace of the source, and the slow one loses what its strategy says."""
+def test_a_slow_branch_that_may_overflow_does_not_hold_the_others_back(
+    overflow: Any, came: list[int]
+) -> None:
+    """The other branch keeps the pace of the source, and the slow one loses items by its strategy."""
 
     async def main() -> Any:
         fast, slow = ticking(20) | op.broadcast(2, capacity=2, overflow=overflow)
@@ -124,7 +126,7 @@ def test_a_slow_branch_that_may_overflow_holds_nobody_back(overflow: Any, came: 
 
 
 def test_a_branch_that_overflows_with_an_error_fails_alone() -> None:
-    """``overflow="error"`` is the slow one's affair: what it holds, then the error; the other sees all."""
+    """With ``overflow="error"`` only the slow branch fails, behind the items it holds; the other receives all items."""
 
     async def main() -> Any:
         fast, slow = ticking(20) | op.broadcast(2, capacity=2, overflow="error")
@@ -136,8 +138,8 @@ def test_a_branch_that_overflows_with_an_error_fails_alone() -> None:
     assert "broadcast at " in error.__notes__[0]
 
 
-def test_an_error_reaches_every_branch_once_and_for_ever() -> None:
-    """Each gets what came before the error, then the error, and the same error again when it asks again."""
+def test_an_error_reaches_every_branch_and_stays_the_same() -> None:
+    """Each branch receives the items before the error, then the same error on every request."""
 
     async def main() -> None:
         source = ticking(3, Raise(), 99)
@@ -164,7 +166,7 @@ def test_an_error_reaches_every_branch_once_and_for_ever() -> None:
 
 
 def test_a_branch_that_leaves_frees_the_others() -> None:
-    """Closing the slow one lets the fast one go on at once."""
+    """After the slow branch is closed, the fast one continues at once."""
 
     async def main() -> tuple[list[int], float]:
         fast, slow = ps.from_iterable(range(100)) | op.broadcast(2, capacity=4)
@@ -180,7 +182,7 @@ def test_a_branch_that_leaves_frees_the_others() -> None:
 
 
 def test_the_last_to_leave_closes_upstream() -> None:
-    """Closing waits until the source is closed, and only the last one's closing does."""
+    """Only the last subscriber closes the source, and its ``aclose`` waits for that."""
 
     async def main() -> None:
         source = TestSource([0, Sleep(1000), 1], on_close=(Sleep(5),))
@@ -197,8 +199,8 @@ def test_the_last_to_leave_closes_upstream() -> None:
 
 
 @pytest.mark.parametrize("turn", range(12))
-def test_a_cancelled_request_hurts_nobody_else(turn: int) -> None:
-    """Whoever is cancelled at whatever moment, the other branch and the next request lose nothing."""
+def test_a_cancelled_request_does_not_disturb_the_others(turn: int) -> None:
+    """At any moment, cancelling a request loses no item, neither for the next request nor for the other branch."""
 
     async def main() -> None:
         source = TestSource([part for i in range(6) for part in (Wait(2), i)])
@@ -224,8 +226,8 @@ def test_a_cancelled_request_hurts_nobody_else(turn: int) -> None:
     checked(main)
 
 
-def test_demand_is_withdrawn_when_nobody_waits_any_more() -> None:
-    """Two cancelled requests leave a source alone; one of two does not."""
+def test_demand_is_withdrawn_when_no_request_waits() -> None:
+    """Nothing is requested from the source after all waiting requests are cancelled."""
 
     async def main() -> None:
         source = ticking(100)
@@ -245,8 +247,8 @@ def test_demand_is_withdrawn_when_nobody_waits_any_more() -> None:
     checked(main)
 
 
-def test_upstream_is_asked_for_what_somebody_waits_for() -> None:
-    """Nobody's queue is filled ahead of demand: the most that one asks for is the most that comes."""
+def test_upstream_is_asked_for_the_largest_demand() -> None:
+    """The source is asked for the largest demand, not for more items to fill the queues."""
 
     async def main() -> list[int]:
         source = TestSource(list(range(100)), style="iterable")
@@ -263,8 +265,8 @@ def test_upstream_is_asked_for_what_somebody_waits_for() -> None:
     assert checked(main) == [1, 6, 50, 50]
 
 
-def test_a_branch_nobody_subscribes_to_holds_all_back() -> None:
-    """Within its capacity nothing happens; then the others wait, and virtual time calls it a deadlock."""
+def test_a_branch_without_a_subscriber_holds_the_others_back() -> None:
+    """Within its capacity it holds nothing back; beyond it the others wait, which virtual time reports as a deadlock."""
     first, _ = ps.from_iterable(range(9)) | op.broadcast(2, capacity=10)
     assert run(first.to_list()) == list(range(9))
     first, _ = ps.from_iterable(range(9)) | op.broadcast(2, capacity=8)
@@ -272,8 +274,8 @@ def test_a_branch_nobody_subscribes_to_holds_all_back() -> None:
         run(first.to_list())
 
 
-def test_a_branch_closed_without_a_request_holds_nobody_back() -> None:
-    """It never took its place in the run, and gives it up all the same."""
+def test_a_branch_closed_without_a_request_does_not_hold_the_others_back() -> None:
+    """A subscription that is closed before its first request gives up its queue in the run."""
 
     async def main() -> None:
         first, second = ps.from_iterable(range(9)) | op.broadcast(2, capacity=2)
@@ -287,8 +289,8 @@ def test_a_branch_closed_without_a_request_holds_nobody_back() -> None:
     checked(main)
 
 
-def test_joined_branches_run_as_often_as_one_likes() -> None:
-    """A graph with a diamond in it is cold: runs at a time and one after the other are runs of their own."""
+def test_joined_branches_may_run_several_times() -> None:
+    """A graph in which branches are joined again is cold: each run, concurrent or later, is a separate run."""
 
     async def main() -> None:
         source = TestSource([1, Wait(1), 2, Sleep(1), 3])
@@ -303,7 +305,7 @@ def test_joined_branches_run_as_often_as_one_likes() -> None:
 
 
 def test_a_drained_subscriber_ends_without_the_others() -> None:
-    """One that drains gets what is held for it, and the end; when all drain, so does upstream."""
+    """A drained subscriber receives the held items and the end; when all are drained, upstream is drained."""
 
     async def main() -> None:
         source = ticking(10)
@@ -322,7 +324,7 @@ def test_a_drained_subscriber_ends_without_the_others() -> None:
 
 
 def test_statistics_show_the_shared_stages() -> None:
-    """A subscriber sees what stands above it, and what it has got itself."""
+    """The statistics of a subscriber contain the shared stages and its own stage."""
 
     async def main() -> list[tuple[str, int]]:
         first, second = ps.from_iterable(range(3)) | op.map(str) | op.broadcast(2)
@@ -335,8 +337,8 @@ def test_statistics_show_the_shared_stages() -> None:
     assert checked(main) == [("from_iterable", 3), ("map", 3), ("broadcast", 1)]
 
 
-def test_a_run_left_open_in_another_loop_is_nobodys() -> None:
-    """What a loop that is gone has left behind is not joined by the next."""
+def test_a_run_left_open_in_another_loop_is_not_joined() -> None:
+    """A run of another event loop is not joined."""
     first, second = ps.from_iterable(range(3)) | op.broadcast(2)
     shared = ps.from_iterable(range(3)) | op.share()
     left: list[Subscription[int]] = []
@@ -359,7 +361,7 @@ def test_a_run_left_open_in_another_loop_is_nobodys() -> None:
 
 @given(st.lists(st.integers(-20, 20)), st.integers(1, 5))
 def test_partition_matches_reactivex(items: list[int], divisor: int) -> None:
-    """Both parts hold what reactivex puts there."""
+    """Both parts are those of reactivex."""
     parts: tuple[list[int], list[int]] = ([], [])
     subject: rx.Subject[int] = rx.Subject()
     for part, observable in zip(parts, subject.pipe(rxop.partition(lambda x: x % divisor == 0)), strict=True):
@@ -382,7 +384,7 @@ def test_partition_matches_reactivex(items: list[int], divisor: int) -> None:
 
 @given(st.lists(st.one_of(st.integers(), st.text(max_size=3), st.binary(max_size=2))), st.integers(1, 4))
 def test_equal_keys_go_to_one_part(items: list[Any], count: int) -> None:
-    """Every item goes to one part, in order, and equal keys to the same."""
+    """Every item goes to one part, in order, and items with equal keys go to the same part."""
 
     async def main() -> None:
         flows = ps.from_iterable(items) | op.partition_by(lambda x: x, count, capacity=1000)
@@ -398,7 +400,7 @@ def test_equal_keys_go_to_one_part(items: list[Any], count: int) -> None:
 
 
 def test_parts_are_the_same_in_every_process() -> None:
-    """Strings and bytes do not go by a hash that is drawn anew for each process."""
+    """Strings and bytes do not use ``hash``, which differs from process to process."""
 
     async def main() -> list[list[Any]]:
         items = ["pubmed", "europepmc", b"crossref", 7, 10]
@@ -409,7 +411,7 @@ def test_parts_are_the_same_in_every_process() -> None:
 
 
 def test_a_predicate_that_fails_ends_both_parts_behind_what_came_before() -> None:
-    """Its error names the partition, and reaches both."""
+    """The error names the partition and reaches both parts."""
 
     async def main() -> Any:
         yes, no = ps.from_iterable([1, 2, 0, 3]) | op.partition(lambda x: 4 / x > 2)
@@ -428,7 +430,7 @@ def test_a_predicate_that_fails_ends_both_parts_behind_what_came_before() -> Non
 
 
 def test_share_joins_at_the_present_and_restarts_when_all_have_left() -> None:
-    """The first subscriber begins, late ones get what is to come, the last one's leaving ends it."""
+    """The first subscriber starts the run, late ones receive the items from then on, the last one closes it."""
 
     async def main() -> None:
         source = ticking(10)
@@ -443,7 +445,7 @@ def test_share_joins_at_the_present_and_restarts_when_all_have_left() -> None:
 
 
 def test_a_shared_run_that_ended_is_not_joined() -> None:
-    """Who comes behind the end, or behind an error, begins anew, even while others still read the old run."""
+    """A subscriber after the end, or after an error, starts a new run, even while others still read the old one."""
 
     async def main() -> None:
         for behind, end in (((), list), ((Raise(),), Planted)):
@@ -472,7 +474,7 @@ def test_a_shared_run_that_ended_is_not_joined() -> None:
 
 
 def test_replay_gives_latecomers_the_last_items() -> None:
-    """Also behind the end, as long as somebody still reads; then nothing is kept."""
+    """Latecomers receive the last items even after the end, while others still read; then nothing is kept."""
 
     async def main() -> None:
         source = ticking(6)
@@ -490,7 +492,7 @@ def test_replay_gives_latecomers_the_last_items() -> None:
 
 
 def test_replay_fails_latecomers_with_the_same_error() -> None:
-    """The last items, then the error that ended the run."""
+    """A latecomer receives the last items, then the error of the run."""
 
     async def main() -> None:
         shared = ticking(3, Raise()) | op.replay(2)
@@ -511,7 +513,7 @@ def test_replay_fails_latecomers_with_the_same_error() -> None:
 
 
 def test_nothing_runs_before_connect() -> None:
-    """Subscribers wait, and begin at the same item; without one, nothing is asked for."""
+    """Subscribers wait for the connection and start at the same item; nothing is requested before it."""
 
     async def main() -> None:
         source = ticking(5)
@@ -530,7 +532,7 @@ def test_nothing_runs_before_connect() -> None:
 
 
 def test_subscribers_come_and_go_while_the_connection_lasts() -> None:
-    """The run waits while nobody reads, and goes on with the next who does."""
+    """The run pauses while there is no subscriber, and continues with the next one."""
 
     async def main() -> None:
         source = ticking(100)
@@ -546,7 +548,7 @@ def test_subscribers_come_and_go_while_the_connection_lasts() -> None:
 
 
 def test_closing_the_connection_ends_the_subscribers() -> None:
-    """They get what is held for them, then an error that says what happened; the next connection is new."""
+    """They receive the held items, then an error that says why; the next connection is a new run."""
 
     async def main() -> None:
         source = ticking(100)
@@ -574,7 +576,7 @@ def test_closing_the_connection_ends_the_subscribers() -> None:
 
 
 def test_a_second_connect_is_the_same_connection() -> None:
-    """Two handles, one run; closing either ends it."""
+    """Two handles refer to one run; closing either one ends it."""
 
     async def main() -> None:
         source = ticking(100)
@@ -588,7 +590,7 @@ def test_a_second_connect_is_the_same_connection() -> None:
     checked(main)
 
 
-# -- what they promise
+# -- promises of hot flows
 
 
 HOT: list[Callable[[ps.Flow[int]], Any]] = [
@@ -603,7 +605,7 @@ HOT: list[Callable[[ps.Flow[int]], Any]] = [
 
 @pytest.mark.parametrize("make", HOT)
 def test_a_hot_flow_has_no_position_and_says_why(make: Callable[[ps.Flow[int]], Any]) -> None:
-    """It is not resumable; what needs a position is refused when the graph is built, naming the operator."""
+    """A hot flow is not resumable; an operator that needs a position is refused, and the message names the flow."""
     from penstock.ledger import MemoryLedger
 
     flow = make(ps.just(1, 2))
@@ -616,7 +618,7 @@ def test_a_hot_flow_has_no_position_and_says_why(make: Callable[[ps.Flow[int]], 
 
 
 def test_a_named_source_may_stand_above_joined_branches() -> None:
-    """A name= is an id in positions, and above a hot flow there are none, so it does not clash."""
+    """Names of sources above a hot flow are not part of positions, so they do not clash."""
     first, second = ps.from_iterable([1], name="rows").broadcast(2)
     assert run((first | op.merge(second)).to_list()) == [1, 1]
 
@@ -634,13 +636,13 @@ def test_a_named_source_may_stand_above_joined_branches() -> None:
     ],
 )
 def test_nonsense_is_refused_when_the_graph_is_built(make: Callable[[], object], message: str) -> None:
-    """Arguments are checked where they are given."""
+    """Arguments are checked when the operator is called."""
     with pytest.raises(GraphError, match=message):
         make()
 
 
-def test_a_place_may_hold_thousands_of_small_chunks() -> None:
-    """A subscriber that was slow, and one that asked for one item at a time, cost no depth of calls."""
+def test_a_queue_may_hold_thousands_of_small_chunks() -> None:
+    """A queue of thousands of small chunks is read without deep recursion."""
 
     async def main() -> None:
         quick, slow = ps.from_iterable(range(3000)) | op.broadcast(2, capacity=3000)

@@ -1,4 +1,4 @@
-"""``finally_do``: called once, whatever the end."""
+"""``finally_do``: the function is called once, for every kind of end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from penstock.testing.script import Forever, Sleep
     st.integers(0, 12),
 )
 def test_it_is_called_once_with_how_it_ended(script: list[Any], how: str, turn: int) -> None:
-    """Left after some turns of the loop, by every way there is: one call, and with the right word."""
+    """A run that ends by itself, is cancelled or is drained at any moment calls the function once, with the right word."""
     calls: list[str] = []
 
     async def main() -> str:
@@ -59,7 +59,7 @@ def test_it_is_called_once_with_how_it_ended(script: list[Any], how: str, turn: 
 
 
 def test_a_run_that_was_never_asked_has_no_end() -> None:
-    """Nothing happens before the first request, and so nothing ends."""
+    """Without a request nothing has started, so nothing ends."""
     calls: list[str] = []
 
     async def main() -> None:
@@ -70,8 +70,8 @@ def test_a_run_that_was_never_asked_has_no_end() -> None:
     assert calls == []
 
 
-def test_it_comes_before_downstream_learns_of_the_end() -> None:
-    """On completion and on failure; on a close, when upstream has been closed."""
+def test_the_call_comes_before_the_end_is_delivered() -> None:
+    """The call comes before the end or the error is delivered; on closing it comes after upstream is closed."""
     order: list[Any] = []
 
     async def rows() -> Any:
@@ -96,7 +96,7 @@ def test_it_comes_before_downstream_learns_of_the_end() -> None:
 
 
 def test_each_attempt_has_its_own_end() -> None:
-    """In front of a retry it tells of every attempt; behind it, of the whole."""
+    """In front of a retry it is called for each attempt; behind a retry it is called once."""
     inner: list[str] = []
     outer: list[str] = []
     failures = [ConnectionError(), ConnectionError()]
@@ -113,7 +113,7 @@ def test_each_attempt_has_its_own_end() -> None:
 
 
 def test_an_early_end_downstream_is_a_cancel() -> None:
-    """``take`` closes what it has enough of."""
+    """``take`` closes upstream when it has enough items, so the run is "cancelled"."""
     calls: list[str] = []
     assert virtually(from_iterable(range(9)).finally_do(calls.append).take(3).to_list()) == [0, 1, 2]
     assert calls == ["cancelled"]
@@ -133,7 +133,7 @@ def blow_up(ending: str) -> None:
 
 
 def test_its_error_fails_a_run_that_had_completed() -> None:
-    """A request after it answers the same, and the note names the operator."""
+    """Later requests raise the same error, and the note names the operator."""
 
     async def main() -> None:
         async with just(1).finally_do(blow_up).subscribe() as subscription:
@@ -148,7 +148,7 @@ def test_its_error_fails_a_run_that_had_completed() -> None:
 
 
 def test_its_error_never_masks_another() -> None:
-    """It becomes a note on the error the run failed with, and on an error of closing."""
+    """The error becomes a note on the error of the run, or on an error of closing."""
     with pytest.raises(Planted) as caught:
         virtually(fail(Planted()).finally_do(blow_up).to_list())
     assert "the function of finally_do" in caught.value.__notes__[1]
@@ -166,7 +166,7 @@ def test_its_error_never_masks_another() -> None:
 
 
 def test_its_error_comes_out_of_a_close() -> None:
-    """And never masks the error in flight."""
+    """``aclose`` raises the error, but the error never masks one in flight."""
 
     async def main() -> None:
         subscription = just(1, 2).finally_do(blow_up).subscribe()
@@ -181,7 +181,7 @@ def test_its_error_comes_out_of_a_close() -> None:
 
 
 def test_what_is_refused() -> None:
-    """It takes a plain function."""
+    """An async function is refused."""
 
     async def later(_: str) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Flows of flows: who gets what, who waits for whom, and what happens when nobody reads."""
+"""Flows of flows: which group receives an item, what waits for what, and what happens to unread groups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def checked(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run in virtual time, and see that nothing is left behind."""
+    """Run in virtual time and check that nothing is left behind."""
 
     async def whole() -> Any:
         async with no_leaks():
@@ -32,7 +32,7 @@ def checked(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 
 async def read_all(flow: ps.Flow[Any], *, n: int = 1) -> list[tuple[Any, list[Any]]]:
-    """Read a flow of flows, each in a task of its own; return key (or number) and items of each."""
+    """Read each inner flow in a separate task; return its key (or number) and its items."""
     tasks: list[asyncio.Task[list[Any]]] = []
     keys: list[Any] = []
     async with flow.subscribe() as subscription:
@@ -48,7 +48,7 @@ async def read_all(flow: ps.Flow[Any], *, n: int = 1) -> list[tuple[Any, list[An
 
 @given(st.lists(st.integers(0, 30)), st.integers(1, 5), st.integers(1, 4), st.integers(1, 5))
 def test_groups_are_those_of_reactivex(items: list[int], modulus: int, n: int, capacity: int) -> None:
-    """The same keys in the same order, each with the same items."""
+    """The keys, their order and their items are those of reactivex."""
     wanted: list[tuple[int, list[int]]] = []
 
     def begin(group: Any) -> None:
@@ -65,7 +65,7 @@ def test_groups_are_those_of_reactivex(items: list[int], modulus: int, n: int, c
 
 
 def least_recently_used(items: list[int], modulus: int, most: int) -> list[tuple[int, list[int]]]:
-    """Return the groups that there are when no more than ``most`` are open at a time."""
+    """Return the groups that exist if at most ``most`` are open at the same time."""
     groups: list[tuple[int, list[int]]] = []
     current: OrderedDict[int, list[int]] = OrderedDict()
     for item in items:
@@ -84,7 +84,7 @@ def least_recently_used(items: list[int], modulus: int, most: int) -> list[tuple
 def test_the_group_unused_for_longest_is_completed(
     items: list[int], modulus: int, most: int, page: int
 ) -> None:
-    """Which group that is does not depend on how the items came; its key begins a group again."""
+    """The completed group does not depend on the chunks of the source; its key starts another group."""
 
     async def main() -> list[tuple[int, list[int]]]:
         source = TestSource(items, style="pages", page=(page,))
@@ -94,7 +94,7 @@ def test_the_group_unused_for_longest_is_completed(
 
 
 def test_one_group_too_many_is_an_error_behind_what_came_before() -> None:
-    """It names the key and the operator, and reaches the groups too."""
+    """The error names the key and the operator, and it reaches the groups too."""
 
     async def main() -> None:
         flow = ps.from_iterable([1, 2, 1, 3, 1]) | op.group_by(lambda x: x, 2)
@@ -113,12 +113,12 @@ def test_one_group_too_many_is_an_error_behind_what_came_before() -> None:
     checked(main)
 
 
-def test_a_group_that_nobody_reads_is_found_instead_of_waiting_for_ever() -> None:
-    """With fewer workers than groups the classic deadlock ends after the patience, naming the key."""
+def test_an_unread_group_is_an_error_when_it_blocks_the_others() -> None:
+    """With fewer workers than groups, the deadlock ends after ``patience`` with an error that names the key."""
 
     async def main() -> float:
         flow = ps.from_iterable([0, 1, 2] * 100) | op.group_by(lambda x: x % 3, capacity=4, patience=20)
-        with pytest.raises(GroupError, match=r"key 2 is full .* nobody has begun to read it for 20 s"):
+        with pytest.raises(GroupError, match=r"key 2 is full .* nothing has read from it for 20 s"):
             await (flow | op.map_async(lambda group: group.to_list(), 2)).to_list()
         return asyncio.get_running_loop().time()
 
@@ -126,7 +126,7 @@ def test_a_group_that_nobody_reads_is_found_instead_of_waiting_for_ever() -> Non
 
 
 def test_a_group_that_is_read_late_but_in_time_is_no_error() -> None:
-    """The patience begins anew whenever something moves."""
+    """``patience`` starts again whenever an item moves."""
 
     async def main() -> list[int]:
         flow = ps.from_iterable([0, 1] * 10) | op.group_by(lambda x: x % 2, capacity=2, patience=20)
@@ -145,14 +145,14 @@ def test_a_group_that_is_read_late_but_in_time_is_no_error() -> None:
 
 
 def test_without_patience_it_waits() -> None:
-    """Virtual time then calls it a deadlock."""
+    """Virtual time reports the deadlock."""
     flow = ps.from_iterable([0, 1] * 100) | op.group_by(lambda x: x % 2, capacity=4, patience=None)
     with pytest.raises(Deadlock):
         run((flow | op.map_async(lambda group: group.to_list(), 1)).to_list())
 
 
 def test_a_slow_group_holds_the_others_back() -> None:
-    """No group holds more than its capacity, and upstream is not asked for more meanwhile."""
+    """No group holds more than its capacity, and upstream receives no request meanwhile."""
 
     async def main() -> None:
         source = TestSource([0, 1] * 50, style="iterable")
@@ -180,7 +180,7 @@ async def _count(subscription: ps.Subscription[Any]) -> int:
 
 
 def test_a_group_can_be_read_once() -> None:
-    """A second subscription is told so; a share behind it serves several."""
+    """A second subscription raises ``AlreadySubscribed``, and the message suggests ``share()``."""
 
     async def main() -> None:
         flow = ps.from_iterable(range(4)) | op.group_by(lambda _: "all")
@@ -194,7 +194,7 @@ def test_a_group_can_be_read_once() -> None:
 
 
 def test_a_group_that_was_closed_begins_again() -> None:
-    """Its key's next item makes a new group, as in Reactor."""
+    """The next item of its key starts a new group, as in Reactor."""
 
     async def main() -> list[list[int]]:
         source = TestSource([part for i in range(6) for part in (i, Sleep(1))])
@@ -207,8 +207,8 @@ async def _two(group: ps.Flow[int]) -> list[int]:
     return await group.take(2).to_list()
 
 
-def test_readers_go_on_when_nobody_takes_groups_any_more() -> None:
-    """Items of new keys are dropped then; the last reader to leave closes the source."""
+def test_readers_continue_when_no_subscriber_takes_groups() -> None:
+    """Items of new keys are dropped, and the last reader closes the source."""
 
     async def main() -> None:
         source = TestSource([0, 1, Sleep(1), 2, 0, 3, 0])
@@ -224,8 +224,8 @@ def test_readers_go_on_when_nobody_takes_groups_any_more() -> None:
     checked(main)
 
 
-def test_a_group_taken_and_not_read_says_that_its_run_was_closed() -> None:
-    """Behind what it holds; when upstream had ended, it simply ends."""
+def test_an_unread_group_raises_when_its_run_was_closed() -> None:
+    """An unread group ends with an error behind its items, or normally if upstream had ended."""
 
     async def main() -> None:
         flow = ps.from_iterable([1, 2]) | op.group_by(lambda x: x)
@@ -241,7 +241,7 @@ def test_a_group_taken_and_not_read_says_that_its_run_was_closed() -> None:
 
 
 def test_an_error_reaches_groups_and_takers() -> None:
-    """Each gets what came before, then the same error."""
+    """Each receives the items before the error, then the same error."""
 
     async def main() -> None:
         source = TestSource([0, 1, 0, Raise()])
@@ -265,7 +265,7 @@ def test_an_error_reaches_groups_and_takers() -> None:
 
 @given(st.lists(st.integers()), st.integers(1, 5), st.integers(1, 3), st.integers(1, 4))
 def test_windows_are_those_of_reactivex(items: list[int], size: int, n: int, page: int) -> None:
-    """As many windows, with the same items; an empty last one does not come."""
+    """The windows and their items are those of reactivex, except that there is no empty last window."""
     wanted: list[list[int]] = []
 
     def begin(window: Any) -> None:
@@ -281,7 +281,7 @@ def test_windows_are_those_of_reactivex(items: list[int], size: int, n: int, pag
 
 
 def test_a_window_comes_with_its_first_item() -> None:
-    """It need not be full to be read, and its items come as they are there."""
+    """A window can be read before it is full, and its items follow as they arrive."""
 
     async def main() -> list[float]:
         source = TestSource([part for i in range(4) for part in (Sleep(1), i)])
@@ -299,7 +299,7 @@ def test_a_window_comes_with_its_first_item() -> None:
 
 
 def test_windows_share_the_demand_of_upstream() -> None:
-    """Reading in a window asks for no more than that window's, and the next one fills it first."""
+    """Reading a window requests only its missing items, and a request for the next window fills it first."""
 
     async def main() -> None:
         source = TestSource(list(range(20)), style="iterable")
@@ -324,8 +324,8 @@ def test_windows_share_the_demand_of_upstream() -> None:
     checked(main)
 
 
-def test_windows_nobody_reads_hold_nobody_up() -> None:
-    """They keep their items, for who comes late."""
+def test_unread_windows_do_not_hold_the_others_back() -> None:
+    """Unread windows keep their items until they are read."""
 
     async def main() -> list[list[int]]:
         windows = await (ps.from_iterable(range(7)) | op.window(3)).to_list()
@@ -334,8 +334,8 @@ def test_windows_nobody_reads_hold_nobody_up() -> None:
     assert checked(main) == [[0, 1, 2], [3, 4, 5], [6]]
 
 
-def test_a_window_outlives_who_took_it() -> None:
-    """Its reader gets the rest; then the source is closed, and no further window is begun."""
+def test_a_window_outlives_the_subscription_that_took_it() -> None:
+    """Its reader receives the missing items; then the source is closed, and no further window starts."""
 
     async def main() -> None:
         source = TestSource([part for i in range(9) for part in (i, Sleep(1))])
@@ -350,12 +350,12 @@ def test_a_window_outlives_who_took_it() -> None:
     checked(main)
 
 
-# -- what they promise
+# -- promises of flows of flows
 
 
 @pytest.mark.parametrize("make", [lambda flow: flow.group_by(str), lambda flow: flow.window(2)])
 def test_a_flow_of_flows_has_no_position_and_says_why(make: Callable[[ps.Flow[int]], Any]) -> None:
-    """What it gives cannot be stored, so what needs a position is refused when the graph is built."""
+    """Inner flows cannot be stored, so an operator that needs a position is refused when the graph is built."""
     flow = make(ps.just(1, 2))
     assert not flow.resumable
     with pytest.raises(NotResumable, match=rf"{flow.node.operator} at .*test_grouping.py"):
@@ -374,13 +374,13 @@ def test_a_flow_of_flows_has_no_position_and_says_why(make: Callable[[ps.Flow[in
     ],
 )
 def test_nonsense_is_refused_when_the_graph_is_built(make: Callable[[], object], message: str) -> None:
-    """Arguments are checked where they are given."""
+    """Arguments are checked when the operator is called."""
     with pytest.raises(GraphError, match=message):
         make()
 
 
 def test_bounds_are_stated() -> None:
-    """What all groups may hold is in the bound, and a window counts as its items."""
+    """The bound includes the items that all groups may hold, and counts a window as its items."""
     source = ps.from_iterable(range(9))
     assert source.group_by(str, 10, capacity=4).max_in_flight(3) == 4 + 40 + 3
     assert source.group_by(str, 10, on_limit="complete_oldest").max_in_flight() == float("inf")

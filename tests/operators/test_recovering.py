@@ -1,4 +1,4 @@
-"""``recover`` and ``on_error_resume``: what comes behind an error, held against reactivex."""
+"""``recover`` and ``on_error_resume`` against reactivex: what follows an error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import penstock.operators as op
 from penstock import Flow, empty, fail, from_iterable, from_observable, just
 from penstock.errors import DocumentError, GraphError, NotResumable
 from penstock.ledger import MemoryLedger
-from penstock.operators.failure.on_error_resume import kept, rebuilt
+from penstock.operators.failure.on_error_resume import error_from, state_of
 from penstock.testing import Planted, TestSource
 from penstock.testing import run as virtually
 
@@ -32,7 +32,7 @@ def check(x: int) -> int:
 
 
 async def asked(flow: Any, schedule: list[int]) -> list[Any]:
-    """Return the items of a flow asked for by a schedule, cut and resumed behind each list."""
+    """Return all items, requested by a schedule; the run is cut and resumed behind each list."""
     out: list[Any] = []
     position = None
     for n in schedule * 20:
@@ -56,7 +56,7 @@ def emitted(observable: Any) -> list[Any]:
 
 @given(NUMBERS, SCHEDULES)
 def test_recover_is_catch_with_one_item(numbers: list[int], schedule: list[int]) -> None:
-    """Items up to the error, then the one made of it; cut anywhere and resumed, the same."""
+    """The items before the error and the last item are those of reactivex, also if the run is resumed anywhere."""
     model = reactivex.from_iterable(numbers).pipe(
         rx.map(check), rx.catch(lambda error, _: reactivex.just(-error.args[0]))
     )
@@ -67,7 +67,7 @@ def test_recover_is_catch_with_one_item(numbers: list[int], schedule: list[int])
 
 @given(NUMBERS, NUMBERS, SCHEDULES)
 def test_on_error_resume_is_catch(numbers: list[int], others: list[int], schedule: list[int]) -> None:
-    """Items up to the error, then those of the other flow and its own end; cut anywhere, the same."""
+    """The items before the error and those of the other flow are those of reactivex, also if the run is resumed."""
     model = reactivex.from_iterable(numbers).pipe(
         rx.map(check),
         rx.catch(lambda error, _: reactivex.from_iterable([*error.args, *others]).pipe(rx.scan(max, 0))),
@@ -85,7 +85,7 @@ def test_on_error_resume_is_catch(numbers: list[int], others: list[int], schedul
 
 
 def test_an_option_picks() -> None:
-    """``Some`` holds the last item, an ``Option`` in it included; ``Nothing`` lets the error go on."""
+    """``Some(value)`` gives the last item, even if the value is an ``Option``; ``Nothing`` raises the first error."""
     assert virtually(fail(Planted()).recover(lambda _: Some(1)).to_list()) == [1]
     assert virtually(fail(Planted()).recover(lambda _: Some(Some(1))).to_list()) == [Some(1)]
     assert virtually(fail(Planted()).recover(lambda _: None).to_list()) == [None]
@@ -97,7 +97,7 @@ def test_an_option_picks() -> None:
 
 
 def test_an_error_of_the_function_takes_the_place() -> None:
-    """It is noted at the operator that called it, and the first error is its context."""
+    """The error has the note of the operator that called the function, and the first error as its context."""
     with pytest.raises(KeyError) as caught:
         virtually(fail(Planted()).recover(lambda _: {}["missing"]).to_list())
     assert f"recover at {__file__}" in caught.value.__notes__[0]
@@ -108,7 +108,7 @@ def test_an_error_of_the_function_takes_the_place() -> None:
 
 
 def test_upstream_is_closed_when_it_has_failed() -> None:
-    """Before the run is: what had failed holds no resource while the stream goes on."""
+    """The failed upstream is closed while the stream continues, not only at the end of the run."""
 
     async def main(answered: Any) -> None:
         source = TestSource([1, 2, 3])
@@ -126,7 +126,7 @@ def test_upstream_is_closed_when_it_has_failed() -> None:
 
 
 def test_an_error_of_the_other_flow_ends_the_stream() -> None:
-    """It is answered once; another ``on_error_resume`` answers again. An empty flow just completes."""
+    """Only one error is handled; a second ``on_error_resume`` handles the next. An empty flow completes the stream."""
     flow = just(1).concat(fail(ValueError("first"))).on_error_resume(lambda _: fail(KeyError("second")))
     with pytest.raises(KeyError, match="second"):
         virtually(flow.to_list())
@@ -135,7 +135,7 @@ def test_an_error_of_the_other_flow_ends_the_stream() -> None:
 
 
 def test_a_resumed_run_does_not_start_what_had_failed() -> None:
-    """A position taken behind the error goes on in the other flow; upstream is not even opened."""
+    """A run from a position behind the error continues in the other flow and does not open upstream."""
 
     async def main() -> None:
         sources: list[TestSource] = []
@@ -158,7 +158,7 @@ def test_a_resumed_run_does_not_start_what_had_failed() -> None:
 
 
 def test_a_flow_that_cannot_resume_says_so_when_a_position_is_asked_for() -> None:
-    """Nobody can know it before; until the error there is a position."""
+    """There is a position until the error; then asking for one raises ``NotResumable``."""
 
     async def main() -> None:
         flow = (
@@ -177,7 +177,7 @@ def test_a_flow_that_cannot_resume_says_so_when_a_position_is_asked_for() -> Non
 
 
 class Odd(Exception):
-    """An error whose constructor wants more than its arguments say."""
+    """An error whose constructor takes more than its ``args``."""
 
     def __init__(self, what: str, *, code: int) -> None:
         super().__init__(what)
@@ -198,25 +198,25 @@ class Odd(Exception):
     ids=lambda value: type(value).__name__,
 )
 def test_an_error_survives_a_position(error: Exception, kind: type[Exception], text: str | None) -> None:
-    """Its type and arguments go through JSON; where they cannot, its text and the nearest type that takes it."""
-    again = rebuilt(json.loads(json.dumps(kept(error))))
+    """The type and arguments survive JSON; otherwise the text and the nearest base class that accepts it do."""
+    again = error_from(json.loads(json.dumps(state_of(error))))
     assert type(again) is kind
     assert text is None or str(again) == text
 
 
-def test_an_error_of_a_type_that_is_gone_becomes_the_nearest_base() -> None:
-    """A class inside a function, or in a module that is not loaded, is found by no name."""
+def test_an_error_of_an_unknown_type_becomes_the_nearest_base() -> None:
+    """A local class, and a class of a module that is not loaded, cannot be found by name."""
 
     class Local(TimeoutError):
         pass
 
-    assert type(rebuilt(kept(Local("late")))) is TimeoutError
-    assert type(rebuilt({"types": ["no.such.module:Error"], "args": ["x"]})) is Exception
-    assert type(rebuilt({"types": ["os:system"], "args": ["x"]})) is Exception
+    assert type(error_from(state_of(Local("late")))) is TimeoutError
+    assert type(error_from({"types": ["no.such.module:Error"], "args": ["x"]})) is Exception
+    assert type(error_from({"types": ["os:system"], "args": ["x"]})) is Exception
 
 
 def test_the_order_of_the_other_flow_must_be_promised() -> None:
-    """Nobody can see it when the graph is built; one that is looser is refused when it comes."""
+    """The order is declared when the graph is built; a flow that is looser is refused when the function returns it."""
 
     def merged(_: Exception) -> Flow[int]:
         return just(1).merge(just(2))
@@ -231,11 +231,11 @@ def test_the_order_of_the_other_flow_must_be_promised() -> None:
         just(1).on_error_resume(merged, order="any")
 
 
-# -- what is refused ---------------------------------------------------------------------------------
+# -- refused arguments -------------------------------------------------------------------------------
 
 
 def test_wrong_arguments_are_refused() -> None:
-    """No function, an async one, and a function that returns no flow or one with a checkpoint."""
+    """A value that is no function, an async function, a result that is no flow, and a checkpoint are refused."""
     with pytest.raises(GraphError, match="recover takes a function"):
         op.recover(3)  # type: ignore[call-overload]
     with pytest.raises(GraphError, match="on_error_resume takes a function, not Flow"):

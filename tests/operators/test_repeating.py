@@ -1,4 +1,4 @@
-"""``repeat``: rounds of a flow, held against reactivex."""
+"""``repeat`` against reactivex: the rounds of a flow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCHEDULES = st.lists(st.sampled_from([1, 2, 3, 100]), min_size=1, max_size=4)
 
 @given(st.lists(st.integers(), max_size=4), st.integers(1, 4), SCHEDULES)
 def test_rounds_are_those_of_reactivex(numbers: list[int], times: int, schedule: list[int]) -> None:
-    """``times`` rounds in all, states afresh in each; cut behind each list and resumed, the same."""
+    """There are ``times`` rounds, each with a fresh state; a run that is resumed behind each list has the same items."""
     model: list[int] = []
     reactivex.from_iterable(numbers).pipe(rx.scan(max), rx.repeat(times)).subscribe(model.append)
     flow = from_iterable(numbers).scan(lambda acc, x: x if acc is None else max(acc, x), None).repeat(times)
@@ -46,12 +46,12 @@ def test_rounds_are_those_of_reactivex(numbers: list[int], times: int, schedule:
 
 
 def test_for_ever() -> None:
-    """Without a number there is always another round."""
+    """Without a number the rounds never end."""
     assert virtually(just(1, 2).repeat().take(7).to_list()) == [1, 2, 1, 2, 1, 2, 1]
 
 
 def test_a_round_is_closed_before_the_next_one_opens() -> None:
-    """So two rounds never hold the same file; and thousands of rounds leave nothing behind."""
+    """Two rounds never hold the same resource, and thousands of rounds leave nothing behind."""
     open_now: list[int] = []
 
     async def rows() -> Any:
@@ -74,7 +74,7 @@ def test_a_round_is_closed_before_the_next_one_opens() -> None:
 
 
 def test_rounds_without_an_item_leave_the_loop_to_others() -> None:
-    """An empty flow repeated for ever waits like one that has nothing yet: it can be cancelled."""
+    """Repeating an empty flow without end does not block the event loop, and the request can be cancelled."""
 
     async def main() -> None:
         async with empty().repeat().subscribe() as subscription:
@@ -90,7 +90,7 @@ def test_rounds_without_an_item_leave_the_loop_to_others() -> None:
 
 
 def test_draining_ends_it_within_the_round() -> None:
-    """A drained run begins no further round, and its position goes on inside the present one."""
+    """A drained run starts no further round, and its position continues inside the present one."""
 
     async def main() -> None:
         flow = TestSource([1, 2, Sleep(5)]).repeat()
@@ -106,7 +106,7 @@ def test_draining_ends_it_within_the_round() -> None:
 
 
 def test_an_error_in_any_round_ends_it() -> None:
-    """The position stands before the failing input, in its round."""
+    """After an error the position stands before the failing input of that round."""
     good = [3]
 
     def check(x: int) -> int:
@@ -133,14 +133,14 @@ def test_an_error_in_any_round_ends_it() -> None:
 
 
 def test_a_failing_close_ends_it() -> None:
-    """An error on closing a round is not lost, and not raised twice as another."""
+    """An error while closing a round ends the stream, and it is raised unchanged."""
     flow = TestSource([1], on_close=[Raise()]).repeat(2)
     with pytest.raises(Planted):
         virtually(flow.to_list())
 
 
 def test_what_is_refused() -> None:
-    """An input that can be read once, and a wrong number."""
+    """A single-use input and a wrong number are refused."""
     with pytest.raises(NotResumable, match=r"repeat at .* rows instead of rows\(\)"):
         from_iterable(iter([1])).map(str).repeat()
     for wrong in (-1, 1.5, True):

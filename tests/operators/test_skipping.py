@@ -1,4 +1,4 @@
-"""``on_error_skip``: failing items are dropped in place, told of, and nothing else changes."""
+"""``on_error_skip``: failing items are dropped in place and reported, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from penstock.testing import run as virtually
 
 Model = Callable[[Iterator[Any], list[Any]], Iterator[Any]]
 
-# -- against a model: each operator as a generator that drops what its function fails on --------------
+# -- against a model: each operator as a generator that drops the items on which its function fails ---
 
 
 def picky(k: int) -> Callable[[int], int]:
@@ -32,7 +32,7 @@ def picky(k: int) -> Callable[[int], int]:
 
 
 def each(function: Callable[[Any], Any], use: Callable[[Any, Any], list[Any]]) -> Model:
-    """Return the model of an operator that calls ``function(item)`` and makes items of the result."""
+    """Return the model of an operator that calls ``function(item)`` and turns the result into items."""
 
     def model(items: Iterator[Any], told: list[Any]) -> Iterator[Any]:
         for item in items:
@@ -116,7 +116,7 @@ STEPS = st.one_of(
 def test_a_chain_drops_what_its_functions_fail_on(
     steps: list[tuple[str, Any, Model]], numbers: list[int], schedule: list[int]
 ) -> None:
-    """Every item and every failure of the model, however it is asked; cut behind each list, the same items."""
+    """For any schedule, items and failures are those of the model; a run that is resumed anywhere has the same items."""
     told: list[int] = []
     wanted_told: list[int] = []
     flow: Any = from_iterable(numbers)
@@ -157,11 +157,11 @@ def test_a_chain_drops_what_its_functions_fail_on(
     assert virtually(in_pieces()) == model_items
 
 
-# -- what is told ------------------------------------------------------------------------------------
+# -- what is reported --------------------------------------------------------------------------------
 
 
 def test_the_function_gets_the_error_and_what_the_failing_function_was_given() -> None:
-    """Not what came from the source: the item as it was at the operator that the note names."""
+    """The item is the argument of the failing function, not the item of the source; the note names the operator."""
     told: list[tuple[Exception, Any]] = []
     flow = (
         just(1, 2, 3)
@@ -178,7 +178,7 @@ def test_the_function_gets_the_error_and_what_the_failing_function_was_given() -
 
 
 def test_a_flat_map_that_fails_in_the_middle() -> None:
-    """What the item had given stays; it is told of as the item, not as its last part."""
+    """Items that were produced before the error stay; the failure reports the input, not the part that failed."""
     told: list[Any] = []
     flow = (
         just(3, 4)
@@ -190,7 +190,7 @@ def test_a_flat_map_that_fails_in_the_middle() -> None:
 
 
 def test_a_stray_stop_iteration_is_told_of_as_a_runtime_error() -> None:
-    """It never ends anything in silence."""
+    """A stray ``StopIteration`` never ends a run silently."""
     told: list[str] = []
 
     def stray(x: int) -> int:
@@ -203,11 +203,11 @@ def test_a_stray_stop_iteration_is_told_of_as_a_runtime_error() -> None:
     assert told == ["RuntimeError"]
 
 
-# -- what ends the run all the same ------------------------------------------------------------------
+# -- errors that end the run -------------------------------------------------------------------------
 
 
 def test_a_limit() -> None:
-    """The failure behind the last one allowed ends the run, its position in front of the failing item."""
+    """The first failure beyond the limit ends the run; the position stands before the failing item."""
     told: list[int] = []
 
     async def main() -> None:
@@ -229,7 +229,7 @@ def test_a_limit() -> None:
 
 
 def test_an_error_of_the_function_ends_the_run() -> None:
-    """Its own error takes the place; raising the error itself lets it through."""
+    """An error of the function replaces the first error; raising the first error lets it through."""
 
     def pass_on(error: Exception, item: int) -> None:
         if item == 6:
@@ -246,8 +246,8 @@ def test_an_error_of_the_function_ends_the_run() -> None:
     assert len(other.value.__notes__) == 1
 
 
-def test_what_came_before_is_delivered_before() -> None:
-    """A refused failure waits its turn (law 4)."""
+def test_earlier_items_are_delivered_first() -> None:
+    """Items that were produced before a refused failure are delivered first (law 4)."""
 
     async def main() -> None:
         async with just(0, 1, 2).map(picky(1)).on_error_skip(lambda *_: None, limit=0).subscribe() as run:
@@ -260,7 +260,7 @@ def test_what_came_before_is_delivered_before() -> None:
 
 
 def test_a_source_that_fails_is_not_skipped() -> None:
-    """It has died; there is nothing to go on with."""
+    """An error of the source ends the run: a failed source cannot continue."""
     told: list[Any] = []
     flow = TestSource([1, Raise(), 2]).map(str).on_error_skip(lambda *failure: told.append(failure))
     with pytest.raises(Planted):
@@ -268,8 +268,8 @@ def test_a_source_that_fails_is_not_skipped() -> None:
     assert told == []
 
 
-def test_it_reaches_up_to_the_next_that_answers_errors() -> None:
-    """What stands above a retry is tried again, not skipped."""
+def test_it_reaches_up_to_the_next_operator_that_handles_errors() -> None:
+    """An error above a retry is retried, not skipped."""
     told: list[Any] = []
     tries: list[int] = []
 
@@ -291,8 +291,8 @@ def test_it_reaches_up_to_the_next_that_answers_errors() -> None:
     assert tries == [1, 2, 2, 2, 6]
 
 
-def test_where_nothing_can_be_skipped_it_is_refused() -> None:
-    """Behind no function at all, or only behind one that somebody else answers for."""
+def test_it_is_refused_where_nothing_can_be_skipped() -> None:
+    """It is refused without a function upstream, or if another operator handles the errors of that function."""
     for flow in (
         just(1),
         just(1).take(3).buffer(2),
@@ -309,7 +309,7 @@ def test_where_nothing_can_be_skipped_it_is_refused() -> None:
         DeadLetters(0)
 
 
-# -- several calls at a time -------------------------------------------------------------------------
+# -- concurrent calls --------------------------------------------------------------------------------
 
 
 @given(
@@ -324,7 +324,7 @@ def test_map_async_drops_what_its_function_fails_on(
     ordered: bool,
     schedule: list[int],
 ) -> None:
-    """In order or not, whole and in pieces: the items of the calls that worked, none lost and none twice."""
+    """In any order, whole or resumed, the items are those of the successful calls: none is lost or repeated."""
     told: list[int] = []
 
     async def call(pair: tuple[int, int]) -> tuple[int, int]:
@@ -365,7 +365,7 @@ def test_map_async_drops_what_its_function_fails_on(
 
 
 def test_unread_letters_make_the_calls_wait() -> None:
-    """At most as many failures beyond the capacity as there are calls at a time."""
+    """At most as many failures exceed the capacity as there are concurrent calls."""
 
     async def main() -> None:
         letters = DeadLetters(3)
@@ -378,7 +378,7 @@ def test_unread_letters_make_the_calls_wait() -> None:
         async with no_leaks(), flow.subscribe() as subscription:
             request = asyncio.ensure_future(subscription.request(1))
             await asyncio.sleep(100)
-            assert len(letters.node.letters.queue) <= 3 + 2
+            assert len(letters.node.letters.failures) <= 3 + 2
             assert source.counts.handed < 20
             read = asyncio.ensure_future(letters.to_list())
             assert await request == []
@@ -391,7 +391,7 @@ def test_unread_letters_make_the_calls_wait() -> None:
 
 
 def test_dead_letters_are_a_flow() -> None:
-    """Read at the same time, it gives every failure and completes when the run has."""
+    """The flow of dead letters delivers every failure and completes when the run has ended."""
 
     async def main() -> tuple[list[int], list[Skipped]]:
         async with no_leaks():
@@ -405,7 +405,7 @@ def test_dead_letters_are_a_flow() -> None:
 
 
 def test_unread_letters_make_the_run_wait() -> None:
-    """At ``capacity`` failures it asks upstream for no more, until one is read; draining and closing end that."""
+    """With ``capacity`` unread failures the run requests nothing until one is read, also after a cancelled request."""
 
     async def main() -> None:
         letters = DeadLetters(2)
@@ -435,7 +435,7 @@ def test_unread_letters_make_the_run_wait() -> None:
 
 
 def test_letters_of_several_runs_end_with_the_last_of_them() -> None:
-    """Completed, failed or closed: each run that wrote has its end."""
+    """The flow completes when every writing run has completed, failed or been closed."""
 
     async def main() -> None:
         letters = DeadLetters()
@@ -456,6 +456,6 @@ def test_letters_of_several_runs_end_with_the_last_of_them() -> None:
 
 
 def test_letters_have_no_position() -> None:
-    """They are gone when they were read."""
+    """A failure that was read is gone, so the flow has no position."""
     with pytest.raises(NotResumable, match="dead_letters"):
         DeadLetters().retry()

@@ -7,7 +7,7 @@ from typing import assert_type
 import penstock as ps
 import penstock.operators as op
 from penstock import Connectable, Flow, GroupedFlow
-from penstock.operators.fanout.share import Connection
+from penstock.operators.fanout.publish import Connection
 
 numbers: Flow[int] = ps.from_iterable([1, 2, 3])
 

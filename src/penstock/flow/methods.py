@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 
 from penstock import operators as op
-from penstock.operators.fanout.hot import CAPACITY
+from penstock.operators.fanout.shared_run import CAPACITY
 from penstock.runtime.stream import Stream
 
 if TYPE_CHECKING:
@@ -345,23 +345,23 @@ class Methods(Stream[T_co]):
         *,
         counts: Callable[[Exception], object] | None = None,
     ) -> Flow[T_co]:
-        """Leave upstream alone for ``reset_after`` seconds when ``failures`` runs of it in a row have failed."""
+        """Stop starting upstream for ``reset_after`` seconds after ``failures`` failed runs in a row."""
         return op.circuit_breaker(failures, reset_after, counts=counts)(self._flow)
 
     def finally_do(self, function: Callable[[Ending], object]) -> Flow[T_co]:
-        """Call ``function`` once at the end of each run, with ``"completed"``, ``"failed"`` or ``"cancelled"``."""
+        """Call ``function`` once when a run ends: with "completed", "failed" or "cancelled"."""
         return op.finally_do(function)(self._flow)
 
     def on_error_resume(
         self, function: Callable[[Exception], Flow[U]], *, order: str = "exact"
     ) -> Flow[T_co | U]:
-        """When upstream fails, go on with the items of the flow that ``function(error)`` returns."""
+        """Continue with the flow that ``function(error)`` returns when upstream fails."""
         return op.on_error_resume(function, order=order)(self._flow)
 
     def on_error_skip(
         self, function: Callable[[Exception, Any], object] | DeadLetters, *, limit: int | None = None
     ) -> Flow[T_co]:
-        """Leave out the items on which a function upstream fails, and tell ``function(error, item)`` of each."""
+        """Skip each item on which a function upstream fails, and call ``function(error, item)``."""
         return op.on_error_skip(function, limit=limit)(self._flow)
 
     @overload
@@ -371,24 +371,24 @@ class Methods(Stream[T_co]):
     def recover(self, function: Callable[[Exception], U]) -> Flow[T_co | U]: ...
 
     def recover(self, function: Callable[[Exception], Any]) -> Any:
-        """When upstream fails, deliver ``function(error)`` as the last item and complete."""
+        """Deliver ``function(error)`` as the last item and complete when upstream fails."""
         make: Any = op
         return make.recover(function)(self._flow)
 
     def repeat(self, times: int | None = None) -> Flow[T_co]:
-        """Run upstream ``times`` times in all, each from its beginning when the one before has completed."""
+        """Run upstream ``times`` times in all, each time from its beginning."""
         return op.repeat(times)(self._flow)
 
     def retry(
         self, policy: RetryPolicy | None = None, *, attempts: int | None = None, budget: float | None = None
     ) -> Flow[T_co]:
-        """Start upstream again from its position when it fails; what was delivered is not delivered again."""
+        """Restart upstream from its position when it fails; delivered items are not repeated."""
         return op.retry(policy, attempts=attempts, budget=budget)(self._flow)
 
     def broadcast(
         self, count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait"
     ) -> tuple[Flow[T_co], ...]:
-        """Make ``count`` flows that each get every item, of one run of upstream."""
+        """Return ``count`` flows that each receive every item of one shared run."""
         return op.broadcast(count, capacity=capacity, overflow=overflow)(self._flow)
 
     def group_by(
@@ -400,7 +400,7 @@ class Methods(Stream[T_co]):
         on_limit: Literal["error", "complete_oldest"] = "error",
         patience: float | None = 30.0,
     ) -> Flow[GroupedFlow[K, T_co]]:
-        """Make a flow of one flow per key, which has the items with that ``key(item)``, and the ``key``."""
+        """Emit one flow per key, with the items that have this ``key(item)``; its ``key`` says which."""
         return op.group_by(key, max_groups, capacity=capacity, on_limit=on_limit, patience=patience)(
             self._flow
         )
@@ -412,7 +412,7 @@ class Methods(Stream[T_co]):
         capacity: int = CAPACITY,
         overflow: OverflowName = "wait",
     ) -> tuple[Flow[T_co], Flow[T_co]]:
-        """Make two flows: of the items for which ``predicate(item)`` is true, and of all others."""
+        """Return two flows: the items for which ``predicate(item)`` is true, and the other items."""
         return op.partition(predicate, capacity=capacity, overflow=overflow)(self._flow)
 
     def partition_by(
@@ -423,25 +423,25 @@ class Methods(Stream[T_co]):
         capacity: int = CAPACITY,
         overflow: OverflowName = "wait",
     ) -> tuple[Flow[T_co], ...]:
-        """Make ``count`` flows, and give items with equal ``key(item)`` to the same one."""
+        """Return ``count`` flows; items with equal ``key(item)`` go to the same flow."""
         return op.partition_by(key, count, capacity=capacity, overflow=overflow)(self._flow)
 
     def publish(
         self, *, replay: int = 0, capacity: int = CAPACITY, overflow: OverflowName = "wait"
     ) -> Connectable[T_co]:
-        """Share one run that begins with ``connect()`` and ends when what that returns is closed."""
+        """Share one run that starts on ``connect()`` and ends when the connection is closed."""
         return op.publish(replay=replay, capacity=capacity, overflow=overflow)(self._flow)
 
     def replay(self, count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Flow[T_co]:
-        """Share one run like ``share``, and give each subscriber that comes late the last ``count`` items first."""
+        """Share one run like ``share``; a late subscriber first receives the last ``count`` items."""
         return op.replay(count, capacity=capacity, overflow=overflow)(self._flow)
 
     def share(self, *, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Flow[T_co]:
-        """Let all subscribers share one run, which the first one begins and the last one to leave closes."""
+        """Share one run among all subscribers; the first one starts it, the last one closes it."""
         return op.share(capacity=capacity, overflow=overflow)(self._flow)
 
     def window(self, size: int) -> Flow[Flow[T_co]]:
-        """Make a flow of flows of ``size`` items each; the last may have fewer."""
+        """Emit a flow for every ``size`` items; the last one may have fewer."""
         return op.window(size)(self._flow)
 
     def checkpoint(self, ledger: Ledger, *, key: str, every: int = 1) -> Flow[T_co]:

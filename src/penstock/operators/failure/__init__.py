@@ -1,4 +1,4 @@
-"""What happens after an error, and at the end of a run."""
+"""Operators that handle errors and the end of a run."""
 
 from penstock.operators.failure.circuit_breaker import circuit_breaker
 from penstock.operators.failure.finally_do import finally_do

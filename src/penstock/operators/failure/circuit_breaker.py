@@ -1,4 +1,4 @@
-"""``circuit_breaker``."""
+"""The operator ``circuit_breaker``: stop calling a service that keeps failing."""
 
 from __future__ import annotations
 
@@ -7,48 +7,45 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import CircuitOpen
 from penstock.operators.attach import attach
+from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.arguments import function_for, positive
-from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, node
-from penstock.runtime.passing import PassingStage
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
 
 
 __all__ = ["Breaker", "CircuitBreaker", "circuit_breaker"]
 
 
-EARLY = 1e-9
-"""Seconds by which a wait may have been rounded down."""
+ROUNDING = 1e-9
+"""Seconds by which rounding may have shortened a wait."""
 
 
 def circuit_breaker(
-    failures: int = 5,
-    reset_after: float = 30.0,
-    *,
-    counts: Callable[[Exception], object] | None = None,
+    failures: int = 5, reset_after: float = 30.0, *, counts: Callable[[Exception], object] | None = None
 ) -> Same:
-    """Leave upstream alone for ``reset_after`` seconds when ``failures`` runs of it in a row have failed.
+    """Stop starting upstream for ``reset_after`` seconds after ``failures`` failed runs in a row.
 
-    The breaker is *closed* at first: each run is let through. A run that gives an item, or completes, has
-    worked and ends a row of failures. After ``failures`` of them it is *open*: a run fails at its first
-    request with ``CircuitOpen``, without starting upstream. After ``reset_after`` seconds it is *half-open*:
-    one run is let through; if that works the breaker is closed, and if it fails, open again.
+    A breaker begins *closed*: every run may start. A run that delivers an item or completes resets the
+    count of failures. After ``failures`` failed runs in a row the breaker is *open*: a run fails at its
+    first request with ``CircuitOpen`` and does not start upstream. After ``reset_after`` seconds it is
+    *half-open*: one run may start as a trial. If the trial works, the breaker closes; if it fails, the
+    breaker opens again.
 
-    What this operator is called for is one breaker: every run of a flow that has it counts, each attempt
-    of a ``retry`` behind it, and all flows that the same ``guard = circuit_breaker(...)`` was put behind.
-    ``CircuitOpen`` is retryable and says how long to wait, so ``circuit_breaker() | retry(...)`` waits just
-    until the breaker is half-open.
+    Each call of this function creates one breaker. It counts every run of a flow that has it, each attempt
+    of a ``retry`` behind it, and the runs of all flows behind which the same
+    ``guard = circuit_breaker(...)`` was put. ``CircuitOpen`` is retryable and says how long to wait, so
+    ``circuit_breaker() | retry(...)`` waits until the breaker is half-open.
 
     Args:
-        failures: How many in a row open it.
+        failures: How many failed runs in a row open the breaker.
         reset_after: Seconds that it stays open.
-        counts: Which errors count as failures of upstream; all, by default.
+        counts: Which errors count as failures of upstream; the default is all.
     """
     positive("circuit_breaker", "failures", failures)
     positive("circuit_breaker", "reset_after", reset_after, least=0, whole=False)
@@ -59,11 +56,7 @@ def circuit_breaker(
 
 
 class Breaker:
-    """Whether runs are let through; times are those of the loop's clock.
-
-    It is *closed* (all are) until so many have failed in a row, then *open* (none is) for a time, then
-    *half-open*: one is let through, and what becomes of it decides between the two.
-    """
+    """Decides which runs may start; times are those of the event loop's clock."""
 
     __slots__ = ("_counts", "_failed", "_limit", "_reset_after", "_trial", "_until")
 
@@ -72,7 +65,7 @@ class Breaker:
         self._reset_after = reset_after
         self._counts = counts
         self._failed = 0  # in a row
-        self._until: float | None = None  # when it is half-open; None while it is closed
+        self._until: float | None = None  # when it becomes half-open; None while it is closed
         self._trial = False
 
     def __repr__(self) -> str:
@@ -80,25 +73,25 @@ class Breaker:
         return f"<Breaker {state}, {self._failed} of {self._limit} failures>"
 
     def admit(self, now: float) -> bool:
-        """Let a run through, and say whether it is the one on trial.
+        """Admit a run; return whether it is the trial.
 
         Raises:
-            CircuitOpen: it is open, or half-open with another run on trial.
+            CircuitOpen: the breaker is open, or it is half-open and another run is the trial.
         """
         if self._until is None:
             return False
         left = min(self._until - now, self._reset_after)
-        if self._trial or left > EARLY:
+        if self._trial or left > ROUNDING:
             raise CircuitOpen(self._failed, self._reset_after if self._trial else left)
         self._trial = True
         return True
 
     def worked(self) -> None:
-        """Close, and forget what has failed: a run gave an item, or completed."""
+        """Close: a run delivered an item or completed."""
         self._failed, self._until, self._trial = 0, None, False
 
     def failed(self, error: Exception, now: float, *, trial: bool) -> None:
-        """Count a failure; open if there were enough, or if it was the trial."""
+        """Count a failed run; open if the limit is reached or the run was the trial."""
         if trial:
             self._trial = False
         if not self._counts(error):
@@ -108,54 +101,42 @@ class Breaker:
             self._until = now + self._reset_after
 
     def gave_up(self) -> None:
-        """Take the run on trial back: it was closed before anything came of it."""
+        """End a trial that was closed before it had a result."""
         self._trial = False
 
 
 @node
 class CircuitBreaker(Node):
-    """Upstream is started only while the breaker lets it; runs of this node share the breaker."""
+    """Starts upstream only if its breaker admits the run; all runs of this node share the breaker."""
 
     operator = "circuit_breaker"
     catches_errors = True
 
     breaker: Breaker
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a stage that asks the breaker at its first request."""
-        return _CircuitStage(site, self.breaker)
 
-
-class _CircuitStage(PassingStage):
-    def __init__(self, site: Site, breaker: Breaker) -> None:
+@runs(CircuitBreaker)
+class _CircuitStage(FailureStage):
+    def __init__(self, site: Site, node: CircuitBreaker) -> None:
         super().__init__(site)
-        self._breaker = breaker
+        self._breaker = node.breaker
         self._admitted = self._trial = False
-        self._failure: Failure | None = None
 
-    async def _request(self, n: int) -> list[Any]:
-        if self._failure is not None:
-            self._failure.throw()
-        try:
-            if not self._admitted:
-                self._trial = self._breaker.admit(asyncio.get_running_loop().time())
-                self._admitted = True
-            items = await self.upstream.request(n)
-        except Exception as error:
-            if not self.run.over(error):
-                self._failed(error)
-            raise
+    async def _next(self, n: int) -> list[Any]:
+        if not self._admitted:
+            self._trial = self._breaker.admit(asyncio.get_running_loop().time())
+            self._admitted = True
+        items = await self.upstream.request(n)
         if items or not self.run.draining:
             self._breaker.worked()
             self._trial = False
         return items
 
-    def _failed(self, error: Exception) -> None:
-        annotate(error, self.site.vertex.node.describe())
-        self._failure = Failure(error)
+    def _handle(self, error: Exception) -> None:
         if self._admitted:
             trial, self._trial = self._trial, False
             self._breaker.failed(error, asyncio.get_running_loop().time(), trial=trial)
+        raise error
 
     async def _stop(self) -> None:
         if self._trial:

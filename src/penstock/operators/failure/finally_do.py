@@ -1,14 +1,14 @@
-"""``finally_do``."""
+"""The operator ``finally_do``: call a function when a run ends."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.operators.attach import attach
+from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.arguments import function_for
-from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.failures import annotate
 from penstock.runtime.node import Node, node
-from penstock.runtime.passing import PassingStage
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ __all__ = ["Ending", "FinallyDo", "finally_do"]
 
 
 Ending = Literal["completed", "failed", "cancelled"]
-"""How a run ended; ``cancelled`` is one that was closed, or drained, before its end."""
+"""How a run ended; ``cancelled`` means that it was closed or drained before its end."""
 
 
 def finally_do(function: Callable[[Ending], object]) -> Same:
-    """Call ``function`` once at the end of each run, with ``"completed"``, ``"failed"`` or ``"cancelled"``.
+    """Call ``function`` once when a run ends: with "completed", "failed" or "cancelled".
 
-    It is called before downstream learns of the end. A run that was closed before its end is cancelled,
-    and then the call comes when everything upstream is closed; so is one that was drained. A run that was
-    never asked for an item has not begun, and has no end.
+    The call comes before downstream sees the end. A run that is closed or drained before its end is
+    "cancelled"; on closing, the call comes after everything upstream is closed. A run without a request
+    never began, so the function is not called.
 
-    An error of the function fails a run that had completed, comes out of ``aclose`` of one that was closed,
-    and becomes a note on the error of one that had failed.
+    An error of the function fails a completed run, is raised by ``aclose`` of a closed run, and becomes a
+    note on the error of a failed run.
     """
     function_for("finally_do", function)
     return attach(lambda node: FinallyDo(inputs=(node,), function=function))
@@ -41,7 +41,7 @@ def finally_do(function: Callable[[Ending], object]) -> Same:
 
 @node
 class FinallyDo(Node):
-    """``function(ending)`` is called once at the end of each run that was begun."""
+    """Calls ``function(ending)`` once at the end of each run that began."""
 
     operator = "finally_do"
 
@@ -49,38 +49,28 @@ class FinallyDo(Node):
 
 
 @runs(FinallyDo)
-class _FinallyStage(PassingStage):
+class _FinallyStage(FailureStage):
     def __init__(self, site: Site, node: FinallyDo) -> None:
         super().__init__(site)
         self._node = node
-        self._begun = self._told = False
-        self._failure: Failure | None = None
+        self._begun = self._called = False
 
-    async def _request(self, n: int) -> list[Any]:
-        if self._failure is not None:
-            self._failure.throw()
+    async def _next(self, n: int) -> list[Any]:
         self._begun = True
-        try:
-            items = await self.upstream.request(n)
-        except Exception as error:
-            if self.run.over(error):
-                raise
-            self._failure = Failure(error)
-            self._tell("failed", error)
-            raise
+        items = await self.upstream.request(n)
         if not items:
-            try:
-                self._tell("cancelled" if self.run.draining else "completed")
-            except Exception as error:
-                self._failure = Failure(error)
-                raise
+            self._call("cancelled" if self.run.draining else "completed")
         return items
 
-    def _tell(self, ending: Ending, failed_with: Exception | None = None) -> None:
-        """Call the function, once; its own error never masks the one the run failed with."""
-        if self._told or not self._begun:
+    def _handle(self, error: Exception) -> None:
+        self._call("failed", error)
+        raise error
+
+    def _call(self, ending: Ending, failed_with: Exception | None = None) -> None:
+        """Call the function, once; its own error never masks ``failed_with``."""
+        if self._called or not self._begun:
             return
-        self._told = True
+        self._called = True
         try:
             self._node.function(ending)
         except Exception as error:
@@ -90,12 +80,12 @@ class _FinallyStage(PassingStage):
             failed_with.add_note(f"penstock: the function of {self._node.describe()} failed too: {error!r}")
 
     async def aclose(self) -> None:
-        """Close upstream first, then tell of the end, even when closing has failed."""
+        """Close upstream, then call the function, even if closing failed."""
         if self._closed:
             return
         try:
             await super().aclose()
         except Exception as error:
-            self._tell("cancelled", error)
+            self._call("cancelled", error)
             raise
-        self._tell("cancelled")
+        self._call("cancelled")

@@ -1,4 +1,4 @@
-"""``on_error_resume``."""
+"""The operator ``on_error_resume``: continue with another flow after an error."""
 
 from __future__ import annotations
 
@@ -7,59 +7,55 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.operators.attach import attach
+from penstock.operators.attach import attach, building
+from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.arguments import function_for, order_named
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
-from penstock.runtime.failures import Failure
 from penstock.runtime.node import node
-from penstock.runtime.stage import Stage, runs
-from penstock.runtime.stream import node_of
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.abc import JSON
     from penstock.flow import Flow
-    from penstock.operators.failure.either import Or
     from penstock.runtime.node import Node, Site
     from penstock.runtime.upstream import Marks, Upstream
 
 
 __all__ = ["OnErrorResume", "on_error_resume"]
 
+T = TypeVar("T")
 U = TypeVar("U")
 
 
-def on_error_resume(function: Callable[[Exception], Flow[U]], *, order: str = "exact") -> Or[U]:
-    """When upstream fails, go on with the items of the flow that ``function(error)`` returns.
+def on_error_resume(
+    function: Callable[[Exception], Flow[U]], *, order: str = "exact"
+) -> Callable[[Flow[T]], Flow[T | U]]:
+    """Continue with the flow that ``function(error)`` returns when upstream fails.
 
-    An error of that flow, or one that the function raises, ends the stream: raise the error itself to let
-    it go on. What the function returns may not hold a checkpoint, and how much it has in flight is not
-    known before, so ``max_in_flight`` is infinite.
+    An error of that flow, or of the function, ends the stream; to let the error of upstream through, raise
+    it in the function. The returned flow may not hold a checkpoint. Its bound is not known before it is
+    built, so ``max_in_flight`` is infinite.
 
-    A position taken behind the error holds what the flow needs to go on there: a resumed run does not
-    start upstream; it calls the function with an error of the same type and arguments (where its class is
-    not loaded, of the nearest base class that is), which must return the same flow.
+    A position behind the error holds the error and the position in the returned flow. A resumed run does not
+    start upstream: it calls the function with an error of the same type and arguments, and the function must
+    return the same flow. If the class of the error is not loaded, the nearest loaded base class is used.
 
     Args:
-        function: Returns the flow to go on with.
-        order: The loosest order that flow may have (``"interleaved"`` if it merges, for example), because
-            nobody can see it when the graph is built. One that is looser is a ``GraphError``.
+        function: Returns the flow to continue with.
+        order: The loosest order that this flow may have (``"interleaved"`` if it merges, for example): the
+            order of the result must be known when the graph is built. A looser flow raises ``GraphError``.
     """
     function_for("on_error_resume", function)
     within = order_named("on_error_resume", order)
-    return attach(
-        lambda node: OnErrorResume(
-            inputs=(node,),
-            function=lambda error: node_of("what the function of on_error_resume returns", function(error)),
-            within=within,
-        )
-    )
+    build = building("on_error_resume", function)
+    return attach(lambda node: OnErrorResume(inputs=(node,), function=build, within=within))
 
 
 @node
 class OnErrorResume(BuildingNode):
-    """When upstream fails, the stream goes on with the flow that ``function(error)`` returns."""
+    """Continues with the flow that ``function(error)`` returns when upstream fails."""
 
     operator = "on_error_resume"
     catches_errors = True
@@ -68,82 +64,65 @@ class OnErrorResume(BuildingNode):
 
 
 @runs(OnErrorResume)
-class _OnErrorResumeStage(Stage[Any]):
-    """Its state is ``None`` before an error; then the error, and the position of what it went on with."""
+class _OnErrorResumeStage(FailureStage):
+    """Its state is ``None`` before an error; then the error, and the position in the fallback."""
 
     def __init__(self, site: Site, node: OnErrorResume) -> None:
         super().__init__(site)
         self._node = node
         self._state = site.state
-        self._upstream = site.input(tracked=site.tracked)
         self._fallback: BuiltFlow | None = None
-        self._kept: JSON = None
-        self._failure: Failure | None = None
+        self._error: JSON = None
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        yield self._upstream
+        yield self.upstream
         if self._fallback is not None:
             yield self._fallback.stage
 
     def marks(self) -> Marks:
-        key, kept, above = self.site.vertex.id, self._kept, self._upstream.marks()
+        key, above = self.site.vertex.id, self.upstream.marks()
         if self._fallback is None:
             state = self._state
             return lambda i: {**above(i), key: state}
-        at = self._fallback.state_at()
-        return lambda i: {**above(0), key: {"error": kept, "at": at(i)}}
+        error, at = self._error, self._fallback.state_at()
+        return lambda i: {**above(0), key: {"error": error, "at": at(i)}}
 
-    async def _request(self, n: int) -> list[Any]:
-        if self._failure is not None:
-            self._failure.throw()
-        if self._state is not None and self._fallback is None:
-            self._go_on(rebuilt(self._state["error"]), self._state["at"])
-        if self._fallback is not None:
-            return await self._fallback.stage.request(n)
-        try:
-            return await self._upstream.request(n)
-        except Exception as error:
-            if self.run.over(error):
-                raise
-            self._go_on(error, None)
-            self.run.release(self._upstream.aclose())
-        return await self._request(n)
+    async def _next(self, n: int) -> list[Any]:
+        if self._fallback is None and self._state is not None:
+            self._build(error_from(self._state["error"]), self._state["at"])
+        stage = self.upstream if self._fallback is None else self._fallback.stage
+        return await stage.request(n)
 
-    def _go_on(self, error: Exception, state: JSON) -> None:
-        try:
-            self._fallback = BuiltFlow(
-                self.site, partial(self._node.function, error), state,
-                tracked=self.site.tracked, order=self._node.within,
-            )  # fmt: skip
-        except Exception as own:
-            self._failure = Failure(own)
-            raise
-        self._kept = kept(error)
+    def _handle(self, error: Exception) -> None:
+        if self._fallback is not None or self._state is not None:
+            raise error
+        self._build(error, None)
+        self.run.release(self.upstream.aclose())
+
+    def _build(self, error: Exception, state: JSON) -> None:
+        build = partial(self._node.function, error)
+        tracked, order = self.site.tracked, self._node.within
+        self._fallback = BuiltFlow(self.site, build, state, tracked=tracked, order=order)
+        self._error = state_of(error)
 
 
-def kept(error: Exception) -> JSON:
-    """Return what a position keeps of an error: its types, nearest first, and its arguments or its text."""
+def state_of(error: Exception) -> JSON:
+    """Return an error as JSON: its types, nearest first, and its arguments, or its text instead."""
     args: list[Any] = list(error.args)
     try:
         if json.loads(json.dumps(args)) != args:
             args = [str(error)]
     except (TypeError, ValueError):
         args = [str(error)]
-    return {
-        "types": [f"{kind.__module__}:{kind.__qualname__}" for kind in _exceptions(type(error))],
-        "args": args,
-    }
+    types = [kind for kind in type(error).__mro__ if issubclass(kind, Exception)]
+    return {"types": [f"{kind.__module__}:{kind.__qualname__}" for kind in types], "args": args}
 
 
-def _exceptions(kind: type[Exception]) -> list[type[Exception]]:
-    return [one for one in kind.__mro__ if issubclass(one, Exception)]
+def error_from(state: JSON) -> Exception:
+    """Return the error that ``state_of`` described, of its type or of the nearest base that is loaded.
 
-
-def rebuilt(state: JSON) -> Exception:
-    """Make an error of what ``kept`` gave: of its own type, or of the nearest base that is loaded.
-
-    Nothing is imported for it, and its ``__init__`` is not called: it has the arguments, and no attributes
-    of its own.
+    It imports no module and does not call ``__init__``: the error has its arguments, but no attributes of
+    its own.
     """
     for name in state["types"]:
         module, _, path = name.partition(":")
@@ -153,7 +132,7 @@ def rebuilt(state: JSON) -> Exception:
         if isinstance(kind, type) and issubclass(kind, Exception):
             try:
                 error = kind.__new__(kind, *state["args"])
-            except Exception:  # noqa: BLE001, S112  a type that wants other arguments: the next base may do
+            except Exception:  # noqa: BLE001, S112  the type takes other arguments: try the next base
                 continue
             error.args = tuple(state["args"])
             return error

@@ -1,4 +1,4 @@
-"""``on_error_skip``."""
+"""The operator ``on_error_skip``: skip failing items, and the flow of dead letters that it can feed."""
 
 from __future__ import annotations
 
@@ -27,89 +27,89 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks, Upstream
 
 
-__all__ = ["FromLetters", "Letters", "OnErrorSkip", "Skipped", "on_error_skip"]
+__all__ = ["DeadLetterQueue", "DeadLetterSource", "OnErrorSkip", "Skipped", "on_error_skip"]
 
 
 def on_error_skip(
     function: Callable[[Exception, Any], object] | DeadLetters, *, limit: int | None = None
 ) -> Same:
-    """Leave out the items on which a function upstream fails, and tell ``function(error, item)`` of each.
+    """Skip each item on which a function upstream fails, and call ``function(error, item)``.
 
-    ``item`` is what the failing function was given. It is dropped as a filter in that place would drop it:
-    state and position go on, nothing is started again, and of a ``flat_map`` what came out of the item
-    before stays. This holds for all operators upstream that call a plain function of each item, and for
-    ``map_async`` and its relatives. An error that is not of one item, such as that of a source, still ends
-    the run, and so does one that ``function`` raises: raise the error itself to let it through.
+    ``item`` is the argument of the failing function. It is dropped as a filter would drop it there: state
+    and position go on, and nothing is restarted. Items that a ``flat_map`` produced from it before the error
+    stay. This works for all operators upstream that call a plain function for each item, and for
+    ``map_async`` and its relatives. An error that belongs to no single item, such as one of a source, ends
+    the run. So does an error that ``function`` raises; to let an error through, raise it there.
 
     It reaches up to the next ``retry``, ``recover``, ``on_error_resume``, ``circuit_breaker`` or
-    ``on_error_skip``, which answer the errors above them, and not into flows that are built while running. A
-    resumed run may tell of failures again that come right behind its position.
+    ``on_error_skip``, which handle the errors above them, but not into flows that are built at run time. A
+    resumed run may report failures right behind its position again.
 
     Args:
-        function: Called for each failure, or the ``DeadLetters`` that it goes to.
-        limit: How many items a run may leave out; the next failure ends it. ``None`` sets no limit.
+        function: Called for each failure, or the ``DeadLetters`` that receives the failures.
+        limit: How many items a run may skip; the next failure ends it. ``None`` sets no limit.
 
     Raises:
         GraphError: nothing upstream can be skipped.
     """
     if limit is not None:
         positive("on_error_skip", "limit", limit, least=0)
-    letters: Letters | None = None
-    told: Any = function
-    if isinstance(function, Stream) and isinstance(function.node, FromLetters):
+    letters: DeadLetterQueue | None = None
+    report: Any = function
+    if isinstance(function, Stream) and isinstance(function.node, DeadLetterSource):
         letters = function.node.letters
-        told = letters.put
-    function_for("on_error_skip", told)
-    return attach(lambda node: OnErrorSkip(inputs=(node,), function=told, limit=limit, letters=letters))
+        report = letters.put
+    function_for("on_error_skip", report)
+    return attach(lambda node: OnErrorSkip(inputs=(node,), function=report, limit=limit, letters=letters))
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An item that was left out, as the failing function was given it, and the error."""
+    """A skipped item, as the failing function received it, and the error."""
 
     item: Any
     error: Exception
 
 
-class Letters:
-    """Failures on their way from any number of runs to whoever reads them."""
+class DeadLetterQueue:
+    """Failures of any number of runs, until a reader takes them."""
 
-    __slots__ = ("_begun", "_capacity", "_gates", "_writers", "queue")
+    __slots__ = ("_begun", "_capacity", "_gates", "_writers", "failures")
 
     def __init__(self, capacity: int) -> None:
-        self.queue: deque[Skipped] = deque()
+        self.failures: deque[Skipped] = deque()
         self._capacity = capacity
-        self._writers = 0
+        self._writers: set[object] = set()
         self._begun = False
         self._gates: dict[Gate, None] = {}
 
     def put(self, error: Exception, item: Any) -> None:
-        """Take one failure; one that has happened cannot wait, so this may go beyond the capacity."""
-        self.queue.append(Skipped(item, error))
+        """Add a failure, even beyond the capacity: a failure that happened cannot wait."""
+        self.failures.append(Skipped(item, error))
         self.wake()
 
     @property
     def full(self) -> bool:
-        """Whether no run should go on before some were read."""
-        return len(self.queue) >= self._capacity
+        """Whether runs should pause until a failure is read."""
+        return len(self.failures) >= self._capacity
 
     @property
     def over(self) -> bool:
-        """Whether every run that could write has ended, and there was one."""
+        """Whether all writing runs have ended, and there was at least one."""
         return self._begun and not self._writers
 
-    def enter(self) -> None:
-        """Count a run that may write."""
+    def enter(self, run: object) -> None:
+        """Register a run that may write."""
         self._begun = True
-        self._writers += 1
+        self._writers.add(run)
 
-    def leave(self) -> None:
-        """Count a run as ended."""
-        self._writers -= 1
+    def leave(self, run: object) -> None:
+        """Register the end of a run."""
+        self._writers.discard(run)
         self.wake()
 
     async def wait(self, gate: Gate) -> None:
-        """Wait until something has changed."""
+        """Wait until the queue or its writers change."""
         self._gates[gate] = None
         try:
             await gate.wait()
@@ -117,21 +117,21 @@ class Letters:
             self._gates.pop(gate, None)
 
     def wake(self) -> None:
-        """Let everybody who waits look again."""
+        """Wake all waiting runs and readers."""
         for gate in tuple(self._gates):
             gate.open()
 
 
 @node
 class OnErrorSkip(Node):
-    """An item on which a function upstream fails is handed to ``function(error, item)`` and left out."""
+    """Skips items on which a function upstream fails, and calls ``function(error, item)``."""
 
     operator = "on_error_skip"
     catches_errors = True
 
     function: Callable[[Exception, Any], object]
     limit: int | None
-    letters: Letters | None
+    letters: DeadLetterQueue | None
 
     def __post_init__(self) -> None:
         """Refuse an upstream in which nothing can be skipped."""
@@ -139,14 +139,14 @@ class OnErrorSkip(Node):
         if not self.inputs[0].skippable:
             msg = (
                 f"on_error_skip at {self.origin} has nothing to skip: no function upstream can fail on one "
-                "item and go on with the next. Put it behind a map, filter or map_async, and in front of "
-                "retry, recover and on_error_resume, which answer every error above them."
+                "item and continue with the next. Put it behind a map, filter or map_async, and in front of "
+                "retry, recover and on_error_resume, which handle every error above them."
             )
             raise GraphError(msg)
 
 
 class _Skipping(Skipping):
-    """One run of ``on_error_skip``, for the stages upstream."""
+    """One run of ``on_error_skip``, as the stages upstream see it."""
 
     __slots__ = ("_left", "_letters", "_node", "_run")
 
@@ -158,23 +158,20 @@ class _Skipping(Skipping):
 
     @property
     def full(self) -> bool:
-        """Whether a stage that has skipped should ``pause`` before it goes on."""
         return self._letters is not None and self._letters.full and not self._run.draining
 
     async def pause(self, gate: Gate) -> None:
-        """Wait, at a gate of the stage, until there is room for failures."""
         while self._letters is not None and self.full:
             await self._letters.wait(gate)
 
     def refuses(self, error: Exception, item: Any) -> Exception | None:
-        """Hand a failure over; return ``None`` if it is skipped, or else what the run fails with."""
         if self._left == 0:
             limit = self._node.limit
             error.add_note(f"penstock: {self._node.describe()} had skipped {limit} items, its limit")
             return error
         try:
             self._node.function(error, item)
-        except Exception as own:  # noqa: BLE001  it is handed to the stage, which fails with it
+        except Exception as own:  # noqa: BLE001  the stage that asked raises it
             annotate(own, self._node.describe())
             return own
         if self._left is not None:
@@ -188,24 +185,20 @@ class _OnErrorSkipStage(Stage[Any]):
         super().__init__(site)
         self._letters = node.letters
         above = site.above(tracked=site.tracked)
-        self._inner: Upstream[Any] = replace(above, skipping=_Skipping(site.run, node)).start()
-        self._writing = self._over = False
+        self._upstream: Upstream[Any] = replace(above, skipping=_Skipping(site.run, node)).start()
+        self._over = False
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        yield self._inner
+        yield self._upstream
 
     def marks(self) -> Marks:
-        return self._inner.marks()
+        return self._upstream.marks()
 
     async def _request(self, n: int) -> list[Any]:
-        letters = self._letters
-        if letters is None:
-            return await self._inner.request(n)
-        if not self._writing and not self._over:
-            self._writing = True
-            letters.enter()
+        if self._letters is not None and not self._over:
+            self._letters.enter(self)
         try:
-            items = await self._inner.request(n)
+            items = await self._upstream.request(n)
         except Exception as error:
             if not self.run.over(error):
                 self._leave()
@@ -216,12 +209,11 @@ class _OnErrorSkipStage(Stage[Any]):
 
     def _leave(self) -> None:
         self._over = True
-        if self._writing and self._letters is not None:
-            self._writing = False
-            self._letters.leave()
+        if self._letters is not None:
+            self._letters.leave(self)
 
     async def aclose(self) -> None:
-        """Close upstream first: it may have failures to tell of until then."""
+        """Close upstream first: until then it may report failures."""
         try:
             await super().aclose()
         finally:
@@ -229,28 +221,24 @@ class _OnErrorSkipStage(Stage[Any]):
 
 
 @node
-class FromLetters(SourceNode):
-    """Failures, in the order in which they happened; each goes to one reader."""
+class DeadLetterSource(SourceNode):
+    """Failures in the order in which they happened; each goes to one reader."""
 
     operator = "dead_letters"
     stateful = False
 
-    letters: Letters
+    letters: DeadLetterQueue
 
     @property
     def obstacle(self) -> Node:
-        """This node itself: it has no position."""
         return self
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a reader."""
-        return _LettersStage(site, self.letters)
 
-
-class _LettersStage(Stage[Skipped]):
-    def __init__(self, site: Site, letters: Letters) -> None:
+@runs(DeadLetterSource)
+class _DeadLetterStage(Stage[Skipped]):
+    def __init__(self, site: Site, node: DeadLetterSource) -> None:
         super().__init__(site)
-        self._letters = letters
+        self._letters = node.letters
         self._gate = Gate(self.run)
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
@@ -263,9 +251,9 @@ class _LettersStage(Stage[Skipped]):
         letters = self._letters
         if self.run.strained():
             await self.run.breathe()
-        while not letters.queue and not letters.over and not self.run.draining:
+        while not letters.failures and not letters.over and not self.run.draining:
             await letters.wait(self._gate)
-        out = [letters.queue.popleft() for _ in range(min(n, len(letters.queue)))]
+        out = [letters.failures.popleft() for _ in range(min(n, len(letters.failures)))]
         if out:
             letters.wake()
         return out

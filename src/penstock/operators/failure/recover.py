@@ -1,4 +1,4 @@
-"""``recover``."""
+"""The operator ``recover``: replace an error by a last item."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from expression import Option
 
 from penstock.operators.attach import attach
+from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.arguments import function_for
-from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, node
-from penstock.runtime.stage import Stage, runs
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from penstock.operators.failure.either import Or
+    from penstock.flow import Flow
     from penstock.runtime.node import Site
-    from penstock.runtime.upstream import Marks, Upstream
+    from penstock.runtime.upstream import Marks
 
 
 __all__ = ["Recover", "recover"]
 
+T = TypeVar("T")
 U = TypeVar("U")
 
 
 @overload
-def recover(function: Callable[[Exception], Option[U]]) -> Or[U]: ...
+def recover(function: Callable[[Exception], Option[U]]) -> Callable[[Flow[T]], Flow[T | U]]: ...
 @overload
-def recover(function: Callable[[Exception], U]) -> Or[U]: ...
-def recover(function: Callable[[Exception], Any]) -> Or[Any]:
-    """When upstream fails, deliver ``function(error)`` as the last item and complete.
+def recover(function: Callable[[Exception], U]) -> Callable[[Flow[T]], Flow[T | U]]: ...
+def recover(function: Callable[[Exception], Any]) -> Callable[[Flow[Any]], Flow[Any]]:
+    """Deliver ``function(error)`` as the last item and complete when upstream fails.
 
-    What came before the error is delivered before it. A function that returns an ``Option`` picks: the
-    value of ``Some(value)`` is the last item, and with ``Nothing`` the error goes on as it was. An error
-    that the function raises takes the place of the other. To complete without an item, use
+    Items that were produced before the error are delivered first. If the function returns an ``Option``,
+    the value of ``Some(value)`` is the last item, and ``Nothing`` raises the error of upstream. An error
+    that the function raises replaces the error of upstream. To complete without a last item, use
     ``on_error_resume(lambda error: empty())``.
     """
     function_for("recover", function)
@@ -43,7 +44,7 @@ def recover(function: Callable[[Exception], Any]) -> Or[Any]:
 
 @node
 class Recover(Node):
-    """An error of upstream becomes a last item, where ``function(error)`` has one for it."""
+    """Replaces an error of upstream by a last item."""
 
     operator = "recover"
     stateful = True
@@ -53,51 +54,34 @@ class Recover(Node):
 
 
 @runs(Recover)
-class _RecoverStage(Stage[Any]):
-    """Its state says whether the item made of an error went out."""
+class _RecoverStage(FailureStage):
+    """Its state is whether the last item was delivered."""
 
     def __init__(self, site: Site, node: Recover) -> None:
         super().__init__(site)
-        self._node = node
-        self._inner = site.input(tracked=site.tracked)
+        self._function = node.function
         self._over = bool(site.state)
-        self._just_now = False  # the last chunk is the item made of an error
-        self._failure: Failure | None = None
-
-    def upstreams(self) -> Iterator[Upstream[Any]]:
-        yield self._inner
+        self._last: list[Any] = []  # the last item, until it is delivered
+        self._just_now = False  # whether the chunk delivered last was the last item
 
     def marks(self) -> Marks:
-        key, above, over, just_now = self.site.vertex.id, self._inner.marks(), self._over, self._just_now
-        if not just_now:
-            return lambda i: {**above(i), key: over}
-        return lambda i: {**above(0), key: i > 0}
+        key, above, over = self.site.vertex.id, self.upstream.marks(), self._over
+        if self._just_now:
+            return lambda i: {**above(0), key: i > 0}
+        return lambda i: {**above(i), key: over}
 
-    async def _request(self, n: int) -> list[Any]:
-        self._just_now = False
-        if self._failure is not None:
-            self._failure.throw()
-        if self._over:
-            return []
-        try:
-            return await self._inner.request(n)
-        except Exception as error:
-            if self.run.over(error):
-                raise
-            return self._last_item(error)
+    async def _next(self, n: int) -> list[Any]:
+        if not self._over:
+            return await self.upstream.request(n)
+        items, self._last = self._last, []
+        self._just_now = bool(items)
+        return items
 
-    def _last_item(self, error: Exception) -> list[Any]:
-        try:
-            item = self._node.function(error)
-        except Exception as own:
-            annotate(own, self._node.describe())
-            self._failure = Failure(own)
-            raise
+    def _handle(self, error: Exception) -> None:
+        item = self._function(error)
         if isinstance(item, Option):
             if item.is_none():
-                self._failure = Failure(error)
-                self._failure.throw()
+                raise error
             item = item.value
-        self._over = self._just_now = True
-        self.run.release(self._inner.aclose())
-        return [item]
+        self._over, self._last = True, [item]
+        self.run.release(self.upstream.aclose())

@@ -1,4 +1,4 @@
-"""``retry``."""
+"""The operator ``retry``: restart a failed upstream from its position."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
+from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.errand import Errand
-from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.graph import refuse_single_use, require_resumable
 from penstock.runtime.node import Node, assembled_at, node
-from penstock.runtime.passing import PassingStage
 from penstock.runtime.policy import RetryPolicy, Series
 from penstock.runtime.run import Gate
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
 
 
 __all__ = ["Retry", "retry"]
@@ -28,20 +27,20 @@ __all__ = ["Retry", "retry"]
 def retry(
     policy: RetryPolicy | None = None, *, attempts: int | None = None, budget: float | None = None
 ) -> Same:
-    """Start upstream again from its position when it fails; what was delivered is not delivered again.
+    """Restart upstream from its position when it fails; delivered items are not repeated.
 
-    Which errors are worth it and how long to wait says the policy; its attempts and its budget start again
-    after each delivered item. What had failed is closed before it is started again; an error of that closing
-    counts as another failed attempt. A drained run is not tried again.
+    The policy decides which errors to retry and how long to wait. Each delivered item resets its attempts
+    and its budget. The failed upstream is closed before the restart; an error while closing counts as
+    another failed attempt. A run that is being drained is not retried.
 
-    Behind an adapter, retrying also happens within the event stage, by the same policy: a document whose
-    parsing or processing fails with a retryable error is tried again, and each failed attempt is one
+    Behind an adapter, the event stage also retries by the same policy: a document whose parsing or
+    processing fails with a retryable error is tried again, and each failed attempt is one
     ``DocumentFailed``.
 
     Args:
-        policy: By default three attempts for lost connections and timeouts.
-        attempts: How many attempts in all, as a short form.
-        budget: Seconds for all attempts since the last item, as a short form.
+        policy: The default makes three attempts, for lost connections and timeouts.
+        attempts: The number of attempts, including the first; replaces that of the policy.
+        budget: Seconds for all attempts since the last item; replaces that of the policy.
 
     Raises:
         NotResumable: upstream has no position; the message names the operator.
@@ -63,7 +62,7 @@ def retry(
 
 @node
 class Retry(Node):
-    """Upstream is started again from its position when it fails; what was delivered stays delivered."""
+    """Restarts upstream from its position when it fails."""
 
     operator = "retry"
     catches_errors = True
@@ -76,54 +75,34 @@ class Retry(Node):
         require_resumable(self.inputs[0], f"retry at {self.origin}")
         refuse_single_use(self)
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start with the first attempt."""
-        return _RetryStage(site, self.policy)
 
-
-class _RetryStage(PassingStage):
-    def __init__(self, site: Site, policy: RetryPolicy) -> None:
+@runs(Retry)
+class _RetryStage(FailureStage):
+    def __init__(self, site: Site, node: Retry) -> None:
         super().__init__(site)
-        self._series = Series(policy)
-        self._deadline: float | None = None
+        self._series = Series(node.policy)
+        self._deadline: float | None = None  # when the next attempt starts; None while upstream runs
         self._gate = Gate(self.run)
         self._closing = Errand(self.run)
-        self._failure: Failure | None = None
 
-    async def _request(self, n: int) -> list[Any]:
-        if self._failure is not None:
-            self._failure.throw()
-        while True:
-            try:
-                if self._deadline is not None:
-                    await self._start_again()
-                items = await self.upstream.request(n)
-            except Exception as error:
-                if self.run.over(error):
-                    raise
-                self._deadline = self._next_attempt(error)
-                self._closing.begin(self.upstream.aclose(), "retry")
-                continue
-            if items:
-                self._series.worked()
-            return items
+    async def _next(self, n: int) -> list[Any]:
+        if self._deadline is not None:
+            await self._restart()
+        items = await self.upstream.request(n)
+        if items:
+            self._series.worked()
+        return items
 
-    def _next_attempt(self, error: Exception) -> float:
-        """Return when to try again, or raise what this flow fails with."""
+    def _handle(self, error: Exception) -> None:
         now = asyncio.get_running_loop().time()
-        try:
-            delay = None if self.run.draining else self._series.failed(error, now)
-        except Exception as own:
-            annotate(own, self.site.vertex.node.describe())  # of a function of the policy
-            self._failure = Failure(own)
-            raise
+        delay = None if self.run.draining else self._series.failed(error, now)
         if delay is None:
-            self._failure = Failure(error)
-            self._failure.throw()
-        return now + delay
+            raise error
+        self._deadline = now + delay
+        self._closing.begin(self.upstream.aclose(), "retry")
 
-    async def _start_again(self) -> None:
-        """Wait for the deadline, however often that is interrupted, and for the old upstream to close."""
+    async def _restart(self) -> None:
+        """Wait for the deadline and for the old upstream to close; a cancelled request keeps both."""
         loop = asyncio.get_running_loop()
         while self._deadline is not None and loop.time() < self._deadline and not self.run.draining:
             await self._gate.wait(self._deadline)

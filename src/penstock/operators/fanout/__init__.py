@@ -1,4 +1,4 @@
-"""One run serves several subscribers, or one flow becomes several."""
+"""Operators in which one run serves several subscribers, or one flow becomes several."""
 
 from penstock.operators.fanout.broadcast import broadcast
 from penstock.operators.fanout.group_by import group_by

@@ -1,18 +1,17 @@
-"""``group_by``."""
+"""The operator ``group_by``: one flow per key."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from penstock.errors import GraphError, GroupError
 from penstock.operators.attach import attach
 from penstock.operators.concurrency.overflow import Overflow
-from penstock.operators.fanout.hot import Hot
 from penstock.operators.fanout.keyed import Keyed
-from penstock.operators.fanout.nested import Inside, NestedRun
-from penstock.operators.fanout.shared_run import Place, PlaceStage
+from penstock.operators.fanout.nested import InnerNode, NestedRun
+from penstock.operators.fanout.shared_run import SharedNode, SubscriberQueue
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.failures import annotate
 from penstock.runtime.node import node
@@ -23,18 +22,13 @@ if TYPE_CHECKING:
 
     from penstock.flow import Flow
     from penstock.flow.hot import GroupedFlow
-    from penstock.operators.fanout.shared_run import SharedRun
-    from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
+    from penstock.operators.fanout.shared_run import SharedRun, SubscriberStage
 
 
-__all__ = ["GroupBy", "GroupKey", "InsideGroup", "Limit", "group_by"]
+__all__ = ["GroupBy", "InnerGroup", "group_by"]
 
 K = TypeVar("K", bound="Hashable")
 T = TypeVar("T")
-
-LARGEST = 2**62
-"""The capacity of a place that is never full: no more windows are begun than were asked for."""
 
 
 def group_by(
@@ -45,23 +39,23 @@ def group_by(
     on_limit: Literal["error", "complete_oldest"] = "error",
     patience: float | None = 30.0,
 ) -> Callable[[Flow[T]], Flow[GroupedFlow[K, T]]]:
-    """Make a flow of one flow per key, which has the items with that ``key(item)``, and the ``key``.
+    """Emit one flow per key, with the items that have this ``key(item)``; its ``key`` says which.
 
-    A group comes with its first item, and completes with upstream. Its flow can be subscribed to once, in
-    any task or run. When its subscription is closed early, what it holds is dropped, and the next item of
-    its key begins another group. Upstream is asked for what somebody waits for, groups or items, as far as
-    there is room in every group: so read all groups at a time, and each as it comes. The run lasts until
-    nobody takes groups or reads in one any more; when only readers are left, items of new keys are dropped.
+    A group is emitted with its first item and completes with upstream. It can be subscribed to once, in any
+    task or run. If its subscription is closed early, the items it holds are dropped, and the next item of
+    its key starts another group. Upstream is requested for the demand of any subscriber, for groups or
+    for items, as far as every group has room: so read each group as soon as it is emitted, all at the same
+    time. The run lasts until no subscriber is left; when only readers of groups are left, items of new keys
+    are dropped.
 
     Args:
-        key: What items of a group have in common; it must be hashable.
-        max_groups: How many groups may be open at a time.
-        capacity: How many items a group may hold for its reader before all others wait for it.
-        on_limit: What an item of one group too many does: ``error`` lets the flow fail with ``GroupError``;
-            ``complete_oldest`` completes the group that has gone longest without an item.
-        patience: Seconds for which a group that nobody has begun to read may be full while somebody else
-            waits; then the flow fails with ``GroupError``, which names the key, instead of waiting for ever.
-            ``None`` waits.
+        key: Returns the key of an item; it must be hashable.
+        max_groups: How many groups may be open at the same time.
+        capacity: How many items a group may hold before all others wait for its reader.
+        on_limit: What happens when an item would start one group too many: ``error`` fails the flow with
+            ``GroupError``; ``complete_oldest`` completes the group that has gone longest without an item.
+        patience: Seconds for which a group without a reader may be full while other subscribers wait. Then
+            the flow fails with ``GroupError``, which names the key. ``None`` waits without end.
     """
     function_for("group_by", key)
     positive("group_by", "max_groups", max_groups)
@@ -84,23 +78,21 @@ def group_by(
 
 
 class Limit(StrEnum):
-    """What happens when there is an item of one more group than there may be."""
+    """What happens when an item would start one group too many."""
 
     ERROR = "error"
-    """The flow fails with ``GroupError``."""
     COMPLETE_OLDEST = "complete_oldest"
-    """The group that has gone longest without an item is completed; its key may begin another one."""
 
 
 class GroupKey(Keyed):
-    """Each item with its key."""
+    """Pairs each item with its key."""
 
     operator = "group_by"
 
 
 @node
-class GroupBy(Hot):
-    """One flow per key of ``(key, item)``, each with at most ``capacity`` items held."""
+class GroupBy(SharedNode):
+    """Emits one flow per key of ``(key, item)``; each holds at most ``capacity`` items."""
 
     operator = "group_by"
 
@@ -109,28 +101,29 @@ class GroupBy(Hot):
     patience: float | None
 
     def bound(self, n: int) -> float:
-        """Return M_up(capacity) + max_groups · capacity + n; infinity if groups are completed early.
+        """Return M_up(capacity) + max_groups · capacity + n.
 
-        Those may be held by readers in any number.
+        It is infinity if groups are completed early: readers may hold any number of those.
         """
         if self.limit is Limit.COMPLETE_OLDEST:
             return float("inf")
         return self.inputs[0].bound(self.capacity) + self.max_groups * self.capacity + n
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a stage that takes groups; the shared run begins with its first request."""
-        return PlaceStage(site, lambda _: GroupRun(self).outer)
+    def enter(self, stage: SubscriberStage) -> SubscriberQueue:  # noqa: ARG002  each one has its own run
+        return GroupRun(self).outer
 
 
 @node
-class InsideGroup(Inside):
+class InnerGroup(InnerNode):
     """The flow of one group."""
+
+    operator = "group"
 
     key: Any
 
 
-class Group(Place):
-    """The place of one group."""
+class GroupQueue(SubscriberQueue):
+    """The queue of one group."""
 
     def __init__(self, shared: SharedRun, capacity: int, key: Any) -> None:
         super().__init__(shared, capacity)
@@ -138,23 +131,21 @@ class Group(Place):
 
 
 class GroupRun(NestedRun):
-    """The shared run of one ``group_by``; ``groups`` are the open ones, the longest unused first."""
+    """The shared run of one ``group_by``; ``groups`` are the open ones, the least recently used first."""
 
     def __init__(self, node: GroupBy) -> None:
         super().__init__(node, node.max_groups)
         self.node = node
-        self.groups: OrderedDict[Any, Group] = OrderedDict()
-        self._stuck: float | None = (
-            None  # since when nobody can be served because of a group without a reader
-        )
+        self.groups: OrderedDict[Any, GroupQueue] = OrderedDict()
+        self._stuck: float | None = None  # since when full groups without a reader block all others
 
     def wanted(self) -> int:
-        """Return how many items to ask for: all of them may belong to one group."""
+        """Return how many items to request: all of them may belong to one group."""
         return min(super().wanted(), self.node.capacity)
 
     def distribute(self, items: list[Any]) -> None:
-        """Give each item to the group of its key."""
-        parts: dict[Group, list[Any]] = {}
+        """Put each item into the group of its key."""
+        parts: dict[GroupQueue, list[Any]] = {}
         try:
             for key, item in items:
                 group = self.groups.get(key)
@@ -167,43 +158,41 @@ class GroupRun(NestedRun):
                 parts.setdefault(group, []).append(item)
         finally:
             for group, part in parts.items():
-                group.give(part)
+                group.put(part)
 
-    def _open(self, key: Any, parts: dict[Group, list[Any]]) -> Group | None:
-        """Begin a group; ``None`` if nobody is there to take it, so that its items are dropped."""
-        if self.outer.left:
+    def _open(self, key: Any, parts: dict[GroupQueue, list[Any]]) -> GroupQueue | None:
+        """Start a group; return ``None`` if no subscriber takes groups, so that the item is dropped."""
+        if self.outer.closed:
             return None
         if len(self.groups) >= self.node.max_groups:
             self._make_room(key, parts)
-        group = self.groups[key] = Group(self, self.node.capacity, key)
-        self.places.append(group)
-        self.outer.give([flow_of(InsideGroup(origin=self.node.origin, place=group, key=key))])
+        group = self.groups[key] = GroupQueue(self, self.node.capacity, key)
+        self.queues.append(group)
+        self.outer.put([flow_of(InnerGroup(origin=self.node.origin, queue=group, key=key))])
         return group
 
-    def _make_room(self, key: Any, parts: dict[Group, list[Any]]) -> None:
+    def _make_room(self, key: Any, parts: dict[GroupQueue, list[Any]]) -> None:
         if self.node.limit is Limit.ERROR:
-            error = GroupError(
-                f"the key {key!r} would begin one more than the {self.node.max_groups} groups that may be "
-                'open at a time: raise max_groups, or say on_limit="complete_oldest"'
+            self._fail(
+                f"the key {key!r} would start one more than the {self.node.max_groups} groups that may be "
+                'open at the same time: raise max_groups, or use on_limit="complete_oldest"'
             )
-            annotate(error, self.where)
-            raise error
         _, oldest = self.groups.popitem(last=False)
-        oldest.give(parts.pop(oldest, []))
+        oldest.put(parts.pop(oldest, []))
         oldest.end()
-        self.places.remove(oldest)
+        self.queues.remove(oldest)
 
-    def dismiss(self, place: Place) -> None:
-        """Forget a group whose reader has left: the next item of its key begins another one."""
-        if isinstance(place, Group) and self.groups.get(place.key) is place:
-            del self.groups[place.key]
-        super().dismiss(place)
+    def remove(self, queue: SubscriberQueue) -> None:
+        """Close a queue; if it belongs to a group, the next item of its key starts another group."""
+        if isinstance(queue, GroupQueue) and self.groups.get(queue.key) is queue:
+            del self.groups[queue.key]
+        super().remove(queue)
 
-    def patience(self) -> float | None:
-        """Return when to give up waiting for somebody to read a group; raise when that time has come."""
-        full = [place for place in self.places if place.room() <= 0]
-        unread = [place for place in full if isinstance(place, Group) and place.reader is None]
-        waiting = any(place.wants for place in self.places)
+    def deadline(self) -> float | None:
+        """Return when ``patience`` ends for a group without a reader; raise if it has ended."""
+        full = [queue for queue in self.queues if queue.room() <= 0]
+        unread = [queue for queue in full if isinstance(queue, GroupQueue) and queue.reader is None]
+        waiting = any(queue.demand for queue in self.queues)
         if self.node.patience is None or not unread or not waiting or len(unread) < len(full):
             self._stuck = None
             return None
@@ -212,10 +201,13 @@ class GroupRun(NestedRun):
             self._stuck = now
         if now < self._stuck + self.node.patience:
             return self._stuck + self.node.patience
-        error = GroupError(
-            f"the group of the key {unread[0].key!r} is full and holds all others back, and nobody has "
-            f"begun to read it for {self.node.patience:g} s: read every group as it comes, or close it "
+        return self._fail(
+            f"the group of the key {unread[0].key!r} is full and blocks all others, but nothing has read "
+            f"from it for {self.node.patience:g} s: read every group when it is emitted, or close it "
             "(concurrency must be at least the number of groups)"
         )
+
+    def _fail(self, message: str) -> NoReturn:
+        error = GroupError(message)
         annotate(error, self.where)
         raise error

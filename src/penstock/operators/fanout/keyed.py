@@ -1,4 +1,4 @@
-"""Each item with what a function says of it: what ``partition`` and ``group_by`` share."""
+"""The element in front of ``partition`` and ``group_by``: it pairs each item with its key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Keyed"]
 
 
 class Keyed(Element):
-    """Each item becomes ``(function(item), item)``, for whoever sorts items by that."""
+    """Maps each item to ``(function(item), item)``."""
 
     operator = "keyed"
     one_to_one = True

@@ -1,74 +1,59 @@
-"""Flows inside a flow: what ``group_by`` and ``window`` share."""
+"""Flows inside a flow: the shared run, and the node of one inner flow, for ``group_by`` and ``window``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from penstock.errors import AlreadySubscribed, SubscriptionClosed
-from penstock.operators.fanout.shared_run import Place, PlaceStage, SharedRun
+from penstock.operators.fanout.shared_run import SharedRun, SubscriberNode, SubscriberQueue
 from penstock.runtime.failures import Failure
 from penstock.runtime.node import Node, node
 
 if TYPE_CHECKING:
-    from penstock.runtime.node import Site
-    from penstock.runtime.stage import Stage
+    from penstock.operators.fanout.shared_run import SubscriberStage
 
 
 @node
-class Inside(Node):
-    """The flow of one group or window: a place of the run that fills it, read once."""
+class InnerNode(SubscriberNode):
+    """The flow of one group or window; it can be read once."""
 
-    operator = "group"
-    shared = True
-
-    place: Place
-
-    @property
-    def obstacle(self) -> Node:
-        """This node itself: there is no way to come to this place again."""
-        return self
+    queue: SubscriberQueue
 
     @property
     def single_use(self) -> Node:
-        """This node itself: what was read is gone."""
         return self
 
     def bound(self, n: int) -> float:
-        """Return what its place can hold, and ``n``."""
-        return self.place.capacity + n
+        return self.queue.capacity + n
 
-    def start(self, site: Site) -> Stage[Any]:
-        """Start a stage that reads at the place from its first request on."""
-        return PlaceStage(site, self._enter)
-
-    def _enter(self, _: PlaceStage) -> Place:
-        if self.place.reader is not None:
+    def enter(self, stage: SubscriberStage) -> SubscriberQueue:  # noqa: ARG002
+        if self.queue.reader is not None:
             msg = (
-                f"a flow that {self.place.shared.where} gave can be read once, and an earlier subscription "
-                "has begun to. For several subscribers put share() or broadcast(n) behind it."
+                f"a flow of {self.queue.shared.where} can be read once, and another subscription has read "
+                "from it. For several subscribers, put share() or broadcast(n) behind it."
             )
             raise AlreadySubscribed(msg)
-        return self.place
+        return self.queue
 
 
 class NestedRun(SharedRun):
-    """A shared run with one place for the flows that it makes, and one for each of those."""
+    """A shared run with one queue for the inner flows, and one queue for each inner flow."""
 
-    def __init__(self, node: Node, outer: int) -> None:
+    def __init__(self, node: Node, flows: int) -> None:
         super().__init__(node.inputs[0], node.describe())
-        self.outer = Place(self, outer)
-        self.places.append(self.outer)
+        self.outer = SubscriberQueue(self, flows)
+        self.queues.append(self.outer)
 
-    def dismiss(self, place: Place) -> None:
-        """Go on without a place; with the outer one go all flows that nobody has taken from it."""
-        untaken = self.outer.held.take(len(self.outer.held)) if place is self.outer else []
+    def remove(self, queue: SubscriberQueue) -> None:
+        """Close a queue; with the outer one go all inner flows that are still in it."""
+        untaken = self.outer.held.take(len(self.outer.held)) if queue is self.outer else []
         for flow in untaken:
-            self.dismiss(flow.node.place)
-        super().dismiss(place)
+            self.remove(flow.node.queue)
+        super().remove(queue)
 
     async def close(self, failure: Failure | None = None) -> None:
-        """Close; a flow that was taken and not read yet ends with an error behind what it holds."""
+        """Close; an inner flow that was taken but not read ends with an error behind its items."""
         if failure is None and not self.ended:
-            msg = f"the run of {self.where} was closed, because nobody was reading there any more"
+            msg = f"the run of {self.where} was closed: no subscriber was left"
             failure = Failure(SubscriptionClosed(msg))
         await super().close(failure)

@@ -1,16 +1,14 @@
-"""``partition`` and ``partition_by``."""
+"""The operators ``partition`` and ``partition_by``: several flows, each with a part of the items."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from zlib import crc32
 
-from penstock.operators.concurrency.overflow import strategy
-from penstock.operators.fanout.broadcast import Part, PartBy, branches_of
-from penstock.operators.fanout.hot import CAPACITY
+from penstock.operators.fanout.broadcast import Branch, BranchRun, attach_branches
 from penstock.operators.fanout.keyed import Keyed
-from penstock.runtime.arguments import function_for, positive
-from penstock.runtime.stream import node_of
+from penstock.operators.fanout.shared_run import CAPACITY
+from penstock.runtime.arguments import function_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Node
 
 
-__all__ = ["PartKey", "Predicate", "partition", "partition_by"]
+__all__ = ["partition", "partition_by"]
 
 T = TypeVar("T")
 
@@ -28,65 +26,74 @@ T = TypeVar("T")
 def partition(
     predicate: Callable[[T], object], *, capacity: int = CAPACITY, overflow: OverflowName = "wait"
 ) -> Callable[[Flow[T]], tuple[Flow[T], Flow[T]]]:
-    """Make two flows: of the items for which ``predicate(item)`` is true, and of all others.
+    """Return two flows: the items for which ``predicate(item)`` is true, and the other items.
 
-    Both come from one run, as those of ``broadcast`` do: when the queue of one is full, the other waits.
+    Both share one run, like the flows of ``broadcast``: when the queue of one is full, the other waits.
     """
     function_for("partition", predicate)
-    positive("partition", "capacity", capacity)
-    what = strategy("partition", overflow)
 
-    def step(flow: Flow[T], /) -> tuple[Flow[T], Flow[T]]:
-        def part(item: T) -> int:
-            return 0 if predicate(item) else 1
+    def numbered(node: Node) -> Node:
+        return PartitionKey(inputs=(node,), function=lambda item: 0 if predicate(item) else 1)
 
-        node = _keyed(Predicate, part, flow)
-        yes, no = branches_of(node, 2, capacity, what, Part)
-        return yes, no
-
-    return step
+    step = attach_branches(numbered, Part, 2, capacity, overflow)
+    return cast("Callable[[Flow[T]], tuple[Flow[T], Flow[T]]]", step)
 
 
 def partition_by(
     key: Callable[[T], object], count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait"
 ) -> Callable[[Flow[T]], tuple[Flow[T], ...]]:
-    """Make ``count`` flows, and give items with equal ``key(item)`` to the same one.
+    """Return ``count`` flows; items with equal ``key(item)`` go to the same flow.
 
-    Which one that is stays the same from run to run for numbers, strings and bytes; for other keys their
-    ``hash`` decides. All come from one run, as those of ``broadcast`` do.
+    For numbers, strings and bytes the choice is the same in every run; for other keys it depends on their
+    ``hash``. All flows share one run, like those of ``broadcast``.
     """
     function_for("partition_by", key)
-    positive("partition_by", "count", count)
-    positive("partition_by", "capacity", capacity)
-    what = strategy("partition_by", overflow)
 
-    def step(flow: Flow[T], /) -> tuple[Flow[T], ...]:
-        def part(item: T) -> int:
-            return _number_of(key(item)) % count
+    def numbered(node: Node) -> Node:
+        return PartitionByKey(inputs=(node,), function=lambda item: _stable_hash(key(item)) % count)
 
-        return branches_of(_keyed(PartKey, part, flow), count, capacity, what, PartBy)
-
-    return step
+    return attach_branches(numbered, PartBy, count, capacity, overflow)
 
 
-def _number_of(key: object) -> int:
-    """Return a number that equal keys have in common, in every process for the usual kinds of keys."""
+def _stable_hash(key: object) -> int:
+    """Return the same number for equal keys, and in every process for numbers, strings and bytes."""
     if isinstance(key, str):
         return crc32(key.encode("utf-8", "surrogatepass"))
     return crc32(key) if isinstance(key, bytes) else hash(key)
 
 
-def _keyed(kind: type[Keyed], function: Callable[[Any], int], flow: object) -> Node:
-    return kind(inputs=(node_of("what an operator is put behind", flow),), function=function)
-
-
-class Predicate(Keyed):
-    """Each item with the number of its part."""
+class PartitionKey(Keyed):
+    """Pairs each item with the number of its part, for ``partition``."""
 
     operator = "partition"
 
 
-class PartKey(Keyed):
-    """Each item with the number of its part, by key."""
+class PartitionByKey(Keyed):
+    """Pairs each item with the number of its part, for ``partition_by``."""
+
+    operator = "partition_by"
+
+
+class PartitionRun(BranchRun):
+    """The shared run of a partition: items come with the number of their branch."""
+
+    def distribute(self, items: list[Any]) -> None:
+        parts: list[list[Any]] = [[] for _ in self.branches]
+        for index, item in items:
+            parts[index].append(item)
+        for branch, part in zip(self.branches, parts, strict=True):
+            if part:
+                branch.put(part)
+
+
+class Part(Branch):
+    """One of the flows that ``partition`` returns."""
+
+    operator = "partition"
+    kind = PartitionRun
+
+
+class PartBy(Part):
+    """One of the flows that ``partition_by`` returns."""
 
     operator = "partition_by"

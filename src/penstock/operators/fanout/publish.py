@@ -1,69 +1,84 @@
-"""``publish``."""
+"""The operator ``publish``: subscribers share one run, which starts on ``connect()``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
-from penstock.operators.concurrency.overflow import strategy
-from penstock.operators.fanout.hot import CAPACITY
-from penstock.operators.fanout.share import Hub, Shared
+from penstock.errors import SubscriptionClosed
+from penstock.operators.fanout.share import Share, attach_shared
+from penstock.operators.fanout.shared_run import CAPACITY
 from penstock.runtime.arguments import positive
-from penstock.runtime.stream import flow_of, node_of
+from penstock.runtime.failures import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from penstock.flow import Flow
     from penstock.flow.hot import Connectable
-    from penstock.operators.concurrency.overflow import Overflow, OverflowName
+    from penstock.operators.concurrency.overflow import OverflowName
+    from penstock.operators.fanout.share import ShareRun
 
 
-__all__ = ["Publish", "publish"]
+__all__ = ["Connection", "Publish", "publish"]
 
 T = TypeVar("T")
 
 
-class Published:
-    """What ``publish`` returns: generic in the item."""
+def publish(
+    *, replay: int = 0, capacity: int = CAPACITY, overflow: OverflowName = "wait"
+) -> Callable[[Flow[T]], Connectable[T]]:
+    """Share one run that starts on ``connect()`` and ends when the connection is closed.
 
-    __slots__ = ("_capacity", "_overflow", "_replay")
-
-    def __init__(self, replay: int, capacity: int, overflow: Overflow) -> None:
-        self._replay = replay
-        self._capacity = capacity
-        self._overflow = overflow
-
-    def __call__(self, flow: Flow[T], /) -> Connectable[T]:
-        """Attach it to a flow."""
-        connectable = flow_of(
-            Publish(
-                inputs=(node_of("what an operator is put behind", flow),),
-                capacity=self._capacity,
-                overflow=self._overflow,
-                hub=Hub(),
-                replay=self._replay,
-                manual=True,
-            )
-        )
-        return cast("Connectable[T]", connectable)
-
-
-def publish(*, replay: int = 0, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Published:
-    """Share one run that begins with ``connect()`` and ends when what that returns is closed.
-
-    Subscribers wait for the connection; while it lasts they may come and go, and when there is none,
-    nothing is asked for. Those who are there when it is closed get what is held for them, and then
-    ``SubscriptionClosed``; those who come behind its end wait for the next one.
+    Subscribers wait for the connection. While it lasts they may come and go, and nothing is requested while
+    there are none. When it is closed, the present subscribers receive the items that are held for them, then
+    ``SubscriptionClosed``. Later subscribers wait for the next connection.
 
     Args:
-        replay: How many of the last items a subscriber that comes late gets first.
-        capacity: How many items a subscriber may lag behind the fastest.
-        overflow: What happens when it lags behind by more (see ``broadcast``).
+        replay: How many of the last items a late subscriber receives first.
+        capacity: How many items a subscriber may lag behind the fastest one.
+        overflow: What happens to a subscriber that lags behind further (see ``broadcast``).
     """
     positive("publish", "replay", replay, least=0)
-    positive("publish", "capacity", capacity)
-    return Published(replay, capacity, strategy("publish", overflow))
+    return cast("Callable[[Flow[T]], Connectable[T]]", attach_shared(Publish, capacity, overflow, replay))
 
 
-class Publish(Shared):
-    """The same, begun and ended by hand."""
+class Publish(Share):
+    """A shared flow whose run starts on ``connect()``."""
 
     operator = "publish"
+    manual = True
+
+    def connect(self) -> Connection:
+        """Start the shared run, or return a handle of the run that is under way."""
+        run = self.runs.get(self, ended=False)
+        run.connected = True
+        run.ask()
+        return Connection(run)
+
+
+class Connection:
+    """The shared run of a published flow, until ``aclose`` or its end: what ``connect`` returns.
+
+    An async context manager. Closing is idempotent.
+    """
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: ShareRun) -> None:
+        self._run = run
+
+    @property
+    def connected(self) -> bool:
+        """Whether the shared run has neither ended nor been closed."""
+        return not self._run.over
+
+    async def aclose(self) -> None:
+        """Close the shared run: subscribers receive the held items, then ``SubscriptionClosed``."""
+        msg = f"the connection of {self._run.where} was closed; call connect() again for a new run"
+        await self._run.close(None if self._run.ended else Failure(SubscriptionClosed(msg)))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()

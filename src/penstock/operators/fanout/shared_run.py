@@ -1,135 +1,110 @@
-"""One run that feeds several subscribers: what ``broadcast``, ``share`` and ``group_by`` stand on.
+"""One run that feeds several subscribers: the base of ``broadcast``, ``share``, ``group_by`` and the like.
 
-Whoever comes first starts the shared run; it belongs to none of its subscribers, so that none of them can
-hurt it by being cancelled or closed. Each subscriber has a *place* there: a bounded queue. A task of the
-shared run, the pump, asks upstream when somebody waits at a place and no place that may not overflow is
-full; so the slowest subscriber holds all back, by as much as its place does not hold. When the last one
-has left, the shared run is closed, by the one that leaves.
+The first subscriber starts the shared run. The run belongs to none of its subscribers: cancelling or closing
+one does not disturb the others. Each subscriber has a bounded queue. A task of the shared run, the pump,
+requests from upstream while a subscriber waits and every queue that may not overflow has room. So the
+slowest subscriber holds the others back as soon as its queue is full. The last subscriber that leaves closes
+the shared run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import BufferOverflow
-from penstock.operators.concurrency.overflow import Overflow, put_within
+from penstock.operators.concurrency.overflow import Overflow, put_within, strategy
+from penstock.runtime.arguments import positive
+from penstock.runtime.chunks import Chunks
 from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage, stop
+from penstock.runtime.stage import Stage, runs, stop
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from penstock.abc import StageStatistics
-    from penstock.runtime.node import Node, Site, Vertex
+    from penstock.operators.concurrency.overflow import OverflowName
+    from penstock.runtime.node import Order, Site, Vertex
     from penstock.runtime.upstream import Marks, States, Upstream
 
 
-__all__ = ["Place", "PlaceStage", "SharedRun"]
+__all__ = ["CAPACITY", "SharedNode", "SharedRun", "SubscriberNode", "SubscriberQueue", "SubscriberStage"]
 
 
-def _nowhere(_: int) -> States:
+CAPACITY = 256
+"""How many items a subscriber may lag behind by default: the largest request of a driver."""
+
+
+def overflow_of(operator: str, capacity: int, overflow: OverflowName) -> Overflow:
+    """Check the options that all operators with a shared run have; return the overflow strategy."""
+    positive(operator, "capacity", capacity)
+    return strategy(operator, overflow)
+
+
+def _no_position(_: int) -> States:
     return {}
 
 
-class Queue:
-    """Chunks that several queues have in common: never changed, only read."""
+class _Items(Chunks):
+    """Chunks without positions. Several queues may hold the same chunk: it is never changed."""
 
-    __slots__ = ("_chunks", "_gone", "_length")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._chunks: deque[list[Any]] = deque()
-        self._gone = 0  # items of the first chunk that were taken or dropped
-        self._length = 0
+        super().__init__(_no_position)
 
-    def __len__(self) -> int:
-        return self._length
-
-    def put(self, items: list[Any]) -> None:
-        """Append a chunk."""
-        self._chunks.append(items)
-        self._length += len(items)
-
-    def drop(self, count: int) -> None:
-        """Leave out the first ``count`` items."""
-        self._length -= count
-        self._gone += count
-        while self._chunks and self._gone >= len(self._chunks[0]):
-            self._gone -= len(self._chunks.popleft())
-
-    def take(self, n: int) -> list[Any]:
-        """Remove the first ``n`` items, or all there are, and return them in a list of their own."""
-        chunks = self._chunks
-        out: list[Any] = []
-        while chunks and len(out) < n:
-            start = self._gone
-            part = chunks[0][start : start + n - len(out)]
-            if start + len(part) < len(chunks[0]):
-                self._gone += len(part)
-            else:
-                chunks.popleft()
-                self._gone = 0
-            if out:
-                out += part
-            else:
-                out = part
-        self._length -= len(out)
-        return out
+    def put(self, items: list[Any], marks: Marks = _no_position) -> None:
+        super().put(items, marks)
 
 
-class Place:
-    """What one subscriber of a shared run has coming: items, then the end or a failure."""
+class SubscriberQueue:
+    """The items that a shared run holds for one subscriber; then the end or a failure."""
 
     def __init__(self, shared: SharedRun, capacity: int, overflow: Overflow = Overflow.WAIT) -> None:
         self.shared = shared
-        self.held = Queue()
-        self.wants = 0
-        """How many items its reader waits for; 0 when it does not wait."""
-        self.reader: PlaceStage | None = None
-        self.left = False
+        self.held = _Items()
+        self.demand = 0
+        """How many items the subscriber waits for; 0 while it does not wait."""
+        self.reader: SubscriberStage | None = None
+        self.closed = False
         self.ended = False
         self.failure: Failure | None = None
         self.dropped = 0
         self.capacity = capacity
         self._overflow = overflow
 
-    @property
-    def present(self) -> bool:
-        """Whether somebody reads here."""
-        return self.reader is not None and not self.left
-
     def room(self) -> float:
-        """Return how many items may come before this place holds all others back."""
-        if self.left or self.ended:
+        """Return how many items may arrive before this queue holds the others back."""
+        if self.closed or self.ended:
             return math.inf
         return self.capacity - (len(self.held) if self._overflow is Overflow.WAIT else 0)
 
-    def give(self, items: list[Any]) -> None:
-        """Put items into the queue, or what fits; nobody changes the list afterwards."""
-        if self.left or self.ended:
+    def put(self, items: list[Any]) -> None:
+        """Add items, as far as the overflow strategy keeps them. The list must not change afterwards."""
+        if self.closed or self.ended:
             return
         try:
             self.dropped += put_within(self.held, items, self.capacity, self._overflow)
         except BufferOverflow as error:
             annotate(error, self.shared.where)
             self.end(Failure(error))
-        self.wants = 0
+        self.demand = 0
         self._wake()
 
     def end(self, failure: Failure | None = None) -> None:
-        """Let the end, or a failure, follow what is held."""
+        """Add the end, or a failure, behind the items."""
         if not self.ended:
-            self.ended, self.failure, self.wants = True, failure, 0
+            self.ended, self.failure, self.demand = True, failure, 0
             self._wake()
 
-    def leave(self) -> None:
-        """Give up what is held: nobody reads here any more."""
-        self.left, self.wants, self.held = True, 0, Queue()
+    def close(self) -> None:
+        """Drop the items: the subscriber has left."""
+        self.closed, self.demand, self.held = True, 0, _Items()
 
     def _wake(self) -> None:
         if self.reader is not None:
@@ -137,15 +112,15 @@ class Place:
 
 
 class SharedRun:
-    """A run of ``root`` of its own, and the places that it feeds; ``where`` describes who made it.
+    """A separate run of ``root`` and the queues that it feeds; ``where`` describes the operator.
 
-    Nothing of it runs before the first ``ask``. Subclasses say by ``distribute`` who gets what.
+    It does not start before the first ``ask``. Subclasses override ``distribute`` to choose the queues.
     """
 
     def __init__(self, root: Node, where: str) -> None:
         self.loop = asyncio.get_running_loop()
         self.where = where
-        self.places: list[Place] = []
+        self.queues: list[SubscriberQueue] = []
         self.ended = False
         self.closing: asyncio.Task[None] | None = None
         self._running: Running[Any] = Running(root)
@@ -156,11 +131,11 @@ class SharedRun:
 
     @property
     def over(self) -> bool:
-        """Whether it came to its end or was closed, so that nobody can join any more."""
+        """Whether it has ended or was closed."""
         return self.ended or self.closing is not None
 
     def ask(self) -> None:
-        """Let the pump go on, if somebody waits and nobody holds it back."""
+        """Let the pump check for demand; start it if there is some."""
         if self.over:
             return
         if self._task is None:
@@ -170,45 +145,45 @@ class SharedRun:
             self._more.open()
 
     def withdraw(self) -> None:
-        """Take back what is being asked for, if nobody waits for it any more."""
-        if self._asking and self._task is not None and not any(place.wants for place in self.places):
-            self._task.cancel()  # requests are cancel-safe: the next pump goes on where this one was
+        """Cancel the request to upstream if no subscriber waits any more."""
+        if self._asking and self._task is not None and not any(queue.demand for queue in self.queues):
+            self._task.cancel()  # requests are cancel-safe: the next pump continues where this one stopped
             self._withdrawn, self._task = self._task, None
             self._asking = False
 
     def drain(self) -> bool:
-        """Take no new input, if all subscribers want that; say whether they do."""
-        if all(place.reader is not None and place.reader.run.draining for place in self._present()):
+        """Drain upstream if all subscribers are being drained; return whether they are."""
+        if all(reader.run.draining for reader in self._readers()):
             self._running.take_no_more()
             return True
         return False
 
-    async def leave(self, place: Place) -> None:
-        """Go on without the reader of a place; the last one closes the run."""
-        self.dismiss(place)
-        if self.deserted():
+    async def leave(self, queue: SubscriberQueue) -> None:
+        """Remove the queue of a subscriber that leaves; the last one closes the run."""
+        self.remove(queue)
+        if self.unused():
             await self.close()
 
-    def dismiss(self, place: Place) -> None:
-        """Let nobody wait for a place any more."""
-        place.leave()
-        if place in self.places:
-            self.places.remove(place)
+    def remove(self, queue: SubscriberQueue) -> None:
+        """Close a queue and continue without it."""
+        queue.close()
+        if queue in self.queues:
+            self.queues.remove(queue)
         self.withdraw()
         self.ask()
 
-    def deserted(self) -> bool:
-        """Whether nobody is left."""
-        return not self._present()
+    def unused(self) -> bool:
+        """Return whether no subscriber is left."""
+        return not self._readers()
 
-    def _present(self) -> list[Place]:
-        return [place for place in self.places if place.present]
+    def _readers(self) -> list[SubscriberStage]:
+        return [queue.reader for queue in self.queues if queue.reader is not None and not queue.closed]
 
     async def close(self, failure: Failure | None = None) -> None:
-        """Stop the pump and close upstream; who is still there gets ``failure``."""
+        """Stop the pump and close upstream; the remaining subscribers receive ``failure``."""
         if self.closing is None:
             self.closing = asyncio.get_running_loop().create_task(self._close(), name="penstock shared close")
-            # if the caller is cancelled meanwhile, nobody else would look at the outcome
+            # retrieve the outcome even if the caller is cancelled meanwhile
             self.closing.add_done_callback(lambda task: task.cancelled() or task.exception())
             if failure is not None:
                 self.finish(failure)
@@ -224,28 +199,28 @@ class SharedRun:
             await self._running.aclose()
 
     def figures(self, vertex: Vertex, places: Mapping[int, int]) -> Iterator[StageStatistics]:
-        """Yield what the shared stages have done so far, as those that end with ``vertex``."""
+        """Yield the statistics of the shared stages, of which ``vertex`` is the last."""
         return self._running.figures(vertex, places)
 
     def wanted(self) -> int:
-        """Return how many items to ask upstream for: what the keenest waits for, as far as all have room."""
-        want = max((place.wants for place in self.places), default=0)
-        return int(min(want, *(place.room() for place in self.places))) if want else 0
+        """Return how many items to request: the largest demand, as far as every queue has room."""
+        demand = max((queue.demand for queue in self.queues), default=0)
+        return int(min(demand, *(queue.room() for queue in self.queues))) if demand else 0
 
-    def patience(self) -> float | None:
-        """Return when to look again although nobody calls; raise if it is of no use to wait any more."""
+    def deadline(self) -> float | None:
+        """Return when the pump must check again without being asked; raise if waiting is pointless."""
         return None
 
     def distribute(self, items: list[Any]) -> None:
-        """Give items to whom they belong: here, all of them to everybody."""
-        for place in self.places:
-            place.give(items)
+        """Put items into the queues: here, all items into every queue."""
+        for queue in self.queues:
+            queue.put(items)
 
     def finish(self, failure: Failure | None) -> None:
-        """Let the end, or a failure, reach every place."""
+        """Put the end, or a failure, into every queue."""
         self.ended = True
-        for place in self.places:
-            place.end(failure)
+        for queue in self.queues:
+            queue.end(failure)
 
     async def _pump(self, before: asyncio.Task[None] | None) -> None:
         if before is not None and not before.done():
@@ -254,7 +229,7 @@ class SharedRun:
         try:
             while not self.ended:
                 while (n := self.wanted()) <= 0:
-                    await self._more.wait(self.patience())
+                    await self._more.wait(self.deadline())
                 self._asking = True
                 items = await self._running.request(n)
                 self._asking = False
@@ -263,91 +238,123 @@ class SharedRun:
                 self.distribute(items)
                 if run.strained():
                     await run.breathe()
-        except Exception as error:  # noqa: BLE001  it crosses to the tasks that request
+        except Exception as error:  # noqa: BLE001  the requests of the subscribers raise it
             if not run.over(error):
                 self.finish(Failure(error))
 
 
-class PlaceStage(Stage[Any]):
-    """Reads at a place of a shared run, which it takes with its first request and gives up when closed."""
+@node
+class SubscriberNode(Node):
+    """A node whose stage reads from a shared run: its position would say nothing about other subscribers."""
 
-    def __init__(
-        self,
-        site: Site,
-        enter: Callable[[PlaceStage], Place],
-        decline: Callable[[], None] | None = None,
-    ) -> None:
+    shared = True
+
+    @property
+    def obstacle(self) -> Node:
+        return self
+
+    def enter(self, stage: SubscriberStage) -> SubscriberQueue:
+        """Return the queue for a subscriber, which makes its first request now."""
+        raise NotImplementedError
+
+    def decline(self) -> None:
+        """Handle a subscriber that was closed before its first request."""
+
+
+@node
+class SharedNode(SubscriberNode):
+    """An operator with a shared run, which holds at most ``capacity`` items for each subscriber."""
+
+    capacity: int
+    overflow: Overflow
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        found: dict[str, Any] = Node.parameters.__get__(self)
+        return {name: value for name, value in found.items() if name != "runs"}
+
+    @property
+    def order(self) -> Order:
+        return self.own_order.loosest(self.overflow.order, *(node.order for node in self.inputs))
+
+    @property
+    def skippable(self) -> bool:
+        return False  # an error above fails the shared run, for all subscribers
+
+    def bound(self, n: int) -> float:
+        return self.inputs[0].bound(self.capacity) + n
+
+
+@runs(SubscriberNode)
+class SubscriberStage(Stage[Any]):
+    """Reads a queue of a shared run: enters with its first request, leaves when it is closed."""
+
+    def __init__(self, site: Site, node: SubscriberNode) -> None:
         super().__init__(site)
         self.ready = Gate(self.run)
-        self._enter = enter
-        self._decline = decline
-        self._place: Place | None = None
+        self._node = node
+        self._queue: SubscriberQueue | None = None
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        """Yield nothing: what stands above is closed by the last of all who read there."""
-        return iter(())
+        return iter(())  # the shared run closes what stands above
 
     def marks(self) -> Marks:
-        """Return positions that say nothing: the node is not resumable."""
-        return _nowhere
+        return _no_position
 
     @property
     def buffered(self) -> int:
-        """The items held for this subscriber."""
-        return len(self._place.held) if self._place is not None else 0
+        return len(self._queue.held) if self._queue is not None else 0
 
     async def _request(self, n: int) -> list[Any]:
-        place = self._place
-        if place is None:  # it joins before anything else: what comes from now on is for it
+        queue = self._queue
+        if queue is None:  # enter before any await: items that arrive from now on are for this subscriber
             if self.run.draining:
                 return []
-            place = self._enter(self)
-            place.reader = self
-            self._place = place
+            queue = self._node.enter(self)
+            queue.reader = self
+            self._queue = queue
         if self.run.strained():
             await self.run.breathe()
-        if not await self._until_ready(place, n):
+        if not await self._until_ready(queue, n):
             return []
-        items = place.held.take(n)
+        items = queue.held.take(n)
         if items:
-            place.shared.ask()
-        elif place.failure is not None:
-            place.failure.throw()
+            queue.shared.ask()
+        elif queue.failure is not None:
+            queue.failure.throw()
         return items
 
-    async def _until_ready(self, place: Place, n: int) -> bool:
-        """Wait for items or the end; false if this subscriber is drained while others go on."""
-        shared = place.shared
+    async def _until_ready(self, queue: SubscriberQueue, n: int) -> bool:
+        """Wait for items or the end; return false if this subscriber is drained and others are not."""
+        shared = queue.shared
         try:
-            while not place.held and not place.ended:
+            while not queue.held and not queue.ended:
                 if self.run.draining and not shared.drain():
-                    shared.dismiss(place)
+                    shared.remove(queue)
                     return False
-                place.wants = n
+                queue.demand = n
                 shared.ask()
                 await self.ready.wait()
         finally:
-            if place.wants:
-                place.wants = 0
+            if queue.demand:
+                queue.demand = 0
                 shared.withdraw()
         return True
 
     def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
-        """Yield what the shared stages have done so far, then what this one has."""
         above = self.site.vertex.inputs
-        if self._place is not None and above:
-            yield from self._place.shared.figures(above[0], places)
+        if self._queue is not None and above:
+            yield from self._queue.shared.figures(above[0], places)
         yield self.measured(places)
 
     def measured(self, places: Mapping[int, int]) -> StageStatistics:
-        """Return what it has done so far: all its time it waits for the shared stages."""
-        if self._place is not None:
-            self.dropped = self._place.dropped
+        if self._queue is not None:
+            self.dropped = self._queue.dropped
         figures = super().measured(places)
-        return replace(figures, upstream=figures.waiting)
+        return replace(figures, upstream=figures.waiting)  # it waits only for the shared stages
 
     async def _stop(self) -> None:
-        if self._place is not None:
-            await self._place.shared.leave(self._place)
-        elif self._decline is not None:
-            self._decline()
+        if self._queue is not None:
+            await self._queue.shared.leave(self._queue)
+        else:
+            self._node.decline()
