@@ -19,7 +19,7 @@ from penstock.flow.picture import Graph
 from penstock.interop.aioreactive import from_observable
 from penstock.operators.elements.notifications import Completed, Failed, Next, Notification
 from penstock.operators.failure.on_error_skip import Skipped
-from penstock.runtime.node import Order
+from penstock.runtime.order import Order
 from penstock.runtime.policy import RetryPolicy
 from penstock.sources.defer import defer
 from penstock.sources.from_async_iterable import from_async_iterable

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from penstock.abc import Source
     from penstock.runtime.node import Node
 
-__all__ = ["Adapter"]
-
 
 class Adapter(Flow[PipelineEvent]):
     """A flow of events built from one ``Source``.

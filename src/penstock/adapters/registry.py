@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from penstock.adapters.adapter import Adapter
 
-__all__ = ["GROUP", "AdapterEntry", "find_adapter", "find_adapters"]
-
 GROUP = "penstock.adapters"
 """The group of entry points that adapters are registered in."""
 

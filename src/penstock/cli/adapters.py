@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from cyclopts import App
 
-__all__ = ["add_ingest_commands", "list_adapters"]
-
 _HELP = (
     "After an interruption, the same command continues at the last commit. After a completed run it reads "
     "only new files. With --refresh it also reads files that have changed."

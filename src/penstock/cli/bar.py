@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-__all__ = ["LiveProgress"]
-
 _FRAMES_PER_SECOND = 8
 _WIDEST_BAR = 40
 _SMALLEST_BAR = 6

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from inspect import BoundArguments
 
-__all__ = ["app", "parse"]
-
 app = App(
     name="penstock",
     help="Move documents from any source to any sink:\nstreaming, resumable, in constant memory.",

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from penstock.adapters import Adapter
     from penstock.cli.outputs import Place
 
-__all__ = ["app", "key_of"]
-
 app = App(name="dead", help_format="plaintext")
 _LINE = 160
 _JSON_FIELDS = ("key", "doc_id", "adapter", "error_type", "error", "attempts", "timestamp")

@@ -14,8 +14,6 @@ from penstock.cli.options import AtLeastOne, Debug, Flag, Progress, RunOptions
 from penstock.cli.outputs import default_ledger, shown
 from penstock.cli.text import clean, count, put, shell_command
 
-__all__ = ["demo"]
-
 ADAPTER: Final = "pubmed"
 """The adapter that the demo demonstrates: the sample is in its format."""
 

@@ -25,8 +25,6 @@ from penstock.system import DiskStorage, reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Finding", "examine", "expat_implies", "findings", "sqlite_implies"]
-
 OK: Final = "ok"
 NOTE: Final = "note"
 BAD: Final = "BAD"

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from penstock.events import PipelineEvent
 
-__all__ = ["EventStream"]
-
 _UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Characters that JSON does not escape but a terminal obeys: DEL, C1 controls, bidirectional overrides."""
 

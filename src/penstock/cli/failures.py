@@ -13,8 +13,6 @@ from penstock.cli.text import clean, clean_lines, put
 from penstock.errors import DocumentError, PenstockError
 from penstock.redact import redact
 
-__all__ = ["HINT", "complain", "explain_failure"]
-
 HINT: Final = "penstock-hint: "
 """A note of an exception that begins with this is printed after the error."""
 

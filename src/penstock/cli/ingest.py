@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from penstock.cli.job import Job
     from penstock.pipeline import Hook, IngestionPipeline, RunSummary
 
-__all__ = ["build", "ingest"]
-
 
 def ingest(job: Job) -> int:
     """Run ``job`` and return the exit code.

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from penstock.adapters import AdapterEntry
     from penstock.cli.options import RunOptions
 
-__all__ = ["Job", "UsageProblem", "program"]
-
 _LONGEST_COMMAND = 2000
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from cyclopts import CycloptsError
 
-__all__ = ["main"]
-
 _STDERR = 2
 
 

@@ -8,18 +8,6 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-__all__ = [
-    "AtLeastOne",
-    "Debug",
-    "Flag",
-    "Json",
-    "Key",
-    "LedgerOrOutput",
-    "Outputs",
-    "Progress",
-    "RunOptions",
-]
-
 AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
 Outputs = Annotated[list[str], Parameter(negative="")]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]

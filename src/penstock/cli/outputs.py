@@ -6,18 +6,6 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
-__all__ = [
-    "LEDGER_SUFFIX",
-    "Output",
-    "Place",
-    "default_ledger",
-    "file_of",
-    "output_of",
-    "place_of",
-    "shown",
-    "shown_place",
-]
-
 LEDGER_SUFFIX: Final = ".ledger.db"
 """The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` by default."""
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from penstock.events import PipelineEvent
 
-__all__ = ["PlainProgress", "ProgressView", "SilentProgress", "Tally", "is_live_terminal", "summary_line"]
-
 SHOWN_FAILURES = 5
 """This many failed documents are named during a run; the ledger keeps all of them."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from penstock.cli.resources import Peak
     from penstock.pipeline import RunSummary
 
-__all__ = ["STATES", "exit_code", "receipt"]
-
 STATES = ("completed", "failed", "skipped", "deleted")
 """The states that are shown, in this order. ``started`` is their sum and is left out."""
 

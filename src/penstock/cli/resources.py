@@ -7,8 +7,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Peak", "peak_memory", "spare_the_collector"]
-
 _KIB = 1024
 _COLLECT_AFTER = 20_000
 """New objects between two collections: a few megabytes."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Self
 
-__all__ = ["CLOSING", "Interrupts", "end_now"]
-
 CLOSING: Final = 2.0
 """Seconds between the second signal and the end of the process."""
 

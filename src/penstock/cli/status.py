@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from penstock.ledger import KeyStatus
     from penstock.ledger.history import RunRecord
 
-__all__ = ["find_ledger", "local_time", "show_status"]
-
 _MAGIC = b"SQLite format 3\0"
 _MARK, _OURS = slice(68, 72), b"PENS"
 _DATABASE_NAMES = (LEDGER_SUFFIX, ".db", ".sqlite", ".sqlite3")

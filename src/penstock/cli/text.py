@@ -10,21 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = [
-    "clean",
-    "clean_lines",
-    "count",
-    "duration",
-    "percent",
-    "plural",
-    "put",
-    "shell_command",
-    "shell_word",
-    "shorten",
-    "silence",
-    "size",
-]
-
 _MINUTE = 60
 _HOUR = 3600
 _TEN = 10

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from penstock.documents.settings import Settings
     from penstock.runtime.node import Site
 
-__all__ = ["ConcurrentDocumentStage"]
-
 
 @dataclass(slots=True, eq=False)
 class _Record:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Counts"]
-
 
 class Counts(msgspec.Struct):
     """How many documents of a logical run ended in which way, and how many attempts were retried.

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from penstock.documents.settings import Settings
     from penstock.runtime.run import Run
 
-__all__ = ["Context", "Fate"]
-
 
 class Context:
     """What all documents of a run share: their source, the settings, and the constant fields of events."""

@@ -10,8 +10,6 @@ from penstock.document import content_hash
 if TYPE_CHECKING:
     from penstock.events import DocumentCompleted, DocumentFailed
 
-__all__ = ["CUT", "KEPT_BYTES", "letter_of", "state_of"]
-
 KEPT_BYTES = 64 << 20
 """Raw bytes that a letter keeps at most: ledgers limit the size of a row (SQLite's limit is 1 GB)."""
 CUT = "penstock_cut_from_bytes"

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 from penstock.documents.concurrent import ConcurrentDocumentStage
 from penstock.documents.sequential import SequentialDocumentStage
 from penstock.documents.settings import Settings, window_of
-from penstock.runtime.node import Node, Order, node
+from penstock.runtime.node import Node, node
+from penstock.runtime.order import Order
 
 if TYPE_CHECKING:
     from penstock.abc import Source
     from penstock.documents.stage import DocumentStage
     from penstock.runtime.node import Site
     from penstock.runtime.policy import RetryPolicy
-
-__all__ = ["Documents"]
 
 
 @node

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["RevisedIds"]
-
 _BITS = 1 << 25
 _HASHES = 3
 

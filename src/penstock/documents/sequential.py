@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from penstock.documents.settings import Settings
     from penstock.runtime.node import Site
 
-__all__ = ["SequentialDocumentStage"]
-
 
 class SequentialDocumentStage(DocumentStage):
     """Runs a generator over the records of each page, which yields their events.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from penstock.documents.revised_ids import RevisedIds
     from penstock.runtime.policy import RetryPolicy
 
-__all__ = ["Compare", "Settings", "Step", "checked", "window_of"]
-
 Step = Callable[[Document], Any]
 """A processing step: returns the document or a replacement, raises if it fails; may be async."""
 

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import States, Upstream
 
-__all__ = ["Cursor", "DocumentStage"]
-
 Cursor = tuple[Marks, int, dict[str, Any]]
 """Where a stage stands: upstream's marks, how many records behind them are settled, and its own state."""
 

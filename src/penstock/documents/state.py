@@ -12,8 +12,6 @@ from penstock.errors import PositionError
 if TYPE_CHECKING:
     from penstock.abc import Position
 
-__all__ = ["NODE_NAME", "EventStageState"]
-
 NODE_NAME = "documents"
 """The name of an adapter's event stage; its state stands under this name in a position."""
 

@@ -7,16 +7,6 @@ from typing import Any
 
 from penstock.document import Document  # noqa: TC001  get_type_hints needs it at run time
 
-__all__ = [
-    "EVENTS",
-    "AdapterStateChange",
-    "BatchProgress",
-    "DocumentCompleted",
-    "DocumentFailed",
-    "DocumentStarted",
-    "PipelineEvent",
-]
-
 
 @dataclass(slots=True)
 class PipelineEvent:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel, TypeAdapter
 
-__all__ = ["SCHEMA_VERSION", "decode", "encode", "encode_all", "json_schema", "type_adapter"]
-
 SCHEMA_VERSION = 1
 """Rises with each change of the wire form, even an added field."""
 

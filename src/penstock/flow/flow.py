@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     from penstock.abc import Position, Statistics, Subscription
     from penstock.flow.picture import Graph
-    from penstock.runtime.node import Order
-
-__all__ = ["Flow"]
+    from penstock.runtime.order import Order
 
 T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")

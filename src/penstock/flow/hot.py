@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from penstock.operators.fanout.publish import Connection
     from penstock.runtime.node import Node
 
-__all__ = ["Connectable", "DeadLetters", "GroupedFlow"]
-
 K_co = TypeVar("K_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from penstock.abc import StageStatistics, Statistics
-    from penstock.runtime.node import Node, Order, Vertex
+    from penstock.runtime.node import Node, Vertex
+    from penstock.runtime.order import Order
 
 
 __all__ = ["Edge", "Graph", "GraphNode", "graph_of"]

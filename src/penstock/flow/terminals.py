@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from penstock.document import Document
     from penstock.ingest.into import Delivered
 
-__all__ = ["Terminals"]
-
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 U = TypeVar("U")

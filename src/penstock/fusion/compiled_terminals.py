@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Node
 
 
-__all__ = ["Drive"]
-
-
 class Drive:
     """One run to the end of a graph; an async context manager that closes it.
 

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from penstock.runtime.node import Node
 
-
-__all__ = ["LARGEST_REQUEST", "SlowStart", "iterate"]
-
 LARGEST_REQUEST = 256
 """A larger request does not lower the cost per item, but 700 live objects start the garbage collector."""
 

@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     Cursor = tuple[Marks, int, int, tuple[Any, ...]]
 
 
-__all__ = ["Cell", "FusedStage"]
-
-
 class Cell:
     """What one slice leaves for the next: the generator reads it at its start and writes it at its end."""
 

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
 
 
-__all__ = ["LoopElement", "indent"]
-
-
 @node
 class LoopElement(Node):
     """A synchronous operator: one item in, none or one out, unless it ``reshapes``."""

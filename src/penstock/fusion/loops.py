@@ -42,10 +42,6 @@ if TYPE_CHECKING:
 
     Kinds = tuple[tuple[type[LoopElement], bool], ...]  # types of elements, and whether each has a function
 
-
-__all__ = ["Emit", "Loop", "compile_loop"]
-
-
 _serial = count(1)
 
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from penstock.abc import Opened
     from penstock.document import Document
 
-__all__ = ["Batch", "Delivery", "Reached"]
-
 Reached = Callable[[], tuple[Position, dict[str, int]]]
 """Returns a position, and the counts of the logical run there."""
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from penstock.ingest.delivery import Reached
     from penstock.runtime.node import Node
 
-__all__ = ["Delivered", "deliver", "refuse_checkpoint"]
-
 
 @dataclass(frozen=True, slots=True)
 class Delivered:

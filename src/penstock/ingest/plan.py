@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from penstock.documents.settings import Settings
     from penstock.runtime.node import Node
 
-__all__ = ["Hook", "Plan", "SourceOfEvents"]
-
 Hook = Callable[[Sequence[PipelineEvent]], None]
 """Called with every list of events, in order, before it is acknowledged."""
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from penstock.ingest.delivery import Reached
     from penstock.ingest.plan import Plan
 
-__all__ = ["Replayed", "replay"]
-
 PAGE = 64
 """Letters that are read from the ledger at a time; each is as large as its record."""
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from penstock.ingest.delivery import Reached
     from penstock.ingest.plan import Plan
 
-__all__ = ["Ingestion"]
-
 TURNS_TO_CLOSE = 3
 """Turns of the loop until a generator that was dropped has begun to close."""
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import Position
 
-__all__ = ["RunSummary", "Summary"]
-
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from penstock.abc import Clock
     from penstock.ingest.delivery import Batch, Delivery, Reached
 
-__all__ = ["Transfer"]
-
 
 @dataclass(slots=True, eq=False)
 class Transfer:

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Node, Site
     from penstock.runtime.upstream import Marks
 
-
-__all__ = ["FromObservable", "from_observable", "observe"]
-
 T = TypeVar("T")
 
 QUIET = 50

@@ -17,10 +17,6 @@ import expression
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
 
-
-__all__ = ["Workers"]
-
-
 THEIRS = tuple(str(Path(package.__path__[0])) for package in (aioreactive, expression))
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from penstock.ledger.tables import Tables
     from penstock.ledger.threaded import ThreadedLedger
 
-__all__ = ["Place", "ledger_from", "reading"]
-
 Place: TypeAlias = "str | os.PathLike[str]"
 """A path, or a URL."""
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from penstock.abc import Opened
 
-__all__ = ["Key", "LastCommit"]
-
 
 @dataclass(slots=True)
 class Key:

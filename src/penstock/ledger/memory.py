@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import DocumentState, Standing
 
-__all__ = ["MemoryLedger"]
-
 
 @dataclass(slots=True)
 class _Entry:

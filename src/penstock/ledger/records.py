@@ -14,26 +14,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import Commit
 
-__all__ = [
-    "KEPT_COMMITS",
-    "SETTLED",
-    "Corrupt",
-    "check_commit",
-    "check_completed",
-    "check_nothing_pending",
-    "checksum",
-    "clean",
-    "commit_texts",
-    "dead_letter_row",
-    "dead_letters_of",
-    "pack_hash",
-    "parse_json",
-    "state_of",
-    "state_values",
-    "to_json",
-    "unpack_hash",
-]
-
 Corrupt: TypeAlias = "Callable[[str], LedgerCorrupt]"
 """Makes the error for a damaged ledger from what is wrong with it."""
 

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from penstock.abc import JSON, Position
     from penstock.system import Holder
 
-__all__ = ["KeyStatus", "RunRecord"]
-
 
 @dataclass(frozen=True, slots=True)
 class KeyStatus:

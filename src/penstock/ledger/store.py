@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from penstock.abc import Commit, Opened
     from penstock.ledger.keys import Key
 
-__all__ = ["Store"]
-
 T = TypeVar("T", bound=Tables)
 R = TypeVar("R")
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from penstock.ledger.records import Corrupt
     from penstock.system import Holder
 
-__all__ = ["RowPlace", "Tables"]
-
 RowPlace: TypeAlias = "tuple[int, int]"
 """The epoch of a row of ``outcomes``, and its ordinal in that epoch."""
 

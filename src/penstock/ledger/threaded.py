@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from penstock.ledger.store import Store
     from penstock.ledger.tables import RowPlace, Tables
 
-__all__ = ["ThreadedLedger"]
-
 R = TypeVar("R")
 
 _FIRST: Final = (0, -1)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Node
 
-__all__ = ["Same", "attach", "building", "nodes_of"]
-
 T = TypeVar("T")
 
 

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import GraphError
 from penstock.runtime.failures import annotate
 from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
-from penstock.runtime.node import Node, Order, Site, node
+from penstock.runtime.node import Node, Site, node
+from penstock.runtime.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.abc import JSON
     from penstock.runtime.upstream import States, Upstream
-
-
-__all__ = ["BuildingNode", "BuiltFlow"]
 
 
 @node

@@ -9,9 +9,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks
 
 
-__all__ = ["Chunks"]
-
-
 class Chunks:
     """Items that were taken from one upstream and not delivered yet, with their positions."""
 

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from penstock.abc import Clock
 
 
-__all__ = ["SYSTEM_CLOCK", "SystemClock", "clock_of_the_loop"]
-
-
 class SystemClock:
     """The machine's own clocks."""
 

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from penstock.runtime.run import Run
 
 
-__all__ = ["Errand"]
-
-
 class Errand:
     """A coroutine in a task of its own, for a request. If that is cancelled, the next one waits for it."""
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-__all__ = ["Failure", "annotate"]
-
-
 PREFIX = "penstock: in "
 
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Upstream
 
 
-__all__ = ["Feeder"]
-
-
 class Feeder:
     """A task that keeps asking one upstream, and the items that were not taken from it yet.
 

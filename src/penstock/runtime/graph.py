@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Node
     from penstock.runtime.upstream import States
 
-
-__all__ = ["position_of", "refuse_single_use", "require_resumable", "resolve", "states_of"]
-
-
 VERSION = 1
 
 

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     Place = tuple[Marks, int]
 
 
-__all__ = ["Input", "JoinStage", "places_of", "withdrawing"]
-
-
 class Input:
     """One input of a stage: a task that requests one chunk at a time, as many items as ``want`` says.
 
@@ -183,21 +180,21 @@ class JoinStage(Stage[Any]):
         super().__init__(site)
         self.ready = Gate(self.run)
         count = len(site.vertex.inputs)
-        self.branches = [Input(site.input(i), self.ready.open) for i in range(count)]
+        self.inputs = [Input(site.input(i), self.ready.open) for i in range(count)]
         self.start: list[Place] | None = None
         self.done = False
 
     @property
     def buffered(self) -> int:
-        return sum(one.left for one in self.branches)
+        return sum(one.left for one in self.inputs)
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        for one in self.branches:
+        for one in self.inputs:
             yield one.stage
 
     def places(self) -> list[Place]:
         """Return where the inputs stood before the last chunk, or stand now if there was none."""
-        return self.start if self.start is not None else [one.place for one in self.branches]
+        return self.start if self.start is not None else [one.place for one in self.inputs]
 
     @abstractmethod
     def collect(self, n: int) -> list[Any]:
@@ -209,7 +206,7 @@ class JoinStage(Stage[Any]):
 
     def throw(self) -> None:
         """Raise the failure of an input that has no items left before it."""
-        failed = next((one.failure for one in self.branches if one.failed), None)
+        failed = next((one.failure for one in self.inputs if one.failed), None)
         if failed is not None:
             failed.throw()
 
@@ -222,7 +219,7 @@ class JoinStage(Stage[Any]):
 
     def ask(self, n: int) -> None:
         """Let every input without items request up to ``n``."""
-        for one in self.branches:
+        for one in self.inputs:
             one.want(n)
 
     async def _request(self, n: int) -> list[Any]:
@@ -231,7 +228,7 @@ class JoinStage(Stage[Any]):
             await self.run.breathe()
         while not self.done:
             self.prepare()
-            start = [(one.page, one.at) for one in self.branches]
+            start = [(one.page, one.at) for one in self.inputs]
             out = self.collect(n)
             if out:
                 self.start = start
@@ -240,7 +237,7 @@ class JoinStage(Stage[Any]):
                 self.finish()
                 break
             self.ask(n)
-            with withdrawing(self.branches):
+            with withdrawing(self.inputs):
                 await (self.run.breathe() if self.run.strained() else self.ready.wait())
         return []
 
@@ -248,12 +245,12 @@ class JoinStage(Stage[Any]):
         """End, and close every input that has not ended."""
         self.done = True
         if not self.run.draining:
-            for one in self.branches:
+            for one in self.inputs:
                 if not one.ended:
                     one.release()
 
     async def _stop(self) -> None:
-        await close_all([one.stop for one in self.branches])
+        await close_all([one.stop for one in self.inputs])
 
 
 def places_of(places: Sequence[Place], counts: Sequence[int]) -> States:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from penstock.errors import GraphError
+from penstock.runtime.arguments import assembled_at
+from penstock.runtime.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,24 +23,6 @@ __all__ = ["Node", "Order", "Site", "Vertex", "assembled_at", "node"]
 
 
 N = TypeVar("N")
-
-
-class Order(StrEnum):
-    """How the items of a flow depend on the schedule of requests (law 5), from strict to loose."""
-
-    EXACT = "exact"
-    """The same items in the same order for every schedule of requests."""
-    INTERLEAVED = "interleaved"
-    """The same multiset; the order of each input is kept."""
-    TIMED = "timed"
-    """Exact under virtual time with an instant consumer."""
-    LOSSY = "lossy"
-    """A subsequence."""
-
-    def loosest(self, *others: Order) -> Order:
-        """Return the loosest of this order and ``others``."""
-        ranks = list(Order)
-        return max((self, *others), key=ranks.index)
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True, frozen_default=True)
@@ -217,17 +199,3 @@ class Site:
         states = self.states if states is None else states
         skipping = None if self.vertex.node.catches_errors else self.skipping
         return Site(self.vertex.inputs[index], self.run, states, tracked, skipping)
-
-
-def assembled_at() -> str:
-    """Return ``file:line`` of the nearest caller outside of Penstock (not counting its testkit)."""
-    frame = sys._getframe(1)  # noqa: SLF001  the documented way to look at one frame without building a stack
-    while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        own = module == "penstock" or module.startswith("penstock.")
-        if module != "dataclasses" and frame.f_code.co_filename != "<string>" and not own:
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return "penstock"

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from penstock.runtime.upstream import Marks, States
 
-__all__ = ["NumberedInputs"]
-
 
 class NumberedInputs:
     """Numbers inputs from 0, in upstream's order; keeps the low watermark and what is settled beyond it.

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks, Upstream
 
 
-__all__ = ["PassingStage"]
-
-
 class PassingStage(Stage[Any]):
     """A stage that passes on the chunks of one upstream and holds no items.
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Upstream
 
 
-__all__ = ["PumpStage"]
-
-
 class PumpStage(Stage[Any]):
     """A queue filled by one task, which continues only while ``self._demand`` is above zero."""
 

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import Clock
 
-
-__all__ = ["CLOSED", "LARGEST_SLICE", "STRETCH", "Gate", "Pace", "Run"]
-
-
 STRETCH = 0.005
 """Seconds that a run may keep the event loop without a pause (law 11)."""
 

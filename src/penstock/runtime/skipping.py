@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from penstock.runtime.run import Gate
 
-__all__ = ["Skipping"]
-
 
 class Skipping(Protocol):
     """The ``on_error_skip`` downstream, as seen by a stage."""

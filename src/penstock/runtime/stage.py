@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Node, Site, Vertex
     from penstock.runtime.upstream import Marks, States
 
-
-__all__ = ["Stage", "behind", "runs", "stop"]
-
 T = TypeVar("T")
 S = TypeVar("S", bound="Callable[[Site, Any], Upstream[Any]]")
 

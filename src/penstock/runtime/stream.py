@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from aioreactive import AsyncObservable
 
 from penstock.errors import GraphError
-from penstock.runtime.node import Node, assembled_at
+from penstock.runtime.arguments import assembled_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-
-__all__ = ["Stream", "describes", "flow_of", "node_of"]
+    from penstock.runtime.node import Node
 
 T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S", bound="type[Stream[Any]]")

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Node, Vertex
     from penstock.runtime.upstream import Upstream
 
-
-__all__ = ["Running"]
-
 T_co = TypeVar("T_co", covariant=True)
 
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from penstock.abc import StageStatistics
     from penstock.runtime.run import Run
 
-__all__ = ["Marks", "States", "Upstream"]
-
 T = TypeVar("T")
 
 States = dict[str, Any]

@@ -13,8 +13,6 @@ from penstock.sinks.output import not_open, read_record
 if TYPE_CHECKING:
     from penstock.document import Document
 
-__all__ = ["CallbackSink", "callback"]
-
 _FORMAT = "callback"
 
 

@@ -19,8 +19,6 @@ from penstock.sinks.several import SeveralSinks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Target", "sink_from"]
-
 Target: TypeAlias = "Sink | str | os.PathLike[str] | Sequence[Sink | str | os.PathLike[str]]"
 """An output (a sink, path or URL), or several."""
 

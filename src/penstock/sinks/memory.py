@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from penstock.document import Document
 
-__all__ = ["MemorySink"]
-
 
 class MemorySink(Sink):
     """Keeps all documents in ``documents``. Rolls back as a file sink does.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from penstock.system import Lock
 
-__all__ = ["START_OVER", "Output", "OutputSink", "not_open", "read_record"]
-
 START_OVER = "or restart from the beginning"
 """The last advice when an output does not fit the ledger."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from penstock.document import Document
 
-__all__ = ["SeveralSinks"]
-
 _FORMAT = "several"
 
 

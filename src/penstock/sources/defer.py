@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.runtime.arguments import order_named
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
 from penstock.runtime.node import Node, Site, node
+from penstock.runtime.order import order_named
 from penstock.runtime.stage import Stage
 from penstock.runtime.stream import flow_of, node_of
 from penstock.sources.source import refuse
@@ -15,8 +15,6 @@ from penstock.sources.source import refuse
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.upstream import Marks, Upstream
-
-__all__ = ["BuildingStage", "Defer", "defer"]
 
 T = TypeVar("T")
 

@@ -13,8 +13,6 @@ from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode, refus
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-__all__ = ["FromAsyncIterable", "from_async_iterable"]
-
 T = TypeVar("T")
 
 

@@ -15,8 +15,6 @@ from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode, refus
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-__all__ = ["FromCallable", "FromFuture", "from_callable", "from_future"]
-
 T = TypeVar("T")
 
 

@@ -15,8 +15,6 @@ from penstock.sources.source import IndexedStage, OneShot, SourceNode, SourceSta
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-__all__ = ["FromIterable", "from_iterable"]
-
 T = TypeVar("T")
 
 QUICK = (list, tuple, range, str, bytes, dict, set, frozenset)

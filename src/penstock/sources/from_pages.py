@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.upstream import Marks
 
-__all__ = ["FromPages", "from_pages"]
-
 T = TypeVar("T")
 
 

@@ -7,15 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import GraphError, SubscriptionClosed
-from penstock.runtime.node import Node, Site, assembled_at, node
+from penstock.runtime.arguments import assembled_at
+from penstock.runtime.node import Node, Site, node
 from penstock.runtime.run import CLOSED, Gate, Run
 from penstock.runtime.stream import flow_of
 from penstock.sources.source import SourceNode, SourceStage
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-
-__all__ = ["NO_SENTINEL", "FromQueue", "from_queue"]
 
 T = TypeVar("T")
 

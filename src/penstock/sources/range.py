@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, overload
 
 from penstock.errors import GraphError
-from penstock.runtime.node import assembled_at
+from penstock.runtime.arguments import assembled_at
 from penstock.runtime.stream import flow_of
 from penstock.sources.from_iterable import FromIterable
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-
-__all__ = ["range_"]
 
 
 @overload

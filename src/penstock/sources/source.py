@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from penstock.errors import AlreadySubscribed, GraphError
-from penstock.runtime.node import Node, Site, assembled_at, node
+from penstock.runtime.arguments import assembled_at
+from penstock.runtime.node import Node, Site, node
 from penstock.runtime.pump import PumpStage
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks, Upstream
-
-__all__ = ["IndexedPumpStage", "IndexedStage", "OneShot", "SourceNode", "SourceStage", "refuse"]
 
 
 @node

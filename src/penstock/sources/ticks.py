@@ -14,8 +14,6 @@ from penstock.sources.source import IndexedStage, SourceNode, SourceStage
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-__all__ = ["Interval", "Timer", "interval", "timer"]
-
 
 def interval(seconds: float, *, name: str | None = None) -> Flow[int]:
     """Create an endless flow of 0, 1, 2, … with one item every ``seconds`` from the first request on.

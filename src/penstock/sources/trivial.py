@@ -15,8 +15,6 @@ from penstock.sources.source import SourceNode, SourceStage
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-__all__ = ["Fail", "Never", "empty", "fail", "just", "never"]
-
 T = TypeVar("T")
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.upstream import Marks
 
-__all__ = ["AsyncIterate", "AsyncUnfold", "Iterate", "Unfold", "iterate", "unfold"]
-
 Mark = list[Any] | None
 """``None`` is the beginning; ``[state]`` is the position after an item. The state itself may be ``None``."""
 Step = tuple[Any, Mark] | None

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from penstock.runtime.arguments import function_for, order_named
+from penstock.runtime.arguments import function_for
 from penstock.runtime.built_at_runtime import BuildingNode
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, Site, node
+from penstock.runtime.order import order_named
 from penstock.runtime.run import Gate
 from penstock.runtime.stream import flow_of, node_of
 from penstock.sources.defer import BuildingStage
@@ -19,8 +20,6 @@ from penstock.sources.defer import BuildingStage
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.upstream import Upstream
-
-__all__ = ["Using", "using"]
 
 R = TypeVar("R")
 T = TypeVar("T")

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-__all__ = ["close_all"]
-
 
 async def close_all(closers: Iterable[Callable[[], Awaitable[object]]]) -> None:
     """Call and await every one of ``closers``, in order, even when some fail or are cancelled.

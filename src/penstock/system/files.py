@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from penstock.system.lock import Lock
 
-__all__ = ["DiskStorage", "Storage", "StoredFile"]
-
 
 class StoredFile(Protocol):
     """One open regular file, which is written only at its end.

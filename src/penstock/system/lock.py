@@ -25,8 +25,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["FileLock", "Holder", "Lock", "holder_of", "lock_path"]
-
 _HELD = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _BEYOND_CONTENT = 1 << 30
 _HOLDING, _SHOWING = 0, 1

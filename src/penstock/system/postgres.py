@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["end_with_client", "postgres_parameters"]
-
 _DEFAULTS = {
     "application_name": "penstock", "client_encoding": "utf8",
     # Notice a dead server within a minute, whether data is waiting to be sent or not.

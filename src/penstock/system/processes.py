@@ -21,10 +21,6 @@ from penstock.system.threads import to_the_end
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-
-__all__ = ["LENGTH", "Process", "frame"]
-
-
 LENGTH = 8
 """Bytes in front of each frame that say how long it is."""
 

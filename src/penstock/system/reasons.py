@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 
-__all__ = ["reason", "reason_in"]
-
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run again",
     errno.EDQUOT: "your disk quota is used up; free some space and run again",

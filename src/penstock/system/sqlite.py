@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-__all__ = ["primary_code", "sqlite_reason"]
-
 _PRIMARY = 0xFF  # the low byte of SQLite's extended result codes
 
 

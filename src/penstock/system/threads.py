@@ -10,9 +10,6 @@ from penstock.system.yielding import yielding_to_threads
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-__all__ = ["in_thread", "to_the_end"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

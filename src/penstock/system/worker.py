@@ -12,8 +12,6 @@ from penstock.system.yielding import yielding_to_threads
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Worker"]
-
 T = TypeVar("T")
 
 

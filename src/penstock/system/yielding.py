@@ -19,8 +19,6 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["yielding_to_threads"]
-
 _MOMENT = 5e-5  # seconds; systems make it 100 to 150 µs, in which a waiting thread wakes up
 
 

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Decider", "Drawn", "Repeated", "decider_of"]
-
 _RARELY, _OFTEN = 0.1, 0.5
 _NEW_PRIORITY = 0.1
 _SELDOM = 0.03

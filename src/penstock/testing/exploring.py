@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     Deviations = Mapping[int, int]
     Test = Callable[[], Coroutine[Any, Any, object]]
 
-__all__ = ["Explored", "RaceFound", "explore", "replay"]
-
 T = TypeVar("T")
 
 _MOST_SHRINKING_RUNS = 1_000

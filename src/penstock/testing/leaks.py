@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["Leak", "no_leaks"]
-
 _SETTLING_TURNS = 20
 _QUIET_TURNS = 2
 _DESCRIPTORS = "/dev/fd"

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import Position
 
-__all__ = ["RecordingLedger"]
-
 
 class RecordingLedger(Ledger):
     """Keeps commits in memory, where a test can read them.

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from penstock.abc import Position, Subscription
     from penstock.testing.laws.subject import AnyFlow
 
-__all__ = ["Probe", "ProbeFailure"]
-
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
 

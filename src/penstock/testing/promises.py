@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     Law = Callable[..., Awaitable[None]]
 
-__all__ = ["Use", "law_of"]
-
 U = TypeVar("U", bound="Use")
 
 

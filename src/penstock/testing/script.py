@@ -12,24 +12,6 @@ from dataclasses import dataclass, field
 from itertools import cycle, takewhile
 from typing import Any, NoReturn, Self
 
-__all__ = [
-    "Burst",
-    "Cling",
-    "End",
-    "Forever",
-    "Planted",
-    "Poison",
-    "Raise",
-    "Sleep",
-    "Stalled",
-    "Until",
-    "Wait",
-    "items_in",
-    "items_of",
-    "paced",
-    "played",
-]
-
 
 class Planted(Exception):
     """The exception that tests plant; no other code raises it."""

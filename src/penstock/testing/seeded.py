@@ -27,8 +27,6 @@ from penstock.testing.time import VirtualClock, VirtualTimeLoop, where
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Endless", "SeededLoop"]
-
 T = TypeVar("T")
 
 _AMOUNTS = 8

@@ -35,8 +35,6 @@ from penstock.testing.time import turns
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 
-__all__ = ["SourceCounts", "TestSource"]
-
 Style = Literal["iterable", "generator", "pages", "seekable", "observable"]
 _WAITS = (Wait, Sleep, Until, Forever, Cling)
 

@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["Deadlock", "VirtualClock", "VirtualTimeLoop", "run", "turns", "virtual_loop", "where"]
-
 T = TypeVar("T")
 
 _RESOLUTION = 1e-9

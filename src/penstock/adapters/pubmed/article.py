@@ -32,24 +32,6 @@ from penstock.adapters.pubmed.elements import (
 )
 from penstock.adapters.pubmed.schema import Journal, empty
 
-__all__ = [
-    "Draft",
-    "Table",
-    "add",
-    "each",
-    "extend",
-    "put",
-    "read_authors",
-    "read_children",
-    "read_citation",
-    "read_main_abstract",
-    "read_pagination",
-    "read_pmid",
-    "read_pubmed_data",
-    "read_title",
-]
-
-
 _empty_journal = empty(Journal)
 
 

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     from penstock.adapters.pubmed.schema import AuthorGroup, BookSection
 
-__all__ = ["read_book_document"]
-
 _empty_book = empty(Book)
 
 

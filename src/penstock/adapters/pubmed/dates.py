@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 if TYPE_CHECKING:
     from lxml.etree import _Element as Element
 
-__all__ = ["PubMedDate", "medline_date", "read_date"]
-
 
 class PubMedDate(TypedDict):
     """One date of a citation.

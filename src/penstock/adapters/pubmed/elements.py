@@ -31,25 +31,6 @@ if TYPE_CHECKING:
         Term,
     )
 
-__all__ = [
-    "first_value",
-    "read_abstract",
-    "read_author",
-    "read_comment",
-    "read_databank",
-    "read_event",
-    "read_grant",
-    "read_identifier",
-    "read_journal_info",
-    "read_keywords",
-    "read_mesh",
-    "read_object",
-    "read_references",
-    "read_term",
-    "text_of",
-    "texts_of",
-]
-
 
 def text_of(element: Element) -> str:
     """Return all text of ``element``, without the tags of markup and MathML, stripped at the ends."""

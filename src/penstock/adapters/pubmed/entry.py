@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from penstock.adapters.adapter import Adapter
 
-__all__ = ["PubMedSettings", "entry"]
-
 
 class PubMedSettings(BaseModel):
     """Settings of ``pubmed``: the fields are its keyword arguments of the same name."""

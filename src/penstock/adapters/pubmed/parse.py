@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from penstock.adapters.pubmed.schema import Section
 
-__all__ = ["SOURCE", "abstract_text", "document_id", "identify_record", "parse_record"]
-
 SOURCE = "pubmed"
 
 _READERS: Table = {

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from penstock.adapters.pubmed.schema import MeshHeading, Term
 
-__all__ = ["PARSER", "cut_out"]
-
 T = TypeVar("T")
 
 # Comments and instructions are removed, so that the text around them is one text. A record that exceeds the

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
-__all__ = ["FIRST_PMID", "sample_record", "write_sample"]
-
 FIRST_PMID = 900_000_001
 
 _HEAD = """\

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["chance", "name", "paragraph", "pick", "sentence", "title"]
-
 _SUBJECTS = (
     *("otter-gut peptides", "a slow enzyme of river moss", "the second kidney of the paper crane"),
     *("lamp-lit neurons", "copper uptake in garden snails", "the tidal reflex", "wool-fat receptors"),

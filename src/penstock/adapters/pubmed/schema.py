@@ -15,25 +15,6 @@ from penstock.adapters.pubmed.dates import PubMedDate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "Affiliation",
-    "Author",
-    "Book",
-    "CommentCorrection",
-    "DatedEvent",
-    "Grant",
-    "Identifier",
-    "Journal",
-    "Keyword",
-    "MeshHeading",
-    "OtherAbstract",
-    "PubMedMetadata",
-    "Reference",
-    "Section",
-    "Term",
-    "empty",
-]
-
 
 class Identifier(TypedDict):
     """An identifier; ``type`` is its kind or issuer: ``doi``, ``pmc``, ``pubmed``, ``ORCID``, ``NASA``."""

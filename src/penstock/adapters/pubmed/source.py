@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from penstock.document import Document, RawRecord
 
-__all__ = ["PUBMED_ROOTS", "PubMedSource", "deletions_of"]
-
 PUBMED_ROOTS = {
     "PubmedArticleSet": ("PubmedArticle", "PubmedBookArticle", "DeleteCitation"),
     "PubmedBookArticleSet": ("PubmedBookArticle",),

@@ -15,8 +15,6 @@ from penstock.errors import SourceError
 if TYPE_CHECKING:
     from codecs import IncrementalDecoder
 
-__all__ = ["Utf8Stream"]
-
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),

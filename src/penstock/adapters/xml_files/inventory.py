@@ -15,8 +15,6 @@ from penstock.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["InputFile", "as_text", "find_files", "fingerprint"]
-
 _EDGE = 64 * 1024
 _SAMPLE = 4 * 1024
 _SAMPLES = 14

@@ -6,8 +6,6 @@ from typing import Any, TypeVar
 
 from expression import Ok, Result
 
-__all__ = ["ok"]
-
 T = TypeVar("T")
 
 _MODEL: Result[Any, Any] = Ok(None)

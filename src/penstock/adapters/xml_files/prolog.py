@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from penstock.adapters.xml_files.scanner import Scanner
 
-__all__ = ["Prolog"]
-
 _MAX_BYTES = 1024 * 1024
 _DOCTYPE = re.compile(
     rb"<!DOCTYPE(?>[^\[\]<>\"']|\"[^\"]*\"|'[^']*')*+"

@@ -25,8 +25,6 @@ try:
 except ImportError:
     _gzip_engine = zlib
 
-__all__ = ["CHUNK", "ByteReader", "Unpacking", "open_file"]
-
 CHUNK = 256 * 1024
 """The most bytes that one `ByteReader.read` returns."""
 

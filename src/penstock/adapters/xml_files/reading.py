@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from penstock.document import RawRecord
     from penstock.errors import SourceError
 
-__all__ = ["PAGE_BYTES", "FailedReading", "LocalReading", "Reading"]
-
 PAGE_BYTES = 8 * 1024 * 1024
 """A page ends early when its records have more bytes than this."""
 

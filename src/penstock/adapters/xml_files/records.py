@@ -17,8 +17,6 @@ from penstock.errors import SourceError
 if TYPE_CHECKING:
     from penstock.adapters.xml_files.inventory import InputFile
 
-__all__ = ["FileRecords", "Format"]
-
 
 def _itself(piece: Piece) -> Iterable[Piece]:
     return (piece,)

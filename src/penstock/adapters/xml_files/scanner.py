@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MAX_TAG_BYTES", "NAME_ENDS", "TAG_NAME", "Scanner"]
-
 MAX_TAG_BYTES = 1024 * 1024
 """A longer tag counts as broken."""
 

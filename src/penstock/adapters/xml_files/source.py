@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from penstock.adapters.xml_files.records import Format
     from penstock.document import RawRecord
 
-__all__ = ["XmlFilesSource"]
-
 
 class XmlFilesSource(Source):
     """Reads the records of XML files, gzipped or not, one file after the other or several at the same time.

@@ -29,8 +29,6 @@ from penstock.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["MAX_RECORD_BYTES", "Piece", "RecordSplitter"]
-
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 _HEAD_BYTES = 64 * 1024  # kept of a record that is too large: enough to identify it
 

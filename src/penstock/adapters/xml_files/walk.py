@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from penstock.document import RawRecord
 
-__all__ = ["Walk", "states_of"]
-
 _NEW: dict[str, Any] = {"done": False, "index": 0}
 
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from penstock.adapters.xml_files.source import XmlFilesSource
     from penstock.document import RawRecord
 
-__all__ = ["main", "serve"]
-
 _FOREVER = 3600.0  # seconds
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from penstock.adapters.xml_files.inventory import InputFile
     from penstock.document import RawRecord
 
-__all__ = ["RemoteReading", "Workers"]
-
 AHEAD = 2
 """Pages that a process may parse before they are requested."""
 

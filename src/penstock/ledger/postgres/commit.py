@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     Database = psycopg.Connection[Any]
     Cursor = psycopg.Cursor[Any]
 
-__all__ = ["confirm_commits", "write_commit"]
-
 _RENEW = """
 WITH mine AS (
     UPDATE leases SET expires = clock_timestamp() + make_interval(secs => %(seconds)s)

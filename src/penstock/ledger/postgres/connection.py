@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     Database = psycopg.Connection[Any]
 
-__all__ = ["connect", "transaction"]
-
 
 def connect(url: str, name: str) -> Database:
     """Return a connection with the settings that a ledger needs, whatever the server's defaults are.

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-__all__ = ["PostgresErrors"]
-
 _CONNECTION_LOST = ("08", "57P")
 """The beginnings of each SQLSTATE that means: the connection, or the server, is gone or is going."""
 

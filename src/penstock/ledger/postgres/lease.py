@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-__all__ = ["LIVE", "Fence", "Held", "Renewal", "acquire", "give_back", "holder_in", "lost", "renew"]
-
 LIVE = "token <> '' AND expires > clock_timestamp() AND backend IN (SELECT pid FROM pg_stat_activity)"
 """The condition for a lease that is held."""
 

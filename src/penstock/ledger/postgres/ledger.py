@@ -7,8 +7,6 @@ from penstock.ledger.postgres.store import PostgresStore
 from penstock.ledger.postgres.text import is_postgres
 from penstock.ledger.threaded import ThreadedLedger
 
-__all__ = ["PostgresLedger"]
-
 
 class PostgresLedger(ThreadedLedger):
     """Keeps runs, commits, document states and dead letters in the schema ``penstock_ledger`` of a database.

@@ -14,8 +14,6 @@ from penstock.ledger.postgres.tables import PostgresTables
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["reading"]
-
 
 @contextlib.contextmanager
 def reading(url: str) -> Iterator[PostgresTables]:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-__all__ = ["VERSION", "check_version", "prepare"]
-
 VERSION = 1
 
 _LOCK = 0x50454E53

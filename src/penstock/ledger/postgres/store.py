@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from penstock.abc import Commit, Opened
     from penstock.ledger.keys import Key
 
-__all__ = ["PostgresStore"]
-
 T = TypeVar("T")
 
 _BUSY_SECONDS = 1.0

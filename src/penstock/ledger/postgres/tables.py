@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Database = psycopg.Connection[Any]
 
-__all__ = ["PostgresTables"]
-
 _MERGED_AT_ONCE = 500_000
 """Documents in one transaction, so that it takes no more than a few seconds."""
 

@@ -16,20 +16,6 @@ from penstock.ledger.records import clean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "array",
-    "escape",
-    "hashes",
-    "is_postgres",
-    "pack",
-    "secrets_of",
-    "short",
-    "shortened",
-    "shown",
-    "unescape",
-    "unpack",
-]
-
 _INDEXED_BYTES = 2000
 """The longest text that is indexed whole; PostgreSQL allows 2,704 bytes."""
 

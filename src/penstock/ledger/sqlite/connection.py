@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from penstock.system import Lock
 
-__all__ = ["beside", "connect", "read_only", "transaction"]
-
 _CACHE_KIB = 2048
 _KEPT_LOG_BYTES = 16 << 20
 _BUSY_SECONDS = 5.0

@@ -8,8 +8,6 @@ from pathlib import Path
 from penstock.ledger.sqlite.store import SqliteStore
 from penstock.ledger.threaded import ThreadedLedger
 
-__all__ = ["SqliteLedger"]
-
 
 class SqliteLedger(ThreadedLedger):
     """Keeps runs, commits, document states and dead letters in the SQLite file ``path``.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["reading"]
-
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[SqliteTables]:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["APPLICATION_ID", "VERSION", "check_version", "create", "migrate"]
-
 APPLICATION_ID = 0x50454E53
 """``PENS``: tells a ledger from other SQLite files."""
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from penstock.ledger.keys import Key
     from penstock.system import Lock
 
-__all__ = ["SqliteStore"]
-
 
 class SqliteStore(Store[SqliteTables]):
     """The open file, if any."""

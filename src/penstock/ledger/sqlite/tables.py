@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from penstock.ledger.tables import RowPlace
     from penstock.system import Holder
 
-__all__ = ["SqliteTables"]
-
 T = TypeVar("T")
 
 _MOST_ROWS = 512

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["find_damage"]
-
 _HEADER = 32
 _FRAME = 24
 _MAGIC = 0x377F0682  # with the lowest bit set, checksums read big-endian words

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
 from penstock.runtime.inputs import JoinStage
-from penstock.runtime.node import Order, node
+from penstock.runtime.node import node
+from penstock.runtime.order import Order
 from penstock.runtime.run import LARGEST_SLICE
 from penstock.runtime.stage import runs
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from penstock.runtime.inputs import Place
     from penstock.runtime.node import Node, Site
     from penstock.runtime.upstream import Marks, States
-
-
-__all__ = ["NONE", "CombineLatest", "LatestNode", "LatestStage", "combine_latest", "zip_latest"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -143,7 +141,7 @@ class LatestStage(JoinStage):
 
     def __init__(self, site: Site, missing: Any = NONE, *, first: int = 0) -> None:
         super().__init__(site)
-        count = len(self.branches)
+        count = len(self.inputs)
         self.remembered = range(first, count)
         self.latest: list[Any] = [missing] * count
         self.origins: list[Place | None] = [None] * count
@@ -156,7 +154,7 @@ class LatestStage(JoinStage):
     def prepare(self) -> None:
         """Read again what the latest items were, as far as it has arrived."""
         for index in sorted(self.reread):
-            branch = self.branches[index]
+            branch = self.inputs[index]
             if branch.left:
                 self.remember(index)
             if branch.over:
@@ -170,7 +168,7 @@ class LatestStage(JoinStage):
 
     def remember(self, index: int) -> None:
         """Make the next item of an input its latest one."""
-        branch = self.branches[index]
+        branch = self.inputs[index]
         self.origins[index] = branch.page, branch.at
         if self.latest[index] is NONE:
             self.absent -= 1
@@ -205,9 +203,9 @@ class LatestStage(JoinStage):
 
     def missing(self) -> bool:
         """Whether nothing can follow: an input ended without an item, or was drained before its reread."""
-        reread = (self.branches[index] for index in self.reread)
+        reread = (self.inputs[index] for index in self.reread)
         return any(branch.drained and not branch.left for branch in reread) or any(
-            self.branches[index].over and self.latest[index] is NONE for index in self.remembered
+            self.inputs[index].over and self.latest[index] is NONE for index in self.remembered
         )
 
 
@@ -224,11 +222,11 @@ class _CombineStage(LatestStage):
         if self.reread:
             return out
         n = min(n, LARGEST_SLICE)
-        count, latest, idle = len(self.branches), self.latest, 0
+        count, latest, idle = len(self.inputs), self.latest, 0
         while len(out) < n and idle < count:
             index = self._turn
             self._turn = index + 1 if index + 1 < count else 0
-            if self.branches[index].left:
+            if self.inputs[index].left:
                 idle = 0
                 self.remember(index)
                 self.steps.append(index)
@@ -241,4 +239,4 @@ class _CombineStage(LatestStage):
 
     def over(self) -> bool:
         self.throw()
-        return self.missing() or all(branch.ended for branch in self.branches)
+        return self.missing() or all(branch.ended for branch in self.inputs)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States, Upstream
 
-
-__all__ = ["Concat", "concat"]
-
 T = TypeVar("T")
 
 

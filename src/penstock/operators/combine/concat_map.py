@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, Upstream
 
-
-__all__ = ["ConcatMap", "concat_map"]
-
 T = TypeVar("T")
 U = TypeVar("U")
 

@@ -9,7 +9,8 @@ from penstock.operators.combine.join import counted, raise_failure
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure
 from penstock.runtime.inputs import JoinStage
-from penstock.runtime.node import Order, node
+from penstock.runtime.node import node
+from penstock.runtime.order import Order
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Node, Site
     from penstock.runtime.upstream import Marks, States
-
-
-__all__ = ["FlatMapMerge", "flat_map_merge"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -80,7 +78,7 @@ class _FlatMapMergeStage(JoinStage):
     def __init__(self, site: Site, node: FlatMapMerge) -> None:
         super().__init__(site)
         self._node = node
-        self._outer = self.branches[0]
+        self._outer = self.inputs[0]
         state = site.state or {"open": [], "started": 0, "next": None}
         self._owed: dict[int, JSON] = dict(state["open"])
         self._started: int = state["started"]
@@ -125,7 +123,7 @@ class _FlatMapMergeStage(JoinStage):
             self._first = None  # the input has fewer items than before
         if self._failure is None and not self.run.draining:
             self._fill()
-        self.branches = [self._outer, *self._running.values()]
+        self.inputs = [self._outer, *self._running.values()]
 
     def _fill(self) -> None:
         """Start the flows of the inputs that have arrived, as long as there is room."""
@@ -163,7 +161,7 @@ class _FlatMapMergeStage(JoinStage):
         return out
 
     def over(self) -> bool:
-        raise_failure(self.branches[1:])
+        raise_failure(self.inputs[1:])
         running, outer, first = self._running, self._outer, self._first
         if not running or (first is not None and first not in running):  # no flow may deliver any more
             if self._failure is not None:

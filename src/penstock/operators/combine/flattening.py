@@ -6,10 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach, building
-from penstock.runtime.arguments import function_for, order_named
+from penstock.runtime.arguments import function_for
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
 from penstock.runtime.inputs import Input
 from penstock.runtime.node import node
+from penstock.runtime.order import order_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.flow import Flow
     from penstock.runtime.inputs import Place
-    from penstock.runtime.node import Node, Order, Site
-
-__all__ = ["FlatteningNode", "InnerFlow", "flattening"]
+    from penstock.runtime.node import Node, Site
+    from penstock.runtime.order import Order
 
 
 def flattening(

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States
 
-
-__all__ = ["Interleave", "interleave"]
-
 T = TypeVar("T")
 
 
@@ -70,13 +67,13 @@ class _InterleaveStage(JoinStage):
         out: list[Any] = []
         while len(out) < n and (turns := self._in_turn()):
             width = len(turns)
-            total = min(self.branches[index].left * width + k for k, index in enumerate(turns))
+            total = min(self.inputs[index].left * width + k for k, index in enumerate(turns))
             total = min(total, n - len(out))
             if not total:
                 break
             part: list[Any] = [None] * total
             for k, index in enumerate(turns):
-                part[k::width] = self.branches[index].take(len(part[k::width]))
+                part[k::width] = self.inputs[index].take(len(part[k::width]))
             self._picks += islice(cycle(turns), total)
             self._turn = turns[total % width]
             out += part
@@ -84,14 +81,14 @@ class _InterleaveStage(JoinStage):
 
     def _in_turn(self) -> list[int]:
         """Return the inputs that have not ended, in the order of their turns."""
-        count = len(self.branches)
+        count = len(self.inputs)
         turns = ((self._turn + k) % count for k in range(count))
-        return [index for index in turns if not self.branches[index].over]
+        return [index for index in turns if not self.inputs[index].over]
 
     def over(self) -> bool:
         turns = self._in_turn()
         if not turns:
             return True
-        branch = self.branches[turns[0]]
+        branch = self.inputs[turns[0]]
         raise_failure([branch])
         return branch.ended

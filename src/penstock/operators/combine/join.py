@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from penstock.runtime.inputs import Input
 
-__all__ = ["JoinNode", "calling", "counted", "raise_failure"]
-
 
 @node
 class JoinNode(Node):

@@ -8,7 +8,8 @@ from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode, counted, raise_failure
 from penstock.runtime.arguments import positive
 from penstock.runtime.inputs import JoinStage, places_of
-from penstock.runtime.node import Order, node
+from penstock.runtime.node import node
+from penstock.runtime.order import Order
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States
-
-
-__all__ = ["Merge", "merge"]
 
 T = TypeVar("T")
 
@@ -71,7 +69,7 @@ class _MergeStage(JoinStage):
 
     def __init__(self, site: Site, node: Merge) -> None:
         super().__init__(site)
-        self._most = node.max_concurrent or len(self.branches)
+        self._most = node.max_concurrent or len(self.inputs)
         self._delays = node.delay_errors
         self._first: int | None = (site.state or {}).get("next")
         self._turn = 0
@@ -93,7 +91,7 @@ class _MergeStage(JoinStage):
 
     def collect(self, n: int) -> list[Any]:
         """Take up to ``n`` held items, beginning with the branch whose turn it is."""
-        branches = self.branches
+        branches = self.inputs
         out: list[Any] = []
         if self._first is not None and not branches[self._first].over:
             return self._begin_with(self._first)
@@ -115,7 +113,7 @@ class _MergeStage(JoinStage):
 
     def _begin_with(self, index: int) -> list[Any]:
         """Take one item of the branch with which a resumed run begins."""
-        out = self.branches[index].take(1)
+        out = self.inputs[index].take(1)
         if out:
             self._parts.append((index, 1))
             self._first = None
@@ -123,11 +121,11 @@ class _MergeStage(JoinStage):
 
     def over(self) -> bool:
         if self._first is not None:  # items of other branches must not go before its item
-            first = self.branches[self._first]
+            first = self.inputs[self._first]
             raise_failure([first])
             if first.drained and not first.left:
                 return True
-        ended = all(branch.ended for branch in self.branches)
+        ended = all(branch.ended for branch in self.inputs)
         if ended or not self._delays:
             self.throw()
         return ended
@@ -135,7 +133,7 @@ class _MergeStage(JoinStage):
     def ask(self, n: int) -> None:
         """Request from the first ``max_concurrent`` branches that have not ended."""
         room = self._most
-        for branch in self.branches:
+        for branch in self.inputs:
             if not branch.ended and room:
                 room -= 1
                 branch.want(n)

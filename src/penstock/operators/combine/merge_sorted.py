@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States
 
-
-__all__ = ["MergeSorted", "merge_sorted"]
-
 T = TypeVar("T")
 
 
@@ -85,7 +82,7 @@ class _SortedStage(JoinStage):
         super().__init__(site)
         self._node = node
         self._heap: list[tuple[Any, int]] = []
-        self._unknown = list(range(len(self.branches)))
+        self._unknown = list(range(len(self.inputs)))
         self._picks: list[int] = []
         self._plain = node.key is None and not node.reverse
         self._failure: Failure | None = None
@@ -120,7 +117,7 @@ class _SortedStage(JoinStage):
         return out
 
     def _pick(self, out: list[Any], n: int) -> None:
-        heap, picks, branches, plain = self._heap, self._picks, self.branches, self._plain
+        heap, picks, branches, plain = self._heap, self._picks, self.inputs, self._plain
         while len(out) < n and self._look() and heap:
             while True:
                 index = heap[0][1]
@@ -141,7 +138,7 @@ class _SortedStage(JoinStage):
         """Look at the next items of the inputs; return whether all have arrived."""
         waiting: list[int] = []
         for index in self._unknown:
-            branch = self.branches[index]
+            branch = self.inputs[index]
             if branch.left:
                 heappush(self._heap, (self._key(branch.items[branch.at]), index))
             elif not branch.over:
@@ -155,6 +152,6 @@ class _SortedStage(JoinStage):
         return _Descending(key) if self._node.reverse else key
 
     def over(self) -> bool:
-        waiting = [self.branches[index] for index in self._unknown]
+        waiting = [self.inputs[index] for index in self._unknown]
         raise_failure(waiting)
         return any(branch.ended for branch in waiting) or not (waiting or self._heap)

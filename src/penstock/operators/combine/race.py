@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
 from penstock.runtime.inputs import JoinStage, places_of
-from penstock.runtime.node import Order, node
+from penstock.runtime.node import node
+from penstock.runtime.order import Order
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
-
-
-__all__ = ["Race", "race"]
 
 T = TypeVar("T")
 
@@ -50,7 +48,7 @@ class _RaceStage(JoinStage):
         super().__init__(site)
         self._winner: int | None = site.state
         if self._winner is not None:
-            self.branches = [self.branches[self._winner]]
+            self.inputs = [self.inputs[self._winner]]
 
     def marks(self) -> Marks:
         key, winner, places, moved = self.site.vertex.id, self._winner, self.places(), self.start is not None
@@ -60,19 +58,19 @@ class _RaceStage(JoinStage):
         """Look for the winner; if there is one, release every other input."""
         if self._winner is not None:
             return
-        ahead = (k for k, branch in enumerate(self.branches) if branch.left or branch.failed or branch.over)
+        ahead = (k for k, branch in enumerate(self.inputs) if branch.left or branch.failed or branch.over)
         first = next(ahead, None)
-        if first is None or self.branches[first].failed:
+        if first is None or self.inputs[first].failed:
             return
         self._winner = first
-        for k, branch in enumerate(self.branches):
+        for k, branch in enumerate(self.inputs):
             if k != first:
                 branch.release()
-        self.branches = [self.branches[first]]
+        self.inputs = [self.inputs[first]]
 
     def collect(self, n: int) -> list[Any]:
-        return self.branches[0].take(n) if self._winner is not None else []
+        return self.inputs[0].take(n) if self._winner is not None else []
 
     def over(self) -> bool:
         self.throw()
-        return all(branch.ended for branch in self.branches)
+        return all(branch.ended for branch in self.inputs)

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks
 
 
-__all__ = ["SequenceEqual", "sequence_equal"]
-
-
 def sequence_equal(
     other: Flow[Any], equal: Callable[[Any, Any], object] | None = None
 ) -> Callable[[Flow[Any]], Flow[bool]]:
@@ -70,11 +67,11 @@ class _EqualStage(JoinStage):
         return lambda i: {**places_of(places, none), key: answered and (i > 0 or delivered)}
 
     def ask(self, n: int) -> None:  # noqa: ARG002  one output needs many items
-        for branch in self.branches:
+        for branch in self.inputs:
             branch.want(LARGEST_SLICE)
 
     def collect(self, n: int) -> list[Any]:  # noqa: ARG002  there is only one output
-        left, right = self.branches
+        left, right = self.inputs
         while count := min(left.left, right.left, self._pace.size):
             began = self.run.clock.monotonic()
             with calling(self._node):
@@ -89,7 +86,7 @@ class _EqualStage(JoinStage):
 
     def _compare(self, count: int) -> bool:
         """Move both inputs behind equal items; return whether the next ``count`` are all equal."""
-        (left, right), equal = self.branches, self._node.equal
+        (left, right), equal = self.inputs, self._node.equal
         for _ in range(count):
             one, other = left.items[left.at], right.items[right.at]
             if not (equal(one, other) if equal is not None else one == other):
@@ -105,4 +102,4 @@ class _EqualStage(JoinStage):
 
     def over(self) -> bool:
         self.throw()
-        return self.run.draining and any(branch.ended for branch in self.branches)
+        return self.run.draining and any(branch.ended for branch in self.inputs)

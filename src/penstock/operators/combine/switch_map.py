@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.operators.combine.flattening import FlatteningNode, InnerFlow, flattening
 from penstock.operators.combine.join import raise_failure
 from penstock.runtime.inputs import JoinStage
-from penstock.runtime.node import Order
+from penstock.runtime.order import Order
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
-
-
-__all__ = ["SwitchMap", "switch_map"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -62,7 +59,7 @@ class _SwitchMapStage(JoinStage):
     def __init__(self, site: Site, node: SwitchMap) -> None:
         super().__init__(site)
         self._node = node
-        self._outer = self.branches[0]
+        self._outer = self.inputs[0]
         self._present: InnerFlow | None = None
         self._state: JSON = site.state  # of a resumed run, until its flow is built
 
@@ -88,13 +85,13 @@ class _SwitchMapStage(JoinStage):
         if self._present is not None:
             self._present.release()
         self._present = flow
-        self.branches = [self._outer] if flow is None else [self._outer, flow]
+        self.inputs = [self._outer] if flow is None else [self._outer, flow]
 
     def collect(self, n: int) -> list[Any]:
         return self._present.take(n) if self._present is not None else []
 
     def over(self) -> bool:
-        raise_failure(self.branches[::-1])
+        raise_failure(self.inputs[::-1])
         if self._present is not None and self._present.over:
             self._replace(None)
         idle = self.run.draining if self._outer.left else self._outer.ended

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
 
-
-__all__ = ["WithLatestFrom", "with_latest_from"]
-
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
@@ -67,13 +64,13 @@ class _WithLatestStage(LatestStage):
 
     def advance(self) -> None:
         for index in self.remembered:
-            branch = self.branches[index]
+            branch = self.inputs[index]
             if branch.left:
                 branch.at = branch.size - 1
                 self.remember(index)
 
     def collect(self, n: int) -> list[Any]:
-        first = self.branches[0]
+        first = self.inputs[0]
         if self.reread:
             return []
         if self.absent:
@@ -87,4 +84,4 @@ class _WithLatestStage(LatestStage):
 
     def over(self) -> bool:
         self.throw()
-        return self.missing() or self.branches[0].ended
+        return self.missing() or self.inputs[0].ended

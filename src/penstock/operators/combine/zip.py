@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
 
-
-__all__ = ["Zip", "zip"]
-
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
@@ -82,19 +79,19 @@ class _ZipStage(JoinStage):
         return lambda i: places_of(places, [i if moved else 0] * len(places))
 
     def collect(self, n: int) -> list[Any]:
-        count = min(n, *(branch.left for branch in self.branches))
+        count = min(n, *(branch.left for branch in self.inputs))
         if not count:
             return []
-        return list(builtins.zip(*(branch.take(count) for branch in self.branches), strict=True))
+        return list(builtins.zip(*(branch.take(count) for branch in self.inputs), strict=True))
 
     def over(self) -> bool:
         self.throw()
-        gone = [branch.ended and not branch.left for branch in self.branches]
+        gone = [branch.ended and not branch.left for branch in self.inputs]
         if not self._node.strict or self.run.draining:
             return any(gone)
-        if any(gone) and any(branch.left for branch in self.branches):
+        if any(gone) and any(branch.left for branch in self.inputs):
             short = gone.index(True)
-            long = next(k for k, branch in enumerate(self.branches) if branch.left)
+            long = next(k for k, branch in enumerate(self.inputs) if branch.left)
             error = ValueError(f"zip(strict=True): input {short} has ended, but input {long} has more items")
             annotate(error, self._node.describe())
             raise error

@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.operators.concurrency.overflow import OverflowName
     from penstock.runtime.chunks import Chunks
-    from penstock.runtime.node import Order, Site
+    from penstock.runtime.node import Site
+    from penstock.runtime.order import Order
     from penstock.runtime.upstream import Marks, Upstream
-
-
-__all__ = ["Buffer", "BufferStage", "buffer"]
 
 
 def buffer(capacity: int, overflow: OverflowName = "wait") -> Same:

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
 
-
-__all__ = ["FilterAsync", "FilterAsyncUnordered", "filter_async"]
-
 T = TypeVar("T")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.errors import GraphError
 from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
 from penstock.runtime.arguments import function_for, positive
-from penstock.runtime.node import Order
+from penstock.runtime.order import Order
 from penstock.runtime.run import Gate
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Node, Site
     from penstock.runtime.stage import Stage
-
-
-__all__ = ["AwaitingStage", "ForEachAsync", "MapAsync", "MapAsyncUnordered", "each_of", "map_async"]
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -16,8 +16,8 @@ from penstock.errors import GraphError, WorkerDied
 from penstock.operators.concurrency import process_worker
 from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
 from penstock.runtime import clock
-from penstock.runtime.arguments import function_for, positive
-from penstock.runtime.node import assembled_at, node
+from penstock.runtime.arguments import assembled_at, function_for, positive
+from penstock.runtime.node import node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import runs
 from penstock.system.processes import Process
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from penstock.operators.concurrency.process_worker import Failed
     from penstock.runtime.node import Site
     from penstock.runtime.run import Run
-
-
-__all__ = ["MapProcess", "MapProcessUnordered", "importable", "map_process"]
 
 T = TypeVar("T")
 U = TypeVar("U")

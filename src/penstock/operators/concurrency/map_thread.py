@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
 
-
-__all__ = ["MapThread", "MapThreadUnordered", "map_thread"]
-
 T = TypeVar("T")
 U = TypeVar("U")
 

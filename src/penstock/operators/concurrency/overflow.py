@@ -6,10 +6,8 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from penstock.errors import BufferOverflow, GraphError
-from penstock.runtime.node import Order, assembled_at
-
-__all__ = ["Overflow", "OverflowName", "put_within", "strategy"]
-
+from penstock.runtime.arguments import assembled_at
+from penstock.runtime.order import Order
 
 OverflowName = Literal["wait", "drop_oldest", "drop_newest", "latest", "error"]
 

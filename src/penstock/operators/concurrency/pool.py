@@ -12,8 +12,9 @@ from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node, Order, node
+from penstock.runtime.node import Node, node
 from penstock.runtime.numbered import NumberedInputs
+from penstock.runtime.order import Order
 from penstock.runtime.run import Gate, Pace
 from penstock.runtime.stage import Stage, stop
 from penstock.system import close_all
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States, Upstream
-
-
-__all__ = ["DROPPED", "PoolStage", "Pooled", "Unordered"]
-
 
 WINDOWS = 4
 """The default window, in multiples of the concurrency."""

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Upstream
 
 
-__all__ = ["LimitRate", "Prefetch", "limit_rate", "prefetch"]
-
-
 def prefetch(count: int) -> Same:
     """Request ``count`` items ahead, and more when three quarters of them were taken.
 

@@ -27,10 +27,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
-__all__ = ["PREPARING", "Failed", "Server", "main"]
-
-
 Failed = tuple["bytes | None", str, str]
 
 FLUSH = 0.005

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from penstock.operators.attach import Same
 
 
-__all__ = ["batch_progress"]
-
-
 def batch_progress(every: int = 1000, *, checkpoint_every: int | None = None) -> Same:
     """Emit a ``BatchProgress`` behind every ``every`` settled documents.
 

@@ -9,10 +9,11 @@ from penstock.documents.letters import letter_of
 from penstock.errors import GraphError, LedgerError
 from penstock.events import DocumentFailed
 from penstock.operators.attach import attach
+from penstock.runtime.arguments import assembled_at
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node, assembled_at, node
+from penstock.runtime.node import Node, node
 from penstock.runtime.passing import PassingStage
 from penstock.runtime.stage import runs
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
-
-
-__all__ = ["DeadLettersNode", "dead_letters"]
 
 
 def dead_letters(ledger: Ledger, *, key: str = "dead letters") -> Same:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock.documents.node import Documents
 from penstock.errors import GraphError
-from penstock.runtime.node import assembled_at
+from penstock.runtime.arguments import assembled_at
 
 if TYPE_CHECKING:
     from penstock.runtime.node import Node

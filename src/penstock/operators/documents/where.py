@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Node
 
 
-__all__ = ["where"]
-
-
 def where(function: Callable[[Document], object]) -> Same:
     """Skip the documents for which ``function(document)`` is falsy.
 

@@ -15,8 +15,6 @@ from penstock.runtime.run import LARGEST_SLICE
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-__all__ = ["Collect", "collect"]
-
 C = TypeVar("C")
 T = TypeVar("T")
 

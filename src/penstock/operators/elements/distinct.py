@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.operators.attach import Same
 
-__all__ = ["Distinct", "DistinctUntilChanged", "Memory", "distinct", "distinct_until_changed"]
-
-
 SNAPSHOT_EVERY = 1024
 """The least number of inputs between two snapshots: taking one copies all keys."""
 

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 from penstock.errors import GraphError
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
-from penstock.runtime.node import assembled_at
+from penstock.runtime.arguments import assembled_at
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-
-__all__ = ["Enumerate", "enumerate"]
 
 T = TypeVar("T")
 

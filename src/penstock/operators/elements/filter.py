@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from penstock.flow import Flow
 
-__all__ = ["Choose", "Filter", "choose", "filter"]
-
 T = TypeVar("T")
 U = TypeVar("U")
 

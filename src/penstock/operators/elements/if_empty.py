@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.upstream import Marks, States, Upstream
 
-__all__ = ["DefaultIfEmpty", "SwitchIfEmpty", "default_if_empty", "switch_if_empty"]
-
 T = TypeVar("T")
 
 UNDECIDED, FIRST, SECOND = range(3)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.upstream import Marks
 
-__all__ = ["Dematerialize", "Materialize", "dematerialize", "materialize"]
-
 T = TypeVar("T")
 
 

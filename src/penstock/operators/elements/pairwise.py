@@ -13,8 +13,6 @@ from penstock.runtime.node import Site, node
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-__all__ = ["Pairwise", "pairwise"]
-
 T = TypeVar("T")
 
 

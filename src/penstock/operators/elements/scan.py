@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.flow import Flow
 
-__all__ = ["Scan", "scan"]
-
 T = TypeVar("T")
 U = TypeVar("U")
 

@@ -12,8 +12,6 @@ from penstock.sources.from_iterable import FromIterable
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-__all__ = ["StartWith", "start_with"]
-
 T = TypeVar("T")
 
 

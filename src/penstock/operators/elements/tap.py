@@ -12,8 +12,6 @@ from penstock.runtime.arguments import function_for
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-__all__ = ["Tap", "tap"]
-
 T = TypeVar("T")
 
 

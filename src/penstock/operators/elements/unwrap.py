@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeVar, ove
 from penstock.errors import GraphError, UnwrapError
 from penstock.fusion.element import Element, indent
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import function_for
-from penstock.runtime.node import assembled_at
+from penstock.runtime.arguments import assembled_at, function_for
 
 if TYPE_CHECKING:
     from expression import Result
 
     from penstock.flow import Flow
-
-__all__ = ["Unwrap", "unwrap"]
 
 E = TypeVar("E")
 T = TypeVar("T")

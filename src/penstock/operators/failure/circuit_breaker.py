@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
 
-
-__all__ = ["Breaker", "CircuitBreaker", "circuit_breaker"]
-
-
 ROUNDING = 1e-9
 """Seconds by which rounding may have shortened a wait."""
 

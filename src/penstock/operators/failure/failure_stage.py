@@ -8,8 +8,6 @@ from typing import Any
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.passing import PassingStage
 
-__all__ = ["FailureStage"]
-
 
 class FailureStage(PassingStage):
     """Passes items on. An error is either handled, or stored and raised by every later request."""

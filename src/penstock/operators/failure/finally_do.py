@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
 
-
-__all__ = ["Ending", "FinallyDo", "finally_do"]
-
-
 Ending = Literal["completed", "failed", "cancelled"]
 """How a run ended; ``cancelled`` means that it was closed or drained before its end."""
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, building
 from penstock.operators.failure.failure_stage import FailureStage
-from penstock.runtime.arguments import function_for, order_named
+from penstock.runtime.arguments import function_for
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
 from penstock.runtime.node import node
+from penstock.runtime.order import order_named
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Node, Site
     from penstock.runtime.upstream import Marks, Upstream
-
-
-__all__ = ["OnErrorResume", "on_error_resume"]
 
 T = TypeVar("T")
 U = TypeVar("U")

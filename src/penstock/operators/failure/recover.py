@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
 
-
-__all__ = ["Recover", "recover"]
-
 T = TypeVar("T")
 U = TypeVar("U")
 

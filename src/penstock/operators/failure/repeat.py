@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks
 
 
-__all__ = ["Repeat", "repeat"]
-
-
 def repeat(times: int | None = None) -> Same:
     """Run upstream ``times`` times in all, each time from its beginning.
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.failure.failure_stage import FailureStage
+from penstock.runtime.arguments import assembled_at
 from penstock.runtime.errand import Errand
 from penstock.runtime.graph import refuse_single_use, require_resumable
-from penstock.runtime.node import Node, assembled_at, node
+from penstock.runtime.node import Node, node
 from penstock.runtime.policy import RetryPolicy, Series
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import runs
@@ -19,9 +20,6 @@ from penstock.runtime.stage import runs
 if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
-
-
-__all__ = ["Retry", "retry"]
 
 
 def retry(

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Node
     from penstock.runtime.run import Run
 
-
-__all__ = ["Branch", "BranchRun", "attach_branches", "broadcast"]
-
 T = TypeVar("T")
 
 

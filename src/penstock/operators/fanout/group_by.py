@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from penstock.flow.hot import GroupedFlow
     from penstock.operators.fanout.shared_run import SharedRun, SubscriberStage
 
-
-__all__ = ["GroupBy", "InnerGroup", "group_by"]
-
 K = TypeVar("K", bound="Hashable")
 T = TypeVar("T")
 

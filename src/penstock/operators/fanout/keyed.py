@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from penstock.fusion.element import Element
 
-__all__ = ["Keyed"]
-
 
 class Keyed(Element):
     """Maps each item to ``(function(item), item)``."""

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from penstock.operators.concurrency.overflow import OverflowName
     from penstock.runtime.node import Node
 
-
-__all__ = ["partition", "partition_by"]
-
 T = TypeVar("T")
 
 

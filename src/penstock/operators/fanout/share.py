@@ -15,7 +15,8 @@ from penstock.operators.fanout.shared_run import (
     overflow_of,
 )
 from penstock.runtime.arguments import positive
-from penstock.runtime.node import Order, node
+from penstock.runtime.node import node
+from penstock.runtime.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from penstock.operators.concurrency.overflow import OverflowName
     from penstock.operators.fanout.shared_run import SubscriberStage
     from penstock.runtime.failures import Failure
-
-
-__all__ = ["CurrentRun", "Replay", "Share", "ShareRun", "attach_shared", "replay", "share"]
 
 
 def share(*, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Same:

@@ -29,12 +29,9 @@ if TYPE_CHECKING:
 
     from penstock.abc import StageStatistics
     from penstock.operators.concurrency.overflow import OverflowName
-    from penstock.runtime.node import Order, Site, Vertex
+    from penstock.runtime.node import Site, Vertex
+    from penstock.runtime.order import Order
     from penstock.runtime.upstream import Marks, States, Upstream
-
-
-__all__ = ["CAPACITY", "SharedNode", "SharedRun", "SubscriberNode", "SubscriberQueue", "SubscriberStage"]
-
 
 CAPACITY = 256
 """How many items a subscriber may lag behind by default: the largest request of a driver."""

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.fanout.shared_run import SubscriberStage
 
-
-__all__ = ["Window", "window"]
-
 T = TypeVar("T")
 
 

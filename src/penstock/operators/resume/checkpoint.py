@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks, Upstream
 
 
-__all__ = ["Checkpoint", "checkpoint"]
-
-
 def checkpoint(ledger: Ledger, *, key: str, every: int = 1) -> Same:
     """Start from the position that ``ledger`` stores for ``key``, and commit new positions there.
 

@@ -10,15 +10,14 @@ from penstock.fusion.element import Element
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive
 from penstock.runtime.feeder import Feeder
-from penstock.runtime.node import Node, Order, Site, node
+from penstock.runtime.node import Node, Site, node
+from penstock.runtime.order import Order
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.upstream import Marks, Upstream
-
-__all__ = ["Batch", "BatchWithin", "batch"]
 
 T = TypeVar("T")
 

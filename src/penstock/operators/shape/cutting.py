@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States, Upstream
 
-__all__ = ["Inputs", "ShapingStage"]
-
 
 class Inputs:
     """The numbered inputs from one upstream, and the positions before those that are still needed."""

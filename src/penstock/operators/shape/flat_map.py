@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Node
 
-__all__ = ["FlatMap", "Unbatch", "flat_map", "unbatch"]
-
 T = TypeVar("T")
 U = TypeVar("U")
 

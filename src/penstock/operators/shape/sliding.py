@@ -14,8 +14,6 @@ from penstock.runtime.node import Node, Site, node
 if TYPE_CHECKING:
     from penstock.flow import Flow
 
-__all__ = ["Sliding", "SlidingStage", "sliding"]
-
 T = TypeVar("T")
 
 

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
-from penstock.runtime.arguments import function_for
-from penstock.runtime.node import Node, Site, assembled_at, node
+from penstock.runtime.arguments import assembled_at, function_for
+from penstock.runtime.node import Node, Site, node
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
-
-__all__ = ["SplitList", "split"]
 
 T = TypeVar("T")
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.attach import Same
 
-__all__ = ["Skip", "SkipWhile", "Take", "TakeWhile", "skip", "skip_while", "take", "take_while"]
-
 T = TypeVar("T")
 
 

@@ -14,8 +14,6 @@ from penstock.runtime.run import LARGEST_SLICE
 if TYPE_CHECKING:
     from penstock.operators.attach import Same
 
-__all__ = ["SkipLast", "TakeLast", "skip_last", "take_last"]
-
 
 def skip_last(count: int) -> Same:
     """Drop the last ``count`` items.

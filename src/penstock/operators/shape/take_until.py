@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.runtime.inputs import JoinStage, places_of
-from penstock.runtime.node import Node, Order, Site, node
+from penstock.runtime.node import Node, Site, node
+from penstock.runtime.order import Order
 from penstock.runtime.stream import node_of
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.attach import Same
     from penstock.runtime.upstream import Marks
-
-__all__ = ["TakeUntil", "take_until"]
 
 
 def take_until(other: Flow[Any]) -> Same:
@@ -56,16 +55,16 @@ class _TakeUntilStage(JoinStage):
         self._signalled = self.done
 
     def ask(self, n: int) -> None:
-        items, signal = self.branches
+        items, signal = self.inputs
         signal.want(1)  # first, so that a signal that is ready precedes every item
         items.want(n)
 
     def collect(self, n: int) -> list[Any]:
-        items, signal = self.branches
+        items, signal = self.inputs
         return [] if signal.left else items.take(n)
 
     def over(self) -> bool:
-        items, signal = self.branches
+        items, signal = self.inputs
         self._signalled = signal.left > 0
         if not self._signalled:
             for branch in (items, signal):

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Site
 
 
-__all__ = ["Debounce", "debounce"]
-
-
 def debounce(seconds: float) -> Same:
     """Emit an item when no other came for ``seconds``; drop it if one did.
 

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks, Upstream
 
 
-__all__ = ["Delay", "delay"]
-
-
 def delay(seconds: float, capacity: int = 256) -> Same:
     """Emit each item ``seconds`` after it came, so that the time between items stays the same.
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.operators.attach import attach
 from penstock.operators.timing.timeout import TimeLimit
 from penstock.runtime.arguments import seconds_for
-from penstock.runtime.node import Node, Order, node
+from penstock.runtime.node import Node, node
+from penstock.runtime.order import Order
 from penstock.runtime.passing import PassingStage
 from penstock.runtime.stage import runs
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
-
-
-__all__ = ["KeepAlive", "keep_alive"]
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.timing.timeout import TimeLimit
-from penstock.runtime.node import Node, Order, node
+from penstock.runtime.node import Node, node
+from penstock.runtime.order import Order
 from penstock.runtime.passing import PassingStage
 
 if TYPE_CHECKING:

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks
 
 
-__all__ = ["Sample", "SampleBy", "sample"]
-
-
 def sample(every: float | Flow[Any]) -> Same:
     """Emit the newest item each ``every`` seconds, or per item of another flow; drop the others.
 
@@ -98,7 +95,7 @@ class _SampleByStage(JoinStage):
     def __init__(self, site: Site, _: SampleBy) -> None:
         super().__init__(site)
         self.done = bool(site.state)
-        self._newest = Newest(self.branches[0].page)
+        self._newest = Newest(self.inputs[0].page)
         self._over = self.done
 
     @property
@@ -106,7 +103,7 @@ class _SampleByStage(JoinStage):
         return super().buffered + len(self._newest.item)
 
     def marks(self) -> Marks:
-        key, items, (signals, at) = self.site.vertex.id, self._newest.marks(), self.branches[1].place
+        key, items, (signals, at) = self.site.vertex.id, self._newest.marks(), self.inputs[1].place
         before, over = self._over and not self._newest.going, self._over
         return lambda i: {**items(i), **signals(at), key: over if i else before}
 
@@ -115,13 +112,13 @@ class _SampleByStage(JoinStage):
         self._newest.leave()
 
     def ask(self, n: int) -> None:  # noqa: ARG002
-        items, signals = self.branches
+        items, signals = self.inputs
         items.want(MOST)
         signals.want(1)
 
     def collect(self, n: int) -> list[Any]:  # noqa: ARG002
         """Keep the newest item; return it if the second input has an item or one of them has ended."""
-        items, signals = self.branches
+        items, signals = self.inputs
         if self._over:
             return []
         if items.left:
@@ -135,4 +132,4 @@ class _SampleByStage(JoinStage):
 
     def over(self) -> bool:
         self.throw()
-        return any(branch.ended for branch in self.branches)
+        return any(branch.ended for branch in self.inputs)

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
 
-
-__all__ = ["Throttle", "throttle"]
-
-
 SLACK = 1e-6
 """A token counts as whole if this part of it is missing, because sums of times are not exact."""
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import seconds_for
+from penstock.runtime.arguments import assembled_at, seconds_for
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node, Order, assembled_at, node
+from penstock.runtime.node import Node, node
+from penstock.runtime.order import Order
 from penstock.runtime.stage import Stage, behind, runs
 from penstock.runtime.stream import node_of
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States, Upstream
-
-
-__all__ = ["TimeLimit", "Timeout", "TimeoutFallback", "timeout"]
 
 T = TypeVar("T")
 

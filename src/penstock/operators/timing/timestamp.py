@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Site
 
-
-__all__ = ["Elapsed", "Timestamp", "elapsed", "timestamp"]
-
 T = TypeVar("T")
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["DuckDBSink"]
-
 _INCOMING = "penstock_incoming"
 _UPSERTS = 16
 """Groups of rows that are upserted before a plain insert is tried again."""

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON, Commit
 
-__all__ = ["FileDatabaseSink", "FileTable"]
-
 
 class FileTable(Table):
     """A table in the file ``path``. A lock on ``<path>.lock`` lets one sink at a time write to the file."""

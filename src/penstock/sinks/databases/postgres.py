@@ -21,8 +21,6 @@ from penstock.system import end_with_client, postgres_parameters
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PostgresSink"]
-
 _LOCK_SECONDS = 10.0
 """How long to wait for the lock of a table: the server may not know yet that a client was killed."""
 _HOLDER = """

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from penstock.document import Document
 
-__all__ = ["COLUMNS", "Deleted", "Row", "RowGroups", "TableOptions", "Versions", "make_rows", "version_order"]
-
 Versions = Literal["replace", "keep"]
 Deleted = Literal["mark", "delete"]
 Row = tuple[Any, ...]

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from penstock.document import Document
     from penstock.sinks.databases.table import Table
 
-__all__ = ["DatabaseSink"]
-
 
 class DatabaseSink(OutputSink):
     """Writes documents into a table of a database. Documents, position and epoch commit together.

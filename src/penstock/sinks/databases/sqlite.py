@@ -18,8 +18,6 @@ from penstock.system import primary_code, sqlite_reason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["SqliteSink"]
-
 _LEDGER_ID = 0x50454E53
 """The ``application_id`` of a ledger. A ledger and an output need two files."""
 _BUSY_SECONDS = 5.0

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from penstock.sinks.databases.rows import Row
     from penstock.system import Lock
 
-__all__ = ["COMMITS", "CommitText", "Table", "check_table_name"]
-
 COMMITS = "penstock_commits"
 _COMMIT_COLUMNS = ("table_name", "epoch", "position", "counts", "shape", "committed_at")
 _MAX_NAME_BYTES = 63

@@ -10,16 +10,6 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from penstock.errors import GraphError
 
-__all__ = [
-    "AUTHORITY",
-    "DatabaseUrl",
-    "file_url",
-    "parse_file_url",
-    "parse_url",
-    "shown_url",
-    "without_password",
-]
-
 AUTHORITY = re.compile(
     r"(?P<scheme>\w+)://(?:(?P<user>[^/?#@:]*)(?::[^/?#@]*)?@)?(?P<hosts>[^/?#@]*)(?P<rest>[^@]*)"
 )

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from penstock.sinks.files.codecs import Codec, Compressor
     from penstock.system import Storage, StoredFile
 
-__all__ = ["AppendedFile"]
-
 
 class AppendedFile(FileOutput):
     """One file, compressed by ``codec``.

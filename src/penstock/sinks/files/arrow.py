@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from penstock.document import Document
 
-__all__ = ["DocumentTable"]
-
 _PYTHON_TYPES = {"string": str, "int64": int, "double": float, "bool": bool}
 _TEXT = ("doc_id", "source", "record_id", "version", "title", "content")
 

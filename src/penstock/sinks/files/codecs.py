@@ -15,8 +15,6 @@ from penstock.errors import GraphError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CODECS", "Codec", "Compressor"]
-
 _GZIP = 31
 """zlib's ``wbits`` for a gzip member with the largest window."""
 

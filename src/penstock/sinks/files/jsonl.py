@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from penstock.document import Document
     from penstock.system import Storage
 
-__all__ = ["JsonLinesSink"]
-
 _BUFFER_BYTES = 1 << 20
 
 

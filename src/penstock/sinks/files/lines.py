@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from penstock.document import Document
 
-__all__ = ["encode_lines", "encode_metadata", "map_texts", "replace_surrogates"]
-
 
 def encode_lines(documents: Sequence[Document], *, include_raw: bool = False) -> bytes:
     """Return ``documents`` as lines; ``include_raw`` adds the raw bytes, in base64.

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from penstock.document import Document
     from penstock.system import Storage, StoredFile
 
-__all__ = ["ParquetSink"]
-
 _GROUP_ROWS = 10_000
 """Documents in a row group, at most."""
 _GROUP_SIZE = 32 << 20

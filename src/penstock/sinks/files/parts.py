@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.system import Storage, StoredFile
 
-__all__ = ["PartsFolder"]
-
 _MARKER = "_penstock.json"
 _PART = re.compile(r"part-(\d{8})(\.\w+)")
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from penstock.document import Document
     from penstock.system import Lock, StoredFile
 
-__all__ = ["TAIL", "FileOutput", "FileSink", "checksum", "read_tail"]
-
 TAIL = 4096
 """Bytes at the end of a file by which a record recognises the file."""
 

@@ -14,8 +14,6 @@ from penstock.errors import LedgerError, SinkError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["DamageUnnoticed", "Damages", "damage_and_read", "damaged"]
-
 T = TypeVar("T")
 
 _STRETCHES = (1, 16, 4096)

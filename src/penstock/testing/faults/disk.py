@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from penstock.system import Holder, Lock, StoredFile
 
-__all__ = ["FragileDisk"]
-
 _SECTOR = 64
 """Bytes; small, so that small files are broken in many ways."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from penstock.system import Lock, Storage, StoredFile
     from penstock.testing.faults.plan import Faults
 
-__all__ = ["FaultyLedger", "FaultySink", "FaultyStorage"]
-
 
 def _planned(name: str) -> Callable[..., None]:
     """Return a method that calls that of the real storage, or fails as planned."""

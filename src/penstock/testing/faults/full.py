@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["SmallDisk", "limited"]
-
 _LIMIT = (
     "import os, resource, signal, sys; "
     "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "  # a write fails instead of killing the process

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Different", "Ended", "Kills", "kill_and_compare", "kill_at"]
-
 T = TypeVar("T")
 
 _PATIENCE = 240.0

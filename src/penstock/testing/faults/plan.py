@@ -12,8 +12,6 @@ from penstock.testing.time import turns
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-__all__ = ["Faults", "Killed"]
-
 T = TypeVar("T")
 
 

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["CuttingProxy"]
-
 _CHUNK = 1 << 16
 _AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER: closing resets the connection, as after a restart of the other machine."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from penstock.abc import Subscription
     from penstock.testing.laws.subject import Trial
 
-__all__ = ["demand", "ending", "promptness"]
-
 _LONG = 1_000.0
 _TURNS_TO_LOOK = 10
 _MOST = 2**63 - 1

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import Subscription
 
-__all__ = ["cancel_safe", "serial"]
-
 _LONG = 10_000.0
 _TURNS_TO_WITHDRAW = 5
 

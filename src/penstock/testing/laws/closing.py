@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from penstock.testing.laws.subject import Trial
     from penstock.testing.script import Instruction
 
-__all__ = ["closing"]
-
 T = TypeVar("T")
 
 _MOST_REQUESTS = 100_000

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import Position, Subscription
 
-__all__ = ["flow_of"]
-
 
 def flow_of(
     subscribe: Callable[..., Subscription[Any]],

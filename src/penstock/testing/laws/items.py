@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from penstock.testing.laws.runs import Outcome
 
-__all__ = ["chunk_invariance", "prefix"]
-
 
 def prefix(subject: Subject, *, schedule: Sequence[int] = (3,), at: tuple[int, int] | None = None) -> None:
     """Law 4: items produced before a failure are delivered before it.

@@ -17,8 +17,6 @@ from penstock.testing.time import virtual_loop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["errors_speak", "fair"]
-
 _ITEM = 0.0002
 """Real seconds that one item takes: 25 items are the 5 ms after which a stage must return."""
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from penstock.abc import Position, Subscription
     from penstock.testing.laws.subject import Subject, Trial
 
-__all__ = ["racing"]
-
 _PACES = (None, None, Wait(1), Wait(3), Sleep(1))
 _SIZES = (1, 1, 2, 3, 100)
 _LONG = 10_000.0

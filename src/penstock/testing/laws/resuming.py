@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import Position, Subscription
 
-__all__ = ["cold", "position"]
-
 _LONG = 1_000.0
 
 

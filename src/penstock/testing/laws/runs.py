@@ -17,21 +17,6 @@ if TYPE_CHECKING:
     from penstock.abc import Position, Subscription
     from penstock.testing.laws.subject import AnyFlow, Subject
 
-__all__ = [
-    "Outcome",
-    "alone",
-    "collect",
-    "compare",
-    "compare_items",
-    "expected",
-    "intrude",
-    "multiset_difference",
-    "open_run",
-    "outcome_of",
-    "receive",
-    "stop",
-]
-
 _MOST_REQUESTS = 100_000
 
 _PROMISES = {

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Attach = Callable[[Any, Ledger], AnyFlow]
 
-__all__ = ["settled_by_demand"]
-
 _COMMIT = 2.0
 _LONG = 1_000.0
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from penstock.testing.script import Instruction
     from penstock.testing.sources import Style
 
-__all__ = ["AnyFlow", "LawViolation", "Subject", "Trial", "judge", "require"]
-
 T = TypeVar("T")
 
 _SLOW = (Wait(2), None, Sleep(1))

@@ -1,0 +1,36 @@
+"""How strictly a flow keeps the order of its items (law 5)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from penstock.errors import GraphError
+from penstock.runtime.arguments import assembled_at
+
+
+class Order(StrEnum):
+    """How the items of a flow depend on the schedule of requests (law 5), from strict to loose."""
+
+    EXACT = "exact"
+    """The same items in the same order for every schedule of requests."""
+    INTERLEAVED = "interleaved"
+    """The same multiset; the order of each input is kept."""
+    TIMED = "timed"
+    """Exact under virtual time with an instant consumer."""
+    LOSSY = "lossy"
+    """A subsequence."""
+
+    def loosest(self, *others: Order) -> Order:
+        """Return the loosest of this order and ``others``."""
+        ranks = list(Order)
+        return max((self, *others), key=ranks.index)
+
+
+def order_named(operator: str, order: str) -> Order:
+    """Return the order of that name, or raise ``GraphError``."""
+    try:
+        return Order(order)
+    except ValueError:
+        known = ", ".join(repr(each.value) for each in Order)
+        msg = f"{operator}(order={order!r}) at {assembled_at()}: order is one of {known}"
+        raise GraphError(msg) from None
