@@ -56,7 +56,7 @@ def test_a_node_says_what_it_is() -> None:
     assert keep.parameters == {"function": "<lambda>"}
     assert work.parameters == {"function": "a_second", "concurrency": "2", "window": "8"}
     assert (take.title, take.holds) == ("take(count=3)", f"{joined().max_in_flight(1):g}")
-    assert re.fullmatch(r"test_blueprint\.py:\d+", work.place)
+    assert re.fullmatch(r"test_picture\.py:\d+", work.place)
     assert (right.name, right.position_id, keep.position_id) == ("right", "right", None)
     assert (source.order, merge.order) == (Order.EXACT, Order.INTERLEAVED)
     assert all(node.resumable for node in graph.nodes)

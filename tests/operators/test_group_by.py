@@ -358,7 +358,7 @@ def test_a_flow_of_flows_has_no_position_and_says_why(make: Callable[[ps.Flow[in
     """Inner flows cannot be stored, so an operator that needs a position is refused when the graph is built."""
     flow = make(ps.just(1, 2))
     assert not flow.resumable
-    with pytest.raises(NotResumable, match=rf"{flow.node.operator} at .*test_grouping.py"):
+    with pytest.raises(NotResumable, match=rf"{flow.node.operator} at .*test_group_by.py"):
         flow.retry()
 
 

@@ -85,7 +85,7 @@ async def outcome_of_another(
     machine: Machine, records: list[Record], kind: str, *, concurrent: bool
 ) -> dict[str, Any]:
     """Return the outcome after one more process, which is not disturbed."""
-    book = machine.books._books.get("scripted")
+    book = machine.books._entries.get("scripted")
     ended, counts = book is not None and not book.running, book and book.last and book.last[3]
     await process(machine, records, Fault(), kind, concurrent=concurrent)
     result = await outcome(machine)

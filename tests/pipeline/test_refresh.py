@@ -78,7 +78,7 @@ async def read_before(kind: str, records: list[Record], *, concurrent: bool = Fa
 
 async def ends_as(machine: Machine, records: list[Record], kind: str, *, concurrent: bool) -> dict[str, Any]:
     """Return the outcome after one more refresh, which is not disturbed."""
-    book = machine.books._books["scripted"]
+    book = machine.books._entries["scripted"]
     ended, counts = not book.running and book.run > 1, book.last and book.last[3]
     await process(machine, records, Fault(), kind, concurrent=concurrent)
     result = await outcome(machine)
@@ -229,7 +229,7 @@ def test_a_killed_refresh_of_repeated_documents_writes_the_same_lines(kind: str)
                 machine = Machine()
                 await process(machine, records, Fault(), kind, refresh=False, source=Repeating)
                 await process(machine, records, Fault(at, kill=True, after=late), kind, source=Repeating)
-                book = machine.books._books["scripted"]
+                book = machine.books._entries["scripted"]
                 if book.run == 1 or book.running:  # otherwise it was killed after its end
                     await process(machine, records, Fault(), kind, source=Repeating)
                 assert await outcome(machine) == wanted, (at, late, counting.log[at])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.operators.attach import attach
+from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
 from penstock.runtime.node import node
 from penstock.runtime.stage import Stage, behind, runs
-from penstock.runtime.stream import node_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ T = TypeVar("T")
 
 def concat(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
     """Continue with the items of ``others``; each flow starts when the one before has completed."""
-    nodes = tuple(node_of("what concat continues with", other) for other in others)
+    nodes = nodes_of("concat", others)
     return attach(lambda node: Concat(inputs=(node, *nodes)))
 
 
