@@ -24,7 +24,7 @@ nox.options.stop_on_first_error = False
 
 SUPPORTED = ["3.11", "3.12", "3.13"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
-HEART = [f"src/penstock/{room}/*" for room in ("runtime", "fusion", "sources", "operators")]
+HEART = [f"src/penstock/{room}/**/*" for room in ("runtime", "fusion", "sources", "operators")]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 CHECKS = ["lint", "types", "layers"]
 PYTEST = ["pytest", "--numprocesses=auto", "--dist=worksteal"]
@@ -95,7 +95,7 @@ def everything(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Run the tests with branch coverage; of ``core`` and ``operators``, 98 % must be covered."""
+    """Run the tests with branch coverage; 98 % of the stream core and the operators must be covered."""
     _install(session, "test")
     session.run(*PYTEST, "--cov", "--cov-report=", *session.posargs)
     session.run("coverage", "report")

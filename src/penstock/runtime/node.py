@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Upstream
 
 
-__all__ = ["Node", "Order", "Site", "Vertex", "assembled_at", "node"]
-
-
 N = TypeVar("N")
 
 
