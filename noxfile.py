@@ -95,7 +95,7 @@ def everything(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Run the tests with branch coverage; 98 % of the stream core and the operators must be covered."""
+    """Run the tests with branch coverage; 98 % of the rooms in ``HEART`` must be covered."""
     _install(session, "test")
     session.run(*PYTEST, "--cov", "--cov-report=", *session.posargs)
     session.run("coverage", "report")

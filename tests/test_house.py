@@ -131,10 +131,14 @@ def test_ci_runs_exactly_the_test_command_of_the_readme():
     assert "nox" in last
 
 
-def test_catalogue_of_operators_is_complete():
-    """``docs/operators.md`` has a row for each public operator, and no row for anything else."""
-    rows = set(re.findall(r"^\| `(\w+)[`(]", text("docs/operators.md"), re.MULTILINE))
-    assert rows == set(getattr(op, "__all__", rows))
+def test_every_operator_of_a_family_is_exported():
+    """The catalogue ``penstock.operators`` has the operators of each family."""
+    families = {importlib.import_module(f"penstock.operators.{family}") for family in FAMILIES}
+    listed = {name for family in families for name in family.__all__}
+    assert sorted(listed - {*op.__all__}) == [], "add these to operators/__init__.py: import and __all__"
+    assert sorted({*op.__all__} - listed) == [], (
+        "add these to operators/<family>/__init__.py: import and __all__"
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -145,7 +149,7 @@ def test_every_operator_has_its_types_checked(family):
     names = set(op.__all__) & set(module.__all__)
     functions = [name for name in names if not re.search(rf"\bop\.{name}\(", said)]
     methods = [name for name in names if not re.search(rf"(?<!\bop)\.{name}\(", said)]
-    assert (functions, methods) == ([], [])
+    assert (functions, methods) == ([], []), f"add a line for each to tests/typing/operators_{family}.py"
 
 
 def test_tree_names_no_machine_path():
@@ -163,7 +167,6 @@ def test_only_the_clock_reads_the_machines_time():
 
 
 def test_files_can_be_read_in_one_sitting():
-    """No module of the package has grown past 600 lines."""
-    assert {
-        p.name: n for p in (ROOT / "src").rglob("*.py") if (n := len(p.read_text("utf-8").splitlines())) > 600
-    } == {}
+    """No module of the package has grown past 400 lines, apart from the generated methods of ``Flow``."""
+    lengths = {p: len(p.read_text("utf-8").splitlines()) for p in (ROOT / "src").rglob("*.py")}
+    assert {p.name: n for p, n in lengths.items() if n > 400 and p.name != "methods.py"} == {}

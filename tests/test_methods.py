@@ -12,7 +12,9 @@ from .generate_methods import TARGET, generated
 
 def test_methods_are_current():
     """``src/penstock/flow/methods.py`` is what ``nox -s methods`` writes now, apart from its layout."""
-    assert ast.dump(ast.parse(TARGET.read_text("utf-8"))) == ast.dump(ast.parse(generated()))
+    assert ast.dump(ast.parse(TARGET.read_text("utf-8"))) == ast.dump(ast.parse(generated())), (
+        "run: nox -s methods"
+    )
 
 
 def test_every_operator_is_a_method():

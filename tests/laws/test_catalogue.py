@@ -53,7 +53,9 @@ def test_every_operator_and_source_has_an_entry() -> None:
     """The entries name the public operators and sources, and nothing else."""
     sources = {name for name in ps.__all__ if inspect.isfunction(getattr(ps, name))}
     named = {name for entry in ENTRIES for name in entry.operators}
-    assert named == {*op.__all__, *sources} - OF_EVENTS
+    public = {*op.__all__, *sources} - OF_EVENTS
+    assert sorted(public - named) == [], "add an Entry for each to tests/laws/entries_<family>.py"
+    assert sorted(named - public) == [], "penstock or penstock.operators does not export these"
 
 
 def test_every_entry_has_a_name_of_its_own() -> None:

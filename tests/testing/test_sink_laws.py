@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penstock.abc import Sink
+from penstock.document import Document
 from penstock.errors import SinkError
 from penstock.sinks import MemorySink
 from penstock.testing import LawViolation, sink_laws
@@ -250,6 +251,29 @@ def test_every_law_has_a_mutant():
 def test_all_laws_at_once(make):
     """A correct sink passes, whether it is transactional or not."""
     sink_laws.check(make)
+
+
+class KeepsTitles(MemorySink):
+    async def write(self, documents):
+        await super().write([titled(document) for document in documents])
+
+
+class TitlesKind(Kind):
+    def kept(self, document):
+        return titled(document)
+
+
+def titled(document):
+    return Document(doc_id=document.doc_id, title=document.title, source=document.source)
+
+
+def test_a_sink_may_keep_some_fields_only():
+    """A kind says with ``kept`` which fields the sink stores; without it they are missed, and others always."""
+    sink_laws.check(lambda: TitlesKind(KeepsTitles))
+    with pytest.raises(LawViolation, match="law of committed"):
+        sink_laws.check(lambda: Kind(KeepsTitles))
+    with pytest.raises(LawViolation, match="law of committed"):
+        sink_laws.check(lambda: TitlesKind(ClipsTitles))
 
 
 def test_check_stops_at_the_first_broken_law():

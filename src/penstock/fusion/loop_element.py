@@ -56,7 +56,8 @@ class LoopElement(Node):
         """Return the lines of this element number ``k``, which turn ``x`` into the next ``x``.
 
         They may use ``fK`` (the function, if ``called``), ``nK`` (the number, if the operator has one) and
-        ``sK`` (the state, if it is stateful). ``drop`` are the lines that drop the item.
+        ``sK`` (the state, if it is stateful). ``drop`` are the lines that drop the item. If ``fK`` raises and
+        ``on_error_skip`` drops the item, the loop continues with ``sK`` as these lines left it.
         """
         raise NotImplementedError
 

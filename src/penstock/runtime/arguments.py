@@ -28,7 +28,8 @@ def positive(operator: str, parameter: str, value: float, *, least: float = 1, w
     right = isinstance(value, int) or (not whole and isinstance(value, float) and not math.isnan(value))
     if isinstance(value, bool) or not right or value < least:
         kind = "whole number" if whole else "number"
-        msg = f"{operator}({parameter}={value!r}): {parameter} must be a {kind}, at least {least}"
+        place = assembled_at()
+        msg = f"{operator}({parameter}={value!r}) at {place}: {parameter} must be a {kind}, at least {least}"
         raise GraphError(msg)
 
 

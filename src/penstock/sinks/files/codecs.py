@@ -33,7 +33,10 @@ class Compressor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One form of file: ``new`` returns a compressor, ``beginning`` is how every such file begins."""
+    """One form of file: ``new`` returns a compressor, or ``None``; every such file starts with ``beginning``.
+
+    ``format`` stands in the records, so that a sink refuses the record of another format.
+    """
 
     format: str
     beginning: bytes
