@@ -80,5 +80,7 @@ class FillsUp:
 
 def test_a_loss_is_found_behind_a_merge() -> None:
     """Law 4 finds that one of several inputs lost an item before its failure."""
-    with pytest.raises(laws.LawViolation, match="items of input 1 from before its failure should be delivered"):
+    with pytest.raises(
+        laws.LawViolation, match="items of input 1 from before its failure should be delivered"
+    ):
         laws.prefix(laws.Subject(lambda a, b: FillsUp(a | op.merge(b)), ((0, 1), (50, 51))))
