@@ -13,8 +13,10 @@ from penstock.errors import LedgerCorrupt, LedgerError
 from penstock.ledger import SqliteLedger, read_status
 from penstock.testing.faults import damage_and_read
 
+from ..length import LONG  # noqa: TID252  tests are no installed package
+
 COMMITS = 12
-DAMAGES = 250
+DAMAGES = 250 if LONG else 80
 """To each of the two files."""
 
 

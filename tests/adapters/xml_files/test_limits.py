@@ -70,19 +70,19 @@ def test_a_plain_file_has_no_limit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("beginning", BEGINNINGS)
-@pytest.mark.parametrize("filling", [b"x", b" ", b"&a;", b"\0", b">", b"'", b"-"])
-def test_endless_markup_does_not_fill_memory(beginning: bytes, filling: bytes, nested: bool) -> None:
+def test_endless_markup_does_not_fill_memory(beginning: bytes, nested: bool) -> None:
     """For any markup that never ends, the splitter keeps one record and one tag at most, or raises."""
-    splitter = RecordSplitter({"Set": ("Rec",)}, nested=nested, max_record_bytes=MIB)
-    portion, largest = filling * (256 * 1024 // len(filling)), 0
-    try:
-        splitter.feed(beginning)
-        for _ in range(12):
-            splitter.feed(portion)
-            largest = max(largest, len(splitter._scan.buffer))
-    except SourceError:
-        pass
-    assert largest <= 2 * MIB
+    for filling in (b"x", b" ", b"&a;", b"\0", b">", b"'", b"-"):
+        splitter = RecordSplitter({"Set": ("Rec",)}, nested=nested, max_record_bytes=MIB)
+        portion, largest = filling * (256 * 1024 // len(filling)), 0
+        try:
+            splitter.feed(beginning)
+            for _ in range(12):
+                splitter.feed(portion)
+                largest = max(largest, len(splitter._scan.buffer))
+        except SourceError:
+            pass
+        assert largest <= 2 * MIB, filling
 
 
 @pytest.mark.parametrize("token", [b"<!", b"<?", b"<Rec>", b"<Rec", b"</Rec", b"<x>", b"!"])
