@@ -132,7 +132,7 @@ def test_a_refresh_that_is_stopped(penstock: Penstock, kind: str, number: signal
     words = ["ingest", "pubmed", "--to", OUTPUTS[kind], "--no-progress", "--events", "--refresh", "a.xml"]
     process = penstock.start(*words)
     assert process.stdout is not None
-    for _ in range(2_900):  # two events a document, and a commit after a thousand documents
+    for _ in range(4_700):  # two events a document; the commit of the second thousand waits for the first
         assert process.stdout.readline()
     process.send_signal(number)
     told = process.communicate(timeout=PATIENCE)[1].decode()
