@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.failures import Failure
 from penstock.runtime.run import Gate
-from penstock.runtime.stage import stop
+from penstock.runtime.stage import Stage, stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from penstock.runtime.upstream import Upstream
+    from penstock.runtime.node import Site
+    from penstock.runtime.upstream import Marks, Upstream
 
 
 class Feeder:
@@ -94,3 +95,26 @@ class Feeder:
     async def stop(self) -> None:
         """End the task."""
         await stop(self._task)
+
+
+class FeederStage(Stage[Any]):
+    """The base of stages that deliver what one feeder holds; subclasses set ``_feeder``."""
+
+    _feeder: Feeder
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._ready = Gate(self.run)
+
+    @property
+    def buffered(self) -> int:
+        return len(self._feeder.held)
+
+    def upstreams(self) -> Iterator[Upstream[Any]]:
+        yield self._feeder.stage
+
+    def marks(self) -> Marks:
+        return self._feeder.held.marks()
+
+    async def _stop(self) -> None:
+        await self._feeder.stop()

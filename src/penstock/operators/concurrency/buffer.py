@@ -9,14 +9,11 @@ from penstock.operators.attach import attach
 from penstock.operators.concurrency.overflow import Overflow, put_within, strategy
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.feeder import Feeder
+from penstock.runtime.feeder import Feeder, FeederStage
 from penstock.runtime.node import Node, node
-from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage, runs
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from penstock.operators.attach import Same
     from penstock.operators.concurrency.overflow import OverflowName
     from penstock.runtime.chunks import Chunks
@@ -117,27 +114,16 @@ class _LossyFeeder(Feeder):
 
 
 @runs(Buffer)
-class BufferStage(Stage[Any]):
+class BufferStage(FeederStage):
     """Delivers the items that a feeder holds."""
 
     def __init__(self, site: Site, node: Buffer) -> None:
         super().__init__(site)
-        self._ready = Gate(self.run)
         self._feeder = node.feeder(site.input(), self)
 
     def wake(self) -> None:
         """Let the pending request look at the feeder again."""
         self._ready.open()
-
-    @property
-    def buffered(self) -> int:
-        return len(self._feeder.held)
-
-    def upstreams(self) -> Iterator[Upstream[Any]]:
-        yield self._feeder.stage
-
-    def marks(self) -> Marks:
-        return self._feeder.held.marks()
 
     async def _request(self, n: int) -> list[Any]:
         feeder = self._feeder
@@ -154,6 +140,3 @@ class BufferStage(Stage[Any]):
         elif feeder.failure is not None:
             feeder.failure.throw()
         return items
-
-    async def _stop(self) -> None:
-        await self._feeder.stop()

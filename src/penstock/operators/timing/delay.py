@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive, seconds_for
-from penstock.runtime.feeder import Feeder
+from penstock.runtime.feeder import Feeder, FeederStage
 from penstock.runtime.node import Node, node
-from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage, runs
+from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
-    from penstock.runtime.upstream import Marks, Upstream
+    from penstock.runtime.upstream import Upstream
 
 
 def delay(seconds: float, capacity: int = 256) -> Same:
@@ -78,21 +77,12 @@ class Delay(Node):
 
 
 @runs(Delay)
-class _DelayStage(Stage[Any]):
+class _DelayStage(FeederStage):
+    _feeder: _DelayFeeder
+
     def __init__(self, site: Site, node: Delay) -> None:
         super().__init__(site)
-        self._ready = Gate(self.run)
         self._feeder = _DelayFeeder(site.input(), node, self._ready.open)
-
-    @property
-    def buffered(self) -> int:
-        return len(self._feeder.held)
-
-    def upstreams(self) -> Iterator[Upstream[Any]]:
-        yield self._feeder.stage
-
-    def marks(self) -> Marks:
-        return self._feeder.held.marks()
 
     async def _request(self, n: int) -> list[Any]:
         loop, feeder = asyncio.get_running_loop(), self._feeder
@@ -111,6 +101,3 @@ class _DelayStage(Stage[Any]):
             await self._ready.wait(deadline)
         feeder.feed()
         return items
-
-    async def _stop(self) -> None:
-        await self._feeder.stop()
