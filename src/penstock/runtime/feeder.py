@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.failures import Failure
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, Upstream
+
+F = TypeVar("F", bound="Feeder")
 
 
 class Feeder:
@@ -97,10 +99,10 @@ class Feeder:
         await stop(self._task)
 
 
-class FeederStage(Stage[Any]):
+class FeederStage(Stage[Any], Generic[F]):
     """The base of stages that deliver what one feeder holds; subclasses set ``_feeder``."""
 
-    _feeder: Feeder
+    _feeder: F
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)

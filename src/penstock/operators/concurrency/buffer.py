@@ -114,7 +114,7 @@ class _LossyFeeder(Feeder):
 
 
 @runs(Buffer)
-class BufferStage(FeederStage):
+class BufferStage(FeederStage[Feeder]):
     """Delivers the items that a feeder holds."""
 
     def __init__(self, site: Site, node: Buffer) -> None:

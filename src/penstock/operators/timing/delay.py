@@ -77,9 +77,7 @@ class Delay(Node):
 
 
 @runs(Delay)
-class _DelayStage(FeederStage):
-    _feeder: _DelayFeeder
-
+class _DelayStage(FeederStage[_DelayFeeder]):
     def __init__(self, site: Site, node: Delay) -> None:
         super().__init__(site)
         self._feeder = _DelayFeeder(site.input(), node, self._ready.open)
