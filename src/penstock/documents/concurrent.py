@@ -255,7 +255,7 @@ class ConcurrentDocumentStage(DocumentStage):
     async def _stop(self) -> None:
         workers, self._workers = self._workers, []
         for task in workers:
-            task.cancel()
+            self.run.cancel(task)
         await asyncio.gather(*workers, return_exceptions=True)  # _work has stored any fault
         await super()._stop()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from penstock.fusion.element import Element
 from penstock.fusion.loops import compile_loop
-from penstock.runtime.failures import annotate
+from penstock.runtime.failures import raised_by_user
 from penstock.runtime.run import STRETCH, Pace
 from penstock.runtime.subscription import Running
 
@@ -65,9 +65,8 @@ class Drive:
             while items := await turn(self.states):
                 try:
                     run(items, self)
-                except StopIteration as error:  # a coroutine cannot raise it
-                    msg = "a function raised StopIteration"
-                    raise RuntimeError(msg).with_traceback(error.__traceback__) from error
+                except BaseException as error:  # noqa: BLE001  raised again, with a note
+                    raise self._raised(error)  # noqa: B904  it has its cause
         return self.total
 
     async def turn(self, states: tuple[Any, ...]) -> Iterable[Any]:
@@ -92,6 +91,15 @@ class Drive:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if exc is not None and (k := self._loop.blame(exc)) is not None:
-            annotate(exc, self.elements[k].describe())
-        await self._upstream.__aexit__(exc_type, exc, tb)
+        raised = exc
+        if exc is not None and self._loop.blame(exc) is not None:
+            raised = self._raised(exc)
+        await self._upstream.__aexit__(type(raised), raised, tb)
+        if raised is not exc and raised is not None:
+            raise raised
+
+    def _raised(self, error: BaseException) -> BaseException:
+        """Return what a run raises for the error of an element's function, or of the terminal's own."""
+        k = self._loop.blame(error)
+        where = "the function of the terminal" if k is None else self.elements[k].describe()
+        return raised_by_user(error, where)

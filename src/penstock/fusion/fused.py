@@ -24,7 +24,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from penstock.fusion.loops import compile_loop
-from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.failures import Failure, raised_by_user
 from penstock.runtime.run import STRETCH, Gate, Pace
 from penstock.runtime.stage import Stage
 
@@ -164,11 +164,11 @@ class FusedStage(Stage[Any]):
         except BaseException as error:  # noqa: BLE001  raised again, now or behind the outputs before it
             self._generator = None
             k = self._loop.blame(error)
-            annotate(error, self._vertices[-1 if k is None else k].node.describe())
+            error = raised_by_user(error, self._vertices[-1 if k is None else k].node.describe())
             fault = self._refused(error, k)
             if fault is not None:
                 self._failure = Failure(fault)
-                if out and isinstance(fault, Exception):
+                if out and not isinstance(fault, KeyboardInterrupt | SystemExit):
                     return True  # outputs before the failure are delivered first (law 4)
                 self._failure.throw()
         if len(out) == n:

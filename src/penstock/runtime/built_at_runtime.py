@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import GraphError
-from penstock.runtime.failures import annotate
+from penstock.runtime.failures import calling
 from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.order import Order
@@ -68,15 +68,8 @@ class BuiltFlow:
         order: Order | None = None,
     ) -> None:
         owner = site.vertex.node
-        try:
+        with calling(owner):
             vertex = resolve(build())
-        except StopIteration as stray:
-            error = RuntimeError(f"the function of {owner.operator} raised StopIteration")
-            annotate(error, owner.describe())
-            raise error from stray  # a coroutine cannot raise StopIteration itself
-        except Exception as error:
-            annotate(error, owner.describe())
-            raise
         if order is not None and order.loosest(vertex.node.order) is not order:
             built = vertex.node.order.value
             msg = (

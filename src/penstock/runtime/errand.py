@@ -28,7 +28,7 @@ class Errand:
 
     def begin(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         """Start ``work``, one at a time."""
-        self._task = self._run.spawn(work, name)
+        self._task = self._run.spawn(work, name, result_is_read=True)
         self._task.add_done_callback(lambda _: self._done.open())
 
     async def result(self) -> Any:

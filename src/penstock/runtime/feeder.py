@@ -96,7 +96,7 @@ class Feeder:
 
     async def stop(self) -> None:
         """End the task."""
-        await stop(self._task)
+        await stop(self.stage.run, self._task)
 
 
 class FeederStage(Stage[Any], Generic[F]):

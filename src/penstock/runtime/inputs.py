@@ -97,7 +97,9 @@ class Input:
         """Cancel the task's request, because the request of the stage was cancelled."""
         self._demand = 0
         if self._task is not None and not self._task.done():
-            self._task.cancel()  # requests are cancel-safe: the next task goes on where this one was
+            self.stage.run.cancel(
+                self._task
+            )  # requests are cancel-safe: the next task goes on where this one was
             self._withdrawn = [*(task for task in self._withdrawn if not task.done()), self._task]
             self._task = None
 
@@ -126,7 +128,7 @@ class Input:
     async def stop(self) -> None:
         """End the tasks."""
         for task in (*self._withdrawn, self._task):
-            await stop(task)
+            await stop(self.stage.run, task)
 
     async def aclose(self) -> None:
         """End the tasks, then close the input, even if that fails."""
@@ -140,7 +142,7 @@ class Input:
         self.ended = True
         self.items, self.size, self.at, self.page = [], 0, 0, _moved(self.page, self.at)
         if self._task is not None:
-            self._task.cancel()  # at once, so that it cannot move the position any more
+            self.stage.run.cancel(self._task)  # at once, so that it cannot move the position any more
         self.stage.run.release(self.aclose())
 
 

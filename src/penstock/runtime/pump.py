@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.failures import Failure, raised_by_user
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage, stop
 
@@ -74,11 +74,9 @@ class PumpStage(Stage[Any]):
     async def _run(self) -> None:
         try:
             await self._fill()
-        except asyncio.CancelledError as error:
-            if self._closed or self.run.closed:
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and (self._closed or self.run.closed):
                 raise
-            self._fail(error)
-        except Exception as error:  # noqa: BLE001  raised later, in the request
             if not self.run.over(error):
                 self._fail(error)
         finally:
@@ -86,13 +84,9 @@ class PumpStage(Stage[Any]):
             self._ready.open()
 
     def _fail(self, error: BaseException) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            # The consumer must not take this for a cancellation of its own request.
-            error = RuntimeError(f"{self._node.operator}: the source was cancelled from outside")
         if self._closed:
             raise error  # aclose raises it
-        annotate(error, self._node.describe())
-        self._failure = Failure(error)
+        self._failure = Failure(raised_by_user(error, self._node.describe()))
 
     def _put(self, items: list[Any]) -> None:
         self._queue += items
@@ -109,7 +103,7 @@ class PumpStage(Stage[Any]):
 
     async def _stop(self) -> None:
         self._ended = True
-        await stop(self._task)
+        await stop(self.run, self._task)
 
 
 class closing:  # noqa: N801  named like contextlib's

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import SubscriptionClosed
 from penstock.runtime.clock import clock_of_the_loop
+from penstock.runtime.failures import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from penstock.abc import Clock
 
@@ -26,19 +28,30 @@ TURNS = 3  # a timer needs up to three turns of the loop: timer, future, task
 CLOSED = "this subscription was closed with aclose(); subscribe to the flow again for a new run"
 
 
+_running_in: ContextVar[tuple[object, ...]] = ContextVar("penstock_running_in", default=())
+"""The marks of the runs whose tasks this code runs in; the tasks that user code starts inherit them."""
+
+
 class Run:
     """The state shared by all stages of one subscription."""
 
-    __slots__ = ("clock", "closed", "draining", "gates", "releases", "stretch", "tasks")
+    __slots__ = (
+        "_mark", "clock", "closed", "draining", "failure", "gates", "on_failure",
+        "releases", "stretch", "tasks",
+    )  # fmt: skip
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or clock_of_the_loop()
         self.closed = False
         self.draining = False
+        self.failure: Failure | None = None
+        """Why a task of this run died. Every request that waits, or would wait, raises it."""
+        self.on_failure: Callable[[Failure], None] | None = None
         self.stretch = self.clock.monotonic()
         self.gates: dict[Gate, None] = {}  # in the order of waiting; the order of a set would be random
-        self.tasks: set[asyncio.Task[Any]] = set()
         self.releases: list[asyncio.Task[None]] = []
+        self._mark = object()
+        self.tasks: set[asyncio.Task[Any]] = set()  # without those that the run has cancelled
 
     def strained(self) -> bool:
         """Whether this run has kept the event loop for longer than ``STRETCH``."""
@@ -49,23 +62,73 @@ class Run:
         for _ in range(TURNS):
             await asyncio.sleep(0)
         self.stretch = self.clock.monotonic()
+        self.check()
+
+    def check(self) -> None:
+        """Raise ``SubscriptionClosed`` if the run was closed, or the error of a task that died."""
         if self.closed:
             raise SubscriptionClosed(CLOSED)
+        if self.failure is not None:
+            self.failure.throw()
 
     def over(self, error: BaseException) -> bool:
         """Return whether ``error`` means that *this* run was closed; it may come from another run."""
         return self.closed and isinstance(error, SubscriptionClosed)
 
-    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """Start a task that belongs to this run; the stage that starts it must stop it in ``aclose``."""
-        task = asyncio.get_running_loop().create_task(work, name=f"penstock {name}")
+    def inside(self) -> bool:
+        """Return whether the caller runs in a task of this run, or in one that such a task started."""
+        return self._mark in _running_in.get()
+
+    def spawn(
+        self, work: Coroutine[Any, Any, Any], name: str, *, result_is_read: bool = False
+    ) -> asyncio.Task[Any]:
+        """Start a task that belongs to this run; the stage that starts it must stop it in ``aclose``.
+
+        A task that dies fails the run, so that no request waits for it for ever: it raises an error, or
+        somebody cancels it without ``cancel``. A stage may read the result itself (``result_is_read``); then
+        an ``Exception`` of the task does not fail the run.
+        """
+        token = _running_in.set((self._mark, *_running_in.get()))
+        try:
+            task = asyncio.get_running_loop().create_task(work, name=f"penstock {name}")
+        finally:
+            _running_in.reset(token)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._result_read if result_is_read else self._ended)
         return task
+
+    def cancel(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a task of this run, on purpose."""
+        self.tasks.discard(task)
+        task.cancel()
+
+    def _result_read(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and isinstance(task.exception(), Exception):
+            self.tasks.discard(task)  # the stage raises it
+        else:
+            self._ended(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        on_purpose = task not in self.tasks
+        self.tasks.discard(task)
+        if task.cancelled():
+            if not on_purpose:
+                self.fail(RuntimeError(f"the task {task.get_name()!r} was cancelled from outside"))
+        elif (error := task.exception()) is not None and not (on_purpose and isinstance(error, Exception)):
+            self.fail(error)  # an Exception of a task that was cancelled on purpose is raised by ``stop``
+
+    def fail(self, error: BaseException) -> None:
+        """End the run with ``error``: all requests raise it, at once."""
+        if self.closed or self.failure is not None:
+            return  # aclose raises the errors of the tasks that it stops
+        self.failure = Failure(error)
+        self.wake()
+        if self.on_failure is not None:
+            self.on_failure(self.failure)
 
     def release(self, closing: Coroutine[Any, Any, None]) -> None:
         """Close something in a task, so that no request waits for it; ``aclose`` raises errors of it."""
-        task = self.spawn(closing, "release")
+        task = self.spawn(closing, "release", result_is_read=True)
         self.releases.append(task)
         task.add_done_callback(self._forget)
 
@@ -75,7 +138,7 @@ class Run:
             self.releases.remove(task)
 
     def wake(self) -> None:
-        """Open every gate, so that each waiting request checks ``closed`` and ``draining`` again."""
+        """Open every gate, so that each waiting request checks the state of the run again."""
         for gate in tuple(self.gates):
             gate.open()
 
@@ -83,24 +146,29 @@ class Run:
 class Gate:
     """A place where one task waits. It carries no item and no result: after it opens, check the state again.
 
-    A ``request`` awaits only gates (law 7), so a cancelled request loses nothing.
+    A ``request`` awaits only gates (law 7), so a cancelled request loses nothing. A gate that was opened
+    while nobody waited lets the next ``wait`` pass at once: with eager tasks, the work may be done before
+    the request that started it waits.
 
     Closing the run opens the gates of requests. Gates ``for_task`` stay shut: the stage that owns the task
     cancels it, and ``aclose`` raises the errors that the task raises then.
     """
 
-    __slots__ = ("_for_task", "_future", "_run")
+    __slots__ = ("_for_task", "_future", "_opened", "_run")
 
     def __init__(self, run: Run, *, for_task: bool = False) -> None:
         self._run = run
         self._for_task = for_task
         self._future: asyncio.Future[None] | None = None
+        self._opened = False
 
     async def wait(self, deadline: float | None = None) -> None:
         """Wait until the gate opens or the loop's time is ``deadline``."""
         run = self._run
-        if run.closed:
-            raise SubscriptionClosed(CLOSED)
+        run.check()
+        if self._opened:
+            self._opened = False
+            return
         loop = asyncio.get_running_loop()
         future = self._future = loop.create_future()
         timer = loop.call_at(deadline, self.open) if deadline is not None else None
@@ -114,13 +182,14 @@ class Gate:
             if timer is not None:
                 timer.cancel()
         run.stretch = run.clock.monotonic()
-        if run.closed:
-            raise SubscriptionClosed(CLOSED)
+        run.check()
 
     def open(self) -> None:
-        """Wake the waiting task, if there is one."""
+        """Wake the waiting task, or let the next one pass."""
         future = self._future
-        if future is not None and not future.done():
+        if future is None:
+            self._opened = True
+        elif not future.done():
             future.set_result(None)
 
 

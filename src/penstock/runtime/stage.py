@@ -8,6 +8,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.abc import StageStatistics
+from penstock.runtime.failures import raised_by_user
 from penstock.runtime.upstream import Upstream
 from penstock.system import close_all
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from penstock.runtime.node import Node, Site, Vertex
+    from penstock.runtime.run import Run
     from penstock.runtime.upstream import Marks, States
 
 T = TypeVar("T")
@@ -49,6 +51,13 @@ class Stage(Upstream[T]):
             self.since = began
         try:
             items = await self._request(n)
+        except BaseException as error:
+            if self.run.closed or _is_cancelled(error):
+                raise
+            raised = raised_by_user(error, self.site.vertex.node.describe())
+            if raised is error:
+                raise
+            raise raised from error
         finally:
             self.waiting += self.run.clock.monotonic() - began
             self._asked = None
@@ -109,6 +118,12 @@ class Stage(Upstream[T]):
         return self.site.vertex.node.operator
 
 
+def _is_cancelled(error: BaseException) -> bool:
+    """Return whether ``error`` means that the current task was cancelled."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
 def runs(kind: type[Node]) -> Callable[[S], S]:
     """Decorate the class of stages that runs nodes of type ``kind``."""
 
@@ -130,12 +145,12 @@ def behind(ended: Iterable[Marks]) -> States:
     return states
 
 
-async def stop(task: asyncio.Task[Any] | None) -> None:
-    """Cancel ``task`` and wait for its end; if it raised an error instead, raise that."""
+async def stop(run: Run, task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task of ``run`` and wait for its end; if it raised an error instead, raise that."""
     if task is None:
         return
     if not task.done():
-        task.cancel()
+        run.cancel(task)
         await asyncio.wait([task])
     if not task.cancelled() and (error := task.exception()) is not None:
         raise error

@@ -65,7 +65,9 @@ class Running(Subscription[T_co]):
         self._count = 0
         try:
             items = await self._stage.request(n)
-        except Exception as error:
+        except asyncio.CancelledError:  # of the caller: the next request continues
+            raise
+        except BaseException as error:
             if not self.run.over(error):
                 self._failure = Failure(error)
             raise

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.failures import Failure, raised_by_user
 from penstock.runtime.node import Site, node
 from penstock.runtime.run import STRETCH, Pace
 from penstock.runtime.stream import flow_of
@@ -66,7 +66,7 @@ class _IterableStage(IndexedStage):
             return []
         out: list[Any] = []
         try:
-            iterator = self._iterator or self._open()
+            iterator = self._iterator if self._iterator is not None else self._open()
             if self._to_skip:
                 await self._skip(iterator)
             if self._quick:
@@ -75,11 +75,10 @@ class _IterableStage(IndexedStage):
                 if self.run.strained():
                     await self.run.breathe()
                 self._fill(iterator, out, n)
-        except Exception as error:
-            annotate(error, self._node.describe())
-            self._failure = Failure(error)
+        except BaseException as error:  # noqa: BLE001  raised behind the items before it
+            self._failure = Failure(raised_by_user(error, self._node.describe()))
             if not out:
-                raise
+                self._failure.throw()
         self._index += len(out)
         self._ended = not out
         return out

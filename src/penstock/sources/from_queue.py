@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.errors import GraphError, SubscriptionClosed
+from penstock.errors import GraphError
 from penstock.runtime.arguments import assembled_at
 from penstock.runtime.node import Node, Site, node
-from penstock.runtime.run import CLOSED, Gate, Run
+from penstock.runtime.run import Gate, Run
 from penstock.runtime.stream import flow_of
 from penstock.sources.source import SourceNode, SourceStage
 
@@ -153,8 +153,7 @@ class _Getter(Gate):
             run.gates.pop(self, None)
             self._task = None
             run.stretch = run.clock.monotonic()
-        if run.closed:
-            raise SubscriptionClosed(CLOSED)
+        run.check()
 
     def open(self) -> None:
         """End the wait now. An item that has arrived in the meantime stays in the queue."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
 from penstock.runtime.arguments import function_for
-from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node, Site, node
+from penstock.runtime.failures import Failure, raised_by_user
+from penstock.runtime.node import Site, node
 from penstock.runtime.run import STRETCH, Pace
 from penstock.runtime.stream import flow_of
 from penstock.sources.from_pages import FromPages
@@ -180,8 +180,8 @@ class _UnfoldStage(SourceStage):
             while len(out) < n and not self._ended and not self.run.draining:
                 if self._slice(out, marks, n):
                     break
-        except Exception as error:  # noqa: BLE001  it is raised after the items before it
-            self._failure = _blamed(error, self._node)
+        except BaseException as error:  # noqa: BLE001  it is raised after the items before it
+            self._failure = Failure(raised_by_user(error, self._node.describe()))
             if not out:
                 self._failure.throw()
         return out
@@ -200,12 +200,3 @@ class _UnfoldStage(SourceStage):
         now = clock()
         self._pace.took(now - began)
         return now - self.run.stretch > STRETCH
-
-
-def _blamed(error: Exception, node: Node) -> Failure:
-    """Return the failure for an error of a user's function. A ``StopIteration`` must not look like an end."""
-    if isinstance(error, StopIteration):
-        stray, error = error, RuntimeError(f"{node.describe()}: the function raised StopIteration")
-        error.__cause__ = stray
-    annotate(error, node.describe())
-    return Failure(error)

@@ -150,7 +150,7 @@ class _UsingStage(BuildingStage):
 
     def _begin(self) -> asyncio.Task[None]:
         self._flow_ended = asyncio.get_running_loop().create_future()
-        self._keeper = keeper = self.run.spawn(self._keep(self._flow_ended), "using")
+        self._keeper = keeper = self.run.spawn(self._keep(self._flow_ended), "using", result_is_read=True)
         keeper.add_done_callback(lambda _: self._changed.open())
         return keeper
 
@@ -188,7 +188,7 @@ class _UsingStage(BuildingStage):
         if keeper is None:
             return
         if self._inner is None:
-            keeper.cancel()
+            self.run.cancel(keeper)
         self._end(asyncio.CancelledError())
         if not keeper.done():
             await asyncio.wait([keeper])

@@ -133,7 +133,7 @@ class _FlatMapMergeStage(JoinStage):
             if number >= self._started or number in self._owed:
                 try:
                     built = self._node.built(self.site, outer.items[outer.at], self._owed.get(number))
-                except Exception as error:  # noqa: BLE001  items of other flows are delivered before it
+                except BaseException as error:  # noqa: BLE001  items of other flows are delivered before it
                     self._failure = Failure(error)
                     return
                 self._owed.pop(number, None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from penstock.runtime.failures import annotate
 from penstock.runtime.node import Node, node
 
 if TYPE_CHECKING:
@@ -25,29 +24,6 @@ class JoinNode(Node):
     def bound(self, n: int) -> float:
         """Return the sum of M_i(n)."""
         return sum(node.bound(n) for node in self.inputs)
-
-
-class calling:  # noqa: N801  reads like a statement
-    """Within this block a node's function is called: its errors get a note that names the node.
-
-    A stray ``StopIteration`` becomes a ``RuntimeError``.
-    """
-
-    __slots__ = ("_node",)
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, StopIteration):
-            raised = RuntimeError(f"the function of {self._node.operator} raised StopIteration")
-            annotate(raised, self._node.describe())
-            raise raised from error
-        if isinstance(error, Exception):
-            annotate(error, self._node.describe())
 
 
 def raise_failure(branches: Sequence[Input]) -> None:

@@ -8,9 +8,9 @@ from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
-from penstock.operators.combine.join import JoinNode, calling, raise_failure
+from penstock.operators.combine.join import JoinNode, raise_failure
 from penstock.runtime.arguments import function_for
-from penstock.runtime.failures import Failure
+from penstock.runtime.failures import Failure, calling
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import node
 from penstock.runtime.run import Pace
@@ -109,7 +109,7 @@ class _SortedStage(JoinStage):
         try:
             with calling(self._node):
                 self._pick(out, min(n, self._pace.size))
-        except Exception as error:
+        except BaseException as error:
             self._failure = Failure(error)
             if not out:
                 raise

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach, nodes_of
-from penstock.operators.combine.join import JoinNode, calling
+from penstock.operators.combine.join import JoinNode
 from penstock.runtime.arguments import function_for
+from penstock.runtime.failures import calling
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import node
 from penstock.runtime.run import LARGEST_SLICE, Pace

@@ -90,12 +90,9 @@ class AwaitingStage(PoolStage):
                 for number, item in inputs:
                     try:
                         value = await function(item)
-                    except asyncio.CancelledError as error:
-                        if self._closed or self.run.closed:
+                    except BaseException as error:
+                        if isinstance(error, asyncio.CancelledError) and (self._closed or self.run.closed):
                             raise
-                        self._fail(number, self._from_outside(error))
-                        return
-                    except Exception as error:  # noqa: BLE001  it crosses to the task that requests
                         if self.run.over(error) or not await self._skips(number, item, error):
                             return
                         continue
@@ -107,9 +104,3 @@ class AwaitingStage(PoolStage):
                     await self._await_input(gate)
         except Exception as error:  # noqa: BLE001  a fault of ours must end the run, not leave it waiting
             self._give_up(error)
-
-    def _from_outside(self, error: asyncio.CancelledError) -> RuntimeError:
-        operator = self._node.operator
-        outside = RuntimeError(f"{operator}: the function was cancelled by somebody else than Penstock")
-        outside.__cause__ = error
-        return outside

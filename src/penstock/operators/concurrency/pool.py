@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive
-from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.failures import Failure, raised_by_user
 from penstock.runtime.node import Node, node
 from penstock.runtime.numbered import NumberedInputs
 from penstock.runtime.order import Order
@@ -328,8 +328,7 @@ class PoolStage(Stage[Any]):
 
     def _fail(self, number: int, error: BaseException) -> None:
         """Take a failure; no further call is begun."""
-        annotate(error, self._node.describe())
-        failure = Failure(error)
+        failure = Failure(raised_by_user(error, self._node.describe()))
         self._stopping = True
         self._waiting = ((), ())
         for _ in self._inputs:  # nobody takes them any more
@@ -340,12 +339,12 @@ class PoolStage(Stage[Any]):
             self._failure = failure
         self._ready.open()
 
-    async def _skips(self, number: int, item: Any, error: Exception) -> bool:
+    async def _skips(self, number: int, item: Any, error: BaseException) -> bool:
         """Leave the input out, if there is an ``on_error_skip`` that takes the error; otherwise ``_fail``."""
-        if self._skipping is None:
+        error = raised_by_user(error, self._node.describe())
+        if self._skipping is None or not isinstance(error, Exception):
             self._fail(number, error)
             return False
-        annotate(error, self._node.describe())
         fault = self._skipping.refuses(error, item)
         if fault is not None:
             self._fail(number, fault)
@@ -371,8 +370,8 @@ class PoolStage(Stage[Any]):
     async def _stop(self) -> None:
         workers, self._workers = self._workers, []
         for task in workers:
-            task.cancel()
-        await close_all([partial(stop, task) for task in workers])
+            self.run.cancel(task)
+        await close_all([partial(stop, self.run, task) for task in workers])
 
     def marks(self) -> Marks:
         """Return positions inside the last chunk."""

@@ -89,7 +89,7 @@ class _CollectStage(ShapingStage):
         for item in items:
             try:
                 add(container, item)
-            except Exception as error:  # noqa: BLE001  it ends the run, or leaves out the item
+            except BaseException as error:  # noqa: BLE001  it ends the run, or leaves out the item
                 self.skip(error, item)
 
     def forget(self) -> None:

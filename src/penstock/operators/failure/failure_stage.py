@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.failures import Failure, calling
 from penstock.runtime.passing import PassingStage
 
 
@@ -24,9 +24,9 @@ class FailureStage(PassingStage):
                 if self.run.over(error):
                     raise
                 try:
-                    self._handle(error)
-                except Exception as final:
-                    annotate(final, self.site.vertex.node.describe())
+                    with calling(self.site.vertex.node):
+                        self._handle(error)
+                except BaseException as final:
                     self._failure = Failure(final)
                     raise
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from penstock.operators.attach import attach
 from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.arguments import function_for
-from penstock.runtime.failures import annotate
+from penstock.runtime.failures import calling
 from penstock.runtime.node import Node, node
 from penstock.runtime.stage import runs
 
@@ -68,9 +68,9 @@ class _FinallyStage(FailureStage):
             return
         self._called = True
         try:
-            self._node.function(ending)
+            with calling(self._node):
+                self._node.function(ending)
         except Exception as error:
-            annotate(error, self._node.describe())
             if failed_with is None:
                 raise
             failed_with.add_note(f"penstock: the function of {self._node.describe()} failed too: {error!r}")

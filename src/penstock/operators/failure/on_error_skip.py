@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for, positive
-from penstock.runtime.failures import annotate
+from penstock.runtime.failures import calling
 from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
 from penstock.runtime.skipping import Skipping
@@ -170,9 +170,9 @@ class _Skipping(Skipping):
             error.add_note(f"penstock: {self._node.describe()} had skipped {limit} items, its limit")
             return error
         try:
-            self._node.function(error, item)
+            with calling(self._node):
+                self._node.function(error, item)
         except Exception as own:  # noqa: BLE001  the stage that asked raises it
-            annotate(own, self._node.describe())
             return own
         if self._left is not None:
             self._left -= 1

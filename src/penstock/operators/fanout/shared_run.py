@@ -121,6 +121,7 @@ class SharedRun:
         self.ended = False
         self.closing: asyncio.Task[None] | None = None
         self._running: Running[Any] = Running(root)
+        self._running.run.on_failure = self.finish
         self._more = Gate(self._running.run, for_task=True)
         self._asking = False
         self._task: asyncio.Task[None] | None = None
@@ -144,7 +145,9 @@ class SharedRun:
     def withdraw(self) -> None:
         """Cancel the request to upstream if no subscriber waits any more."""
         if self._asking and self._task is not None and not any(queue.demand for queue in self.queues):
-            self._task.cancel()  # requests are cancel-safe: the next pump continues where this one stopped
+            self._running.run.cancel(
+                self._task
+            )  # requests are cancel-safe: the next pump continues where this one stopped
             self._withdrawn, self._task = self._task, None
             self._asking = False
 
@@ -191,7 +194,7 @@ class SharedRun:
     async def _close(self) -> None:
         try:
             for task in (self._withdrawn, self._task):
-                await stop(task)
+                await stop(self._running.run, task)
         finally:
             await self._running.aclose()
 
@@ -237,6 +240,7 @@ class SharedRun:
                     await run.breathe()
         except Exception as error:  # noqa: BLE001  the requests of the subscribers raise it
             if not run.over(error):
+                annotate(error, self.where)
                 self.finish(Failure(error))
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.failures import Failure, raised_by_user
 from penstock.runtime.run import Gate, Pace
 from penstock.runtime.stage import Stage
 
@@ -43,7 +43,7 @@ class Inputs:
         """Request up to ``n`` more inputs."""
         try:
             items = await self.stage.request(n)
-        except Exception:
+        except BaseException:
             self._pages.append((self.count, self.stage.marks()))  # before the input that failed
             raise
         self._pages.append((self.count, self.stage.marks()))
@@ -126,13 +126,13 @@ class ShapingStage(Stage[Any]):
         self._values.extend(values)
         self.lows.extend(lows)
 
-    def skip(self, error: Exception, item: Any) -> None:
+    def skip(self, error: BaseException, item: Any) -> None:
         """Leave out the input on which a function failed, or raise the error that ends the run."""
-        error = _without_stop_iteration(error)
-        annotate(error, self.site.vertex.node.describe())
+        error = raised_by_user(error, self.site.vertex.node.describe())
         skipping = self.site.skipping
-        fault = error if skipping is None else skipping.refuses(error, item)
-        if fault is not None:
+        if skipping is None or not isinstance(error, Exception):
+            raise error
+        if (fault := skipping.refuses(error, item)) is not None:
             raise fault
 
     def forget(self) -> None:
@@ -184,10 +184,8 @@ class ShapingStage(Stage[Any]):
         """Call ``work``; keep its error until the outputs before it are delivered (law 4)."""
         try:
             work()
-        except Exception as raised:  # noqa: BLE001  the request that finds no output before it raises it
-            error = _without_stop_iteration(raised)
-            annotate(error, self.site.vertex.node.describe())
-            self._failure = Failure(error)
+        except BaseException as error:  # noqa: BLE001  the request that finds no output before it raises it
+            self._failure = Failure(raised_by_user(error, self.site.vertex.node.describe()))
             self._page, self._offset = [], 0
 
     def _deliver(self, n: int) -> list[Any]:
@@ -205,12 +203,3 @@ class ShapingStage(Stage[Any]):
             return {**states, key: ahead or settled} if key is not None else states
 
         return at
-
-
-def _without_stop_iteration(error: Exception) -> Exception:
-    """Return ``error``, or a ``RuntimeError`` for a ``StopIteration``, which would look like the end."""
-    if not isinstance(error, StopIteration):
-        return error
-    stray = RuntimeError("a function raised StopIteration")
-    stray.__cause__ = error
-    return stray.with_traceback(error.__traceback__)

@@ -75,7 +75,7 @@ class _SplitStage(ShapingStage):
         for number, item in enumerate(items, self.done):
             try:
                 separates = function(item)
-            except Exception as error:  # noqa: BLE001  it ends the run, or leaves out the item
+            except BaseException as error:  # noqa: BLE001  it ends the run, or leaves out the item
                 self.skip(error, item)
                 continue
             if not separates:
