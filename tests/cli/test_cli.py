@@ -104,10 +104,10 @@ def test_a_missing_extra_gives_the_command_that_installs_it() -> None:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
-def test_closed_streams_are_no_obstacle(penstock, small, closed: str, small_undisturbed: bytes) -> None:
+def test_closed_streams_are_no_obstacle(penstock, sample, closed: str, undisturbed: bytes) -> None:
     """With stdout or stderr closed the run completes, and no message ends up in a file."""
-    done = penstock.shell(f"penstock ingest pubmed {small} --to out.jsonl {closed}")
-    assert (done.returncode, (penstock.folder / "out.jsonl").read_bytes()) == (0, small_undisturbed)
+    done = penstock.shell(f"penstock ingest pubmed {sample} --to out.jsonl {closed}")
+    assert (done.returncode, (penstock.folder / "out.jsonl").read_bytes()) == (0, undisturbed)
 
 
 def test_an_output_cannot_be_taken_back() -> None:

@@ -146,12 +146,17 @@ def test_killed_runs_in_several_processes_lose_and_repeat_nothing(tmp_path: Path
     )
 
 
+REAL = {"update": ("pubmed21n1298.excerpt.xml.gz", 100), "baseline": ("pubmed20n0014.xml.gz", 1000)}
+"""The name of a real file, and the documents from one commit to the next."""
+
+
 @pytest.mark.corpus
-@pytest.mark.slow
-def test_a_killed_run_over_a_real_file(corpus: Path, tmp_path: Path) -> None:
-    """A killed run over 30,000 citations of a real baseline file ends like an undisturbed one."""
+@pytest.mark.parametrize("kind", cases(["update"], REAL))
+def test_a_killed_run_over_a_real_file(corpus: Path, tmp_path: Path, kind: str) -> None:
+    """A killed run over a real file of 720 records, or in the long run of 30,000, ends like an undisturbed one."""
+    name, every = REAL[kind]
     kill_and_compare(
-        command([str(corpus / "pubmed" / "pubmed20n0014.xml.gz")], 1000),
+        command([str(corpus / "pubmed" / name)], every),
         outcome(ONES["jsonl"].read),
         tmp_path,
         kills=max(KILLS // 4, 1),
