@@ -35,6 +35,10 @@ def command(files: list[str], every: int, **options: Any) -> Callable[[Path], li
     return lambda _: [sys.executable, str(SCRIPT), json.dumps(settings)]
 
 
+LEDGERS = ["a file", "a table beside it", "a table elsewhere"]
+"""The outputs of runs with a ledger in PostgreSQL; beside it is in the same database."""
+
+
 def outcome(
     read: Callable[[Path], list[str]], *, ordered: bool = True, ledger: str | None = None
 ) -> Callable[[Path], Any]:
@@ -102,7 +106,7 @@ def test_a_killed_run_into_postgresql(tmp_path: Path, sample: str, postgres_serv
     assert done.kills == KILLS
 
 
-@pytest.mark.parametrize("kind", ["a file", "a table beside it", "a table elsewhere"])
+@pytest.mark.parametrize("kind", cases(["a table beside it", "a table elsewhere"], LEDGERS))
 def test_a_killed_run_with_a_ledger_in_postgresql(
     tmp_path: Path, sample: str, postgres_server: PostgresServer, kind: str
 ) -> None:

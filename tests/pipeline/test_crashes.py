@@ -171,7 +171,7 @@ def test_a_restart_with_every_single_fault(kind: str, kill: bool, first: int) ->
         machine = Machine()
         await process(machine, SCRIPT, Fault(first), kind)
         await process(machine, SCRIPT, counted, kind, restart=True)
-        for at in sampled(range(counted.calls), 3, kill + (first > 0)):
+        for at in sampled(range(counted.calls), 3, 1 + (kill != (first > 0))):
             for after, again in ((False, True), (True, True), (False, False), (True, False)):
                 machine, fault = Machine(), Fault(at, kill=kill, after=after)
                 await process(machine, SCRIPT, Fault(first), kind)

@@ -26,7 +26,7 @@ from penstock.sinks.files.lines import encode_lines
 
 from ..length import LONG, cases, sampled  # noqa: TID252  tests are no installed package
 
-KILLS = int(os.environ.get("PENSTOCK_SINK_KILLS", "3"))
+KILLS = int(os.environ.get("PENSTOCK_SINK_KILLS", "3" if LONG else "1"))
 """How often each database's writer is killed. Before a release: 200."""
 
 
