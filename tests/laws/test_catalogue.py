@@ -39,7 +39,7 @@ def test_keeps(law: str, entry: Entry) -> None:
     if law == "errors_speak":
         options["operator"] = entry.noted
     if law == "fair":
-        options["items"] = 200  # more than may pass between two turns of the loop
+        options["items"] = 160  # more than may pass between two turns of the loop
     if law in EVERYDAY and not LONG:
         name, first, step = EVERYDAY[law]
         options[name] = [first, *range(first + 1 + ENTRIES.index(entry) % step, 10_000, step)]

@@ -7,14 +7,13 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
 
 import penstock.operators as op
 from penstock.testing import Leak, RaceFound, Sleep, VirtualTimeLoop, Wait, laws, no_leaks, run
 from penstock.testing.laws.racing import racing
 from penstock.testing.laws.runs import collect, expected, open_run
 
-from ..length import sampled  # noqa: TID252  tests are no installed package
+from ..length import LONG, sampled  # noqa: TID252  tests are no installed package
 from .catalogue import ENTRIES, Entry
 from .entry import INPUT
 from .functions import a_turn, add, spread
@@ -48,8 +47,8 @@ from .toys import ToyCheckpoint, ToyCheckpointRun, ToyFlow, ToyRun
 if TYPE_CHECKING:
     from penstock.testing import TestSource
 
-SEEDS = settings.default.max_examples // 4
-"""Seeds per entry: 12 every day, 500 in the long profile."""
+SEEDS = 500 if LONG else 10
+"""Seeds per entry."""
 
 PACE = (Wait(2), None, Sleep(1))
 

@@ -81,7 +81,7 @@ async def test_resumed_with_any_number_of_processes(folder: Path) -> None:
     """A run continues exactly after any page, with any number of processes."""
     for first in (1, 3):
         found, places = await outcomes(folder, first)
-        for count, position in places[:: 3 if LONG else 9]:
+        for count, position in places[:: 3 if LONG else 15]:
             for then in (1, 2):
                 rest, _ = await outcomes(folder, then, position, page_size=7)
                 assert by_key(found[:count] + rest) == by_key(found)
