@@ -69,11 +69,11 @@ def by_key(found):
 async def test_the_same_documents(folder: Path) -> None:
     """All records, documents and errors equal those of one process; only the order differs."""
     one, _ = await outcomes(folder, 1)
-    three, _ = await outcomes(folder, 3)
+    three, places = await outcomes(folder, 3)
     assert len(one) == 104
     assert three != one
     assert by_key(three) == by_key(one)
-    assert await outcomes(folder, 3) == await outcomes(folder, 3)  # the order is always the same
+    assert await outcomes(folder, 3) == (three, places)  # the order is always the same
     assert children() == set()
 
 
