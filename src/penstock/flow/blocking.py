@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from penstock.fusion.drive import SlowStart
+from penstock.runtime.clock import SYSTEM_CLOCK
 from penstock.runtime.subscription import Running
 from penstock.system.own_loop import OwnLoop, run_in_own_loop
 
@@ -40,9 +40,9 @@ class Blocking(Generic[T_co]):
             subscription: Subscription[T_co] = loop.run(self._begin)
             try:
                 while items := loop.run(lambda: subscription.request(demand.n)):
-                    began = perf_counter()
+                    began = SYSTEM_CLOCK.monotonic()
                     yield from items
-                    demand.took(perf_counter() - began)
+                    demand.took(SYSTEM_CLOCK.monotonic() - began)
             finally:
                 loop.run(subscription.aclose)
 
