@@ -277,10 +277,12 @@ class _ProcessStage(PoolStage):
     def _put_back(self, left: deque[tuple[int, Any]]) -> None:
         """Put the inputs behind a skipped one back to the front of the inputs."""
         again = [*left, *self._inputs]
-        numbers, items = self._waiting
-        self._waiting = (
-            [*(number for number, _ in again), *numbers],
-            [*(item for _, item in again), *items],
+        (numbers, items), at = self._waiting, self._cut_to
+        self._wait(
+            (
+                [*(number for number, _ in again), *numbers[at:]],
+                [*(item for _, item in again), *items[at:]],
+            )
         )
         left.clear()
 

@@ -12,6 +12,7 @@ from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure, raised_by_user
+from penstock.runtime.fifo import Fifo
 from penstock.runtime.node import Node, node
 from penstock.runtime.numbered import NumberedInputs
 from penstock.runtime.order import Order
@@ -136,7 +137,8 @@ class PoolStage(Stage[Any]):
         self._upstream = site.input()
         self._numbered = NumberedInputs(self._upstream.marks(), site.state or ())
         self._held = 0  # inputs taken and not settled
-        self._waiting: tuple[Sequence[int], Sequence[Any]] = ((), ())  # inputs that are in no slice yet
+        self._waiting: tuple[Sequence[int], Sequence[Any]] = ((), ())
+        self._cut_to = 0  # how many of them are in slices
         self._rest: Any = iter(())  # the items of the slice that no worker has taken
         self._inputs: Iterator[tuple[int, Any]] = iter(())  # the same with their numbers
         self._fetching = False
@@ -145,8 +147,8 @@ class PoolStage(Stage[Any]):
         self._failures: dict[int, Failure] = {}  # ordered: those that must wait for what comes before them
         self._final: Failure | None = None  # upstream's failure, behind everything that is still in flight
         self._came: tuple[list[int], list[Any]] = ([], [])
-        self._numbers: list[int] = []
-        self._values: list[Any] = []
+        self._numbers = Fifo()
+        self._values = Fifo()
         self._early: dict[int, Any] = {}
         self._due = 0  # ordered: the input whose result comes next
         self._stopping = False
@@ -162,11 +164,9 @@ class PoolStage(Stage[Any]):
 
     @property
     def buffered(self) -> int:
-        """Inputs taken and not settled."""
         return self._held
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        """Yield the one upstream."""
         yield self._upstream
 
     async def _request(self, n: int) -> list[Any]:
@@ -186,20 +186,23 @@ class PoolStage(Stage[Any]):
             self._call_to_fetch()
             await self._ready.wait()
             self._arrange()
-        out, self._values = self._values[:n], self._values[n:]
+        out = self._values.take(n)
         if self._in_step:
             self._last = range(self._numbered.low, self._numbered.low + len(out))
         else:
-            self._last = self._numbers[:n]
-            del self._numbers[:n]
+            self._last = self._numbers.take(n)
         self._held -= len(out)
         self._call_to_fetch()
         return out
 
     def _begin(self) -> None:
-        """Start the workers."""
-        name, count = self._node.operator, self._node.concurrency
-        self._workers = [self.run.spawn(self._work(), f"{name} {k}") for k in range(count)]
+        name, count = self._node.operator, len(self._workers)
+        self._workers.append(self.run.spawn(self._start_to_work(), f"{name} {count}"))
+
+    async def _start_to_work(self) -> None:
+        await asyncio.sleep(0)  # eager tasks would start each other, one inside the other
+        self._call(2)
+        await self._work()
 
     def _acknowledge(self) -> None:
         """Take note that what the last request delivered has arrived."""
@@ -227,8 +230,8 @@ class PoolStage(Stage[Any]):
         if self._drops:
             came, results = self._without_dropped(came, results)
         if not self._in_step:
-            self._numbers += came
-        self._values = self._values + results if self._values else results
+            self._numbers.put(came)
+        self._values.put(results)
 
     def _in_turn(self) -> tuple[list[int], list[Any]]:
         """Take from what came too soon all that is due, up to the first failure."""
@@ -254,15 +257,22 @@ class PoolStage(Stage[Any]):
 
     def _call_to_fetch(self) -> None:
         """Wake one worker, if there is no input for it to take."""
-        if self._idle and not self._waiting[1] and not self._rest.__length_hint__():
-            self._call(1)
+        if self._idle and not self._free:
+            self._idle.popleft().open()
+
+    @property
+    def _free(self) -> int:
+        """How many inputs no worker has taken yet."""
+        left: int = self._rest.__length_hint__()
+        return left + len(self._waiting[1]) - self._cut_to
 
     def _call(self, count: int) -> None:
-        """Wake workers that wait for inputs or for room."""
-        idle = self._idle
-        while count and idle:
-            idle.popleft().open()
-            count -= 1
+        """Let more workers take inputs: those that wait, then new ones; no more than there are inputs."""
+        for _ in range(min(count, self._free)):
+            if self._idle:
+                self._idle.popleft().open()
+            elif len(self._workers) < self._node.concurrency and not self._stopping:
+                self._begin()
 
     @abstractmethod
     async def _work(self) -> None:
@@ -277,7 +287,7 @@ class PoolStage(Stage[Any]):
 
     async def _await_input(self, gate: Gate) -> None:
         """Cut the next slice; if all are used up, fetch, or wait to be called. Then call others."""
-        if self._waiting[1]:
+        if len(self._waiting[1]) > self._cut_to:
             if self.run.strained():
                 await self.run.breathe()
         elif self._fetching or self._exhausted or self._room() <= 0:
@@ -285,7 +295,7 @@ class PoolStage(Stage[Any]):
             await gate.wait()
         else:
             await self._fetch()
-        if self._waiting[1] and not self._rest.__length_hint__():
+        if len(self._waiting[1]) > self._cut_to and not self._rest.__length_hint__():
             self._cut()
         if self._rest.__length_hint__():
             self._call(2)  # so all are awake in few turns, and few are woken in vain
@@ -295,10 +305,16 @@ class PoolStage(Stage[Any]):
         now = self.run.clock.monotonic()
         self._pace.took(now - self._cut_at)
         self._cut_at, size = now, self.slice_size()
-        numbers, items = self._waiting
-        self._rest = iter(items[:size])
-        self._inputs = zip(numbers[:size], self._rest, strict=False)
-        self._waiting = (numbers[size:], items[size:])
+        (numbers, items), at = self._waiting, self._cut_to
+        self._cut_to = end = min(at + size, len(items))
+        self._rest = iter(items[at:end])
+        self._inputs = zip(numbers[at:end], self._rest, strict=False)
+        if end == len(items):
+            self._wait(((), ()))
+
+    def _wait(self, inputs: tuple[Sequence[int], Sequence[Any]]) -> None:
+        """Let these inputs wait for workers; none of them is in a slice yet."""
+        self._waiting, self._cut_to = inputs, 0
 
     def slice_size(self) -> int:
         """Return how many inputs the next slice may have."""
@@ -322,7 +338,7 @@ class PoolStage(Stage[Any]):
         if len(numbers) < len(page):  # the run which this one resumes had settled the others
             page = [page[number - first] for number in numbers]
         self._held += len(page)
-        self._waiting = (numbers, page)
+        self._wait((numbers, page))
         if self._exhausted:
             self._ready.open()
 
@@ -330,7 +346,7 @@ class PoolStage(Stage[Any]):
         """Take a failure; no further call is begun."""
         failure = Failure(raised_by_user(error, self._node.describe()))
         self._stopping = True
-        self._waiting = ((), ())
+        self._wait(((), ()))
         for _ in self._inputs:  # nobody takes them any more
             pass
         if self._ordered:
@@ -355,7 +371,6 @@ class PoolStage(Stage[Any]):
         return True
 
     def _put(self, number: int, result: Any) -> None:
-        """Take one result."""
         numbers, results = self._came
         numbers.append(number)
         results.append(result)
@@ -373,13 +388,13 @@ class PoolStage(Stage[Any]):
             failure.forget()
 
     async def _stop(self) -> None:
+        self._stopping = True
         workers, self._workers = self._workers, []
         for task in workers:
             self.run.cancel(task)
         await close_all([partial(stop, self.run, task) for task in workers])
 
     def marks(self) -> Marks:
-        """Return positions inside the last chunk."""
         key, last, stateful = self.site.vertex.id, self._last, self._node.stateful
         position = self._numbered.marks()
 
