@@ -7,6 +7,7 @@ import heapq
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import penstock as ps
 import penstock.operators as op
 from penstock.sources.from_iterable import from_iterable
 
@@ -71,7 +72,7 @@ def _merged_entries() -> Iterator[Entry]:
     yield Entry(
         "merge of 3, errors last",
         ("merge",),
-        lambda first, *others: first | op.merge(*others, delay_errors=True),
+        lambda *flows: ps.merge(flows, delay_errors=True),
         THREE,
         model=itertools.chain,
         bound=lambda n: 3 * n,
@@ -110,7 +111,7 @@ def _ordered_entries() -> Iterator[Entry]:
     yield Entry(
         "zip, strict",
         ("zip",),
-        lambda first, *others: first | op.zip(*others, strict=True),
+        lambda *flows: ps.zip(*flows, strict=True),
         ((1, 2, 3), (10, 20, 30)),
         model=zip,
         known={"closes_early": True},
@@ -118,7 +119,7 @@ def _ordered_entries() -> Iterator[Entry]:
     yield Entry(
         "merge_sorted by a key, reversed",
         ("merge_sorted",),
-        lambda first, other: first | op.merge_sorted(other, key=last_digit, reverse=True),
+        lambda *flows: ps.merge_sorted(flows, key=last_digit, reverse=True),
         ((19, 8, 5), (9, 25, 4, 3)),
         model=sorted_down(last_digit),
         noted="merge_sorted",
@@ -142,7 +143,7 @@ def _timed_entries() -> Iterator[Entry]:
     yield Entry(
         "race of 3 that are ready",
         ("race",),
-        lambda first, *others: first | op.race(*others),
+        ps.race,
         THREE,
         model=lambda first, *_: first,
         known=early,
