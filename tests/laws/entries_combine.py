@@ -157,6 +157,14 @@ def _timed_entries() -> Iterator[Entry]:
         model=lambda _, other: other,
         known=early | {"prefetches": True},
     )
+    yield Entry(
+        "race with an empty flow",
+        ("race",),
+        ps.race,
+        ((), (10, 11, 12)),
+        model=lambda _, other: other,
+        known=early,
+    )
     for name, operator in (
         ("combine_latest", op.combine_latest),
         ("with_latest_from", op.with_latest_from),

@@ -345,7 +345,8 @@ def test_empty_flows() -> None:
             never() | op.combine_latest(empty()),
             never() | op.with_latest_from(empty()),
             empty() | op.with_latest_from(never()),
-            empty() | op.race(never()),
+            empty() | op.race(just(1), never()),
+            empty() | op.race(empty(), empty()),
             empty() | op.merge_sorted(just(1)),
             empty() | op.interleave(just(1), empty()),
             empty() | op.sequence_equal(empty()),
@@ -356,7 +357,7 @@ def test_empty_flows() -> None:
         ]
         return [await flow.to_list() for flow in flows]
 
-    assert virtually(main()) == [[], [], [], [], [], [1], [1], [True], [], [], [], []]
+    assert virtually(main()) == [[], [], [], [], [1], [], [1], [1], [True], [], [], [], []]
 
 
 # -- refused when the graph is built -----------------------------------------------------------------
