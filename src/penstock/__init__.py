@@ -17,6 +17,7 @@ from penstock.flow import Connectable, Flow, GroupedFlow
 from penstock.flow.hot import DeadLetters
 from penstock.flow.picture import Graph
 from penstock.interop.aioreactive import from_observable
+from penstock.interop.create import Emitter, create
 from penstock.operators.combine.joins import (
     combine_latest,
     concat,
@@ -69,6 +70,7 @@ __all__ = [
     "DocumentCompleted",
     "DocumentFailed",
     "DocumentStarted",
+    "Emitter",
     "Failed",
     "Flow",
     "Graph",
@@ -90,6 +92,7 @@ __all__ = [
     "__version__",
     "combine_latest",
     "concat",
+    "create",
     "defer",
     "empty",
     "fail",

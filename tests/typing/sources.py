@@ -11,8 +11,10 @@ import aioreactive as rx
 
 import penstock as ps
 from penstock import (
+    Emitter,
     Flow,
     Page,
+    create,
     defer,
     empty,
     fail,
@@ -41,6 +43,14 @@ async def pages_from(position: Any) -> AsyncIterator[Page[int]]:
     yield Page([1], position)
 
 
+def listened(emitter: Emitter[int]) -> None:
+    emitter.emit_nowait(1)
+
+
+async def emitted(emitter: Emitter[str]) -> None:
+    await emitter.emit("a")
+
+
 def begun(observable: rx.AsyncObservable[int]) -> None:
     """What goes in says what comes out, from an iterable and from a function that makes one."""
     assert_type(from_iterable([1, 2]), Flow[int])
@@ -53,6 +63,8 @@ def begun(observable: rx.AsyncObservable[int]) -> None:
     assert_type(from_pages(pages), Flow[int])
     assert_type(from_pages(pages_from, seekable=True, page_size=1), Flow[int])
     assert_type(from_observable(observable), Flow[int])
+    assert_type(create(listened), Flow[int])
+    assert_type(create(emitted, capacity=1, overflow="latest"), Flow[str])
     assert_type(just(1, 2), Flow[int])
     assert_type(defer(lambda: just("a")), Flow[str])
 
