@@ -205,6 +205,18 @@ def _flattened_entries() -> Iterator[Entry]:
             noted="concat_map",
             bound=unbounded,
         )
+    for function, concurrency in cases(
+        [(slow_flow_of, 3)], itertools.product((flow_of, slow_flow_of), (2, 3))
+    ):
+        yield Entry(
+            f"concat_map of {function.__name__}, {concurrency} at a time",
+            ("concat_map",),
+            lambda s, f=function, c=concurrency: s | op.concat_map(f, c),
+            model=model,
+            noted="concat_map",
+            known={"prefetches": True},
+            bound=unbounded,
+        )
     everyday = [(flow_of, 1), (slow_flow_of, 3)]
     for function, concurrency in cases(everyday, itertools.product((flow_of, slow_flow_of), (1, 3))):
         yield Entry(
@@ -223,6 +235,15 @@ def _flattened_entries() -> Iterator[Entry]:
             lambda s, pace=pace: pace(s) | op.switch_map(flow_of),
             model=model,
             noted="switch_map",
+            known={"prefetches": True},
+            bound=unbounded,
+        )
+        yield Entry(
+            f"exhaust_map of {name} items",
+            ("exhaust_map",),
+            lambda s, pace=pace: pace(s) | op.exhaust_map(flow_of),
+            model=model,
+            noted="exhaust_map",
             known={"prefetches": True},
             bound=unbounded,
         )
