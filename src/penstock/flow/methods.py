@@ -92,9 +92,15 @@ class Methods(Stream[T_co]):
         """Continue with the items of ``others``; each flow starts when the one before has completed."""
         return op.concat(*others)(self._flow)
 
-    def concat_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+    def concat_map(
+        self, function: Callable[[T_co], Flow[U]], concurrency: int = 1, *, order: str = "exact"
+    ) -> Flow[U]:
         """Map each item to a flow and yield the items of these flows, one flow after the other."""
-        return op.concat_map(function, order=order)(self._flow)
+        return op.concat_map(function, concurrency, order=order)(self._flow)
+
+    def exhaust_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+        """Map an item to a flow and yield its items; drop the items that come while this flow runs."""
+        return op.exhaust_map(function, order=order)(self._flow)
 
     def flat_map_merge(
         self, function: Callable[[T_co], Flow[U]], concurrency: int = 8, *, order: str = "exact"
