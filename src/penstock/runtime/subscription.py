@@ -36,7 +36,7 @@ class Running(Subscription[T_co]):
         if position is not None:
             require_resumable(root, "subscribing from a position")
         states = states_of(vertex, position) if position is not None else {}
-        self.run = Run()
+        self.run = Run(root=vertex)
         self._vertex = vertex
         self._stage: Upstream[Any] = Site(vertex, self.run, states).start()
         self._count = 0
@@ -44,9 +44,21 @@ class Running(Subscription[T_co]):
         self._ended = False
         self._failure: Failure | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._entering: list[asyncio.Future[None]] = []
+
+    def begin(self) -> list[asyncio.Future[None]]:
+        """Let all hot inputs enter, as the first request does; return those that are not done with it.
+
+        An input that is done with it misses no item.
+        """
+        if not self.run.begun:
+            self._entering = self.run.begin()
+        return [future for future in self._entering if not future.done()]
 
     def lazily(self, n: int) -> Coroutine[Any, Any, Iterable[T_co]]:
         """Call ``lazily`` of the last stage, unchecked: for terminals, which own their run."""
+        if not self.run.begun:
+            self.begin()
         return self._stage.lazily(n)
 
     async def request(self, n: int) -> list[T_co]:
@@ -61,6 +73,8 @@ class Running(Subscription[T_co]):
             self._failure.throw()
         if self._ended:
             return []
+        if not self.run.begun:
+            self.begin()
         self._busy = True
         self._count = 0
         try:
@@ -142,4 +156,8 @@ class Running(Subscription[T_co]):
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        await close_all([*((lambda task=task: task) for task in self.run.releases), self._stage.aclose])
+        run = self.run
+        releases = ((lambda task=task: task) for task in run.releases)
+        declines = () if run.begun else (node.decline for node in run.shared_nodes())
+        await close_all([*releases, self._stage.aclose, *run.at_close, *declines])
+        run.at_close.clear()
