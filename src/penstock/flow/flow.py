@@ -9,6 +9,7 @@ from penstock.flow.picture import graph_of
 from penstock.flow.terminals import Terminals
 from penstock.fusion.drive import iterate
 from penstock.interop import aioreactive as bridge
+from penstock.runtime.arguments import assembled_at
 from penstock.runtime.graph import resolve
 from penstock.runtime.node import Node
 from penstock.runtime.stream import describes
@@ -53,7 +54,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
             PositionError: the position belongs to another graph; the message says what differs.
             NotResumable: a position was given, but a node of this flow cannot start from one.
         """
-        return Running(self.node, position)
+        return Running(self.node, position, assembled_at())
 
     def __aiter__(self) -> AsyncIterator[T_co]:
         return iterate(self.node)

@@ -95,6 +95,7 @@ class Drive:
         if exc is not None and self._loop.blame(exc) is not None:
             raised = self._raised(exc)
         await self._upstream.__aexit__(type(raised), raised, tb)
+        del self._upstream  # the frame of the loop, which the error keeps, must not keep the run
         if raised is not exc and raised is not None:
             raise raised
 

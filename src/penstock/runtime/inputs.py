@@ -127,7 +127,8 @@ class Input:
 
     async def stop(self) -> None:
         """End the tasks."""
-        for task in (*self._withdrawn, self._task):
+        tasks, self._task, self._withdrawn = (*self._withdrawn, self._task), None, []
+        for task in tasks:
             await stop(self.stage.run, task)
 
     async def aclose(self) -> None:
@@ -253,6 +254,12 @@ class JoinStage(Stage[Any]):
 
     async def _stop(self) -> None:
         await close_all([one.stop for one in self.inputs])
+
+    def forget_failures(self) -> None:
+        super().forget_failures()
+        for one in self.inputs:
+            if one.failure is not None:
+                one.failure.forget()
 
 
 def places_of(places: Sequence[Place], counts: Sequence[int]) -> States:

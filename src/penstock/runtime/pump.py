@@ -103,7 +103,8 @@ class PumpStage(Stage[Any]):
 
     async def _stop(self) -> None:
         self._ended = True
-        await stop(self.run, self._task)
+        task, self._task = self._task, None
+        await stop(self.run, task)
 
 
 class closing:  # noqa: N801  named like contextlib's

@@ -9,7 +9,7 @@ from weakref import ref
 
 from penstock.errors import SubscriptionClosed
 from penstock.runtime.clock import clock_of_the_loop
-from penstock.runtime.failures import Failure
+from penstock.runtime.failures import CLOSED, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -26,9 +26,6 @@ SLICE = 0.001
 LARGEST_SLICE = 256
 
 TURNS = 3  # a timer needs up to three turns of the loop: timer, future, task
-
-CLOSED = "this subscription was closed with aclose(); subscribe to the flow again for a new run"
-
 
 _running_in: ContextVar[tuple[object, ...]] = ContextVar("penstock_running_in", default=())
 """The marks of the runs whose tasks this code runs in; the tasks that user code starts inherit them."""
@@ -166,9 +163,14 @@ class Run:
         self.tasks.discard(task)
         if task.cancelled():
             if not on_purpose:
-                self.fail(RuntimeError(f"the task {task.get_name()!r} was cancelled from outside"))
+                what = "was cancelled from outside, or user code in it raised CancelledError"
+                self.fail(RuntimeError(f"the task {task.get_name()!r} {what}"))
         elif (error := task.exception()) is not None and not (on_purpose and isinstance(error, Exception)):
             self.fail(error)  # an Exception of a task that was cancelled on purpose is raised by ``stop``
+
+    def has_raised(self, error: BaseException | None) -> bool:
+        """Return whether a request has raised ``error``, of a task that died."""
+        return self.failure is not None and self.failure.thrown and self.failure.error is error
 
     def fail(self, error: BaseException) -> None:
         """End the run with ``error``: all requests raise it, at once."""

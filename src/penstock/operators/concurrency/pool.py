@@ -367,6 +367,11 @@ class PoolStage(Stage[Any]):
             self._stopping, self._failure = True, Failure(error)
             self._ready.open()
 
+    def forget_failures(self) -> None:
+        super().forget_failures()
+        for failure in self._failures.values():
+            failure.forget()
+
     async def _stop(self) -> None:
         workers, self._workers = self._workers, []
         for task in workers:
