@@ -43,12 +43,12 @@ class Run:
     """The state shared by all stages of one subscription."""
 
     __slots__ = (
-        "_hot", "_mark", "at_close", "clock", "closed", "draining", "drivers", "failure", "gates",
+        "_hot", "_mark", "at_close", "begun", "clock", "closed", "draining", "drivers", "failure", "gates",
         "on_failure", "releases", "root", "stretch", "tasks",
     )  # fmt: skip
 
-    def __init__(self, clock: Clock | None = None, root: Vertex | None = None) -> None:
-        self.root = root
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.root: Vertex | None = None
         """The last vertex of the graph that this run runs."""
         self.clock = clock or clock_of_the_loop()
         self.closed = False
@@ -60,11 +60,11 @@ class Run:
         self.gates: dict[Gate, None] = {}  # in the order of waiting; the order of a set would be random
         self.drivers = 1
         """How many tasks that are not among ``tasks`` request from the last stage."""
+        self.begun = False
+        """Whether the first request has begun; a run that is drained before does not begin."""
         self.at_close: list[Callable[[], Awaitable[None]]] = []
         """What ``aclose`` calls after it has closed all stages."""
-        self._hot: (
-            list[ref[HotInput]] | None
-        ) = []  # None after the first request; weak: a stage holds its run
+        self._hot: list[ref[HotInput]] = []  # weak, because a stage holds its run
         self.releases: list[asyncio.Task[None]] = []
         self._mark = object()
         self.tasks: set[asyncio.Task[Any]] = set()  # without those that the run has cancelled
@@ -93,19 +93,14 @@ class Run:
 
     def expect(self, stage: HotInput) -> None:
         """Let ``stage`` enter when the first request begins, if none has begun yet."""
-        if self._hot is not None:
+        if not self.begun:
             self._hot.append(ref(stage))
-
-    @property
-    def begun(self) -> bool:
-        """Whether a first request has begun; a run that is drained before does not begin."""
-        return self._hot is None
 
     def begin(self) -> list[asyncio.Future[None]]:
         """Let all hot inputs enter, before the first request awaits anything."""
-        if self._hot is None or self.draining:
+        if self.begun or self.draining:
             return []
-        hot, self._hot = self._hot, None
+        hot, self._hot, self.begun = self._hot, [], True
         for node in self.shared_nodes():
             node.reserve(self)
         stages = (stage for one in hot if (stage := one()) is not None)

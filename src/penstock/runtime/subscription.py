@@ -40,7 +40,8 @@ class Running(Subscription[T_co]):
         if position is not None:
             require_resumable(root, "subscribing from a position")
         states = states_of(vertex, position) if position is not None else {}
-        self.run = Run(root=vertex)
+        self.run = Run()
+        self.run.root = vertex
         self._vertex = vertex
         self._stage: Upstream[Any] = Site(vertex, self.run, states).start()
         self._count = 0
