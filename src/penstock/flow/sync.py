@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.flow.blocking import Blocking
-from penstock.flow.terminals import _MISSING
+from penstock.runtime.missing import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
     from penstock.abc import Ledger, Sink
     from penstock.document import Document
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 T_co = TypeVar("T_co", covariant=True)
 D = TypeVar("D")
+H = TypeVar("H", bound="Hashable")
+K = TypeVar("K", bound="Hashable")
 T = TypeVar("T")
 U = TypeVar("U")
+V = TypeVar("V")
 
 
 class SyncFlow(Blocking[T_co]):
@@ -29,13 +32,31 @@ class SyncFlow(Blocking[T_co]):
         """Return all items; needs memory for all of them."""
         return self._run(self._flow.to_list)
 
+    def to_set(self: SyncFlow[H]) -> set[H]:
+        """Return the different items; needs memory for them."""
+        return self._run(self._flow.to_set)
+
+    @overload
+    def to_dict(self: SyncFlow[T], key: Callable[[T], K]) -> dict[K, T]: ...
+
+    @overload
+    def to_dict(self: SyncFlow[T], key: Callable[[T], K], value: Callable[[T], V]) -> dict[K, V]: ...
+
+    def to_dict(self, key: Callable[[Any], Any], value: Callable[[Any], Any] | None = None) -> dict[Any, Any]:
+        """Return a dictionary of ``key(item)`` to ``value(item)``, or to the item itself."""
+        return self._run(lambda: self._flow.to_dict(key, value))
+
+    def head(self: SyncFlow[T], count: int) -> list[T]:
+        """Return the first ``count`` items, or all if there are fewer, and close the run."""
+        return self._run(lambda: self._flow.head(count))
+
     @overload
     def first(self) -> T_co: ...
 
     @overload
     def first(self, default: D) -> T_co | D: ...
 
-    def first(self, default: Any = _MISSING) -> Any:
+    def first(self, default: Any = MISSING) -> Any:
         """Return the first item and close the run."""
         return self._run(lambda: self._flow.first(default))
 
@@ -45,17 +66,74 @@ class SyncFlow(Blocking[T_co]):
     @overload
     def last(self, default: D) -> T_co | D: ...
 
-    def last(self, default: Any = _MISSING) -> Any:
+    def last(self, default: Any = MISSING) -> Any:
         """Return the last item."""
         return self._run(lambda: self._flow.last(default))
+
+    @overload
+    def single(self) -> T_co: ...
+
+    @overload
+    def single(self, default: D) -> T_co | D: ...
+
+    def single(self, default: Any = MISSING) -> Any:
+        """Return the one item of a flow that must have no other."""
+        return self._run(lambda: self._flow.single(default))
+
+    def any(self, predicate: Callable[[T_co], object] | None = None) -> bool:
+        """Return whether ``predicate(item)`` is true for any item, or any item is true without a predicate."""
+        return self._run(lambda: self._flow.any(predicate))
+
+    def all(self, predicate: Callable[[T_co], object] | None = None) -> bool:
+        """Return whether ``predicate(item)`` is true for all items, or all are true without a predicate."""
+        return self._run(lambda: self._flow.all(predicate))
 
     def count(self) -> int:
         """Return how many items there are."""
         return self._run(self._flow.count)
 
-    def reduce(self, function: Callable[[U, T_co], U], seed: U) -> U:
-        """Fold all items from the left, beginning with ``seed``."""
+    @overload
+    def reduce(self: SyncFlow[T], function: Callable[[T, T], T]) -> T: ...
+
+    @overload
+    def reduce(self, function: Callable[[U, T_co], U], seed: U) -> U: ...
+
+    def reduce(self, function: Callable[[Any, Any], Any], seed: Any = MISSING) -> Any:
+        """Fold all items from the left: ``total = function(total, item)``."""
         return self._run(lambda: self._flow.reduce(function, seed))
+
+    @overload
+    def sum(self: SyncFlow[int]) -> int: ...
+
+    @overload
+    def sum(self: SyncFlow[T]) -> T | int: ...
+
+    @overload
+    def sum(self: SyncFlow[T], start: U) -> T | U: ...
+
+    def sum(self: SyncFlow[Any], start: Any = 0) -> Any:
+        """Return ``start`` plus all items, added from the left."""
+        return self._run(lambda: self._flow.sum(start))
+
+    @overload
+    def min(self, key: Callable[[T_co], Any] | None = None) -> T_co: ...
+
+    @overload
+    def min(self, key: Callable[[T_co], Any] | None = None, *, default: D) -> T_co | D: ...
+
+    def min(self, key: Callable[[Any], Any] | None = None, *, default: Any = MISSING) -> Any:
+        """Return the smallest item, by ``key(item)`` if a key is given; the first of several equal ones."""
+        return self._run(lambda: self._flow.min(key, default=default))
+
+    @overload
+    def max(self, key: Callable[[T_co], Any] | None = None) -> T_co: ...
+
+    @overload
+    def max(self, key: Callable[[T_co], Any] | None = None, *, default: D) -> T_co | D: ...
+
+    def max(self, key: Callable[[Any], Any] | None = None, *, default: Any = MISSING) -> Any:
+        """Return the largest item, by ``key(item)`` if a key is given; the first of several equal ones."""
+        return self._run(lambda: self._flow.max(key, default=default))
 
     def for_each(self, function: Callable[[T_co], object]) -> None:
         """Call ``function(item)`` for every item."""

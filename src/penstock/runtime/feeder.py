@@ -33,7 +33,7 @@ class Feeder:
         self.failure: Failure | None = None
         self._capacity = capacity
         self._ready = ready
-        self._room = Gate(stage.run, for_task=True)
+        self._room = Gate(stage.run, for_task=True, own=True)
         self._asking = False
         self._task: asyncio.Task[None] | None = None
 
@@ -114,7 +114,7 @@ class FeederStage(Stage[Any], Generic[F]):
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self._ready = Gate(self.run)
+        self._ready = Gate(self.run, own=True)
 
     @property
     def buffered(self) -> int:

@@ -44,7 +44,7 @@ class Input:
         self.failure: Failure | None = None
         self._demand = 0
         self._ready = ready
-        self._wanted = Gate(stage.run, for_task=True)
+        self._wanted = Gate(stage.run, for_task=True, own=True)
         self._task: asyncio.Task[None] | None = None
         self._withdrawn: list[asyncio.Task[None]] = []
 
@@ -181,7 +181,7 @@ class JoinStage(Stage[Any]):
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self.ready = Gate(self.run)
+        self.ready = Gate(self.run, own=True)
         count = len(site.vertex.inputs)
         self.inputs = [Input(site.input(i), self.ready.open) for i in range(count)]
         self.start: list[Place] | None = None

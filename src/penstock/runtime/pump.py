@@ -31,7 +31,7 @@ class PumpStage(Stage[Any]):
         self._demand = 0
         self._task: asyncio.Task[None] | None = None
         self._ready = Gate(self.run)
-        self._wanted = Gate(self.run, for_task=True)
+        self._wanted = Gate(self.run, for_task=True, own=True)
         self._failure: Failure | None = None
         self._ended = False
 

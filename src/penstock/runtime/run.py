@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import ref
 
 from penstock.errors import SubscriptionClosed
 from penstock.runtime.clock import clock_of_the_loop
 from penstock.runtime.failures import CLOSED, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from penstock.abc import Clock
+    from penstock.runtime.node import Node, Vertex
 
 STRETCH = 0.005
 """Seconds that a run may keep the event loop without a pause (law 11)."""
@@ -29,15 +31,25 @@ _running_in: ContextVar[tuple[object, ...]] = ContextVar("penstock_running_in", 
 """The marks of the runs whose tasks this code runs in; the tasks that user code starts inherit them."""
 
 
+class HotInput(Protocol):
+    """A stage that misses items if it begins late: it begins with the first request of its run."""
+
+    def enter(self) -> Iterable[asyncio.Future[None]]:
+        """Begin, without awaiting; return futures that say when this stage can miss no item any more."""
+        ...
+
+
 class Run:
     """The state shared by all stages of one subscription."""
 
     __slots__ = (
-        "_mark", "clock", "closed", "draining", "failure", "gates", "on_failure",
-        "releases", "stretch", "tasks",
+        "_hot", "_mark", "at_close", "begun", "clock", "closed", "draining", "drivers", "failure", "gates",
+        "on_failure", "releases", "root", "stretch", "tasks",
     )  # fmt: skip
 
     def __init__(self, clock: Clock | None = None) -> None:
+        self.root: Vertex | None = None
+        """The last vertex of the graph that this run runs."""
         self.clock = clock or clock_of_the_loop()
         self.closed = False
         self.draining = False
@@ -46,6 +58,13 @@ class Run:
         self.on_failure: Callable[[Failure], None] | None = None
         self.stretch = self.clock.monotonic()
         self.gates: dict[Gate, None] = {}  # in the order of waiting; the order of a set would be random
+        self.drivers = 1
+        """How many tasks that are not among ``tasks`` request from the last stage."""
+        self.begun = False
+        """Whether the first request has begun; a run that is drained before does not begin."""
+        self.at_close: list[Callable[[], Awaitable[None]]] = []
+        """What ``aclose`` calls after it has closed all stages."""
+        self._hot: list[ref[HotInput]] = []  # weak, because a stage holds its run
         self.releases: list[asyncio.Task[None]] = []
         self._mark = object()
         self.tasks: set[asyncio.Task[Any]] = set()  # without those that the run has cancelled
@@ -71,6 +90,35 @@ class Run:
     def over(self, error: BaseException) -> bool:
         """Return whether ``error`` means that *this* run was closed; it may come from another run."""
         return self.closed and isinstance(error, SubscriptionClosed)
+
+    def expect(self, stage: HotInput) -> None:
+        """Let ``stage`` enter when the first request begins, if none has begun yet."""
+        if not self.begun:
+            self._hot.append(ref(stage))
+
+    def begin(self) -> list[asyncio.Future[None]]:
+        """Let all hot inputs enter, before the first request awaits anything."""
+        if self.begun or self.draining:
+            return []
+        hot, self._hot, self.begun = self._hot, [], True
+        for node in self.shared_nodes():
+            node.reserve(self)
+        stages = (stage for one in hot if (stage := one()) is not None)
+        return [future for stage in stages for future in stage.enter()]
+
+    def shared_nodes(self) -> list[Node]:
+        """Return the nodes of the graph that read from a shared run, also those that start later."""
+        if self.root is None:
+            return []
+        return [vertex.node for vertex in self.root.within() if vertex.node.shared]
+
+    def stands_still(self) -> bool:
+        """Return whether a request waits, and only this run itself could end the wait.
+
+        So it never ends: every task of the run, and the task of the request, waits for another one of them.
+        ``False`` may also mean that this is not known.
+        """
+        return sum(gate.still() for gate in self.gates) >= len(self.tasks) + self.drivers
 
     def inside(self) -> bool:
         """Return whether the caller runs in a task of this run, or in one that such a task started."""
@@ -142,7 +190,8 @@ class Run:
     def wake(self) -> None:
         """Open every gate, so that each waiting request checks the state of the run again."""
         for gate in tuple(self.gates):
-            gate.open()
+            if not gate.for_task:
+                gate.open()
 
 
 class Gate:
@@ -154,19 +203,27 @@ class Gate:
 
     Closing the run opens the gates of requests. Gates ``for_task`` stay shut: the stage that owns the task
     cancels it, and ``aclose`` raises the errors that the task raises then.
+
+    A gate that only code of its own run opens is ``own``: see ``Run.stands_still``.
     """
 
-    __slots__ = ("_for_task", "_future", "_opened", "_run")
+    __slots__ = ("_future", "_opened", "_own", "_timed", "for_task", "run")
 
-    def __init__(self, run: Run, *, for_task: bool = False) -> None:
-        self._run = run
-        self._for_task = for_task
+    def __init__(self, run: Run, *, for_task: bool = False, own: bool = False) -> None:
+        self.run = run
+        self.for_task = for_task
+        self._own = own
+        self._timed = False
         self._future: asyncio.Future[None] | None = None
         self._opened = False
 
+    def still(self) -> bool:
+        """Return whether a task waits here, and only its own run can end that."""
+        return self._own and not self._timed and self._future is not None and not self._future.done()
+
     async def wait(self, deadline: float | None = None) -> None:
         """Wait until the gate opens or the loop's time is ``deadline``."""
-        run = self._run
+        run = self.run
         run.check()
         if self._opened:
             self._opened = False
@@ -174,8 +231,8 @@ class Gate:
         loop = asyncio.get_running_loop()
         future = self._future = loop.create_future()
         timer = loop.call_at(deadline, self.open) if deadline is not None else None
-        if not self._for_task:
-            run.gates[self] = None
+        self._timed = timer is not None
+        run.gates[self] = None
         try:
             await future
         finally:

@@ -41,6 +41,7 @@ class Running(Subscription[T_co]):
             require_resumable(root, "subscribing from a position")
         states = states_of(vertex, position) if position is not None else {}
         self.run = Run()
+        self.run.root = vertex
         self._vertex = vertex
         self._stage: Upstream[Any] = Site(vertex, self.run, states).start()
         self._count = 0
@@ -48,11 +49,23 @@ class Running(Subscription[T_co]):
         self._ended = False
         self._failure: Failure | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._entering: list[asyncio.Future[None]] = []
         self._began = began
         self._loop: asyncio.AbstractEventLoop | None = None  # since the first request
 
+    def begin(self) -> list[asyncio.Future[None]]:
+        """Let all hot inputs enter, as the first request does; return those that are not done with it.
+
+        An input that is done with it misses no item.
+        """
+        if not self.run.begun:
+            self._entering = self.run.begin()
+        return [future for future in self._entering if not future.done()]
+
     def lazily(self, n: int) -> Coroutine[Any, Any, Iterable[T_co]]:
         """Call ``lazily`` of the last stage, unchecked: for terminals, which own their run."""
+        if not self.run.begun:
+            self.begin()
         return self._stage.lazily(n)
 
     async def request(self, n: int) -> list[T_co]:
@@ -69,6 +82,8 @@ class Running(Subscription[T_co]):
             self._failure.throw()
         if self._ended:
             return []
+        if not self.run.begun:
+            self.begin()
         self._busy = True
         self._count = 0
         try:
@@ -164,10 +179,14 @@ class Running(Subscription[T_co]):
         return _close(self.run, self._stage)
 
     def __del__(self) -> None:
-        loop = getattr(self, "_loop", None)  # there is none if __init__ failed
-        if loop is None or self._closing is not None or loop.is_closed() or sys.is_finalizing():
+        if getattr(self, "_closing", self) is not None or sys.is_finalizing():  # or __init__ failed
             return
-        if self._began and not self._ended and self._failure is None:
+        loop = self._loop
+        if loop is None and not self.run.begun and self.run.shared_nodes():
+            loop = asyncio._get_running_loop()  # noqa: SLF001  other subscribers wait for this one
+        if loop is None or loop.is_closed():
+            return
+        if self._began and self._loop is not None and not self._ended and self._failure is None:
             msg = f"the subscription of {self._began} was dropped without aclose(): use 'async with'"
             warnings.warn(msg, ResourceWarning, stacklevel=2, source=self)
         run, stage = self.run, self._stage
@@ -177,8 +196,11 @@ class Running(Subscription[T_co]):
 async def _close(run: Run, stage: Upstream[Any]) -> None:
     run.closed = True
     run.wake()
+    releases = ((lambda task=task: task) for task in run.releases)
+    declines = () if run.begun else (node.decline for node in run.shared_nodes())
     try:
-        await close_all([*((lambda task=task: task) for task in run.releases), stage.aclose])
+        await close_all([*releases, stage.aclose, *run.at_close, *declines])
     finally:
+        run.at_close.clear()
         if run.failure is not None:
             run.failure.forget()

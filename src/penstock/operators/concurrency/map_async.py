@@ -82,7 +82,7 @@ class AwaitingStage(PoolStage):
         self._function = function
 
     async def _work(self) -> None:
-        gate, function = Gate(self.run, for_task=True), self._function
+        gate, function = Gate(self.run, for_task=True, own=True), self._function
         numbers, values = self._came
         try:
             while not self._stopping:

@@ -187,7 +187,7 @@ class _ProcessStage(PoolStage):
         return self._node.window
 
     async def _work(self) -> None:
-        gate, worker = Gate(self.run, for_task=True), None
+        gate, worker = Gate(self.run, for_task=True, own=True), None
         try:
             while not self._stopping:
                 batch = self._take()

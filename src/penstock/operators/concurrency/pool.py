@@ -156,7 +156,7 @@ class PoolStage(Stage[Any]):
         self._drops = node.drops or site.skipping is not None
         self._in_step = node.ordered and not self._drops  # as many items as inputs, in the same order
         self._last: Sequence[int] = ()  # the inputs delivered by the last request
-        self._ready = Gate(self.run)
+        self._ready = Gate(self.run, own=True)
         self._idle: deque[Gate] = deque()
         self._workers: list[asyncio.Task[None]] = []
         self._pace = Pace()

@@ -3,47 +3,37 @@
 The first subscriber starts the shared run. The run belongs to none of its subscribers: cancelling or closing
 one does not disturb the others. Each subscriber has a bounded queue. A task of the shared run, the pump,
 requests from upstream while a subscriber waits and every queue that may not overflow has room. So the
-slowest subscriber holds the others back as soon as its queue is full. The last subscriber that leaves closes
-the shared run.
+slowest subscriber holds the others back as soon as its queue is full; ``Watch`` finds out if it is never read
+again. The last subscriber that leaves closes the shared run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from penstock.errors import BufferOverflow
-from penstock.operators.concurrency.overflow import Overflow, put_within, strategy
-from penstock.runtime.arguments import positive
+from penstock.errors import BranchStuck, BufferOverflow
+from penstock.operators.concurrency.overflow import Overflow, put_within
+from penstock.operators.fanout.stuck import Watch
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage, runs, stop
+from penstock.runtime.stage import stop
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from penstock.abc import StageStatistics
-    from penstock.operators.concurrency.overflow import OverflowName
-    from penstock.runtime.node import Site, Vertex
-    from penstock.runtime.order import Order
-    from penstock.runtime.upstream import Marks, States, Upstream
-
-CAPACITY = 256
-"""How many items a subscriber may lag behind by default: the largest request of a driver."""
+    from penstock.operators.fanout.subscriber import SharedNode, SubscriberStage
+    from penstock.runtime.node import Vertex
+    from penstock.runtime.run import Run
+    from penstock.runtime.upstream import Marks, States
 
 
-def overflow_of(operator: str, capacity: int, overflow: OverflowName) -> Overflow:
-    """Check the options that all operators with a shared run have; return the overflow strategy."""
-    positive(operator, "capacity", capacity)
-    return strategy(operator, overflow)
-
-
-def _no_position(_: int) -> States:
+def no_position(_: int) -> States:
+    """Return no states: these are the marks of what has no position."""
     return {}
 
 
@@ -53,14 +43,20 @@ class _Items(Chunks):
     __slots__ = ()
 
     def __init__(self) -> None:
-        super().__init__(_no_position)
+        super().__init__(no_position)
 
-    def put(self, items: list[Any], marks: Marks = _no_position) -> None:
+    def put(self, items: list[Any], marks: Marks = no_position) -> None:
         super().put(items, marks)
 
 
 class SubscriberQueue:
     """The items that a shared run holds for one subscriber; then the end or a failure."""
+
+    error: ClassVar[type[BranchStuck]] = BranchStuck
+    remedy: ClassVar[str] = (
+        "Read all of them at the same time, raise capacity= above the number of items by which one may be "
+        "ahead, lose items with overflow=, or close those that you do not need."
+    )
 
     def __init__(self, shared: SharedRun, capacity: int, overflow: Overflow = Overflow.WAIT) -> None:
         self.shared = shared
@@ -68,12 +64,18 @@ class SubscriberQueue:
         self.demand = 0
         """How many items the subscriber waits for; 0 while it does not wait."""
         self.reader: SubscriberStage | None = None
+        self.owner: Run | None = None
+        """The run that reads this queue, or will read it."""
         self.closed = False
         self.ended = False
         self.failure: Failure | None = None
         self.dropped = 0
         self.capacity = capacity
         self._overflow = overflow
+
+    def describe(self) -> str:
+        """Return what an error calls it."""
+        return "one subscriber"
 
     def room(self) -> float:
         """Return how many items may arrive before this queue holds the others back."""
@@ -101,7 +103,7 @@ class SubscriberQueue:
 
     def close(self) -> None:
         """Drop the items: the subscriber has left."""
-        self.closed, self.demand, self.held = True, 0, _Items()
+        self.closed, self.demand, self.held, self.reader = True, 0, _Items(), None
 
     def _wake(self) -> None:
         if self.reader is not None:
@@ -109,19 +111,21 @@ class SubscriberQueue:
 
 
 class SharedRun:
-    """A separate run of ``root`` and the queues that it feeds; ``where`` describes the operator.
+    """A separate run of what stands above ``node``, and the queues that it feeds.
 
     It does not start before the first ``ask``. Subclasses override ``distribute`` to choose the queues.
     """
 
-    def __init__(self, root: Node, where: str) -> None:
+    def __init__(self, node: SharedNode) -> None:
         self.loop = asyncio.get_running_loop()
-        self.where = where
+        self.where = node.describe()
         self.queues: list[SubscriberQueue] = []
         self.ended = False
         self.closing: asyncio.Task[None] | None = None
-        self._running: Running[Any] = Running(root)
+        self._running: Running[Any] = Running(node.inputs[0])
         self._running.run.on_failure = self.finish
+        self._running.run.drivers = 0  # the pump is a task of the run
+        self._watch = Watch(self, node.patience)
         self._more = Gate(self._running.run, for_task=True)
         self._asking = False
         self._task: asyncio.Task[None] | None = None
@@ -132,12 +136,16 @@ class SharedRun:
         """Whether it has ended or was closed."""
         return self.ended or self.closing is not None
 
+    def begin(self) -> Iterable[asyncio.Future[None]]:
+        """Let the hot inputs above enter, because a subscriber has entered; see ``Running.begin``."""
+        return self._running.begin()
+
     def ask(self) -> None:
         """Let the pump check for demand; start it if there is some."""
         if self.over:
             return
         if self._task is None:
-            if self.wanted() > 0:
+            if any(queue.demand for queue in self.queues):
                 self._task = self._running.run.spawn(self._pump(self._withdrawn), f"pump of {self.where}")
         else:
             self._more.open()
@@ -207,9 +215,13 @@ class SharedRun:
         demand = max((queue.demand for queue in self.queues), default=0)
         return int(min(demand, *(queue.room() for queue in self.queues))) if demand else 0
 
-    def deadline(self) -> float | None:
-        """Return when the pump must check again without being asked; raise if waiting is pointless."""
-        return None
+    def full(self) -> list[SubscriberQueue]:
+        """Return the queues that hold the others back."""
+        return [queue for queue in self.queues if queue.room() <= 0]
+
+    def held_back_by(self, run: Run) -> bool:
+        """Return whether nothing comes before ``run`` reads one of the full queues."""
+        return not self._asking and any(queue.owner is run for queue in self.full())
 
     def distribute(self, items: list[Any]) -> None:
         """Put items into the queues: here, all items into every queue."""
@@ -229,7 +241,7 @@ class SharedRun:
         try:
             while not self.ended:
                 while (n := self.wanted()) <= 0:
-                    await self._more.wait(self.deadline())
+                    await self._more.wait(self._watch.deadline())
                 self._asking = True
                 items = await self._running.request(n)
                 self._asking = False
@@ -242,120 +254,3 @@ class SharedRun:
             if not run.over(error):
                 annotate(error, self.where)
                 self.finish(Failure(error))
-
-
-@node
-class SubscriberNode(Node):
-    """A node whose stage reads from a shared run: its position would say nothing about other subscribers."""
-
-    shared = True
-
-    @property
-    def obstacle(self) -> Node:
-        return self
-
-    def enter(self, stage: SubscriberStage) -> SubscriberQueue:
-        """Return the queue for a subscriber, which makes its first request now."""
-        raise NotImplementedError
-
-    def decline(self) -> None:
-        """Handle a subscriber that was closed before its first request."""
-
-
-@node
-class SharedNode(SubscriberNode):
-    """An operator with a shared run, which holds at most ``capacity`` items for each subscriber."""
-
-    capacity: int
-    overflow: Overflow
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        found: dict[str, Any] = Node.parameters.__get__(self)
-        return {name: value for name, value in found.items() if name != "runs"}
-
-    @property
-    def order(self) -> Order:
-        return self.own_order.loosest(self.overflow.order, *(node.order for node in self.inputs))
-
-    @property
-    def skippable(self) -> bool:
-        return False  # an error above fails the shared run, for all subscribers
-
-    def bound(self, n: int) -> float:
-        return self.inputs[0].bound(self.capacity) + n
-
-
-@runs(SubscriberNode)
-class SubscriberStage(Stage[Any]):
-    """Reads a queue of a shared run: enters with its first request, leaves when it is closed."""
-
-    def __init__(self, site: Site, node: SubscriberNode) -> None:
-        super().__init__(site)
-        self.ready = Gate(self.run)
-        self._node = node
-        self._queue: SubscriberQueue | None = None
-
-    def upstreams(self) -> Iterator[Upstream[Any]]:
-        return iter(())  # the shared run closes what stands above
-
-    def marks(self) -> Marks:
-        return _no_position
-
-    @property
-    def buffered(self) -> int:
-        return len(self._queue.held) if self._queue is not None else 0
-
-    async def _request(self, n: int) -> list[Any]:
-        queue = self._queue
-        if queue is None:  # enter before any await: items that arrive from now on are for this subscriber
-            if self.run.draining:
-                return []
-            queue = self._node.enter(self)
-            queue.reader = self
-            self._queue = queue
-        if self.run.strained():
-            await self.run.breathe()
-        if not await self._until_ready(queue, n):
-            return []
-        items = queue.held.take(n)
-        if items:
-            queue.shared.ask()
-        elif queue.failure is not None:
-            queue.failure.throw()
-        return items
-
-    async def _until_ready(self, queue: SubscriberQueue, n: int) -> bool:
-        """Wait for items or the end; return false if this subscriber is drained and others are not."""
-        shared = queue.shared
-        try:
-            while not queue.held and not queue.ended:
-                if self.run.draining and not shared.drain():
-                    shared.remove(queue)
-                    return False
-                queue.demand = n
-                shared.ask()
-                await self.ready.wait()
-        finally:
-            if queue.demand:
-                queue.demand = 0
-                shared.withdraw()
-        return True
-
-    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
-        above = self.site.vertex.inputs
-        if self._queue is not None and above:
-            yield from self._queue.shared.figures(above[0], places)
-        yield self.measured(places)
-
-    def measured(self, places: Mapping[int, int]) -> StageStatistics:
-        if self._queue is not None:
-            self.dropped = self._queue.dropped
-        figures = super().measured(places)
-        return replace(figures, upstream=figures.waiting)  # it waits only for the shared stages
-
-    async def _stop(self) -> None:
-        if self._queue is not None:
-            await self._queue.shared.leave(self._queue)
-        else:
-            self._node.decline()
