@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -51,7 +52,10 @@ def generated() -> str:
     """Return the text that the module must have now; ``ruff format`` gives it its final form."""
     generator = Generator()
     module = generator.module(HOME)
-    methods = [_method(generator, module, one) for one in terminals(module)]
+    found = terminals(module)
+    counts = Counter(one.name for one in found)
+    several = {name for name, count in counts.items() if count > 1}
+    methods = [_method(generator, module, one, several) for one in found]
     generator.variables.pop("T_co", None)
     generator.checking.discard(("penstock.flow", "Flow"))
     head = HEAD.format(
@@ -63,7 +67,7 @@ def generated() -> str:
     return head + "\n" + "\n\n".join(methods) + "\n"
 
 
-def _method(generator: Generator, module: Module, one: ast.AsyncFunctionDef) -> str:
+def _method(generator: Generator, module: Module, one: ast.AsyncFunctionDef, several: set[str]) -> str:
     overloaded = any(isinstance(d, ast.Name) and d.id == "overload" for d in one.decorator_list)
     own = one.args.args.pop(0).annotation
     receiver = "self"
@@ -80,9 +84,17 @@ def _method(generator: Generator, module: Module, one: ast.AsyncFunctionDef) -> 
         generator.typing.add("overload")
         return f"    @overload\n{head} ..."
     summary = (ast.get_docstring(one) or "").split("\n\n")[0].replace("\n", " ")
-    call, passed = f"self._flow.{one.name}", _passed(one.args)
-    work = f"lambda: {call}({passed})" if passed else call
-    return f'{head}\n        """{summary}"""\n        return self._run({work})'
+    lines = [f'"""{summary}"""']
+    flow = "self._flow"
+    if one.name in several:  # no overload fits a call with all parameters
+        lines.append("flow: Any = self._flow")
+        flow = "flow"
+        generator.typing.add("Any")
+    passed = _passed(one.args)
+    lines.append(
+        f"return self._run({f'lambda: {flow}.{one.name}({passed})' if passed else f'{flow}.{one.name}'})"
+    )
+    return head + "".join(f"\n        {line}" for line in lines)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ class SyncFlow(Blocking[T_co]):
 
     def to_dict(self, key: Callable[[Any], Any], value: Callable[[Any], Any] | None = None) -> dict[Any, Any]:
         """Return a dictionary of ``key(item)`` to ``value(item)``, or to the item itself."""
-        return self._run(lambda: self._flow.to_dict(key, value))
+        flow: Any = self._flow
+        return self._run(lambda: flow.to_dict(key, value))
 
     def head(self: SyncFlow[T], count: int) -> list[T]:
         """Return the first ``count`` items, or all if there are fewer, and close the run."""
@@ -58,7 +59,8 @@ class SyncFlow(Blocking[T_co]):
 
     def first(self, default: Any = MISSING) -> Any:
         """Return the first item and close the run."""
-        return self._run(lambda: self._flow.first(default))
+        flow: Any = self._flow
+        return self._run(lambda: flow.first(default))
 
     @overload
     def last(self) -> T_co: ...
@@ -68,7 +70,8 @@ class SyncFlow(Blocking[T_co]):
 
     def last(self, default: Any = MISSING) -> Any:
         """Return the last item."""
-        return self._run(lambda: self._flow.last(default))
+        flow: Any = self._flow
+        return self._run(lambda: flow.last(default))
 
     @overload
     def single(self) -> T_co: ...
@@ -78,10 +81,11 @@ class SyncFlow(Blocking[T_co]):
 
     def single(self, default: Any = MISSING) -> Any:
         """Return the one item of a flow that must have no other."""
-        return self._run(lambda: self._flow.single(default))
+        flow: Any = self._flow
+        return self._run(lambda: flow.single(default))
 
     def any(self, predicate: Callable[[T_co], object] | None = None) -> bool:
-        """Return whether ``predicate(item)`` is true for any item, or any item is true without a predicate."""
+        """Return whether ``predicate(item)`` is true for any item; without one, whether any item is true."""
         return self._run(lambda: self._flow.any(predicate))
 
     def all(self, predicate: Callable[[T_co], object] | None = None) -> bool:
@@ -100,7 +104,8 @@ class SyncFlow(Blocking[T_co]):
 
     def reduce(self, function: Callable[[Any, Any], Any], seed: Any = MISSING) -> Any:
         """Fold all items from the left: ``total = function(total, item)``."""
-        return self._run(lambda: self._flow.reduce(function, seed))
+        flow: Any = self._flow
+        return self._run(lambda: flow.reduce(function, seed))
 
     @overload
     def sum(self: SyncFlow[int]) -> int: ...
@@ -113,7 +118,8 @@ class SyncFlow(Blocking[T_co]):
 
     def sum(self: SyncFlow[Any], start: Any = 0) -> Any:
         """Return ``start`` plus all items, added from the left."""
-        return self._run(lambda: self._flow.sum(start))
+        flow: Any = self._flow
+        return self._run(lambda: flow.sum(start))
 
     @overload
     def min(self, key: Callable[[T_co], Any] | None = None) -> T_co: ...
@@ -123,7 +129,8 @@ class SyncFlow(Blocking[T_co]):
 
     def min(self, key: Callable[[Any], Any] | None = None, *, default: Any = MISSING) -> Any:
         """Return the smallest item, by ``key(item)`` if a key is given; the first of several equal ones."""
-        return self._run(lambda: self._flow.min(key, default=default))
+        flow: Any = self._flow
+        return self._run(lambda: flow.min(key, default=default))
 
     @overload
     def max(self, key: Callable[[T_co], Any] | None = None) -> T_co: ...
@@ -133,7 +140,8 @@ class SyncFlow(Blocking[T_co]):
 
     def max(self, key: Callable[[Any], Any] | None = None, *, default: Any = MISSING) -> Any:
         """Return the largest item, by ``key(item)`` if a key is given; the first of several equal ones."""
-        return self._run(lambda: self._flow.max(key, default=default))
+        flow: Any = self._flow
+        return self._run(lambda: flow.max(key, default=default))
 
     def for_each(self, function: Callable[[T_co], object]) -> None:
         """Call ``function(item)`` for every item."""
