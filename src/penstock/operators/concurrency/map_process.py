@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import GraphError, WorkerDied
 from penstock.operators.concurrency import process_worker
-from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
+from penstock.operators.concurrency.pool import PoolStage
+from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
 from penstock.runtime import clock
 from penstock.runtime.arguments import assembled_at, function_for, positive
 from penstock.runtime.node import node
