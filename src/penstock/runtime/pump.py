@@ -108,7 +108,11 @@ class PumpStage(Stage[Any]):
 
 
 class closing:  # noqa: N801  named like contextlib's
-    """``aclosing`` for iterators that may have no ``aclose``; its error never masks an earlier one."""
+    """``aclosing`` for iterators that may have no ``aclose``; its error never masks an earlier one.
+
+    ``aclose`` of an iterator over an aioreactive observable is a signal of the observable. It would wait for
+    ever, because nobody reads the iterator any more. So that one is disposed instead.
+    """
 
     def __init__(self, iterator: AsyncIterator[Any]) -> None:
         self._iterator = iterator
@@ -117,7 +121,7 @@ class closing:  # noqa: N801  named like contextlib's
         return self._iterator
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        close = getattr(self._iterator, "aclose", None)
+        close = getattr(self._iterator, "dispose_async", None) or getattr(self._iterator, "aclose", None)
         if close is None:
             return
         try:

@@ -112,13 +112,16 @@ class Run:
             return []
         return [vertex.node for vertex in self.root.within() if vertex.node.shared]
 
-    def stands_still(self) -> bool:
-        """Return whether a request waits, and only this run itself could end the wait.
+    def stands_still(self, others: frozenset[object]) -> bool:
+        """Return whether nothing in this run ever moves again, if none of the runs in ``others`` does.
 
-        So it never ends: every task of the run, and the task of the request, waits for another one of them.
-        ``False`` may also mean that this is not known.
+        That is so if a request waits, and every task of the run waits too, at gates that only these tasks or
+        ``others`` open. ``False`` may also mean that this is not known.
         """
-        return sum(gate.still() for gate in self.gates) >= len(self.tasks) + self.drivers
+        if self in others:
+            return True
+        others |= {self}
+        return sum(gate.still(others) for gate in self.gates) >= len(self.tasks) + self.drivers
 
     def inside(self) -> bool:
         """Return whether the caller runs in a task of this run, or in one that such a task started."""
@@ -217,8 +220,8 @@ class Gate:
         self._future: asyncio.Future[None] | None = None
         self._opened = False
 
-    def still(self) -> bool:
-        """Return whether a task waits here, and only its own run can end that."""
+    def still(self, others: frozenset[object]) -> bool:  # noqa: ARG002  for subclasses
+        """Return whether a task waits here for ever, if none of the runs in ``others`` moves."""
         return self._own and not self._timed and self._future is not None and not self._future.done()
 
     async def wait(self, deadline: float | None = None) -> None:

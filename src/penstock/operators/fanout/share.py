@@ -59,6 +59,8 @@ def attach_shared(kind: type[Share], chosen: Limits, replay: int = 0) -> Callabl
 class ShareRun(SharedRun):
     """The shared run of ``share``, ``replay`` or ``publish``; ``history`` has the items to replay."""
 
+    open = True
+
     def __init__(self, node: Share) -> None:
         super().__init__(node)
         self.history: deque[Any] = deque(maxlen=node.replay)

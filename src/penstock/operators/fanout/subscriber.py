@@ -198,6 +198,5 @@ class _ItemsArrive(Gate):
         super().__init__(run, own=True)
         self.queue: SubscriberQueue | None = None
 
-    def still(self) -> bool:
-        queue = self.queue
-        return super().still() and queue is not None and queue.shared.held_back_by(self.run)
+    def still(self, others: frozenset[object]) -> bool:
+        return super().still(others) and self.queue is not None and self.queue.shared.stands_still(others)
