@@ -28,8 +28,6 @@ from penstock.runtime.subscription import Running
 from penstock.sources.source import SourceNode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from aioreactive import AsyncObservable
 
     from penstock.flow import Flow
@@ -97,12 +95,13 @@ class _Drive:
     async def begin(self) -> AsyncDisposable:
         """Start, and return when no input can miss an item any more."""
         loop = asyncio.get_running_loop()
-        self._subscription.begin()
+        run = self._subscription.run
+        run.begin()
         task = self._task = loop.create_task(self._run(), name="penstock observer")
         try:
             await self._asked.wait()
-            while not task.done() and (inputs := self._subscription.begin()):
-                await asyncio.wait([task, *inputs], return_when=asyncio.FIRST_COMPLETED)
+            while run.entering and not task.done():
+                await asyncio.wait([task, *run.entering], return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
             await self._dispose()
             raise
@@ -203,13 +202,16 @@ class _ObservableStage(PumpStage):
         self._open: asyncio.Future[None] | None = None
         self.run.expect(self)
 
-    def enter(self) -> Iterable[asyncio.Future[None]]:
+    def enter(self) -> None:
         """Subscribe now, in the task: later, items would be missed."""
         if self._task is None:
-            self._open = asyncio.get_running_loop().create_future()
-            self._task = self.run.spawn(self._run(), self._node.operator)
-            self._task.add_done_callback(lambda _: self._opened())
-        return () if self._open is None else (self._open,)
+            self._launch()
+
+    def _launch(self) -> None:
+        self._open = asyncio.get_running_loop().create_future()
+        self.run.enters(self._open)
+        self._task = self.run.spawn(self._run(), self._node.operator)
+        self._task.add_done_callback(lambda _: self._opened())
 
     def _opened(self) -> None:
         """Note that no item can be missed any more: the observable is subscribed, or has sent a signal."""

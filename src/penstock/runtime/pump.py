@@ -57,7 +57,7 @@ class PumpStage(Stage[Any]):
                     return []
                 self._demand = n
                 if self._task is None:
-                    self._task = self.run.spawn(self._run(), self._node.operator)
+                    self._launch()
                 self._want()
                 await self._ready.wait()
         finally:
@@ -70,6 +70,9 @@ class PumpStage(Stage[Any]):
             queue = queue[:n]
         self._gone += len(queue)
         return queue
+
+    def _launch(self) -> None:
+        self._task = self.run.spawn(self._run(), self._node.operator)
 
     async def _run(self) -> None:
         try:

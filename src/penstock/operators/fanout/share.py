@@ -15,7 +15,7 @@ from penstock.runtime.node import node
 from penstock.runtime.order import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from penstock.flow import Flow
     from penstock.operators.attach import Same
@@ -89,8 +89,9 @@ class ShareRun(SharedRun):
         self._failure = failure
         super().finish(failure)
 
-    def begin(self) -> Iterable[asyncio.Future[None]]:
-        return super().begin() if self.connected else ()
+    def begin(self) -> None:
+        if self.connected:
+            super().begin()
 
     def ask(self) -> None:
         if self.connected:

@@ -24,7 +24,7 @@ from penstock.runtime.stage import stop
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from penstock.abc import StageStatistics
     from penstock.operators.fanout.subscriber import SharedNode, SubscriberStage
@@ -141,9 +141,9 @@ class SharedRun:
         """Whether it has ended or was closed."""
         return self.ended or self.closing is not None
 
-    def begin(self) -> Iterable[asyncio.Future[None]]:
-        """Let the hot inputs above enter, because a subscriber has entered; see ``Running.begin``."""
-        return self._running.begin()
+    def begin(self) -> None:
+        """Let the hot inputs above enter, because a subscriber has entered; see ``Run.begin``."""
+        self.run.begin()
 
     def ask(self) -> None:
         """Let the pump check for demand; start it if there is some."""
