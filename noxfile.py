@@ -136,8 +136,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def methods(session: nox.Session) -> None:
-    """Write the methods of ``Flow`` from the signatures of the operators."""
+    """Write the methods of ``Flow`` from the operators, and ``Flow.sync`` from the terminals."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
-    session.run("python", "tests/generate_methods.py")
-    session.run("ruff", "check", "--select=I", "--fix", "src/penstock/flow/methods.py")
-    session.run("ruff", "format", "src/penstock/flow/methods.py")
+    for name in ("methods", "sync"):
+        session.run("python", f"tests/generate_{name}.py")
+        session.run("ruff", "check", "--select=I", "--fix", f"src/penstock/flow/{name}.py")
+        session.run("ruff", "format", f"src/penstock/flow/{name}.py")

@@ -13,6 +13,7 @@
   · CircuitOpen                a circuit breaker is open
   · GroupError                 too many groups are open, or one that nobody reads blocks the others
   · NoItem                     the flow completed without an item (also a ``LookupError``)
+  · TooManyItems               the flow has a second item (also a ``ValueError``)
   · UnwrapError                ``unwrap`` got ``Error(value)`` and no rule for errors
   · PositionError              a position does not fit the graph or its input
   · WorkerDied                 a worker process ended before its work was done
@@ -59,6 +60,7 @@ __all__ = [
     "SourceError",
     "SubscriptionClosed",
     "SubscriptionError",
+    "TooManyItems",
     "UnwrapError",
     "WireError",
     "WorkerDied",
@@ -130,6 +132,10 @@ class GroupStuck(BranchStuck, GroupError):
 
 class NoItem(PenstockError, LookupError):
     """A single item was requested, and the flow completed without one."""
+
+
+class TooManyItems(PenstockError, ValueError):
+    """Exactly one item was requested, and the flow has a second one."""
 
 
 class UnwrapError(PenstockError):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Drive:
     """One run to the end of a graph; an async context manager that closes it.
 
-    ``function`` is called by ``Emit.EACH`` and ``Emit.FOLD``; ``total`` is the first value of ``Emit.FOLD``.
+    ``function`` is called by ``Emit.EACH`` and the folds; ``total`` is the first value of a fold.
     """
 
     __slots__ = ("_began", "_held", "_loop", "_pace", "_upstream", "elements", "function", "states", "total")

@@ -69,10 +69,8 @@ class FusedStage(Stage[Any]):
         last = self._elements[-1]
         self._last = last if last.reshapes else None
         self._expands, self._gathers = last.expands, last.gathers
-        self._held = [
-            k for k, element in enumerate(self._elements) if element.stateful and not element.reshapes
-        ]
-        expanded = (chain[-1].state or 0) if last.expands else 0
+        self._held = [k for k, element in enumerate(self._elements) if element.held()]
+        expanded = last.expanded(chain[-1].state) if last.expands else 0
         self._cell = Cell(tuple(self._elements[k].restore(chain[k].state) for k in self._held), expanded)
         self._skipping = chain[-1].skipping
         self._gate = Gate(self.run)
@@ -132,7 +130,7 @@ class FusedStage(Stage[Any]):
             self._pace.took(began - before)
             if out and (self._taken >= len(self._page) or began - run.stretch > STRETCH):
                 return out
-        return out or self._flush()
+        return out or await self._finish(n)
 
     async def _turn_page(self, n: int) -> bool:
         """Get the next page; return whether there is one."""
@@ -206,7 +204,7 @@ class FusedStage(Stage[Any]):
         self._ended = True
         self.run.release(self._upstream.aclose())
 
-    def _flush(self) -> list[Any]:
+    async def _finish(self, n: int) -> list[Any]:  # noqa: ARG002  for overrides
         """At the end, return the unfinished batch."""
         batch, self._cell.batch = self._cell.batch, []
         if not batch:
@@ -267,7 +265,9 @@ class FusedStage(Stage[Any]):
         for k, state in zip(self._held, states, strict=True):
             result[self._vertices[k].id] = self._elements[k].dump(state)
         if self._expands:
-            result[self._vertices[-1].id] = expanded
+            result[self._vertices[-1].id] = self._elements[-1].dump_expanded(
+                states[-1] if states else None, expanded
+            )
         return result
 
     async def settle(self, count: int) -> None:

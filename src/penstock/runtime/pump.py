@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from penstock.runtime.failures import Failure, raised_by_user
+from penstock.runtime.fifo import Fifo
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage, stop
 
@@ -22,7 +23,7 @@ class PumpStage(Stage[Any]):
     def __init__(self, site: Site, node: Node) -> None:
         super().__init__(site)
         self._node = node
-        self._queue: list[Any] = []
+        self._queue = Fifo()
         self._gone = 0
         """Items delivered, including the last chunk."""
         self._before = 0
@@ -62,14 +63,9 @@ class PumpStage(Stage[Any]):
                 await self._ready.wait()
         finally:
             self._demand = 0  # the request has ended or was cancelled
-        queue = self._queue
-        if len(queue) <= n:
-            self._queue = []
-        else:
-            self._queue = queue[n:]
-            queue = queue[:n]
-        self._gone += len(queue)
-        return queue
+        items = self._queue.take(n)
+        self._gone += len(items)
+        return items
 
     def _launch(self) -> None:
         self._task = self.run.spawn(self._run(), self._node.operator)
@@ -92,7 +88,7 @@ class PumpStage(Stage[Any]):
         self._failure = Failure(raised_by_user(error, self._node.describe()))
 
     def _put(self, items: list[Any]) -> None:
-        self._queue += items
+        self._queue.put(items)
         self._demand -= len(items)
         self._ready.open()
 

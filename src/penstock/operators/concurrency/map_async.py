@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import GraphError
-from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
+from penstock.operators.concurrency.pool import PoolStage
+from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.order import Order
 from penstock.runtime.run import Gate
