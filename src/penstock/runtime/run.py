@@ -36,7 +36,7 @@ class Run:
     """The state shared by all stages of one subscription."""
 
     __slots__ = (
-        "_mark", "clock", "closed", "draining", "failure", "gates", "on_failure",
+        "_mark", "_resumed", "clock", "closed", "draining", "failure", "gates", "on_failure",
         "releases", "stretch", "tasks",
     )  # fmt: skip
 
@@ -51,6 +51,7 @@ class Run:
         self.gates: dict[Gate, None] = {}  # in the order of waiting; the order of a set would be random
         self.releases: list[asyncio.Task[None]] = []
         self._mark = object()
+        self._resumed = False  # whether a task has continued behind a pause in the present turn of the loop
         self.tasks: set[asyncio.Task[Any]] = set()  # without those that the run has cancelled
 
     def strained(self) -> bool:
@@ -58,11 +59,22 @@ class Run:
         return self.clock.monotonic() - self.stretch > STRETCH
 
     async def breathe(self) -> None:
-        """Pause for three turns of the event loop, so that other tasks can run."""
+        """Pause for three turns of the event loop, so that other tasks can run.
+
+        Several tasks of this run may pause at once. In each turn they continue only as long as ``STRETCH``.
+        """
         for _ in range(TURNS):
             await asyncio.sleep(0)
-        self.stretch = self.clock.monotonic()
+        while self._resumed and self.strained():  # noqa: ASYNC110  the event would be the next turn
+            await asyncio.sleep(0)
+        if not self._resumed:
+            self._resumed = True
+            self.stretch = self.clock.monotonic()
+            asyncio.get_running_loop().call_soon(self._turn_is_over)
         self.check()
+
+    def _turn_is_over(self) -> None:
+        self._resumed = False
 
     def check(self) -> None:
         """Raise ``SubscriptionClosed`` if the run was closed, or the error of a task that died."""

@@ -74,6 +74,9 @@ class PartitionByKey(Keyed):
 class PartitionRun(BranchRun):
     """The shared run of a partition: items come with the number of their branch."""
 
+    def wanted(self) -> int:
+        return min(super().wanted(), self.pace.size)
+
     def distribute(self, items: list[Any]) -> None:
         parts: list[list[Any]] = [[] for _ in self.branches]
         for index, item in items:
