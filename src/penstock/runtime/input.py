@@ -47,7 +47,7 @@ class Input:
         self._stage = join
         self._busy = False
         self._demand = 0
-        self._wanted = Gate(stage.run, for_task=True)
+        self._wanted = Gate(stage.run, for_task=True, own=True)
         self._task: asyncio.Task[None] | None = None
         self._withdrawn: list[asyncio.Task[None]] = []
 
@@ -156,9 +156,17 @@ class Input:
             self.ended = True
         self._stage.told(self)
 
+    def forget(self) -> None:
+        """Drop the failure, and the stage, which is closed: it holds this input, so both would stay alive."""
+        if self.failure is not None:
+            self.failure.forget()
+        self.moved = True  # so that nothing is told any more
+        del self._stage
+
     async def stop(self) -> None:
         """End the tasks."""
-        for task in (*self._withdrawn, self._task):
+        tasks, self._task, self._withdrawn = (*self._withdrawn, self._task), None, []
+        for task in tasks:
             await stop(self.stage.run, task)
 
     async def aclose(self) -> None:

@@ -53,7 +53,7 @@ class JoinStage(Stage[Any]):
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self.ready = Gate(self.run)
+        self.ready = Gate(self.run, own=True)
         self.changed: list[Input] = []
         """The inputs whose place has changed since the history has it."""
         self.idle: dict[Input, None] = {}
@@ -236,6 +236,11 @@ class JoinStage(Stage[Any]):
 
     async def _stop(self) -> None:
         await close_all([one.stop for one in self.branches()])
+
+    def forget_failures(self) -> None:
+        super().forget_failures()
+        for one in self.branches():
+            one.forget()
 
 
 class Places(Sequence["Place"]):
