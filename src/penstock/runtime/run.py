@@ -67,7 +67,7 @@ class Run:
         self.at_close: list[Callable[[], Awaitable[None]]] = []
         """What ``aclose`` calls after it has closed all stages."""
         self._hot: list[ref[HotInput]] = []  # weak, because a stage holds its run
-        self.releases: list[asyncio.Task[None]] = []
+        self.releases: dict[asyncio.Task[None], None] = {}
         self._mark = object()
         self._resumed = False  # whether a task has continued behind a pause in the present turn of the loop
         self.tasks: set[asyncio.Task[Any]] = set()  # without those that the run has cancelled
@@ -203,13 +203,13 @@ class Run:
     def release(self, closing: Coroutine[Any, Any, None]) -> None:
         """Close something in a task, so that no request waits for it; ``aclose`` raises errors of it."""
         task = self.spawn(closing, "release", result_is_read=True)
-        self.releases.append(task)
+        self.releases[task] = None
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         """Forget a release that succeeded: a run may release as many stages as it has items."""
         if not self.closed and not task.cancelled() and task.exception() is None:
-            self.releases.remove(task)
+            self.releases.pop(task, None)
 
     def wake(self) -> None:
         """Open every gate, so that each waiting request checks the state of the run again."""
