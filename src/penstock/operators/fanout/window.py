@@ -72,7 +72,8 @@ class WindowRun(NestedRun):
         windows = self.outer.demand
         rest = self.missing if self.window is not None else 0
         start = rest + (windows - 1) * self.node.capacity + 1 if windows else 0
-        return max(start, min(rest, self.window.demand) if self.window is not None else 0)
+        wanted = max(start, min(rest, self.window.demand) if self.window is not None else 0)
+        return min(wanted, self.pace.size)
 
     def distribute(self, items: list[Any]) -> None:
         """Fill one window after the other."""
