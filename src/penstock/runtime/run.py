@@ -265,12 +265,15 @@ class Gate:
 
 
 class Pace:
-    """How many inputs to process before looking at the clock: from 1, doubling to 256 while that is quick."""
+    """How many inputs to process before looking at the clock: from 1, doubling to 256 while that is quick.
+
+    Work that calls no function of the user may begin with more than 1.
+    """
 
     __slots__ = ("size",)
 
-    def __init__(self) -> None:
-        self.size = 1
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
 
     def took(self, seconds: float) -> None:
         """Adapt the size to how long the last slice took."""
