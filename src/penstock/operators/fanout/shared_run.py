@@ -130,7 +130,6 @@ class SharedRun:
         self._running: Running[Any] = Running(node.inputs[0])
         self.run = self._running.run
         self.run.on_failure = self.finish
-        self.run.drivers = 0  # the pump is a task of the run
         self._watch = Watch(node.patience)
         self._more = _Demand(self)
         self._asking = False
@@ -153,6 +152,7 @@ class SharedRun:
         if self._task is None:
             if self.waiting():
                 self._task = self.run.spawn(self._pump(self._withdrawn), f"pump of {self.where}")
+                self.run.drivers = 0  # the pump, which requests, is a task of the run
         else:
             self._more.open()
 
@@ -163,7 +163,7 @@ class SharedRun:
                 self._task
             )  # requests are cancel-safe: the next pump continues where this one stopped
             self._withdrawn, self._task = self._task, None
-            self._asking = False
+            self._asking, self.run.drivers = False, 1
 
     def drain(self) -> bool:
         """Drain upstream if all subscribers are being drained; return whether they are."""
