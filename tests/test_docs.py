@@ -108,7 +108,7 @@ def built(name: str) -> Node:
         "take_until": (ps.just(1),),
         **dict.fromkeys(("concat_map", "flat_map_merge", "switch_map"), (ps.just,)),
         "throttle": (5,), "delay": (1,), "debounce": (1,), "sample": (1,), "timestamp": (), "elapsed": (),
-        "keep_alive": (1, 0),
+        "keep_alive": (1, 0), "log": (),
     }  # fmt: skip
     source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])
     if name == "on_error_skip":
@@ -122,6 +122,7 @@ def built(name: str) -> Node:
     if name == "timeout":
         return op.timeout(each=1)(source).node
     given = arguments.get(name, (asyncio.sleep,) if name.endswith("_async") else (str,))
+    given = (aiter,) if name == "through" else given
     flow = getattr(op, name)(*given)(source)
     return (flow[0] if isinstance(flow, tuple) else flow).node
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import penstock.operators as op
@@ -10,7 +11,7 @@ from penstock.sources.trivial import just, never
 
 from ..length import cases  # noqa: TID252  tests are no installed package
 from .entry import INPUT, Entry
-from .functions import five, half, lazily, small, spread, third, touched
+from .functions import add, first_three, five, half, lazily, paired, shouted, small, spread, third, touched
 from .models import (
     all_but_last,
     batched,
@@ -201,6 +202,22 @@ ENTRIES = [
         lambda s: s | op.map(touched) | op.take_while(small, inclusive=True) | op.filter(third),
         model=lambda i: filter(third, through_first(small)(map(touched, i))),
         known={"closes_early": True},
+    ),
+    *(
+        Entry(
+            f"through({function.__name__})",
+            ("through",),
+            lambda s, f=function, holds=holds: s | op.through(f, holds=holds),
+            model=model,
+            noted="through",
+            known={"folds": True, "prefetches": True, "closes_early": function is first_three},
+            bound=lambda n, holds=holds: 2 * n + holds if holds is not None else math.inf,
+        )
+        for function, holds, model in (
+            (paired, 2, batched(2)),
+            (shouted, 0, lambda i: map(add, i)),
+            (first_three, None, lambda i: itertools.islice(map(add, i), 3)),
+        )
     ),
     *_batch_entries(),
     *(

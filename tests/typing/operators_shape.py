@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import assert_type
 
 import penstock.operators as op
@@ -83,6 +83,16 @@ def same(numbers: Flow[int]) -> None:
     assert_type(numbers | op.take_last(2), Flow[int])
     assert_type(numbers.take_until(just("now")), Flow[int])
     assert_type(numbers | op.take_until(just("now")), Flow[int])
+
+
+async def worded(numbers: AsyncIterator[int]) -> AsyncIterator[str]:
+    async for number in numbers:
+        yield str(number)
+
+
+def generated(numbers: Flow[int]) -> None:
+    assert_type(numbers.through(worded, holds=3), Flow[str])
+    assert_type(numbers | op.through(worded), Flow[str])
 
 
 def refused(texts: Flow[str], numbers: Flow[int]) -> None:

@@ -10,7 +10,7 @@ from penstock.runtime.missing import MISSING
 from penstock.runtime.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
 
     from expression import Option, Result
 
@@ -405,6 +405,20 @@ class Methods(Stream[T_co]):
         """Call ``function`` once when a run ends: with "completed", "failed" or "cancelled"."""
         return op.finally_do(function)(self._flow)
 
+    def log(
+        self, logger: str = "penstock", level: int | str = "INFO", *, every: int = 1, limit: int | None = None
+    ) -> Flow[T_co]:
+        """Write the items, the end and the error of each run to the logger ``logger``."""
+        return op.log(logger, level, every=every, limit=limit)(self._flow)
+
+    def map_error(self, function: Callable[[Exception], Exception]) -> Flow[T_co]:
+        """Fail with ``function(error)`` instead of ``error`` when upstream fails."""
+        return op.map_error(function)(self._flow)
+
+    def tap_error(self, function: Callable[[Exception], object]) -> Flow[T_co]:
+        """Call ``function(error)`` when upstream fails, then fail with that error."""
+        return op.tap_error(function)(self._flow)
+
     def on_error_resume(
         self, function: Callable[[Exception], Flow[U]], *, order: str = "exact"
     ) -> Flow[T_co | U]:
@@ -412,10 +426,14 @@ class Methods(Stream[T_co]):
         return op.on_error_resume(function, order=order)(self._flow)
 
     def on_error_skip(
-        self, function: Callable[[Exception, Any], object] | DeadLetters, *, limit: int | None = None
+        self,
+        function: Callable[[Exception, Any], object] | DeadLetters,
+        *,
+        limit: int | None = None,
+        errors: type[Exception] | tuple[type[Exception], ...] = Exception,
     ) -> Flow[T_co]:
         """Skip each item on which a function upstream fails, and call ``function(error, item)``."""
-        return op.on_error_skip(function, limit=limit)(self._flow)
+        return op.on_error_skip(function, limit=limit, errors=errors)(self._flow)
 
     @overload
     def recover(self, function: Callable[[Exception], Option[U]]) -> Flow[T_co | U]: ...
@@ -561,6 +579,15 @@ class Methods(Stream[T_co]):
     def take_until(self, other: Flow[Any]) -> Flow[T_co]:
         """Complete when ``other`` yields an item, and close both flows."""
         return op.take_until(other)(self._flow)
+
+    def through(
+        self: Methods[T],
+        function: Callable[[AsyncIterator[T]], AsyncIterator[U]],
+        *,
+        holds: int | None = None,
+    ) -> Flow[U]:
+        """Yield the items of ``function(items)``, an async generator that reads the items of the flow."""
+        return op.through(function, holds=holds)(self._flow)
 
     def debounce(self, seconds: float) -> Flow[T_co]:
         """Emit an item when no other came for ``seconds``; drop it if one did."""

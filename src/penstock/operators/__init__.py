@@ -53,11 +53,14 @@ from penstock.operators.elements import map as map  # noqa: A004
 from penstock.operators.failure import (
     circuit_breaker,
     finally_do,
+    log,
+    map_error,
     on_error_resume,
     on_error_skip,
     recover,
     repeat,
     retry,
+    tap_error,
 )
 from penstock.operators.fanout import (
     broadcast,
@@ -83,6 +86,7 @@ from penstock.operators.shape import (
     take_last,
     take_until,
     take_while,
+    through,
     unbatch,
 )
 from penstock.operators.timing import (
@@ -128,8 +132,10 @@ __all__ = [
     "interleave",
     "keep_alive",
     "limit_rate",
+    "log",
     "map",
     "map_async",
+    "map_error",
     "map_process",
     "map_thread",
     "materialize",
@@ -170,7 +176,9 @@ __all__ = [
     "take_while_async",
     "tap",
     "tap_async",
+    "tap_error",
     "throttle",
+    "through",
     "timeout",
     "timestamp",
     "unbatch",

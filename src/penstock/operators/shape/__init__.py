@@ -8,6 +8,7 @@ from penstock.operators.shape.split import split
 from penstock.operators.shape.take_skip import skip, skip_while, take, take_while
 from penstock.operators.shape.take_skip_last import skip_last, take_last
 from penstock.operators.shape.take_until import take_until
+from penstock.operators.shape.through import through
 
 __all__ = [
     "batch",
@@ -22,5 +23,6 @@ __all__ = [
     "take_last",
     "take_until",
     "take_while",
+    "through",
     "unbatch",
 ]
