@@ -128,6 +128,11 @@ async def paired(items: AsyncIterator[int]) -> AsyncIterator[list[int]]:
         yield held
 
 
+def piece(x: int) -> bytes:
+    """Return two bytes of a text; they begin and end within characters and line ends."""
+    return "é\r\na\n€\r\r\n\n".encode()[2 * (x + 0) : 2 * x + 2]
+
+
 def some(x: int) -> Any:
     return Some(x * 2) if x % 2 else Nothing
 

@@ -31,6 +31,7 @@ B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
+F = TypeVar("F")
 K = TypeVar("K", bound="Hashable")
 S = TypeVar("S")
 T = TypeVar("T")
@@ -181,6 +182,28 @@ class Methods(Stream[T_co]):
         make: Any = op
         return make.zip(*others, strict=strict)(self._flow)
 
+    @overload
+    def zip_longest(self, a: Flow[A], /) -> Flow[tuple[T_co | None, A | None]]: ...
+
+    @overload
+    def zip_longest(self, a: Flow[A], /, *, fillvalue: F) -> Flow[tuple[T_co | F, A | F]]: ...
+
+    @overload
+    def zip_longest(self, a: Flow[A], b: Flow[B], /) -> Flow[tuple[T_co | None, A | None, B | None]]: ...
+
+    @overload
+    def zip_longest(
+        self, a: Flow[A], b: Flow[B], /, *, fillvalue: F
+    ) -> Flow[tuple[T_co | F, A | F, B | F]]: ...
+
+    @overload
+    def zip_longest(self, *others: Flow[Any], fillvalue: object = None) -> Flow[tuple[Any, ...]]: ...
+
+    def zip_longest(self, *others: Flow[Any], fillvalue: object = None) -> Any:
+        """Yield tuples of the first items of all flows, and so on, to the end of the longest flow."""
+        make: Any = op
+        return make.zip_longest(*others, fillvalue=fillvalue)(self._flow)
+
     def buffer(self, capacity: int, overflow: OverflowName = "wait") -> Flow[T_co]:
         """Fetch up to ``capacity`` items ahead of demand, in a separate task."""
         return op.buffer(capacity, overflow)(self._flow)
@@ -327,6 +350,10 @@ class Methods(Stream[T_co]):
     def switch_if_empty(self: Methods[T], other: Flow[T]) -> Flow[T]:
         """Continue with ``other`` if the flow completes without an item."""
         return op.switch_if_empty(other)(self._flow)
+
+    def intersperse(self: Methods[T], separator: T) -> Flow[T]:
+        """Yield ``separator`` between each two items."""
+        return op.intersperse(separator)(self._flow)
 
     def map(self, function: Callable[[T_co], U]) -> Flow[U]:
         """Replace each item by ``function(item)``."""
@@ -534,6 +561,17 @@ class Methods(Stream[T_co]):
         """Gather items in a list as long as ``key(item)`` equals the key of the item before."""
         return op.chunk_by(key)(self._flow)
 
+    @overload
+    def element_at(self, index: int) -> Flow[T_co]: ...
+
+    @overload
+    def element_at(self, index: int, default: U) -> Flow[T_co | U]: ...
+
+    def element_at(self, index: int, default: Any = MISSING) -> Any:
+        """Yield only the item with this index, counted from 0, and request none behind it."""
+        make: Any = op
+        return make.element_at(index, default)(self._flow)
+
     def flat_map(self, function: Callable[[T_co], Iterable[U]], *, name: str | None = None) -> Flow[U]:
         """Replace each item by the items of the iterable ``function(item)``, which may be lazy."""
         return op.flat_map(function, name=name)(self._flow)
@@ -541,6 +579,10 @@ class Methods(Stream[T_co]):
     def unbatch(self: Methods[Iterable[T]]) -> Flow[T]:
         """Replace each item, an iterable, by its items."""
         return op.unbatch()(self._flow)
+
+    def skip_until(self, other: Flow[Any]) -> Flow[T_co]:
+        """Drop items until ``other`` yields an item; then close ``other`` and keep all items."""
+        return op.skip_until(other)(self._flow)
 
     def sliding(self: Methods[T], size: int, step: int = 1, *, partial: bool = False) -> Flow[list[T]]:
         """Gather lists of ``size`` items, each beginning ``step`` items after the one before."""
@@ -579,6 +621,21 @@ class Methods(Stream[T_co]):
     def take_until(self, other: Flow[Any]) -> Flow[T_co]:
         """Complete when ``other`` yields an item, and close both flows."""
         return op.take_until(other)(self._flow)
+
+    def decode(self: Methods[bytes], encoding: str = "utf-8", errors: str = "strict") -> Flow[str]:
+        """Decode chunks of bytes into pieces of text; a character may be split across chunks."""
+        return op.decode(encoding, errors)(self._flow)
+
+    def lines(
+        self: Methods[bytes | str],
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        *,
+        keepends: bool = False,
+        max_length: int | None = None,
+    ) -> Flow[str]:
+        """Yield the lines of chunks of bytes, or of pieces of text; a line may be split across chunks."""
+        return op.lines(encoding, errors, keepends=keepends, max_length=max_length)(self._flow)
 
     def through(
         self: Methods[T],
