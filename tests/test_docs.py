@@ -107,7 +107,7 @@ def built(name: str) -> Node:
         "default_if_empty": (1,), "switch_if_empty": (ps.just(1),), "collect": (), "materialize": (),
         "dematerialize": (), "unbatch": (), "sliding": (3, 2), "skip_last": (3,), "take_last": (3,),
         "take_until": (ps.just(1),),
-        **dict.fromkeys(("concat_map", "flat_map_merge", "switch_map"), (ps.just,)),
+        **dict.fromkeys(("concat_map", "exhaust_map", "flat_map_merge", "switch_map"), (ps.just,)),
         "throttle": (5,), "delay": (1,), "debounce": (1,), "sample": (1,), "timestamp": (), "elapsed": (),
         "keep_alive": (1, 0), "log": (),
     }  # fmt: skip

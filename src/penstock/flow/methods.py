@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 
 from penstock import operators as op
-from penstock.operators.fanout.shared_run import CAPACITY
+from penstock.operators.fanout.stuck import PATIENCE
+from penstock.operators.fanout.subscriber import CAPACITY
 from penstock.runtime.missing import MISSING
 from penstock.runtime.stream import Stream
 
@@ -93,9 +94,15 @@ class Methods(Stream[T_co]):
         """Continue with the items of ``others``; each flow starts when the one before has completed."""
         return op.concat(*others)(self._flow)
 
-    def concat_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+    def concat_map(
+        self, function: Callable[[T_co], Flow[U]], concurrency: int = 1, *, order: str = "exact"
+    ) -> Flow[U]:
         """Map each item to a flow and yield the items of these flows, one flow after the other."""
-        return op.concat_map(function, order=order)(self._flow)
+        return op.concat_map(function, concurrency, order=order)(self._flow)
+
+    def exhaust_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+        """Map an item to a flow and yield its items; drop the items that come while this flow runs."""
+        return op.exhaust_map(function, order=order)(self._flow)
 
     def flat_map_merge(
         self, function: Callable[[T_co], Flow[U]], concurrency: int = 8, *, order: str = "exact"
@@ -484,10 +491,15 @@ class Methods(Stream[T_co]):
         return op.retry(policy, attempts=attempts, budget=budget)(self._flow)
 
     def broadcast(
-        self, count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait"
+        self,
+        count: int,
+        *,
+        capacity: int = CAPACITY,
+        overflow: OverflowName = "wait",
+        patience: float | None = PATIENCE,
     ) -> tuple[Flow[T_co], ...]:
         """Return ``count`` flows that each receive every item of one shared run."""
-        return op.broadcast(count, capacity=capacity, overflow=overflow)(self._flow)
+        return op.broadcast(count, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
     def group_by(
         self,
@@ -496,7 +508,7 @@ class Methods(Stream[T_co]):
         *,
         capacity: int = 64,
         on_limit: Literal["error", "complete_oldest"] = "error",
-        patience: float | None = 30.0,
+        patience: float | None = PATIENCE,
     ) -> Flow[GroupedFlow[K, T_co]]:
         """Emit one flow per key, with the items that have this ``key(item)``; its ``key`` says which."""
         return op.group_by(key, max_groups, capacity=capacity, on_limit=on_limit, patience=patience)(
@@ -509,9 +521,10 @@ class Methods(Stream[T_co]):
         *,
         capacity: int = CAPACITY,
         overflow: OverflowName = "wait",
+        patience: float | None = PATIENCE,
     ) -> tuple[Flow[T_co], Flow[T_co]]:
         """Return two flows: the items for which ``predicate(item)`` is true, and the other items."""
-        return op.partition(predicate, capacity=capacity, overflow=overflow)(self._flow)
+        return op.partition(predicate, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
     def partition_by(
         self,
@@ -520,23 +533,40 @@ class Methods(Stream[T_co]):
         *,
         capacity: int = CAPACITY,
         overflow: OverflowName = "wait",
+        patience: float | None = PATIENCE,
     ) -> tuple[Flow[T_co], ...]:
         """Return ``count`` flows; items with equal ``key(item)`` go to the same flow."""
-        return op.partition_by(key, count, capacity=capacity, overflow=overflow)(self._flow)
+        return op.partition_by(key, count, capacity=capacity, overflow=overflow, patience=patience)(
+            self._flow
+        )
 
     def publish(
-        self, *, replay: int = 0, capacity: int = CAPACITY, overflow: OverflowName = "wait"
+        self,
+        *,
+        replay: int = 0,
+        capacity: int = CAPACITY,
+        overflow: OverflowName = "wait",
+        patience: float | None = PATIENCE,
     ) -> Connectable[T_co]:
         """Share one run that starts on ``connect()`` and ends when the connection is closed."""
-        return op.publish(replay=replay, capacity=capacity, overflow=overflow)(self._flow)
+        return op.publish(replay=replay, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
-    def replay(self, count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Flow[T_co]:
+    def replay(
+        self,
+        count: int,
+        *,
+        capacity: int = CAPACITY,
+        overflow: OverflowName = "wait",
+        patience: float | None = PATIENCE,
+    ) -> Flow[T_co]:
         """Share one run like ``share``; a late subscriber first receives the last ``count`` items."""
-        return op.replay(count, capacity=capacity, overflow=overflow)(self._flow)
+        return op.replay(count, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
-    def share(self, *, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Flow[T_co]:
+    def share(
+        self, *, capacity: int = CAPACITY, overflow: OverflowName = "wait", patience: float | None = PATIENCE
+    ) -> Flow[T_co]:
         """Share one run among all subscribers; the first one starts it, the last one closes it."""
-        return op.share(capacity=capacity, overflow=overflow)(self._flow)
+        return op.share(capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
     def window(self, size: int) -> Flow[Flow[T_co]]:
         """Emit a flow for every ``size`` items; the last one may have fewer."""

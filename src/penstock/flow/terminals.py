@@ -134,7 +134,7 @@ class Terminals(Stream[T_co]):
             return _one(items, default)
 
     async def any(self, predicate: Callable[[T_co], object] | None = None) -> bool:
-        """Return whether ``predicate(item)`` is true for any item, or any item is true without a predicate.
+        """Return whether ``predicate(item)`` is true for any item; without one, whether any item is true.
 
         It closes the run at the first such item. Until then it requests more and more items at a time, up to
         256, as ``async for`` does; a source may have produced those that follow the item.

@@ -73,6 +73,8 @@ class Drive:
     async def turn(self, states: tuple[Any, ...]) -> Iterable[Any]:
         """Return the next slice of inputs; a falsy result means the end."""
         run = self._upstream.run
+        if not run.begun:
+            run.begin()  # before any await, so that no hot input misses an item
         now = run.clock.monotonic()
         self._pace.took(now - self._began)
         if now - run.stretch > STRETCH:
@@ -96,6 +98,7 @@ class Drive:
         if exc is not None and self._loop.blame(exc) is not None:
             raised = self._raised(exc)
         await self._upstream.__aexit__(type(raised), raised, tb)
+        del self._upstream  # the frame of the loop, which the error keeps, must not keep the run
         if raised is not exc and raised is not None:
             raise raised
 

@@ -163,10 +163,9 @@ class FusedStage(Stage[Any]):
             self._generator = None
             k = self._loop.blame(error)
             error = raised_by_user(error, self._vertices[-1 if k is None else k].node.describe())
-            fault = self._refused(error, k)
-            if fault is not None:
-                self._failure = Failure(fault)
-                if out and not isinstance(fault, KeyboardInterrupt | SystemExit):
+            self._failure = self._refused(error, k)
+            if self._failure is not None:
+                if out and not isinstance(error, KeyboardInterrupt | SystemExit):
                     return True  # outputs before the failure are delivered first (law 4)
                 self._failure.throw()
         if len(out) == n:
@@ -178,20 +177,21 @@ class FusedStage(Stage[Any]):
             self._end_early()
         return False
 
-    def _refused(self, error: BaseException, k: int | None) -> BaseException | None:
-        """Return the error of the run, or ``None`` after dropping the input on which element ``k`` failed.
+    def _refused(self, error: BaseException, k: int | None) -> Failure | None:
+        """Return the failure of the run, or ``None`` after dropping the input on which element ``k`` failed.
 
         The input is dropped as if by a filter in the element's place: the elements before it have counted it.
         """
         if self._skipping is None or k is None or not isinstance(error, Exception):
-            return error
+            return Failure(error)
         fault = self._skipping.refuses(error, self._loop.given(error, self._elements[k]))
         if fault is None:
             self._taken -= self._slice.__length_hint__()
             self._slice = iter(())
             self._cell.expanded = 0
             self.dropped += 1
-        return fault
+            return None
+        return Failure(fault)
 
     def _finished(self, states: tuple[Any, ...]) -> bool:
         return any(self._elements[k].finished(state) for k, state in zip(self._held, states, strict=True))

@@ -19,7 +19,7 @@ The loop of ``map | filter | scan``, in a stage that is not tracked, reads::
             cell.states = (s2,)
             cell.before = (c2,)
 
-Tracebacks show its lines, though there is no such file.
+Tracebacks show its lines, though there is no such file: ``linecache`` has them as long as the loop lives.
 
 A terminal compiled with the elements before it (``fusion.compiled_terminals``) has the same body. In place of
 ``yield x`` a plain function calls the terminal's function, and an async generator yields the item and fetches
@@ -29,6 +29,7 @@ the next slice itself.
 from __future__ import annotations
 
 import linecache
+import weakref
 from enum import Enum, auto
 from functools import lru_cache
 from itertools import count, islice
@@ -75,12 +76,14 @@ CONSUMING = {
 class Loop:
     """A compiled loop, and the element that each of its lines belongs to."""
 
-    __slots__ = ("_file", "_owners", "run")
+    __slots__ = ("__weakref__", "_file", "_owners", "run")
 
-    def __init__(self, run: Callable[..., Any], file: str, owners: dict[int, int]) -> None:
+    def __init__(self, run: Callable[..., Any], source: str, file: str, owners: dict[int, int]) -> None:
         self.run = run
         self._file = file
         self._owners = owners
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        weakref.finalize(self, linecache.cache.pop, file, None).atexit = False
 
     def blame(self, error: BaseException) -> int | None:
         """Return the index of the element in whose line ``error`` left the loop, or ``None``."""
@@ -121,12 +124,11 @@ def _compile(kinds: Kinds, tracked: bool, emit: Emit) -> Loop:  # noqa: FBT001  
     source = "\n".join(writer.lines) + "\n"
     title = "|".join(kind.operator for kind, _ in kinds)
     file = f"<penstock stage {next(_serial)}: {title}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     scope: dict[str, Any] = {"islice": islice, "MISSING": MISSING}
     for kind, _ in kinds:
         scope.update(kind.helpers)
     exec(compile(source, file, "exec"), scope)  # noqa: S102  our own text: no user's string is in it
-    return Loop(scope["loop"], file, writer.owners)
+    return Loop(scope["loop"], source, file, writer.owners)
 
 
 class _Lines:

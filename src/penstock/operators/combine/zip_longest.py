@@ -73,6 +73,8 @@ class _ZipLongestStage(JoinStage):
         return lambda i: places_of(places, [i if one else 0 for one in live])
 
     def collect(self, n: int) -> list[Any]:
+        if self.waits():
+            return []
         live = [not branch.over for branch in self.inputs]
         left = [branch.left for branch, one in builtins.zip(self.inputs, live, strict=True) if one]
         count = min(n, *left) if left else 0

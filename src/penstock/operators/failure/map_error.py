@@ -64,13 +64,17 @@ class TapError(Node):
 class _MapErrorStage(FailureStage):
     def __init__(self, site: Site, node: MapError) -> None:
         self._node = node
-        self.mapped: Exception | None = None
+        self.mapped: BaseException | None = None
         """An error that ``on_error_skip`` downstream refused to skip; it was mapped before."""
         outer = site.skipping
         super().__init__(site if outer is None else replace(site, skipping=_MappedSkipping(self, outer)))
 
     async def _next(self, n: int) -> list[Any]:
         return await self.upstream.request(n)
+
+    def forget_failures(self) -> None:
+        super().forget_failures()
+        self.mapped = None
 
     def _handle(self, error: Exception) -> None:
         if error is self.mapped:
@@ -105,12 +109,12 @@ class _MappedSkipping(Skipping):
     async def pause(self, gate: Gate) -> None:
         await self._outer.pause(gate)
 
-    def refuses(self, error: Exception, item: Any) -> Exception | None:
+    def refuses(self, error: Exception, item: Any) -> BaseException | None:
         stage = self._stage
         try:
             with calling(stage.site.vertex.node):
                 new = stage.map(error)
-        except Exception as own:  # noqa: BLE001  the stage that asked raises it
+        except BaseException as own:  # noqa: BLE001  the stage that asked raises it
             stage.mapped = own
             return own
         if new is not error:

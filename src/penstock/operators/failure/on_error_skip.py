@@ -186,10 +186,10 @@ class _Skipping(Skipping):
         if self._next is not None:
             await self._next.pause(gate)
 
-    def _passes_on(self, error: Exception, item: Any) -> Exception | None:
+    def _passes_on(self, error: Exception, item: Any) -> BaseException | None:
         return error if self._next is None else self._next.refuses(error, item)
 
-    def refuses(self, error: Exception, item: Any) -> Exception | None:
+    def refuses(self, error: Exception, item: Any) -> BaseException | None:
         if not isinstance(error, self._node.errors):
             return self._passes_on(error, item)
         if self._left == 0:
@@ -199,8 +199,8 @@ class _Skipping(Skipping):
         try:
             with calling(self._node):
                 self._node.function(error, item)
-        except Exception as own:  # noqa: BLE001  the stage that asked raises it
-            return self._passes_on(own, item)
+        except BaseException as own:  # noqa: BLE001  the stage that asked raises it
+            return self._passes_on(own, item) if isinstance(own, Exception) else own
         if self._left is not None:
             self._left -= 1
         return None

@@ -141,7 +141,7 @@ class _BatchWithinStage(Stage[Any]):
 
     def __init__(self, site: Site, node: BatchWithin) -> None:
         super().__init__(site)
-        self._ready = Gate(self.run)
+        self._ready = Gate(self.run, own=True)
         self._feeder = _Gathering(site.input(), node, self._notice)
         self._last = 0  # how many items the last list had
 

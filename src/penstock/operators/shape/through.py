@@ -13,6 +13,7 @@ from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import assembled_at, function_for, positive
 from penstock.runtime.failures import Failure, raised_by_user
+from penstock.runtime.fifo import Fifo
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.pump import closing
 from penstock.runtime.run import Gate
@@ -87,12 +88,12 @@ class _ThroughStage(Stage[Any]):
         super().__init__(site)
         self._node = node
         self._upstream = site.input(tracked=False)
-        self._queue: list[Any] = []
+        self._queue = Fifo()
         self._demand = 0
         self._ended = False
         self._failure: Failure | None = None
-        self._ready = Gate(self.run)
-        self._wanted = Gate(self.run, for_task=True)
+        self._ready = Gate(self.run, own=True)
+        self._wanted = Gate(self.run, for_task=True, own=True)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -122,8 +123,7 @@ class _ThroughStage(Stage[Any]):
                 await self._ready.wait()
         finally:
             self._demand = 0  # the request has ended or was cancelled
-        out, self._queue = self._queue[:n], self._queue[n:]
-        return out
+        return self._queue.take(n)
 
     async def _items(self) -> AsyncGenerator[Any, None]:
         """Yield the items of upstream to the function."""
@@ -151,7 +151,7 @@ class _ThroughStage(Stage[Any]):
     async def _pull(self) -> None:
         async with aclosing(self._items()) as items, closing(self._outputs(items)) as outputs:
             async for item in outputs:
-                self._queue.append(item)
+                self._queue.put((item,))
                 self._ready.open()
                 if self.run.strained():
                     await self.run.breathe()
@@ -167,4 +167,5 @@ class _ThroughStage(Stage[Any]):
 
     async def _stop(self) -> None:
         self._ended = True
-        await stop(self.run, self._task)
+        task, self._task = self._task, None  # a cancelled task keeps its frames alive
+        await stop(self.run, task)
