@@ -108,6 +108,15 @@ def _ordered_entries() -> Iterator[Entry]:
             noted="merge_sorted" if count > 1 else None,  # a single one is compared with nothing
             bound=lambda n, count=count: count * n,
         )
+    for count in cases((2,), COUNTS):
+        yield Entry(
+            f"zip_longest of {count}",
+            ("zip_longest",),
+            lambda first, *others: first | op.zip_longest(*others, fillvalue=-1),
+            THREE[:count],
+            model=lambda *inputs: itertools.zip_longest(*inputs, fillvalue=-1),
+            bound=lambda n, count=count: count * n,
+        )
     yield Entry(
         "zip, strict",
         ("zip",),

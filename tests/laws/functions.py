@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from expression import Nothing, Some
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 ADD = functools.partial(operator.add, 100)
 """Does what ``add`` does, in worker processes, which cannot import this module."""
@@ -100,6 +100,37 @@ def touch(x: int) -> None:
 
 def touched(x: int) -> int:
     return x + 0
+
+
+async def shouted(items: AsyncIterator[int]) -> AsyncIterator[int]:
+    async for item in items:
+        await asyncio.sleep(0)
+        yield add(item)
+
+
+async def first_three(items: AsyncIterator[int]) -> AsyncIterator[int]:
+    count = 0
+    async for item in items:
+        yield add(item)
+        count += 1
+        if count == 3:
+            return
+
+
+async def paired(items: AsyncIterator[int]) -> AsyncIterator[list[int]]:
+    held: list[int] = []
+    async for item in items:
+        held.append(item)
+        if len(held) == 2:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def piece(x: int) -> bytes:
+    """Return two bytes of a text; they begin and end within characters and line ends."""
+    return "é\r\na\n€\r\r\n\n".encode()[2 * (x + 0) : 2 * x + 2]
 
 
 def some(x: int) -> Any:

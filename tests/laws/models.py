@@ -167,6 +167,16 @@ def batched(size: int) -> Model:
     return model
 
 
+def lined(items: Iterator[bytes]) -> Iterator[str]:
+    """Model ``lines``."""
+    held = b""
+    for item in items:
+        *ended, held = (held + item).split(b"\n")
+        yield from (line.removesuffix(b"\r").decode() for line in ended)
+    if held:
+        yield held.decode()
+
+
 def weighed(weight: Callable[[Any], float], limit: float) -> Model:
     """Model ``batch(by=)``."""
 

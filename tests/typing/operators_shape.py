@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import assert_type
 
 import penstock.operators as op
@@ -83,6 +83,34 @@ def same(numbers: Flow[int]) -> None:
     assert_type(numbers | op.take_last(2), Flow[int])
     assert_type(numbers.take_until(just("now")), Flow[int])
     assert_type(numbers | op.take_until(just("now")), Flow[int])
+
+
+async def worded(numbers: AsyncIterator[int]) -> AsyncIterator[str]:
+    async for number in numbers:
+        yield str(number)
+
+
+def generated(numbers: Flow[int]) -> None:
+    assert_type(numbers.through(worded, holds=3), Flow[str])
+    assert_type(numbers | op.through(worded), Flow[str])
+
+
+def of_bytes(chunks: Flow[bytes], texts: Flow[str]) -> None:
+    assert_type(chunks.decode("latin-1", "replace"), Flow[str])
+    assert_type(chunks | op.decode(), Flow[str])
+    assert_type(chunks.lines(keepends=True, max_length=80), Flow[str])
+    assert_type(texts.lines(), Flow[str])
+    assert_type(chunks | op.lines(), Flow[str])
+    chunks.decode().decode()  # type: ignore[misc]
+
+
+def single(numbers: Flow[int]) -> None:
+    assert_type(numbers.element_at(3), Flow[int])
+    assert_type(numbers.element_at(3, None), Flow[int | None])
+    assert_type(numbers | op.element_at(3), Flow[int])
+    assert_type(numbers | op.element_at(3, "x"), Flow[int | str])
+    assert_type(numbers.skip_until(just("now")), Flow[int])
+    assert_type(numbers | op.skip_until(just("now")), Flow[int])
 
 
 def refused(texts: Flow[str], numbers: Flow[int]) -> None:

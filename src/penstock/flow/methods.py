@@ -11,7 +11,7 @@ from penstock.runtime.missing import MISSING
 from penstock.runtime.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
 
     from expression import Option, Result
 
@@ -32,6 +32,7 @@ B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
+F = TypeVar("F")
 K = TypeVar("K", bound="Hashable")
 S = TypeVar("S")
 T = TypeVar("T")
@@ -188,6 +189,28 @@ class Methods(Stream[T_co]):
         make: Any = op
         return make.zip(*others, strict=strict)(self._flow)
 
+    @overload
+    def zip_longest(self, a: Flow[A], /) -> Flow[tuple[T_co | None, A | None]]: ...
+
+    @overload
+    def zip_longest(self, a: Flow[A], /, *, fillvalue: F) -> Flow[tuple[T_co | F, A | F]]: ...
+
+    @overload
+    def zip_longest(self, a: Flow[A], b: Flow[B], /) -> Flow[tuple[T_co | None, A | None, B | None]]: ...
+
+    @overload
+    def zip_longest(
+        self, a: Flow[A], b: Flow[B], /, *, fillvalue: F
+    ) -> Flow[tuple[T_co | F, A | F, B | F]]: ...
+
+    @overload
+    def zip_longest(self, *others: Flow[Any], fillvalue: object = None) -> Flow[tuple[Any, ...]]: ...
+
+    def zip_longest(self, *others: Flow[Any], fillvalue: object = None) -> Any:
+        """Yield tuples of the first items of all flows, and so on, to the end of the longest flow."""
+        make: Any = op
+        return make.zip_longest(*others, fillvalue=fillvalue)(self._flow)
+
     def buffer(self, capacity: int, overflow: OverflowName = "wait") -> Flow[T_co]:
         """Fetch up to ``capacity`` items ahead of demand, in a separate task."""
         return op.buffer(capacity, overflow)(self._flow)
@@ -335,6 +358,10 @@ class Methods(Stream[T_co]):
         """Continue with ``other`` if the flow completes without an item."""
         return op.switch_if_empty(other)(self._flow)
 
+    def intersperse(self: Methods[T], separator: T) -> Flow[T]:
+        """Yield ``separator`` between each two items."""
+        return op.intersperse(separator)(self._flow)
+
     def map(self, function: Callable[[T_co], U]) -> Flow[U]:
         """Replace each item by ``function(item)``."""
         return op.map(function)(self._flow)
@@ -412,6 +439,20 @@ class Methods(Stream[T_co]):
         """Call ``function`` once when a run ends: with "completed", "failed" or "cancelled"."""
         return op.finally_do(function)(self._flow)
 
+    def log(
+        self, logger: str = "penstock", level: int | str = "INFO", *, every: int = 1, limit: int | None = None
+    ) -> Flow[T_co]:
+        """Write the items, the end and the error of each run to the logger ``logger``."""
+        return op.log(logger, level, every=every, limit=limit)(self._flow)
+
+    def map_error(self, function: Callable[[Exception], Exception]) -> Flow[T_co]:
+        """Fail with ``function(error)`` instead of ``error`` when upstream fails."""
+        return op.map_error(function)(self._flow)
+
+    def tap_error(self, function: Callable[[Exception], object]) -> Flow[T_co]:
+        """Call ``function(error)`` when upstream fails, then fail with that error."""
+        return op.tap_error(function)(self._flow)
+
     def on_error_resume(
         self, function: Callable[[Exception], Flow[U]], *, order: str = "exact"
     ) -> Flow[T_co | U]:
@@ -419,10 +460,14 @@ class Methods(Stream[T_co]):
         return op.on_error_resume(function, order=order)(self._flow)
 
     def on_error_skip(
-        self, function: Callable[[Exception, Any], object] | DeadLetters, *, limit: int | None = None
+        self,
+        function: Callable[[Exception, Any], object] | DeadLetters,
+        *,
+        limit: int | None = None,
+        errors: type[Exception] | tuple[type[Exception], ...] = Exception,
     ) -> Flow[T_co]:
         """Skip each item on which a function upstream fails, and call ``function(error, item)``."""
-        return op.on_error_skip(function, limit=limit)(self._flow)
+        return op.on_error_skip(function, limit=limit, errors=errors)(self._flow)
 
     @overload
     def recover(self, function: Callable[[Exception], Option[U]]) -> Flow[T_co | U]: ...
@@ -546,6 +591,17 @@ class Methods(Stream[T_co]):
         """Gather items in a list as long as ``key(item)`` equals the key of the item before."""
         return op.chunk_by(key)(self._flow)
 
+    @overload
+    def element_at(self, index: int) -> Flow[T_co]: ...
+
+    @overload
+    def element_at(self, index: int, default: U) -> Flow[T_co | U]: ...
+
+    def element_at(self, index: int, default: Any = MISSING) -> Any:
+        """Yield only the item with this index, counted from 0, and request none behind it."""
+        make: Any = op
+        return make.element_at(index, default)(self._flow)
+
     def flat_map(self, function: Callable[[T_co], Iterable[U]], *, name: str | None = None) -> Flow[U]:
         """Replace each item by the items of the iterable ``function(item)``, which may be lazy."""
         return op.flat_map(function, name=name)(self._flow)
@@ -553,6 +609,10 @@ class Methods(Stream[T_co]):
     def unbatch(self: Methods[Iterable[T]]) -> Flow[T]:
         """Replace each item, an iterable, by its items."""
         return op.unbatch()(self._flow)
+
+    def skip_until(self, other: Flow[Any]) -> Flow[T_co]:
+        """Drop items until ``other`` yields an item; then close ``other`` and keep all items."""
+        return op.skip_until(other)(self._flow)
 
     def sliding(self: Methods[T], size: int, step: int = 1, *, partial: bool = False) -> Flow[list[T]]:
         """Gather lists of ``size`` items, each beginning ``step`` items after the one before."""
@@ -591,6 +651,30 @@ class Methods(Stream[T_co]):
     def take_until(self, other: Flow[Any]) -> Flow[T_co]:
         """Complete when ``other`` yields an item, and close both flows."""
         return op.take_until(other)(self._flow)
+
+    def decode(self: Methods[bytes], encoding: str = "utf-8", errors: str = "strict") -> Flow[str]:
+        """Decode chunks of bytes into pieces of text; a character may be split across chunks."""
+        return op.decode(encoding, errors)(self._flow)
+
+    def lines(
+        self: Methods[bytes | str],
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        *,
+        keepends: bool = False,
+        max_length: int | None = None,
+    ) -> Flow[str]:
+        """Yield the lines of chunks of bytes, or of pieces of text; a line may be split across chunks."""
+        return op.lines(encoding, errors, keepends=keepends, max_length=max_length)(self._flow)
+
+    def through(
+        self: Methods[T],
+        function: Callable[[AsyncIterator[T]], AsyncIterator[U]],
+        *,
+        holds: int | None = None,
+    ) -> Flow[U]:
+        """Yield the items of ``function(items)``, an async generator that reads the items of the flow."""
+        return op.through(function, holds=holds)(self._flow)
 
     def debounce(self, seconds: float) -> Flow[T_co]:
         """Emit an item when no other came for ``seconds``; drop it if one did."""

@@ -40,8 +40,9 @@ class Drive:
     ) -> None:
         chain: list[Element] = []
         node = root
-        while isinstance(node, Element) and not node.reshapes:
-            chain.append(node)
+        while node.absent or (isinstance(node, Element) and not node.reshapes):
+            if isinstance(node, Element):
+                chain.append(node)
             node = node.inputs[0]
         chain.reverse()
         self.elements = tuple(chain)

@@ -92,6 +92,11 @@ class Node:
         return next((found for node in self.inputs if (found := node.obstacle)), None)
 
     @property
+    def absent(self) -> bool:
+        """Whether a run that starts now has no stage for this node, which then has one input."""
+        return False
+
+    @property
     def single_use(self) -> Node | None:
         """The first node, from here upwards, that can be read only once, or ``None``."""
         return next((found for node in self.inputs if (found := node.single_use)), None)
@@ -201,4 +206,7 @@ class Site:
         """Return the site of an input of this node."""
         states = self.states if states is None else states
         skipping = None if self.vertex.node.catches_errors else self.skipping
-        return Site(self.vertex.inputs[index], self.run, states, tracked, skipping)
+        vertex = self.vertex.inputs[index]
+        while vertex.node.absent:
+            vertex = vertex.inputs[0]
+        return Site(vertex, self.run, states, tracked, skipping)

@@ -13,6 +13,7 @@ from penstock.operators.combine.sequence_equal import sequence_equal
 from penstock.operators.combine.switch_map import switch_map
 from penstock.operators.combine.with_latest_from import with_latest_from
 from penstock.operators.combine.zip import zip as zip  # noqa: A004
+from penstock.operators.combine.zip_longest import zip_longest
 
 __all__ = [
     "combine_latest",
@@ -29,4 +30,5 @@ __all__ = [
     "with_latest_from",
     "zip",
     "zip_latest",
+    "zip_longest",
 ]
