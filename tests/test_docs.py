@@ -107,7 +107,7 @@ def built(name: str) -> Node:
         "dematerialize": (), "unbatch": (), "sliding": (3, 2), "skip_last": (3,), "take_last": (3,),
         "take_until": (ps.just(1),),
         **dict.fromkeys(("concat_map", "exhaust_map", "flat_map_merge", "switch_map"), (ps.just,)),
-        "throttle": (5,), "delay": (1,), "debounce": (1,), "sample": (1,), "timestamp": (), "elapsed": (),
+        "throttle": (5,), "throttle_first": (1,), "delay": (1,), "debounce": (1,), "sample": (1,), "timestamp": (), "elapsed": (),
         "keep_alive": (1, 0),
     }  # fmt: skip
     source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])

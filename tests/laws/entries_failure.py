@@ -273,6 +273,13 @@ ENTRIES = [
         model=lambda: itertools.chain.from_iterable(itertools.repeat((1, 3, 6), 3)),
         bound=float,
     ),
+    Entry(
+        "repeat(2, every, until)",
+        ("repeat",),
+        lambda s: s | op.repeat(2, every=10, until=lambda x: x + 1 > 0),
+        model=iter,
+        bound=float,
+    ),
     Entry("repeat(0)", ("repeat",), lambda s: s | op.repeat(0), model=lambda _: (), bound=lambda _: 0),
     Entry("finally_do", ("finally_do",), lambda s: s | op.finally_do(ended), model=iter, bound=float),
     Entry(

@@ -381,9 +381,15 @@ class Methods(Stream[T_co]):
         make: Any = op
         return make.recover(function)(self._flow)
 
-    def repeat(self, times: int | None = None) -> Flow[T_co]:
-        """Run upstream ``times`` times in all, each time from its beginning."""
-        return op.repeat(times)(self._flow)
+    def repeat(
+        self,
+        times: int | None = None,
+        *,
+        every: float | None = None,
+        until: Callable[[T_co], object] | None = None,
+    ) -> Flow[T_co]:
+        """Run upstream several times, each time from its beginning."""
+        return op.repeat(times, every=every, until=until)(self._flow)
 
     def retry(
         self, policy: RetryPolicy | None = None, *, attempts: int | None = None, budget: float | None = None
@@ -523,6 +529,10 @@ class Methods(Stream[T_co]):
     def throttle(self, rate: float, burst: int = 1, *, per: float = 1.0) -> Flow[T_co]:
         """Request at most ``rate`` items per ``per`` seconds from upstream; no item is lost."""
         return op.throttle(rate, burst, per=per)(self._flow)
+
+    def throttle_first(self, seconds: float) -> Flow[T_co]:
+        """Emit an item, then drop the items that come within ``seconds`` after it."""
+        return op.throttle_first(seconds)(self._flow)
 
     @overload
     def timeout(

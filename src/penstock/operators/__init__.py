@@ -87,6 +87,7 @@ from penstock.operators.timing import (
     keep_alive,
     sample,
     throttle,
+    throttle_first,
     timeout,
     timestamp,
 )
@@ -161,6 +162,7 @@ __all__ = [
     "take_while",
     "tap",
     "throttle",
+    "throttle_first",
     "timeout",
     "timestamp",
     "unbatch",
