@@ -15,7 +15,7 @@ from penstock.runtime.policy import RetryPolicy
 
 from .entry import Entry
 from .functions import add, lazily, total
-from .models import batched, flat, scanned, unbounded
+from .models import batched, flat, scanned, tapped, unbounded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -277,7 +277,7 @@ ENTRIES = [
         "repeat(2, every, until)",
         ("repeat",),
         lambda s: s | op.repeat(2, every=10, until=lambda x: x + 1 > 0),
-        model=iter,
+        model=tapped,
         bound=float,
     ),
     Entry("repeat(0)", ("repeat",), lambda s: s | op.repeat(0), model=lambda _: (), bound=lambda _: 0),

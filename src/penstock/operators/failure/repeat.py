@@ -89,6 +89,7 @@ class _RepeatStage(FailureStage):
         self._last: bool  # what ``until`` says of the item before the last list
         self._round, self._last = state if isinstance(state, list) else (state, False)
         self._said: list[bool] = []  # what it says of each item of that list
+        self._passed = 0  # how many items of upstream's list were received before ``_said``
         self._refused: Failure | None = None  # its error for the next item
         self._idle = True  # whether the present round has delivered no item so far
         self._due: float | None = None  # when the next round begins
@@ -99,11 +100,11 @@ class _RepeatStage(FailureStage):
         key, done, above = self.site.vertex.id, self._round, self.upstream.marks()
         if self._node.until is None:
             return lambda i: {**above(i), key: done}
-        said = (self._last, *self._said)
+        said, passed = (self._last, *self._said), self._passed
 
         def at(i: int) -> States:
             i = min(i, len(said) - 1)
-            return {**above(i), key: [done, said[i]]}
+            return {**above(passed + i), key: [done, said[i]]}
 
         return at
 
@@ -122,11 +123,12 @@ class _RepeatStage(FailureStage):
 
     async def _read(self, n: int) -> list[Any]:
         """Request items of the present round."""
+        if self._said:
+            self._last, self._passed = self._said[-1], len(self._said)
+            self._said = []
         if self._refused is not None:
             self._refused.throw()
-        if self._said:
-            self._last = self._said[-1]
-            self._said = []
+        self._passed = 0
         if self._due is None and self._node.every is not None:
             self._due = asyncio.get_running_loop().time() + self._node.every
         items = await self.upstream.request(n)
