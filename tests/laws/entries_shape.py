@@ -10,8 +10,18 @@ from penstock.sources.trivial import just, never
 
 from ..length import cases  # noqa: TID252  tests are no installed package
 from .entry import Entry
-from .functions import five, lazily, small, spread
-from .models import all_but_last, batched, flat, last, split_at_fives, taken, unbounded, windows
+from .functions import five, half, lazily, small, spread, third, touched
+from .models import (
+    all_but_last,
+    batched,
+    flat,
+    last,
+    split_at_fives,
+    taken,
+    through_first,
+    unbounded,
+    windows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,7 +155,35 @@ ENTRIES = [
         )
         for function in (spread, lazily)
     ),
+    Entry(
+        "take_while(inclusive)",
+        ("take_while",),
+        lambda s: s | op.take_while(small, inclusive=True),
+        model=through_first(small),
+        known={"closes_early": True},
+        noted="take_while",
+    ),
+    Entry(
+        "map|take_while(inclusive)|filter",
+        ("take_while",),
+        lambda s: s | op.map(touched) | op.take_while(small, inclusive=True) | op.filter(third),
+        model=lambda i: filter(third, through_first(small)(map(touched, i))),
+        known={"closes_early": True},
+    ),
     *_batch_entries(),
+    *(
+        Entry(
+            f"chunk_by of {script}",
+            ("chunk_by",),
+            lambda s: s | op.chunk_by(half),
+            (script,),
+            model=lambda i: (list(run) for _, run in itertools.groupby(i, half)),
+            noted="chunk_by",
+            known={"folds": True},
+            bound=unbounded,
+        )
+        for script in ((0, 1, 2, 4, 5, 4, 1), (2, 3))
+    ),
     Entry(
         "unbatch",
         ("unbatch",),

@@ -34,6 +34,22 @@ def scanned(function: Callable[[Any, Any], Any], initial: Any) -> Model:
     return model
 
 
+def mapped_with_state(
+    initial: Any, step: Callable[[Any, Any], Any], finish: Callable[[Any], Iterable[Any]] | None
+) -> Model:
+    """Model ``stateful``."""
+
+    def model(items: Iterator[Any]) -> Iterator[Any]:
+        state = initial
+        for item in items:
+            state, outputs = step(state, item)
+            yield from outputs
+        if finish is not None:
+            yield from finish(state)
+
+    return model
+
+
 def tapped(items: Iterator[int]) -> Iterator[int]:
     for item in items:
         touch(item)
@@ -95,6 +111,19 @@ def or_default(default: Any) -> Model:
 
 def taken(count: int) -> Model:
     return lambda items: itertools.islice(items, count)
+
+
+def through_first(function: Callable[[Any], object]) -> Model:
+    """Model ``take_while(inclusive=True)``."""
+
+    def model(items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            goes_on = function(item)
+            yield item
+            if not goes_on:
+                return
+
+    return model
 
 
 def last(count: int) -> Model:

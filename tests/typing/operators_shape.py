@@ -57,6 +57,10 @@ def lists(numbers: Flow[int]) -> None:
     assert_type(numbers | op.batch(2, within=1.5), Flow[list[int]])
     assert_type(numbers.sliding(3, 2, partial=True), Flow[list[int]])
     assert_type(numbers | op.sliding(3), Flow[list[int]])
+    assert_type(numbers.chunk_by(lambda n: n // 10), Flow[list[int]])
+    assert_type(numbers | op.chunk_by(small), Flow[list[int]])
+    assert_type(numbers.take_while(lambda x: x < 2, inclusive=True), Flow[int])
+    assert_type(numbers | op.take_while(small, inclusive=True), Flow[int])
     assert_type(numbers.split(lambda n: n.bit_length() == 1, keep="before"), Flow[list[int]])
     assert_type(numbers | op.split(small, keep="after"), Flow[list[int]])
 

@@ -241,7 +241,7 @@ class _CreateStage(PumpStage):
 
     def drop(self, count: int) -> None:
         """Remove the items that waited longest."""
-        del self._queue[:count]
+        self._queue.take(count)
 
     def _next_turn(self) -> None:
         if self._turns and self._demand > 0:

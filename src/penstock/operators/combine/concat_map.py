@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.flow import Flow
     from penstock.runtime.built_at_runtime import BuiltFlow
-    from penstock.runtime.inputs import Place
+    from penstock.runtime.input import Place
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, Upstream
 

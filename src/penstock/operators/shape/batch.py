@@ -76,7 +76,7 @@ class _BatchWithinStage(Stage[Any]):
     def __init__(self, site: Site, node: BatchWithin) -> None:
         super().__init__(site)
         self._node = node
-        self._ready = Gate(self.run)
+        self._ready = Gate(self.run, own=True)
         self._feeder = Feeder(site.input(), node.size, self._notice)
         self._deadline: float | None = None
         self._last = 0  # how many items the last list had
