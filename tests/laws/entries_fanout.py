@@ -146,6 +146,13 @@ ENTRIES = [
         )
         for k in cases((3,), (1, 3, 100))
     ),
+    Entry(
+        "window(3, within)",
+        ("window",),
+        lambda s: s | op.window(3, within=1e5) | op.map_async(listed, 1),
+        model=batched(3),
+        known={"folds": True, "prefetches": True},
+    ),
     *(
         Entry(
             f"group_by({limit})",

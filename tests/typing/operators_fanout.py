@@ -55,3 +55,4 @@ async def nested() -> None:
     assert_type(op.group_by(str.upper)(ps.just("a")), Flow[GroupedFlow[str, str]])
     assert_type(numbers.window(3), Flow[Flow[int]])
     assert_type(numbers | op.window(3), Flow[Flow[int]])
+    assert_type(numbers.window(within=5), Flow[Flow[int]])

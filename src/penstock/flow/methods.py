@@ -529,9 +529,9 @@ class Methods(Stream[T_co]):
         """Share one run among all subscribers; the first one starts it, the last one closes it."""
         return op.share(capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
-    def window(self, size: int) -> Flow[Flow[T_co]]:
-        """Emit a flow for every ``size`` items; the last one may have fewer."""
-        return op.window(size)(self._flow)
+    def window(self, size: int | None = None, *, within: float | None = None) -> Flow[Flow[T_co]]:
+        """Emit a flow for every ``size`` items, or for the items of ``within`` seconds, whichever ends first."""
+        return op.window(size, within=within)(self._flow)
 
     def checkpoint(self, ledger: Ledger, *, key: str, every: int = 1) -> Flow[T_co]:
         """Start from the position that ``ledger`` stores for ``key``, and commit new positions there."""
