@@ -10,10 +10,11 @@ from penstock.sources.trivial import just, never
 
 from ..length import cases  # noqa: TID252  tests are no installed package
 from .entry import Entry
-from .functions import five, half, lazily, small, spread, third, touched
+from .functions import five, half, lazily, links, links_later, small, spread, third, touched
 from .models import (
     all_but_last,
     batched,
+    expanded,
     flat,
     last,
     split_at_fives,
@@ -143,6 +144,17 @@ ENTRIES = [
         lambda s: s | op.skip_while(small),
         model=lambda i: itertools.dropwhile(small, i),
         noted="skip_while",
+    ),
+    *(
+        Entry(
+            f"expand({function.__name__})",
+            ("expand",),
+            lambda s, f=function: s | op.expand(f),
+            model=expanded(links),
+            noted="expand",
+            bound=lambda _: 1,
+        )
+        for function in (links, links_later)
     ),
     *(
         Entry(

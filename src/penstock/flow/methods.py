@@ -11,7 +11,7 @@ from penstock.runtime.missing import MISSING
 from penstock.runtime.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterable
+    from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Iterable
 
     from expression import Option, Result
 
@@ -544,6 +544,16 @@ class Methods(Stream[T_co]):
     def chunk_by(self: Methods[T], key: Callable[[T], object]) -> Flow[list[T]]:
         """Gather items in a list as long as ``key(item)`` equals the key of the item before."""
         return op.chunk_by(key)(self._flow)
+
+    def expand(
+        self: Methods[T],
+        function: Callable[[T], Iterable[T] | Awaitable[Iterable[T]] | AsyncIterable[T]],
+        *,
+        max_depth: int | None = None,
+        limit: int = 10000,
+    ) -> Flow[T]:
+        """Yield each item, then breadth-first the items that ``function`` finds from it, and from those."""
+        return op.expand(function, max_depth=max_depth, limit=limit)(self._flow)
 
     def flat_map(self, function: Callable[[T_co], Iterable[U]], *, name: str | None = None) -> Flow[U]:
         """Replace each item by the items of the iterable ``function(item)``, which may be lazy."""

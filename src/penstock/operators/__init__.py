@@ -74,6 +74,7 @@ from penstock.operators.resume import checkpoint
 from penstock.operators.shape import (
     batch,
     chunk_by,
+    expand,
     flat_map,
     skip,
     skip_last,
@@ -122,6 +123,7 @@ __all__ = [
     "elapsed",
     "enumerate",
     "exhaust_map",
+    "expand",
     "filter",
     "filter_async",
     "finally_do",
