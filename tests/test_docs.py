@@ -99,7 +99,7 @@ def built(name: str) -> Node:
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
         "batch_progress": (), "repeat": (), "circuit_breaker": (),
         **dict.fromkeys(
-            ("combine_latest", "interleave", "merge_sorted", "race", "sequence_equal", "with_latest_from", "zip",
+            ("combine_latest", "interleave", "merge_sorted", "pause_when", "race", "sequence_equal", "with_latest_from", "zip",
              "zip_latest"), (ps.just(1),)
         ),
         "cast": (int,), "unwrap": (), "pairwise": (), "start_with": (1,),

@@ -125,6 +125,10 @@ class Methods(Stream[T_co]):
         """Merge sorted flows into one sorted flow, like ``heapq.merge``."""
         return op.merge_sorted(*others, key=key, reverse=reverse)(self._flow)
 
+    def pause_when(self, paused: Flow[bool]) -> Flow[T_co]:
+        """Let no item pass while the latest item of ``paused`` is true; no item is lost."""
+        return op.pause_when(paused)(self._flow)
+
     def race(self: Methods[T], *others: Flow[T]) -> Flow[T]:
         """Yield the items of the flow that yields one first; the other flows are closed at once."""
         return op.race(*others)(self._flow)
