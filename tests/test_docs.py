@@ -95,7 +95,7 @@ def built(name: str) -> Node:
     arguments: dict[str, tuple[Any, ...]] = {
         "scan": (max, 0), "stateful": (0, divmod), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
         "prefetch": (5,), "limit_rate": (5,), "broadcast": (2,), "partition_by": (str, 2), "replay": (3,),
-        "share": (), "publish": (), "window": (3,),
+        "share": (), "cache": (60,), "publish": (), "window": (3,),
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
         "batch_progress": (), "repeat": (), "circuit_breaker": (),
         **dict.fromkeys(

@@ -136,6 +136,14 @@ ENTRIES = [
     Entry(
         "replay(2)", ("replay",), lambda s: s | op.replay(2), model=iter, skip=JOINS, bound=lambda n: 258 + n
     ),
+    Entry(
+        "cache",
+        ("cache",),
+        lambda s: s | op.cache(60, limit=20),
+        model=iter,
+        skip=JOINS,
+        bound=lambda n: 256 + 20 + n,
+    ),
     *(
         Entry(
             f"window({k})",

@@ -466,6 +466,17 @@ class Methods(Stream[T_co]):
         """Return ``count`` flows that each receive every item of one shared run."""
         return op.broadcast(count, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
+    def cache(
+        self,
+        ttl: float | None = None,
+        *,
+        limit: int = 10000,
+        capacity: int = CAPACITY,
+        patience: float | None = PATIENCE,
+    ) -> Flow[T_co]:
+        """Run upstream once, and give its items to all subscribers for ``ttl`` seconds after its end."""
+        return op.cache(ttl, limit=limit, capacity=capacity, patience=patience)(self._flow)
+
     def group_by(
         self,
         key: Callable[[T_co], K],

@@ -63,6 +63,7 @@ from penstock.operators.failure import (
 )
 from penstock.operators.fanout import (
     broadcast,
+    cache,
     group_by,
     partition,
     partition_by,
@@ -105,6 +106,7 @@ __all__ = [
     "batch_progress",
     "broadcast",
     "buffer",
+    "cache",
     "cast",
     "checkpoint",
     "choose",
