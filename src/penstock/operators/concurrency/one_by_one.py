@@ -99,6 +99,8 @@ class OneByOneStage(Stage[Any]):
     async def _request(self, n: int) -> list[Any]:
         if self._last:
             self._before, self._last = self._last[-1], []
+        elif self._before is None:
+            self._before = self._cursor()  # before the task works on anything
         if self.run.strained():
             await self.run.breathe()
         try:
