@@ -96,11 +96,11 @@ def built(name: str) -> Node:
         "scan": (max, 0), "stateful": (0, divmod), "intersperse": (0,), "element_at": (2,), "decode": (), "lines": (),
         "skip_until": (ps.just(1),), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
         "prefetch": (5,), "limit_rate": (5,), "broadcast": (2,), "partition_by": (str, 2), "replay": (3,),
-        "share": (), "publish": (), "window": (3,),
+        "share": (), "cache": (60,), "publish": (), "window": (3,),
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
         "batch_progress": (), "repeat": (), "circuit_breaker": (),
         **dict.fromkeys(
-            ("combine_latest", "interleave", "merge_sorted", "race", "sequence_equal", "with_latest_from", "zip",
+            ("combine_latest", "interleave", "merge_sorted", "pause_when", "race", "sequence_equal", "with_latest_from", "zip",
              "zip_latest", "zip_longest"), (ps.just(1),)
         ),
         "cast": (int,), "unwrap": (), "pairwise": (), "start_with": (1,),
@@ -108,7 +108,7 @@ def built(name: str) -> Node:
         "dematerialize": (), "unbatch": (), "sliding": (3, 2), "skip_last": (3,), "take_last": (3,),
         "take_until": (ps.just(1),),
         **dict.fromkeys(("concat_map", "exhaust_map", "flat_map_merge", "switch_map"), (ps.just,)),
-        "throttle": (5,), "delay": (1,), "debounce": (1,), "sample": (1,), "timestamp": (), "elapsed": (),
+        "throttle": (5,), "throttle_first": (1,), "delay": (1,), "debounce": (1,), "sample": (1,), "timestamp": (), "elapsed": (),
         "keep_alive": (1, 0), "log": (),
     }  # fmt: skip
     source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])

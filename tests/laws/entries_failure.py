@@ -16,7 +16,7 @@ from penstock.runtime.policy import RetryPolicy
 
 from .entry import Entry
 from .functions import add, lazily, total
-from .models import batched, flat, scanned, unbounded
+from .models import batched, flat, scanned, tapped, unbounded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -345,6 +345,13 @@ ENTRIES = [
         lambda: ps.just(1, 2, 3) | op.scan(total, 0) | op.repeat(3),
         (),
         model=lambda: itertools.chain.from_iterable(itertools.repeat((1, 3, 6), 3)),
+        bound=float,
+    ),
+    Entry(
+        "repeat(2, every, until)",
+        ("repeat",),
+        lambda s: s | op.repeat(2, every=10, until=lambda x: x + 1 > 0),
+        model=tapped,
         bound=float,
     ),
     Entry("repeat(0)", ("repeat",), lambda s: s | op.repeat(0), model=lambda _: (), bound=lambda _: 0),

@@ -18,6 +18,8 @@ from .functions import (
     five,
     half,
     lazily,
+    links,
+    links_later,
     paired,
     piece,
     shouted,
@@ -29,6 +31,7 @@ from .functions import (
 from .models import (
     all_but_last,
     batched,
+    expanded,
     flat,
     last,
     lined,
@@ -191,6 +194,17 @@ ENTRIES = [
         lambda s: s | op.skip_while(small),
         model=lambda i: itertools.dropwhile(small, i),
         noted="skip_while",
+    ),
+    *(
+        Entry(
+            f"expand({function.__name__})",
+            ("expand",),
+            lambda s, f=function: s | op.expand(f),
+            model=expanded(links),
+            noted="expand",
+            bound=lambda _: 1,
+        )
+        for function in (links, links_later)
     ),
     *(
         Entry(

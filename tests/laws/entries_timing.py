@@ -41,6 +41,16 @@ def _dropping_entries() -> Iterator[Entry]:
                 # it drops items that come at once, so its output is not all of its input
                 skip=() if pace else ("promptness",),
             )
+    for pace in (EACH_SECOND, ()):
+        yield Entry(
+            f"throttle_first of {'slow' if pace else 'fast'} items",
+            ("throttle_first",),
+            lambda s: s | op.throttle_first(0.5),
+            model=iter,
+            known={"pace": pace},
+            bound=lambda _: 64,
+            skip=() if pace else ("promptness",),  # it drops items that come at once
+        )
     uneven = (None, Sleep(1), Sleep(0.5))
     for pace in cases((EACH_SECOND, uneven), (EACH_SECOND, (), uneven)):
         yield Entry(

@@ -148,3 +148,12 @@ def twice(x: int) -> list[int]:
 def lazily(x: int) -> Iterator[int]:
     for k in range(x % 3):
         yield x * 10 + k
+
+
+def links(x: int) -> list[int]:
+    return [x * 10 + k for k in range(x % 3)] if x < 100 else []
+
+
+async def links_later(x: int) -> list[int]:
+    await asyncio.sleep(x % 2)
+    return links(x)

@@ -153,6 +153,21 @@ def flat(function: Callable[[Any], Iterable[Any]]) -> Model:
     return lambda items: itertools.chain.from_iterable(map(function, items))
 
 
+def expanded(function: Callable[[Any], Iterable[Any]]) -> Model:
+    """Model ``expand``, breadth-first for each item."""
+
+    def model(items: Iterator[Any]) -> Iterator[Any]:
+        for root in items:
+            line = deque([root])
+            yield root
+            while line:
+                for found in function(line.popleft()):
+                    yield found
+                    line.append(found)
+
+    return model
+
+
 def batched(size: int) -> Model:
     def model(items: Iterator[Any]) -> Iterator[list[Any]]:
         held: list[Any] = []

@@ -96,6 +96,15 @@ def test_sample_is_that_of_rx_but_for_its_end(gaps: list[int], every: float, by_
     assert end == ended
 
 
+@given(GAPS, st.integers(1, 12).map(lambda k: 2 * k), st.booleans())
+def test_throttle_first_is_that_of_rx(gaps: list[int], seconds: int, fails: bool) -> None:
+    """The first item of each burst comes at its own time, and an error is passed on at once."""
+    ours = virtually(
+        observed(arriving(gaps, error=Planted() if fails else None) | op.throttle_first(seconds))
+    )
+    assert ours == oracle(lambda s: rx.throttle_first(seconds, s), gaps, fails=fails)
+
+
 @given(GAPS, st.integers(0, 20), st.sampled_from([1, 3, 100]))
 def test_delay_is_that_of_rx(gaps: list[int], seconds: int, n: int) -> None:
     """Items and the end come later by the given seconds."""
@@ -350,6 +359,10 @@ def test_dropped_items_are_counted_and_settled() -> None:
     """Statistics count dropped items; a resumed run does not read them again."""
 
     async def main() -> None:
+        first = arriving([1] * 5, last=9) | op.throttle_first(9)
+        async with first.subscribe() as subscription:
+            assert (await subscription.request(1), await subscription.request(1)) == ([0], [])
+            assert subscription.statistics().stages[-1].dropped == 4
         flow = arriving([1] * 5, last=9) | op.debounce(2)
         async with flow.subscribe() as subscription:
             assert await subscription.request(1) == [4]
@@ -407,6 +420,7 @@ async def _read_on(subscription: Any) -> None:
         op.throttle,
         op.debounce,
         op.sample,
+        op.throttle_first,
         lambda x: op.keep_alive(x, None),
         interval,
         lambda x: op.throttle(1, per=x),

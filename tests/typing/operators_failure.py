@@ -40,6 +40,7 @@ def methods(flow: Flow[int]) -> None:
     assert_type(flow.log("rows", "DEBUG", every=10, limit=3), Flow[int])
     assert_type(flow.circuit_breaker(3, 10, counts=lambda error: True), Flow[int])
     assert_type(flow.repeat(3).repeat(), Flow[int])
+    assert_type(flow.repeat(every=5, until=lambda x: x > 3), Flow[int])
     assert_type(flow.finally_do(lambda ending: ending == "failed"), Flow[int])
 
 

@@ -27,7 +27,9 @@ def by_methods(numbers: Flow[int], others: Flow[str]) -> None:
 
 def by_operators(numbers: Flow[int], others: Flow[str]) -> None:
     """The same behind the bar."""
+    assert_type(numbers.throttle_first(1), Flow[int])
     assert_type(numbers | op.throttle(3), Flow[int])
+    assert_type(numbers | op.throttle_first(1), Flow[int])
     assert_type(numbers | op.delay(1), Flow[int])
     assert_type(numbers | op.debounce(0.5), Flow[int])
     assert_type(numbers | op.sample(others), Flow[int])

@@ -11,7 +11,7 @@ from penstock.runtime.missing import MISSING
 from penstock.runtime.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Hashable, Iterable
 
     from expression import Option, Result
 
@@ -125,6 +125,10 @@ class Methods(Stream[T_co]):
     ) -> Flow[T]:
         """Merge sorted flows into one sorted flow, like ``heapq.merge``."""
         return op.merge_sorted(*others, key=key, reverse=reverse)(self._flow)
+
+    def pause_when(self, paused: Flow[bool]) -> Flow[T_co]:
+        """Let no item pass while the latest item of ``paused`` is true; no item is lost."""
+        return op.pause_when(paused)(self._flow)
 
     def race(self: Methods[T], *others: Flow[T]) -> Flow[T]:
         """Yield the items of the flow that yields one first; the other flows are closed at once."""
@@ -480,9 +484,15 @@ class Methods(Stream[T_co]):
         make: Any = op
         return make.recover(function)(self._flow)
 
-    def repeat(self, times: int | None = None) -> Flow[T_co]:
-        """Run upstream ``times`` times in all, each time from its beginning."""
-        return op.repeat(times)(self._flow)
+    def repeat(
+        self,
+        times: int | None = None,
+        *,
+        every: float | None = None,
+        until: Callable[[T_co], object] | None = None,
+    ) -> Flow[T_co]:
+        """Run upstream several times, each time from its beginning."""
+        return op.repeat(times, every=every, until=until)(self._flow)
 
     def retry(
         self, policy: RetryPolicy | None = None, *, attempts: int | None = None, budget: float | None = None
@@ -500,6 +510,17 @@ class Methods(Stream[T_co]):
     ) -> tuple[Flow[T_co], ...]:
         """Return ``count`` flows that each receive every item of one shared run."""
         return op.broadcast(count, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
+
+    def cache(
+        self,
+        ttl: float | None = None,
+        *,
+        limit: int = 10000,
+        capacity: int = CAPACITY,
+        patience: float | None = PATIENCE,
+    ) -> Flow[T_co]:
+        """Run upstream once, and give its items to all subscribers for ``ttl`` seconds after its end."""
+        return op.cache(ttl, limit=limit, capacity=capacity, patience=patience)(self._flow)
 
     def group_by(
         self,
@@ -568,9 +589,9 @@ class Methods(Stream[T_co]):
         """Share one run among all subscribers; the first one starts it, the last one closes it."""
         return op.share(capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
-    def window(self, size: int) -> Flow[Flow[T_co]]:
-        """Emit a flow for every ``size`` items; the last one may have fewer."""
-        return op.window(size)(self._flow)
+    def window(self, size: int | None = None, *, within: float | None = None) -> Flow[Flow[T_co]]:
+        """Emit a flow for every ``size`` items, or for the items of ``within`` seconds, whichever ends first."""
+        return op.window(size, within=within)(self._flow)
 
     def checkpoint(self, ledger: Ledger, *, key: str, every: int = 1) -> Flow[T_co]:
         """Start from the position that ``ledger`` stores for ``key``, and commit new positions there."""
@@ -614,6 +635,16 @@ class Methods(Stream[T_co]):
         """Yield only the item with this index, counted from 0, and request none behind it."""
         make: Any = op
         return make.element_at(index, default)(self._flow)
+
+    def expand(
+        self: Methods[T],
+        function: Callable[[T], Iterable[T] | Awaitable[Iterable[T]] | AsyncIterable[T]],
+        *,
+        max_depth: int | None = None,
+        limit: int = 10000,
+    ) -> Flow[T]:
+        """Yield each item, then breadth-first the items that ``function`` finds from it, and from those."""
+        return op.expand(function, max_depth=max_depth, limit=limit)(self._flow)
 
     def flat_map(self, function: Callable[[T_co], Iterable[U]], *, name: str | None = None) -> Flow[U]:
         """Replace each item by the items of the iterable ``function(item)``, which may be lazy."""
@@ -708,6 +739,10 @@ class Methods(Stream[T_co]):
     def throttle(self, rate: float, burst: int = 1, *, per: float = 1.0) -> Flow[T_co]:
         """Request at most ``rate`` items per ``per`` seconds from upstream; no item is lost."""
         return op.throttle(rate, burst, per=per)(self._flow)
+
+    def throttle_first(self, seconds: float) -> Flow[T_co]:
+        """Emit an item, then drop the items that come within ``seconds`` after it."""
+        return op.throttle_first(seconds)(self._flow)
 
     @overload
     def timeout(

@@ -156,9 +156,14 @@ class FusedStage(Stage[Any]):
         )
 
     def _pull(self, out: list[Any], n: int) -> bool:
-        """Run the slice until there are ``n`` outputs or it ends; true if the chunk is complete."""
+        """Run the slice until there are ``n`` outputs or it ends; true if the chunk is complete.
+
+        Inputs that expand can have any number of outputs. A slice has no more of these than inputs.
+        """
+        most = min(n - len(out), self._pace.size) if self._expands else n - len(out)
+        full = len(out) + most
         try:
-            out.extend(islice(cast("Any", self._generator), n - len(out)))
+            out.extend(islice(cast("Any", self._generator), most))
         except BaseException as error:  # noqa: BLE001  raised again, now or behind the outputs before it
             self._generator = None
             k = self._loop.blame(error)
@@ -172,6 +177,8 @@ class FusedStage(Stage[Any]):
             if self._held and self._last is None and self._finished(self._now()):
                 self._end_early()
             return True
+        if len(out) == full:
+            return False  # it may have more outputs
         self._generator = None
         if self._held and self._finished(self._cell.states):
             self._end_early()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.abc import Statistics, Subscription
@@ -173,7 +174,8 @@ class Running(Subscription[T_co]):
             return
         loop = self._loop
         if loop is None and not self.run.begun and self.run.shared_nodes():
-            loop = asyncio._get_running_loop()  # noqa: SLF001  other subscribers wait for this one
+            with suppress(RuntimeError):  # other subscribers wait for this one
+                loop = asyncio.get_running_loop()
         if loop is None or loop.is_closed():
             return
         if self._began and self._loop is not None and not self._ended and self._failure is None:

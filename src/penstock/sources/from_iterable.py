@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MANY = 65_536
+"""So many items of a quick input take less than a millisecond."""
+
 QUICK = (list, tuple, range, str, bytes, dict, set, frozenset)
 """Types whose items are in memory already, so that no slice of them is slow."""
 
@@ -62,26 +65,24 @@ class _IterableStage(IndexedStage):
         self._before = self._index
         if self._failure is not None:
             self._failure.throw()
-        if self._ended or self.run.draining:
-            return []
-        out: list[Any] = []
-        try:
-            iterator = self._iterator if self._iterator is not None else self._open()
-            if self._to_skip:
-                await self._skip(iterator)
-            if self._quick:
-                out = list(islice(iterator, n))
-            else:
-                if self.run.strained():
-                    await self.run.breathe()
+        while not (self._ended or self.run.draining):
+            if self.run.strained():
+                await self.run.breathe()
+            out: list[Any] = []
+            try:
+                iterator = self._iterator if self._iterator is not None else self._open()
+                if self._to_skip:
+                    self._skip(iterator)
+                    continue
                 self._fill(iterator, out, n)
-        except BaseException as error:  # noqa: BLE001  raised behind the items before it
-            self._failure = Failure(raised_by_user(error, self._node.describe()))
-            if not out:
-                self._failure.throw()
-        self._index += len(out)
-        self._ended = not out
-        return out
+            except BaseException as error:  # noqa: BLE001  raised behind the items before it
+                self._failure = Failure(raised_by_user(error, self._node.describe()))
+                if not out:
+                    self._failure.throw()
+            self._index += len(out)
+            self._ended = not out
+            return out
+        return []
 
     def _open(self) -> Iterator[Any]:
         items = self._node.items
@@ -97,18 +98,18 @@ class _IterableStage(IndexedStage):
             self._iterator = iter(items)
         return self._iterator
 
-    async def _skip(self, iterator: Iterator[Any]) -> None:
-        """Skip the items before the position, in slices, and let other tasks run between them."""
-        while self._to_skip:
-            began = self.run.clock.monotonic()
-            size = min(self._pace.size, self._to_skip)
-            skipped = sum(1 for _ in islice(iterator, size))
-            self._to_skip = self._to_skip - skipped if skipped == size else 0
-            self._pace.took(self.run.clock.monotonic() - began)
-            if self.run.strained():
-                await self.run.breathe()
+    def _skip(self, iterator: Iterator[Any]) -> None:
+        """Skip a slice of the items before the position."""
+        began = self.run.clock.monotonic()
+        size = min(self._pace.size, self._to_skip)
+        skipped = sum(1 for _ in islice(iterator, size))
+        self._to_skip = self._to_skip - skipped if skipped == size else 0
+        self._pace.took(self.run.clock.monotonic() - began)
 
     def _fill(self, iterator: Iterator[Any], out: list[Any], n: int) -> None:
+        if self._quick:
+            out.extend(islice(iterator, min(n, MANY)))
+            return
         while len(out) < n:
             began, size = self.run.clock.monotonic(), min(self._pace.size, n - len(out))
             before = len(out)

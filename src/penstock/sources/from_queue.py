@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.errors import GraphError
 from penstock.runtime.arguments import assembled_at
 from penstock.runtime.node import Node, Site, node
-from penstock.runtime.run import Gate, Run
+from penstock.runtime.run import Gate, Pace, Run
 from penstock.runtime.stream import flow_of
 from penstock.sources.source import SourceNode, SourceStage
 
@@ -81,6 +81,7 @@ class _QueueStage(SourceStage):
         self._getter = _Getter(self.run)
         self._not_done = 0  # items delivered for which task_done was not called yet
         self._ended = False
+        self._pace = Pace()
 
     async def _request(self, n: int) -> list[Any]:
         self._task_done(self._not_done)
@@ -88,16 +89,20 @@ class _QueueStage(SourceStage):
         if self.run.strained():
             await self.run.breathe()
         out: list[Any] = []
+        n, began = min(n, self._pace.size), 0.0
         while not out and not self._ended and not self.run.draining:
             try:
                 if self._queue.empty():
                     await self._getter.get(self._queue, lambda item: self._take(item, out))
+                began = self.run.clock.monotonic()
                 while len(out) < n and not self._ended:
                     self._take(self._queue.get_nowait(), out)
             except asyncio.QueueEmpty:
                 continue
             except _SHUT_DOWN:
                 self._ended = True
+        if out:
+            self._pace.took(self.run.clock.monotonic() - began)
         self._not_done = len(out)
         return out
 

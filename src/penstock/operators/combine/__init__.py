@@ -8,6 +8,7 @@ from penstock.operators.combine.flat_map_merge import flat_map_merge
 from penstock.operators.combine.interleave import interleave
 from penstock.operators.combine.merge import merge
 from penstock.operators.combine.merge_sorted import merge_sorted
+from penstock.operators.combine.pause_when import pause_when
 from penstock.operators.combine.race import race
 from penstock.operators.combine.sequence_equal import sequence_equal
 from penstock.operators.combine.switch_map import switch_map
@@ -24,6 +25,7 @@ __all__ = [
     "interleave",
     "merge",
     "merge_sorted",
+    "pause_when",
     "race",
     "sequence_equal",
     "switch_map",

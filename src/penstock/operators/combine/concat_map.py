@@ -143,20 +143,28 @@ class _EagerStage(JoinStage):
     def prepare(self) -> None:
         """Release the flows that have been delivered, and build the next ones."""
         flows, outer = self._flows, self._outer
+        done = False
         while flows and flows[0].over:
             flows.popleft().release()
-        while outer.left and len(flows) < self._node.concurrency and not self.run.draining:
-            if self._failure is not None:
-                break
+            done = True
+        count = len(flows)
+        if self._failure is None and not self.run.draining:
+            self._fill()
+        if done or len(flows) > count:
+            self.inputs = [outer, *flows]
+
+    def _fill(self) -> None:
+        """Build the flows of the items that have arrived, as long as there is room."""
+        flows, outer = self._flows, self._outer
+        while outer.left and len(flows) < self._node.concurrency:
             try:
                 built = self._node.built(self.site, outer.items[outer.at], self._state)
             except BaseException as error:  # noqa: BLE001  the flows before it are delivered first
                 self._failure = Failure(error)
-                break
+                return
             flows.append(InnerFlow(built, outer.place, self))
             self._state = None
             outer.at += 1
-        self.inputs = [outer, *flows]
 
     def collect(self, n: int) -> list[Any]:
         items = self._flows[0].take(n) if self._flows else []

@@ -77,7 +77,8 @@ class _InterleaveStage(JoinStage):
     def collect(self, n: int) -> list[Any]:
         out: list[Any] = []
         while len(out) < n and self._one_each(out, n):
-            self._rounds(out, n)
+            if n - len(out) >= len(self._ring):
+                self._rounds(out, n)
         return out
 
     def _one_each(self, out: list[Any], n: int) -> bool:

@@ -150,7 +150,7 @@ class GroupRun(NestedRun):
 
     def wanted(self) -> int:
         """Return how many items to request: all of them may belong to one group."""
-        return min(super().wanted(), self.node.capacity)
+        return min(super().wanted(), self.node.capacity, self.pace.size)
 
     def distribute(self, items: list[Any]) -> None:
         """Put each item into the group of its key."""

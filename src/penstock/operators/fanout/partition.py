@@ -84,13 +84,15 @@ class PartitionByKey(Keyed):
 class PartitionRun(BranchRun):
     """The shared run of a partition: items come with the number of their branch."""
 
+    def wanted(self) -> int:
+        return min(super().wanted(), self.pace.size)
+
     def distribute(self, items: list[Any]) -> None:
-        parts: list[list[Any]] = [[] for _ in self.branches]
+        parts: dict[int, list[Any]] = {}
         for index, item in items:
-            parts[index].append(item)
-        for branch, part in zip(self.branches, parts, strict=True):
-            if part:
-                branch.put(part)
+            parts.setdefault(index, []).append(item)
+        for index, part in parts.items():
+            self.branches[index].put(part)
 
 
 class Part(Branch):

@@ -3,6 +3,7 @@
 from penstock.operators.shape.batch import batch
 from penstock.operators.shape.chunk_by import chunk_by
 from penstock.operators.shape.element_at import element_at
+from penstock.operators.shape.expand import expand
 from penstock.operators.shape.flat_map import flat_map, unbatch
 from penstock.operators.shape.skip_until import skip_until
 from penstock.operators.shape.sliding import sliding
@@ -18,6 +19,7 @@ __all__ = [
     "chunk_by",
     "decode",
     "element_at",
+    "expand",
     "flat_map",
     "lines",
     "skip",
