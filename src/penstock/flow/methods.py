@@ -597,16 +597,29 @@ class Methods(Stream[T_co]):
         """Start from the position that ``ledger`` stores for ``key``, and commit new positions there."""
         return op.checkpoint(ledger, key=key, every=every)(self._flow)
 
+    @overload
+    def batch(self: Methods[T], size: int, within: float | None = None) -> Flow[list[T]]: ...
+
+    @overload
+    def batch(self: Methods[T], size: None = None, *, within: float) -> Flow[list[T]]: ...
+
+    @overload
+    def batch(self: Methods[T], size: int, *, strict: bool) -> Flow[list[T]]: ...
+
+    @overload
+    def batch(self: Methods[T], size: float, *, by: Callable[[T], float]) -> Flow[list[T]]: ...
+
     def batch(
-        self: Methods[T],
+        self,
         size: float | None = None,
         within: float | None = None,
         *,
-        by: Callable[[T], float] | None = None,
+        by: Callable[[Any], float] | None = None,
         strict: bool = False,
-    ) -> Flow[list[T]]:
+    ) -> Any:
         """Gather lists of ``size`` items; the last list may be shorter."""
-        return op.batch(size, within, by=by, strict=strict)(self._flow)
+        make: Any = op
+        return make.batch(size, within, by=by, strict=strict)(self._flow)
 
     def chunk_by(self: Methods[T], key: Callable[[T], object]) -> Flow[list[T]]:
         """Gather items in a list as long as ``key(item)`` equals the key of the item before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.errors import GraphError
 from penstock.fusion.element import Element
@@ -25,13 +25,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@overload
+def batch(size: int, within: float | None = None) -> Callable[[Flow[T]], Flow[list[T]]]: ...
+@overload
+def batch(size: None = None, *, within: float) -> Callable[[Flow[T]], Flow[list[T]]]: ...
+@overload
+def batch(size: int, *, strict: bool) -> Callable[[Flow[T]], Flow[list[T]]]: ...
+@overload
+def batch(size: float, *, by: Callable[[T], float]) -> Callable[[Flow[T]], Flow[list[T]]]: ...
 def batch(
     size: float | None = None,
     within: float | None = None,
     *,
-    by: Callable[[T], float] | None = None,
+    by: Callable[[Any], float] | None = None,
     strict: bool = False,
-) -> Callable[[Flow[T]], Flow[list[T]]]:
+) -> Any:
     """Gather lists of ``size`` items; the last list may be shorter.
 
     A position stands before the first item of an unfinished list, so no item is stored. When upstream
