@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import penstock as ps
@@ -85,6 +85,7 @@ def test_a_line_that_is_too_long_is_an_error_behind_the_lines_before(
     text: str, sizes: list[int], limit: int
 ) -> None:
     """Line ends do not count, and a line need not end to be too long."""
+    assume(not text.endswith("\r"))  # half a line end, or a part of the last line
     whole = [line.removesuffix("\r") for line in text.split("\n")]
     fine = [line for k, line in enumerate(whole) if all(len(one) <= limit for one in whole[: k + 1])]
     out: list[str] = []
@@ -93,7 +94,7 @@ def test_a_line_that_is_too_long_is_an_error_behind_the_lines_before(
         with pytest.raises(ValueError, match=rf"longer than lines\(max_length={limit}\)"):
             run(flow.for_each(out.append))
         assert out == fine
-    elif not whole[-1].endswith("\r"):
+    else:
         run(flow.for_each(out.append))
         assert out == (fine if whole[-1] else fine[:-1])
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from penstock.fusion.element import Element
 from penstock.fusion.loops import compile_loop
-from penstock.runtime.failures import raised_by_user
+from penstock.runtime.failures import MISTAKEN, raised_by_user
 from penstock.runtime.run import STRETCH, Pace
 from penstock.runtime.subscription import Running
 
@@ -105,5 +105,6 @@ class Drive:
     def _raised(self, error: BaseException) -> BaseException:
         """Return what a run raises for the error of an element's function, or of the terminal's own."""
         k = self._loop.blame(error)
-        where = "the function of the terminal" if k is None else self.elements[k].describe()
-        return raised_by_user(error, where)
+        if k is not None:
+            return raised_by_user(error, self.elements[k].describe())
+        return raised_by_user(error, "the terminal") if isinstance(error, MISTAKEN) else error
