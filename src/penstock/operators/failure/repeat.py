@@ -13,7 +13,7 @@ from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure, raised_by_user
 from penstock.runtime.graph import refuse_single_use
 from penstock.runtime.node import Node, node
-from penstock.runtime.run import Gate
+from penstock.runtime.run import Gate, Pace
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
@@ -82,19 +82,25 @@ class _RepeatStage(FailureStage):
     """
 
     def __init__(self, site: Site, node: Repeat) -> None:
-        super().__init__(site)
+        super().__init__(site, tracked=node.until is not None)
         self._node = node
         state = site.state or 0
         self._round: int
         self._last: bool  # what ``until`` says of the item before the last list
         self._round, self._last = state if isinstance(state, list) else (state, False)
-        self._said: list[bool] = []  # what it says of each item of that list
-        self._passed = 0  # how many items of upstream's list were received before ``_said``
+        self._said: list[bool] = []  # what it says of each item of the last list
+        self._items: list[Any] = []  # upstream's last list, if there is an ``until``
+        self._passed = 0  # how many of these were received
+        self._pace = Pace()
         self._refused: Failure | None = None  # its error for the next item
         self._idle = True  # whether the present round has delivered no item so far
         self._due: float | None = None  # when the next round begins
         self._closing = Errand(self.run)
         self._gate = Gate(self.run)
+
+    @property
+    def buffered(self) -> int:
+        return len(self._items) - self._passed
 
     def marks(self) -> Marks:
         key, done, above = self.site.vertex.id, self._round, self.upstream.marks()
@@ -122,28 +128,39 @@ class _RepeatStage(FailureStage):
         return []
 
     async def _read(self, n: int) -> list[Any]:
-        """Request items of the present round."""
+        """Return items of the present round."""
         if self._said:
-            self._last, self._passed = self._said[-1], len(self._said)
+            self._last = self._said[-1]
+            self._passed += len(self._said)
             self._said = []
         if self._refused is not None:
             self._refused.throw()
-        self._passed = 0
         if self._due is None and self._node.every is not None:
             self._due = asyncio.get_running_loop().time() + self._node.every
+        if self._passed < len(self._items):
+            if self.run.strained():
+                await self.run.breathe()
+            return self._judged(n)
+        self._items, self._passed = [], 0
         items = await self.upstream.request(n)
         self._idle = self._idle and not items
-        return items if self._node.until is None else self._judged(items, self._node.until)
+        if self._node.until is None:
+            return items
+        self._items = items
+        return self._judged(n)
 
-    def _judged(self, items: list[Any], until: Callable[[Any], object]) -> list[Any]:
-        """Ask ``until`` about each item, and return the items before the first on which it fails."""
+    def _judged(self, n: int) -> list[Any]:
+        """Ask ``until`` about some of the items, and return those before the first on which it fails."""
+        began, until = self.run.clock.monotonic(), self._node.until
+        items = self._items[self._passed : self._passed + min(n, self._pace.size)]
         try:
             for item in items:
-                self._said.append(bool(until(item)))
+                self._said.append(bool(until is not None and until(item)))
         except BaseException as error:  # noqa: BLE001  raised behind the items before it
             self._refused = Failure(raised_by_user(error, self._node.describe()))
             if not self._said:
                 self._refused.throw()
+        self._pace.took(self.run.clock.monotonic() - began)
         return items[: len(self._said)]
 
     async def _next_round(self) -> bool:
@@ -157,7 +174,8 @@ class _RepeatStage(FailureStage):
         idle, self._idle, self._due = self._idle, True, None
         self._last = False
         self._round += 1
-        self.upstream = self.site.input(states={}, tracked=self.site.tracked)
+        tracked = self.site.tracked or self._node.until is not None
+        self.upstream = self.site.input(states={}, tracked=tracked)
         if idle or self.run.strained():
             await self.run.breathe()  # rounds without items must not block the event loop
         return True
