@@ -120,7 +120,7 @@ def built(name: str) -> Node:
     if name == "checkpoint":
         return op.checkpoint(MemoryLedger(), key="k")(source).node
     if name == "timeout":
-        return op.timeout(each=1)(source).node
+        return op.timeout(1)(source).node
     given = arguments.get(name, (asyncio.sleep,) if name in {"map_async", "filter_async"} else (str,))
     flow = getattr(op, name)(*given)(source)
     return (flow[0] if isinstance(flow, tuple) else flow).node

@@ -11,6 +11,7 @@
   · CircuitOpen                a circuit breaker is open
   · GroupError                 too many groups are open, or a group without a reader blocks the others
   · NoItem                     the flow completed without an item (also a ``LookupError``)
+  · NotAwaited                 a function returned an awaitable where nobody awaits it (also a ``TypeError``)
   · UnwrapError                ``unwrap`` got ``Error(value)`` and no rule for errors
   · PositionError              a position does not fit the graph or its input
   · WorkerDied                 a worker process ended before its work was done
@@ -46,6 +47,7 @@ __all__ = [
     "LedgerError",
     "MissingExtra",
     "NoItem",
+    "NotAwaited",
     "NotResumable",
     "PenstockError",
     "PositionError",
@@ -115,6 +117,13 @@ class GroupError(PenstockError):
 
 class NoItem(PenstockError, LookupError):
     """A single item was requested, and the flow completed without one."""
+
+
+class NotAwaited(PenstockError, TypeError):
+    """A function returned an awaitable, but its operator does not await. The message says what does.
+
+    ``on_error_skip`` does not skip this error: every item would fail.
+    """
 
 
 class UnwrapError(PenstockError):

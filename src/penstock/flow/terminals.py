@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from penstock.errors import NoItem
 from penstock.fusion.compiled_terminals import Drive
 from penstock.fusion.loops import Emit
+from penstock.runtime.arguments import function_for
 from penstock.runtime.stream import Stream
 from penstock.runtime.subscription import Running
 
@@ -71,12 +72,14 @@ class Terminals(Stream[T_co]):
 
     async def reduce(self, function: Callable[[U, T_co], U], seed: U) -> U:
         """Fold all items from the left, beginning with ``seed``."""
-        total: U = await Drive(self.node, Emit.FOLD, function, seed).consume()
+        function_for("reduce", function)
+        total: U = await Drive(self.node, Emit.FOLD, function, seed, terminal="reduce").consume()
         return total
 
     async def for_each(self, function: Callable[[T_co], object]) -> None:
         """Call ``function(item)`` for every item."""
-        await Drive(self.node, Emit.EACH, function).consume()
+        function_for("for_each", function)
+        await Drive(self.node, Emit.EACH, function, terminal="for_each").consume()
 
     async def for_each_async(
         self, function: Callable[[T_co], Awaitable[object]], concurrency: int = 8

@@ -37,7 +37,7 @@ class Run:
 
     __slots__ = (
         "_mark", "clock", "closed", "draining", "failure", "gates", "on_failure",
-        "releases", "stretch", "tasks",
+        "releases", "stretch", "tasks", "without_position",
     )  # fmt: skip
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -47,6 +47,8 @@ class Run:
         self.failure: Failure | None = None
         """Why a task of this run died. Every request that waits, or would wait, raises it."""
         self.on_failure: Callable[[Failure], None] | None = None
+        self.without_position = ""
+        """Why this run has no position any more, if a flow built at run time has taken it."""
         self.stretch = self.clock.monotonic()
         self.gates: dict[Gate, None] = {}  # in the order of waiting; the order of a set would be random
         self.releases: list[asyncio.Task[None]] = []

@@ -21,7 +21,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def concat_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Callable[[Flow[T]], Flow[U]]:
+def concat_map(function: Callable[[T], Flow[U]], *, order: str | None = None) -> Callable[[Flow[T]], Flow[U]]:
     """Map each item to a flow and yield the items of these flows, one flow after the other.
 
     The next item is requested when the flow of the one before has completed. An error of ``function`` or
@@ -31,7 +31,9 @@ def concat_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Cal
     Args:
         function: Returns a flow. For the same item it must build the same graph.
         order: The loosest order of the flows that ``function`` may return, for example
-            ``"interleaved"`` if they merge. A flow with a looser order is a ``GraphError``.
+            ``"interleaved"`` if they merge. A flow with a looser order is a ``GraphError``. It is needed only
+            if a checkpoint or a ``retry`` follows and an operator before that depends on the order. The error
+            that asks for it says so.
     """
     return flattening(ConcatMap, function, order)
 

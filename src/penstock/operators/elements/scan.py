@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import function_for, text_for
 from penstock.runtime.node import node
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def scan(function: Callable[[U, T], U], seed: U, *, name: str | None = None) -> 
     JSON for a run to be resumable, and ``function`` must return a new one instead of changing it in place.
     """
     function_for("scan", function)
+    text_for("scan", "name", name, optional=True)
     return attach(lambda node: Scan(inputs=(node,), function=function, seed=seed, name=name))
 
 

@@ -6,10 +6,11 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import GraphError
+from penstock.errors import GraphError, NotAwaited
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.failures import calling
+from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
 from penstock.runtime.skipping import Skipping
@@ -165,13 +166,15 @@ class _Skipping(Skipping):
             await self._letters.wait(gate)
 
     def refuses(self, error: Exception, item: Any) -> Exception | None:
+        if isinstance(error, NotAwaited):
+            return error  # every item would fail
         if self._left == 0:
             limit = self._node.limit
             error.add_note(f"penstock: {self._node.describe()} had skipped {limit} items, its limit")
             return error
         try:
             with calling(self._node):
-                self._node.function(error, item)
+                plain_result(self._node.function(error, item), "on_error_skip", self._node.origin)
         except Exception as own:  # noqa: BLE001  the stage that asked raises it
             return own
         if self._left is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import positive
+from penstock.runtime.arguments import positive, seconds_for
 from penstock.runtime.feeder import Feeder
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.order import Order
@@ -38,7 +38,7 @@ def batch(size: int, within: float | None = None) -> Callable[[Flow[T]], Flow[li
     positive("batch", "size", size)
     if within is None:
         return attach(lambda node: Batch(inputs=(node,), number=size))
-    positive("batch", "within", within, least=0, whole=False)
+    within = seconds_for("batch", "within", within, zero=True)
     return attach(lambda node: BatchWithin(inputs=(node,), size=size, within=within))
 
 
