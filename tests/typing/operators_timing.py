@@ -46,5 +46,5 @@ def ticking() -> None:
 
 def wrong(numbers: Flow[int], others: Flow[str]) -> None:
     """What cannot be right is refused."""
-    numbers.timeout(3)  # type: ignore[call-overload]
+    numbers.timeout("3 s")  # type: ignore[call-overload]
     numbers.sample("1 s")  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from penstock.abc import Statistics
 from penstock.errors import GraphError
 from penstock.flow.methods import Methods
 from penstock.flow.picture import graph_of
+from penstock.flow.sync import SyncFlow
 from penstock.flow.terminals import Terminals
 from penstock.fusion.drive import iterate
 from penstock.interop import aioreactive as bridge
@@ -63,7 +64,17 @@ class Flow(Methods[T_co], Terminals[T_co]):
             advice = "To receive items, use await flow.for_each(...), or await flow.subscribe_async(...)."
             wrong = callable(position) or isinstance(position, AsyncObserver)
             refuse("subscribe", "a position of an earlier run", position, advice=advice if wrong else "")
-        return Running(self.node, position)
+        return Running(self.node, position, assembled_at())
+
+    @property
+    def sync(self) -> SyncFlow[T_co]:
+        """This flow for code that is not async: ``for item in flow.sync``, ``flow.sync.to_list()``.
+
+        Each iteration and each terminal is a run in an event loop of its own. If this thread has a running
+        loop, as in a notebook, the run is in another thread and this one waits: in async code, use
+        ``async for`` and ``await`` instead. Ctrl-C closes the run.
+        """
+        return SyncFlow(self)
 
     def __aiter__(self) -> AsyncIterator[T_co]:
         return iterate(self.node)

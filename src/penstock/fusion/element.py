@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from penstock.fusion.fused import FusedStage
 from penstock.fusion.loop_element import LoopElement, indent
@@ -18,6 +18,9 @@ __all__ = ["Element", "indent"]
 class Element(LoopElement):
     """A synchronous operator: one item in, none or one out, unless it ``reshapes``."""
 
+    fused_stage: ClassVar[type[FusedStage]] = FusedStage
+    """The class of the stage whose last element this is."""
+
     def start(self, site: Site) -> FusedStage:
         """Start one stage for this element and for all elements directly above it that do not reshape."""
         chain: list[Site] = [site]
@@ -26,4 +29,4 @@ class Element(LoopElement):
             chain.append(above)
             above = above.above()
         chain.reverse()
-        return FusedStage(chain, above.start())
+        return self.fused_stage(chain, above.start())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
+from penstock.operators.concurrency.pool import PoolStage
+from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
 from penstock.runtime.arguments import flag_for, function_for, positive
 from penstock.runtime.order import Order
 from penstock.runtime.run import Gate
@@ -80,7 +81,7 @@ class AwaitingStage(PoolStage):
         self._function = function
 
     async def _work(self) -> None:
-        gate, function = Gate(self.run, for_task=True), self._function
+        gate, function = Gate(self.run, for_task=True, own=True), self._function
         numbers, values = self._came
         try:
             while not self._stopping:

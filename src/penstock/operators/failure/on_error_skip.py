@@ -165,7 +165,7 @@ class _Skipping(Skipping):
         while self._letters is not None and self.full:
             await self._letters.wait(gate)
 
-    def refuses(self, error: Exception, item: Any) -> Exception | None:
+    def refuses(self, error: Exception, item: Any) -> BaseException | None:
         if isinstance(error, NotAwaited):
             return error  # every item would fail
         if self._left == 0:
@@ -175,7 +175,7 @@ class _Skipping(Skipping):
         try:
             with calling(self._node):
                 plain_result(self._node.function(error, item), "on_error_skip", self._node.origin)
-        except Exception as own:  # noqa: BLE001  the stage that asked raises it
+        except BaseException as own:  # noqa: BLE001  the stage that asked raises it
             return own
         if self._left is not None:
             self._left -= 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for, text_for
-from penstock.runtime.functions import Expansion
+from penstock.runtime.functions import Expansion, Plain
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -47,7 +47,7 @@ class FlatMap(Element):
     stateful = True
     transparent = True
     reshapes = expands = True
-    calls = Expansion
+    calls: ClassVar[type[Plain]] = Expansion
     relies_on_order = True
     remedy = (
         "behind an unordered operator, a resumed run may begin with another item than the one whose iterable "
