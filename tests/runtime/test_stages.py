@@ -60,7 +60,7 @@ FAILING = {
     "retry": lambda: ps.fail(Planted()) | op.retry(attempts=1),
     "skip_last": lambda: ps.fail(Planted()) | op.skip_last(1),
     "throttle": lambda: ps.fail(Planted()) | op.throttle(5),
-    "timeout": lambda: TestSource([Forever()]) | op.timeout(each=1),
+    "timeout": lambda: TestSource([Forever()]) | op.timeout(1),
     "using": lambda: ps.using(nothing, lambda _: ps.fail(Planted())),
 }
 
