@@ -105,6 +105,7 @@ USES: dict[str, Use] = {
     "on_error_skip": lambda f: TWO.map(lambda x: 1 // 0).on_error_skip(f),
     "finally_do": TWO.finally_do,
     "circuit_breaker": lambda f: unfinished().circuit_breaker(counts=f),
+    "repeat": lambda f: TWO.repeat(2, until=f),
     "retry_on": lambda f: unfinished().retry(ps.RetryPolicy(retry_on=f)),
     "retry_when": lambda f: unfinished().retry(ps.RetryPolicy(retry_when=f)),
     "from_iterable": ps.from_iterable,
