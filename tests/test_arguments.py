@@ -341,5 +341,5 @@ def test_an_order_is_needed_where_a_position_depends_on_it(name: str) -> None:
 def test_a_promised_order_binds_flows_built_within() -> None:
     """An ``order=`` that was given holds for flows that are built further inside, too."""
     inner = ps.range_(3).concat_map(lambda x: ps.defer(lambda: loose(x)), order="exact")
-    with pytest.raises(GraphError, match="concat_map at .* needs flows of order exact"):
+    with pytest.raises(GraphError, match=r"concat_map at .* needs flows of order exact"):
         asyncio.run(inner.to_list())

@@ -168,7 +168,7 @@ def test_every_operator_that_takes_a_function_is_tried() -> None:
     """An operator with a parameter for a function stands above, or it awaits."""
     awaits = {"through", "expand"} | {name for name in op.__all__ if name.endswith("_async")}
     elsewhere = {
-        "map_process",  # its worker checks: see test_map_process.py
+        "map_process",  # see below
         "where",  # see test_calls.py
         "unwrap",  # see below
         "tap_error",  # see below
@@ -200,6 +200,14 @@ def test_a_mock_is_async_too() -> None:
     """An ``AsyncMock`` counts as an async function."""
     with pytest.raises(GraphError, match=r"Use map_async\(AsyncMock\)"):
         TWO.map(AsyncMock())
+
+
+def test_worker_processes_close_coroutines() -> None:
+    """``map_process`` refuses an async function, and its worker the coroutine of any other one."""
+    with pytest.raises(GraphError, match=r"map_process\(later\).*Use map_async\(later\)"):
+        TWO.map_process(later)
+    with pytest.raises(TypeError, match="map_process does not await"):
+        run(TWO.map_process(lazily, 0))
 
 
 def test_a_filter_that_is_skipped_is_refused() -> None:
