@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from penstock.testing.laws.mistakes import SubjectError, build, call_model
 from penstock.testing.laws.rules import rules_of
 from penstock.testing.script import Forever, Poison, Raise, Sleep, Stalled, Wait, items_of, paced, played
 from penstock.testing.sources import TestSource
@@ -27,8 +28,11 @@ class LawViolation(AssertionError):
     """A flow, sink or ledger broke the law named ``law``.
 
     ``message`` says what was seen and what was wanted. ``replay`` holds the parameters that show the
-    violation again. ``rules`` are the Reactive Streams rules that the law tests.
+    violation again. ``rules`` are the Reactive Streams rules that the law tests. ``advice`` says with which
+    fact about the flow the law would hold; it may be empty.
     """
+
+    advice = ""
 
     def __init__(self, law: str, message: str, **replay: Any) -> None:
         super().__init__(law, message)
@@ -40,6 +44,8 @@ class LawViolation(AssertionError):
     def __str__(self) -> str:
         lines = [f"law of {self.law}: {self.message}"]
         lines += [f"{key} = {value!r}" for key, value in self.replay.items() if key != "subject"]
+        if self.advice:
+            lines.append(self.advice)
         if self.rules:
             lines.append(f"Reactive Streams {', '.join(self.rules)}")
         return "\n  ".join(lines)
@@ -126,7 +132,7 @@ class Subject:
             )
             for script in self.inputs
         )
-        return Trial(self, self.factory(*sources), sources)
+        return Trial(self, build(self.factory, sources), sources)
 
     def fed(self, *inputs: Sequence[Any], **changes: Any) -> Subject:
         """Return this subject with other inputs, and other changes."""
@@ -177,9 +183,11 @@ class Subject:
             return None
         out: list[Any] = []
         try:
-            out.extend(self.model(*(played(script) for script in self.inputs)))
+            out.extend(call_model(self.model, [played(script) for script in self.inputs]))
         except Stalled:
             pass
+        except SubjectError:
+            raise
         except Exception:  # noqa: BLE001, S110  the planted fault: the items before it are the answer
             pass
         return out
@@ -235,10 +243,13 @@ def judge(law: str, main: Callable[[], Coroutine[Any, Any, T]], **replay: Any) -
 
     Raises:
         LawViolation: ``main`` raised it, or ended with a deadlock or another exception.
+        SubjectError: the subject is described wrongly.
     """
     replay = {key: value for key, value in replay.items() if value is not None}
     try:
         return run(main())
+    except SubjectError:
+        raise
     except LawViolation as violation:
         violation.replay.update(replay)
         raise
