@@ -1,11 +1,12 @@
-"""Helpers for writing an operator: attach its node to a flow, and get the nodes of its arguments."""
+"""Helpers for writing an operator: ``attach`` its node to a flow, and get the nodes of its arguments."""
 
 from __future__ import annotations
 
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from penstock.runtime.stream import flow_of, node_of
+from penstock.runtime.stream import attach as attach  # noqa: PLC0414  operators import it from here
+from penstock.runtime.stream import node_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +23,6 @@ class Same(Protocol):
     def __call__(self, flow: Flow[T], /) -> Flow[T]:
         """Apply the operator to a flow."""
         ...
-
-
-def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
-    """Return an operator: it takes a flow and returns the flow of ``make(node)``."""
-
-    def step(flow: Flow[Any], /) -> Flow[Any]:
-        return flow_of(make(node_of("the input of an operator", flow)))
-
-    return step
 
 
 def nodes_of(operator: str, others: tuple[object, ...]) -> tuple[Node, ...]:

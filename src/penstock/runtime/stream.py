@@ -68,3 +68,12 @@ def node_of(who: str, flow: object) -> Node:
         )
         raise GraphError(msg)
     return flow.node
+
+
+def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
+    """Return an operator: it takes a flow and returns the flow of ``make(node)``."""
+
+    def step(flow: Flow[Any], /) -> Flow[Any]:
+        return flow_of(make(node_of("the input of an operator", flow)))
+
+    return step
