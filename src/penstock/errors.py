@@ -67,7 +67,23 @@ __all__ = [
 ]
 
 
-class PenstockError(Exception):
+class Pickled(BaseException):
+    """An exception that can be pickled, however its ``__init__`` is called; a mixin.
+
+    ``pickle`` would call the class with ``args``, which fails if ``__init__`` takes something else.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (type(self), self.args, vars(self).copy())
+
+
+def _restored(kind: type[BaseException], args: tuple[object, ...], state: dict[str, object]) -> BaseException:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
+
+
+class PenstockError(Pickled, Exception):
     """The base of all these exceptions."""
 
 

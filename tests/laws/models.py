@@ -167,6 +167,25 @@ def batched(size: int) -> Model:
     return model
 
 
+def weighed(weight: Callable[[Any], float], limit: float) -> Model:
+    """Model ``batch(by=)``."""
+
+    def model(items: Iterator[Any]) -> Iterator[list[Any]]:
+        held: list[Any] = []
+        for item in items:
+            if held and sum(map(weight, [*held, item])) > limit:
+                yield held
+                held = []
+            held.append(item)
+            if sum(map(weight, held)) >= limit:
+                yield held
+                held = []
+        if held:
+            yield held
+
+    return model
+
+
 def windows(size: int, step: int, *, partial: bool) -> Model:
     """Model ``sliding``."""
 

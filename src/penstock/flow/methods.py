@@ -531,9 +531,16 @@ class Methods(Stream[T_co]):
         """Start from the position that ``ledger`` stores for ``key``, and commit new positions there."""
         return op.checkpoint(ledger, key=key, every=every)(self._flow)
 
-    def batch(self: Methods[T], size: int, within: float | None = None) -> Flow[list[T]]:
+    def batch(
+        self: Methods[T],
+        size: float | None = None,
+        within: float | None = None,
+        *,
+        by: Callable[[T], float] | None = None,
+        strict: bool = False,
+    ) -> Flow[list[T]]:
         """Gather lists of ``size`` items; the last list may be shorter."""
-        return op.batch(size, within)(self._flow)
+        return op.batch(size, within, by=by, strict=strict)(self._flow)
 
     def chunk_by(self: Methods[T], key: Callable[[T], object]) -> Flow[list[T]]:
         """Gather items in a list as long as ``key(item)`` equals the key of the item before."""

@@ -73,7 +73,7 @@ class Drive:
         """Return the next slice of inputs; a falsy result means the end."""
         run = self._upstream.run
         if not run.begun:
-            self._upstream.begin()  # before any await, so that no hot input misses an item
+            run.begin()  # before any await, so that no hot input misses an item
         now = run.clock.monotonic()
         self._pace.took(now - self._began)
         if now - run.stretch > STRETCH:

@@ -58,7 +58,7 @@ class PumpStage(Stage[Any]):
                     return []
                 self._demand = n
                 if self._task is None:
-                    self._task = self.run.spawn(self._run(), self._node.operator)
+                    self._launch()
                 self._want()
                 await self._ready.wait()
         finally:
@@ -66,6 +66,9 @@ class PumpStage(Stage[Any]):
         items = self._queue.take(n)
         self._gone += len(items)
         return items
+
+    def _launch(self) -> None:
+        self._task = self.run.spawn(self._run(), self._node.operator)
 
     async def _run(self) -> None:
         try:
@@ -104,7 +107,11 @@ class PumpStage(Stage[Any]):
 
 
 class closing:  # noqa: N801  named like contextlib's
-    """``aclosing`` for iterators that may have no ``aclose``; its error never masks an earlier one."""
+    """``aclosing`` for iterators that may have no ``aclose``; its error never masks an earlier one.
+
+    ``aclose`` of an iterator over an aioreactive observable is a signal of the observable. It would wait for
+    ever, because nobody reads the iterator any more. So that one is disposed instead.
+    """
 
     def __init__(self, iterator: AsyncIterator[Any]) -> None:
         self._iterator = iterator
@@ -113,7 +120,7 @@ class closing:  # noqa: N801  named like contextlib's
         return self._iterator
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        close = getattr(self._iterator, "aclose", None)
+        close = getattr(self._iterator, "dispose_async", None) or getattr(self._iterator, "aclose", None)
         if close is None:
             return
         try:

@@ -12,7 +12,7 @@ from penstock.runtime.clock import clock_of_the_loop
 from penstock.runtime.failures import CLOSED, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from penstock.abc import Clock
     from penstock.runtime.node import Node, Vertex
@@ -34,8 +34,8 @@ _running_in: ContextVar[tuple[object, ...]] = ContextVar("penstock_running_in", 
 class HotInput(Protocol):
     """A stage that misses items if it begins late: it begins with the first request of its run."""
 
-    def enter(self) -> Iterable[asyncio.Future[None]]:
-        """Begin, without awaiting; return futures that say when this stage can miss no item any more."""
+    def enter(self) -> None:
+        """Begin, without awaiting; if this takes time, tell ``Run.entering``."""
         ...
 
 
@@ -43,8 +43,8 @@ class Run:
     """The state shared by all stages of one subscription."""
 
     __slots__ = (
-        "_hot", "_mark", "at_close", "begun", "clock", "closed", "draining", "drivers", "failure", "gates",
-        "on_failure", "releases", "root", "stretch", "tasks",
+        "_hot", "_mark", "at_close", "begun", "clock", "closed", "draining", "drivers", "entering", "failure",
+        "gates", "on_failure", "releases", "root", "stretch", "tasks",
     )  # fmt: skip
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -62,6 +62,8 @@ class Run:
         """How many tasks that are not among ``tasks`` request from the last stage."""
         self.begun = False
         """Whether the first request has begun; a run that is drained before does not begin."""
+        self.entering: dict[asyncio.Future[None], None] = {}
+        """Hot inputs that may still miss items, although they have begun."""
         self.at_close: list[Callable[[], Awaitable[None]]] = []
         """What ``aclose`` calls after it has closed all stages."""
         self._hot: list[ref[HotInput]] = []  # weak, because a stage holds its run
@@ -96,15 +98,22 @@ class Run:
         if not self.begun:
             self._hot.append(ref(stage))
 
-    def begin(self) -> list[asyncio.Future[None]]:
+    def begin(self) -> None:
         """Let all hot inputs enter, before the first request awaits anything."""
         if self.begun or self.draining:
-            return []
+            return
         hot, self._hot, self.begun = self._hot, [], True
         for node in self.shared_nodes():
             node.reserve(self)
-        stages = (stage for one in hot if (stage := one()) is not None)
-        return [future for stage in stages for future in stage.enter()]
+        for one in hot:
+            if (stage := one()) is not None:
+                stage.enter()
+
+    def enters(self, future: asyncio.Future[None]) -> None:
+        """Remember an input that has begun, until ``future`` says that it can miss no item any more."""
+        if not future.done():
+            self.entering[future] = None
+            future.add_done_callback(lambda _: self.entering.pop(future, None))
 
     def shared_nodes(self) -> list[Node]:
         """Return the nodes of the graph that read from a shared run, also those that start later."""
@@ -112,13 +121,16 @@ class Run:
             return []
         return [vertex.node for vertex in self.root.within() if vertex.node.shared]
 
-    def stands_still(self) -> bool:
-        """Return whether a request waits, and only this run itself could end the wait.
+    def stands_still(self, others: frozenset[object]) -> bool:
+        """Return whether nothing in this run ever moves again, if none of the runs in ``others`` does.
 
-        So it never ends: every task of the run, and the task of the request, waits for another one of them.
-        ``False`` may also mean that this is not known.
+        That is so if a request waits, and every task of the run waits too, at gates that only these tasks or
+        ``others`` open. ``False`` may also mean that this is not known.
         """
-        return sum(gate.still() for gate in self.gates) >= len(self.tasks) + self.drivers
+        if self in others:
+            return True
+        others |= {self}
+        return sum(gate.still(others) for gate in self.gates) >= len(self.tasks) + self.drivers
 
     def inside(self) -> bool:
         """Return whether the caller runs in a task of this run, or in one that such a task started."""
@@ -217,8 +229,8 @@ class Gate:
         self._future: asyncio.Future[None] | None = None
         self._opened = False
 
-    def still(self) -> bool:
-        """Return whether a task waits here, and only its own run can end that."""
+    def still(self, others: frozenset[object]) -> bool:  # noqa: ARG002  for subclasses
+        """Return whether a task waits here for ever, if none of the runs in ``others`` moves."""
         return self._own and not self._timed and self._future is not None and not self._future.done()
 
     async def wait(self, deadline: float | None = None) -> None:
@@ -253,12 +265,15 @@ class Gate:
 
 
 class Pace:
-    """How many inputs to process before looking at the clock: from 1, doubling to 256 while that is quick."""
+    """How many inputs to process before looking at the clock: from 1, doubling to 256 while that is quick.
+
+    Work that calls no function of the user may begin with more than 1.
+    """
 
     __slots__ = ("size",)
 
-    def __init__(self) -> None:
-        self.size = 1
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
 
     def took(self, seconds: float) -> None:
         """Adapt the size to how long the last slice took."""

@@ -49,23 +49,13 @@ class Running(Subscription[T_co]):
         self._ended = False
         self._failure: Failure | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._entering: list[asyncio.Future[None]] = []
         self._began = began
         self._loop: asyncio.AbstractEventLoop | None = None  # since the first request
-
-    def begin(self) -> list[asyncio.Future[None]]:
-        """Let all hot inputs enter, as the first request does; return those that are not done with it.
-
-        An input that is done with it misses no item.
-        """
-        if not self.run.begun:
-            self._entering = self.run.begin()
-        return [future for future in self._entering if not future.done()]
 
     def lazily(self, n: int) -> Coroutine[Any, Any, Iterable[T_co]]:
         """Call ``lazily`` of the last stage, unchecked: for terminals, which own their run."""
         if not self.run.begun:
-            self.begin()
+            self.run.begin()
         return self._stage.lazily(n)
 
     async def request(self, n: int) -> list[T_co]:
@@ -83,7 +73,7 @@ class Running(Subscription[T_co]):
         if self._ended:
             return []
         if not self.run.begun:
-            self.begin()
+            self.run.begin()
         self._busy = True
         self._count = 0
         try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.flow import Flow
     from penstock.runtime.built_at_runtime import BuiltFlow
-    from penstock.runtime.inputs import Place
+    from penstock.runtime.input import Place
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, Upstream
 
@@ -153,7 +153,7 @@ class _EagerStage(JoinStage):
             except BaseException as error:  # noqa: BLE001  the flows before it are delivered first
                 self._failure = Failure(error)
                 break
-            flows.append(InnerFlow(built, outer.place, self.ready.open))
+            flows.append(InnerFlow(built, outer.place, self))
             self._state = None
             outer.at += 1
         self.inputs = [outer, *flows]

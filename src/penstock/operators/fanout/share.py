@@ -15,7 +15,7 @@ from penstock.runtime.node import node
 from penstock.runtime.order import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from penstock.flow import Flow
     from penstock.operators.attach import Same
@@ -59,6 +59,8 @@ def attach_shared(kind: type[Share], chosen: Limits, replay: int = 0) -> Callabl
 class ShareRun(SharedRun):
     """The shared run of ``share``, ``replay`` or ``publish``; ``history`` has the items to replay."""
 
+    open = True
+
     def __init__(self, node: Share) -> None:
         super().__init__(node)
         self.history: deque[Any] = deque(maxlen=node.replay)
@@ -87,8 +89,9 @@ class ShareRun(SharedRun):
         self._failure = failure
         super().finish(failure)
 
-    def begin(self) -> Iterable[asyncio.Future[None]]:
-        return super().begin() if self.connected else ()
+    def begin(self) -> None:
+        if self.connected:
+            super().begin()
 
     def ask(self) -> None:
         if self.connected:

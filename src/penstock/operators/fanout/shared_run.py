@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import ref
 
 from penstock.errors import BranchStuck, BufferOverflow
 from penstock.operators.concurrency.overflow import Overflow, put_within
-from penstock.operators.fanout.stuck import Watch
+from penstock.operators.fanout.stuck import NOBODY_JOINS, Watch
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.run import Gate
@@ -23,7 +24,7 @@ from penstock.runtime.stage import stop
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from penstock.abc import StageStatistics
     from penstock.operators.fanout.subscriber import SharedNode, SubscriberStage
@@ -116,6 +117,9 @@ class SharedRun:
     It does not start before the first ``ask``. Subclasses override ``distribute`` to choose the queues.
     """
 
+    open: ClassVar[bool] = False
+    """Whether further subscribers may join, besides those that ``queues`` are for."""
+
     def __init__(self, node: SharedNode) -> None:
         self.loop = asyncio.get_running_loop()
         self.where = node.describe()
@@ -123,10 +127,11 @@ class SharedRun:
         self.ended = False
         self.closing: asyncio.Task[None] | None = None
         self._running: Running[Any] = Running(node.inputs[0])
-        self._running.run.on_failure = self.finish
-        self._running.run.drivers = 0  # the pump is a task of the run
-        self._watch = Watch(self, node.patience)
-        self._more = Gate(self._running.run, for_task=True)
+        self.run = self._running.run
+        self.run.on_failure = self.finish
+        self.run.drivers = 0  # the pump is a task of the run
+        self._watch = Watch(node.patience)
+        self._more = _Demand(self)
         self._asking = False
         self._task: asyncio.Task[None] | None = None
         self._withdrawn: asyncio.Task[None] | None = None
@@ -136,24 +141,24 @@ class SharedRun:
         """Whether it has ended or was closed."""
         return self.ended or self.closing is not None
 
-    def begin(self) -> Iterable[asyncio.Future[None]]:
-        """Let the hot inputs above enter, because a subscriber has entered; see ``Running.begin``."""
-        return self._running.begin()
+    def begin(self) -> None:
+        """Let the hot inputs above enter, because a subscriber has entered; see ``Run.begin``."""
+        self.run.begin()
 
     def ask(self) -> None:
         """Let the pump check for demand; start it if there is some."""
         if self.over:
             return
         if self._task is None:
-            if any(queue.demand for queue in self.queues):
-                self._task = self._running.run.spawn(self._pump(self._withdrawn), f"pump of {self.where}")
+            if self.waiting():
+                self._task = self.run.spawn(self._pump(self._withdrawn), f"pump of {self.where}")
         else:
             self._more.open()
 
     def withdraw(self) -> None:
         """Cancel the request to upstream if no subscriber waits any more."""
-        if self._asking and self._task is not None and not any(queue.demand for queue in self.queues):
-            self._running.run.cancel(
+        if self._asking and self._task is not None and not self.waiting():
+            self.run.cancel(
                 self._task
             )  # requests are cancel-safe: the next pump continues where this one stopped
             self._withdrawn, self._task = self._task, None
@@ -202,7 +207,7 @@ class SharedRun:
     async def _close(self) -> None:
         try:
             for task in (self._withdrawn, self._task):
-                await stop(self._running.run, task)
+                await stop(self.run, task)
         finally:
             await self._running.aclose()
 
@@ -215,13 +220,30 @@ class SharedRun:
         demand = max((queue.demand for queue in self.queues), default=0)
         return int(min(demand, *(queue.room() for queue in self.queues))) if demand else 0
 
+    def waiting(self) -> list[SubscriberQueue]:
+        """Return the queues whose subscribers wait for items."""
+        return [queue for queue in self.queues if queue.demand]
+
     def full(self) -> list[SubscriberQueue]:
         """Return the queues that hold the others back."""
         return [queue for queue in self.queues if queue.room() <= 0]
 
-    def held_back_by(self, run: Run) -> bool:
-        """Return whether nothing comes before ``run`` reads one of the full queues."""
-        return not self._asking and any(queue.owner is run for queue in self.full())
+    def stands_still(self, others: frozenset[object]) -> bool:
+        """Return whether a subscriber that waits gets nothing, if none of the runs in ``others`` moves."""
+        if self._asking or self.run in others:
+            return self.run.stands_still(others)
+        return self.blocked(others | {self.run})
+
+    def blocked(self, others: frozenset[object]) -> bool:
+        """Return whether a full queue is not read any more, if none of the runs in ``others`` moves."""
+        return any(queue.owner is not None and queue.owner.stands_still(others) for queue in self.full())
+
+    def idle(self, others: frozenset[object]) -> bool:
+        """Return whether no subscriber asks for more, if none of the runs in ``others`` moves."""
+        owners = [queue.owner for queue in self.queues]
+        if NOBODY_JOINS not in others and (self.open or None in owners):
+            return False
+        return all(owner is None or owner.stands_still(others) for owner in owners)
 
     def distribute(self, items: list[Any]) -> None:
         """Put items into the queues: here, all items into every queue."""
@@ -237,11 +259,11 @@ class SharedRun:
     async def _pump(self, before: asyncio.Task[None] | None) -> None:
         if before is not None and not before.done():
             await asyncio.wait([before])
-        run = self._running.run
+        run = self.run
         try:
             while not self.ended:
                 while (n := self.wanted()) <= 0:
-                    await self._more.wait(self._watch.deadline())
+                    await self._more.wait(self._watch.deadline(self))
                 self._asking = True
                 items = await self._running.request(n)
                 self._asking = False
@@ -254,3 +276,19 @@ class SharedRun:
             if not run.over(error):
                 annotate(error, self.where)
                 self.finish(Failure(error))
+
+
+class _Demand(Gate):
+    """Where the pump of a shared run waits for demand, and for room."""
+
+    __slots__ = ("_shared",)
+
+    def __init__(self, shared: SharedRun) -> None:
+        super().__init__(shared.run, for_task=True, own=True)
+        self._shared = ref(shared)
+
+    def still(self, others: frozenset[object]) -> bool:
+        shared = self._shared()
+        if shared is None or not super().still(others) or shared.wanted() > 0:
+            return False
+        return shared.blocked(others) if shared.waiting() else shared.idle(others)

@@ -17,7 +17,7 @@ from penstock.runtime.stage import Stage, runs
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from penstock.abc import StageStatistics
     from penstock.operators.concurrency.overflow import OverflowName
@@ -116,17 +116,20 @@ class SubscriberStage(Stage[Any]):
     def buffered(self) -> int:
         return len(self.queue.held) if self.queue is not None else 0
 
-    def enter(self) -> Iterable[asyncio.Future[None]]:
+    def enter(self) -> None:
         """Enter the shared run, without awaiting: items that arrive from now on are for this subscriber."""
         if self.queue is None:
             try:
                 queue = self._node.enter(self)
             except Exception as error:  # noqa: BLE001  the first request raises it
                 self._refused = Failure(error)
-                return ()
+                return
             queue.reader, queue.owner = self, self.run
             self.queue = self.ready.queue = queue
-        return self.queue.shared.begin()
+        shared = self.queue.shared
+        shared.begin()
+        for future in shared.run.entering:
+            self.run.enters(future)
 
     async def _request(self, n: int) -> list[Any]:
         if self.queue is None and not self.run.draining:
@@ -198,6 +201,5 @@ class _ItemsArrive(Gate):
         super().__init__(run, own=True)
         self.queue: SubscriberQueue | None = None
 
-    def still(self) -> bool:
-        queue = self.queue
-        return super().still() and queue is not None and queue.shared.held_back_by(self.run)
+    def still(self, others: frozenset[object]) -> bool:
+        return super().still(others) and self.queue is not None and self.queue.shared.stands_still(others)
