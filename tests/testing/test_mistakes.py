@@ -103,6 +103,17 @@ def counting() -> Callable[..., Any]:
     return lambda source: source | op.map(lambda n: (n, next(numbers)))
 
 
+def spent() -> Callable[..., Any]:
+    """Return a factory whose flows share a generator."""
+    numbers = iter(range(3))
+    return lambda: ps.from_iterable(n for n in numbers)
+
+
+def changing(source: Any) -> Any:
+    """Change each item, which other runs get too."""
+    return source | op.map(lambda item: [*item, item.append(0)])
+
+
 DATES = [dt.date(2026, 1, day) for day in (1, 2)]
 
 OTHERS = [name for name in laws.LAWS if name != "settled_by_demand"]
@@ -122,6 +133,8 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
     "one flow for ever": ((cached(), NUMBERS), {}, "the same flow twice"),
     "one source for ever": ((stale(), NUMBERS), {}, "does not read source 0"),
     "a shared counter": ((counting(), NUMBERS), {}, "share a state"),
+    "a shared generator": ((spent(),), {}, "share a state"),
+    "items that are changed": ((changing, [[1], [2]]), {}, "change the items"),
     "no end": ((lambda source: source | op.repeat(), NUMBERS), {}, "give it an end"),
     "items that do not fit": ((lambda source: source | op.map(len), NUMBERS), {}, "no len"),
     "items that cannot be hashed": (
@@ -136,6 +149,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
     "arrays": ((lambda source: source | op.map(lambda n: Array()), NUMBERS), {}, "same="),
     "a failing same": ((plus_one, NUMBERS), {"same": lambda n: n["id"]}, "same="),
     "an input that is no list": ((plus_one, 3), {}, "input 0 is 3"),
+    "a model that is an input": ((plus_one, NUMBERS, failing_model), {}, "model="),
     "an input that is a flow": ((plus_one, ps.just(1)), {}, "input 0 is a Flow"),
     "an input without end": ((plus_one, itertools.count()), {}, "no end"),
     "a model without parameters": ((plus_one, NUMBERS), {"model": no_items}, "one iterator for each"),
@@ -167,6 +181,13 @@ def test_mistake_of_the_caller_is_no_violation(name: str) -> None:
     arguments, options, message = CALLS[name]
     with pytest.raises(SubjectError, match=message):
         laws.check(*arguments, **options)
+
+
+def test_subject_needs_a_tuple_of_sequences() -> None:
+    """Each law refuses a subject whose inputs are items, or can be read only once."""
+    for inputs in (range(3), (iter(range(3)),)):
+        with pytest.raises(SubjectError, match="Subject\\(factory, \\(range"):
+            laws.prefix(laws.Subject(plus_one, inputs))  # type: ignore[arg-type]
 
 
 def test_every_subject_of_the_catalogue_is_sound() -> None:

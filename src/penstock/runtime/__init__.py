@@ -9,7 +9,6 @@ Read ``node``, ``graph`` and ``stream`` for the description; ``run``, ``upstream
 ``clock``. ``arguments`` checks what operators are called with.
 """
 
-from penstock.runtime.arguments import assembled_at
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.failures import Failure, calling
 from penstock.runtime.node import Node, Site, node
@@ -33,7 +32,6 @@ __all__ = [
     "Stage",
     "States",
     "Upstream",
-    "assembled_at",
     "attach",
     "calling",
     "flow_of",

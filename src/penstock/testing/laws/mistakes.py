@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, get_args
@@ -37,9 +37,10 @@ def refuse_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> Non
 def items_from(index: int, items: Any) -> tuple[Any, ...]:
     """Return the items of input number ``index``."""
     if isinstance(items, Stream | AsyncIterable) or not isinstance(items, Iterable):
+        hint = " Pass the model as model=." if callable(items) else ""
         text = (
             f"input {index} is {_kind(items)}; each input is a list of items, or another plain iterable, "
-            "from which the check makes a source: laws.check(lambda source: source | ..., range(5))"
+            f"from which the check makes a source: laws.check(lambda source: source | ..., range(5)).{hint}"
         )
         raise SubjectError(text)
     found = tuple(islice(items, MOST_ITEMS + 1))
@@ -50,6 +51,17 @@ def items_from(index: int, items: Any) -> tuple[Any, ...]:
         )
         raise SubjectError(text)
     return found
+
+
+def refuse_inputs(inputs: Sequence[Any]) -> None:
+    """Raise ``SubjectError`` unless each input is a sequence, as a ``Subject`` needs for its many runs."""
+    for index, items in enumerate(inputs):
+        if not isinstance(items, Sequence):
+            text = (
+                f"input {index} is {_kind(items)}; the inputs of a Subject are a tuple of lists (or ranges), "
+                "one for each source: Subject(factory, (range(5),))"
+            )
+            raise SubjectError(text)
 
 
 def refuse_style(style: object, page: Any) -> None:
@@ -93,7 +105,7 @@ def attached(attach: Callable[[Any, Any], Any], flow: Any, ledger: Any) -> Any:
 
 
 def _is_flow(made: object) -> bool:
-    return all(hasattr(made, name) for name in _FLOW)
+    return all(hasattr(type(made), name) or hasattr(made, name) for name in _FLOW)
 
 
 _EXAMPLE = "Pass a function of one source for each input: laws.check(lambda source: source | ..., range(5))"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from penstock.errors import Pickled
-from penstock.testing.laws.mistakes import SubjectError, build, call_model
+from penstock.testing.laws.mistakes import SubjectError, build, call_model, refuse_inputs
 from penstock.testing.laws.rules import rules_of
 from penstock.testing.script import Forever, Poison, Raise, Sleep, Stalled, Wait, items_of, paced, played
 from penstock.testing.sources import TestSource
@@ -118,6 +118,9 @@ class Subject:
     prefetches: bool = False
     same: Callable[[Any], Any] = field(default=lambda item: item)
     patience: float = 1e6
+
+    def __post_init__(self) -> None:
+        refuse_inputs(self.inputs)
 
     def start(
         self, *, on_handed: Callable[[], None] | None = None, on_close: Sequence[Instruction] = ()
