@@ -164,8 +164,8 @@ def _differing(trial: Trial, one: Sequence[Any], two: Sequence[Any]) -> str | No
         return None
     return (
         f"two flows of the factory {name_of(trial.subject.factory)} gave different items on the same inputs: "
-        f"{a!r} and {b!r}. They change the items, share a state outside of the factory, or depend on chance or "
-        "on the time. Create that state in the flow, or leave it out of the comparison with same="
+        f"{a!r} and {b!r}. They change the items, share a state outside of the factory, or depend on chance. "
+        "Create that state in the flow, or leave it out of the comparison with same="
     )
 
 
