@@ -54,7 +54,7 @@ def through(
             "an async def without a yield returns one result. Use collect and map_async for that."
         )
         raise GraphError(msg)
-    function_for("through", function, asynchronous=True)
+    function_for("through", function, asynchronous=True, yields=True)
     if holds is not None:
         positive("through", "holds", holds, least=0)
     return attach(lambda node: Through(inputs=(node,), function=function, holds=holds))
