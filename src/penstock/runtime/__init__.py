@@ -14,12 +14,13 @@ from penstock.runtime.failures import Failure, calling
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.order import Order
 from penstock.runtime.passing import PassingStage
-from penstock.runtime.run import Gate, Run
+from penstock.runtime.run import LARGEST_SLICE, Gate, Run
 from penstock.runtime.stage import Stage, runs, stop
 from penstock.runtime.stream import attach, flow_of, node_of
 from penstock.runtime.upstream import Marks, States, Upstream
 
 __all__ = [
+    "LARGEST_SLICE",
     "Chunks",
     "Failure",
     "Gate",
