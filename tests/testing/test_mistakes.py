@@ -109,9 +109,14 @@ def spent() -> Callable[..., Any]:
     return lambda: ps.from_iterable(n for n in numbers)
 
 
+def changed(item: list[int]) -> list[int]:
+    item.append(0)
+    return list(item)
+
+
 def changing(source: Any) -> Any:
     """Change each item, which other runs get too."""
-    return source | op.map(lambda item: [*item, item.append(0)])
+    return source | op.map(changed)
 
 
 DATES = [dt.date(2026, 1, day) for day in (1, 2)]
