@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from aioreactive import AsyncObserver
@@ -60,10 +59,9 @@ class Flow(Methods[T_co], Terminals[T_co]):
             PositionError: the position belongs to another graph; the message says what differs.
             NotResumable: a position was given, but a node of this flow cannot start from one.
         """
-        if position is not None and not isinstance(position, Mapping):
+        if callable(position) or isinstance(position, AsyncObserver):
             advice = "To receive items, use await flow.for_each(...), or await flow.subscribe_async(...)."
-            wrong = callable(position) or isinstance(position, AsyncObserver)
-            refuse("subscribe", "a position of an earlier run", position, advice=advice if wrong else "")
+            refuse("subscribe", "a position of an earlier run", position, advice=advice)
         return Running(self.node, position, assembled_at())
 
     @property
