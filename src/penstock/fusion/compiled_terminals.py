@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from penstock.fusion.element import Element
-from penstock.fusion.loops import compile_loop
+from penstock.fusion.loops import LONGEST_LOOP, compile_loop
 from penstock.runtime.failures import raised_by_user
 from penstock.runtime.run import STRETCH, Pace
 from penstock.runtime.subscription import Running
@@ -40,7 +40,7 @@ class Drive:
     ) -> None:
         chain: list[Element] = []
         node = root
-        while isinstance(node, Element) and not node.reshapes:
+        while isinstance(node, Element) and not node.reshapes and len(chain) < LONGEST_LOOP:
             chain.append(node)
             node = node.inputs[0]
         chain.reverse()

@@ -86,7 +86,7 @@ class BuiltFlow:
             raise GraphError(msg)
         states = states_of(vertex, state) if state is not None else {}
         self._vertex = vertex
-        self.stage: Upstream[Any] = Site(vertex, site.run, states, tracked).start()
+        self.stage: Upstream[Any] = Site(vertex, site.run, states, tracked, depth=site.depth + 1).start()
 
     def state_at(self) -> Callable[[int], JSON]:
         """Return a function from ``i`` to the state behind the first ``i`` items of the last chunk.

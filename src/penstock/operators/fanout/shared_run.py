@@ -25,12 +25,13 @@ from penstock.runtime.stage import Stage, runs, stop
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from penstock.abc import StageStatistics
     from penstock.operators.concurrency.overflow import OverflowName
-    from penstock.runtime.node import Site, Vertex
+    from penstock.runtime.node import Site
     from penstock.runtime.order import Order
+    from penstock.runtime.places import Places
     from penstock.runtime.upstream import Marks, States, Upstream
 
 CAPACITY = 256
@@ -198,9 +199,9 @@ class SharedRun:
         finally:
             await self._running.aclose()
 
-    def figures(self, vertex: Vertex, places: Mapping[int, int]) -> Iterator[StageStatistics]:
-        """Yield the statistics of the shared stages, of which ``vertex`` is the last."""
-        return self._running.figures(vertex, places)
+    def observed(self, places: Places) -> Iterable[Upstream[Any]]:
+        """Return the last of the shared stages, for statistics, unless another subscriber returned it."""
+        return self._running.observed(places)
 
     def wanted(self) -> int:
         """Return how many items to request: the largest demand, as far as every queue has room."""
@@ -342,13 +343,10 @@ class SubscriberStage(Stage[Any]):
                 shared.withdraw()
         return True
 
-    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
-        above = self.site.vertex.inputs
-        if self._queue is not None and above:
-            yield from self._queue.shared.figures(above[0], places)
-        yield self.measured(places)
+    def observed(self, places: Places) -> Iterable[Upstream[Any]]:
+        return () if self._queue is None else self._queue.shared.observed(places)
 
-    def measured(self, places: Mapping[int, int]) -> StageStatistics:
+    def measured(self, places: Places) -> StageStatistics:
         if self._queue is not None:
             self.dropped = self._queue.dropped
         figures = super().measured(places)
