@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nox
 
@@ -56,6 +57,15 @@ def _install(session: nox.Session, *groups: str, extras: str = "all") -> None:
     session.install("-e", f".[{extras}]", *needs)
 
 
+def _examples_of_the_readme(folder: Path) -> list[str]:
+    """Write each example of the README into a file of its own; return the files."""
+    blocks = Path("README.md").read_text("utf-8").split("```python\n")[1:]
+    files = [folder.absolute() / f"readme_{number}.py" for number in range(len(blocks))]
+    for file, block in zip(files, blocks, strict=True):
+        file.write_text(block.split("```")[0], "utf-8")
+    return [str(file) for file in files]
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Rules and format."""
@@ -66,10 +76,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types with mypy --strict and pyright; both gate."""
+    """Check types with mypy --strict and pyright, those of the README's examples too; all gate."""
     _install(session, "types", "test")
+    examples = _examples_of_the_readme(Path(session.create_tmp()))
     session.run("mypy")
+    session.run("mypy", "--strict", *examples)
     session.run("pyright")
+    session.run("pyright", *examples)
 
 
 @nox.session
@@ -136,8 +149,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def methods(session: nox.Session) -> None:
-    """Write the methods of ``Flow`` from the signatures of the operators."""
+    """Write the methods of ``Flow`` from the operators, and ``Flow.sync`` from the terminals."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
-    session.run("python", "tests/generate_methods.py")
-    session.run("ruff", "check", "--select=I", "--fix", "src/penstock/flow/methods.py")
-    session.run("ruff", "format", "src/penstock/flow/methods.py")
+    for name in ("methods", "sync"):
+        session.run("python", f"tests/generate_{name}.py")
+        session.run("ruff", "check", "--select=I", "--fix", f"src/penstock/flow/{name}.py")
+        session.run("ruff", "format", f"src/penstock/flow/{name}.py")

@@ -79,6 +79,8 @@ class Module:
                 self.variables[name] = ast.unparse(node)
             else:
                 self.others.add(name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            self.others.add(node.target.id)
         elif isinstance(node, ast.If):
             for inner in node.body:
                 self._add(inner)

@@ -93,7 +93,7 @@ def built(name: str) -> Node:
     from penstock.ledger import MemoryLedger
 
     arguments: dict[str, tuple[Any, ...]] = {
-        "scan": (max, 0), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
+        "scan": (max, 0), "stateful": (0, divmod), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
         "prefetch": (5,), "limit_rate": (5,), "broadcast": (2,), "partition_by": (str, 2), "replay": (3,),
         "share": (), "publish": (), "window": (3,),
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
@@ -106,7 +106,7 @@ def built(name: str) -> Node:
         "default_if_empty": (1,), "switch_if_empty": (ps.just(1),), "collect": (), "materialize": (),
         "dematerialize": (), "unbatch": (), "sliding": (3, 2), "skip_last": (3,), "take_last": (3,),
         "take_until": (ps.just(1),),
-        **dict.fromkeys(("concat_map", "flat_map_merge", "switch_map"), (ps.just,)),
+        **dict.fromkeys(("concat_map", "exhaust_map", "flat_map_merge", "switch_map"), (ps.just,)),
         "throttle": (5,), "delay": (1,), "debounce": (1,), "sample": (1,), "timestamp": (), "elapsed": (),
         "keep_alive": (1, 0),
     }  # fmt: skip
@@ -121,7 +121,7 @@ def built(name: str) -> Node:
         return op.checkpoint(MemoryLedger(), key="k")(source).node
     if name == "timeout":
         return op.timeout(each=1)(source).node
-    given = arguments.get(name, (asyncio.sleep,) if name in {"map_async", "filter_async"} else (str,))
+    given = arguments.get(name, (asyncio.sleep,) if name.endswith("_async") else (str,))
     flow = getattr(op, name)(*given)(source)
     return (flow[0] if isinstance(flow, tuple) else flow).node
 

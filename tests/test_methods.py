@@ -1,20 +1,22 @@
-"""The methods of ``Flow`` are those that the operators' signatures give."""
+"""The generated methods of ``Flow`` and ``Flow.sync`` are current."""
 
 from __future__ import annotations
 
 import ast
 
+import pytest
+
 import penstock.operators as op
 from penstock import Flow
 
-from .generate_methods import TARGET, generated
+from . import generate_methods, generate_sync
 
 
-def test_methods_are_current():
-    """``src/penstock/flow/methods.py`` is what ``nox -s methods`` writes now, apart from its layout."""
-    assert ast.dump(ast.parse(TARGET.read_text("utf-8"))) == ast.dump(ast.parse(generated())), (
-        "run: nox -s methods"
-    )
+@pytest.mark.parametrize("generator", [generate_methods, generate_sync], ids=["methods", "sync"])
+def test_generated_files_are_current(generator):
+    """The files are what ``nox -s methods`` writes now, apart from their layout."""
+    now = ast.parse(generator.TARGET.read_text("utf-8"))
+    assert ast.dump(now) == ast.dump(ast.parse(generator.generated())), "run: nox -s methods"
 
 
 def test_every_operator_is_a_method():

@@ -17,6 +17,17 @@ from penstock.flow import Connectable, Flow, GroupedFlow
 from penstock.flow.hot import DeadLetters
 from penstock.flow.picture import Graph
 from penstock.interop.aioreactive import from_observable
+from penstock.interop.create import Emitter, create
+from penstock.operators.combine.joins import (
+    combine_latest,
+    concat,
+    interleave,
+    merge,
+    merge_sorted,
+    race,
+    zip_latest,
+)
+from penstock.operators.combine.joins import zip as zip  # noqa: A004
 from penstock.operators.elements.notifications import Completed, Failed, Next, Notification
 from penstock.operators.failure.on_error_skip import Skipped
 from penstock.runtime.order import Order
@@ -59,6 +70,7 @@ __all__ = [
     "DocumentCompleted",
     "DocumentFailed",
     "DocumentStarted",
+    "Emitter",
     "Failed",
     "Flow",
     "Graph",
@@ -78,6 +90,9 @@ __all__ = [
     "Statistics",
     "Subscription",
     "__version__",
+    "combine_latest",
+    "concat",
+    "create",
     "defer",
     "empty",
     "fail",
@@ -88,13 +103,19 @@ __all__ = [
     "from_observable",
     "from_pages",
     "from_queue",
+    "interleave",
     "interval",
     "iterate",
     "just",
+    "merge",
+    "merge_sorted",
     "never",
     "operators",
+    "race",
     "range_",
     "timer",
     "unfold",
     "using",
+    "zip",
+    "zip_latest",
 ]

@@ -83,6 +83,7 @@ class Subscription(ABC, Generic[T_co]):
             ValueError: ``n`` is less than 1.
             ConcurrentRequestError: another request is pending.
             SubscriptionClosed: ``aclose`` was called, before or during this request.
+            RuntimeError: the first request was made in another event loop.
         """
 
     @property
@@ -113,7 +114,11 @@ class Subscription(ABC, Generic[T_co]):
     async def aclose(self) -> None:
         """End the run and release all its resources. Idempotent, and allowed at any time.
 
-        Pending and later requests raise ``SubscriptionClosed``.
+        Pending and later requests raise ``SubscriptionClosed``. Called by code that the run itself awaits
+        (a source's ``finally``, a release of ``using``), it starts the closing and returns at once.
+
+        Raises:
+            RuntimeError: the run belongs to another event loop, which is not closed.
         """
 
     async def __aenter__(self) -> Self:

@@ -8,9 +8,12 @@
     - SubscriptionClosed       *you* closed the subscription
     - AlreadySubscribed        a one-shot input was subscribed again
   · BufferOverflow             a buffer that must not wait is full
+  · BranchStuck                a subscriber of a shared run is not read, and holds the others back for ever
+    - GroupStuck               the same, for a group of ``group_by`` (also a ``GroupError``)
   · CircuitOpen                a circuit breaker is open
-  · GroupError                 too many groups are open, or a group without a reader blocks the others
+  · GroupError                 too many groups are open, or one that nobody reads blocks the others
   · NoItem                     the flow completed without an item (also a ``LookupError``)
+  · TooManyItems               the flow has a second item (also a ``ValueError``)
   · UnwrapError                ``unwrap`` got ``Error(value)`` and no rule for errors
   · PositionError              a position does not fit the graph or its input
   · WorkerDied                 a worker process ended before its work was done
@@ -35,12 +38,14 @@ from __future__ import annotations
 __all__ = [
     "AdapterError",
     "AlreadySubscribed",
+    "BranchStuck",
     "BufferOverflow",
     "CircuitOpen",
     "ConcurrentRequestError",
     "DocumentError",
     "GraphError",
     "GroupError",
+    "GroupStuck",
     "LedgerBusy",
     "LedgerCorrupt",
     "LedgerError",
@@ -55,13 +60,30 @@ __all__ = [
     "SourceError",
     "SubscriptionClosed",
     "SubscriptionError",
+    "TooManyItems",
     "UnwrapError",
     "WireError",
     "WorkerDied",
 ]
 
 
-class PenstockError(Exception):
+class Pickled(BaseException):
+    """An exception that can be pickled, however its ``__init__`` is called; a mixin.
+
+    ``pickle`` would call the class with ``args``, which fails if ``__init__`` takes something else.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (type(self), self.args, vars(self).copy())
+
+
+def _restored(kind: type[BaseException], args: tuple[object, ...], state: dict[str, object]) -> BaseException:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
+
+
+class PenstockError(Pickled, Exception):
     """The base of all these exceptions."""
 
 
@@ -109,12 +131,27 @@ class CircuitOpen(PenstockError):
         self.retry_after = retry_after
 
 
+class BranchStuck(PenstockError):
+    """Subscribers of one shared run wait for one whose queue is full and that is not read.
+
+    The message names that subscriber, its capacity, and what helps.
+    """
+
+
 class GroupError(PenstockError):
-    """``group_by`` cannot continue: too many groups are open, or one without a reader blocks the others."""
+    """``group_by`` cannot continue: too many groups are open, or one that nobody reads blocks the others."""
+
+
+class GroupStuck(BranchStuck, GroupError):
+    """A group that nobody reads is full and blocks all others. The message names its key."""
 
 
 class NoItem(PenstockError, LookupError):
     """A single item was requested, and the flow completed without one."""
+
+
+class TooManyItems(PenstockError, ValueError):
+    """Exactly one item was requested, and the flow has a second one."""
 
 
 class UnwrapError(PenstockError):

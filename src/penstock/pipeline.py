@@ -25,6 +25,7 @@ from penstock.redact import redact_json
 from penstock.runtime.arguments import positive
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import SeveralSinks, sink_from
+from penstock.system.own_loop import iterate_in_own_loop, run_in_own_loop
 
 if TYPE_CHECKING:
     import os
@@ -215,6 +216,11 @@ class IngestionPipeline:
 
     # -- stop and explain ------------------------------------------------------------------------
 
+    @property
+    def sync(self) -> SyncPipeline:
+        """The five calls for code that is not async: ``pipeline.sync.run(sink=...)``; see ``Flow.sync``."""
+        return SyncPipeline(self)
+
     def stop(self) -> None:
         """Take no new input: documents in flight are settled and committed, then the run ends as cancelled.
 
@@ -281,3 +287,41 @@ class IngestionPipeline:
             self._stopping = False
             self._running.stop()
         return self._running
+
+
+class SyncPipeline:
+    """The calls of an ``IngestionPipeline`` for code that is not async.
+
+    Each call runs in an event loop of its own: in another thread if this one has a running loop, as in a
+    notebook. Ctrl-C ends the run as a failure of the caller does: what was committed stays, and the same call
+    resumes behind it.
+    """
+
+    __slots__ = ("_pipeline",)
+
+    def __init__(self, pipeline: IngestionPipeline) -> None:
+        self._pipeline = pipeline
+
+    def stream_events(self) -> Iterator[PipelineEvent]:
+        """Yield every event; see ``IngestionPipeline.stream_events``."""
+        begin = self._pipeline._begin  # noqa: SLF001  this is the pipeline's own second face
+        for events in iterate_in_own_loop(lambda: begin(None).chunks()):
+            yield from events
+
+    def iter_results(self) -> Iterator[Document]:
+        """Yield documents that completed, without tombstones."""
+        for event in self.stream_events():
+            if isinstance(event, DocumentCompleted) and not event.document.deleted:
+                yield event.document
+
+    def run_async(self) -> IngestionResult:
+        """Collect all documents and failures, in memory: O(n)."""
+        return run_in_own_loop(self._pipeline.run_async)
+
+    def run(self, sink: Target | None = None) -> RunSummary:
+        """Stream into one sink or several, effectively once, and return the counts."""
+        return run_in_own_loop(lambda: self._pipeline.run(sink))
+
+    def replay(self, sink: Target, *, keys: Collection[str] | None = None) -> Replayed:
+        """Try dead letters again; see ``IngestionPipeline.replay``."""
+        return run_in_own_loop(lambda: self._pipeline.replay(sink, keys=keys))

@@ -10,8 +10,9 @@ import pytest
 from expression import pipe
 from expression.system import AsyncDisposable
 
-from penstock import fail, from_async_iterable, from_iterable, from_observable, just
-from penstock.testing import Planted, TestSource, no_leaks
+import penstock.operators as op
+from penstock import defer, fail, from_async_iterable, from_iterable, from_observable, just
+from penstock.testing import Forever, Planted, TestSource, no_leaks
 from penstock.testing import run as virtually
 
 
@@ -57,6 +58,22 @@ class FromFunction(rx.AsyncObservable[Any]):
 
         async def dispose() -> None:
             self.disposed += 1
+
+        return AsyncDisposable.create(dispose)
+
+
+class InTheBackground(FromFunction):
+    """An observable that calls a function with each observer in a task, which disposing cancels."""
+
+    async def subscribe_async(
+        self, send: Any = None, throw: Any = None, close: Any = None
+    ) -> AsyncDisposable:
+        task = asyncio.ensure_future(self.subscribe(send))
+
+        async def dispose() -> None:
+            self.disposed += 1
+            task.cancel()
+            await asyncio.wait([task])
 
         return AsyncDisposable.create(dispose)
 
@@ -239,6 +256,108 @@ def test_an_error_while_closing_after_a_dispose_is_not_lost(*, inside: bool) -> 
     virtually(main())
 
 
+INPUTS: dict[str, Any] = {
+    "alone": from_observable,
+    "operators": lambda subject: from_observable(subject) | op.map(lambda x: x) | op.buffer(4) | op.batch(1),
+    "behind theirs": lambda subject: from_observable(pipe(subject, rx.map(str), rx.skip(0))),
+    "merged": lambda subject: just("just") | op.merge(from_observable(subject)),
+    "built at run time": lambda subject: defer(lambda: from_observable(subject)),
+    "shared": lambda subject: from_observable(subject) | op.share(),
+    "shared twice": lambda subject: (from_observable(subject) | op.share() | op.broadcast(1))[0] | op.share(),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_no_item_is_missed_after_subscribe_async(name: str) -> None:
+    """When ``subscribe_async`` returns, the observables above are subscribed: their first item arrives."""
+
+    async def main() -> None:
+        async with no_leaks():
+            subject, seen = rx.AsyncSubject[str](), []
+
+            async def send(item: Any) -> None:
+                seen.append(item)
+
+            subscription = await INPUTS[name](subject).subscribe_async(send)
+            for item in "abc":
+                await subject.asend(item)
+            await asyncio.sleep(1)
+            await subscription.dispose_async()
+            came = [item for one in seen for item in (one if isinstance(one, list) else [one])]
+            assert [item for item in came if item != "just"] == ["a", "b", "c"]
+
+    virtually(main())
+
+
+def test_the_observer_is_called_after_subscribe_async_has_returned() -> None:
+    """This holds for a source that is ready, one that sends within its own ``subscribe_async``, and errors."""
+
+    async def main() -> None:
+        async def all_at_once(observer: Any) -> None:
+            for i in range(3):
+                await observer.asend(i)
+            await observer.aclose()
+
+        async with no_leaks():
+            for flow in (
+                just(1),
+                fail(KeyError()),
+                from_observable(FromFunction(all_at_once)),
+                just(1) | op.merge(from_observable(FromFunction(all_at_once))),
+            ):
+                log = Log()
+                await flow.subscribe_async(log.observer)
+                assert log.seen == []
+                await asyncio.sleep(1)
+                assert log.seen
+
+    virtually(main())
+
+
+def test_a_cancelled_subscribe_async_leaves_nothing() -> None:
+    """Its caller may be cancelled while an observable takes long to be subscribed."""
+
+    async def main() -> None:
+        async with no_leaks():
+            observable = FromFunction(lambda _: asyncio.sleep(1000))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await from_observable(observable).subscribe_async(Log().observer)
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("waits", ["for upstream", "in asend"])
+def test_disposing_from_a_task_that_outlives_asend_ends_the_run(waits: str) -> None:
+    """The task inherits the mark of ``asend``; its dispose returns at once, and the run ends nevertheless."""
+
+    async def main() -> None:
+        async with no_leaks():
+            ended: list[float] = []
+            late: list[asyncio.Task[None]] = []
+            release = asyncio.Event()
+
+            async def dispose() -> None:
+                await asyncio.sleep(10)
+                await subscription.dispose_async()
+
+            async def send(_: int) -> None:
+                late.append(asyncio.ensure_future(dispose()))
+                if waits == "in asend":
+                    await release.wait()
+
+            source = TestSource([0, Forever()])
+            flow = source | op.finally_do(lambda _: ended.append(asyncio.get_running_loop().time()))
+            subscription = await flow.subscribe_async(send)
+            await asyncio.sleep(20)
+            assert ended == [10]
+            assert source.counts.opened == source.counts.closed == 1
+            release.set()
+            await late[0]
+
+    virtually(main())
+
+
 # -- an observable, as a flow ------------------------------------------------------------------------
 
 
@@ -390,5 +509,30 @@ def test_closing_disposes_the_observable_once() -> None:
             await subscription.aclose()
             await producer
             await subject.asend(2)
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("ends", ["at the end", "early", "with an error"])
+def test_their_iterator_is_read_and_disposed(ends: str) -> None:
+    """``from_async_iterable`` reads aioreactive's iterator over an observable, ends with it, and disposes it."""
+
+    async def main() -> None:
+        async def sends(observer: Any) -> None:
+            await observer.asend(1)
+            await observer.asend(2)
+            await (observer.athrow(Planted()) if ends == "with an error" else observer.aclose())
+
+        async with no_leaks():
+            observable = InTheBackground(sends)
+            flow = from_async_iterable(rx.AsyncIteratorObserver(observable))
+            if ends == "early":
+                assert await flow.take(1).to_list() == [1]
+            elif ends == "at the end":
+                assert await flow.to_list() == [1, 2]
+            else:
+                with pytest.raises(Planted):
+                    await flow.to_list()
+            assert observable.disposed == 1
 
     virtually(main())

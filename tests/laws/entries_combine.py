@@ -7,6 +7,7 @@ import heapq
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import penstock as ps
 import penstock.operators as op
 from penstock.sources.from_iterable import from_iterable
 
@@ -71,7 +72,7 @@ def _merged_entries() -> Iterator[Entry]:
     yield Entry(
         "merge of 3, errors last",
         ("merge",),
-        lambda first, *others: first | op.merge(*others, delay_errors=True),
+        lambda *flows: ps.merge(flows, delay_errors=True),
         THREE,
         model=itertools.chain,
         bound=lambda n: 3 * n,
@@ -110,7 +111,7 @@ def _ordered_entries() -> Iterator[Entry]:
     yield Entry(
         "zip, strict",
         ("zip",),
-        lambda first, *others: first | op.zip(*others, strict=True),
+        lambda *flows: ps.zip(*flows, strict=True),
         ((1, 2, 3), (10, 20, 30)),
         model=zip,
         known={"closes_early": True},
@@ -118,7 +119,7 @@ def _ordered_entries() -> Iterator[Entry]:
     yield Entry(
         "merge_sorted by a key, reversed",
         ("merge_sorted",),
-        lambda first, other: first | op.merge_sorted(other, key=last_digit, reverse=True),
+        lambda *flows: ps.merge_sorted(flows, key=last_digit, reverse=True),
         ((19, 8, 5), (9, 25, 4, 3)),
         model=sorted_down(last_digit),
         noted="merge_sorted",
@@ -142,7 +143,7 @@ def _timed_entries() -> Iterator[Entry]:
     yield Entry(
         "race of 3 that are ready",
         ("race",),
-        lambda first, *others: first | op.race(*others),
+        ps.race,
         THREE,
         model=lambda first, *_: first,
         known=early,
@@ -155,6 +156,14 @@ def _timed_entries() -> Iterator[Entry]:
         ((1, 2, 3), (10, 11, 12)),
         model=lambda _, other: other,
         known=early | {"prefetches": True},
+    )
+    yield Entry(
+        "race with an empty flow",
+        ("race",),
+        ps.race,
+        ((), (10, 11, 12)),
+        model=lambda _, other: other,
+        known=early,
     )
     for name, operator in (
         ("combine_latest", op.combine_latest),
@@ -196,6 +205,18 @@ def _flattened_entries() -> Iterator[Entry]:
             noted="concat_map",
             bound=unbounded,
         )
+    for function, concurrency in cases(
+        [(slow_flow_of, 3)], itertools.product((flow_of, slow_flow_of), (2, 3))
+    ):
+        yield Entry(
+            f"concat_map of {function.__name__}, {concurrency} at a time",
+            ("concat_map",),
+            lambda s, f=function, c=concurrency: s | op.concat_map(f, c),
+            model=model,
+            noted="concat_map",
+            known={"prefetches": True},
+            bound=unbounded,
+        )
     everyday = [(flow_of, 1), (slow_flow_of, 3)]
     for function, concurrency in cases(everyday, itertools.product((flow_of, slow_flow_of), (1, 3))):
         yield Entry(
@@ -214,6 +235,15 @@ def _flattened_entries() -> Iterator[Entry]:
             lambda s, pace=pace: pace(s) | op.switch_map(flow_of),
             model=model,
             noted="switch_map",
+            known={"prefetches": True},
+            bound=unbounded,
+        )
+        yield Entry(
+            f"exhaust_map of {name} items",
+            ("exhaust_map",),
+            lambda s, pace=pace: pace(s) | op.exhaust_map(flow_of),
+            model=model,
+            noted="exhaust_map",
             known={"prefetches": True},
             bound=unbounded,
         )

@@ -14,8 +14,8 @@ from penstock.testing.script import Planted
 
 from ..length import cases  # noqa: TID252  tests are no installed package
 from .entry import Entry
-from .functions import add, half, small, some, square, third, total, touch
-from .models import changed, chosen, listed, or_default, scanned, tapped, unbounded, unseen
+from .functions import add, growing, half, remaining, small, some, square, third, total, touch
+from .models import changed, chosen, listed, mapped_with_state, or_default, scanned, tapped, unbounded, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,6 +55,28 @@ def _distinct_entries() -> Iterator[Entry]:
             noted="distinct",
             bound=float,
         )
+
+
+def _stateful_entries() -> Iterator[Entry]:
+    for finish in (None, remaining):
+        yield Entry(
+            f"stateful(finish={finish and finish.__name__})",
+            ("stateful",),
+            lambda s, finish=finish: s | op.stateful([], growing, finish),
+            model=mapped_with_state([], growing, finish),
+            noted="stateful",
+            known={"folds": True},
+            bound=lambda n: 2 * n,
+        )
+    yield Entry(
+        "take|stateful(finish)|map",
+        ("stateful",),
+        lambda s: s | op.filter(third) | op.take(3) | op.stateful([], growing, remaining) | op.map(add),
+        model=lambda i: map(
+            add, mapped_with_state([], growing, remaining)(itertools.islice(filter(third, i), 3))
+        ),
+        known={"folds": True, "closes_early": True},
+    )
 
 
 def _empty_entries() -> Iterator[Entry]:
@@ -103,6 +125,14 @@ ENTRIES = [
     ),
     Entry("enumerate", ("enumerate",), lambda s: s | op.enumerate(5), model=lambda i: enumerate(i, 5)),
     Entry("scan", ("scan",), lambda s: s | op.scan(total, 0), model=scanned(total, 0), noted="scan"),
+    Entry(
+        "scan without a seed",
+        ("scan",),
+        lambda s: s | op.scan(total),
+        model=lambda i: itertools.accumulate(i, total),
+        noted="scan",
+    ),
+    *_stateful_entries(),
     Entry(
         "distinct_until_changed",
         ("distinct_until_changed",),

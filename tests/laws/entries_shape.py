@@ -9,9 +9,21 @@ import penstock.operators as op
 from penstock.sources.trivial import just, never
 
 from ..length import cases  # noqa: TID252  tests are no installed package
-from .entry import Entry
-from .functions import five, lazily, small, spread
-from .models import all_but_last, batched, flat, last, split_at_fives, taken, unbounded, windows
+from .entry import INPUT, Entry
+from .functions import five, half, lazily, small, spread, third, touched
+from .models import (
+    all_but_last,
+    batched,
+    flat,
+    last,
+    listed,
+    split_at_fives,
+    taken,
+    through_first,
+    unbounded,
+    weighed,
+    windows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +100,37 @@ def _batch_entries() -> Iterator[Entry]:
             known={"folds": True, "prefetches": True},
             bound=lambda n, k=k: 2 * k,
         )
-    for k, within in cases([(3, 0), (100, 0.5)], itertools.product((1, 3, 100), (0, 0.5))):
+    for k, script in cases([(3, INPUT), (7, (9, 0, 0, 2, 5, 4, 8))], itertools.product((1, 3, 7), (INPUT,))):
+        yield Entry(
+            f"batch({k}, by=) of {script}",
+            ("batch",),
+            lambda s, k=k: s | op.batch(k, by=touched),
+            (script,),
+            model=weighed(touched, k),
+            noted="batch",
+            known={"folds": True},
+            bound=unbounded,
+        )
+    for k in cases((3,), (1, 2, 3, 6)):  # the laws want a flow that does not fail by itself
+        yield Entry(
+            f"batch({k}, strict=True)",
+            ("batch",),
+            lambda s, k=k: s | op.batch(k, strict=True),
+            (INPUT[:6],),
+            model=batched(k),
+            known={"folds": True},
+            bound=lambda n, k=k: n * k,
+        )
+    yield Entry(
+        "batch(within=1e5)",
+        ("batch",),
+        lambda s: s | op.batch(within=1e5),
+        model=lambda i: filter(None, listed(i)),
+        noted="batch",
+        known={"folds": True, "prefetches": True},
+        bound=unbounded,
+    )
+    for k, within in cases([(3, 0), (100, 0.5), (None, 0.5)], itertools.product((1, 3, 100, None), (0, 0.5))):
         yield Entry(  # time decides how the lists are cut, but not what is in them
             f"batch({k}, within={within})|unbatch",
             ("batch", "unbatch"),
@@ -145,7 +187,35 @@ ENTRIES = [
         )
         for function in (spread, lazily)
     ),
+    Entry(
+        "take_while(inclusive)",
+        ("take_while",),
+        lambda s: s | op.take_while(small, inclusive=True),
+        model=through_first(small),
+        known={"closes_early": True},
+        noted="take_while",
+    ),
+    Entry(
+        "map|take_while(inclusive)|filter",
+        ("take_while",),
+        lambda s: s | op.map(touched) | op.take_while(small, inclusive=True) | op.filter(third),
+        model=lambda i: filter(third, through_first(small)(map(touched, i))),
+        known={"closes_early": True},
+    ),
     *_batch_entries(),
+    *(
+        Entry(
+            f"chunk_by of {script}",
+            ("chunk_by",),
+            lambda s: s | op.chunk_by(half),
+            (script,),
+            model=lambda i: (list(run) for _, run in itertools.groupby(i, half)),
+            noted="chunk_by",
+            known={"folds": True},
+            bound=unbounded,
+        )
+        for script in ((0, 1, 2, 4, 5, 4, 1), (2, 3))
+    ),
     Entry(
         "unbatch",
         ("unbatch",),

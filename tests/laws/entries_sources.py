@@ -10,6 +10,7 @@ import aioreactive as rx
 
 import penstock.operators as op
 from penstock.interop.aioreactive import from_observable
+from penstock.interop.create import Emitter, create
 from penstock.sources.defer import defer
 from penstock.sources.from_async_iterable import from_async_iterable
 from penstock.sources.from_callable import from_callable, from_future
@@ -66,6 +67,18 @@ def observed(source: TestSource) -> Any:
 class _Disposable:
     def __init__(self, dispose: Callable[[], Any]) -> None:
         self.dispose_async = dispose
+
+
+def created(source: TestSource) -> Any:
+    """Play as an async function that emits each item when it is requested."""
+
+    async def subscribe(emitter: Emitter[Any]) -> None:
+        async with aclosing(source.play()) as items:
+            async for item in items:
+                await emitter.emit(item)
+        emitter.complete()
+
+    return create(subscribe, capacity=2)
 
 
 def pages_of(source: TestSource) -> Any:
@@ -149,6 +162,7 @@ ENTRIES = [
         bound=lambda n: n + 3,
     ),
     Entry("from_observable", ("from_observable",), observed, model=iter, known={"patience": 1e5}),
+    Entry("create", ("create",), created, model=iter, bound=lambda n: n + 2),
     Entry("empty", ("empty",), empty, (), list, bound=float),
     Entry(
         "fail behind a source",

@@ -80,8 +80,26 @@ def total(acc: int, x: int) -> int:
     return acc + x
 
 
+def growing(held: list[int], x: int) -> tuple[list[int], Iterator[int]]:
+    """Hold back two items; yield the first of three, and all of them where the new one is a multiple of 5."""
+    held = [*held, x + 0]
+    if not x % 5:
+        return [], iter(held)
+    return (held[1:], iter(held[:1])) if len(held) > 2 else (held, iter(()))
+
+
+def remaining(held: list[int]) -> Iterator[int]:
+    """Yield the items that ``growing`` holds back, and their number."""
+    yield from held
+    yield len(held)
+
+
 def touch(x: int) -> None:
     _ = x + 1
+
+
+def touched(x: int) -> int:
+    return x + 0
 
 
 def some(x: int) -> Any:

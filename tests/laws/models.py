@@ -34,6 +34,22 @@ def scanned(function: Callable[[Any, Any], Any], initial: Any) -> Model:
     return model
 
 
+def mapped_with_state(
+    initial: Any, step: Callable[[Any, Any], Any], finish: Callable[[Any], Iterable[Any]] | None
+) -> Model:
+    """Model ``stateful``."""
+
+    def model(items: Iterator[Any]) -> Iterator[Any]:
+        state = initial
+        for item in items:
+            state, outputs = step(state, item)
+            yield from outputs
+        if finish is not None:
+            yield from finish(state)
+
+    return model
+
+
 def tapped(items: Iterator[int]) -> Iterator[int]:
     for item in items:
         touch(item)
@@ -97,6 +113,19 @@ def taken(count: int) -> Model:
     return lambda items: itertools.islice(items, count)
 
 
+def through_first(function: Callable[[Any], object]) -> Model:
+    """Model ``take_while(inclusive=True)``."""
+
+    def model(items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            goes_on = function(item)
+            yield item
+            if not goes_on:
+                return
+
+    return model
+
+
 def last(count: int) -> Model:
     """Model ``take_last``."""
 
@@ -130,6 +159,25 @@ def batched(size: int) -> Model:
         for item in items:
             held.append(item)
             if len(held) == size:
+                yield held
+                held = []
+        if held:
+            yield held
+
+    return model
+
+
+def weighed(weight: Callable[[Any], float], limit: float) -> Model:
+    """Model ``batch(by=)``."""
+
+    def model(items: Iterator[Any]) -> Iterator[list[Any]]:
+        held: list[Any] = []
+        for item in items:
+            if held and sum(map(weight, [*held, item])) > limit:
+                yield held
+                held = []
+            held.append(item)
+            if sum(map(weight, held)) >= limit:
                 yield held
                 held = []
         if held:

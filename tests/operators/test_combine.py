@@ -345,18 +345,20 @@ def test_empty_flows() -> None:
             never() | op.combine_latest(empty()),
             never() | op.with_latest_from(empty()),
             empty() | op.with_latest_from(never()),
-            empty() | op.race(never()),
+            empty() | op.race(just(1), never()),
+            empty() | op.race(empty(), empty()),
             empty() | op.merge_sorted(just(1)),
             empty() | op.interleave(just(1), empty()),
             empty() | op.sequence_equal(empty()),
             empty() | op.concat_map(just),
             empty() | op.flat_map_merge(just),
             empty() | op.switch_map(just),
+            empty() | op.exhaust_map(just) | op.concat_map(just, 2),
             just(1, 2) | op.concat_map(lambda _: empty()),
         ]
         return [await flow.to_list() for flow in flows]
 
-    assert virtually(main()) == [[], [], [], [], [], [1], [1], [True], [], [], [], []]
+    assert virtually(main()) == [[], [], [], [], [1], [], [1], [1], [True], [], [], [], [], []]
 
 
 # -- refused when the graph is built -----------------------------------------------------------------
@@ -386,6 +388,8 @@ def test_arguments_are_checked() -> None:
         lambda: op.merge(just(1), max_concurrent=0),
         lambda: op.flat_map_merge(just, 0),
         lambda: op.concat_map(later),
+        lambda: op.concat_map(just, 0),
+        lambda: op.exhaust_map(later),
         lambda: op.switch_map(3),  # type: ignore[arg-type]
         lambda: op.merge_sorted(just(1), key=later),
         lambda: op.sequence_equal(just(1), later),

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from reactivex import operators as rx_op
 from reactivex.testing import ReactiveTest, TestScheduler
 
 import penstock.operators as op
+from penstock import from_iterable
 from penstock.testing import Sleep, TestSource, Wait
 from penstock.testing import run as virtually
 
@@ -134,15 +135,16 @@ def test_with_latest_from(three: list[Script], n: int) -> None:
 
 @given(scripts(3), SIZES)
 def test_race(three: list[Script], n: int) -> None:
-    """The first flow to yield an item or to end wins, as in RxPY."""
+    """The first flow to yield an item wins, as in RxPY if no flow is empty; empty flows lose."""
     flows = [script.flow() for script in three]
     ours = virtually(timeline(flows[0] | op.race(*flows[1:]), n))
+    runners = [script for script in three if script.items]
 
     def create(scheduler: TestScheduler) -> Any:
-        first, second, third = [script.observable(scheduler) for script in three]
-        return first.pipe(rx_op.amb(second), rx_op.amb(third))
+        first, *others = [script.observable(scheduler) for script in runners]
+        return first.pipe(*map(rx_op.amb, others))
 
-    assert ours == theirs(create)
+    assert ours == (theirs(create) if runners else ([], max(script.end for script in three)))
 
 
 @given(scripts(3), SIZES)
@@ -223,6 +225,38 @@ def test_concat_map(drawn: tuple[Script, dict[int, Script]], n: int) -> None:
             rx_op.map(lambda k: inner[k].observable(scheduler)), rx_op.merge(max_concurrent=1)
         )
     )
+
+
+@given(nested(), SIZES)
+def test_exhaust_map(drawn: tuple[Script, dict[int, Script]], n: int) -> None:
+    """Items that come while a flow runs are ignored, as in RxPY. No item comes at the moment of an end."""
+    outer, inner = drawn
+    free = 0
+    for moment, k in outer.items:
+        assume(moment != free)
+        free = moment + inner[k].end if moment > free else free
+    ours = virtually(timeline(outer.flow() | op.exhaust_map(lambda k: inner[k].flow()), n))
+    assert ours == theirs(
+        lambda scheduler: outer.observable(scheduler).pipe(
+            rx_op.map(lambda k: inner[k].observable(scheduler)), rx_op.exclusive()
+        )
+    )
+
+
+@given(st.lists(st.integers(1, 20), max_size=8), st.integers(2, 4), SIZES)
+def test_concat_map_ahead(seconds: list[int], concurrency: int, n: int) -> None:
+    """A flow begins when the one ``concurrency`` before it is done; its item waits for those before it."""
+
+    def flow_of(k: int) -> Any:
+        return TestSource([Sleep(seconds[k]), k])
+
+    flow = from_iterable(range(len(seconds))) | op.concat_map(flow_of, concurrency)
+    done: list[int] = []
+    for k, duration in enumerate(seconds):
+        begins = done[k - concurrency] if k >= concurrency else 0
+        done.append(max([begins + duration, *done[-1:]]))
+    ours, _ = virtually(timeline(flow, n))
+    assert ours == list(zip(done, range(len(seconds)), strict=True))
 
 
 # -- resumed --------------------------------------------------------------------------------------
@@ -308,6 +342,31 @@ def test_switch_map_in_pieces(pace: Any, inner: Any, n: int, cuts: list[int]) ->
     came = virtually(in_pieces(make, n, cuts))
     assert came == sorted(set(came))
     assert came[-3:] == [30, 31, 32]
+
+
+@given(PACES, PACES, st.integers(2, 4), SIZES, CUTS)
+def test_concat_map_ahead_in_pieces(pace: Any, inner: Any, concurrency: int, n: int, cuts: list[int]) -> None:
+    """Over all resumed runs the items are those of one run, in order; any other concurrency can go on."""
+    more = itertools.cycle([concurrency, 1])
+
+    def make() -> Any:
+        flow_of = lambda x: paced(range(x * 10, x * 10 + 1 + x % 3), inner)  # noqa: E731
+        return paced(range(6), pace) | op.concat_map(flow_of, next(more))
+
+    came = virtually(in_pieces(make, n, cuts))
+    assert came == [x * 10 + k for x in range(6) for k in range(1 + x % 3)]
+
+
+@given(PACES, PACES, SIZES, CUTS)
+def test_exhaust_map_in_pieces(pace: Any, inner: Any, n: int, cuts: list[int]) -> None:
+    """Over all resumed runs each flow that was begun is complete, and no item comes twice."""
+
+    def make() -> Any:
+        return paced(range(4), pace) | op.exhaust_map(lambda x: paced(range(x * 10, x * 10 + 3), inner))
+
+    came = virtually(in_pieces(make, n, cuts))
+    assert came == [x * 10 + k for x in sorted({y // 10 for y in came}) for k in range(3)]
+    assert came[:3] == [0, 1, 2]
 
 
 @given(PACES, PACES, st.integers(1, 4), SIZES, CUTS)

@@ -116,6 +116,39 @@ def test_other_errors_are_not_retried() -> None:
     assert virtually(source.flow.retry(RetryPolicy(retry_on=lambda e: True)).to_list()) == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("policy", "error", "reason"),
+    [
+        (RetryPolicy(), ValueError, "ValueError is neither a ConnectionError, nor a TimeoutError"),
+        (RetryPolicy(retry_on=lambda e: False), KeyError, "retry_on returned false for KeyError"),
+        (
+            RetryPolicy(retry_when=lambda e, k: None),
+            KeyError,
+            "retry_when wants no other attempt after KeyError",
+        ),
+        (RetryPolicy(attempts=1), ConnectionError, "only 1 attempt is allowed"),
+        (EXACT, ConnectionError, "all 4 attempts failed"),
+        (RetryPolicy(initial=9.0, jitter=False, budget=5), TimeoutError, "after the budget of 5 s"),
+    ],
+)
+def test_an_error_that_is_not_retried_says_why(
+    policy: RetryPolicy, error: type[Exception], reason: str
+) -> None:
+    """Its last note names the reason and the operator, once, however often it is raised."""
+
+    async def main() -> list[str]:
+        async with Flaky(1, {0: 9}, error).flow.retry(policy).subscribe() as subscription:
+            for _ in range(2):
+                with pytest.raises(error) as caught:
+                    await subscription.request(1)
+        return [note for note in caught.value.__notes__ if "not retried" in note]
+
+    (note,) = virtually(main())
+    assert note.startswith("penstock: not retried, because ")
+    assert reason in note
+    assert "(retry at " in note
+
+
 def test_retry_after_replaces_the_backoff() -> None:
     """``retry_after`` on the error replaces the backoff."""
 

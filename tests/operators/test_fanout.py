@@ -15,7 +15,7 @@ from reactivex import operators as rxop
 
 import penstock as ps
 import penstock.operators as op
-from penstock.errors import BufferOverflow, GraphError, NotResumable, SubscriptionClosed
+from penstock.errors import BranchStuck, BufferOverflow, GraphError, NotResumable, SubscriptionClosed
 from penstock.testing import Deadlock, Planted, Raise, Sleep, TestSource, Wait, no_leaks, run
 
 if TYPE_CHECKING:
@@ -266,10 +266,13 @@ def test_upstream_is_asked_for_the_largest_demand() -> None:
 
 
 def test_a_branch_without_a_subscriber_holds_the_others_back() -> None:
-    """Within its capacity it holds nothing back; beyond it the others wait, which virtual time reports as a deadlock."""
+    """Within its capacity it holds nothing back; beyond it the others wait, until ``patience`` ends."""
     first, _ = ps.from_iterable(range(9)) | op.broadcast(2, capacity=10)
     assert run(first.to_list()) == list(range(9))
     first, _ = ps.from_iterable(range(9)) | op.broadcast(2, capacity=8)
+    with pytest.raises(BranchStuck, match=r"branch 1 of broadcast at .* \(8 items\) .* for 30 s\."):
+        run(first.to_list())
+    first, _ = ps.from_iterable(range(9)) | op.broadcast(2, capacity=8, patience=None)
     with pytest.raises(Deadlock):
         run(first.to_list())
 

@@ -1,4 +1,4 @@
-"""``concat_map``, ``flat_map_merge`` and ``switch_map``: the flows they build, positions, and refusals."""
+"""``concat_map``, ``flat_map_merge``, ``switch_map`` and ``exhaust_map``: the flows they build, positions, and refusals."""
 
 from __future__ import annotations
 
@@ -169,15 +169,22 @@ def test_a_resumed_flat_map_merge_fails_if_the_flow_to_begin_with_cannot_be_buil
     assert virtually(main()) == [1]
 
 
-@pytest.mark.parametrize("operator", [op.concat_map, op.flat_map_merge, op.switch_map])
+def concat_map_ahead(function: Any, **more: Any) -> Any:
+    """Return ``concat_map`` with several flows at once."""
+    return op.concat_map(function, 3, **more)
+
+
+@pytest.mark.parametrize(
+    "operator", [op.concat_map, concat_map_ahead, op.flat_map_merge, op.switch_map, op.exhaust_map]
+)
 class TestFlowsOfFlows:
-    """Behaviour that all three operators share."""
+    """Behaviour that all these operators share."""
 
     def test_no_flow(self, operator: Any) -> None:
         """A function that does not return a flow is an error that names the operator and its line."""
         with pytest.raises(GraphError, match=r"function of \w+ returns must be a Flow, not list") as caught:
             asyncio.run((just(1) | operator(lambda x: [x])).to_list())
-        assert any(operator.__name__ in note for note in caught.value.__notes__)
+        assert any(operator.__name__.removesuffix("_ahead") in note for note in caught.value.__notes__)
 
     def test_a_looser_order(self, operator: Any) -> None:
         """A flow of a looser order is refused unless ``order`` allows it; then the whole flow has that order."""
@@ -245,6 +252,42 @@ class TestFlowsOfFlows:
             return [source.counts.closed for source in inner]
 
         assert virtually(main()) == [1]
+
+
+def test_errors_behind_a_waiting_flow_keep_their_place() -> None:
+    """With ``concurrency`` an error of a later flow, of the function or of the input waits for its turn."""
+
+    def flow_of(x: int) -> Any:
+        if x == 3:
+            raise Planted
+        return TestSource([Sleep(5 - x), x, *([Raise()] if x == 2 else [])])
+
+    async def main(flow: Any) -> list[int]:
+        came: list[int] = []
+        async with flow.subscribe() as subscription:
+            with pytest.raises(Planted):
+                await read_on(subscription, came)
+            position = subscription.position
+        with pytest.raises(Planted):
+            async with flow.subscribe(position) as subscription:
+                await read_on(subscription, came)  # the failing input comes again, and none before it
+        return came
+
+    assert virtually(main(just(0, 1, 3, 1) | op.concat_map(flow_of, 4))) == [0, 1]
+    assert virtually(main(just(0, 2, 1) | op.concat_map(flow_of, 3))) == [0, 2]
+    assert virtually(main(TestSource([0, 1, Raise()]) | op.concat_map(flow_of, 9))) == [0, 1]
+
+
+def test_exhaust_map_counts_what_it_drops() -> None:
+    """Of items that are ready, only the first is mapped; the others are in the statistics."""
+
+    async def main() -> tuple[list[int], int]:
+        async with (from_iterable(range(100)) | op.exhaust_map(Flows())).subscribe() as subscription:
+            came: list[int] = []
+            await read_on(subscription, came)
+            return came, sum(stage.dropped for stage in subscription.statistics().stages)
+
+    assert virtually(main()) == ([0, 1, 2], 99)
 
 
 def test_an_error_within_a_flow_names_its_place() -> None:

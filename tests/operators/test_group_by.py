@@ -118,7 +118,7 @@ def test_an_unread_group_is_an_error_when_it_blocks_the_others() -> None:
 
     async def main() -> float:
         flow = ps.from_iterable([0, 1, 2] * 100) | op.group_by(lambda x: x % 3, capacity=4, patience=20)
-        with pytest.raises(GroupError, match=r"key 2 is full .* nothing has read from it for 20 s"):
+        with pytest.raises(GroupError, match=r"key 2 of group_by .* nobody has read from it for 20 s"):
             await (flow | op.map_async(lambda group: group.to_list(), 2)).to_list()
         return asyncio.get_running_loop().time()
 

@@ -184,6 +184,41 @@ def test_a_window_of_nothing() -> None:
     assert ours([], op.collect(), [1]) == [[]]
 
 
+@given(ITEMS, SCHEDULE, st.integers(1, 4))
+def test_runs_and_weights(items: list[int], schedule: list[int], size: int) -> None:
+    """Runs of equal keys are those of itertools. Lists by weight lose no item, and are as long as they can be."""
+    key = lambda x: x // 2  # noqa: E731
+    assert ours(items, op.chunk_by(key), schedule) == [list(run) for _, run in itertools.groupby(items, key)]
+    lists = ours(items, op.batch(size, by=abs), schedule)
+    assert list(itertools.chain.from_iterable(lists)) == items
+    assert all(sum(map(abs, one)) <= size or len(one) == 1 for one in lists)
+    for one, other in itertools.pairwise(lists):
+        assert sum(map(abs, [*one, other[0]])) > size or sum(map(abs, one)) == size
+
+
+@pytest.mark.parametrize("weight", [-1, float("nan"), None])
+def test_a_weight_must_be_a_number_that_is_not_negative(weight: Any) -> None:
+    """Another weight is an error that names the operator."""
+    with pytest.raises((ValueError, TypeError)) as caught:
+        virtually((ps.just(1) | op.batch(3, by=lambda _: weight)).to_list())
+    assert "batch at" in caught.value.__notes__[0]
+
+
+def test_a_short_last_list_is_an_error_if_strict() -> None:
+    """The full lists come before the error, and the position stands before the short one."""
+
+    async def main() -> tuple[list[Any], Any]:
+        async with (ps.range_(5) | op.batch(2, strict=True)).subscribe() as subscription:
+            lists = await subscription.request(9)
+            with pytest.raises(ValueError, match=r"batch\(2, strict=True\).* only 1 item"):
+                await subscription.request(9)
+            return lists, subscription.position["nodes"]
+
+    lists, nodes = virtually(main())
+    assert lists == [[0, 1], [2, 3]]
+    assert list(nodes.values()) == [4]
+
+
 def test_many_windows_of_one_chunk() -> None:
     """One request returns all requested windows, and reads no more items than they need."""
     source = ps.from_iterable(range(100))
@@ -207,6 +242,13 @@ def test_many_windows_of_one_chunk() -> None:
         (lambda: op.take_last(-1), "count must be a whole number, at least 0"),
         (lambda: op.skip_last(1.5), "count must be a whole number, at least 0"),  # type: ignore[arg-type]
         (lambda: op.batch(2, within=-1), "within must be a number, at least 0"),
+        (op.batch, "batch at .* needs a size, or seconds"),
+        (lambda: op.batch(2.5), "size must be a whole number"),
+        (lambda: op.batch(2, by=3), "batch takes a function"),  # type: ignore[arg-type]
+        (lambda: op.batch(2, by=float("nan").__mul__, strict=True), "only one of by, strict and within"),
+        (lambda: op.batch(within=2, strict=True), "only one of by, strict and within"),
+        (lambda: op.batch(by=len), "needs a size"),
+        (lambda: op.chunk_by("x"), "chunk_by takes a function, not str"),  # type: ignore[arg-type]
         (lambda: op.batch(2, within=float("nan")), "within must be a number"),
         (lambda: op.split("x"), "split takes a function, not str"),  # type: ignore[arg-type]
         (lambda: op.split(bool, keep="both"), "keep must be 'before', 'after' or None"),  # type: ignore[arg-type]
@@ -238,6 +280,10 @@ HOLDERS = st.one_of(
     st.builds(lambda size, step, partial: op.sliding(size, step, partial=partial), size, size, st.booleans()),
     st.sampled_from([None, "before", "after"]).map(lambda keep: op.split(lambda x: x % 3 == 0, keep=keep)),
     st.just(op.collect()),
+    st.just(op.chunk_by(lambda x: x // 3)),
+    st.just(op.batch(7, by=lambda x: x)),
+    st.sampled_from([1, 2, 5]).map(lambda size: op.batch(size, strict=True)),
+    st.just(op.stateful(0, lambda total, x: (total + x, [x][x % 2 :]), lambda total: [total])),
     st.just(op.pairwise()),
 )
 

@@ -52,7 +52,9 @@ async def heard(flow: ps.Flow[Any], n: int = 1) -> list[tuple[float, Any]]:
     return out
 
 
-def lists_by_time(times: list[float], size: int, within: float, end: float) -> list[tuple[float, list[int]]]:
+def lists_by_time(
+    times: list[float], size: int | None, within: float, end: float
+) -> list[tuple[float, list[int]]]:
     """Return each list and when it is delivered; the last one at the end, if that comes before its deadline."""
     out: list[tuple[float, list[int]]] = []
     held: list[int] = []
@@ -71,8 +73,8 @@ def lists_by_time(times: list[float], size: int, within: float, end: float) -> l
     return out
 
 
-@given(GAPS, st.integers(1, 4), st.integers(0, 9), st.integers(0, 9))
-def test_lists_go_out_when_full_or_old(gaps: list[int], size: int, within: int, rest: int) -> None:
+@given(GAPS, st.none() | st.integers(1, 4), st.integers(0, 9), st.integers(0, 9))
+def test_lists_go_out_when_full_or_old(gaps: list[int], size: int | None, within: int, rest: int) -> None:
     """A list is delivered when it is full, or ``within`` seconds after its first item; it is never empty."""
     times = sums(gaps)
     limit = within + 0.5  # never in the moment in which an item comes
@@ -94,6 +96,28 @@ def test_items_gather_while_nobody_asks() -> None:
     lists, handed = virtually(main())
     assert lists == [[0, 1], [2, 3, 4]]
     assert handed == 5
+
+
+def test_without_a_size_nothing_is_read_behind_the_deadline() -> None:
+    """One list is gathered ahead of demand until its time is over, and may have any length.
+
+    Items of a request that was pending then belong to the next list.
+    """
+    source = TestSource([item for number in range(9) for item in (Sleep(1), *[number] * 300)])
+
+    async def main() -> list[tuple[int, int]]:
+        seen = []
+        async with (source | op.batch(within=1.5)).subscribe() as subscription:
+            for _ in range(2):
+                (items,) = await subscription.request(1)
+                await asyncio.sleep(100)
+                seen.append((len(items), source.counts.handed))
+        return seen
+
+    (first, read), (second, read_later) = virtually(main())
+    assert (first, second) == (600, 600)
+    assert 1200 <= read <= 1200 + 256
+    assert 1800 <= read_later <= 1800 + 256
 
 
 def test_an_unfinished_list_goes_with_a_failure() -> None:

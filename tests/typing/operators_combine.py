@@ -28,7 +28,10 @@ def flattened(n: Flow[int], s: Flow[str]) -> None:
     assert_type(n.concat_map(lambda x: s.take(x).skip(1)), Flow[str])
     assert_type(n.flat_map_merge(lambda x: s.take(x).skip(1), 4), Flow[str])
     assert_type(n.switch_map(lambda x: s.take(x).skip(1), order="interleaved"), Flow[str])
+    assert_type(n.concat_map(lambda x: s.take(x).skip(1), concurrency=4), Flow[str])
+    assert_type(n.exhaust_map(lambda x: s.take(x).skip(1)), Flow[str])
     assert_type(n | op.concat_map(s.take), Flow[str])
+    assert_type(n | op.exhaust_map(s.take, order="interleaved"), Flow[str])
     assert_type(n | op.flat_map_merge(s.take), Flow[str])
     assert_type(n | op.switch_map(s.take), Flow[str])
 

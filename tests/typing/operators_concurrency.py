@@ -42,6 +42,28 @@ def by_operators(numbers: Flow[int]) -> None:
     assert_type(numbers | op.limit_rate(4), Flow[int])
 
 
+async def added(total: float, number: int) -> float:
+    return total + number
+
+
+async def larger(one: int, other: int) -> int:
+    return max(one, other)
+
+
+def one_by_one(numbers: Flow[int]) -> None:
+    """What follows is as for the operators that do not await."""
+    assert_type(numbers.tap_async(lambda x: fetched(x + 1)), Flow[int])
+    assert_type(numbers | op.tap_async(fetched), Flow[int])
+    assert_type(numbers.scan_async(added, 0.5), Flow[float])
+    assert_type(numbers.scan_async(larger), Flow[int])
+    assert_type(numbers | op.scan_async(added, 0.5), Flow[float])
+    assert_type(numbers | op.scan_async(larger), Flow[int])
+    assert_type(numbers.take_while_async(fetched, inclusive=True), Flow[int])
+    assert_type(numbers | op.take_while_async(fetched), Flow[int])
+    assert_type(numbers.skip_while_async(lambda x: fetched(x + 1)), Flow[int])
+    assert_type(numbers | op.skip_while_async(fetched), Flow[int])
+
+
 def refused(numbers: Flow[int], texts: Flow[str]) -> None:
     """What does not fit is found before it runs."""
     numbers.map_async(str)  # type: ignore[arg-type]

@@ -26,6 +26,10 @@ def some(number: int) -> Option[str]:
     return Some(str(number)) if number else Nothing
 
 
+def total(total: int, number: int) -> int:
+    return total + number
+
+
 def longer(text: str, number: int) -> str:
     return text * number
 
@@ -45,6 +49,19 @@ def by_methods(numbers: Flow[int], pairs: Flow[tuple[int, str]]) -> None:
     assert_type(numbers.distinct_until_changed(lambda x: x % 10), Flow[int])
     assert_type(pairs.starmap(both), Flow[bytes])
     assert_type(pairs.starmap(lambda number, text: (text, number)), Flow[tuple[str, int]])
+
+
+def joined(held: str, number: int) -> tuple[str, list[bytes]]:
+    return held + str(number), [held.encode()]
+
+
+def with_a_state(numbers: Flow[int]) -> None:
+    assert_type(numbers.stateful("", joined), Flow[bytes])
+    assert_type(numbers.stateful("", joined, lambda held: [held.encode()]), Flow[bytes])
+    assert_type(numbers.stateful(0, lambda total, x: (total + x, [str(total)])), Flow[str])
+    assert_type(numbers | op.stateful("", joined), Flow[bytes])
+    assert_type(numbers.scan(max), Flow[int])
+    assert_type(numbers | op.scan(total), Flow[int])
 
 
 def by_operators(numbers: Flow[int], pairs: Flow[tuple[int, str]]) -> None:

@@ -9,9 +9,12 @@ from typing import Any, assert_type
 
 import aioreactive as rx
 
+import penstock as ps
 from penstock import (
+    Emitter,
     Flow,
     Page,
+    create,
     defer,
     empty,
     fail,
@@ -40,6 +43,14 @@ async def pages_from(position: Any) -> AsyncIterator[Page[int]]:
     yield Page([1], position)
 
 
+def listened(emitter: Emitter[int]) -> None:
+    emitter.emit_nowait(1)
+
+
+async def emitted(emitter: Emitter[str]) -> None:
+    await emitter.emit("a")
+
+
 def begun(observable: rx.AsyncObservable[int]) -> None:
     """What goes in says what comes out, from an iterable and from a function that makes one."""
     assert_type(from_iterable([1, 2]), Flow[int])
@@ -52,6 +63,8 @@ def begun(observable: rx.AsyncObservable[int]) -> None:
     assert_type(from_pages(pages), Flow[int])
     assert_type(from_pages(pages_from, seekable=True, page_size=1), Flow[int])
     assert_type(from_observable(observable), Flow[int])
+    assert_type(create(listened), Flow[int])
+    assert_type(create(emitted, capacity=1, overflow="latest"), Flow[str])
     assert_type(just(1, 2), Flow[int])
     assert_type(defer(lambda: just("a")), Flow[str])
 
@@ -73,3 +86,29 @@ def refused() -> None:
     from_async_iterable(rows)  # type: ignore[arg-type]
     from_pages(arriving)  # type: ignore[arg-type]
     fail("a")  # type: ignore[arg-type]
+
+
+def joined(n: Flow[int], s: Flow[str], b: Flow[bytes]) -> None:
+    """The joins as functions of many flows, or of one iterable of flows."""
+    assert_type(ps.concat(n, n), Flow[int])
+    assert_type(ps.concat([n, n]), Flow[int])
+    assert_type(ps.merge(n, n, max_concurrent=1), Flow[int])
+    assert_type(ps.merge((n for _ in range(3)), delay_errors=True), Flow[int])
+    assert_type(ps.interleave(n, n), Flow[int])
+    assert_type(ps.interleave([s]), Flow[str])
+    assert_type(ps.race(n, n), Flow[int])
+    assert_type(ps.race([n, n]), Flow[int])
+    assert_type(ps.merge_sorted(n, n, key=lambda x: -x), Flow[int])
+    assert_type(ps.merge_sorted([n, n], reverse=True), Flow[int])
+    assert_type(ps.zip(n), Flow[tuple[int]])
+    assert_type(ps.zip(n, s), Flow[tuple[int, str]])
+    assert_type(ps.zip(n, s, b, strict=True), Flow[tuple[int, str, bytes]])
+    assert_type(ps.zip(n, s, b, n, s), Flow[tuple[int, str, bytes, int, str]])
+    assert_type(ps.zip(n, s, b, n, s, b), Flow[tuple[Any, ...]])
+    assert_type(ps.zip([n, n]), Flow[tuple[int, ...]])
+    assert_type(ps.combine_latest(n, s), Flow[tuple[int, str]])
+    assert_type(ps.combine_latest(n, s, b, n, s), Flow[tuple[int, str, bytes, int, str]])
+    assert_type(ps.combine_latest([n, n]), Flow[tuple[int, ...]])
+    assert_type(ps.zip_latest(n, s), Flow[tuple[int | None, str | None]])
+    assert_type(ps.zip_latest([n, n]), Flow[tuple[Any, ...]])
+    assert_type(ps.zip(n, s).starmap(lambda x, y: y * x), Flow[str])

@@ -206,7 +206,9 @@ class DocumentStage(Stage[PipelineEvent]):
         reason = f"{type(error).__name__}: {error}"
         delay = None if self.run.draining else self._series.failed(error, now)
         if delay is None:
-            annotate(error, self.site.vertex.node.describe())
+            where = self.site.vertex.node.describe()
+            annotate(error, where)
+            self._series.explain(error, where, drained=self.run.draining)
             self._failure = Failure(error)
             self._finish("failed", reason)
             return

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.flow.methods import Methods
 from penstock.flow.picture import graph_of
+from penstock.flow.sync import SyncFlow
 from penstock.flow.terminals import Terminals
 from penstock.fusion.drive import iterate
 from penstock.interop import aioreactive as bridge
+from penstock.runtime.arguments import assembled_at
 from penstock.runtime.graph import runs_of
 from penstock.runtime.node import Node
 from penstock.runtime.stream import describes
@@ -53,7 +55,17 @@ class Flow(Methods[T_co], Terminals[T_co]):
             PositionError: the position belongs to another graph; the message says what differs.
             NotResumable: a position was given, but a node of this flow cannot start from one.
         """
-        return Running(self.node, position)
+        return Running(self.node, position, assembled_at())
+
+    @property
+    def sync(self) -> SyncFlow[T_co]:
+        """This flow for code that is not async: ``for item in flow.sync``, ``flow.sync.to_list()``.
+
+        Each iteration and each terminal is a run in an event loop of its own. If this thread has a running
+        loop, as in a notebook, the run is in another thread and this one waits: in async code, use
+        ``async for`` and ``await`` instead. Ctrl-C closes the run.
+        """
+        return SyncFlow(self)
 
     def __aiter__(self) -> AsyncIterator[T_co]:
         return iterate(self.node)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 
 from penstock import operators as op
-from penstock.operators.fanout.shared_run import CAPACITY
+from penstock.operators.fanout.stuck import PATIENCE
+from penstock.operators.fanout.subscriber import CAPACITY
+from penstock.runtime.missing import MISSING
 from penstock.runtime.stream import Stream
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
 K = TypeVar("K", bound="Hashable")
+S = TypeVar("S")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 U = TypeVar("U")
@@ -90,9 +93,15 @@ class Methods(Stream[T_co]):
         """Continue with the items of ``others``; each flow starts when the one before has completed."""
         return op.concat(*others)(self._flow)
 
-    def concat_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+    def concat_map(
+        self, function: Callable[[T_co], Flow[U]], concurrency: int = 1, *, order: str = "exact"
+    ) -> Flow[U]:
         """Map each item to a flow and yield the items of these flows, one flow after the other."""
-        return op.concat_map(function, order=order)(self._flow)
+        return op.concat_map(function, concurrency, order=order)(self._flow)
+
+    def exhaust_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+        """Map an item to a flow and yield its items; drop the items that come while this flow runs."""
+        return op.exhaust_map(function, order=order)(self._flow)
 
     def flat_map_merge(
         self, function: Callable[[T_co], Flow[U]], concurrency: int = 8, *, order: str = "exact"
@@ -235,6 +244,37 @@ class Methods(Stream[T_co]):
         """Request ``count`` items ahead, and more when three quarters of them were taken."""
         return op.prefetch(count)(self._flow)
 
+    @overload
+    def scan_async(
+        self: Methods[T], function: Callable[[T, T], Awaitable[T]], *, name: str | None = None
+    ) -> Flow[T]: ...
+
+    @overload
+    def scan_async(
+        self, function: Callable[[U, T_co], Awaitable[U]], seed: U, *, name: str | None = None
+    ) -> Flow[U]: ...
+
+    def scan_async(
+        self, function: Callable[[Any, Any], Awaitable[Any]], seed: Any = MISSING, *, name: str | None = None
+    ) -> Any:
+        """Yield each result of a fold: ``accumulator = await function(accumulator, item)``."""
+        make: Any = op
+        return make.scan_async(function, seed, name=name)(self._flow)
+
+    def tap_async(self, function: Callable[[T_co], Awaitable[object]]) -> Flow[T_co]:
+        """Await ``function(item)`` for its side effect and pass the item on; one call at a time, in order."""
+        return op.tap_async(function)(self._flow)
+
+    def skip_while_async(self, function: Callable[[T_co], Awaitable[object]]) -> Flow[T_co]:
+        """Drop items until ``await function(item)`` is false; keep that item and all later ones."""
+        return op.skip_while_async(function)(self._flow)
+
+    def take_while_async(
+        self, function: Callable[[T_co], Awaitable[object]], *, inclusive: bool = False
+    ) -> Flow[T_co]:
+        """Complete before the first item for which ``await function(item)`` is false."""
+        return op.take_while_async(function, inclusive=inclusive)(self._flow)
+
     def batch_progress(self, every: int = 1000, *, checkpoint_every: int | None = None) -> Flow[T_co]:
         """Emit a ``BatchProgress`` behind every ``every`` settled documents."""
         return op.batch_progress(every, checkpoint_every=checkpoint_every)(self._flow)
@@ -315,13 +355,33 @@ class Methods(Stream[T_co]):
         """Pair each item with the next one: ``(a, b), (b, c), …``."""
         return op.pairwise()(self._flow)
 
-    def scan(self, function: Callable[[U, T_co], U], seed: U, *, name: str | None = None) -> Flow[U]:
+    @overload
+    def scan(self: Methods[T], function: Callable[[T, T], T], *, name: str | None = None) -> Flow[T]: ...
+
+    @overload
+    def scan(self, function: Callable[[U, T_co], U], seed: U, *, name: str | None = None) -> Flow[U]: ...
+
+    def scan(
+        self, function: Callable[[Any, Any], Any], seed: Any = MISSING, *, name: str | None = None
+    ) -> Any:
         """Yield each result of a fold: ``accumulator = function(accumulator, item)``."""
-        return op.scan(function, seed, name=name)(self._flow)
+        make: Any = op
+        return make.scan(function, seed, name=name)(self._flow)
 
     def start_with(self: Methods[T], *items: T) -> Flow[T]:
         """Yield ``items`` before those of the flow, which starts only then."""
         return op.start_with(*items)(self._flow)
+
+    def stateful(
+        self,
+        initial: S,
+        step: Callable[[S, T_co], tuple[S, Iterable[U]]],
+        finish: Callable[[S], Iterable[U]] | None = None,
+        *,
+        name: str | None = None,
+    ) -> Flow[U]:
+        """Call ``step(state, item)`` for each item; it returns the next state and the outputs."""
+        return op.stateful(initial, step, finish, name=name)(self._flow)
 
     def tap(self, function: Callable[[T_co], object]) -> Flow[T_co]:
         """Call ``function(item)`` for its side effect and pass the item on."""
@@ -386,10 +446,15 @@ class Methods(Stream[T_co]):
         return op.retry(policy, attempts=attempts, budget=budget)(self._flow)
 
     def broadcast(
-        self, count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait"
+        self,
+        count: int,
+        *,
+        capacity: int = CAPACITY,
+        overflow: OverflowName = "wait",
+        patience: float | None = PATIENCE,
     ) -> tuple[Flow[T_co], ...]:
         """Return ``count`` flows that each receive every item of one shared run."""
-        return op.broadcast(count, capacity=capacity, overflow=overflow)(self._flow)
+        return op.broadcast(count, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
     def group_by(
         self,
@@ -398,7 +463,7 @@ class Methods(Stream[T_co]):
         *,
         capacity: int = 64,
         on_limit: Literal["error", "complete_oldest"] = "error",
-        patience: float | None = 30.0,
+        patience: float | None = PATIENCE,
     ) -> Flow[GroupedFlow[K, T_co]]:
         """Emit one flow per key, with the items that have this ``key(item)``; its ``key`` says which."""
         return op.group_by(key, max_groups, capacity=capacity, on_limit=on_limit, patience=patience)(
@@ -411,9 +476,10 @@ class Methods(Stream[T_co]):
         *,
         capacity: int = CAPACITY,
         overflow: OverflowName = "wait",
+        patience: float | None = PATIENCE,
     ) -> tuple[Flow[T_co], Flow[T_co]]:
         """Return two flows: the items for which ``predicate(item)`` is true, and the other items."""
-        return op.partition(predicate, capacity=capacity, overflow=overflow)(self._flow)
+        return op.partition(predicate, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
     def partition_by(
         self,
@@ -422,23 +488,40 @@ class Methods(Stream[T_co]):
         *,
         capacity: int = CAPACITY,
         overflow: OverflowName = "wait",
+        patience: float | None = PATIENCE,
     ) -> tuple[Flow[T_co], ...]:
         """Return ``count`` flows; items with equal ``key(item)`` go to the same flow."""
-        return op.partition_by(key, count, capacity=capacity, overflow=overflow)(self._flow)
+        return op.partition_by(key, count, capacity=capacity, overflow=overflow, patience=patience)(
+            self._flow
+        )
 
     def publish(
-        self, *, replay: int = 0, capacity: int = CAPACITY, overflow: OverflowName = "wait"
+        self,
+        *,
+        replay: int = 0,
+        capacity: int = CAPACITY,
+        overflow: OverflowName = "wait",
+        patience: float | None = PATIENCE,
     ) -> Connectable[T_co]:
         """Share one run that starts on ``connect()`` and ends when the connection is closed."""
-        return op.publish(replay=replay, capacity=capacity, overflow=overflow)(self._flow)
+        return op.publish(replay=replay, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
-    def replay(self, count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Flow[T_co]:
+    def replay(
+        self,
+        count: int,
+        *,
+        capacity: int = CAPACITY,
+        overflow: OverflowName = "wait",
+        patience: float | None = PATIENCE,
+    ) -> Flow[T_co]:
         """Share one run like ``share``; a late subscriber first receives the last ``count`` items."""
-        return op.replay(count, capacity=capacity, overflow=overflow)(self._flow)
+        return op.replay(count, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
-    def share(self, *, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Flow[T_co]:
+    def share(
+        self, *, capacity: int = CAPACITY, overflow: OverflowName = "wait", patience: float | None = PATIENCE
+    ) -> Flow[T_co]:
         """Share one run among all subscribers; the first one starts it, the last one closes it."""
-        return op.share(capacity=capacity, overflow=overflow)(self._flow)
+        return op.share(capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
     def window(self, size: int) -> Flow[Flow[T_co]]:
         """Emit a flow for every ``size`` items; the last one may have fewer."""
@@ -448,9 +531,20 @@ class Methods(Stream[T_co]):
         """Start from the position that ``ledger`` stores for ``key``, and commit new positions there."""
         return op.checkpoint(ledger, key=key, every=every)(self._flow)
 
-    def batch(self: Methods[T], size: int, within: float | None = None) -> Flow[list[T]]:
+    def batch(
+        self: Methods[T],
+        size: float | None = None,
+        within: float | None = None,
+        *,
+        by: Callable[[T], float] | None = None,
+        strict: bool = False,
+    ) -> Flow[list[T]]:
         """Gather lists of ``size`` items; the last list may be shorter."""
-        return op.batch(size, within)(self._flow)
+        return op.batch(size, within, by=by, strict=strict)(self._flow)
+
+    def chunk_by(self: Methods[T], key: Callable[[T], object]) -> Flow[list[T]]:
+        """Gather items in a list as long as ``key(item)`` equals the key of the item before."""
+        return op.chunk_by(key)(self._flow)
 
     def flat_map(self, function: Callable[[T_co], Iterable[U]], *, name: str | None = None) -> Flow[U]:
         """Replace each item by the items of the iterable ``function(item)``, which may be lazy."""
@@ -482,9 +576,9 @@ class Methods(Stream[T_co]):
         """Complete after ``count`` items, and request no more than those."""
         return op.take(count)(self._flow)
 
-    def take_while(self, function: Callable[[T_co], object]) -> Flow[T_co]:
-        """Complete before the first item for which ``function(item)`` is false."""
-        return op.take_while(function)(self._flow)
+    def take_while(self, function: Callable[[T_co], object], *, inclusive: bool = False) -> Flow[T_co]:
+        """Complete before the first item for which ``function(item)`` is false; if ``inclusive``, behind it."""
+        return op.take_while(function, inclusive=inclusive)(self._flow)
 
     def skip_last(self, count: int) -> Flow[T_co]:
         """Drop the last ``count`` items."""

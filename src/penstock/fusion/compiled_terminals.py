@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Drive:
     """One run to the end of a graph; an async context manager that closes it.
 
-    ``function`` is called by ``Emit.EACH`` and ``Emit.FOLD``; ``total`` is the first value of ``Emit.FOLD``.
+    ``function`` is called by ``Emit.EACH`` and the folds; ``total`` is the first value of a fold.
     """
 
     __slots__ = ("_began", "_held", "_loop", "_pace", "_upstream", "elements", "function", "states", "total")
@@ -72,6 +72,8 @@ class Drive:
     async def turn(self, states: tuple[Any, ...]) -> Iterable[Any]:
         """Return the next slice of inputs; a falsy result means the end."""
         run = self._upstream.run
+        if not run.begun:
+            run.begin()  # before any await, so that no hot input misses an item
         now = run.clock.monotonic()
         self._pace.took(now - self._began)
         if now - run.stretch > STRETCH:
@@ -95,6 +97,7 @@ class Drive:
         if exc is not None and self._loop.blame(exc) is not None:
             raised = self._raised(exc)
         await self._upstream.__aexit__(type(raised), raised, tb)
+        del self._upstream  # the frame of the loop, which the error keeps, must not keep the run
         if raised is not exc and raised is not None:
             raise raised
 

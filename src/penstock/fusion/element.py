@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from penstock.fusion.fused import FusedStage
 from penstock.fusion.loop_element import LoopElement, indent
@@ -20,6 +20,9 @@ __all__ = ["Element", "indent"]
 class Element(LoopElement):
     """A synchronous operator: one item in, none or one out, unless it ``reshapes``."""
 
+    fused_stage: ClassVar[type[FusedStage]] = FusedStage
+    """The class of the stage whose last element this is."""
+
     def start(self, site: Site) -> FusedStage:
         """Start one stage for this element and for the elements directly above it that do not reshape."""
         chain: list[Site] = [site]
@@ -28,7 +31,7 @@ class Element(LoopElement):
             chain.append(above)
             above = above.above()
         chain.reverse()
-        return FusedStage(chain, replace(above, depth=site.depth + 1).start())
+        return self.fused_stage(chain, replace(above, depth=site.depth + 1).start())
 
 
 def _joins(node: Node) -> bool:

@@ -69,10 +69,8 @@ class FusedStage(Stage[Any]):
         last = self._elements[-1]
         self._last = last if last.reshapes else None
         self._expands, self._gathers = last.expands, last.gathers
-        self._held = [
-            k for k, element in enumerate(self._elements) if element.stateful and not element.reshapes
-        ]
-        expanded = (chain[-1].state or 0) if last.expands else 0
+        self._held = [k for k, element in enumerate(self._elements) if element.held()]
+        expanded = last.expanded(chain[-1].state) if last.expands else 0
         self._cell = Cell(tuple(self._elements[k].restore(chain[k].state) for k in self._held), expanded)
         self._skipping = chain[-1].skipping
         self._gate = Gate(self.run)
@@ -132,7 +130,7 @@ class FusedStage(Stage[Any]):
             self._pace.took(began - before)
             if out and (self._taken >= len(self._page) or began - run.stretch > STRETCH):
                 return out
-        return out or self._flush()
+        return out or await self._finish(n)
 
     async def _turn_page(self, n: int) -> bool:
         """Get the next page; return whether there is one."""
@@ -165,10 +163,9 @@ class FusedStage(Stage[Any]):
             self._generator = None
             k = self._loop.blame(error)
             error = raised_by_user(error, self._vertices[-1 if k is None else k].node.describe())
-            fault = self._refused(error, k)
-            if fault is not None:
-                self._failure = Failure(fault)
-                if out and not isinstance(fault, KeyboardInterrupt | SystemExit):
+            self._failure = self._refused(error, k)
+            if self._failure is not None:
+                if out and not isinstance(error, KeyboardInterrupt | SystemExit):
                     return True  # outputs before the failure are delivered first (law 4)
                 self._failure.throw()
         if len(out) == n:
@@ -180,20 +177,21 @@ class FusedStage(Stage[Any]):
             self._end_early()
         return False
 
-    def _refused(self, error: BaseException, k: int | None) -> BaseException | None:
-        """Return the error of the run, or ``None`` after dropping the input on which element ``k`` failed.
+    def _refused(self, error: BaseException, k: int | None) -> Failure | None:
+        """Return the failure of the run, or ``None`` after dropping the input on which element ``k`` failed.
 
         The input is dropped as if by a filter in the element's place: the elements before it have counted it.
         """
         if self._skipping is None or k is None or not isinstance(error, Exception):
-            return error
+            return Failure(error)
         fault = self._skipping.refuses(error, self._loop.given(error, self._elements[k]))
         if fault is None:
             self._taken -= self._slice.__length_hint__()
             self._slice = iter(())
             self._cell.expanded = 0
             self.dropped += 1
-        return fault
+            return None
+        return Failure(fault)
 
     def _finished(self, states: tuple[Any, ...]) -> bool:
         return any(self._elements[k].finished(state) for k, state in zip(self._held, states, strict=True))
@@ -206,7 +204,7 @@ class FusedStage(Stage[Any]):
         self._ended = True
         self.run.release(self._upstream.aclose())
 
-    def _flush(self) -> list[Any]:
+    async def _finish(self, n: int) -> list[Any]:  # noqa: ARG002  for overrides
         """At the end, return the unfinished batch."""
         batch, self._cell.batch = self._cell.batch, []
         if not batch:
@@ -267,7 +265,9 @@ class FusedStage(Stage[Any]):
         for k, state in zip(self._held, states, strict=True):
             result[self._vertices[k].id] = self._elements[k].dump(state)
         if self._expands:
-            result[self._vertices[-1].id] = expanded
+            result[self._vertices[-1].id] = self._elements[-1].dump_expanded(
+                states[-1] if states else None, expanded
+            )
         return result
 
     async def settle(self, count: int) -> None:

@@ -20,10 +20,12 @@ class LoopElement(Node):
     """Whether it must be the last of its stage, because it ``expands`` or ``gathers``."""
     expands: ClassVar[bool] = False
     """Whether ``function(item)`` is an iterable whose items go on."""
+    folds: ClassVar[bool] = False
+    """Whether it ``expands`` and has a state ``sK`` besides."""
     gathers: ClassVar[bool] = False
     """Whether lists of ``number`` items go on."""
     takes: ClassVar[bool] = False
-    """Whether it completes directly behind the ``number``-th item that it passes; its state counts them."""
+    """Whether it completes directly behind the item that it passes when its state reaches ``number``."""
     one_to_one: ClassVar[bool] = False
     """Whether each input becomes exactly one output, without a state: positions can then be counted."""
     initial: ClassVar[Any] = None
@@ -60,6 +62,24 @@ class LoopElement(Node):
         ``on_error_skip`` drops the item, the loop continues with ``sK`` as these lines left it.
         """
         raise NotImplementedError
+
+    @staticmethod
+    def expansion(k: int) -> list[str]:
+        """Return the lines of an element that ``expands``: they turn ``x`` into the iterable ``x``."""
+        return [f"x = f{k}(x)"]
+
+    @classmethod
+    def held(cls) -> bool:
+        """Return whether the loop has a variable ``sK`` for it."""
+        return cls.stateful and (cls.folds or not cls.reshapes)
+
+    def expanded(self, state: JSON) -> int:
+        """Return how many items of the next input's expansion a position with ``state`` has delivered."""
+        return state or 0
+
+    def dump_expanded(self, state: Any, expanded: int) -> JSON:  # noqa: ARG002  for overrides
+        """Return the state in a position of an element that ``expands``."""
+        return expanded
 
     def first(self) -> Any:
         """Return the state at the beginning."""

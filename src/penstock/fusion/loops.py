@@ -19,7 +19,7 @@ The loop of ``map | filter | scan``, in a stage that is not tracked, reads::
             cell.states = (s2,)
             cell.before = (c2,)
 
-Tracebacks show its lines, though there is no such file.
+Tracebacks show its lines, though there is no such file: ``linecache`` has them as long as the loop lives.
 
 A terminal compiled with the elements before it (``fusion.compiled_terminals``) has the same body. In place of
 ``yield x`` a plain function calls the terminal's function, and an async generator yields the item and fetches
@@ -29,10 +29,13 @@ the next slice itself.
 from __future__ import annotations
 
 import linecache
+import weakref
 from enum import Enum, auto
 from functools import lru_cache
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
+
+from penstock.runtime.missing import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,6 +62,8 @@ class Emit(Enum):
     """Call a function with it."""
     FOLD = auto()
     """Replace the total by ``function(total, item)``."""
+    FOLD_ITEMS = auto()
+    """The same; the first item is the first total."""
     COUNT = auto()
     """Add one to the total."""
 
@@ -66,6 +71,7 @@ class Emit(Enum):
 CONSUMING = {
     Emit.EACH: "g(x)",
     Emit.FOLD: "total = g(total, x)",
+    Emit.FOLD_ITEMS: "total = x if total is MISSING else g(total, x)",
     Emit.COUNT: "total += 1",
 }
 
@@ -73,12 +79,14 @@ CONSUMING = {
 class Loop:
     """A compiled loop, and the element that each of its lines belongs to."""
 
-    __slots__ = ("_file", "_owners", "run")
+    __slots__ = ("__weakref__", "_file", "_owners", "run")
 
-    def __init__(self, run: Callable[..., Any], file: str, owners: dict[int, int]) -> None:
+    def __init__(self, run: Callable[..., Any], source: str, file: str, owners: dict[int, int]) -> None:
         self.run = run
         self._file = file
         self._owners = owners
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        weakref.finalize(self, linecache.cache.pop, file, None).atexit = False
 
     def blame(self, error: BaseException) -> int | None:
         """Return the index of the element in whose line ``error`` left the loop, or ``None``."""
@@ -119,12 +127,11 @@ def _compile(kinds: Kinds, tracked: bool, emit: Emit) -> Loop:  # noqa: FBT001  
     source = "\n".join(writer.lines) + "\n"
     title = "|".join(kind.operator for kind, _ in kinds)
     file = f"<penstock stage {next(_serial)}: {title}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    scope: dict[str, Any] = {"islice": islice}
+    scope: dict[str, Any] = {"islice": islice, "MISSING": MISSING}
     for kind, _ in kinds:
         scope.update(kind.helpers)
     exec(compile(source, file, "exec"), scope)  # noqa: S102  our own text: no user's string is in it
-    return Loop(scope["loop"], file, writer.owners)
+    return Loop(scope["loop"], source, file, writer.owners)
 
 
 class _Lines:
@@ -160,7 +167,7 @@ class _Writer(_Lines):
         self._flat = last.expands
         self._batch = last.gathers
         self._tracked = tracked
-        self._held = [k for k, (kind, _) in enumerate(kinds) if kind.stateful and not kind.reshapes]
+        self._held = [k for k, (kind, _) in enumerate(kinds) if kind.held()]
         self.add(0, "def loop(it, elements, cell, page, end, log):")
         self._unpack()
         guarded = bool(self._held) or self._flat or self._batch
@@ -205,7 +212,8 @@ class _Writer(_Lines):
     def _emit(self, k: int, depth: int) -> None:
         if self._flat:
             self.add(depth, "z = x")  # the input, for ``given``
-            self.add(depth, f"x = f{k}(x)", "if j:", "    x = islice(x, j, None)", "for x in x:", owner=k)
+            expansion = self.kinds[k][0].expansion(k)
+            self.add(depth, *expansion, "if j:", "    x = islice(x, j, None)", "for x in x:", owner=k)
             self.add(depth + 1, "j += 1")
             self._yield(depth + 1, f"end - left() - 1, j, {self._tuple('c')}")
         elif self._batch:
@@ -264,6 +272,9 @@ class _TerminalWriter(_Lines):
 
     def _body(self, depth: int, line: str) -> None:
         self.add(depth, "for x in it:")
+        drop = ["continue"]
         for k, (kind, called) in enumerate(self.kinds):
-            self.add(depth + 1, *kind.lines(k, ["continue"], called=called), owner=k)
-        self.add(depth + 1, line)
+            self.add(depth + 1, *kind.lines(k, drop, called=called), owner=k)
+            if kind.takes:
+                drop = [*drop[:-1], f"if s{k} >= n{k}:", "    return", "continue"]
+        self.add(depth + 1, line, *drop[:-1])

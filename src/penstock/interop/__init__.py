@@ -1,1 +1,1 @@
-"""aioreactive, both ways: flows as its observables, and its observables as flows."""
+"""Other ways to write streams: aioreactive's observables, in both directions, and callbacks."""

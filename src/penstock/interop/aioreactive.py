@@ -1,15 +1,16 @@
 """Flows as observables of aioreactive, and its observables as flows.
 
 Three rules of this bridge come from failures. ``dispose_async`` called inside ``asend``, at any depth, must
-not wait for the task that runs this ``asend``: a context variable, which child tasks inherit, marks it.
-``subscribe_async`` of an observable may send items before it returns, so it runs in a task of its own. And a
-worker of aioreactive may die without a signal to its observer: see ``interop.lost_tasks``.
+not wait for the task that runs this ``asend``: a context variable, which child tasks inherit, marks it. It
+must close the run all the same, because a child task may outlive its ``asend``. ``subscribe_async`` of an
+observable may send items before it returns, so it runs in a task of its own. And a worker of aioreactive may
+die without a signal to its observer: see ``interop.lost_tasks``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aioreactive import AsyncAnonymousObserver, AsyncObserver
@@ -68,10 +69,13 @@ async def _raise(error: Exception) -> None:
 async def observe(root: Node, observer: AsyncObserver[Any]) -> AsyncDisposable:
     """Send the items of a graph to ``observer`` from a task; disposing the result stops it.
 
+    This returns when the first request was made and the observables above are subscribed, or have sent an
+    item, so that no later item is missed. The observer is called afterwards.
+
     If the observer raises, the subscription is closed, then ``athrow`` gets the error. An error of
     ``athrow`` or ``aclose`` goes to the loop's exception handler.
     """
-    return _Drive(root, observer).begin()
+    return await _Drive(root, observer).begin()
 
 
 class _Drive:
@@ -79,10 +83,29 @@ class _Drive:
         self._subscription: Running[Any] = Running(root)
         self._observer = observer
         self._stopped = False
+        self._asked = asyncio.Event()
+        """The first request has begun."""
+        self._returned = asyncio.Event()
+        """``subscribe_async`` has returned, so the observer may be called."""
         self._task: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._outside = copy_context()
+        self._told: BaseException | None = None
 
-    def begin(self) -> AsyncDisposable:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="penstock observer")
+    async def begin(self) -> AsyncDisposable:
+        """Start, and return when no input can miss an item any more."""
+        loop = asyncio.get_running_loop()
+        run = self._subscription.run
+        run.begin()
+        task = self._task = loop.create_task(self._run(), name="penstock observer")
+        try:
+            await self._asked.wait()
+            while run.entering and not task.done():
+                await asyncio.wait([task, *run.entering], return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            await self._dispose()
+            raise
+        self._returned.set()
         return AsyncDisposable.create(self._dispose)
 
     async def _run(self) -> None:
@@ -97,19 +120,21 @@ class _Drive:
                 if self._stopped:
                     raise  # the observer was disposed, and closing failed
                 self._stopped = True
+                await self._returned.wait()
                 await self._observer.athrow(error)
                 return
             if not self._stopped:
                 self._stopped = True
+                await self._returned.wait()
                 await self._observer.aclose()
         except Exception as error:  # noqa: BLE001  only the loop's handler is left
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": "the end of an aioreactive subscription failed", "exception": error}
-            )
+            self._tell(error)
 
     async def _send(self) -> None:
         demand, clock = SlowStart(), self._subscription.run.clock
+        self._asked.set()
         while not self._stopped and (items := await self._subscription.request(demand.n)):
+            await self._returned.wait()
             began = clock.monotonic()
             for item in items:
                 await self._observer.asend(item)
@@ -121,15 +146,32 @@ class _Drive:
 
     async def _dispose(self) -> None:
         self._stopped = True
-        task = self._task
-        if task is None or id(self) in _driving.get():
-            return  # called inside asend: _send stops when asend returns
+        task, loop = self._task, asyncio.get_running_loop()
+        if task is None:
+            return
+        if id(self) in _driving.get():  # called inside asend: close, but wait for nothing
+            closing = self._subscription.aclose()
+            self._closing = loop.create_task(closing, name="penstock dispose", context=self._outside)
+            self._closing.add_done_callback(self._closed)
+            return
         try:
             await self._subscription.aclose()
         finally:
             if not task.done():
                 task.cancel()
                 await asyncio.wait([task])
+
+    def _closed(self, closing: asyncio.Task[None]) -> None:
+        if not closing.cancelled() and (error := closing.exception()) is not None:
+            self._tell(error)
+
+    def _tell(self, error: BaseException) -> None:
+        """Give an error to the loop's handler, once."""
+        if error is not self._told:
+            self._told = error
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "the end of an aioreactive subscription failed", "exception": error}
+            )
 
 
 @node
@@ -157,6 +199,24 @@ class _ObservableStage(PumpStage):
         self._over: asyncio.Future[None] | None = None
         self._arrived = 0
         self._parked: dict[Gate, None] = {}
+        self._open: asyncio.Future[None] | None = None
+        self.run.expect(self)
+
+    def enter(self) -> None:
+        """Subscribe now, in the task: later, items would be missed."""
+        if self._task is None:
+            self._launch()
+
+    def _launch(self) -> None:
+        self._open = asyncio.get_running_loop().create_future()
+        self.run.enters(self._open)
+        self._task = self.run.spawn(self._run(), self._node.operator)
+        self._task.add_done_callback(lambda _: self._opened())
+
+    def _opened(self) -> None:
+        """Note that no item can be missed any more: the observable is subscribed, or has sent a signal."""
+        if self._open is not None and not self._open.done():
+            self._open.set_result(None)
 
     def marks(self) -> Marks:
         return lambda _: {}
@@ -166,6 +226,7 @@ class _ObservableStage(PumpStage):
         workers = Workers()
         try:
             disposable = await workers.watch(self._subscribe())
+            self._opened()
             try:
                 await self._told(self._over, workers)
             finally:
@@ -198,6 +259,7 @@ class _ObservableStage(PumpStage):
 
     async def _asend(self, item: Any) -> None:
         """Take an item and wait until there is demand again; several producers may wait at the same time."""
+        self._opened()
         if self._ended or self._closed or self.run.closed or (self._over is not None and self._over.done()):
             # An item after the end is dropped. A producer that awaits nothing but asend can be cancelled
             # only at this turn of the loop.
@@ -232,6 +294,7 @@ class _ObservableStage(PumpStage):
                 self._over.exception()  # read it: asyncio warns of errors that were never read
 
     async def _athrow(self, error: Exception) -> None:
+        self._opened()
         if isinstance(error, StopIteration):  # a future cannot hold it
             stray, error = error, RuntimeError(f"the observable failed with {error!r}")
             error.__cause__ = stray
@@ -239,5 +302,6 @@ class _ObservableStage(PumpStage):
             self._over.set_exception(error)
 
     async def _aclose_observer(self) -> None:
+        self._opened()
         if self._over is not None and not self._over.done():
             self._over.set_result(None)

@@ -6,8 +6,8 @@ coroutine of the upper stage. It hands it to a ``_Flat`` further down, which run
 from a list. A cut holds no items and starts no task, so a request returns, fails and is cancelled as if the
 stages awaited each other.
 
-Starting, closing and positions are cut at the same places: the upper stage is started at its first request,
-and its ``Marks`` are called by ``evaluated``, not by those of the stages below.
+Starting, closing and positions are cut at the same places: the upper stage is started when the first request
+of the run begins, and its ``Marks`` are called by ``evaluated``, not by those of the stages below.
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ class Cut(Upstream[Any], Promise):
         self._marks: Marks = self._given  # of the last chunk
         self._offset = 0  # where ``marks(0)`` of this cut stands in that chunk
         self._size = 0
+        self.run.expect(self)
+
+    def enter(self) -> None:
+        """Start the stage, because the first request begins: there may be a hot input above."""
+        self._started()
 
     def _given(self, _: int) -> States:
         """Return the states that the stage starts from."""

@@ -5,10 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NoReturn
 
+from penstock.errors import SubscriptionClosed
+
 if TYPE_CHECKING:
     from penstock.runtime.node import Node
 
 PREFIX = "penstock: in "
+
+MISTAKEN = (StopIteration, StopAsyncIteration, asyncio.CancelledError)
+"""Errors of user code that Python and asyncio would take for something else: see ``raised_by_user``."""
+
+CLOSED = "this subscription was closed with aclose(); subscribe to the flow again for a new run"
 
 
 def annotate(error: BaseException, where: str) -> None:
@@ -25,7 +32,7 @@ def raised_by_user(error: BaseException, where: str) -> BaseException:
     items, a ``CancelledError`` for a cancelled request. They become a ``RuntimeError`` with the cause.
     Call this only if nobody cancelled the task in which the user code ran.
     """
-    if isinstance(error, StopIteration | StopAsyncIteration | asyncio.CancelledError):
+    if isinstance(error, MISTAKEN):
         cancelled = isinstance(error, asyncio.CancelledError)
         what = "was cancelled from outside, or it raised" if cancelled else "raised"
         raised = RuntimeError(f"{where}: user code {what} {type(error).__name__}")
@@ -33,6 +40,18 @@ def raised_by_user(error: BaseException, where: str) -> BaseException:
         error = raised.with_traceback(error.__traceback__)
     annotate(error, where)
     return error
+
+
+def reraise(error: BaseException, where: str) -> NoReturn:
+    """Raise what ``raised_by_user`` returns.
+
+    No local variable of a frame that an error leaves may hold the error: its traceback holds the frame, so
+    both, and the whole run, would live until Python looks for circles.
+    """
+    try:
+        raise raised_by_user(error, where)
+    finally:
+        del error
 
 
 class calling:  # noqa: N801  reads like a statement
@@ -47,19 +66,33 @@ class calling:  # noqa: N801  reads like a statement
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and (raised := raised_by_user(error, self._node.describe())) is not error:
-            raise raised
+        try:
+            if isinstance(error, MISTAKEN):
+                reraise(error, self._node.describe())
+            elif error is not None:
+                annotate(error, self._node.describe())
+        finally:
+            del error
 
 
 class Failure:
     """A stored exception that can be raised many times without a growing traceback."""
 
-    __slots__ = ("_traceback", "error")
+    __slots__ = ("_traceback", "error", "thrown")
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+        self.thrown = False
         self._traceback = error.__traceback__
 
     def throw(self) -> NoReturn:
         """Raise the exception with the traceback that it had when it was stored."""
+        self.thrown = True
         raise self.error.with_traceback(self._traceback)
+
+    def forget(self) -> None:
+        """Drop the exception, because the run was closed and nobody raises it again.
+
+        Its traceback has the frames of the run. A closed run must not be kept alive by its own error.
+        """
+        self.error, self._traceback = SubscriptionClosed(CLOSED), None

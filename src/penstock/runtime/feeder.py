@@ -33,7 +33,7 @@ class Feeder:
         self.failure: Failure | None = None
         self._capacity = capacity
         self._ready = ready
-        self._room = Gate(stage.run, for_task=True)
+        self._room = Gate(stage.run, for_task=True, own=True)
         self._asking = False
         self._task: asyncio.Task[None] | None = None
 
@@ -64,7 +64,9 @@ class Feeder:
             else:
                 self.ended = True
                 self.held.end(self.stage.marks())
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             if self.stage.run.over(error):
                 raise
             self.ended = True
@@ -89,14 +91,20 @@ class Feeder:
         finally:
             self._ready()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Keep an error until all items before it were taken."""
         self.held.end(self.stage.marks())
         self.failure = Failure(error)
 
     async def stop(self) -> None:
         """End the task."""
-        await stop(self.stage.run, self._task)
+        task, self._task = self._task, None  # a cancelled task keeps its frames alive
+        self._ready = _nobody  # it may be a method of the stage, which holds this feeder
+        await stop(self.stage.run, task)
+
+
+def _nobody() -> None:
+    """Call nobody: the stage is closed."""
 
 
 class FeederStage(Stage[Any], Generic[F]):
@@ -106,7 +114,7 @@ class FeederStage(Stage[Any], Generic[F]):
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self._ready = Gate(self.run)
+        self._ready = Gate(self.run, own=True)
 
     @property
     def buffered(self) -> int:
@@ -120,3 +128,8 @@ class FeederStage(Stage[Any], Generic[F]):
 
     async def _stop(self) -> None:
         await self._feeder.stop()
+
+    def forget_failures(self) -> None:
+        super().forget_failures()
+        if self._feeder.failure is not None:
+            self._feeder.failure.forget()

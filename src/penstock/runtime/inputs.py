@@ -4,170 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
 
-from penstock.runtime.failures import Failure
-from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage, stop
+from penstock.runtime.history import History
+from penstock.runtime.input import Input
+from penstock.runtime.run import LARGEST_SLICE, Gate, Pace
+from penstock.runtime.stage import Stage
 from penstock.system import close_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
+    from penstock.runtime.input import Place
     from penstock.runtime.node import Site
-    from penstock.runtime.upstream import Marks, States, Upstream
-
-    Place = tuple[Marks, int]
-
-
-class Input:
-    """One input of a stage: a task that requests one chunk at a time, as many items as ``want`` says.
-
-    ``items`` is the last chunk. ``at`` of its ``size`` items were taken; ``page`` are its marks. The task
-    requests the next chunk when no item is ``left``.
-    """
-
-    __slots__ = (
-        "_demand", "_ready", "_task", "_wanted", "_withdrawn",
-        "at", "drained", "ended", "failure", "items", "page", "size", "stage",
-    )  # fmt: skip
-
-    def __init__(self, stage: Upstream[Any], ready: Callable[[], None]) -> None:
-        self.stage = stage
-        self.items: list[Any] = []
-        self.size = 0
-        self.at = 0
-        self.page = stage.marks()
-        self.ended = False
-        self.drained = False
-        """Whether the run was being drained when it ended, which may be the only reason for the end."""
-        self.failure: Failure | None = None
-        self._demand = 0
-        self._ready = ready
-        self._wanted = Gate(stage.run, for_task=True)
-        self._task: asyncio.Task[None] | None = None
-        self._withdrawn: list[asyncio.Task[None]] = []
-
-    @property
-    def left(self) -> int:
-        """How many items of the chunk were not taken yet."""
-        return self.size - self.at
-
-    @property
-    def place(self) -> Place:
-        """The position before the next item: marks and an offset."""
-        return self.page, self.at
-
-    @property
-    def over(self) -> bool:
-        """Whether it completed (not failed, not drained) and no item is left."""
-        return self.ended and self.at >= self.size and self.failure is None and not self.drained
-
-    @property
-    def failed(self) -> bool:
-        """Whether it failed and no item is left before the failure."""
-        return self.failure is not None and self.at >= self.size
-
-    def take(self, n: int) -> list[Any]:
-        """Remove and return up to ``n`` items of the chunk."""
-        at, end = self.at, min(self.at + n, self.size)
-        self.at = end
-        if at or end < self.size:
-            return self.items[at:end]
-        items, self.items = self.items, []  # the whole chunk, without a copy
-        return items
-
-    def want(self, n: int) -> None:
-        """Let the task request up to ``n`` items, if none is left."""
-        if self.ended or self.at < self.size:
-            return
-        self._demand = n
-        if self._task is None:
-            self._task = self.stage.run.spawn(
-                self._run(tuple(self._withdrawn)), f"input {self.stage.title()}"
-            )
-        else:
-            self._wanted.open()
-
-    def rest(self) -> None:
-        """Let the task request nothing after its present request."""
-        self._demand = 0
-
-    def withdraw(self) -> None:
-        """Cancel the task's request, because the request of the stage was cancelled."""
-        self._demand = 0
-        if self._task is not None and not self._task.done():
-            self.stage.run.cancel(
-                self._task
-            )  # requests are cancel-safe: the next task goes on where this one was
-            self._withdrawn = [*(task for task in self._withdrawn if not task.done()), self._task]
-            self._task = None
-
-    async def _run(self, before: Sequence[asyncio.Task[None]]) -> None:
-        for task in before:  # all of them: the last one may have been cancelled while it waited here
-            if not task.done():
-                await asyncio.wait([task])
-        stage = self.stage
-        try:
-            while True:
-                while not self._demand or self.at < self.size:
-                    await self._wanted.wait()
-                items = await stage.request(self._demand)
-                self.items, self.size, self.at, self.page = items, len(items), 0, stage.marks()
-                if not items:
-                    self.drained = stage.run.draining
-                    break
-                self._ready()
-        except Exception as error:  # noqa: BLE001  raised later, in the request of the stage
-            if not stage.run.over(error):
-                self.items, self.size, self.at, self.page = [], 0, 0, stage.marks()
-                self.failure = Failure(error)
-        self.ended = True
-        self._ready()
-
-    async def stop(self) -> None:
-        """End the tasks."""
-        for task in (*self._withdrawn, self._task):
-            await stop(self.stage.run, task)
-
-    async def aclose(self) -> None:
-        """End the tasks, then close the input, even if that fails."""
-        try:
-            await self.stop()
-        finally:
-            await self.stage.aclose()
-
-    def release(self) -> None:
-        """Close the input in a task of its own, because its items are not needed any more."""
-        self.ended = True
-        self.items, self.size, self.at, self.page = [], 0, 0, _moved(self.page, self.at)
-        if self._task is not None:
-            self.stage.run.cancel(self._task)  # at once, so that it cannot move the position any more
-        self.stage.run.release(self.aclose())
-
-
-def _moved(page: Marks, at: int) -> Marks:
-    return lambda i: page(at + i)
+    from penstock.runtime.upstream import States, Upstream
 
 
 class withdrawing:  # noqa: N801  reads like a statement
     """A block in which a request waits for inputs. If it is cancelled, the requests to the inputs are too."""
 
-    __slots__ = ("_inputs",)
+    __slots__ = ("_stage",)
 
-    def __init__(self, inputs: Iterable[Input]) -> None:
-        self._inputs = inputs
+    def __init__(self, stage: JoinStage) -> None:
+        self._stage = stage
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
-        for one in self._inputs:
-            if cancelled:
-                one.withdraw()
-            else:
-                one.rest()
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
+            self._stage.withdraw()
+        else:
+            self._stage.rest()
 
 
 class JoinStage(Stage[Any]):
@@ -176,27 +45,113 @@ class JoinStage(Stage[Any]):
     A request returns as soon as it has collected something, so its items come from at most one chunk of each
     input. Positions inside them need only ``start`` (where all inputs stood before) and how many items were
     taken from each input.
+
+    There may be thousands of inputs, so a request looks only at those that tell it something: ``idle`` are
+    those that may be asked, ``alive`` is how many have not ended, ``arrived`` is called with each that holds
+    a new chunk or has ended.
     """
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self.ready = Gate(self.run)
+        self.ready = Gate(self.run, own=True)
+        self.changed: list[Input] = []
+        """The inputs whose place has changed since the history has it."""
+        self.idle: dict[Input, None] = {}
+        self.alive = 0
+        self._requesting: dict[Input, None] = {}  # whose tasks request, or will
+        self._asked_now: list[Input] = []  # those of them that were asked in the present request
+        self.faults: list[Input] = []
+        """The inputs that have failed."""
+        self._pace = Pace(LARGEST_SLICE)
+        self._history: History[int, Place] = History({})
         count = len(site.vertex.inputs)
-        self.inputs = [Input(site.input(i), self.ready.open) for i in range(count)]
-        self.start: list[Place] | None = None
+        self.inputs = [Input(site.input(i), self) for i in range(count)]
+        self.start: Places | None = None
         self.done = False
 
     @property
+    def inputs(self) -> list[Input]:
+        """The inputs. A stage that replaces some of them sets a new list."""
+        return self._inputs
+
+    @inputs.setter
+    def inputs(self, inputs: list[Input]) -> None:
+        self._inputs = inputs
+        for one in self.changed:
+            one.moved = False
+        self.changed.clear()
+        for index, one in enumerate(inputs):
+            one.index = index
+        self._history = History({one.index: one.place for one in inputs})
+        self.idle = {one: None for one in inputs if one.idle}
+        self.alive = sum(not one.ended for one in inputs)
+        self.faults = [one for one in inputs if one.failure is not None]
+
+    @property
     def buffered(self) -> int:
-        return sum(one.left for one in self.inputs)
+        return sum(one.left for one in self.branches())
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        for one in self.inputs:
+        for one in self.branches():
             yield one.stage
 
-    def places(self) -> list[Place]:
+    def branches(self) -> list[Input]:
+        """Return all inputs, if ``inputs`` are not all."""
+        return self.inputs
+
+    # -- what the inputs call
+
+    def told(self, one: Input) -> None:
+        """Note that an input holds a new chunk, or has ended."""
+        self._requesting.pop(one, None)
+        one.note()
+        if one.ended:
+            self.alive -= 1
+            if one.failure is not None:
+                self.faults.append(one)
+        self.arrived(one)
+        self.ready.open()
+
+    def asking(self, one: Input) -> None:
+        """Note that an input was asked."""
+        self.idle.pop(one, None)
+        if one not in self._requesting:
+            self._requesting[one] = None
+            self._asked_now.append(one)
+
+    def forget(self, one: Input) -> None:
+        """Note that an input was released."""
+        self.idle.pop(one, None)
+        self._requesting.pop(one, None)
+
+    def arrived(self, one: Input) -> None:
+        """Do what a subclass needs when an input holds a new chunk, or has ended."""
+
+    # -- places
+
+    def note_changes(self) -> None:
+        """Write the changed places into the history, and look which inputs are idle."""
+        for one in self.changed:
+            one.moved = False
+            self.record(one)
+            if one.idle:
+                self.idle[one] = None
+        self.changed.clear()
+
+    def record(self, one: Input) -> None:
+        """Write the place of an input into the history."""
+        self._history.put(one.index, one.place)
+
+    def now(self) -> Places:
+        """Return where the inputs stand now."""
+        self.note_changes()
+        return Places(self._history.now())
+
+    def places(self) -> Places:
         """Return where the inputs stood before the last chunk, or stand now if there was none."""
-        return self.start if self.start is not None else [one.place for one in self.inputs]
+        return self.start if self.start is not None else self.now()
+
+    # -- what subclasses write
 
     @abstractmethod
     def collect(self, n: int) -> list[Any]:
@@ -206,11 +161,16 @@ class JoinStage(Stage[Any]):
     def over(self) -> bool:
         """Return whether the stage has ended, when nothing could be collected; raise an input's failure."""
 
+    def waits(self) -> bool:
+        """Return whether some input holds no item and may still get one."""
+        return bool(self.idle or self._requesting)
+
     def throw(self) -> None:
-        """Raise the failure of an input that has no items left before it."""
-        failed = next((one.failure for one in self.inputs if one.failed), None)
-        if failed is not None:
-            failed.throw()
+        """Raise the failure of the first input that has no items left before it."""
+        if self.faults:
+            failed = min((one for one in self.faults if one.failed), key=lambda one: one.index, default=None)
+            if failed is not None and failed.failure is not None:
+                failed.failure.throw()
 
     def begin(self) -> None:
         """Forget the last chunk: a new request means that it was received."""
@@ -221,38 +181,96 @@ class JoinStage(Stage[Any]):
 
     def ask(self, n: int) -> None:
         """Let every input without items request up to ``n``."""
-        for one in self.inputs:
+        for one in tuple(self.idle):
             one.want(n)
+
+    # -- requests
 
     async def _request(self, n: int) -> list[Any]:
         self.begin()
         if self.run.strained():
             await self.run.breathe()
+        clock = self.run.clock.monotonic
         while not self.done:
             self.prepare()
-            start = [(one.page, one.at) for one in self.inputs]
-            out = self.collect(n)
+            start, began = self.now(), clock()
+            out = self.collect(min(n, self._pace.size))
             if out:
+                self._pace.took(clock() - began)
                 self.start = start
                 return out
             if self.over():
                 self.finish()
                 break
-            self.ask(n)
-            with withdrawing(self.inputs):
+            self.note_changes()
+            self.ask(min(n, LARGEST_SLICE))
+            with withdrawing(self):
                 await (self.run.breathe() if self.run.strained() else self.ready.wait())
         return []
+
+    def rest(self) -> None:
+        """Let the inputs that were asked and have not begun request nothing."""
+        for one in self._asked_now:
+            one.rest()
+            if one.idle:
+                self.idle[one] = None
+                self._requesting.pop(one, None)
+        self._asked_now.clear()
+
+    def withdraw(self) -> None:
+        """Cancel the requests of all inputs."""
+        for one in self._requesting:
+            one.withdraw()
+            if one.idle:
+                self.idle[one] = None
+        self._requesting.clear()
+        self._asked_now.clear()
 
     def finish(self) -> None:
         """End, and close every input that has not ended."""
         self.done = True
         if not self.run.draining:
-            for one in self.inputs:
+            for one in self.branches():
                 if not one.ended:
                     one.release()
 
     async def _stop(self) -> None:
-        await close_all([one.stop for one in self.inputs])
+        await close_all([one.stop for one in self.branches()])
+
+    def forget_failures(self) -> None:
+        super().forget_failures()
+        for one in self.branches():
+            if one.failure is not None:
+                one.failure.forget()
+
+
+class Places(Sequence["Place"]):
+    """Where all inputs of a stage stood at one moment. Nothing is computed before somebody looks."""
+
+    __slots__ = ("_found", "then")
+
+    def __init__(self, then: Callable[[], dict[int, Any]]) -> None:
+        self.then = then
+        self._found: list[Place] | None = None
+
+    def _places(self) -> list[Place]:
+        if self._found is None:
+            self._found = list(self.then().values())
+        return self._found
+
+    def __len__(self) -> int:
+        return len(self._places())
+
+    @overload
+    def __getitem__(self, index: int) -> Place: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Place]: ...
+    def __getitem__(self, index: int | slice) -> Place | Sequence[Place]:
+        return self._places()[index]
+
+    def states(self, counts: Mapping[int, int]) -> States:
+        """Return the states above, where each input stands ``counts`` items, or none, behind its place."""
+        return places_of(self, [counts.get(k, 0) for k in range(len(self))])
 
 
 def places_of(places: Sequence[Place], counts: Sequence[int]) -> States:

@@ -122,6 +122,12 @@ class Node:
         """Whether a checkpoint stands at or above this node, in the same run."""
         return any(node.has_checkpoint for node in self.inputs)
 
+    def reserve(self, run: Run) -> None:
+        """Prepare for ``run``, which makes its first request now: for ``shared`` nodes."""
+
+    async def decline(self) -> None:
+        """Handle a run that was closed before its first request: for ``shared`` nodes."""
+
     def retrying(self, policy: RetryPolicy) -> Node | None:  # noqa: ARG002  for nodes that can
         """Return this node with ``policy`` for its own retries; ``None`` if it does not retry."""
         return None

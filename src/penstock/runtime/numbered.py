@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
+
+from penstock.runtime.pages import Pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from penstock.runtime.upstream import Marks, States
+
+
+_FEW = 64
+"""So many numbers that no position needs are not worth a copy of the others."""
 
 
 class NumberedInputs:
@@ -23,7 +28,7 @@ class NumberedInputs:
         settled: The inputs that are settled already.
     """
 
-    __slots__ = ("_end", "_pages", "_settled", "_settled_before", "fetched", "low")
+    __slots__ = ("_end", "_log", "_pages", "_settled", "_settled_before", "fetched", "low")
 
     def __init__(self, start: Marks, settled: Iterable[int] = ()) -> None:
         self.low = 0
@@ -31,7 +36,8 @@ class NumberedInputs:
         """How many inputs were taken from upstream."""
         self._settled = set(settled)
         self._settled_before = frozenset(self._settled)
-        self._pages: deque[tuple[int, int, Marks]] = deque()  # number of the first input, how many, marks
+        self._log = list(self._settled)  # what was ever added to ``_settled``; it only grows, or is replaced
+        self._pages = Pages()
         self._end: tuple[Marks, int] = (start, 0)  # behind all inputs that were fetched
 
     @property
@@ -48,7 +54,7 @@ class NumberedInputs:
         self.fetched += count
         self._end = (marks, count)
         if count:
-            self._pages.append((first, count, marks))
+            self._pages.add(first, marks)
         if not self._settled_before:
             return range(first, self.fetched)
         self.settle(())
@@ -56,24 +62,25 @@ class NumberedInputs:
 
     def settle(self, numbers: Collection[int]) -> None:
         """Settle inputs, in any order."""
-        self.low = _watermark(self.low, self._settled, numbers, self.fetched)
-        self._drop_pages()
+        low, settled = self.low, self._settled
+        if numbers and not settled and max(numbers) - low + 1 == len(numbers):  # no gap, in any order
+            self.low = low + len(numbers)
+        else:
+            settled.update(numbers)
+            self._log.extend(numbers)
+            self.low = _watermark(low, settled, self.fetched)
+            if len(self._log) > 2 * len(settled) + _FEW:
+                self._log = list(settled)
+        self._pages.forget(self.low)
 
     def settle_next(self, count: int) -> None:
         """Settle the next ``count`` inputs from the watermark on; none beyond it may be settled."""
         self.low += count
-        self._drop_pages()
-
-    def _drop_pages(self) -> None:
-        while self._pages and self._pages[0][0] + self._pages[0][1] <= self.low:
-            self._pages.popleft()
+        self._pages.forget(self.low)
 
     def place(self) -> tuple[Marks, int]:
         """Return the marks of the watermark's page, and its offset there."""
-        if not self._pages:
-            return self._end
-        first, _, marks = self._pages[0]
-        return marks, self.low - first
+        return self._end if self.low >= self.fetched else self._pages.find()(self.low)
 
     def beyond(self) -> list[int]:
         """Return the inputs settled beyond the watermark, counted from there."""
@@ -82,28 +89,24 @@ class NumberedInputs:
     def marks(self) -> Callable[[Collection[int]], tuple[States, list[int]]]:
         """Return a function for positions: ``at(numbers)`` as if these inputs were settled too.
 
-        It returns upstream's states at the watermark, and the inputs beyond, and stays valid.
+        It returns upstream's states at the watermark, and the inputs beyond, and stays valid. It costs
+        nothing before it is called.
         """
-        low, settled, pages = self.low, frozenset(self._settled), tuple(self._pages)
+        low, log, length, find = self.low, self._log, len(self._log), self._pages.find()
         end, fetched = self._end, self.fetched
 
         def at(numbers: Collection[int]) -> tuple[States, list[int]]:
-            beyond = set(settled)
-            mark = _watermark(low, beyond, numbers, fetched)
-            marks, offset = end
-            for first, count, page in pages:
-                if first <= mark < first + count:
-                    marks, offset = page, mark - first
+            beyond = {number for number in log[:length] if number >= low}
+            beyond.update(numbers)
+            mark = _watermark(low, beyond, fetched)
+            marks, offset = end if mark >= fetched else find(mark)
             return marks(offset), sorted(number - mark for number in beyond)
 
         return at
 
 
-def _watermark(low: int, settled: set[int], numbers: Collection[int], fetched: int) -> int:
-    """Add ``numbers`` to ``settled``; take out what follows ``low`` without a gap; return where that ends."""
-    if numbers and not settled and max(numbers) - low + 1 == len(numbers):  # no gap, in any order
-        return low + len(numbers)
-    settled.update(numbers)
+def _watermark(low: int, settled: set[int], fetched: int) -> int:
+    """Take out of ``settled`` what follows ``low`` without a gap; return where that ends."""
     while low in settled and low < fetched:
         settled.discard(low)
         low += 1

@@ -83,14 +83,35 @@ class RetryPolicy:
 
         ``attempt`` counts from 1 in its series; ``spent`` are seconds since the first failure of the series.
         """
+        judged = self.judge(error, attempt, spent)
+        return None if isinstance(judged, str) else judged
+
+    def judge(self, error: Exception, attempt: int, spent: float = 0.0) -> float | str:
+        """Return what ``wait`` returns, but in place of ``None`` the reason why there is no next attempt."""
         if self.attempts is not None and attempt >= self.attempts:
-            return None
+            return f"all {self.attempts} attempts failed" if attempt > 1 else "only 1 attempt is allowed"
         asked = self.retry_when(error, attempt) if self.retry_when else bool(self.retry_on(error))
         if asked is None or asked is False:
-            return None
+            return self._refusal(error)
         seconds = self.delay(error, attempt) if asked is True else _retry_after(error)
         seconds = _seconds(asked) if seconds is None else seconds
-        return None if self.budget is not None and spent + seconds > self.budget else seconds
+        if self.budget is not None and spent + seconds > self.budget:
+            return f"the next attempt would begin after the budget of {self.budget:g} s"
+        return seconds
+
+    def _refusal(self, error: Exception) -> str:
+        """Return why ``retry_when`` or ``retry_on`` does not want another attempt."""
+        name = type(error).__name__
+        if self.retry_when is not None:
+            return f"retry_when wants no other attempt after {name}"
+        if self.retry_on is not is_retryable:
+            return f"retry_on returned false for {name}"
+        if getattr(error, "is_retryable", None) is False:
+            return f"is_retryable of the {name} is False"
+        return (
+            f"{name} is neither a ConnectionError, nor a TimeoutError, nor marked with is_retryable = True. "
+            "To retry other errors, pass RetryPolicy(retry_on=...)"
+        )
 
     def delay(self, error: BaseException, attempt: int) -> float:
         """Return the error's own ``retry_after``, or the backoff's seconds after attempt ``attempt``."""
@@ -123,12 +144,14 @@ def _seconds(asked: object) -> float:
 class Series:
     """The attempts since the last success, under a policy; ``None`` allows one attempt."""
 
-    __slots__ = ("_policy", "_since", "attempt")
+    __slots__ = ("_policy", "_since", "attempt", "reason")
 
     def __init__(self, policy: RetryPolicy | None, attempt: int = 1) -> None:
         self._policy = policy
         self.attempt = attempt
         """The number of the current attempt, counted from 1."""
+        self.reason = ""
+        """Why there is no next attempt, if the policy refused it."""
         self._since: float | None = None
 
     def __str__(self) -> str:
@@ -144,7 +167,15 @@ class Series:
         if self._policy is None:
             return None
         self._since = now if self._since is None else self._since
-        seconds = self._policy.wait(error, self.attempt, now - self._since)
-        if seconds is not None:
-            self.attempt += 1
-        return seconds
+        judged = self._policy.judge(error, self.attempt, now - self._since)
+        if isinstance(judged, str):
+            self.reason = judged
+            return None
+        self.attempt += 1
+        return judged
+
+    def explain(self, error: Exception, where: str, *, drained: bool = False) -> None:
+        """Add a note that says why ``error`` was not retried at ``where``, if a policy decided it."""
+        reason = "the run is being drained" if drained else self.reason
+        if self._policy is not None and reason:
+            error.add_note(f"penstock: not retried, because {reason} ({where})")

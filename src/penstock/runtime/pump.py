@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from penstock.runtime.failures import Failure, raised_by_user
+from penstock.runtime.fifo import Fifo
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage, stop
 
@@ -22,7 +23,7 @@ class PumpStage(Stage[Any]):
     def __init__(self, site: Site, node: Node) -> None:
         super().__init__(site)
         self._node = node
-        self._queue: list[Any] = []
+        self._queue = Fifo()
         self._gone = 0
         """Items delivered, including the last chunk."""
         self._before = 0
@@ -30,7 +31,7 @@ class PumpStage(Stage[Any]):
         self._demand = 0
         self._task: asyncio.Task[None] | None = None
         self._ready = Gate(self.run)
-        self._wanted = Gate(self.run, for_task=True)
+        self._wanted = Gate(self.run, for_task=True, own=True)
         self._failure: Failure | None = None
         self._ended = False
 
@@ -57,19 +58,17 @@ class PumpStage(Stage[Any]):
                     return []
                 self._demand = n
                 if self._task is None:
-                    self._task = self.run.spawn(self._run(), self._node.operator)
+                    self._launch()
                 self._want()
                 await self._ready.wait()
         finally:
             self._demand = 0  # the request has ended or was cancelled
-        queue = self._queue
-        if len(queue) <= n:
-            self._queue = []
-        else:
-            self._queue = queue[n:]
-            queue = queue[:n]
-        self._gone += len(queue)
-        return queue
+        items = self._queue.take(n)
+        self._gone += len(items)
+        return items
+
+    def _launch(self) -> None:
+        self._task = self.run.spawn(self._run(), self._node.operator)
 
     async def _run(self) -> None:
         try:
@@ -89,7 +88,7 @@ class PumpStage(Stage[Any]):
         self._failure = Failure(raised_by_user(error, self._node.describe()))
 
     def _put(self, items: list[Any]) -> None:
-        self._queue += items
+        self._queue.put(items)
         self._demand -= len(items)
         self._ready.open()
 
@@ -103,11 +102,16 @@ class PumpStage(Stage[Any]):
 
     async def _stop(self) -> None:
         self._ended = True
-        await stop(self.run, self._task)
+        task, self._task = self._task, None
+        await stop(self.run, task)
 
 
 class closing:  # noqa: N801  named like contextlib's
-    """``aclosing`` for iterators that may have no ``aclose``; its error never masks an earlier one."""
+    """``aclosing`` for iterators that may have no ``aclose``; its error never masks an earlier one.
+
+    ``aclose`` of an iterator over an aioreactive observable is a signal of the observable. It would wait for
+    ever, because nobody reads the iterator any more. So that one is disposed instead.
+    """
 
     def __init__(self, iterator: AsyncIterator[Any]) -> None:
         self._iterator = iterator
@@ -116,7 +120,7 @@ class closing:  # noqa: N801  named like contextlib's
         return self._iterator
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        close = getattr(self._iterator, "aclose", None)
+        close = getattr(self._iterator, "dispose_async", None) or getattr(self._iterator, "aclose", None)
         if close is None:
             return
         try:

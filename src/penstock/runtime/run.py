@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import ref
 
 from penstock.errors import SubscriptionClosed
 from penstock.runtime.clock import clock_of_the_loop
-from penstock.runtime.failures import Failure
+from penstock.runtime.failures import CLOSED, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from penstock.abc import Clock
+    from penstock.runtime.node import Node, Vertex
 
 STRETCH = 0.005
 """Seconds that a run may keep the event loop without a pause (law 11)."""
@@ -25,22 +27,32 @@ LARGEST_SLICE = 256
 
 TURNS = 3  # a timer needs up to three turns of the loop: timer, future, task
 
-CLOSED = "this subscription was closed with aclose(); subscribe to the flow again for a new run"
+_running_in: ContextVar[tuple[object, Any] | None] = ContextVar("penstock_running_in", default=None)
+"""The marks of the runs whose tasks this code runs in; the tasks that user code starts inherit them.
+
+The mark of the innermost run comes first, then those of the others in the same form: there may be thousands.
+"""
 
 
-_running_in: ContextVar[tuple[object, ...]] = ContextVar("penstock_running_in", default=())
-"""The marks of the runs whose tasks this code runs in; the tasks that user code starts inherit them."""
+class HotInput(Protocol):
+    """A stage that misses items if it begins late: it begins with the first request of its run."""
+
+    def enter(self) -> None:
+        """Begin, without awaiting; if this takes time, tell ``Run.entering``."""
+        ...
 
 
 class Run:
     """The state shared by all stages of one subscription."""
 
     __slots__ = (
-        "_mark", "clock", "closed", "draining", "failure", "gates", "on_failure",
-        "releases", "stretch", "tasks",
+        "_hot", "_mark", "at_close", "begun", "clock", "closed", "draining", "drivers", "entering", "failure",
+        "gates", "on_failure", "releases", "root", "stretch", "tasks",
     )  # fmt: skip
 
     def __init__(self, clock: Clock | None = None) -> None:
+        self.root: Vertex | None = None
+        """The last vertex of the graph that this run runs."""
         self.clock = clock or clock_of_the_loop()
         self.closed = False
         self.draining = False
@@ -49,6 +61,15 @@ class Run:
         self.on_failure: Callable[[Failure], None] | None = None
         self.stretch = self.clock.monotonic()
         self.gates: dict[Gate, None] = {}  # in the order of waiting; the order of a set would be random
+        self.drivers = 1
+        """How many tasks that are not among ``tasks`` request from the last stage."""
+        self.begun = False
+        """Whether the first request has begun; a run that is drained before does not begin."""
+        self.entering: dict[asyncio.Future[None], None] = {}
+        """Hot inputs that may still miss items, although they have begun."""
+        self.at_close: list[Callable[[], Awaitable[None]]] = []
+        """What ``aclose`` calls after it has closed all stages."""
+        self._hot: list[ref[HotInput]] | None = []  # weak, because a stage holds its run; None once begun
         self.releases: list[asyncio.Task[None]] = []
         self._mark = object()
         self.tasks: set[asyncio.Task[Any]] = set()  # without those that the run has cancelled
@@ -75,9 +96,52 @@ class Run:
         """Return whether ``error`` means that *this* run was closed; it may come from another run."""
         return self.closed and isinstance(error, SubscriptionClosed)
 
+    def expect(self, stage: HotInput) -> None:
+        """Let ``stage`` enter when the first request begins, if none has begun yet."""
+        if self._hot is not None:
+            self._hot.append(ref(stage))
+
+    def begin(self) -> None:
+        """Let all hot inputs enter, before the first request awaits anything."""
+        if self.begun or self.draining:
+            return
+        self.begun = True
+        for node in self.shared_nodes():
+            node.reserve(self)
+        for one in self._hot or ():  # a stage that enters may start others
+            if (stage := one()) is not None:
+                stage.enter()
+        self._hot = None
+
+    def enters(self, future: asyncio.Future[None]) -> None:
+        """Remember an input that has begun, until ``future`` says that it can miss no item any more."""
+        if not future.done():
+            self.entering[future] = None
+            future.add_done_callback(lambda _: self.entering.pop(future, None))
+
+    def shared_nodes(self) -> list[Node]:
+        """Return the nodes of the graph that read from a shared run, also those that start later."""
+        if self.root is None:
+            return []
+        return [vertex.node for vertex in self.root.within() if vertex.node.shared]
+
+    def stands_still(self, others: frozenset[object]) -> bool:
+        """Return whether nothing in this run ever moves again, if none of the runs in ``others`` does.
+
+        That is so if a request waits, and every task of the run waits too, at gates that only these tasks or
+        ``others`` open. ``False`` may also mean that this is not known.
+        """
+        if self in others:
+            return True
+        others |= {self}
+        return sum(gate.still(others) for gate in self.gates) >= len(self.tasks) + self.drivers
+
     def inside(self) -> bool:
         """Return whether the caller runs in a task of this run, or in one that such a task started."""
-        return self._mark in _running_in.get()
+        within = _running_in.get()
+        while within is not None and within[0] is not self._mark:
+            within = within[1]
+        return within is not None
 
     def spawn(
         self, work: Coroutine[Any, Any, Any], name: str, *, result_is_read: bool = False
@@ -88,7 +152,8 @@ class Run:
         somebody cancels it without ``cancel``. A stage may read the result itself (``result_is_read``); then
         an ``Exception`` of the task does not fail the run.
         """
-        token = _running_in.set((self._mark, *_running_in.get()))
+        outer = _running_in.get()
+        token = _running_in.set(outer if outer and outer[0] is self._mark else (self._mark, outer))
         try:
             task = asyncio.get_running_loop().create_task(work, name=f"penstock {name}")
         finally:
@@ -113,9 +178,14 @@ class Run:
         self.tasks.discard(task)
         if task.cancelled():
             if not on_purpose:
-                self.fail(RuntimeError(f"the task {task.get_name()!r} was cancelled from outside"))
+                what = "was cancelled from outside, or user code in it raised CancelledError"
+                self.fail(RuntimeError(f"the task {task.get_name()!r} {what}"))
         elif (error := task.exception()) is not None and not (on_purpose and isinstance(error, Exception)):
             self.fail(error)  # an Exception of a task that was cancelled on purpose is raised by ``stop``
+
+    def has_raised(self, error: BaseException | None) -> bool:
+        """Return whether a request has raised ``error``, of a task that died."""
+        return self.failure is not None and self.failure.thrown and self.failure.error is error
 
     def fail(self, error: BaseException) -> None:
         """End the run with ``error``: all requests raise it, at once."""
@@ -140,7 +210,8 @@ class Run:
     def wake(self) -> None:
         """Open every gate, so that each waiting request checks the state of the run again."""
         for gate in tuple(self.gates):
-            gate.open()
+            if not gate.for_task:
+                gate.open()
 
 
 class Gate:
@@ -152,19 +223,27 @@ class Gate:
 
     Closing the run opens the gates of requests. Gates ``for_task`` stay shut: the stage that owns the task
     cancels it, and ``aclose`` raises the errors that the task raises then.
+
+    A gate that only code of its own run opens is ``own``: see ``Run.stands_still``.
     """
 
-    __slots__ = ("_for_task", "_future", "_opened", "_run")
+    __slots__ = ("_future", "_opened", "_own", "_timed", "for_task", "run")
 
-    def __init__(self, run: Run, *, for_task: bool = False) -> None:
-        self._run = run
-        self._for_task = for_task
+    def __init__(self, run: Run, *, for_task: bool = False, own: bool = False) -> None:
+        self.run = run
+        self.for_task = for_task
+        self._own = own
+        self._timed = False
         self._future: asyncio.Future[None] | None = None
         self._opened = False
 
+    def still(self, others: frozenset[object]) -> bool:  # noqa: ARG002  for subclasses
+        """Return whether a task waits here for ever, if none of the runs in ``others`` moves."""
+        return self._own and not self._timed and self._future is not None and not self._future.done()
+
     async def wait(self, deadline: float | None = None) -> None:
         """Wait until the gate opens or the loop's time is ``deadline``."""
-        run = self._run
+        run = self.run
         run.check()
         if self._opened:
             self._opened = False
@@ -172,8 +251,8 @@ class Gate:
         loop = asyncio.get_running_loop()
         future = self._future = loop.create_future()
         timer = loop.call_at(deadline, self.open) if deadline is not None else None
-        if not self._for_task:
-            run.gates[self] = None
+        self._timed = timer is not None
+        run.gates[self] = None
         try:
             await future
         finally:
@@ -194,12 +273,15 @@ class Gate:
 
 
 class Pace:
-    """How many inputs to process before looking at the clock: from 1, doubling to 256 while that is quick."""
+    """How many inputs to process before looking at the clock: from 1, doubling to 256 while that is quick.
+
+    Work that calls no function of the user may begin with more than 1.
+    """
 
     __slots__ = ("size",)
 
-    def __init__(self) -> None:
-        self.size = 1
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
 
     def took(self, seconds: float) -> None:
         """Adapt the size to how long the last slice took."""

@@ -20,6 +20,6 @@ class Skipping(Protocol):
         """Wait, at a gate of the stage, until failures were read."""
         ...
 
-    def refuses(self, error: Exception, item: Any) -> Exception | None:
+    def refuses(self, error: Exception, item: Any) -> BaseException | None:
         """Report a failure. Returns ``None`` if the item is skipped, otherwise the error of the run."""
         ...

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.abc import StageStatistics
-from penstock.runtime.failures import raised_by_user
+from penstock.runtime.failures import Failure, reraise
 from penstock.runtime.upstream import Upstream
 from penstock.system import close_all
 
@@ -55,10 +55,7 @@ class Stage(Upstream[T]):
         except BaseException as error:
             if self.run.closed or _is_cancelled(error):
                 raise
-            raised = raised_by_user(error, self.site.vertex.node.describe())
-            if raised is error:
-                raise
-            raise raised from error
+            reraise(error, self.site.vertex.node.describe())
         finally:
             self.waiting += self.run.clock.monotonic() - began
             self._asked = None
@@ -85,10 +82,19 @@ class Stage(Upstream[T]):
         if self._closed:
             return
         self._closed = True
-        await close_all([self._stop, *(stage.aclose for stage in self.upstreams())])
+        try:
+            await close_all([self._stop, *(stage.aclose for stage in self.upstreams())])
+        finally:
+            self.forget_failures()
 
     async def _stop(self) -> None:
         """End this stage's own tasks, generators and files."""
+
+    def forget_failures(self) -> None:
+        """Drop the errors that this stage keeps: their tracebacks keep the frames of the run alive."""
+        for value in vars(self).values():
+            if isinstance(value, Failure):
+                value.forget()
 
     def waited(self, now: float) -> float:
         return self.waiting + (now - self._asked if self._asked is not None else 0.0)
@@ -140,11 +146,15 @@ def behind(ended: Iterable[Marks]) -> States:
 
 
 async def stop(run: Run, task: asyncio.Task[Any] | None) -> None:
-    """Cancel a task of ``run`` and wait for its end; if it raised an error instead, raise that."""
+    """Cancel a task of ``run`` and wait for its end; raise its error, unless a request has raised it."""
     if task is None:
         return
     if not task.done():
         run.cancel(task)
         await asyncio.wait([task])
-    if not task.cancelled() and (error := task.exception()) is not None:
-        raise error
+    error = None if task.cancelled() else task.exception()
+    if error is None or run.has_raised(error):
+        return
+    if isinstance(error, GeneratorExit):  # raised here, it would tell this coroutine to end without awaiting
+        raise RuntimeError(f"the task {task.get_name()!r} raised GeneratorExit") from error  # noqa: TRY004
+    raise error

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.abc import Statistics, Subscription
 from penstock.errors import ConcurrentRequestError, SubscriptionClosed
-from penstock.runtime.failures import Failure
+from penstock.runtime.failures import CLOSED, Failure
 from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
 from penstock.runtime.node import Site
 from penstock.runtime.places import Places, figures
-from penstock.runtime.run import CLOSED, Run
+from penstock.runtime.run import Run
 from penstock.system import close_all
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 T_co = TypeVar("T_co", covariant=True)
 
+FOREIGN = "this subscription made its first request in another event loop"
+
 
 class Running(Subscription[T_co]):
     """One run of a graph. It checks every call, remembers the end and the error, and closes everything once.
@@ -32,12 +36,13 @@ class Running(Subscription[T_co]):
         NotResumable: a position was given, but a node cannot start from one.
     """
 
-    def __init__(self, root: Node, position: Position | None = None) -> None:
+    def __init__(self, root: Node, position: Position | None = None, began: str = "") -> None:
         vertex = resolve(root)
         if position is not None:
             require_resumable(root, "subscribing from a position")
         states = states_of(vertex, position) if position is not None else {}
         self.run = Run()
+        self.run.root = vertex
         self._vertex = vertex
         self._stage: Upstream[Any] = Site(vertex, self.run, states).start()
         self._count = 0
@@ -45,9 +50,13 @@ class Running(Subscription[T_co]):
         self._ended = False
         self._failure: Failure | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._began = began
+        self._loop: asyncio.AbstractEventLoop | None = None  # since the first request
 
     def lazily(self, n: int) -> Coroutine[Any, Any, Iterable[T_co]]:
         """Call ``lazily`` of the last stage, unchecked: for terminals, which own their run."""
+        if not self.run.begun:
+            self.run.begin()
         return self._stage.lazily(n)
 
     async def request(self, n: int) -> list[T_co]:
@@ -58,10 +67,14 @@ class Running(Subscription[T_co]):
             self._refuse_second()
         if self.run.closed:
             raise SubscriptionClosed(CLOSED)
+        if self._loop is not asyncio.get_running_loop():
+            self._bind()
         if self._failure is not None:
             self._failure.throw()
         if self._ended:
             return []
+        if not self.run.begun:
+            self.run.begin()
         self._busy = True
         self._count = 0
         try:
@@ -79,6 +92,13 @@ class Running(Subscription[T_co]):
         self._count = len(items)
         self._ended = not items
         return items
+
+    def _bind(self) -> None:
+        """Remember the event loop of the first request, or refuse another one."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise RuntimeError(f"{FOREIGN}, so this one cannot ask it: subscribe to the flow again")
+        self._loop = loop
 
     def _refuse_second(self) -> None:
         if self._busy:
@@ -125,15 +145,46 @@ class Running(Subscription[T_co]):
         self.run.wake()
 
     async def aclose(self) -> None:
+        loop = self._loop
+        if loop is not None and loop is not asyncio.get_running_loop() and not loop.is_closed():
+            raise RuntimeError(f"{FOREIGN}: close it there")
         if self._closing is None:
             self.run.closed = True
             self.run.wake()
             self._closing = asyncio.get_running_loop().create_task(self._close(), name="penstock aclose")
             # Read its error also if the caller is cancelled: asyncio warns of errors that were never read.
             self._closing.add_done_callback(lambda task: task.cancelled() or task.exception())
-        elif self._closing.done():
-            return
-        await asyncio.shield(self._closing)
+            if self._failure is not None:
+                self._failure.forget()
+        if not self._closing.done() and not self.run.inside():  # the closing waits for tasks of the run
+            await asyncio.shield(self._closing)
 
-    async def _close(self) -> None:
-        await close_all([*((lambda task=task: task) for task in self.run.releases), self._stage.aclose])
+    def _close(self) -> Coroutine[Any, Any, None]:
+        return _close(self.run, self._stage)
+
+    def __del__(self) -> None:
+        if getattr(self, "_closing", self) is not None or sys.is_finalizing():  # or __init__ failed
+            return
+        loop = self._loop
+        if loop is None and not self.run.begun and self.run.shared_nodes():
+            loop = asyncio._get_running_loop()  # noqa: SLF001  other subscribers wait for this one
+        if loop is None or loop.is_closed():
+            return
+        if self._began and self._loop is not None and not self._ended and self._failure is None:
+            msg = f"the subscription of {self._began} was dropped without aclose(): use 'async with'"
+            warnings.warn(msg, ResourceWarning, stacklevel=2, source=self)
+        run, stage = self.run, self._stage
+        loop.call_soon_threadsafe(lambda: loop.create_task(_close(run, stage), name="penstock aclose"))
+
+
+async def _close(run: Run, stage: Upstream[Any]) -> None:
+    run.closed = True
+    run.wake()
+    releases = ((lambda task=task: task) for task in run.releases)
+    declines = () if run.begun else (node.decline for node in run.shared_nodes())
+    try:
+        await close_all([*releases, stage.aclose, *run.at_close, *declines])
+    finally:
+        run.at_close.clear()
+        if run.failure is not None:
+            run.failure.forget()

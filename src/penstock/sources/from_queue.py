@@ -137,7 +137,7 @@ class _Getter(Gate):
 
     async def get(self, queue: asyncio.Queue[Any], take: Callable[[Any], None]) -> None:
         """Call ``take`` with the next item, or return without a call if the run is closed or drained."""
-        run, task = self._run, asyncio.current_task()
+        run, task = self.run, asyncio.current_task()
         if task is None:
             msg = "request() was called outside of a task"
             raise RuntimeError(msg)

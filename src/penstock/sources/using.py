@@ -193,7 +193,8 @@ class _UsingStage(BuildingStage):
         if not keeper.done():
             await asyncio.wait([keeper])
         error = None if keeper.cancelled() else keeper.exception()
-        if error is not None and self._failure is None and error is not self._ended_with:
+        known = self._failure is not None or error is self._ended_with or self.run.has_raised(error)
+        if error is not None and not known:
             raise error
 
 

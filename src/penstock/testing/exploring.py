@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from penstock.errors import Pickled
 from penstock.testing.decisions import Repeated, decider_of
 from penstock.testing.seeded import SeededLoop
 from penstock.testing.time import run
@@ -24,7 +25,7 @@ _MOST_SHRINKING_RUNS = 1_000
 _MOST_LINES = 12
 
 
-class RaceFound(AssertionError):
+class RaceFound(Pickled, AssertionError):
     """A test failed under a schedule; ``__cause__`` is its error.
 
     ``replay(test, seed)`` shows the failure again, and so does ``replay(test, seed, deviations=...)`` with

@@ -3,6 +3,7 @@
 from penstock.operators.combine.combine_latest import combine_latest, zip_latest
 from penstock.operators.combine.concat import concat
 from penstock.operators.combine.concat_map import concat_map
+from penstock.operators.combine.exhaust_map import exhaust_map
 from penstock.operators.combine.flat_map_merge import flat_map_merge
 from penstock.operators.combine.interleave import interleave
 from penstock.operators.combine.merge import merge
@@ -17,6 +18,7 @@ __all__ = [
     "combine_latest",
     "concat",
     "concat_map",
+    "exhaust_map",
     "flat_map_merge",
     "interleave",
     "merge",

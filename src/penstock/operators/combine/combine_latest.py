@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.operators.attach import attach, nodes_of
@@ -10,14 +10,13 @@ from penstock.operators.combine.join import JoinNode
 from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
 from penstock.runtime.order import Order
-from penstock.runtime.run import LARGEST_SLICE
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-    from penstock.runtime.inputs import Place
+    from penstock.runtime.input import Input, Place
     from penstock.runtime.node import Node, Site
     from penstock.runtime.upstream import Marks, States
 
@@ -136,7 +135,7 @@ class LatestStage(JoinStage):
 
     Its state lists the inputs whose latest item a resumed run reads again. ``reread`` are those that are
     not read yet. ``steps`` are the inputs of the items that went into the last chunk, ``ends`` the number
-    of steps up to each of its outputs.
+    of steps up to each of its outputs. ``holding`` are the inputs that hold items, in their turns.
     """
 
     def __init__(self, site: Site, missing: Any = NONE, *, first: int = 0) -> None:
@@ -149,7 +148,15 @@ class LatestStage(JoinStage):
         self.absent = len(self.remembered) if missing is NONE else 0  # inputs that have yielded no item
         self.steps: list[int] = []
         self.ends: list[int] = []
+        self.holding: deque[Input] = deque()
+        self._silent: list[Input] = []  # those that have ended, and perhaps yielded no item
         self._before: tuple[Place | None, ...] = ()  # the origins before the last chunk
+
+    def arrived(self, one: Input) -> None:
+        if one.ended:
+            self._silent.append(one)
+        else:
+            self.holding.append(one)
 
     def prepare(self) -> None:
         """Read again what the latest items were, as far as it has arrived."""
@@ -204,8 +211,9 @@ class LatestStage(JoinStage):
     def missing(self) -> bool:
         """Whether nothing can follow: an input ended without an item, or was drained before its reread."""
         reread = (self.inputs[index] for index in self.reread)
+        self._silent = [one for one in self._silent if self.latest[one.index] is NONE]
         return any(branch.drained and not branch.left for branch in reread) or any(
-            self.inputs[index].over and self.latest[index] is NONE for index in self.remembered
+            one.over and one.index in self.remembered for one in self._silent
         )
 
 
@@ -215,28 +223,25 @@ class _CombineStage(LatestStage):
 
     def __init__(self, site: Site, node: CombineLatest) -> None:
         super().__init__(site, node.default if node.partial else NONE)
-        self._turn = 0
 
     def collect(self, n: int) -> list[Any]:
         out: list[tuple[Any, ...]] = []
         if self.reread:
             return out
-        n = min(n, LARGEST_SLICE)
-        count, latest, idle = len(self.inputs), self.latest, 0
-        while len(out) < n and idle < count:
-            index = self._turn
-            self._turn = index + 1 if index + 1 < count else 0
-            if self.inputs[index].left:
-                idle = 0
-                self.remember(index)
-                self.steps.append(index)
-                if not self.absent:
-                    out.append(tuple(latest))
-                    self.ends.append(len(self.steps))
-            else:
-                idle += 1
+        latest, holding = self.latest, self.holding
+        while holding and len(out) < n:
+            branch = holding.popleft()
+            if not branch.left:
+                continue
+            self.remember(branch.index)
+            self.steps.append(branch.index)
+            if not self.absent:
+                out.append(tuple(latest))
+                self.ends.append(len(self.steps))
+            if branch.left:
+                holding.append(branch)
         return out
 
     def over(self) -> bool:
         self.throw()
-        return self.missing() or all(branch.ended for branch in self.inputs)
+        return self.missing() or not self.alive

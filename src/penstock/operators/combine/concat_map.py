@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.operators.combine.flattening import FlatteningNode, flattening
-from penstock.runtime.stage import Stage, runs
+from penstock.operators.combine.flattening import FlatteningNode, InnerFlow, flattening
+from penstock.operators.combine.join import raise_failure
+from penstock.runtime.arguments import positive
+from penstock.runtime.failures import Failure
+from penstock.runtime.inputs import JoinStage
+from penstock.runtime.node import node
+from penstock.runtime.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -13,7 +19,7 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.flow import Flow
     from penstock.runtime.built_at_runtime import BuiltFlow
-    from penstock.runtime.inputs import Place
+    from penstock.runtime.input import Place
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, Upstream
 
@@ -21,28 +27,42 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def concat_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Callable[[Flow[T]], Flow[U]]:
+def concat_map(
+    function: Callable[[T], Flow[U]], concurrency: int = 1, *, order: str = "exact"
+) -> Callable[[Flow[T]], Flow[U]]:
     """Map each item to a flow and yield the items of these flows, one flow after the other.
 
-    The next item is requested when the flow of the one before has completed. An error of ``function`` or
-    of a flow ends the whole flow. A position holds where the present item stands and where its flow
-    stands. A resumed run builds that flow again and continues inside it.
+    The next item is requested when the flow of the one before has completed. With a ``concurrency`` above 1
+    the flows of the next items run already, and the order of the items stays the same. Each flow that waits
+    holds one list of items, no longer than the last request; put ``buffer(k)`` behind the flow that
+    ``function`` returns to let it hold more.
+
+    An error of ``function`` or of a flow ends the whole flow, after the items before it. A position holds
+    where the present item stands and where its flow stands. A resumed run builds that flow again and
+    continues inside it; the flows that waited begin again.
 
     Args:
         function: Returns a flow. For the same item it must build the same graph.
+        concurrency: How many flows may run at once.
         order: The loosest order of the flows that ``function`` may return, for example
             ``"interleaved"`` if they merge. A flow with a looser order is a ``GraphError``.
     """
-    return flattening(ConcatMap, function, order)
+    positive("concat_map", "concurrency", concurrency)
+    return flattening(ConcatMap, function, order, concurrency=concurrency)
 
 
+@node
 class ConcatMap(FlatteningNode):
     """The items of the flows that ``function`` builds, one flow after the other."""
 
     operator = "concat_map"
 
+    concurrency: int = 1
 
-@runs(ConcatMap)
+    def start(self, site: Site) -> Upstream[Any]:
+        return (_ConcatMapStage if self.concurrency == 1 else _EagerStage)(site, self)
+
+
 class _ConcatMapStage(Stage[Any]):
     """Its state is that of the present item's flow, or ``None``; ``_here`` is where the item stands."""
 
@@ -95,3 +115,67 @@ class _ConcatMapStage(Stage[Any]):
             self._inner = self._node.built(self.site, self._items[0], self._state)
             self._state = None
         return bool(self._items)
+
+
+class _EagerStage(JoinStage):
+    """The flows of the next items run while the first of the running flows is delivered.
+
+    Its state is that of ``_ConcatMapStage``. ``inputs`` are the input, then the running flows.
+    """
+
+    def __init__(self, site: Site, node: ConcatMap) -> None:
+        super().__init__(site)
+        self._node = node
+        self._outer = self.inputs[0]
+        self._flows: deque[InnerFlow] = deque()
+        self._state: JSON = site.state  # of a resumed run, until its flow is built
+        self._failure: Failure | None = None
+
+    def marks(self) -> Marks:
+        key, state = self.site.vertex.id, self._state
+        if not self._flows:
+            page, offset = self._outer.place
+            return lambda _: {**page(offset), key: state}
+        first, (inner, at), moved = self._flows[0], self.places()[1], self.start is not None
+        page, offset = first.origin
+        return lambda i: {**page(offset), key: first.built.state(inner(at + (i if moved else 0)))}
+
+    def prepare(self) -> None:
+        """Release the flows that have been delivered, and build the next ones."""
+        flows, outer = self._flows, self._outer
+        while flows and flows[0].over:
+            flows.popleft().release()
+        while outer.left and len(flows) < self._node.concurrency and not self.run.draining:
+            if self._failure is not None:
+                break
+            try:
+                built = self._node.built(self.site, outer.items[outer.at], self._state)
+            except BaseException as error:  # noqa: BLE001  the flows before it are delivered first
+                self._failure = Failure(error)
+                break
+            flows.append(InnerFlow(built, outer.place, self.ready.open))
+            self._state = None
+            outer.at += 1
+        self.inputs = [outer, *flows]
+
+    def collect(self, n: int) -> list[Any]:
+        items = self._flows[0].take(n) if self._flows else []
+        if items:
+            self.ask(n)  # so that the flows go on while these items are handled
+        return items
+
+    def ask(self, n: int) -> None:
+        for flow in self._flows:
+            flow.want(n)
+        if room := self._node.concurrency - len(self._flows):
+            self._outer.want(room)
+
+    def over(self) -> bool:
+        if self._flows:
+            first = self._flows[0]
+            raise_failure([first])
+            return self.run.draining and first.ended
+        if self._failure is not None:
+            self._failure.throw()
+        raise_failure([self._outer])
+        return self.run.draining if self._outer.left else self._outer.ended

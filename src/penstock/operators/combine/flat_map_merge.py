@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.combine.flattening import FlatteningNode, InnerFlow, flattening
-from penstock.operators.combine.join import counted, raise_failure
+from penstock.operators.combine.join import counted, raise_failure, take_in_turn
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure
+from penstock.runtime.history import History
 from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
 from penstock.runtime.order import Order
@@ -18,11 +20,15 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON
     from penstock.flow import Flow
+    from penstock.runtime.input import Input, Place
     from penstock.runtime.node import Node, Site
     from penstock.runtime.upstream import Marks, States
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+OUTER = -1
+"""The index of the input of the whole."""
 
 
 def flat_map_merge(
@@ -72,39 +78,51 @@ class _FlatMapMergeStage(JoinStage):
     never more than ``concurrency``, so the state is small. ``_first`` is the number of the input of the
     next item if that is known: a resumed run begins with it, as a merge does.
 
-    ``branches`` are the input, then the running flows.
+    The index of a flow is its number, that of the input is ``OUTER``. ``_holding`` are the flows that hold
+    items, in their turns; ``_over`` those that have completed and were not released yet.
     """
 
     def __init__(self, site: Site, node: FlatMapMerge) -> None:
         super().__init__(site)
         self._node = node
-        self._outer = self.inputs[0]
+        (self._outer,) = self.inputs
+        self._outer.index = OUTER
         state = site.state or {"open": [], "started": 0, "next": None}
         self._owed: dict[int, JSON] = dict(state["open"])
         self._started: int = state["started"]
         self._first: int | None = state["next"]
         self._number = 0  # of the next input
         self._running: dict[int, InnerFlow] = {}
-        self._served = -1
+        self._history: History[int, Any] = History({OUTER: (self._outer, self._outer.place)})
+        self._holding: deque[Input] = deque()
+        self._over: list[Input] = []
         self._parts: list[tuple[int, int]] = []  # of the last chunk: number of the input, how many items
         self._failure: Failure | None = None
 
+    def branches(self) -> list[Input]:
+        return [self._outer, *self._running.values()]
+
+    def record(self, one: Input) -> None:
+        known = one is self._outer or one.index in self._running
+        self._history.put(one.index, (one, one.place) if known else None)
+
     def marks(self) -> Marks:
-        key, parts, first = self.site.vertex.id, tuple(self._parts), self._first
-        outer, *inner = self.places()
-        flows = [
-            (flow.number, flow.built, *at) for flow, at in zip(self._running.values(), inner, strict=True)
-        ]
-        head = next(iter(self._running.values()), None)
-        low, place = (self._number, outer) if head is None else (head.number, head.origin)
-        owed = [[k - low, state] for k, state in self._owed.items()]
-        started = max(self._started, self._number) - low
+        key, parts, first, then = self.site.vertex.id, tuple(self._parts), self._first, self.places().then
+        number, begun, owed = self._number, max(self._started, self._number), tuple(self._owed.items())
 
         def at(i: int) -> States:
             counts, following = counted(parts, i, first)
-            page, offset = place
-            running = [[k - low, built.state(marks(n + counts[k]))] for k, built, marks, n in flows]
-            state = {"open": running + owed, "started": started}
+            flows: dict[int, tuple[InnerFlow, Place]] = then()
+            _, (page, offset) = flows.pop(OUTER)
+            low = number
+            if flows:
+                low = min(flows)
+                page, offset = flows[low][0].origin
+            running = [
+                [k - low, flow.built.state(marks(n + counts[k]))] for k, (flow, (marks, n)) in flows.items()
+            ]
+            waiting = [[k - low, state] for k, state in owed]
+            state = {"open": running + waiting, "started": begun - low}
             return {**page(offset), key: {**state, "next": None if following is None else following - low}}
 
         return at
@@ -112,18 +130,27 @@ class _FlatMapMergeStage(JoinStage):
     def begin(self) -> None:
         self.start, self._parts = None, []
 
+    def arrived(self, one: Input) -> None:
+        if one is self._outer:
+            return
+        if one.left:
+            self._holding.append(one)
+        elif one.over:
+            self._over.append(one)
+
     def prepare(self) -> None:
         """Release the flows that have ended, and start others."""
-        for flow in [flow for flow in self._running.values() if flow.over]:
-            del self._running[flow.number]
+        for flow in self._over:
+            del self._running[flow.index]
+            flow.note()
             flow.release()
-            if self._first == flow.number:
+            if self._first == flow.index:
                 self._first = None
+        self._over.clear()
         if self._outer.over and self._first not in self._running:
             self._first = None  # the input has fewer items than before
         if self._failure is None and not self.run.draining:
             self._fill()
-        self.inputs = [self._outer, *self._running.values()]
 
     def _fill(self) -> None:
         """Start the flows of the inputs that have arrived, as long as there is room."""
@@ -137,32 +164,26 @@ class _FlatMapMergeStage(JoinStage):
                     self._failure = Failure(error)
                     return
                 self._owed.pop(number, None)
-                self._running[number] = InnerFlow(built, outer.place, self.ready.open, number)
+                flow = self._running[number] = InnerFlow(built, outer.place, self, number)
+                flow.note()
+                self.alive += 1
             outer.at += 1
             self._number += 1
 
     def collect(self, n: int) -> list[Any]:
-        """Take up to ``n`` held items, beginning behind the flow that was served last."""
-        flows = list(self._running.values())
+        """Take up to ``n`` held items, beginning with the flow whose turn it is."""
         if self._first is not None:  # a resumed run begins with one item of that flow
-            flows, n = [flow for flow in flows if flow.number == self._first], 1
-        out: list[Any] = []
-        for flow in sorted(flows, key=lambda flow: (flow.number <= self._served, flow.number)):
-            if flow.left:
-                items = flow.take(n - len(out))
-                self._parts.append((flow.number, len(items)))
-                out += items
-                if self._first is None:
-                    self._served = flow.number
-                if len(out) >= n:
-                    break
-        if out:
-            self._first = None
-        return out
+            first = self._running.get(self._first)
+            out = first.take(1) if first is not None else []
+            if out:
+                self._parts.append((self._first, 1))
+                self._first = None
+            return out
+        return take_in_turn(self._holding, n, self._parts)
 
     def over(self) -> bool:
-        raise_failure(self.inputs[1:])
         running, outer, first = self._running, self._outer, self._first
+        raise_failure(sorted((one for one in self.faults if one is not outer), key=lambda one: one.index))
         if not running or (first is not None and first not in running):  # no flow may deliver any more
             if self._failure is not None:
                 self._failure.throw()
@@ -170,10 +191,11 @@ class _FlatMapMergeStage(JoinStage):
         idle = self.run.draining or (outer.ended and not outer.left)
         if first is not None:  # items of the other flows must not go before its item
             return idle and (first not in running or running[first].ended)
-        return idle and all(flow.ended for flow in running.values())
+        return idle and self.alive == (not outer.ended)
 
     def ask(self, n: int) -> None:
-        for flow in self._running.values():
-            flow.want(n)
+        for one in tuple(self.idle):
+            if one is not self._outer:
+                one.want(n)
         if room := self._node.concurrency - len(self._running):
             self._outer.want(room)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.operators.attach import attach, building
 from penstock.runtime.arguments import function_for
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
-from penstock.runtime.inputs import Input
+from penstock.runtime.input import Input
 from penstock.runtime.node import node
 from penstock.runtime.order import order_named
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON
     from penstock.flow import Flow
-    from penstock.runtime.inputs import Place
+    from penstock.runtime.input import Place
+    from penstock.runtime.inputs import JoinStage
     from penstock.runtime.node import Node, Site
     from penstock.runtime.order import Order
 
@@ -57,8 +58,8 @@ class InnerFlow(Input):
 
     __slots__ = ("built", "number", "origin")
 
-    def __init__(self, built: BuiltFlow, origin: Place, ready: Callable[[], None], number: int = 0) -> None:
-        super().__init__(built.stage, ready)
+    def __init__(self, built: BuiltFlow, origin: Place, join: JoinStage, number: int = 0) -> None:
+        super().__init__(built.stage, join, number)
         self.built = built
         self.origin = origin
         self.number = number

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode, raise_failure
-from penstock.runtime.inputs import JoinStage, places_of
+from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
 from penstock.runtime.stage import runs
 
@@ -42,22 +41,34 @@ class Interleave(JoinNode):
 
 @runs(Interleave)
 class _InterleaveStage(JoinStage):
-    """Its state is the input whose turn it is."""
+    """Its state is the input whose turn it is.
+
+    ``_ring`` are the inputs that were not found to have ended; the one at ``_turn`` there is the next.
+    """
 
     def __init__(self, site: Site, _: Interleave) -> None:
         super().__init__(site)
+        self._ring = list(range(len(self.inputs)))
         self._turn: int = site.state or 0
         self._picks: list[int] = []  # the inputs of the items of the last chunk
 
     def marks(self) -> Marks:
-        key, places, picks, following = self.site.vertex.id, self.places(), tuple(self._picks), self._turn
+        key, places, picks, following = (
+            self.site.vertex.id,
+            self.places(),
+            tuple(self._picks),
+            self._following(),
+        )
 
         def at(i: int) -> States:
             counts = Counter(picks[:i])
-            states = places_of(places, [counts[k] for k in range(len(places))])
-            return {**states, key: picks[i] if i < len(picks) else following}
+            return {**places.states(counts), key: picks[i] if i < len(picks) else following}
 
         return at
+
+    def _following(self) -> int:
+        """Return the input whose turn it is; any, if all have ended."""
+        return self._ring[self._turn] if self._ring else 0
 
     def begin(self) -> None:
         self.start = None
@@ -65,30 +76,48 @@ class _InterleaveStage(JoinStage):
 
     def collect(self, n: int) -> list[Any]:
         out: list[Any] = []
-        while len(out) < n and (turns := self._in_turn()):
-            width = len(turns)
-            total = min(self.inputs[index].left * width + k for k, index in enumerate(turns))
-            total = min(total, n - len(out))
-            if not total:
-                break
-            part: list[Any] = [None] * total
-            for k, index in enumerate(turns):
-                part[k::width] = self.inputs[index].take(len(part[k::width]))
-            self._picks += islice(cycle(turns), total)
-            self._turn = turns[total % width]
-            out += part
+        while len(out) < n and self._one_each(out, n):
+            self._rounds(out, n)
         return out
 
-    def _in_turn(self) -> list[int]:
-        """Return the inputs that have not ended, in the order of their turns."""
-        count = len(self.inputs)
-        turns = ((self._turn + k) % count for k in range(count))
-        return [index for index in turns if not self.inputs[index].over]
+    def _one_each(self, out: list[Any], n: int) -> bool:
+        """Take one item of each input; return whether none of them must be waited for."""
+        ring, picks, inputs, turn = self._ring, self._picks, self.inputs, self._turn
+        for _ in range(len(ring)):
+            if len(out) >= n:
+                break
+            index = ring[turn]
+            branch = inputs[index]
+            if branch.left:
+                out.append(branch.items[branch.taken])
+                branch.at += 1
+                picks.append(index)
+                turn += 1
+            elif branch.over:
+                del ring[turn]
+            else:
+                self._turn = turn
+                return False
+            if turn >= len(ring):
+                turn = 0
+        self._turn = turn
+        return bool(ring)
+
+    def _rounds(self, out: list[Any], n: int) -> None:
+        """Take as many items of each input as all of them have."""
+        ring, width = self._ring, len(self._ring)
+        turns = ring[self._turn :] + ring[: self._turn]
+        rounds = min((n - len(out)) // width, *(self.inputs[index].left for index in turns))
+        if rounds:
+            part: list[Any] = [None] * (rounds * width)
+            for k, index in enumerate(turns):
+                part[k::width] = self.inputs[index].take(rounds)
+            self._picks += turns * rounds
+            out += part
 
     def over(self) -> bool:
-        turns = self._in_turn()
-        if not turns:
+        if not self._ring:
             return True
-        branch = self.inputs[turns[0]]
+        branch = self.inputs[self._following()]
         raise_failure([branch])
         return branch.ended

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.runtime.node import Node, node
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Sequence
 
-    from penstock.runtime.inputs import Input
+    from penstock.runtime.input import Input
 
 
 @node
@@ -31,6 +32,25 @@ def raise_failure(branches: Sequence[Input]) -> None:
     for branch in branches:
         if branch.failed and branch.failure is not None:
             branch.failure.throw()
+
+
+def take_in_turn(holding: deque[Input], n: int, parts: list[tuple[int, int]]) -> list[Any]:
+    """Take up to ``n`` items of inputs that take turns, and append to ``parts``, which ``counted`` reads.
+
+    An input that still has items goes to the end of ``holding``.
+    """
+    out: list[Any] = []
+    while holding and len(out) < n:
+        branch = holding.popleft()
+        if items := branch.take(n - len(out)):
+            parts.append((branch.index, len(items)))
+            if out:
+                out += items
+            else:
+                out = items
+        if branch.left:
+            holding.append(branch)
+    return out
 
 
 def counted(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
-from penstock.operators.combine.join import JoinNode, counted, raise_failure
+from penstock.operators.combine.join import JoinNode, counted, raise_failure, take_in_turn
 from penstock.runtime.arguments import positive
-from penstock.runtime.inputs import JoinStage, places_of
+from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
 from penstock.runtime.order import Order
 from penstock.runtime.stage import runs
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
+    from penstock.runtime.input import Input
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States
 
@@ -63,6 +65,8 @@ class Merge(JoinNode):
 class _MergeStage(JoinStage):
     """Takes from the branches in turn, so that a busy one cannot starve the others.
 
+    ``_holding`` are the branches that hold items, in their turns; ``_begun`` is how many were asked.
+
     Its state is the branch of the next item if that is known, otherwise ``None``. A resumed run begins with
     that branch, because downstream may have stopped in the middle of the item.
     """
@@ -72,7 +76,9 @@ class _MergeStage(JoinStage):
         self._most = node.max_concurrent or len(self.inputs)
         self._delays = node.delay_errors
         self._first: int | None = (site.state or {}).get("next")
-        self._turn = 0
+        self._holding: deque[Input] = deque()
+        self._begun = 0
+        self.idle.clear()  # ``ask`` chooses which branches begin
         self._parts: list[tuple[int, int]] = []  # of the last chunk: which branch, how many items
 
     def marks(self) -> Marks:
@@ -80,8 +86,7 @@ class _MergeStage(JoinStage):
 
         def at(i: int) -> States:
             counts, following = counted(parts, i, first)
-            states = places_of(places, [counts[k] for k in range(len(places))])
-            return {**states, key: {"next": following}}
+            return {**places.states(counts), key: {"next": following}}
 
         return at
 
@@ -89,27 +94,15 @@ class _MergeStage(JoinStage):
         self.start = None
         self._parts = []
 
+    def arrived(self, one: Input) -> None:
+        if one.left:
+            self._holding.append(one)
+
     def collect(self, n: int) -> list[Any]:
         """Take up to ``n`` held items, beginning with the branch whose turn it is."""
-        branches = self.inputs
-        out: list[Any] = []
-        if self._first is not None and not branches[self._first].over:
+        if self._first is not None and not self.inputs[self._first].over:
             return self._begin_with(self._first)
-        count = len(branches)
-        for k in range(self._turn, self._turn + count):
-            index = k if k < count else k - count
-            branch = branches[index]
-            if branch.at < branch.size:
-                items = branch.take(n - len(out))
-                self._parts.append((index, len(items)))
-                self._turn = index + 1 if index + 1 < count else 0
-                if out:
-                    out += items
-                else:
-                    out = items
-                if len(out) >= n:
-                    break
-        return out
+        return take_in_turn(self._holding, n, self._parts)
 
     def _begin_with(self, index: int) -> list[Any]:
         """Take one item of the branch with which a resumed run begins."""
@@ -125,15 +118,15 @@ class _MergeStage(JoinStage):
             raise_failure([first])
             if first.drained and not first.left:
                 return True
-        ended = all(branch.ended for branch in self.inputs)
+        ended = not self.alive
         if ended or not self._delays:
             self.throw()
         return ended
 
     def ask(self, n: int) -> None:
         """Request from the first ``max_concurrent`` branches that have not ended."""
-        room = self._most
-        for branch in self.inputs:
-            if not branch.ended and room:
-                room -= 1
-                branch.want(n)
+        count = len(self.inputs)
+        while self._begun < count and self._begun - (count - self.alive) < self._most:
+            self.idle[self.inputs[self._begun]] = None
+            self._begun += 1
+        super().ask(n)

@@ -8,16 +8,17 @@ from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
-from penstock.operators.combine.join import JoinNode, raise_failure
+from penstock.operators.combine.join import JoinNode
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import Failure, calling
-from penstock.runtime.inputs import JoinStage, places_of
+from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
-from penstock.runtime.run import Pace
+from penstock.runtime.run import SLICE, Pace
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
+    from penstock.runtime.input import Input
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States
 
@@ -74,7 +75,8 @@ class _Descending:
 class _SortedStage(JoinStage):
     """It has no state: it looks at the inputs' next items without taking them.
 
-    ``_heap`` has the key and the index of each input whose next item is known. ``_unknown`` are the others.
+    ``_heap`` has the key and the index of each input whose next item is known. ``_unknown`` is how many of
+    the others may have one, ``_news`` are those that were not looked at since they told something.
     ``_picks`` are the inputs of the items of the last chunk.
     """
 
@@ -82,7 +84,9 @@ class _SortedStage(JoinStage):
         super().__init__(site)
         self._node = node
         self._heap: list[tuple[Any, int]] = []
-        self._unknown = list(range(len(self.inputs)))
+        self._unknown = len(self.inputs)
+        self._news: list[Input] = []
+        self._gone = False  # whether an input that is not known has failed, or was drained
         self._picks: list[int] = []
         self._plain = node.key is None and not node.reverse
         self._failure: Failure | None = None
@@ -92,8 +96,7 @@ class _SortedStage(JoinStage):
         places, picks = self.places(), tuple(self._picks)
 
         def at(i: int) -> States:
-            counts = Counter(picks[:i])
-            return places_of(places, [counts[k] for k in range(len(places))])
+            return places.states(Counter(picks[:i]))
 
         return at
 
@@ -101,50 +104,64 @@ class _SortedStage(JoinStage):
         self.start = None
         self._picks = []
 
+    def arrived(self, one: Input) -> None:
+        self._news.append(one)
+
     def collect(self, n: int) -> list[Any]:
         if self._failure is not None:
             self._failure.throw()
         out: list[Any] = []
         began = self.run.clock.monotonic()
+        n = min(n, self._pace.size)
         try:
             with calling(self._node):
-                self._pick(out, min(n, self._pace.size))
+                self._pick(out, n)
         except BaseException as error:
             self._failure = Failure(error)
             if not out:
                 raise
-        self._pace.took(self.run.clock.monotonic() - began)
+        spent = self.run.clock.monotonic() - began
+        if len(out) == n or spent > SLICE:  # a quick slice that is not full says nothing about a larger one
+            self._pace.took(spent)
         return out
 
     def _pick(self, out: list[Any], n: int) -> None:
         heap, picks, branches, plain = self._heap, self._picks, self.inputs, self._plain
-        while len(out) < n and self._look() and heap:
-            while True:
-                index = heap[0][1]
-                branch = branches[index]
-                out.append(branch.items[branch.at])
-                picks.append(index)
-                branch.at += 1
-                if branch.at >= branch.size:
-                    heappop(heap)
-                    self._unknown.append(index)
-                    break
-                item = branch.items[branch.at]
-                heapreplace(heap, (item if plain else self._key(item), index))
-                if len(out) >= n:
-                    break
+        began = len(picks)
+        try:
+            while len(out) < n and self._look() and heap:
+                while True:
+                    index = heap[0][1]
+                    branch = branches[index]
+                    out.append(branch.items[branch.taken])
+                    picks.append(index)
+                    branch.taken += 1
+                    if branch.taken >= branch.size:
+                        heappop(heap)
+                        self._unknown += 1
+                        break
+                    item = branch.items[branch.taken]
+                    heapreplace(heap, (item if plain else self._key(item), index))
+                    if len(out) >= n:
+                        break
+        finally:
+            for index in set(picks[began:]):
+                branches[index].note()
 
     def _look(self) -> bool:
-        """Look at the next items of the inputs; return whether all have arrived."""
-        waiting: list[int] = []
-        for index in self._unknown:
-            branch = self.inputs[index]
+        """Look at the next items that have arrived; return whether those of all inputs are known."""
+        news = self._news
+        while news:
+            branch = news[-1]
             if branch.left:
-                heappush(self._heap, (self._key(branch.items[branch.at]), index))
-            elif not branch.over:
-                waiting.append(index)
-        self._unknown = waiting
-        return not waiting
+                heappush(self._heap, (self._key(branch.items[branch.taken]), branch.index))
+                self._unknown -= 1
+            elif branch.over:
+                self._unknown -= 1
+            else:
+                self._gone = True
+            news.pop()
+        return not self._unknown
 
     def _key(self, item: Any) -> Any:
         """Return what to compare an item by."""
@@ -152,6 +169,5 @@ class _SortedStage(JoinStage):
         return _Descending(key) if self._node.reverse else key
 
     def over(self) -> bool:
-        waiting = [self.inputs[index] for index in self._unknown]
-        raise_failure(waiting)
-        return any(branch.ended for branch in waiting) or not (waiting or self._heap)
+        self.throw()
+        return self._gone or not (self._unknown or self._heap)

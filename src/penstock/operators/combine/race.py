@@ -24,8 +24,10 @@ T = TypeVar("T")
 def race(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
     """Yield the items of the flow that yields one first; the other flows are closed at once.
 
-    A flow also wins by completing or failing first. Of flows that are ready at the same moment, the first
-    argument wins. A resumed run continues with the winner and starts no other flow.
+    A flow that completes without an item loses; if all flows do, the result is empty. (The ``amb`` of
+    ReactiveX lets it win.) An error that comes before the first item ends the race: it is raised. If several
+    flows are ready at the same moment, the first argument wins. A resumed run continues with the winner and
+    starts no other flow.
     """
     nodes = nodes_of("race", others)
     return attach(lambda node: Race(inputs=(node, *nodes)))
@@ -33,7 +35,7 @@ def race(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
 
 @node
 class Race(JoinNode):
-    """The items of the input that yields, completes or fails first; the others are closed at once."""
+    """The items of the input that is first to yield one; the others are closed at once."""
 
     operator = "race"
     own_order = Order.TIMED
@@ -58,7 +60,7 @@ class _RaceStage(JoinStage):
         """Look for the winner; if there is one, release every other input."""
         if self._winner is not None:
             return
-        ahead = (k for k, branch in enumerate(self.inputs) if branch.left or branch.failed or branch.over)
+        ahead = (k for k, branch in enumerate(self.inputs) if branch.left or branch.failed)
         first = next(ahead, None)
         if first is None or self.inputs[first].failed:
             return

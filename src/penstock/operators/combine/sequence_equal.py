@@ -88,12 +88,16 @@ class _EqualStage(JoinStage):
     def _compare(self, count: int) -> bool:
         """Move both inputs behind equal items; return whether the next ``count`` are all equal."""
         (left, right), equal = self.inputs, self._node.equal
-        for _ in range(count):
-            one, other = left.items[left.at], right.items[right.at]
-            if not (equal(one, other) if equal is not None else one == other):
-                return False
-            left.at += 1
-            right.at += 1
+        try:
+            for _ in range(count):
+                one, other = left.items[left.taken], right.items[right.taken]
+                if not (equal(one, other) if equal is not None else one == other):
+                    return False
+                left.taken += 1
+                right.taken += 1
+        finally:
+            left.note()
+            right.note()
         return True
 
     def _answer(self, *, equal: bool) -> list[Any]:

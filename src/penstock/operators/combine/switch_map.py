@@ -77,7 +77,7 @@ class _SwitchMapStage(JoinStage):
         outer = self._outer
         if outer.left and not self.run.draining:
             built = self._node.built(self.site, outer.items[outer.at], self._state)
-            self._replace(InnerFlow(built, outer.place, self.ready.open))
+            self._replace(InnerFlow(built, outer.place, self))
             self._state = None
             outer.at += 1
 

@@ -63,11 +63,11 @@ class _WithLatestStage(LatestStage):
         super().__init__(site, first=1)
 
     def advance(self) -> None:
-        for index in self.remembered:
-            branch = self.inputs[index]
-            if branch.left:
+        while self.holding:
+            branch = self.holding.popleft()
+            if branch.left and branch.index in self.remembered:
                 branch.at = branch.size - 1
-                self.remember(index)
+                self.remember(branch.index)
 
     def collect(self, n: int) -> list[Any]:
         first = self.inputs[0]

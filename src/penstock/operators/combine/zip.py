@@ -79,20 +79,20 @@ class _ZipStage(JoinStage):
         return lambda i: places_of(places, [i if moved else 0] * len(places))
 
     def collect(self, n: int) -> list[Any]:
-        count = min(n, *(branch.left for branch in self.inputs))
-        if not count:
+        if self.waits() or self.alive < len(self.inputs):
             return []
+        count = min(n, *(branch.left for branch in self.inputs))
         return list(builtins.zip(*(branch.take(count) for branch in self.inputs), strict=True))
 
     def over(self) -> bool:
         self.throw()
-        gone = [branch.ended and not branch.left for branch in self.inputs]
-        if not self._node.strict or self.run.draining:
-            return any(gone)
-        if any(gone) and any(branch.left for branch in self.inputs):
-            short = gone.index(True)
+        ended = self.alive < len(self.inputs)
+        if not ended or not self._node.strict or self.run.draining:
+            return ended
+        if any(branch.left for branch in self.inputs):
+            short = next(k for k, branch in enumerate(self.inputs) if branch.ended)
             long = next(k for k, branch in enumerate(self.inputs) if branch.left)
             error = ValueError(f"zip(strict=True): input {short} has ended, but input {long} has more items")
             annotate(error, self._node.describe())
             raise error
-        return all(gone)
+        return not self.alive

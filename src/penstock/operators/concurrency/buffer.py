@@ -106,7 +106,7 @@ class _LossyFeeder(Feeder):
             self._overflowed = True
             raise
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         if self._overflowed:
             self.failure = Failure(error)  # the position stays behind the items that did fit
         else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.concurrency.map_async import AwaitingStage
-from penstock.operators.concurrency.pool import DROPPED, Pooled, Unordered, pooled
+from penstock.operators.concurrency.pool import DROPPED
+from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
 from penstock.runtime.arguments import function_for
 from penstock.runtime.stage import runs
 

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import GraphError
-from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
+from penstock.operators.concurrency.pool import PoolStage
+from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.order import Order
 from penstock.runtime.run import Gate
@@ -82,7 +83,7 @@ class AwaitingStage(PoolStage):
         self._function = function
 
     async def _work(self) -> None:
-        gate, function = Gate(self.run, for_task=True), self._function
+        gate, function = Gate(self.run, for_task=True, own=True), self._function
         numbers, values = self._came
         try:
             while not self._stopping:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.errors import GraphError, WorkerDied
 from penstock.operators.concurrency import process_worker
-from penstock.operators.concurrency.pool import Pooled, PoolStage, Unordered, pooled
+from penstock.operators.concurrency.pool import PoolStage
+from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
 from penstock.runtime import clock
 from penstock.runtime.arguments import assembled_at, function_for, positive
 from penstock.runtime.node import node
@@ -187,7 +188,7 @@ class _ProcessStage(PoolStage):
         return self._node.window
 
     async def _work(self) -> None:
-        gate, worker = Gate(self.run, for_task=True), None
+        gate, worker = Gate(self.run, for_task=True, own=True), None
         try:
             while not self._stopping:
                 batch = self._take()
@@ -277,10 +278,12 @@ class _ProcessStage(PoolStage):
     def _put_back(self, left: deque[tuple[int, Any]]) -> None:
         """Put the inputs behind a skipped one back to the front of the inputs."""
         again = [*left, *self._inputs]
-        numbers, items = self._waiting
-        self._waiting = (
-            [*(number for number, _ in again), *numbers],
-            [*(item for _, item in again), *items],
+        (numbers, items), at = self._waiting, self._cut_to
+        self._wait(
+            (
+                [*(number for number, _ in again), *numbers[at:]],
+                [*(item for _, item in again), *items[at:]],
+            )
         )
         left.clear()
 

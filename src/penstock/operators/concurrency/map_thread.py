@@ -8,7 +8,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.concurrency.map_async import AwaitingStage
-from penstock.operators.concurrency.pool import Pooled, Unordered, pooled
+from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
 from penstock.runtime.arguments import function_for
 from penstock.runtime.stage import runs
 from penstock.system.threads import to_the_end

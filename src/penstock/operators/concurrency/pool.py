@@ -6,118 +6,24 @@ import asyncio
 from abc import abstractmethod
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from penstock.errors import GraphError
-from penstock.operators.attach import attach
-from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure, raised_by_user
-from penstock.runtime.node import Node, node
+from penstock.runtime.fifo import Fifo
 from penstock.runtime.numbered import NumberedInputs
-from penstock.runtime.order import Order
 from penstock.runtime.run import Gate, Pace
 from penstock.runtime.stage import Stage, stop
 from penstock.system import close_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from penstock.flow import Flow
+    from penstock.operators.concurrency.pooled import Pooled
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States, Upstream
 
-WINDOWS = 4
-"""The default window, in multiples of the concurrency."""
-
 DROPPED: Final[Any] = type("Dropped", (), {"__repr__": lambda _: "DROPPED"})()
 """The result of an input that gives no item."""
-
-
-def pooled(
-    operator: str,
-    kind: type[Pooled],
-    function: Callable[..., Any],
-    concurrency: int,
-    window: int | None,
-    **more: Any,
-) -> Callable[[Flow[Any]], Flow[Any]]:
-    """Check the numbers, and return the operator that adds such a node."""
-    positive(operator, "concurrency", concurrency)
-    window = concurrency * WINDOWS if window is None else window
-    positive(operator, "window", window)
-    if window < concurrency:
-        msg = (
-            f"{operator}(concurrency={concurrency}, window={window}): the window must hold what is under way"
-        )
-        raise GraphError(msg)
-
-    def make(node: Node) -> Node:
-        return kind(inputs=(node,), function=function, concurrency=concurrency, window=window, **more)
-
-    return attach(make)
-
-
-@node
-class Pooled(Node):
-    """``function`` over each item, ``concurrency`` calls at a time, in order.
-
-    At most ``window`` inputs are taken from upstream and neither delivered nor dropped yet.
-    """
-
-    drops: ClassVar[bool] = False
-    """Whether a result may be ``DROPPED``."""
-
-    function: Callable[..., Any]
-    concurrency: int
-    window: int
-
-    def bound(self, n: int) -> float:
-        """Return M_up(window) + n."""
-        return self.inputs[0].bound(self.window) + n
-
-    @property
-    def skippable(self) -> bool:
-        """True: a call that fails leaves the others as they are."""
-        return True
-
-    @property
-    def ordered(self) -> bool:
-        """Whether results keep the order of their inputs."""
-        return self.own_order is Order.EXACT
-
-
-class Unordered(Pooled):
-    """The same, in order of completion; a mixin.
-
-    Its position is the low watermark (the first input not settled) and the inputs settled beyond it,
-    counted from there. The window bounds them: no input is taken that lies further than that beyond
-    the watermark.
-    """
-
-    __slots__ = ()
-
-    own_order = Order.INTERLEAVED
-    stateful = True
-    remedy = (
-        "unordered, it knows inputs by their number, and here they come in another order the next time. "
-        "Pass ordered=True, or put it in front of the merge, or of the unordered operator, that is upstream."
-    )
-
-    @property
-    def obstacle(self) -> Node | None:
-        """This node, if its inputs come in no fixed order: the next run would give them other numbers."""
-        above = self.inputs[0]
-        return above.obstacle or (None if above.order is Order.EXACT else self)
-
-    @property
-    def repeatable(self) -> bool:
-        """False: which of the inputs under way completes first is nobody's to say."""
-        return False
-
-    @property
-    def structure(self) -> str:
-        """Part of the shape, because a position of the ordered form has no state."""
-        return "(unordered)"
 
 
 class PoolStage(Stage[Any]):
@@ -136,7 +42,8 @@ class PoolStage(Stage[Any]):
         self._upstream = site.input()
         self._numbered = NumberedInputs(self._upstream.marks(), site.state or ())
         self._held = 0  # inputs taken and not settled
-        self._waiting: tuple[Sequence[int], Sequence[Any]] = ((), ())  # inputs that are in no slice yet
+        self._waiting: tuple[Sequence[int], Sequence[Any]] = ((), ())
+        self._cut_to = 0  # how many of them are in slices
         self._rest: Any = iter(())  # the items of the slice that no worker has taken
         self._inputs: Iterator[tuple[int, Any]] = iter(())  # the same with their numbers
         self._fetching = False
@@ -145,8 +52,8 @@ class PoolStage(Stage[Any]):
         self._failures: dict[int, Failure] = {}  # ordered: those that must wait for what comes before them
         self._final: Failure | None = None  # upstream's failure, behind everything that is still in flight
         self._came: tuple[list[int], list[Any]] = ([], [])
-        self._numbers: list[int] = []
-        self._values: list[Any] = []
+        self._numbers = Fifo()
+        self._values = Fifo()
         self._early: dict[int, Any] = {}
         self._due = 0  # ordered: the input whose result comes next
         self._stopping = False
@@ -154,7 +61,7 @@ class PoolStage(Stage[Any]):
         self._drops = node.drops or site.skipping is not None
         self._in_step = node.ordered and not self._drops  # as many items as inputs, in the same order
         self._last: Sequence[int] = ()  # the inputs delivered by the last request
-        self._ready = Gate(self.run)
+        self._ready = Gate(self.run, own=True)
         self._idle: deque[Gate] = deque()
         self._workers: list[asyncio.Task[None]] = []
         self._pace = Pace()
@@ -162,11 +69,9 @@ class PoolStage(Stage[Any]):
 
     @property
     def buffered(self) -> int:
-        """Inputs taken and not settled."""
         return self._held
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
-        """Yield the one upstream."""
         yield self._upstream
 
     async def _request(self, n: int) -> list[Any]:
@@ -186,20 +91,23 @@ class PoolStage(Stage[Any]):
             self._call_to_fetch()
             await self._ready.wait()
             self._arrange()
-        out, self._values = self._values[:n], self._values[n:]
+        out = self._values.take(n)
         if self._in_step:
             self._last = range(self._numbered.low, self._numbered.low + len(out))
         else:
-            self._last = self._numbers[:n]
-            del self._numbers[:n]
+            self._last = self._numbers.take(n)
         self._held -= len(out)
         self._call_to_fetch()
         return out
 
     def _begin(self) -> None:
-        """Start the workers."""
-        name, count = self._node.operator, self._node.concurrency
-        self._workers = [self.run.spawn(self._work(), f"{name} {k}") for k in range(count)]
+        name, count = self._node.operator, len(self._workers)
+        self._workers.append(self.run.spawn(self._start_to_work(), f"{name} {count}"))
+
+    async def _start_to_work(self) -> None:
+        await asyncio.sleep(0)  # eager tasks would start each other, one inside the other
+        self._call(2)
+        await self._work()
 
     def _acknowledge(self) -> None:
         """Take note that what the last request delivered has arrived."""
@@ -227,8 +135,8 @@ class PoolStage(Stage[Any]):
         if self._drops:
             came, results = self._without_dropped(came, results)
         if not self._in_step:
-            self._numbers += came
-        self._values = self._values + results if self._values else results
+            self._numbers.put(came)
+        self._values.put(results)
 
     def _in_turn(self) -> tuple[list[int], list[Any]]:
         """Take from what came too soon all that is due, up to the first failure."""
@@ -254,15 +162,22 @@ class PoolStage(Stage[Any]):
 
     def _call_to_fetch(self) -> None:
         """Wake one worker, if there is no input for it to take."""
-        if self._idle and not self._waiting[1] and not self._rest.__length_hint__():
-            self._call(1)
+        if self._idle and not self._free:
+            self._idle.popleft().open()
+
+    @property
+    def _free(self) -> int:
+        """How many inputs no worker has taken yet."""
+        left: int = self._rest.__length_hint__()
+        return left + len(self._waiting[1]) - self._cut_to
 
     def _call(self, count: int) -> None:
-        """Wake workers that wait for inputs or for room."""
-        idle = self._idle
-        while count and idle:
-            idle.popleft().open()
-            count -= 1
+        """Let more workers take inputs: those that wait, then new ones; no more than there are inputs."""
+        for _ in range(min(count, self._free)):
+            if self._idle:
+                self._idle.popleft().open()
+            elif len(self._workers) < self._node.concurrency and not self._stopping:
+                self._begin()
 
     @abstractmethod
     async def _work(self) -> None:
@@ -277,7 +192,7 @@ class PoolStage(Stage[Any]):
 
     async def _await_input(self, gate: Gate) -> None:
         """Cut the next slice; if all are used up, fetch, or wait to be called. Then call others."""
-        if self._waiting[1]:
+        if len(self._waiting[1]) > self._cut_to:
             if self.run.strained():
                 await self.run.breathe()
         elif self._fetching or self._exhausted or self._room() <= 0:
@@ -285,7 +200,7 @@ class PoolStage(Stage[Any]):
             await gate.wait()
         else:
             await self._fetch()
-        if self._waiting[1] and not self._rest.__length_hint__():
+        if len(self._waiting[1]) > self._cut_to and not self._rest.__length_hint__():
             self._cut()
         if self._rest.__length_hint__():
             self._call(2)  # so all are awake in few turns, and few are woken in vain
@@ -295,10 +210,16 @@ class PoolStage(Stage[Any]):
         now = self.run.clock.monotonic()
         self._pace.took(now - self._cut_at)
         self._cut_at, size = now, self.slice_size()
-        numbers, items = self._waiting
-        self._rest = iter(items[:size])
-        self._inputs = zip(numbers[:size], self._rest, strict=False)
-        self._waiting = (numbers[size:], items[size:])
+        (numbers, items), at = self._waiting, self._cut_to
+        self._cut_to = end = min(at + size, len(items))
+        self._rest = iter(items[at:end])
+        self._inputs = zip(numbers[at:end], self._rest, strict=False)
+        if end == len(items):
+            self._wait(((), ()))
+
+    def _wait(self, inputs: tuple[Sequence[int], Sequence[Any]]) -> None:
+        """Let these inputs wait for workers; none of them is in a slice yet."""
+        self._waiting, self._cut_to = inputs, 0
 
     def slice_size(self) -> int:
         """Return how many inputs the next slice may have."""
@@ -322,7 +243,7 @@ class PoolStage(Stage[Any]):
         if len(numbers) < len(page):  # the run which this one resumes had settled the others
             page = [page[number - first] for number in numbers]
         self._held += len(page)
-        self._waiting = (numbers, page)
+        self._wait((numbers, page))
         if self._exhausted:
             self._ready.open()
 
@@ -330,7 +251,7 @@ class PoolStage(Stage[Any]):
         """Take a failure; no further call is begun."""
         failure = Failure(raised_by_user(error, self._node.describe()))
         self._stopping = True
-        self._waiting = ((), ())
+        self._wait(((), ()))
         for _ in self._inputs:  # nobody takes them any more
             pass
         if self._ordered:
@@ -355,7 +276,6 @@ class PoolStage(Stage[Any]):
         return True
 
     def _put(self, number: int, result: Any) -> None:
-        """Take one result."""
         numbers, results = self._came
         numbers.append(number)
         results.append(result)
@@ -367,14 +287,19 @@ class PoolStage(Stage[Any]):
             self._stopping, self._failure = True, Failure(error)
             self._ready.open()
 
+    def forget_failures(self) -> None:
+        super().forget_failures()
+        for failure in self._failures.values():
+            failure.forget()
+
     async def _stop(self) -> None:
+        self._stopping = True
         workers, self._workers = self._workers, []
         for task in workers:
             self.run.cancel(task)
         await close_all([partial(stop, self.run, task) for task in workers])
 
     def marks(self) -> Marks:
-        """Return positions inside the last chunk."""
         key, last, stateful = self.site.vertex.id, self._last, self._node.stateful
         position = self._numbered.marks()
 

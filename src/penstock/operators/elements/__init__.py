@@ -13,6 +13,7 @@ from penstock.operators.elements.materialize import dematerialize, materialize
 from penstock.operators.elements.pairwise import pairwise
 from penstock.operators.elements.scan import scan
 from penstock.operators.elements.start_with import start_with
+from penstock.operators.elements.stateful import stateful
 from penstock.operators.elements.tap import tap
 from penstock.operators.elements.unwrap import unwrap
 
@@ -32,6 +33,7 @@ __all__ = [
     "scan",
     "starmap",
     "start_with",
+    "stateful",
     "switch_if_empty",
     "tap",
     "unwrap",

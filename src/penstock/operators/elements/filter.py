@@ -41,6 +41,22 @@ class Filter(Element):
         return [f"if not f{k}(x):", *indent(drop)]
 
 
+class AnyOf(Filter):
+    """``Filter`` of the terminal ``any``."""
+
+    operator = "any"
+
+
+class AllOf(Filter):
+    """Drops an item for which ``function(item)`` is true, for the terminal ``all``."""
+
+    operator = "all"
+
+    @staticmethod
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
+        return [f"if f{k}(x):", *indent(drop)]
+
+
 class Choose(Element):
     """Replaces an item by the value of the ``Option`` that ``function(item)`` returns, or drops it."""
 

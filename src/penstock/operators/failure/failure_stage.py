@@ -23,12 +23,17 @@ class FailureStage(PassingStage):
             except Exception as error:
                 if self.run.over(error):
                     raise
+                trace = error.__traceback__
                 try:
                     with calling(self.site.vertex.node):
                         self._handle(error)
                 except BaseException as final:
+                    if final is error:
+                        error.__traceback__ = trace  # without the frames of _handle, which hold the error
                     self._failure = Failure(final)
                     raise
+                finally:
+                    del trace
 
     @abstractmethod
     async def _next(self, n: int) -> list[Any]:

@@ -164,7 +164,7 @@ class _Skipping(Skipping):
         while self._letters is not None and self.full:
             await self._letters.wait(gate)
 
-    def refuses(self, error: Exception, item: Any) -> Exception | None:
+    def refuses(self, error: Exception, item: Any) -> BaseException | None:
         if self._left == 0:
             limit = self._node.limit
             error.add_note(f"penstock: {self._node.describe()} had skipped {limit} items, its limit")
@@ -172,7 +172,7 @@ class _Skipping(Skipping):
         try:
             with calling(self._node):
                 self._node.function(error, item)
-        except Exception as own:  # noqa: BLE001  the stage that asked raises it
+        except BaseException as own:  # noqa: BLE001  the stage that asked raises it
             return own
         if self._left is not None:
             self._left -= 1

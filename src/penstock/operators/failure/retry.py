@@ -27,9 +27,12 @@ def retry(
 ) -> Same:
     """Restart upstream from its position when it fails; delivered items are not repeated.
 
-    The policy decides which errors to retry and how long to wait. Each delivered item resets its attempts
-    and its budget. The failed upstream is closed before the restart; an error while closing counts as
-    another failed attempt. A run that is being drained is not retried.
+    The policy decides which errors to retry and how long to wait. The default retries only lost connections,
+    timeouts and errors marked with ``is_retryable = True``, so a ``ValueError`` is raised at once. An error
+    that is not retried has a note that says why.
+
+    Each delivered item resets the attempts and the budget. The failed upstream is closed before the restart;
+    an error while closing counts as another failed attempt. A run that is being drained is not retried.
 
     Behind an adapter, the event stage also retries by the same policy: a document whose parsing or
     processing fails with a retryable error is tried again, and each failed attempt is one
@@ -95,6 +98,7 @@ class _RetryStage(FailureStage):
         now = asyncio.get_running_loop().time()
         delay = None if self.run.draining else self._series.failed(error, now)
         if delay is None:
+            self._series.explain(error, self.site.vertex.node.describe(), drained=self.run.draining)
             raise error
         self._deadline = now + delay
         self._closing.begin(self.upstream.aclose(), "retry")

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from penstock.operators.fanout.shared_run import (
-    CAPACITY,
-    SharedNode,
-    SharedRun,
-    SubscriberQueue,
-    overflow_of,
-)
+from penstock.operators.fanout.shared_run import SharedRun, SubscriberQueue
+from penstock.operators.fanout.stuck import PATIENCE
+from penstock.operators.fanout.subscriber import CAPACITY, SharedNode, decline_above, limits
 from penstock.runtime.arguments import positive
 from penstock.runtime.node import node
 from penstock.runtime.stream import flow_of, node_of
+from penstock.system import close_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from penstock.flow import Flow
     from penstock.operators.concurrency.overflow import OverflowName
-    from penstock.operators.fanout.shared_run import SubscriberStage
+    from penstock.operators.fanout.subscriber import Limits, SubscriberStage
     from penstock.runtime.node import Node
     from penstock.runtime.run import Run
 
@@ -29,14 +27,19 @@ T = TypeVar("T")
 
 
 def broadcast(
-    count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait"
+    count: int,
+    *,
+    capacity: int = CAPACITY,
+    overflow: OverflowName = "wait",
+    patience: float | None = PATIENCE,
 ) -> Callable[[Flow[T]], tuple[Flow[T], ...]]:
     """Return ``count`` flows that each receive every item of one shared run.
 
     The first subscriptions of all these flows share one run, the second ones share the next run, and so on.
     A run starts with the first request. A branch without a subscriber holds the others back when its queue
     is full, so subscribe to all of them at the same time. If one is closed, the others continue; when all
-    subscribers are closed, the run is closed. An error reaches every branch.
+    subscribers are closed, the run is closed. An error reaches every branch. A wait that only a stuck reader
+    could end fails the run with ``BranchStuck``.
 
     Args:
         count: The number of flows.
@@ -44,25 +47,66 @@ def broadcast(
         overflow: What happens to a subscriber that lags behind further. ``wait`` makes all others wait;
             ``drop_oldest``, ``drop_newest`` and ``latest`` drop items of that subscriber (see ``buffer``);
             ``error`` fails that subscriber with ``BufferOverflow``.
+        patience: Seconds for which a branch that nobody reads may hold the others back. Then the run fails
+            with ``BranchStuck``. ``None`` waits without end.
     """
-    return attach_branches(lambda node: node, Branch, count, capacity, overflow)
+    chosen = limits("broadcast", capacity, overflow, patience)
+    return attach_branches(lambda node: node, Branch, count, chosen)
 
 
 def attach_branches(
-    make: Callable[[Node], Node], kind: type[Branch], count: int, capacity: int, overflow: OverflowName
+    make: Callable[[Node], Node], kind: type[Branch], count: int, chosen: Limits
 ) -> Callable[[Flow[Any]], tuple[Flow[Any], ...]]:
     """Return the operator that puts ``count`` branches behind the node that ``make`` returns."""
     positive(kind.operator, "count", count)
-    chosen = overflow_of(kind.operator, capacity, overflow)
 
     def step(flow: Flow[Any], /) -> tuple[Flow[Any], ...]:
         inputs, runs = (make(node_of("what an operator is put behind", flow)),), BranchRuns(count)
-        return tuple(
-            flow_of(kind(inputs=inputs, capacity=capacity, overflow=chosen, runs=runs, index=index))
-            for index in range(count)
-        )
+        return tuple(flow_of(kind(inputs=inputs, runs=runs, index=index, **chosen)) for index in range(count))
 
     return step
+
+
+class BranchQueue(SubscriberQueue):
+    """The queue of one branch."""
+
+    def __init__(self, shared: SharedRun, node: Branch, index: int) -> None:
+        super().__init__(shared, node.capacity, node.overflow)
+        self.index = index
+
+    def describe(self) -> str:
+        return f"branch {self.index}"
+
+
+class BranchRun(SharedRun):
+    """The shared run of a broadcast, with one queue for each branch."""
+
+    def __init__(self, node: Branch) -> None:
+        super().__init__(node)
+        self.branches = [BranchQueue(self, node, index) for index in range(node.runs.count)]
+        self.queues = list(self.branches)
+
+    def is_free(self, index: int, run: Run | None = None) -> bool:
+        """Return whether a branch may be read: by any run, or only by ``run``, for which it is kept."""
+        branch = self.branches[index]
+        return not branch.closed and branch.reader is None and branch.owner is run
+
+    def keep(self, indices: Iterable[int], run: Run) -> None:
+        """Keep branches for ``run``, which reads them now or later; when it is closed, so are they."""
+        kept = [self.branches[index] for index in indices]
+        for branch in kept:
+            branch.owner = run
+
+        async def give_up() -> None:
+            await close_all(
+                [partial(self.leave, one) for one in kept if one.reader is None and not one.closed]
+            )
+
+        run.at_close.append(give_up)
+
+    def unused(self) -> bool:
+        """Return whether no branch is read or kept for a run."""
+        return all(branch.closed or branch.owner is None for branch in self.branches)
 
 
 class BranchRuns:
@@ -73,46 +117,52 @@ class BranchRuns:
     """
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self.count = count
         self._runs: list[BranchRun] = []
+        self._declined = [0] * count  # how many subscriptions of each were closed unread, for runs to come
 
-    def enter(self, stage: SubscriberStage, node: Branch) -> SubscriberQueue:
-        """Return the queue of a branch in the oldest run in which it is free, or in a new run."""
-        free = self._free(node)
-        shared = next((one for one in free if stage.run in one.runs), None) or next(iter(free), None)
-        if shared is None:
-            shared = node.kind(node.inputs[0], node.describe())
-            shared.branches = [
-                SubscriberQueue(shared, node.capacity, node.overflow) for _ in range(self._count)
-            ]
-            shared.queues = list(shared.branches)
-            self._runs.append(shared)
-        shared.runs.append(stage.run)
+    def reserve(self, node: Branch, run: Run) -> None:
+        """Keep all branches that the graph of ``run`` reads in one shared run, if ``node`` is the first."""
+        others = [one for one in run.shared_nodes() if isinstance(one, Branch) and one.runs is self]
+        if others[0] is node:
+            self._run_for(node, {one.index for one in others}).keep({one.index for one in others}, run)
+
+    def enter(self, node: Branch, run: Run) -> SubscriberQueue:
+        """Return the queue of a branch: the one that is kept for ``run``, or a free one."""
+        kept = [shared for shared in self._open() if shared.is_free(node.index, run)]
+        shared = kept[0] if kept else self._run_for(node, {node.index})
         return shared.branches[node.index]
 
-    def decline(self, node: Branch) -> None:
-        """Remove the branch from the oldest run in which it is free, so that the others do not wait."""
-        for shared in self._free(node)[:1]:
-            shared.remove(shared.branches[node.index])
+    def _run_for(self, node: Branch, indices: set[int]) -> BranchRun:
+        """Return the oldest run in which these branches are free, or a new one."""
+        for shared in self._open():
+            if all(shared.is_free(index) for index in indices):
+                return shared
+        shared = node.kind(node)
+        for index, count in enumerate(self._declined):
+            if count:
+                self._declined[index] -= 1
+                if index not in indices:
+                    shared.remove(shared.branches[index])
+        self._runs.append(shared)
+        return shared
 
-    def _free(self, node: Branch) -> list[BranchRun]:
-        """Return the runs in which the branch has no subscriber yet, the oldest first."""
+    async def decline(self, node: Branch) -> None:
+        """Close the branch in the oldest run in which it is free, so that the others do not wait for it."""
+        for shared in self._open():
+            if shared.is_free(node.index):
+                return shared.remove(shared.branches[node.index])
+        self._declined[node.index] += 1
+        if all(self._declined):  # no branch is left that could start such a run
+            self._declined = [count - 1 for count in self._declined]
+            await decline_above(node)
+        return None
+
+    def _open(self) -> list[BranchRun]:
+        """Return the runs that may be entered, the oldest first."""
         loop = asyncio.get_running_loop()
-        self._runs = [shared for shared in self._runs if not shared.over and shared.loop is loop]
-        return [shared for shared in self._runs if shared.is_free(node.index)]
-
-
-class BranchRun(SharedRun):
-    """The shared run of a broadcast; ``runs`` are those of its subscribers."""
-
-    def __init__(self, root: Node, where: str) -> None:
-        super().__init__(root, where)
-        self.branches: list[SubscriberQueue] = []
-        self.runs: list[Run] = []
-
-    def is_free(self, index: int) -> bool:
-        """Return whether a branch has no subscriber yet."""
-        return self.branches[index].reader is None and not self.branches[index].closed
+        self._runs = [shared for shared in self._runs if shared.closing is None and shared.loop is loop]
+        return self._runs
 
 
 @node
@@ -125,8 +175,11 @@ class Branch(SharedNode):
     runs: BranchRuns
     index: int
 
-    def enter(self, stage: SubscriberStage) -> SubscriberQueue:
-        return self.runs.enter(stage, self)
+    def reserve(self, run: Run) -> None:
+        self.runs.reserve(self, run)
 
-    def decline(self) -> None:
-        self.runs.decline(self)
+    def enter(self, stage: SubscriberStage) -> SubscriberQueue:
+        return self.runs.enter(self, stage.run)
+
+    async def decline(self) -> None:
+        await self.runs.decline(self)

@@ -6,12 +6,14 @@ from collections import OrderedDict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
-from penstock.errors import GraphError, GroupError
+from penstock.errors import GraphError, GroupError, GroupStuck
 from penstock.operators.attach import attach
 from penstock.operators.concurrency.overflow import Overflow
 from penstock.operators.fanout.keyed import Keyed
 from penstock.operators.fanout.nested import InnerNode, NestedRun
-from penstock.operators.fanout.shared_run import SharedNode, SubscriberQueue
+from penstock.operators.fanout.shared_run import SubscriberQueue
+from penstock.operators.fanout.stuck import PATIENCE, patience_of
+from penstock.operators.fanout.subscriber import SharedNode, decline_above
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.failures import annotate
 from penstock.runtime.node import node
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
     from penstock.flow import Flow
     from penstock.flow.hot import GroupedFlow
-    from penstock.operators.fanout.shared_run import SharedRun, SubscriberStage
+    from penstock.operators.fanout.shared_run import SharedRun
+    from penstock.operators.fanout.subscriber import SubscriberStage
 
 K = TypeVar("K", bound="Hashable")
 T = TypeVar("T")
@@ -34,7 +37,7 @@ def group_by(
     *,
     capacity: int = 64,
     on_limit: Literal["error", "complete_oldest"] = "error",
-    patience: float | None = 30.0,
+    patience: float | None = PATIENCE,
 ) -> Callable[[Flow[T]], Flow[GroupedFlow[K, T]]]:
     """Emit one flow per key, with the items that have this ``key(item)``; its ``key`` says which.
 
@@ -57,8 +60,7 @@ def group_by(
     function_for("group_by", key)
     positive("group_by", "max_groups", max_groups)
     positive("group_by", "capacity", capacity)
-    if patience is not None:
-        positive("group_by", "patience", patience, least=0, whole=False)
+    patience_of("group_by", patience)
     if on_limit not in set(Limit):
         msg = f"group_by(on_limit={on_limit!r}): on_limit must be error or complete_oldest"
         raise GraphError(msg)
@@ -95,7 +97,6 @@ class GroupBy(SharedNode):
 
     max_groups: int
     limit: Limit
-    patience: float | None
 
     def bound(self, n: int) -> float:
         """Return M_up(capacity) + max_groups · capacity + n.
@@ -108,6 +109,9 @@ class GroupBy(SharedNode):
 
     def enter(self, stage: SubscriberStage) -> SubscriberQueue:  # noqa: ARG002  each one has its own run
         return GroupRun(self).outer
+
+    async def decline(self) -> None:
+        await decline_above(self)
 
 
 @node
@@ -122,9 +126,18 @@ class InnerGroup(InnerNode):
 class GroupQueue(SubscriberQueue):
     """The queue of one group."""
 
+    error = GroupStuck
+    remedy = (
+        "Read every group when it is emitted, at the same time as the others, or close it (concurrency must "
+        "be at least the number of groups); or raise capacity=."
+    )
+
     def __init__(self, shared: SharedRun, capacity: int, key: Any) -> None:
         super().__init__(shared, capacity)
         self.key = key
+
+    def describe(self) -> str:
+        return f"the group of the key {self.key!r}"
 
 
 class GroupRun(NestedRun):
@@ -134,7 +147,6 @@ class GroupRun(NestedRun):
         super().__init__(node, node.max_groups)
         self.node = node
         self.groups: OrderedDict[Any, GroupQueue] = OrderedDict()
-        self._stuck: float | None = None  # since when full groups without a reader block all others
 
     def wanted(self) -> int:
         """Return how many items to request: all of them may belong to one group."""
@@ -184,25 +196,6 @@ class GroupRun(NestedRun):
         if isinstance(queue, GroupQueue) and self.groups.get(queue.key) is queue:
             del self.groups[queue.key]
         super().remove(queue)
-
-    def deadline(self) -> float | None:
-        """Return when ``patience`` ends for a group without a reader; raise if it has ended."""
-        full = [queue for queue in self.queues if queue.room() <= 0]
-        unread = [queue for queue in full if isinstance(queue, GroupQueue) and queue.reader is None]
-        waiting = any(queue.demand for queue in self.queues)
-        if self.node.patience is None or not unread or not waiting or len(unread) < len(full):
-            self._stuck = None
-            return None
-        now = self.loop.time()
-        if self._stuck is None:
-            self._stuck = now
-        if now < self._stuck + self.node.patience:
-            return self._stuck + self.node.patience
-        return self._fail(
-            f"the group of the key {unread[0].key!r} is full and blocks all others, but nothing has read "
-            f"from it for {self.node.patience:g} s: read every group when it is emitted, or close it "
-            "(concurrency must be at least the number of groups)"
-        )
 
     def _fail(self, message: str) -> NoReturn:
         error = GroupError(message)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.errors import AlreadySubscribed, SubscriptionClosed
-from penstock.operators.fanout.shared_run import SharedRun, SubscriberNode, SubscriberQueue
+from penstock.operators.fanout.shared_run import SharedRun, SubscriberQueue
+from penstock.operators.fanout.subscriber import SubscriberNode
 from penstock.runtime.failures import Failure
 from penstock.runtime.node import Node, node
 
 if TYPE_CHECKING:
-    from penstock.operators.fanout.shared_run import SubscriberStage
+    from penstock.operators.fanout.subscriber import SharedNode, SubscriberStage
 
 
 @node
@@ -27,7 +28,7 @@ class InnerNode(SubscriberNode):
         return self.queue.capacity + n
 
     def enter(self, stage: SubscriberStage) -> SubscriberQueue:  # noqa: ARG002
-        if self.queue.reader is not None:
+        if self.queue.reader is not None or self.queue.closed:
             msg = (
                 f"a flow of {self.queue.shared.where} can be read once, and another subscription has read "
                 "from it. For several subscribers, put share() or broadcast(n) behind it."
@@ -35,12 +36,16 @@ class InnerNode(SubscriberNode):
             raise AlreadySubscribed(msg)
         return self.queue
 
+    async def decline(self) -> None:
+        if self.queue.reader is None and not self.queue.closed:
+            await self.queue.shared.leave(self.queue)
+
 
 class NestedRun(SharedRun):
     """A shared run with one queue for the inner flows, and one queue for each inner flow."""
 
-    def __init__(self, node: Node, flows: int) -> None:
-        super().__init__(node.inputs[0], node.describe())
+    def __init__(self, node: SharedNode, flows: int) -> None:
+        super().__init__(node)
         self.outer = SubscriberQueue(self, flows)
         self.queues.append(self.outer)
 

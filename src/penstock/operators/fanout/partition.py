@@ -7,7 +7,8 @@ from zlib import crc32
 
 from penstock.operators.fanout.broadcast import Branch, BranchRun, attach_branches
 from penstock.operators.fanout.keyed import Keyed
-from penstock.operators.fanout.shared_run import CAPACITY
+from penstock.operators.fanout.stuck import PATIENCE
+from penstock.operators.fanout.subscriber import CAPACITY, limits
 from penstock.runtime.arguments import function_for
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ T = TypeVar("T")
 
 
 def partition(
-    predicate: Callable[[T], object], *, capacity: int = CAPACITY, overflow: OverflowName = "wait"
+    predicate: Callable[[T], object],
+    *,
+    capacity: int = CAPACITY,
+    overflow: OverflowName = "wait",
+    patience: float | None = PATIENCE,
 ) -> Callable[[Flow[T]], tuple[Flow[T], Flow[T]]]:
     """Return two flows: the items for which ``predicate(item)`` is true, and the other items.
 
@@ -32,12 +37,17 @@ def partition(
     def numbered(node: Node) -> Node:
         return PartitionKey(inputs=(node,), function=lambda item: 0 if predicate(item) else 1)
 
-    step = attach_branches(numbered, Part, 2, capacity, overflow)
+    step = attach_branches(numbered, Part, 2, limits("partition", capacity, overflow, patience))
     return cast("Callable[[Flow[T]], tuple[Flow[T], Flow[T]]]", step)
 
 
 def partition_by(
-    key: Callable[[T], object], count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait"
+    key: Callable[[T], object],
+    count: int,
+    *,
+    capacity: int = CAPACITY,
+    overflow: OverflowName = "wait",
+    patience: float | None = PATIENCE,
 ) -> Callable[[Flow[T]], tuple[Flow[T], ...]]:
     """Return ``count`` flows; items with equal ``key(item)`` go to the same flow.
 
@@ -49,7 +59,7 @@ def partition_by(
     def numbered(node: Node) -> Node:
         return PartitionByKey(inputs=(node,), function=lambda item: _stable_hash(key(item)) % count)
 
-    return attach_branches(numbered, PartBy, count, capacity, overflow)
+    return attach_branches(numbered, PartBy, count, limits("partition_by", capacity, overflow, patience))
 
 
 def _stable_hash(key: object) -> int:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from penstock.errors import SubscriptionClosed
 from penstock.operators.fanout.share import Share, attach_shared
-from penstock.operators.fanout.shared_run import CAPACITY
+from penstock.operators.fanout.stuck import PATIENCE
+from penstock.operators.fanout.subscriber import CAPACITY, limits
 from penstock.runtime.arguments import positive
 from penstock.runtime.failures import Failure
 
@@ -25,7 +26,11 @@ T = TypeVar("T")
 
 
 def publish(
-    *, replay: int = 0, capacity: int = CAPACITY, overflow: OverflowName = "wait"
+    *,
+    replay: int = 0,
+    capacity: int = CAPACITY,
+    overflow: OverflowName = "wait",
+    patience: float | None = PATIENCE,
 ) -> Callable[[Flow[T]], Connectable[T]]:
     """Share one run that starts on ``connect()`` and ends when the connection is closed.
 
@@ -37,9 +42,13 @@ def publish(
         replay: How many of the last items a late subscriber receives first.
         capacity: How many items a subscriber may lag behind the fastest one.
         overflow: What happens to a subscriber that lags behind further (see ``broadcast``).
+        patience: How long a stuck subscriber may hold the others back (see ``broadcast``).
     """
     positive("publish", "replay", replay, least=0)
-    return cast("Callable[[Flow[T]], Connectable[T]]", attach_shared(Publish, capacity, overflow, replay))
+    return cast(
+        "Callable[[Flow[T]], Connectable[T]]",
+        attach_shared(Publish, limits("publish", capacity, overflow, patience), replay),
+    )
 
 
 class Publish(Share):
@@ -52,6 +61,8 @@ class Publish(Share):
         """Start the shared run, or return a handle of the run that is under way."""
         run = self.runs.get(self, ended=False)
         run.connected = True
+        if run.queues:
+            run.begin()
         run.ask()
         return Connection(run)
 

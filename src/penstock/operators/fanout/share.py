@@ -7,13 +7,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.operators.attach import attach
-from penstock.operators.fanout.shared_run import (
-    CAPACITY,
-    SharedNode,
-    SharedRun,
-    SubscriberQueue,
-    overflow_of,
-)
+from penstock.operators.fanout.shared_run import SharedRun, SubscriberQueue
+from penstock.operators.fanout.stuck import PATIENCE
+from penstock.operators.fanout.subscriber import CAPACITY, SharedNode, limits
 from penstock.runtime.arguments import positive
 from penstock.runtime.node import node
 from penstock.runtime.order import Order
@@ -24,46 +20,49 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.operators.attach import Same
     from penstock.operators.concurrency.overflow import OverflowName
-    from penstock.operators.fanout.shared_run import SubscriberStage
+    from penstock.operators.fanout.subscriber import Limits, SubscriberStage
     from penstock.runtime.failures import Failure
 
 
-def share(*, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Same:
+def share(
+    *, capacity: int = CAPACITY, overflow: OverflowName = "wait", patience: float | None = PATIENCE
+) -> Same:
     """Share one run among all subscribers; the first one starts it, the last one closes it.
 
     A subscriber joins with its first request and receives the items that arrive from then on. When the run
     has ended or was closed, the next subscriber starts a new one. An error reaches all subscribers.
     """
-    return attach_shared(Share, capacity, overflow)
+    return attach_shared(Share, limits("share", capacity, overflow, patience))
 
 
-def replay(count: int, *, capacity: int = CAPACITY, overflow: OverflowName = "wait") -> Same:
+def replay(
+    count: int,
+    *,
+    capacity: int = CAPACITY,
+    overflow: OverflowName = "wait",
+    patience: float | None = PATIENCE,
+) -> Same:
     """Share one run like ``share``; a late subscriber first receives the last ``count`` items.
 
     A subscriber that joins after the end of upstream, while others still read, receives the last items and
     the end. When all have left, the last items are dropped, and the next subscriber starts a new run.
     """
     positive("replay", "count", count)
-    return attach_shared(Replay, capacity, overflow, count)
+    return attach_shared(Replay, limits("replay", capacity, overflow, patience), count)
 
 
-def attach_shared(
-    kind: type[Share], capacity: int, overflow: OverflowName, replay: int = 0
-) -> Callable[[Flow[Any]], Flow[Any]]:
+def attach_shared(kind: type[Share], chosen: Limits, replay: int = 0) -> Callable[[Flow[Any]], Flow[Any]]:
     """Return the operator that puts a node of ``kind`` behind a flow."""
-    chosen = overflow_of(kind.operator, capacity, overflow)
-    return attach(
-        lambda node: kind(
-            inputs=(node,), capacity=capacity, overflow=chosen, runs=CurrentRun(), replay=replay
-        )
-    )
+    return attach(lambda node: kind(inputs=(node,), runs=CurrentRun(), replay=replay, **chosen))
 
 
 class ShareRun(SharedRun):
     """The shared run of ``share``, ``replay`` or ``publish``; ``history`` has the items to replay."""
 
+    open = True
+
     def __init__(self, node: Share) -> None:
-        super().__init__(node.inputs[0], node.describe())
+        super().__init__(node)
         self.history: deque[Any] = deque(maxlen=node.replay)
         self.connected = not node.manual
         self._manual = node.manual
@@ -89,6 +88,10 @@ class ShareRun(SharedRun):
     def finish(self, failure: Failure | None) -> None:
         self._failure = failure
         super().finish(failure)
+
+    def begin(self) -> None:
+        if self.connected:
+            super().begin()
 
     def ask(self) -> None:
         if self.connected:

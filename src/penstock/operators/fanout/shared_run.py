@@ -3,48 +3,37 @@
 The first subscriber starts the shared run. The run belongs to none of its subscribers: cancelling or closing
 one does not disturb the others. Each subscriber has a bounded queue. A task of the shared run, the pump,
 requests from upstream while a subscriber waits and every queue that may not overflow has room. So the
-slowest subscriber holds the others back as soon as its queue is full. The last subscriber that leaves closes
-the shared run.
+slowest subscriber holds the others back as soon as its queue is full; ``Watch`` finds out if it is never read
+again. The last subscriber that leaves closes the shared run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import ref
 
-from penstock.errors import BufferOverflow
-from penstock.operators.concurrency.overflow import Overflow, put_within, strategy
-from penstock.runtime.arguments import positive
+from penstock.errors import BranchStuck, BufferOverflow
+from penstock.operators.concurrency.overflow import Overflow, put_within
+from penstock.operators.fanout.stuck import NOBODY_JOINS, Watch
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
-from penstock.runtime.stage import Stage, runs, stop
+from penstock.runtime.stage import stop
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from penstock.abc import StageStatistics
-    from penstock.operators.concurrency.overflow import OverflowName
-    from penstock.runtime.node import Site
-    from penstock.runtime.order import Order
+    from penstock.operators.fanout.subscriber import SharedNode, SubscriberStage
     from penstock.runtime.places import Places
+    from penstock.runtime.run import Run
     from penstock.runtime.upstream import Marks, States, Upstream
 
-CAPACITY = 256
-"""How many items a subscriber may lag behind by default: the largest request of a driver."""
 
-
-def overflow_of(operator: str, capacity: int, overflow: OverflowName) -> Overflow:
-    """Check the options that all operators with a shared run have; return the overflow strategy."""
-    positive(operator, "capacity", capacity)
-    return strategy(operator, overflow)
-
-
-def _no_position(_: int) -> States:
+def no_position(_: int) -> States:
+    """Return no states: these are the marks of what has no position."""
     return {}
 
 
@@ -54,14 +43,20 @@ class _Items(Chunks):
     __slots__ = ()
 
     def __init__(self) -> None:
-        super().__init__(_no_position)
+        super().__init__(no_position)
 
-    def put(self, items: list[Any], marks: Marks = _no_position) -> None:
+    def put(self, items: list[Any], marks: Marks = no_position) -> None:
         super().put(items, marks)
 
 
 class SubscriberQueue:
     """The items that a shared run holds for one subscriber; then the end or a failure."""
+
+    error: ClassVar[type[BranchStuck]] = BranchStuck
+    remedy: ClassVar[str] = (
+        "Read all of them at the same time, raise capacity= above the number of items by which one may be "
+        "ahead, lose items with overflow=, or close those that you do not need."
+    )
 
     def __init__(self, shared: SharedRun, capacity: int, overflow: Overflow = Overflow.WAIT) -> None:
         self.shared = shared
@@ -69,12 +64,18 @@ class SubscriberQueue:
         self.demand = 0
         """How many items the subscriber waits for; 0 while it does not wait."""
         self.reader: SubscriberStage | None = None
+        self.owner: Run | None = None
+        """The run that reads this queue, or will read it."""
         self.closed = False
         self.ended = False
         self.failure: Failure | None = None
         self.dropped = 0
         self.capacity = capacity
         self._overflow = overflow
+
+    def describe(self) -> str:
+        """Return what an error calls it."""
+        return "one subscriber"
 
     def room(self) -> float:
         """Return how many items may arrive before this queue holds the others back."""
@@ -102,7 +103,7 @@ class SubscriberQueue:
 
     def close(self) -> None:
         """Drop the items: the subscriber has left."""
-        self.closed, self.demand, self.held = True, 0, _Items()
+        self.closed, self.demand, self.held, self.reader = True, 0, _Items(), None
 
     def _wake(self) -> None:
         if self.reader is not None:
@@ -110,20 +111,26 @@ class SubscriberQueue:
 
 
 class SharedRun:
-    """A separate run of ``root`` and the queues that it feeds; ``where`` describes the operator.
+    """A separate run of what stands above ``node``, and the queues that it feeds.
 
     It does not start before the first ``ask``. Subclasses override ``distribute`` to choose the queues.
     """
 
-    def __init__(self, root: Node, where: str) -> None:
+    open: ClassVar[bool] = False
+    """Whether further subscribers may join, besides those that ``queues`` are for."""
+
+    def __init__(self, node: SharedNode) -> None:
         self.loop = asyncio.get_running_loop()
-        self.where = where
+        self.where = node.describe()
         self.queues: list[SubscriberQueue] = []
         self.ended = False
         self.closing: asyncio.Task[None] | None = None
-        self._running: Running[Any] = Running(root)
-        self._running.run.on_failure = self.finish
-        self._more = Gate(self._running.run, for_task=True)
+        self._running: Running[Any] = Running(node.inputs[0])
+        self.run = self._running.run
+        self.run.on_failure = self.finish
+        self.run.drivers = 0  # the pump is a task of the run
+        self._watch = Watch(node.patience)
+        self._more = _Demand(self)
         self._asking = False
         self._task: asyncio.Task[None] | None = None
         self._withdrawn: asyncio.Task[None] | None = None
@@ -133,20 +140,24 @@ class SharedRun:
         """Whether it has ended or was closed."""
         return self.ended or self.closing is not None
 
+    def begin(self) -> None:
+        """Let the hot inputs above enter, because a subscriber has entered; see ``Run.begin``."""
+        self.run.begin()
+
     def ask(self) -> None:
         """Let the pump check for demand; start it if there is some."""
         if self.over:
             return
         if self._task is None:
-            if self.wanted() > 0:
-                self._task = self._running.run.spawn(self._pump(self._withdrawn), f"pump of {self.where}")
+            if self.waiting():
+                self._task = self.run.spawn(self._pump(self._withdrawn), f"pump of {self.where}")
         else:
             self._more.open()
 
     def withdraw(self) -> None:
         """Cancel the request to upstream if no subscriber waits any more."""
-        if self._asking and self._task is not None and not any(queue.demand for queue in self.queues):
-            self._running.run.cancel(
+        if self._asking and self._task is not None and not self.waiting():
+            self.run.cancel(
                 self._task
             )  # requests are cancel-safe: the next pump continues where this one stopped
             self._withdrawn, self._task = self._task, None
@@ -195,7 +206,7 @@ class SharedRun:
     async def _close(self) -> None:
         try:
             for task in (self._withdrawn, self._task):
-                await stop(self._running.run, task)
+                await stop(self.run, task)
         finally:
             await self._running.aclose()
 
@@ -208,9 +219,30 @@ class SharedRun:
         demand = max((queue.demand for queue in self.queues), default=0)
         return int(min(demand, *(queue.room() for queue in self.queues))) if demand else 0
 
-    def deadline(self) -> float | None:
-        """Return when the pump must check again without being asked; raise if waiting is pointless."""
-        return None
+    def waiting(self) -> list[SubscriberQueue]:
+        """Return the queues whose subscribers wait for items."""
+        return [queue for queue in self.queues if queue.demand]
+
+    def full(self) -> list[SubscriberQueue]:
+        """Return the queues that hold the others back."""
+        return [queue for queue in self.queues if queue.room() <= 0]
+
+    def stands_still(self, others: frozenset[object]) -> bool:
+        """Return whether a subscriber that waits gets nothing, if none of the runs in ``others`` moves."""
+        if self._asking or self.run in others:
+            return self.run.stands_still(others)
+        return self.blocked(others | {self.run})
+
+    def blocked(self, others: frozenset[object]) -> bool:
+        """Return whether a full queue is not read any more, if none of the runs in ``others`` moves."""
+        return any(queue.owner is not None and queue.owner.stands_still(others) for queue in self.full())
+
+    def idle(self, others: frozenset[object]) -> bool:
+        """Return whether no subscriber asks for more, if none of the runs in ``others`` moves."""
+        owners = [queue.owner for queue in self.queues]
+        if NOBODY_JOINS not in others and (self.open or None in owners):
+            return False
+        return all(owner is None or owner.stands_still(others) for owner in owners)
 
     def distribute(self, items: list[Any]) -> None:
         """Put items into the queues: here, all items into every queue."""
@@ -226,11 +258,11 @@ class SharedRun:
     async def _pump(self, before: asyncio.Task[None] | None) -> None:
         if before is not None and not before.done():
             await asyncio.wait([before])
-        run = self._running.run
+        run = self.run
         try:
             while not self.ended:
                 while (n := self.wanted()) <= 0:
-                    await self._more.wait(self.deadline())
+                    await self._more.wait(self._watch.deadline(self))
                 self._asking = True
                 items = await self._running.request(n)
                 self._asking = False
@@ -245,115 +277,17 @@ class SharedRun:
                 self.finish(Failure(error))
 
 
-@node
-class SubscriberNode(Node):
-    """A node whose stage reads from a shared run: its position would say nothing about other subscribers."""
+class _Demand(Gate):
+    """Where the pump of a shared run waits for demand, and for room."""
 
-    shared = True
+    __slots__ = ("_shared",)
 
-    @property
-    def obstacle(self) -> Node:
-        return self
+    def __init__(self, shared: SharedRun) -> None:
+        super().__init__(shared.run, for_task=True, own=True)
+        self._shared = ref(shared)
 
-    def enter(self, stage: SubscriberStage) -> SubscriberQueue:
-        """Return the queue for a subscriber, which makes its first request now."""
-        raise NotImplementedError
-
-    def decline(self) -> None:
-        """Handle a subscriber that was closed before its first request."""
-
-
-@node
-class SharedNode(SubscriberNode):
-    """An operator with a shared run, which holds at most ``capacity`` items for each subscriber."""
-
-    capacity: int
-    overflow: Overflow
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        found: dict[str, Any] = Node.parameters.__get__(self)
-        return {name: value for name, value in found.items() if name != "runs"}
-
-    @property
-    def order(self) -> Order:
-        return self.own_order.loosest(self.overflow.order, *(node.order for node in self.inputs))
-
-    @property
-    def skippable(self) -> bool:
-        return False  # an error above fails the shared run, for all subscribers
-
-    def bound(self, n: int) -> float:
-        return self.inputs[0].bound(self.capacity) + n
-
-
-@runs(SubscriberNode)
-class SubscriberStage(Stage[Any]):
-    """Reads a queue of a shared run: enters with its first request, leaves when it is closed."""
-
-    def __init__(self, site: Site, node: SubscriberNode) -> None:
-        super().__init__(site)
-        self.ready = Gate(self.run)
-        self._node = node
-        self._queue: SubscriberQueue | None = None
-
-    def upstreams(self) -> Iterator[Upstream[Any]]:
-        return iter(())  # the shared run closes what stands above
-
-    def marks(self) -> Marks:
-        return _no_position
-
-    @property
-    def buffered(self) -> int:
-        return len(self._queue.held) if self._queue is not None else 0
-
-    async def _request(self, n: int) -> list[Any]:
-        queue = self._queue
-        if queue is None:  # enter before any await: items that arrive from now on are for this subscriber
-            if self.run.draining:
-                return []
-            queue = self._node.enter(self)
-            queue.reader = self
-            self._queue = queue
-        if self.run.strained():
-            await self.run.breathe()
-        if not await self._until_ready(queue, n):
-            return []
-        items = queue.held.take(n)
-        if items:
-            queue.shared.ask()
-        elif queue.failure is not None:
-            queue.failure.throw()
-        return items
-
-    async def _until_ready(self, queue: SubscriberQueue, n: int) -> bool:
-        """Wait for items or the end; return false if this subscriber is drained and others are not."""
-        shared = queue.shared
-        try:
-            while not queue.held and not queue.ended:
-                if self.run.draining and not shared.drain():
-                    shared.remove(queue)
-                    return False
-                queue.demand = n
-                shared.ask()
-                await self.ready.wait()
-        finally:
-            if queue.demand:
-                queue.demand = 0
-                shared.withdraw()
-        return True
-
-    def observed(self, places: Places) -> Iterable[Upstream[Any]]:
-        return () if self._queue is None else self._queue.shared.observed(places)
-
-    def measured(self, places: Places) -> StageStatistics:
-        if self._queue is not None:
-            self.dropped = self._queue.dropped
-        figures = super().measured(places)
-        return replace(figures, upstream=figures.waiting)  # it waits only for the shared stages
-
-    async def _stop(self) -> None:
-        if self._queue is not None:
-            await self._queue.shared.leave(self._queue)
-        else:
-            self._node.decline()
+    def still(self, others: frozenset[object]) -> bool:
+        shared = self._shared()
+        if shared is None or not super().still(others) or shared.wanted() > 0:
+            return False
+        return shared.blocked(others) if shared.waiting() else shared.idle(others)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.operators.attach import attach
 from penstock.operators.concurrency.overflow import Overflow
 from penstock.operators.fanout.nested import InnerNode, NestedRun
-from penstock.operators.fanout.shared_run import SharedNode, SubscriberQueue
+from penstock.operators.fanout.shared_run import SubscriberQueue
+from penstock.operators.fanout.subscriber import SharedNode, decline_above
 from penstock.runtime.arguments import positive
 from penstock.runtime.node import node
 from penstock.runtime.stream import flow_of
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
-    from penstock.operators.fanout.shared_run import SubscriberStage
+    from penstock.operators.fanout.subscriber import SubscriberStage
 
 T = TypeVar("T")
 
@@ -46,6 +47,9 @@ class Window(SharedNode):
 
     def enter(self, stage: SubscriberStage) -> SubscriberQueue:  # noqa: ARG002  each one has its own run
         return WindowRun(self).outer
+
+    async def decline(self) -> None:
+        await decline_above(self)
 
 
 class InnerWindow(InnerNode):

@@ -12,13 +12,13 @@ delivered. The state then is the number of inputs that are missing; there is no 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from penstock.runtime.failures import Failure, raised_by_user
+from penstock.runtime.fifo import Fifo
+from penstock.runtime.pages import Pages
 from penstock.runtime.run import Gate, Pace
 from penstock.runtime.stage import Stage
 
@@ -30,48 +30,39 @@ if TYPE_CHECKING:
 class Inputs:
     """The numbered inputs from one upstream, and the positions before those that are still needed."""
 
-    __slots__ = ("_pages", "count", "stage")
+    __slots__ = ("_pages", "count", "forget", "keep_ends", "stage")
 
     def __init__(self, stage: Upstream[Any]) -> None:
         self.stage = stage
         self.count = 0
         """How many inputs were taken."""
-        self._pages: deque[tuple[int, Marks]] = deque([(0, stage.marks())])
-        """For each chunk: the number of its first input, and its marks."""
+        self._pages = Pages()
+        self._pages.add(0, stage.marks())
+        self.forget = self._pages.forget
+        self.keep_ends = self._pages.keep_ends
 
     async def fetch(self, n: int) -> list[Any]:
         """Request up to ``n`` more inputs."""
         try:
             items = await self.stage.request(n)
         except BaseException:
-            self._pages.append((self.count, self.stage.marks()))  # before the input that failed
+            self._pages.add(self.count, self.stage.marks())  # before the input that failed
             raise
-        self._pages.append((self.count, self.stage.marks()))
+        self._pages.add(self.count, self.stage.marks())
         self.count += len(items)
         return items
 
-    def forget(self, low: int) -> None:
-        """Drop the marks of chunks that end before input number ``low``: no position needs them."""
-        pages = self._pages
-        while len(pages) > 1 and pages[1][0] <= low:
-            pages.popleft()
-
-    def keep_ends(self) -> None:
-        """Keep only the marks of the first and the last chunk."""
-        while len(self._pages) > 2:  # noqa: PLR2004  the two ends
-            del self._pages[1]
-
-    def positions(self, high: int) -> Callable[[int], tuple[States, int]]:
-        """Return a function of an input number, up to ``high``, that returns the position before that input.
+    def positions(self) -> Callable[[int], tuple[States, int]]:
+        """Return a function of an input number that returns the position before that input.
 
         It also returns how many inputs that position lies ahead of upstream. It stays valid for ever.
         """
-        pages, count = list(takewhile(lambda page: page[0] <= high, self._pages)), self.count
+        find, count = self._pages.find(), self.count
 
         def before(number: int) -> tuple[States, int]:
             at = min(number, count)
-            first, marks = next(page for page in reversed(pages) if page[0] <= at)
-            return marks(at - first), number - at
+            marks, offset = find(at)
+            return marks(offset), number - at
 
         return before
 
@@ -94,8 +85,8 @@ class ShapingStage(Stage[Any]):
         self._page: list[Any] = []
         self._offset = 0
         self._pace = Pace()
-        self._values: list[Any] = []
-        self.lows: list[int] = []
+        self._values = Fifo()
+        self._lows = Fifo()  # of each value
         self.low = self.start
         """The number of the first input that was still needed before the last chunk."""
         self._last: list[int] = []  # the lows of the last chunk
@@ -123,8 +114,8 @@ class ShapingStage(Stage[Any]):
 
     def put(self, values: Iterable[Any], lows: Iterable[int]) -> None:
         """Add outputs, each with the number of the first input that is still needed after it."""
-        self._values.extend(values)
-        self.lows.extend(lows)
+        self._values.put(values)
+        self._lows.put(lows)
 
     def skip(self, error: BaseException, item: Any) -> None:
         """Leave out the input on which a function failed, or raise the error that ends the run."""
@@ -189,13 +180,12 @@ class ShapingStage(Stage[Any]):
             self._page, self._offset = [], 0
 
     def _deliver(self, n: int) -> list[Any]:
-        out, self._last = self._values[:n], self.lows[:n]
-        del self._values[:n], self.lows[:n]
-        return out
+        self._last = self._lows.take(n)
+        return self._values.take(n)
 
     def marks(self) -> Marks:
-        low, last, settled = self.low, tuple(self._last), self.settled_state
-        before = self.inputs.positions(last[-1] if last else low)
+        low, last, settled = self.low, self._last, self.settled_state
+        before = self.inputs.positions()
         key = self.site.vertex.id if self.site.vertex.node.stateful else None
 
         def at(i: int) -> States:

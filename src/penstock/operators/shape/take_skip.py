@@ -25,9 +25,11 @@ def take(count: int) -> Same:
     return attach(lambda node: Take(inputs=(node,), number=count))
 
 
-def take_while(function: Callable[[T], object]) -> Callable[[Flow[T]], Flow[T]]:
-    """Complete before the first item for which ``function(item)`` is false."""
+def take_while(function: Callable[[T], object], *, inclusive: bool = False) -> Callable[[Flow[T]], Flow[T]]:
+    """Complete before the first item for which ``function(item)`` is false; if ``inclusive``, behind it."""
     function_for("take_while", function)
+    if inclusive:
+        return attach(lambda node: TakeWhileInclusive(inputs=(node,), function=function, number=1))
     return attach(lambda node: TakeWhile(inputs=(node,), function=function))
 
 
@@ -79,6 +81,23 @@ class TakeWhile(Element):
     @staticmethod
     def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
         return [f"if not f{k}(x):", f"    s{k} = True", "    return"]
+
+
+class TakeWhileInclusive(Element):
+    """Completes behind an item for which ``function(item)`` is false; the state is then ``number``, 1."""
+
+    operator = "take_while"
+    number_is = "inclusive"
+    takes = True
+    stateful = True
+    initial = 0
+
+    def finished(self, state: int) -> bool:
+        return state >= self.number
+
+    @staticmethod
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
+        return [f"if not f{k}(x):", f"    s{k} = n{k}"]
 
 
 class Skip(Element):

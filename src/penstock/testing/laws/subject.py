@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from penstock.errors import Pickled
 from penstock.testing.laws.rules import rules_of
 from penstock.testing.script import Forever, Poison, Raise, Sleep, Stalled, Wait, items_of, paced, played
 from penstock.testing.sources import TestSource
@@ -23,7 +24,7 @@ _SLOW = (Wait(2), None, Sleep(1))
 """The pace of sources in checks that need them to wait now and then."""
 
 
-class LawViolation(AssertionError):
+class LawViolation(Pickled, AssertionError):
     """A flow, sink or ledger broke the law named ``law``.
 
     ``message`` says what was seen and what was wanted. ``replay`` holds the parameters that show the

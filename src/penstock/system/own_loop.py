@@ -1,0 +1,107 @@
+"""An event loop for synchronous code: in a script, in the interpreter, and in a notebook."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+
+R = TypeVar("R")
+
+LOOK = 0.2
+"""Seconds between two looks at whether the caller was cancelled."""
+
+
+class OwnLoop:
+    """Runs coroutines in an event loop of its own, one after the other, and returns their results.
+
+    The loop runs in the calling thread. If that thread has a running loop already, as in a notebook, it runs
+    in a thread of its own, and the caller waits. Ctrl-C cancels the coroutine, waits for its end, and raises
+    ``KeyboardInterrupt``. Between two calls the loop stands still.
+    """
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._thread: ThreadPoolExecutor | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    def __enter__(self) -> Self:
+        if _loop_runs_here():
+            self._thread = ThreadPoolExecutor(1, "penstock sync")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is None:
+            self._runner.close()
+            return
+        with self._thread as thread:
+            thread.submit(self._runner.close).result()
+
+    def run(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """Await ``work()`` in the loop and return its result, or raise its error."""
+        if self._thread is None:
+            return self._runner.run(self._noted(work))
+        future = self._thread.submit(self._runner.run, self._noted(work), context=copy_context())
+        try:
+            return _result(future)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            if self._task is not None and not future.done():
+                self._runner.get_loop().call_soon_threadsafe(self._task.cancel)
+                with suppress(asyncio.CancelledError, Exception):  # the caller gets the interrupt instead
+                    future.result()
+            raise
+
+    async def _noted(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        self._task = asyncio.current_task()
+        return await work()
+
+
+def _result(future: Future[R]) -> R:
+    """Wait for a future of another thread, while the running task of this thread is not cancelled.
+
+    ``asyncio.run`` turns Ctrl-C into a cancellation, which this thread sees only if it looks.
+    """
+    task = asyncio.current_task()
+    while True:
+        wait([future], timeout=LOOK)
+        if future.done():
+            return future.result()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+
+
+def _loop_runs_here() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def run_in_own_loop(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    """Await ``work()`` in an event loop of its own; see ``OwnLoop``."""
+    with OwnLoop() as loop:
+        return loop.run(work)
+
+
+def iterate_in_own_loop(begin: Callable[[], AsyncGenerator[R, None]]) -> Iterator[R]:
+    """Yield what the async generator ``begin()`` yields; see ``OwnLoop``.
+
+    The generator is closed when the iterator is closed, collected, or left by an error.
+    """
+    with OwnLoop() as loop:
+        generator = begin()
+        try:
+            while True:
+                try:
+                    item = loop.run(generator.__anext__)
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            loop.run(generator.aclose)
