@@ -156,6 +156,13 @@ class Input:
             self.ended = True
         self._stage.told(self)
 
+    def forget(self) -> None:
+        """Drop the failure, and the stage, which is closed: it holds this input, so both would stay alive."""
+        if self.failure is not None:
+            self.failure.forget()
+        self.moved = True  # so that nothing is told any more
+        del self._stage
+
     async def stop(self) -> None:
         """End the tasks."""
         tasks, self._task, self._withdrawn = (*self._withdrawn, self._task), None, []

@@ -240,8 +240,7 @@ class JoinStage(Stage[Any]):
     def forget_failures(self) -> None:
         super().forget_failures()
         for one in self.branches():
-            if one.failure is not None:
-                one.failure.forget()
+            one.forget()
 
 
 class Places(Sequence["Place"]):

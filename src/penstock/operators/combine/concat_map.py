@@ -153,7 +153,7 @@ class _EagerStage(JoinStage):
             except BaseException as error:  # noqa: BLE001  the flows before it are delivered first
                 self._failure = Failure(error)
                 break
-            flows.append(InnerFlow(built, outer.place, self.ready.open))
+            flows.append(InnerFlow(built, outer.place, self))
             self._state = None
             outer.at += 1
         self.inputs = [outer, *flows]

@@ -86,7 +86,7 @@ class _ExhaustMapStage(JoinStage):
             self._present = None
         if self._present is None and outer.left and not self.run.draining:
             built = self._node.built(self.site, outer.items[outer.at], self._state)
-            self._present = InnerFlow(built, outer.place, self.ready.open)
+            self._present = InnerFlow(built, outer.place, self)
             self._state = None
             outer.at += 1
         if self._present is not None:

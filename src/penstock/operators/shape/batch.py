@@ -57,10 +57,10 @@ def batch(
         raise GraphError(msg)
     if size is not None:
         positive("batch", "size", size, least=1 if by is None else 0, whole=by is None)
+    count: Any = size
     if by is not None:
         function_for("batch", by)
-        return attach(lambda node: BatchBy(inputs=(node,), function=by, size=size))
-    count: Any = size
+        return attach(lambda node: BatchBy(inputs=(node,), function=by, size=count))
     if strict:
         return attach(lambda node: BatchStrict(inputs=(node,), size=count, step=count))
     if within is None:
