@@ -28,6 +28,9 @@ __all__ = ["Edge", "Graph", "GraphNode", "graph_of"]
 LONGEST = 48
 """The most characters of a parameter that are shown."""
 
+MOST_BOUNDS = 100_000
+"""After so many steps the bounds left are not computed: thousands of chained windows would need millions."""
+
 LEVELS = 24
 """How many levels of the tree are shown below each other; what stands deeper follows as a tree of its own."""
 
@@ -163,12 +166,16 @@ def graph_of(root: Node) -> Graph:
     depths = [0] * len(vertices)
     for edge in reversed(edges):  # a target follows its sources, so its own depth is known
         depths[edge.source] = max(depths[edge.source], depths[edge.target] + 1)
-    with evaluation():
-        nodes = [_described(vertex, key, depths[key]) for key, vertex in enumerate(vertices)]
+    with evaluation() as known:
+        bound_of(root, 1)
+        nodes = []
+        for key, vertex in enumerate(vertices):
+            held = bound_of(vertex.node, 1) if len(known.results) < MOST_BOUNDS else math.inf
+            nodes.append(_described(vertex, key, depths[key], held))
     return Graph(tuple(nodes), tuple(edges), bound=root.bound)
 
 
-def _described(vertex: Vertex, key: int, depth: int) -> GraphNode:
+def _described(vertex: Vertex, key: int, depth: int, held: float) -> GraphNode:
     node = vertex.node
     return GraphNode(
         key,
@@ -180,7 +187,7 @@ def _described(vertex: Vertex, key: int, depth: int) -> GraphNode:
         node.obstacle is None,
         vertex.id or None,
         depth,
-        bound_of(node, 1),
+        held,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,15 +77,18 @@ class _TooDeep(BaseException):
 class evaluation:  # noqa: N801  reads like a statement
     """A block that remembers the bounds of nodes; blocks may be nested."""
 
-    __slots__ = ("_nested", "_outer", "known")
+    __slots__ = ("_nested", "_outer", "results")
 
     current: evaluation | None = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._outer = evaluation.current
-        self.known: dict[tuple[Bound, Node, int], float] = {} if self._outer is None else self._outer.known
+        self.results: dict[tuple[Bound, Node, int], float] = (
+            {} if self._outer is None else self._outer.results
+        )
         self._nested = 0
         evaluation.current = self
+        return self
 
     def __exit__(self, *_: object) -> None:
         evaluation.current = self._outer
@@ -93,7 +96,7 @@ class evaluation:  # noqa: N801  reads like a statement
     def bound(self, compute: Bound, node: Node, n: int) -> float:
         """Return ``compute(node, n)``, or what it returned before."""
         key = compute, node, n
-        if key not in self.known:
+        if key not in self.results:
             if self._nested >= NESTED:
                 raise _TooDeep(node, n)
             self._nested += 1
@@ -101,8 +104,8 @@ class evaluation:  # noqa: N801  reads like a statement
                 found = compute(node, n)
             finally:
                 self._nested -= 1
-            self.known[key] = found if found < ENDLESS else math.inf
-        return self.known[key]
+            self.results[key] = found if found < ENDLESS else math.inf
+        return self.results[key]
 
 
 def bound_of(node: Node, n: int) -> float:
