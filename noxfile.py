@@ -135,7 +135,7 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Run one benchmark (``-- 'benchmarks/run.py pubmed'``), or all of them, one after another."""
     _install(session, "bench")
-    alone = ("run", "ledger", "events_wire", "pubmed_parse", "endless")
+    alone = ("run", "growth", "ledger", "events_wire", "pubmed_parse", "endless")
     for script in session.posargs or [f"benchmarks/{name}.py" for name in alone]:
         session.run("python", *script.split())
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 # The tests assert no durations, so Hypothesis must not assert any: a busy machine is no failure.
 _SLOW = [HealthCheck.too_slow]
-settings.register_profile("default", max_examples=50, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("default", max_examples=30, deadline=None, suppress_health_check=_SLOW)
 # CI uses the same examples each time, so that a change fails only for what it touched. Runs by hand and the
 # long profile look for new examples.
 settings.register_profile(
-    "ci", max_examples=50, deadline=None, print_blob=True, derandomize=True, suppress_health_check=_SLOW
+    "ci", max_examples=30, deadline=None, print_blob=True, derandomize=True, suppress_health_check=_SLOW
 )
 settings.register_profile(
     "laws", max_examples=2_000, deadline=None, print_blob=True, suppress_health_check=_SLOW

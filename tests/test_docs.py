@@ -93,22 +93,23 @@ def built(name: str) -> Node:
     from penstock.ledger import MemoryLedger
 
     arguments: dict[str, tuple[Any, ...]] = {
-        "scan": (max, 0), "stateful": (0, divmod), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
+        "scan": (max, 0), "stateful": (0, divmod), "intersperse": (0,), "element_at": (2,), "decode": (), "lines": (),
+        "skip_until": (ps.just(1),), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
         "prefetch": (5,), "limit_rate": (5,), "broadcast": (2,), "partition_by": (str, 2), "replay": (3,),
-        "share": (), "publish": (), "window": (3,),
+        "share": (), "cache": (60,), "publish": (), "window": (3,),
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
         "batch_progress": (), "repeat": (), "circuit_breaker": (),
         **dict.fromkeys(
-            ("combine_latest", "interleave", "merge_sorted", "race", "sequence_equal", "with_latest_from", "zip",
-             "zip_latest"), (ps.just(1),)
+            ("combine_latest", "interleave", "merge_sorted", "pause_when", "race", "sequence_equal", "with_latest_from", "zip",
+             "zip_latest", "zip_longest"), (ps.just(1),)
         ),
         "cast": (int,), "unwrap": (), "pairwise": (), "start_with": (1,),
         "default_if_empty": (1,), "switch_if_empty": (ps.just(1),), "collect": (), "materialize": (),
         "dematerialize": (), "unbatch": (), "sliding": (3, 2), "skip_last": (3,), "take_last": (3,),
         "take_until": (ps.just(1),),
         **dict.fromkeys(("concat_map", "exhaust_map", "flat_map_merge", "switch_map"), (ps.just,)),
-        "throttle": (5,), "delay": (1,), "debounce": (1,), "sample": (1,), "timestamp": (), "elapsed": (),
-        "keep_alive": (1, 0),
+        "throttle": (5,), "throttle_first": (1,), "delay": (1,), "debounce": (1,), "sample": (1,), "timestamp": (), "elapsed": (),
+        "keep_alive": (1, 0), "log": (),
     }  # fmt: skip
     source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])
     if name == "on_error_skip":
@@ -120,8 +121,9 @@ def built(name: str) -> Node:
     if name == "checkpoint":
         return op.checkpoint(MemoryLedger(), key="k")(source).node
     if name == "timeout":
-        return op.timeout(each=1)(source).node
+        return op.timeout(1)(source).node
     given = arguments.get(name, (asyncio.sleep,) if name.endswith("_async") else (str,))
+    given = (aiter,) if name == "through" else given
     flow = getattr(op, name)(*given)(source)
     return (flow[0] if isinstance(flow, tuple) else flow).node
 

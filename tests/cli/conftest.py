@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 import penstock as package
 
-from .forked import Forks
+from .forked import Forks, Running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +24,17 @@ COMMAND = Path(sys.executable).with_name("penstock")
 PATIENCE = 120
 """Seconds until a process counts as hung; no test needs a tenth of it."""
 
-RECORDS = 2_100
-"""More than two checkpoints of the command line (every 1,000 documents)."""
+OFTEN = (sys.executable, Path(__file__).with_name("forked.py"))
+"""The command, committing as often as that of ``Penstock``."""
 
-FEW = 200
+RECORDS = 400
+"""Four checkpoints of the command as these tests call it (every 100 documents), and more than one slice (256)."""
+
+LIMITS = {"-f": ("RLIMIT_FSIZE", 1024), "-n": ("RLIMIT_NOFILE", 1)}
+"""Options of ``ulimit``: the limit, and its unit in bash."""
+
+WORDS = re.compile(r"""(?:[\w./:=@%+, -]|'[^']*')+""")
+"""Command lines that need nothing of a shell but its quotes."""
 
 
 def article(pmid: str, title: str = "A title") -> str:
@@ -54,34 +62,33 @@ class Penstock:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.started: list[subprocess.Popen[bytes]] = []
+        self.started: list[subprocess.Popen[bytes] | Running] = []
 
-    def __call__(self, *words: str | Path, limits: str = "") -> subprocess.CompletedProcess[str]:
-        """Run it and wait; ``limits`` are shell commands such as ``ulimit -f 8``."""
+    def __call__(self, *words: str | Path, limits: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+        """Run it and wait; ``limits`` is like ``ulimit -f 8``, and ``more`` is added to the environment."""
+        _, option, most = limits.split() if limits else ("", "", 0)
+        name, unit = LIMITS.get(option, ("", 0))
         command = [os.fspath(word) for word in (COMMAND, *words)]
-        if not limits:
-            if Penstock.forks is None:
-                Penstock.forks = Forks(environment())
-                atexit.register(Penstock.forks.close)
-            return Penstock.forks.run(command, self.folder, environment(), PATIENCE)
-        command = ["bash", "-c", f'{limits}; exec "$@"', "bash", *command]
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        limited = {name: int(most) * unit} if name else {}
+        return self.server().run(command, self.folder, environment(**more), PATIENCE, **limited)
 
-    def shell(self, line: str) -> subprocess.CompletedProcess[str]:
-        """Run a command line with bash; ``penstock`` is on the path."""
+    @classmethod
+    def server(cls) -> Forks:
+        """Return the process that forks for each call."""
+        if cls.forks is None:
+            cls.forks = Forks(environment())
+            atexit.register(cls.forks.close)
+        return cls.forks
+
+    def shell(self, line: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command line as bash does; it starts bash only if the line needs more of it than quotes."""
+        line = line.strip()
+        if WORDS.fullmatch(line) and Path((words := shlex.split(line))[0]).name == "penstock":
+            return self(*words[1:], **more)
         return subprocess.run(
             ["bash", "-c", line],
             cwd=self.folder,
-            env=environment(),
+            env=environment(**more),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -89,33 +96,28 @@ class Penstock:
             check=False,
         )
 
-    def start(
-        self, *words: str | Path, stderr: int | IO[bytes] = subprocess.PIPE, before: Sequence[str] = ()
-    ) -> subprocess.Popen[bytes]:
-        """Start it with a pipe. The process waits while the test does not read the pipe.
+    def start(self, *words: str | Path) -> Running:
+        """Start it with a small pipe. The process waits while the test does not read the pipe."""
+        command = [os.fspath(word) for word in (COMMAND, *words)]
+        self.started.append(running := self.server().start(command, self.folder, environment()))
+        return running
 
-        ``before`` is a command that runs it, such as ``setpriv``.
-        """
+    def start_behind(self, before: Sequence[str], *words: str | Path) -> subprocess.Popen[bytes]:
+        """Do the same with a command that runs it, such as ``setpriv``, and a Python of its own."""
         process = subprocess.Popen(
-            [os.fspath(word) for word in (*before, COMMAND, *words)],
+            [os.fspath(word) for word in (*before, *OFTEN, *words)],
             cwd=self.folder,
             env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=stderr,
-            start_new_session=True,
-            preexec_fn=hear_ctrl_c,  # noqa: PLW1509  the tests have no threads
+            stderr=subprocess.PIPE,
+            pipesize=4096,
         )
         self.started.append(process)
         return process
 
 
-def hear_ctrl_c() -> None:
-    """Restore SIGINT: a shell makes background processes ignore it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def environment() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     """Return an environment with the ``penstock`` under test, and the same output on every machine."""
     path = os.pathsep.join([str(COMMAND.parent), os.environ.get("PATH", "")])
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PENSTOCK_", "PYTHON"))}
@@ -127,6 +129,7 @@ def environment() -> dict[str, str]:
         "PYTHONWARNINGS": "error",
         "TERM": "xterm",
         "COLUMNS": "100",
+        **more,
     }
 
 
@@ -143,37 +146,17 @@ def penstock(tmp_path: Path):
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file of generated records, long enough for two checkpoints."""
-    return _sample(tmp_path_factory, RECORDS)
+    """Return a file of generated records, long enough for four checkpoints."""
+    from penstock.adapters.pubmed.sample import write_sample
 
-
-@pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file of a few generated records."""
-    return _sample(tmp_path_factory, FEW)
+    path = tmp_path_factory.mktemp("sample") / "sample.xml.gz"
+    write_sample(path, RECORDS)
+    return path
 
 
 @pytest.fixture(scope="session")
 def undisturbed(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return the output of ingesting ``sample`` without interruption."""
-    return _output(sample, tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def small_undisturbed(small: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return the output of ingesting ``small`` without interruption."""
-    return _output(small, tmp_path_factory)
-
-
-def _sample(tmp_path_factory: pytest.TempPathFactory, records: int) -> Path:
-    from penstock.adapters.pubmed.sample import write_sample
-
-    path = tmp_path_factory.mktemp("sample") / "sample.xml.gz"
-    write_sample(path, records)
-    return path
-
-
-def _output(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("undisturbed")
     done = Penstock(folder)("ingest", "pubmed", sample, "--to", "out.jsonl")
     assert done.returncode == 0, done.stderr

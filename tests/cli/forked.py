@@ -1,33 +1,109 @@
 """Run the command again and again: import it once, and fork for each call.
 
 Starting Python and importing the command takes most of a second, a fork a few milliseconds. A call is a process of
-its own all the same, with its own arguments, folder, environment and standard streams.
+its own all the same, with its own arguments, folder, environment, limits and standard streams. It commits every 100
+documents instead of every 1,000, so that a short input has several commits.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import importlib
 import json
 import os
 import pkgutil
+import resource
+import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
-from subprocess import DEVNULL, CompletedProcess, Popen
+from subprocess import DEVNULL, CompletedProcess, Popen, TimeoutExpired
 from typing import IO, Any
 
 _LARGEST = 1 << 16
 """Bytes of a request or of an answer."""
+
+_PIPE = 1 << 12
+"""Bytes that a call may write before somebody reads them: the smallest pipe of Linux, about ten events."""
+
+_EVERY = 100
+"""Documents from one commit to the next."""
+
+
+class Running:
+    """A call that may still be going on: the part of ``subprocess.Popen`` that the tests use."""
+
+    def __init__(self, answers: socket.socket, stdout: IO[bytes], stderr: IO[bytes]) -> None:
+        self._answers = answers
+        self.stdout = stdout
+        self.stderr = stderr
+        self.returncode: int | None = None
+        self.pid: int = json.loads(answers.recv(_LARGEST))
+
+    def poll(self) -> int | None:
+        """Return the exit code, or ``None`` if the process goes on."""
+        try:
+            return self.wait(0)
+        except TimeoutExpired:
+            return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end, and return the exit code."""
+        if self.returncode is None:
+            self._answers.settimeout(timeout)
+            try:
+                self.returncode = json.loads(self._answers.recv(_LARGEST))
+            except (TimeoutError, BlockingIOError):
+                raise TimeoutExpired("penstock", timeout or 0) from None
+            self._answers.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the process has ended."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
+        """Read both streams to their ends, wait for the end, and return what was read."""
+        readers = [_Reader(stream) for stream in (self.stdout, self.stderr)]
+        self.wait(timeout)
+        stdout, stderr = (reader.all() for reader in readers)
+        return stdout, stderr
+
+
+class _Reader(threading.Thread):
+    """Reads a stream to its end."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._read = b""
+        self.start()
+
+    def run(self) -> None:
+        if not self._stream.closed:
+            with self._stream as stream:
+                self._read = stream.read()
+
+    def all(self) -> bytes:
+        self.join()
+        return self._read
 
 
 class Forks:
     """The process that has imported the command, seen from the tests."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self._ours, theirs = socket.socketpair()
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = Popen(
                 [sys.executable, __file__, str(theirs.fileno())],
@@ -36,22 +112,36 @@ class Forks:
                 pass_fds=[theirs.fileno()],
             )
 
+    def start(
+        self,
+        command: list[str],
+        folder: Path,
+        environment: dict[str, str],
+        limits: dict[str, int] | None = None,
+    ) -> Running:
+        """Start ``command`` in a session of its own; ``limits`` are names of ``resource`` and their values."""
+        request = {
+            "command": command,
+            "folder": str(folder),
+            "environment": environment,
+            "limits": limits or {},
+        }
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        streams, ends = zip(*(os.pipe() for _ in range(2)), strict=True)
+        fcntl.fcntl(ends[0], fcntl.F_SETPIPE_SZ, _PIPE)
+        socket.send_fds(self._ours, [json.dumps(request).encode()], [*ends, theirs.fileno()])
+        theirs.close()
+        for end in ends:
+            os.close(end)
+        return Running(ours, os.fdopen(streams[0], "rb"), os.fdopen(streams[1], "rb"))
+
     def run(
-        self, command: list[str], folder: Path, environment: dict[str, str], patience: float
+        self, command: list[str], folder: Path, environment: dict[str, str], patience: float, **limits: int
     ) -> CompletedProcess[str]:
-        """Run ``command`` to its end, as ``subprocess.run`` does; a call that hangs ends all calls."""
-        request = json.dumps({"command": command, "folder": str(folder), "environment": environment})
-        streams, theirs = zip(*(os.pipe() for _ in range(2)), strict=True)
-        socket.send_fds(self._ours, [request.encode()], theirs)
-        for descriptor in theirs:
-            os.close(descriptor)
-        readers = [
-            _Reader(os.fdopen(descriptor, encoding="utf-8", errors="strict")) for descriptor in streams
-        ]
-        self._ours.settimeout(patience)
-        code = json.loads(self._ours.recv(_LARGEST))
-        stdout, stderr = (reader.text() for reader in readers)
-        return CompletedProcess(command, code, stdout, stderr)
+        """Run ``command`` to its end, as ``subprocess.run`` does."""
+        running = self.start(command, folder, environment, limits)
+        stdout, stderr = running.communicate(patience)
+        return CompletedProcess(command, running.wait(), stdout.decode(), stderr.decode())
 
     def close(self) -> None:
         """End the process."""
@@ -60,42 +150,38 @@ class Forks:
         self._process.wait()
 
 
-class _Reader(threading.Thread):
-    """Reads a stream to its end."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        super().__init__(daemon=True)
-        self._stream = stream
-        self._text = ""
-        self.start()
-
-    def run(self) -> None:
-        with self._stream as stream:
-            self._text = stream.read()
-
-    def text(self) -> str:
-        self.join()
-        return self._text
-
-
 def serve(requests: socket.socket) -> dict[str, Any] | None:
-    """Fork for each request and answer with its exit code; in a fork, return the request."""
+    """Fork for each request, and answer with the process id and the exit code; in a fork, return the request."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes that wait
     while True:
-        message, streams, _, _ = socket.recv_fds(requests, _LARGEST, 2)
+        message, descriptors, _, _ = socket.recv_fds(requests, _LARGEST, 3)
         if not message:
             return None
-        child = os.fork()
-        if not child:
+        if not os.fork():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             requests.close()
-            for number, stream in enumerate(streams, start=1):
-                os.dup2(stream, number)
-                os.close(stream)
-            request: dict[str, Any] = json.loads(message)
-            return request
-        for stream in streams:
+            return None if _waits(*descriptors) else json.loads(message)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _waits(stdout: int, stderr: int, answers: int) -> bool:
+    """Fork again. Return False in the new process, and True when it has ended."""
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.close(answers)
+        for number, stream in enumerate((stdout, stderr), start=1):
+            os.dup2(stream, number)
             os.close(stream)
+        return False
+    os.close(stdout)
+    os.close(stderr)
+    with socket.socket(fileno=answers) as told:
+        told.send(json.dumps(child).encode())
         _, status = os.waitpid(child, 0)
-        requests.sendall(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+        told.send(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+    return True
 
 
 def import_everything() -> None:
@@ -106,6 +192,28 @@ def import_everything() -> None:
     ours = [name for name in names if not name.startswith(("penstock.__main__", "penstock.testing"))]
     for name in [*ours, "cyclopts.help", "rich.console", "rich.progress"]:
         importlib.import_module(name)
+
+
+def hurry() -> None:
+    """Let pipelines commit more often than usual, and wait less for a ledger that is locked."""
+    from penstock import IngestionPipeline
+    from penstock.ledger.sqlite import connection
+
+    connection._BUSY_SECONDS = 0.5
+    IngestionPipeline.__init__.__kwdefaults__["checkpoint_every"] = _EVERY
+
+
+def become(called: dict[str, Any]) -> None:
+    """Take over what a new process gets from its parent."""
+    os.environ.clear()
+    os.environ.update(called["environment"])
+    os.chdir(called["folder"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes background processes ignore it
+    sys.path[:0] = [place for place in os.environ["PYTHONPATH"].split(os.pathsep) if place not in sys.path]
+    for name, most in called["limits"].items():
+        limit = getattr(resource, name)
+        resource.setrlimit(limit, (most, resource.getrlimit(limit)[1]))
+    sys.argv = called["command"]
 
 
 def leave(code: int) -> None:
@@ -119,15 +227,17 @@ def leave(code: int) -> None:
 
 
 if __name__ == "__main__":
-    import_everything()
-    gc.freeze()
-    with socket.socket(fileno=int(sys.argv[1])) as listening:
-        called = serve(listening)
-    if called is not None:
-        from penstock.cli.main import main
+    from penstock.cli.main import main
 
-        os.environ.clear()
-        os.environ.update(called["environment"])
-        os.chdir(called["folder"])
-        sys.argv = called["command"]
-        leave(main())
+    if sys.argv[1].isdigit():
+        import_everything()
+        hurry()
+        gc.freeze()
+        with socket.socket(fileno=int(sys.argv[1])) as listening:
+            request = serve(listening)
+        if request is not None:
+            become(request)
+            leave(main())
+    else:  # called like the command, in a process that starts from nothing
+        hurry()
+        sys.exit(main())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Penstock, article, articles, pmid
+from .conftest import Penstock, article, articles, environment, pmid
 
 LINES = '''
 """An adapter of JSON lines, and one that counts. A line is bad until the file ``mended`` exists."""
@@ -114,7 +114,7 @@ class WithPlugins:
         self.folder = penstock.folder
 
     def __call__(self, line: str) -> subprocess.CompletedProcess[str]:
-        return self.penstock.shell(f"export PYTHONPATH=plugins:$PYTHONPATH; {line}")
+        return self.penstock.shell(line, PYTHONPATH=f"plugins:{environment()['PYTHONPATH']}")
 
 
 @pytest.fixture

@@ -146,13 +146,13 @@ def test_a_place_that_cannot_be_written_to(penstock: Penstock, words: list[str])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="ulimit is a shell's")
-def test_an_output_that_grows_too_large(penstock: Penstock, small: Path, small_undisturbed: bytes) -> None:
+def test_an_output_that_grows_too_large(penstock: Penstock, sample: Path, undisturbed: bytes) -> None:
     """A write that the system refuses is one sentence. With more space the same command completes."""
-    done = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--no-progress", limits="ulimit -f 600")
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--no-progress", limits="ulimit -f 600")
     refused(done)
-    again = penstock("ingest", "pubmed", small, "--to", "out.jsonl")
+    again = penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
     assert again.returncode == 0, again.stderr
-    assert (penstock.folder / "out.jsonl").read_bytes() == small_undisturbed
+    assert (penstock.folder / "out.jsonl").read_bytes() == undisturbed
 
 
 def test_an_output_that_is_not_ours_is_left_alone(penstock: Penstock) -> None:

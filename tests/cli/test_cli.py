@@ -10,6 +10,8 @@ import pytest
 
 from penstock.cli.main import main
 
+from .conftest import article, articles, pmid
+
 BARE = """
 import sys
 for name in ("cyclopts", "rich"):
@@ -104,15 +106,18 @@ def test_a_missing_extra_gives_the_command_that_installs_it() -> None:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
-def test_closed_streams_are_no_obstacle(penstock, small, closed: str, small_undisturbed: bytes) -> None:
+def test_closed_streams_are_no_obstacle(penstock, closed: str) -> None:
     """With stdout or stderr closed the run completes, and no message ends up in a file."""
-    done = penstock.shell(f"penstock ingest pubmed {small} --to out.jsonl {closed}")
-    assert (done.returncode, (penstock.folder / "out.jsonl").read_bytes()) == (0, small_undisturbed)
+    (penstock.folder / "a.xml").write_bytes(articles(*(article(pmid(n)) for n in range(20))))
+    done = penstock.shell(f"penstock ingest pubmed a.xml --to out.jsonl {closed}")
+    assert penstock("ingest", "pubmed", "a.xml", "--to", "open.jsonl").returncode == 0
+    wanted = (penstock.folder / "open.jsonl").read_bytes()
+    assert (done.returncode, (penstock.folder / "out.jsonl").read_bytes()) == (0, wanted)
 
 
-def test_an_output_cannot_be_taken_back() -> None:
+def test_an_output_cannot_be_taken_back(penstock) -> None:
     """No option clears the list of outputs."""
     for command in (("ingest", "pubmed"), ("dead", "replay")):
-        assert "empty-to" not in run("-m", "penstock", *command, "--help").stdout
-    done = run("-m", "penstock", "ingest", "pubmed", "a.xml", "--empty-to")
+        assert "empty-to" not in penstock(*command, "--help").stdout
+    done = penstock("ingest", "pubmed", "a.xml", "--empty-to")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from penstock.events import AdapterStateChange, DocumentCompleted, DocumentFailed, decode
 
-from .conftest import COMMAND, FEW, PATIENCE, article, articles, environment, pmid
+from .conftest import COMMAND, PATIENCE, RECORDS, article, articles, environment, pmid
 
 
 def documents(path: Path) -> list[dict[str, object]]:
@@ -26,14 +26,14 @@ def commands_in(receipt: str) -> dict[str, str]:
     return dict(re.findall(r"^  ([a-z ]+): +(penstock .+)$", receipt, re.MULTILINE))
 
 
-def test_all_completed(penstock, small: Path, tmp_path: Path) -> None:
+def test_all_completed(penstock, sample: Path, tmp_path: Path) -> None:
     """Exit code 0, a line for every record, the receipt on stdout, progress on stderr, no control characters."""
-    done = penstock("ingest", "pubmed", small, "--to", "out.jsonl")
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
     assert done.returncode == 0, done.stderr
-    assert len(documents(tmp_path / "out.jsonl")) == FEW
-    assert f"completed, {FEW:,} documents in" in done.stdout
+    assert len(documents(tmp_path / "out.jsonl")) == RECORDS
+    assert f"completed, {RECORDS:,} documents in" in done.stdout
     expected = [
-        *(rf"completed +{FEW:,}", r"failed +0", r"skipped +0", r"deleted +0"),
+        *(rf"completed +{RECORDS:,}", r"failed +0", r"skipped +0", r"deleted +0"),
         *(r"read +\d.* of records", r"memory +\d.* at the peak"),
         *(r"output +out\.jsonl \(\d", r"ledger +out\.jsonl\.ledger\.db"),
     ]
@@ -42,71 +42,67 @@ def test_all_completed(penstock, small: Path, tmp_path: Path) -> None:
     assert all(line.isprintable() for line in (done.stdout + done.stderr).splitlines())
 
 
-def test_again_does_nothing_says_so_and_is_no_failure(penstock, small: Path, tmp_path: Path) -> None:
+def test_again_does_nothing_says_so_and_is_no_failure(penstock, sample: Path, tmp_path: Path) -> None:
     """After completion the same command does not change the output, says so, and ends with 0."""
-    penstock("ingest", "pubmed", small, "--to", "out.jsonl")
+    penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
     before = (tmp_path / "out.jsonl").read_bytes()
-    done = penstock("ingest", "pubmed", small, "--to", "out.jsonl")
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
     assert done.returncode == 0, done.stderr
     assert "nothing to do" in done.stdout
     assert (tmp_path / "out.jsonl").read_bytes() == before
 
 
-def test_the_command_that_replays_does(
-    penstock, small: Path, tmp_path: Path, small_undisturbed: bytes
-) -> None:
+def test_the_command_that_replays_does(penstock, sample: Path, tmp_path: Path, undisturbed: bytes) -> None:
     """The receipt's command to start over writes the same output again."""
-    done = penstock("ingest", "pubmed", small, "--to", "my out.jsonl", "--no-progress")
+    done = penstock("ingest", "pubmed", sample, "--to", "my out.jsonl", "--no-progress")
     replay = commands_in(done.stdout)["start over"]
     again = penstock.shell(replay)
     assert again.returncode == 0, again.stderr
-    assert f"completed, {FEW:,} documents in" in again.stdout
-    assert (tmp_path / "my out.jsonl").read_bytes() == small_undisturbed
+    assert f"completed, {RECORDS:,} documents in" in again.stdout
+    assert (tmp_path / "my out.jsonl").read_bytes() == undisturbed
 
 
 def test_a_limit_stops_and_the_receipt_says_how_to_go_on(
-    penstock, small: Path, tmp_path: Path, small_undisturbed: bytes
+    penstock, sample: Path, tmp_path: Path, undisturbed: bytes
 ) -> None:
     """The run stops at the limit; the printed command without the limit completes the output."""
-    done = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--limit", "7")
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--limit", "7")
     assert done.returncode == 0, done.stderr
     assert len(documents(tmp_path / "out.jsonl")) == 7
     assert "stopped at the limit, 7 documents" in done.stdout
-    same = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--limit", "7")
+    same = penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--limit", "7")
     assert (same.returncode, "reached the limit of 7" in same.stdout) == (0, True)
     again = penstock.shell(commands_in(done.stdout)["continue"])
     assert again.returncode == 0, again.stderr
-    assert (tmp_path / "out.jsonl").read_bytes() == small_undisturbed
+    assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
 
 
-def test_more_files_later_are_taken_alone(
-    penstock, small: Path, tmp_path: Path, small_undisturbed: bytes
-) -> None:
+def test_more_files_later_are_taken_alone(penstock, sample: Path, tmp_path: Path, undisturbed: bytes) -> None:
     """After completion the same command with one more file reads only that file."""
     (tmp_path / "more.xml").write_bytes(articles(article(pmid(1)), article(pmid(2))))
-    penstock("ingest", "pubmed", small, "--to", "out.jsonl")
-    done = penstock("ingest", "pubmed", small, "more.xml", "--to", "out.jsonl")
+    penstock("ingest", "pubmed", sample, "--to", "out.jsonl")
+    done = penstock("ingest", "pubmed", sample, "more.xml", "--to", "out.jsonl")
     assert done.returncode == 0, done.stderr
     assert "completed, 2 documents in" in done.stdout
-    assert (tmp_path / "out.jsonl").read_bytes().startswith(small_undisturbed)
-    assert len(documents(tmp_path / "out.jsonl")) == FEW + 2
+    assert (tmp_path / "out.jsonl").read_bytes().startswith(undisturbed)
+    assert len(documents(tmp_path / "out.jsonl")) == RECORDS + 2
 
 
 def test_processes_bring_the_same_documents(
-    penstock, small: Path, tmp_path: Path, small_undisturbed: bytes
+    penstock, sample: Path, tmp_path: Path, undisturbed: bytes
 ) -> None:
     """With two processes the documents are the same, in any order."""
     (tmp_path / "more.xml").write_bytes(articles(article(pmid(1))))
-    done = penstock("ingest", "pubmed", small, "more.xml", "--to", "out.jsonl", "--processes", "2")
+    done = penstock("ingest", "pubmed", sample, "more.xml", "--to", "out.jsonl", "--processes", "2")
     assert done.returncode == 0, done.stderr
     lines = (tmp_path / "out.jsonl").read_bytes().splitlines()
-    assert len(lines) == FEW + 1
-    assert set(small_undisturbed.splitlines()) < set(lines)
+    assert len(lines) == RECORDS + 1
+    assert set(undisturbed.splitlines()) < set(lines)
 
 
-def test_a_ledger_may_lie_elsewhere(penstock, small: Path, tmp_path: Path) -> None:
+def test_a_ledger_may_lie_elsewhere(penstock, sample: Path, tmp_path: Path) -> None:
     """--ledger is used, and is part of the receipt's commands."""
-    done = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--ledger", "run.db", "--limit", "3")
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--ledger", "run.db", "--limit", "3")
     assert (tmp_path / "run.db").exists()
     assert not (tmp_path / "out.jsonl.ledger.db").exists()
     assert "--ledger run.db" in commands_in(done.stdout)["continue"]
@@ -137,14 +133,14 @@ def test_fail_fast_ends_at_the_first_failure(penstock, tmp_path: Path) -> None:
     assert "PMID" in done.stderr
 
 
-def test_events_go_to_stdout_and_words_to_stderr(penstock, small: Path) -> None:
+def test_events_go_to_stdout_and_words_to_stderr(penstock, sample: Path) -> None:
     """Every line of stdout is an event; the receipt is on stderr."""
-    done = penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--events")
+    done = penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--events")
     events = [decode(line) for line in done.stdout.splitlines()]
-    assert sum(isinstance(event, DocumentCompleted) for event in events) == FEW
+    assert sum(isinstance(event, DocumentCompleted) for event in events) == RECORDS
     assert isinstance(events[-1], AdapterStateChange)
     assert events[-1].new_state == "completed"
-    assert f"completed, {FEW:,} documents" in done.stderr
+    assert f"completed, {RECORDS:,} documents" in done.stderr
 
 
 def test_a_failed_document_is_an_event_without_its_bytes(penstock, tmp_path: Path) -> None:
@@ -156,19 +152,19 @@ def test_a_failed_document_is_an_event_without_its_bytes(penstock, tmp_path: Pat
 
 
 def test_a_reader_that_leaves_ends_the_run_quietly_and_resumably(
-    penstock, small: Path, tmp_path: Path, small_undisturbed: bytes
+    penstock, sample: Path, tmp_path: Path, undisturbed: bytes
 ) -> None:
     """``| head`` ends the run with 141 and no message; the same command then completes the output."""
-    line = f"{COMMAND} ingest pubmed {small} --to out.jsonl --events --no-progress | head -n 3"
+    line = f"{COMMAND} ingest pubmed {sample} --to out.jsonl --events --no-progress | head -n 3"
     done = penstock.shell(f"set -o pipefail; {line}")
     assert (done.returncode, done.stdout.count("\n"), done.stderr) == (141, 3, "")
-    assert penstock("ingest", "pubmed", small, "--to", "out.jsonl").returncode == 0
-    assert (tmp_path / "out.jsonl").read_bytes() == small_undisturbed
+    assert penstock("ingest", "pubmed", sample, "--to", "out.jsonl").returncode == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
 
 
-def test_no_progress_shows_none(penstock, small: Path) -> None:
+def test_no_progress_shows_none(penstock, sample: Path) -> None:
     """--no-progress leaves stderr empty."""
-    assert penstock("ingest", "pubmed", small, "--to", "out.jsonl", "--no-progress").stderr == ""
+    assert penstock("ingest", "pubmed", sample, "--to", "out.jsonl", "--no-progress").stderr == ""
 
 
 def on_a_terminal(folder: Path, *words: str | Path, columns: int = 100) -> tuple[int, str]:
@@ -192,9 +188,9 @@ def on_a_terminal(folder: Path, *words: str | Path, columns: int = 100) -> tuple
     return process.wait(PATIENCE), drawn.decode()
 
 
-def test_a_terminal_gets_a_bar_that_goes_away(small: Path, tmp_path: Path) -> None:
+def test_a_terminal_gets_a_bar_that_goes_away(sample: Path, tmp_path: Path) -> None:
     """The bar and its words are drawn, and the cursor is shown again at the end."""
-    code, drawn = on_a_terminal(tmp_path, "ingest", "pubmed", small, "--to", "out.jsonl")
+    code, drawn = on_a_terminal(tmp_path, "ingest", "pubmed", sample, "--to", "out.jsonl")
     assert code == 0
     assert "done" in drawn
     assert "failed" in drawn

@@ -102,9 +102,9 @@ PLACES = [
 
 
 @pytest.mark.parametrize("output", PLACES)
-def test_the_ledger_is_found_by_the_output(penstock: Penstock, small: Path, output: str) -> None:
+def test_the_ledger_is_found_by_the_output(penstock: Penstock, sample: Path, output: str) -> None:
     """Every command finds the ledger by the output, its file, or the ledger."""
-    done = penstock("ingest", "pubmed", small, "--to", output)
+    done = penstock("ingest", "pubmed", sample, "--to", output)
     assert done.returncode == 0, done.stderr
     ledger = default_ledger(output_of(output))
     for place in (output, str(file_of(output_of(output))), str(ledger), f"sqlite:///{quote(str(ledger))}"):
@@ -116,26 +116,26 @@ def test_the_ledger_is_found_by_the_output(penstock: Penstock, small: Path, outp
 
 
 def test_the_ledger_of_a_table_on_a_server(
-    penstock: Penstock, small: Path, postgres_server: PostgresServer
+    penstock: Penstock, sample: Path, postgres_server: PostgresServer
 ) -> None:
     """It is in the current folder; without one there, the URL is that of a ledger on the server."""
     url = postgres_server.database()
     for output in (url, f"{url}?table=articles"):
-        assert penstock("ingest", "pubmed", small, "--to", output).returncode == 0
+        assert penstock("ingest", "pubmed", sample, "--to", output).returncode == 0
         status = penstock("status", output)
         assert f"ledger {default_ledger(output)}\n" in status.stdout, status.stderr
     other = penstock("status", f"{url}?table=others")
     assert (other.returncode, "others.ledger.db" in other.stderr) == (2, True)
     default_ledger(url).unlink(missing_ok=True)
     (penstock.folder / default_ledger(url)).unlink()
-    assert penstock("ingest", "pubmed", small, "--to", "b.jsonl", "--ledger", url).returncode == 0
+    assert penstock("ingest", "pubmed", sample, "--to", "b.jsonl", "--ledger", url).returncode == 0
     assert "run 1 completed" in penstock("status", url).stdout
 
 
-def test_a_file_with_several_tables_has_several_ledgers(penstock: Penstock, small: Path) -> None:
+def test_a_file_with_several_tables_has_several_ledgers(penstock: Penstock, sample: Path) -> None:
     """The message lists the ledgers to choose from."""
     for table in ("one", "two"):
-        assert penstock("ingest", "pubmed", small, "--to", f"sqlite:///a.db?table={table}").returncode == 0
+        assert penstock("ingest", "pubmed", sample, "--to", f"sqlite:///a.db?table={table}").returncode == 0
     unclear = penstock("status", "a.db")
     assert (unclear.returncode, "a.db.one.ledger.db, a.db.two.ledger.db" in unclear.stderr) == (2, True)
     assert penstock("status", "sqlite:///a.db?table=two").returncode == 0

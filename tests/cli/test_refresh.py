@@ -26,7 +26,7 @@ OUTPUTS = {
     "duckdb": "duckdb:///out.duckdb",
 }
 MANY = 200
-LONG = {n: f"title {n}" for n in range(1, 2_600)}  # two commits
+LONG = {n: f"title {n}" for n in range(1, 260)}  # two commits
 BEFORE = {n: f"title {n}" for n in range(1, MANY)}
 AFTER = {
     **BEFORE,
@@ -132,7 +132,7 @@ def test_a_refresh_that_is_stopped(penstock: Penstock, kind: str, number: signal
     words = ["ingest", "pubmed", "--to", OUTPUTS[kind], "--no-progress", "--events", "--refresh", "a.xml"]
     process = penstock.start(*words)
     assert process.stdout is not None
-    for _ in range(4_700):  # two events a document; the commit of the second thousand waits for the first
+    for _ in range(470):  # two events a document; the commit of the second hundred waits for the first
         assert process.stdout.readline()
     process.send_signal(number)
     told = process.communicate(timeout=PATIENCE)[1].decode()

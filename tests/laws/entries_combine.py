@@ -29,6 +29,11 @@ async def pause(x: Any) -> Any:
     return x
 
 
+def is_even(pair: tuple[int, Any]) -> bool:
+    """Return whether an item has an even index; it may be any item."""
+    return pair[0] % 2 == 0
+
+
 def slowly(flow: Any) -> Any:
     """Let each item take two seconds, one after the other."""
     return flow | op.map_async(pause, 1, window=1)
@@ -57,7 +62,7 @@ def _merged_entries() -> Iterator[Entry]:
         yield Entry(
             f"merge of 3, {most} at a time",
             ("merge",),
-            lambda first, *others, most=most: first | op.merge(*others, max_concurrent=most),
+            lambda first, *others, most=most: first | op.merge(*others, concurrency=most),
             THREE,
             model=itertools.chain,
             bound=lambda n, most=most: most * n,
@@ -108,6 +113,15 @@ def _ordered_entries() -> Iterator[Entry]:
             noted="merge_sorted" if count > 1 else None,  # a single one is compared with nothing
             bound=lambda n, count=count: count * n,
         )
+    for count in cases((2,), COUNTS):
+        yield Entry(
+            f"zip_longest of {count}",
+            ("zip_longest",),
+            lambda first, *others: first | op.zip_longest(*others, fillvalue=-1),
+            THREE[:count],
+            model=lambda *inputs: itertools.zip_longest(*inputs, fillvalue=-1),
+            bound=lambda n, count=count: count * n,
+        )
     yield Entry(
         "zip, strict",
         ("zip",),
@@ -156,6 +170,15 @@ def _timed_entries() -> Iterator[Entry]:
         ((1, 2, 3), (10, 11, 12)),
         model=lambda _, other: other,
         known=early | {"prefetches": True},
+    )
+    yield Entry(
+        "pause_when",
+        ("pause_when",),
+        lambda items, signals: slowly(items) | op.pause_when(signals | op.enumerate() | op.map(is_even)),
+        (tuple(range(5)), (100, 101, 102)),
+        model=lambda items, _: items,
+        known=early | {"prefetches": True},
+        bound=lambda n: 1 + n + 64,
     )
     yield Entry(
         "race with an empty flow",

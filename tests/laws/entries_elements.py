@@ -165,6 +165,13 @@ ENTRIES = [
         bound=lambda n: n + 1,
     ),
     Entry(
+        "intersperse",
+        ("intersperse",),
+        lambda s: s | op.intersperse(9),
+        model=lambda i: itertools.islice((y for x in i for y in (9, x)), 1, None),
+        bound=lambda n: 2 * n,
+    ),
+    Entry(
         "start_with",
         ("start_with",),
         lambda s: s | op.start_with(8, 9),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from penstock.runtime.policy import RetryPolicy
 
 from .entry import Entry
 from .functions import add, lazily, total
-from .models import batched, flat, scanned, unbounded
+from .models import batched, flat, scanned, tapped, unbounded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -34,6 +35,12 @@ def flaky(source: TestSource) -> Any:
         return x + 100
 
     return source | op.map(step) | op.retry(RetryPolicy(attempts=2, initial=1, jitter=False))
+
+
+LOGGER = logging.getLogger("penstock.laws")
+LOGGER.setLevel("DEBUG")
+LOGGER.propagate = False  # it has no handler: the laws look at the flow only
+LOGGER.addHandler(logging.NullHandler())
 
 
 class Broken(ConnectionError):
@@ -71,6 +78,18 @@ def instead(items: Iterator[int]) -> Iterator[int]:
         yield from (1000, 3000, 6000)
 
 
+class Renamed(Exception):
+    """The error that stands for ``Broken``."""
+
+
+def renamed(error: Exception) -> Exception:
+    return Renamed(error) if isinstance(error, Broken) else error
+
+
+def only_renamed(error: Exception) -> Any:
+    return Some(-1) if isinstance(error, Renamed) else Nothing
+
+
 def picked(items: Iterator[int]) -> Iterator[int]:
     try:
         for item in items:
@@ -103,6 +122,14 @@ def skipped(items: Iterator[int]) -> Iterator[int]:
         try:
             yield breaking(item)
         except Exception:  # noqa: BLE001, S112  every error counts
+            continue
+
+
+def without_broken(items: Iterator[int]) -> Iterator[int]:
+    for item in items:
+        try:
+            yield breaking(item)
+        except Broken:
             continue
 
 
@@ -199,6 +226,53 @@ ENTRIES = [
         model=instead,
     ),
     Entry(
+        "map_error(same)",
+        ("map_error",),
+        lambda s: s | op.map(add) | op.map_error(renamed),
+        model=lambda i: map(add, i),
+        noted="map",
+        bound=float,
+    ),
+    Entry(
+        "map_error|recover",
+        ("map_error",),
+        lambda s: s | op.map(breaking) | op.map_error(renamed) | op.recover(only_renamed),
+        model=picked,
+        noted="map",
+        known={"closes_early": True},
+    ),
+    Entry(
+        "tap_error",
+        ("tap_error",),
+        lambda s: s | op.map(add) | op.tap_error(repr),
+        model=lambda i: map(add, i),
+        noted="map",
+        bound=float,
+    ),
+    *(
+        Entry(
+            f"log({level})",
+            ("log",),
+            lambda s, level=level: s | op.log("penstock.laws", level, every=2, limit=2),
+            model=iter,
+            bound=float,
+        )
+        for level in ("CRITICAL", "DEBUG")
+    ),
+    Entry(
+        "on_error_skip of two kinds",
+        ("on_error_skip",),
+        lambda s: (
+            s
+            | op.map(breaking)
+            | op.on_error_skip(ignored, errors=LookupError)
+            | op.on_error_skip(ignored, errors=Broken)
+        ),
+        model=without_broken,
+        noted="map",
+        bound=float,
+    ),
+    Entry(
         "on_error_skip",
         ("on_error_skip",),
         lambda s: s | op.map(breaking) | op.on_error_skip(ignored),
@@ -271,6 +345,13 @@ ENTRIES = [
         lambda: ps.just(1, 2, 3) | op.scan(total, 0) | op.repeat(3),
         (),
         model=lambda: itertools.chain.from_iterable(itertools.repeat((1, 3, 6), 3)),
+        bound=float,
+    ),
+    Entry(
+        "repeat(2, every, until)",
+        ("repeat",),
+        lambda s: s | op.repeat(2, every=10, until=lambda x: x + 1 > 0),
+        model=tapped,
         bound=float,
     ),
     Entry("repeat(0)", ("repeat",), lambda s: s | op.repeat(0), model=lambda _: (), bound=lambda _: 0),

@@ -136,6 +136,14 @@ ENTRIES = [
     Entry(
         "replay(2)", ("replay",), lambda s: s | op.replay(2), model=iter, skip=JOINS, bound=lambda n: 258 + n
     ),
+    Entry(
+        "cache",
+        ("cache",),
+        lambda s: s | op.cache(60, limit=20),
+        model=iter,
+        skip=JOINS,
+        bound=lambda n: 256 + 20 + n,
+    ),
     *(
         Entry(
             f"window({k})",
@@ -145,6 +153,13 @@ ENTRIES = [
             known={"folds": True, "prefetches": True},
         )
         for k in cases((3,), (1, 3, 100))
+    ),
+    Entry(
+        "window(3, within)",
+        ("window",),
+        lambda s: s | op.window(3, within=1e5) | op.map_async(listed, 1),
+        model=batched(3),
+        known={"folds": True, "prefetches": True},
     ),
     *(
         Entry(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import penstock.operators as op
@@ -10,12 +12,29 @@ from penstock.sources.trivial import just, never
 
 from ..length import cases  # noqa: TID252  tests are no installed package
 from .entry import INPUT, Entry
-from .functions import five, half, lazily, small, spread, third, touched
+from .functions import (
+    add,
+    first_three,
+    five,
+    half,
+    lazily,
+    links,
+    links_later,
+    paired,
+    piece,
+    shouted,
+    small,
+    spread,
+    third,
+    touched,
+)
 from .models import (
     all_but_last,
     batched,
+    expanded,
     flat,
     last,
+    lined,
     listed,
     split_at_fives,
     taken,
@@ -178,6 +197,17 @@ ENTRIES = [
     ),
     *(
         Entry(
+            f"expand({function.__name__})",
+            ("expand",),
+            lambda s, f=function: s | op.expand(f),
+            model=expanded(links),
+            noted="expand",
+            bound=lambda _: 1,
+        )
+        for function in (links, links_later)
+    ),
+    *(
+        Entry(
             f"flat_map({function.__name__})",
             ("flat_map",),
             lambda s, f=function: s | op.flat_map(f),
@@ -200,6 +230,67 @@ ENTRIES = [
         ("take_while",),
         lambda s: s | op.map(touched) | op.take_while(small, inclusive=True) | op.filter(third),
         model=lambda i: filter(third, through_first(small)(map(touched, i))),
+        known={"closes_early": True},
+    ),
+    *(
+        Entry(
+            f"through({function.__name__})",
+            ("through",),
+            lambda s, f=function, holds=holds: s | op.through(f, holds=holds),
+            model=model,
+            noted="through",
+            known={"folds": True, "prefetches": True, "closes_early": function is first_three},
+            bound=lambda n, holds=holds: 2 * n + holds if holds is not None else math.inf,
+        )
+        for function, holds, model in (
+            (paired, 2, batched(2)),
+            (shouted, 0, lambda i: map(add, i)),
+            (first_three, None, lambda i: itertools.islice(map(add, i), 3)),
+        )
+    ),
+    Entry(
+        "decode",
+        ("decode",),
+        lambda s: s | op.map(piece) | op.decode(),
+        model=lambda i: codecs.iterdecode(map(piece, i), "utf-8"),
+        noted="map",
+        known={"folds": True},
+        bound=lambda n: 2 * n,
+    ),
+    Entry(
+        "lines",
+        ("lines",),
+        lambda s: s | op.map(piece) | op.lines(),
+        model=lambda i: lined(map(piece, i)),
+        noted="map",
+        known={"folds": True},
+        bound=lambda n: 2 * n,
+    ),
+    *(
+        Entry(
+            f"element_at({index})",
+            ("element_at",),
+            lambda s, k=index: s | op.element_at(k, -1),
+            model=lambda i, k=index: itertools.islice(
+                itertools.chain(itertools.islice(i, k, k + 1), (-1,)), 1
+            ),
+            known={"closes_early": True},
+            bound=float,  # that of the flow of the default
+        )
+        for index in (3, 9)
+    ),
+    Entry(
+        "skip_until(just)",
+        ("skip_until",),
+        lambda s: s | op.skip_until(just(1)),
+        model=iter,
+        bound=lambda n: n + 1,
+    ),
+    Entry(
+        "skip_until(never)",
+        ("skip_until",),
+        lambda s: s | op.skip_until(never()),
+        model=lambda i: (x for x in i if False),
         known={"closes_early": True},
     ),
     *_batch_entries(),

@@ -41,6 +41,16 @@ def _dropping_entries() -> Iterator[Entry]:
                 # it drops items that come at once, so its output is not all of its input
                 skip=() if pace else ("promptness",),
             )
+    for pace in (EACH_SECOND, ()):
+        yield Entry(
+            f"throttle_first of {'slow' if pace else 'fast'} items",
+            ("throttle_first",),
+            lambda s: s | op.throttle_first(0.5),
+            model=iter,
+            known={"pace": pace},
+            bound=lambda _: 64,
+            skip=() if pace else ("promptness",),  # it drops items that come at once
+        )
     uneven = (None, Sleep(1), Sleep(0.5))
     for pace in cases((EACH_SECOND, uneven), (EACH_SECOND, (), uneven)):
         yield Entry(
@@ -78,12 +88,12 @@ ENTRIES = [
         for seconds, capacity in cases([(0, 3), (0.5, 2)], [(0, 3), (2, 256), (0.5, 2)])
     ),
     *_dropping_entries(),
-    Entry("timeout(each)", ("timeout",), lambda s: s | op.timeout(each=FAR), model=iter, bound=float),
+    Entry("timeout(each)", ("timeout",), lambda s: s | op.timeout(FAR), model=iter, bound=float),
     Entry("timeout(first)", ("timeout",), lambda s: s | op.timeout(first=FAR), model=iter, bound=float),
     Entry(
         "timeout(fallback) that is not needed",
         ("timeout",),
-        lambda s: s | op.timeout(each=FAR, fallback=just("late")),
+        lambda s: s | op.timeout(FAR, fallback=just("late")),
         model=iter,
         known={"closes_early": True},
         bound=float,
@@ -91,7 +101,7 @@ ENTRIES = [
     Entry(
         "timeout(fallback) that is needed",
         ("timeout",),
-        lambda s: s | op.timeout(each=10, fallback=just("a", "b", "c")),
+        lambda s: s | op.timeout(10, fallback=just("a", "b", "c")),
         known={"closes_early": True, "pace": (None, None, Sleep(50))},
         # its items come from the fallback, which is not counted and also answers a stall
         skip=("demand", "prefix"),
@@ -131,7 +141,7 @@ ENTRIES = [
     Entry(
         "throttle|delay|timeout|take",
         ("throttle",),
-        lambda s: s | op.throttle(4) | op.delay(1.5) | op.timeout(each=FAR) | op.take(5),
+        lambda s: s | op.throttle(4) | op.delay(1.5) | op.timeout(FAR) | op.take(5),
         model=taken(5),
         known={"closes_early": True, "prefetches": True},
     ),

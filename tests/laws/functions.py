@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from expression import Nothing, Some
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 ADD = functools.partial(operator.add, 100)
 """Does what ``add`` does, in worker processes, which cannot import this module."""
@@ -102,6 +102,37 @@ def touched(x: int) -> int:
     return x + 0
 
 
+async def shouted(items: AsyncIterator[int]) -> AsyncIterator[int]:
+    async for item in items:
+        await asyncio.sleep(0)
+        yield add(item)
+
+
+async def first_three(items: AsyncIterator[int]) -> AsyncIterator[int]:
+    count = 0
+    async for item in items:
+        yield add(item)
+        count += 1
+        if count == 3:
+            return
+
+
+async def paired(items: AsyncIterator[int]) -> AsyncIterator[list[int]]:
+    held: list[int] = []
+    async for item in items:
+        held.append(item)
+        if len(held) == 2:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def piece(x: int) -> bytes:
+    """Return two bytes of a text; they begin and end within characters and line ends."""
+    return "é\r\na\n€\r\r\n\n".encode()[2 * (x + 0) : 2 * x + 2]
+
+
 def some(x: int) -> Any:
     return Some(x * 2) if x % 2 else Nothing
 
@@ -117,3 +148,12 @@ def twice(x: int) -> list[int]:
 def lazily(x: int) -> Iterator[int]:
     for k in range(x % 3):
         yield x * 10 + k
+
+
+def links(x: int) -> list[int]:
+    return [x * 10 + k for k in range(x % 3)] if x < 100 else []
+
+
+async def links_later(x: int) -> list[int]:
+    await asyncio.sleep(x % 2)
+    return links(x)

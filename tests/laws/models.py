@@ -153,6 +153,21 @@ def flat(function: Callable[[Any], Iterable[Any]]) -> Model:
     return lambda items: itertools.chain.from_iterable(map(function, items))
 
 
+def expanded(function: Callable[[Any], Iterable[Any]]) -> Model:
+    """Model ``expand``, breadth-first for each item."""
+
+    def model(items: Iterator[Any]) -> Iterator[Any]:
+        for root in items:
+            line = deque([root])
+            yield root
+            while line:
+                for found in function(line.popleft()):
+                    yield found
+                    line.append(found)
+
+    return model
+
+
 def batched(size: int) -> Model:
     def model(items: Iterator[Any]) -> Iterator[list[Any]]:
         held: list[Any] = []
@@ -165,6 +180,16 @@ def batched(size: int) -> Model:
             yield held
 
     return model
+
+
+def lined(items: Iterator[bytes]) -> Iterator[str]:
+    """Model ``lines``."""
+    held = b""
+    for item in items:
+        *ended, held = (held + item).split(b"\n")
+        yield from (line.removesuffix(b"\r").decode() for line in ended)
+    if held:
+        yield held.decode()
 
 
 def weighed(weight: Callable[[Any], float], limit: float) -> Model:

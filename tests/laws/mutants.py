@@ -45,6 +45,7 @@ from .mutants_resuming import (
     SettleDoesNothing,
     StandsBehindTheFailure,
     TakesAnyPosition,
+    TakesTheWholePage,
     Wraps,
 )
 from .mutants_stopping import (
@@ -98,10 +99,11 @@ MUTANTS: dict[str, list[type[Any]]] = {
         StandsBehindTheFailure,
         ChangesInPlace,
         TakesAnyPosition,
+        TakesTheWholePage,
         NotJson,
         SaysItCannot,
     ],
-    "fair": [NeverRests],
+    "fair": [NeverRests, TakesTheWholePage],
     "settled_by_demand": [
         CommitsOnDelivery,
         SettleDoesNothing,

@@ -107,6 +107,25 @@ class NeverRests(ToyRun):
         return
 
 
+class TakesTheWholePage(ToyFlow):
+    """Works on all items of a page without a pause."""
+
+    def subscribe(self, position: Position | None = None) -> Any:
+        return WholePages(self, position)
+
+
+class WholePages:
+    """The run of the flow above: a run of the source that does ``step`` for each list."""
+
+    def __init__(self, flow: ToyFlow, position: Position | None) -> None:
+        self.step = flow.step
+        self.inner = flow.source.subscribe(position)
+        self.aclose = self.inner.aclose
+
+    async def request(self, n: int) -> list[Any]:
+        return [output for item in await self.inner.request(n) for output in self.step(item)]
+
+
 # -- 12 settled by demand ---------------------------------------------------------------------------
 
 

@@ -7,13 +7,13 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
 
 import penstock.operators as op
 from penstock.testing import Leak, RaceFound, Sleep, VirtualTimeLoop, Wait, laws, no_leaks, run
 from penstock.testing.laws.racing import racing
 from penstock.testing.laws.runs import collect, expected, open_run
 
+from ..length import LONG, sampled  # noqa: TID252  tests are no installed package
 from .catalogue import ENTRIES, Entry
 from .entry import INPUT
 from .functions import a_turn, add, spread
@@ -47,8 +47,8 @@ from .toys import ToyCheckpoint, ToyCheckpointRun, ToyFlow, ToyRun
 if TYPE_CHECKING:
     from penstock.testing import TestSource
 
-SEEDS = settings.default.max_examples // 4
-"""Seeds per entry: 12 every day, 500 in the long profile."""
+SEEDS = 500 if LONG else 10
+"""Seeds per entry."""
 
 PACE = (Wait(2), None, Sleep(1))
 
@@ -97,9 +97,12 @@ async def cancelled_at(subject: laws.Subject, turn: int) -> bool:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_cancelled_at_every_await_it_leaves_nothing(entry: Entry) -> None:
-    """A consumer that is cancelled at any turn of the loop leaves no task, generator, file or exception."""
+    """A consumer that is cancelled at any turn of the loop leaves no task, generator, file or exception.
+
+    Every day it is cancelled at every third turn; neighbouring entries begin with different turns.
+    """
     subject = entry.subject.fed(*entry.inputs, pace=PACE)
-    for turn in itertools.count():
+    for turn in sampled(itertools.count(), 3, ENTRIES.index(entry)):
         if not run(cancelled_at(subject, turn)):
             break
 
@@ -111,7 +114,10 @@ KEPT = [entry for entry in ENTRIES if "position" not in entry.skip]
 
 @pytest.mark.parametrize("entry", KEPT, ids=lambda entry: entry.name)
 def test_the_position_after_a_cancelled_request_is_behind_what_was_delivered(entry: Entry) -> None:
-    """A run resumed from there repeats nothing, at whatever turn the request was cancelled."""
+    """A run resumed from there repeats nothing, at whatever turn the request was cancelled.
+
+    Every day a request is cancelled at every third of these turns.
+    """
     subject = entry.subject.fed(*entry.inputs, pace=PACE)
 
     async def cancelled_after(turns: int) -> tuple[list[Any], list[Any]]:
@@ -132,7 +138,7 @@ def test_the_position_after_a_cancelled_request_is_behind_what_was_delivered(ent
         async with open_run(subject.start().flow, position) as subscription:
             return wanted, before.items + (await collect(subscription, (3,))).items
 
-    for turns in range(12):
+    for turns in sampled(range(12), 3, KEPT.index(entry)):
         wanted, came = run(cancelled_after(turns))
         assert [subject.same(x) for x in came] == [subject.same(x) for x in wanted], turns
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from penstock.testing import laws
 from penstock.testing.script import Sleep, Wait
 
+from ..length import cases  # noqa: TID252  tests are no installed package
 from .functions import spread
 from .models import flat
 from .toys import ToyCheckpoint, ToyFlow
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.testing import TestSource
+
+
+WAITS = (Wait(1), Sleep(1), None)
 
 
 def double(x: int) -> list[int]:
@@ -28,8 +33,12 @@ def odd(x: int) -> list[int]:
 
 
 @pytest.mark.parametrize("law", laws.LAWS)
-@pytest.mark.parametrize("step", [double, odd, spread])
-@pytest.mark.parametrize("pace", [(), (Wait(1), Sleep(1), None)])
+@pytest.mark.parametrize(
+    ("step", "pace"),
+    cases(
+        [(double, ()), (odd, WAITS), (spread, WAITS)], itertools.product([double, odd, spread], [(), WAITS])
+    ),
+)
 def test_reference_keeps(law: str, step: Callable[[Any], list[Any]], pace: tuple[Any, ...]) -> None:
     """A correct flow passes each law's check, with and without a model."""
 

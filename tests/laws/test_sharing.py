@@ -120,3 +120,50 @@ def test_each_reader_sees_one_run_without_a_gap(kind: str, fails: bool) -> None:
         assert source.counts.opened == source.counts.closed
 
     explore(main, seeds=SEEDS)
+
+
+async def slowly(item: int) -> int:
+    """Return the item, now and then after a while."""
+    await asyncio.sleep(random.choice([0, 0, 1, 50]))
+    return item
+
+
+KEEPING_PACE: list[Callable[[Any], Any]] = [
+    lambda flow: flow | op.map(lambda x: x),
+    lambda flow: flow | op.map_async(slowly, 2),
+    lambda flow: flow | op.buffer(3),
+    lambda flow: flow | op.delay(5),
+    lambda flow: flow | op.throttle(1, per=3),
+    lambda flow: flow | op.prefetch(2) | op.map_async(slowly, 1),
+    lambda flow: flow | op.flat_map_merge(lambda x: TestSource([x, Sleep(2)]), 2),
+    lambda flow: flow | op.share(capacity=1),
+]
+"""Each yields an item for an item, in some order, but may take long."""
+
+MEETING: list[Callable[[Any, Any], Any]] = [
+    lambda first, second: first | op.merge(second),
+    lambda first, second: first | op.zip(second) | op.flat_map(list),
+    lambda first, second: first | op.interleave(second),
+    lambda first, second: first | op.combine_latest(second) | op.flat_map(lambda pair: pair),
+    lambda first, second: first | op.merge(second | op.merge(TestSource([Sleep(200)]))),
+]
+
+
+def test_branches_that_keep_pace_are_never_taken_for_stuck() -> None:
+    """Whatever waits between the branches and the join, and however long: all items arrive, and no error."""
+
+    async def main() -> None:
+        draw = random.Random(random.random())  # seeded by the exploration
+        source = scripted(draw, fails=False)
+        split = draw.choice(
+            [lambda s: s | op.broadcast(2, capacity=2), lambda s: [s | op.share(capacity=2)] * 2]
+        )
+        first, second = (draw.choice(KEEPING_PACE)(draw.choice(KEEPING_PACE)(one)) for one in split(source))
+        joined = draw.choice(MEETING)(first, second)
+        reader = Reader(draw, joined, stays=True)
+        async with no_leaks(), asyncio.timeout(100_000):
+            await reader.read()
+        assert reader.ended
+        assert set(reader.items) == set(range(ITEMS))
+
+    explore(main, seeds=SEEDS)

@@ -10,7 +10,6 @@ import asyncio
 import sys
 from collections import deque
 from contextlib import aclosing
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Commit, Statistics, Subscription
@@ -129,15 +128,16 @@ class ToyRun(Subscription[Any]):
 
     async def pump(self) -> None:
         index = 0
-        rested = perf_counter()
+        loop = asyncio.get_running_loop()
+        rested = loop.time()
         async with aclosing(self.flow.source.play()) as items:
             async for item in items:
                 if index >= self.start[0]:
                     self.put(index, item)
                 index += 1
-                if perf_counter() - rested > 0.005:
+                if loop.time() - rested > 0.005:
                     await self.rest()
-                    rested = perf_counter()
+                    rested = loop.time()
                 await self.until_wanted()
 
     async def rest(self) -> None:

@@ -16,7 +16,7 @@ from penstock.testing.faults import damage_and_read
 from ..length import LONG  # noqa: TID252  tests are no installed package
 
 COMMITS = 12
-DAMAGES = 250 if LONG else 80
+DAMAGES = 250 if LONG else 40
 """To each of the two files."""
 
 

@@ -20,7 +20,7 @@ from penstock.ledger import SqliteLedger, read_status
 from ..length import LONG  # noqa: TID252  tests are no installed package
 
 HERE = Path(__file__).parent
-KILLS = 12 if LONG else 4
+KILLS = 12 if LONG else 2
 
 
 def start(script, path):

@@ -227,6 +227,28 @@ def test_concat_map(drawn: tuple[Script, dict[int, Script]], n: int) -> None:
     )
 
 
+@given(scripts(2), SIZES)
+def test_pause_when(two: list[Script], n: int) -> None:
+    """No item is lost, and none comes while it is paused."""
+    items, valve = two
+    flow = items.flow() | op.pause_when(valve.flow() | op.map(lambda x: x % 2 == 0))
+    ours, _ = virtually(timeline(flow, n))
+    assert [item for _, item in ours] == [item for _, item in items.items]
+    closed = [moment for moment, x in valve.items if x % 2 == 0]
+    opened = [moment for moment, x in valve.items if x % 2] + [valve.end]
+    spans = [(start, min(end for end in opened if end > start)) for start in closed]
+    assert not [moment for moment, _ in ours if any(start < moment < end for start, end in spans)]
+
+
+def test_a_valve_in_numbers() -> None:
+    """An item that was requested before a pause waits for its end; when the valve completes, it is open."""
+    source = TestSource([part for k in range(8) for part in (Sleep(1), k)])
+    valve = TestSource([False, Sleep(2.5), True, Sleep(4), False, Sleep(2.5), True, Sleep(10.25)])
+    came, end = virtually(timeline(source | op.pause_when(valve), 3))
+    assert came == [(1, 0), (2, 1), (6.5, 2), (7.5, 3), (8.5, 4), (19.25, 5), (20.25, 6), (21.25, 7)]
+    assert end == 21.25
+
+
 @given(nested(), SIZES)
 def test_exhaust_map(drawn: tuple[Script, dict[int, Script]], n: int) -> None:
     """Items that come while a flow runs are ignored, as in RxPY. No item comes at the moment of an end."""
@@ -342,6 +364,16 @@ def test_switch_map_in_pieces(pace: Any, inner: Any, n: int, cuts: list[int]) ->
     came = virtually(in_pieces(make, n, cuts))
     assert came == sorted(set(came))
     assert came[-3:] == [30, 31, 32]
+
+
+@given(PACES, st.lists(st.booleans(), max_size=5), SIZES, CUTS)
+def test_pause_when_in_pieces(pace: Any, signals: list[bool], n: int, cuts: list[int]) -> None:
+    """Over all resumed runs no item is lost or comes twice."""
+
+    def make() -> Any:
+        return paced(range(8), pace) | op.pause_when(paced(signals, [Sleep(1.5)]))
+
+    assert virtually(in_pieces(make, n, cuts)) == list(range(8))
 
 
 @given(PACES, PACES, st.integers(2, 4), SIZES, CUTS)

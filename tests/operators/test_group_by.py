@@ -298,6 +298,46 @@ def test_a_window_comes_with_its_first_item() -> None:
     assert checked(main) == [1, 1, 2, 3, 4, 4]
 
 
+@given(
+    st.lists(st.sampled_from([0, 1, 3, 7]), max_size=12),
+    st.sampled_from([None, 1, 2, 5]),
+    st.sampled_from([2, 4.5, 10]),
+    st.integers(1, 3),
+)
+def test_timed_windows_are_the_lists_of_batch(
+    gaps: list[int], size: int | None, within: float, n: int
+) -> None:
+    """With ``within`` a window ends when a list of ``batch`` would, if it is read at once."""
+    script = [part for k, gap in enumerate(gaps) for part in (*([Sleep(gap + 0.25)] if gap else []), k)]
+
+    async def main() -> tuple[list[list[int]], list[list[int]]]:
+        lists = await (TestSource(script) | op.batch(size or 99, within)).to_list()
+        return [w for _, w in await read_all(TestSource(script) | op.window(size, within=within), n=n)], lists
+
+    windows, lists = checked(main)
+    assert windows == lists
+
+
+def test_a_timed_window_ends_on_time() -> None:
+    """Its end does not wait for the next item, and neither does an unread one hold back the windows behind it."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        source = TestSource([0, Sleep(30), *range(1, 400), Sleep(30), 400])
+        async with (source | op.window(within=10)).subscribe() as subscription:
+            (first,) = await subscription.request(1)
+            assert (await first.to_list(), loop.time()) == ([0], 10.0)
+            (second,) = await subscription.request(1)
+            (third,) = await subscription.request(1)
+            assert loop.time() == 40.0
+            assert await second.to_list() == [*range(1, 257)]
+            assert await third.to_list() == [*range(257, 400)]
+        timers = [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+        assert timers == []
+
+    checked(main)
+
+
 def test_windows_share_the_demand_of_upstream() -> None:
     """Reading a window requests only its missing items, and a request for the next window fills it first."""
 
@@ -371,6 +411,8 @@ def test_a_flow_of_flows_has_no_position_and_says_why(make: Callable[[ps.Flow[in
         (lambda: op.group_by(str, on_limit="drop"), "on_limit"),  # type: ignore[arg-type]
         (lambda: op.group_by(str, patience=-1), "patience"),
         (lambda: op.window(0), "size"),
+        (op.window, "needs a size, a time"),
+        (lambda: op.window(within=0), "within"),
     ],
 )
 def test_nonsense_is_refused_when_the_graph_is_built(make: Callable[[], object], message: str) -> None:

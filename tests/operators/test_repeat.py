@@ -132,6 +132,101 @@ def test_an_error_in_any_round_ends_it() -> None:
     virtually(main())
 
 
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.sampled_from([0, 4, 5]))
+def test_rounds_begin_every_so_many_seconds(durations: list[int], every: int) -> None:
+    """They begin that long after each other, or at once after a round that took longer."""
+    rounds = iter(durations)
+    began: list[float] = []
+
+    async def rows() -> Any:
+        began.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(next(rounds))
+        yield len(began)
+
+    flow = from_async_iterable(rows).repeat(len(durations), every=every)
+    assert virtually(flow.to_list()) == list(range(1, len(durations) + 1))
+    wanted = [0.0]
+    for duration in durations[:-1]:
+        wanted.append(wanted[-1] + max(duration, every))
+    assert began == wanted
+
+
+@given(st.lists(st.integers(0, 3), max_size=8), SCHEDULES)
+def test_until_is_asked_about_the_last_item_of_each_round(numbers: list[int], schedule: list[int]) -> None:
+    """The first round whose last item satisfies it is the last one, also in runs resumed behind each list."""
+    done = 2
+    rounds = [numbers[k : k + 2] for k in range(0, len(numbers), 2)] + [[1, done], [0]]
+    ends = next(k for k, items in enumerate(rounds) if items[-1] == done)
+    model = [item for items in rounds[: ends + 1] for item in items]
+
+    class Polled:
+        number = -1
+
+        def __call__(self) -> Any:
+            self.number += 1
+            return rounds[self.number]
+
+    async def main() -> list[Any]:
+        out: list[Any] = []
+        polled, position = Polled(), None
+        flow = from_iterable(polled).repeat(until=lambda x: x == done)
+        for n in schedule * 20:
+            async with flow.subscribe(position) as subscription:
+                items = await subscription.request(n)
+                position = json.loads(json.dumps(subscription.position))
+                polled.number = position["nodes"]["repeat#1"][0] - 1
+            out += items
+            if not items:
+                break
+        return out
+
+    assert virtually(main()) == model
+    assert virtually(from_iterable(Polled()).repeat(until=lambda x: x == done).to_list()) == model
+
+
+def test_waiting_for_the_next_round() -> None:
+    """A request that waits can be cancelled, and draining ends the wait; a round without items is no end."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        flow = empty().concat(just(1)).repeat(every=10, until=lambda _: False)
+        async with no_leaks(), flow.subscribe() as subscription:
+            assert await subscription.request(1) == [1]
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(subscription.request(1), 5)
+            assert (await subscription.request(1), loop.time()) == ([1], 10.0)
+            pending = asyncio.create_task(subscription.request(1))
+            await asyncio.sleep(1)
+            await subscription.drain()
+            assert (await pending, loop.time()) == ([], 11.0)
+        assert await empty().repeat(3, every=10, until=lambda _: True).to_list() == []
+        assert loop.time() == 31.0
+
+    virtually(main())
+
+
+def test_a_failing_until_ends_it() -> None:
+    """Its error comes behind the items before, with a note, and the position stands before its item."""
+
+    def until(x: int) -> bool:
+        if x == 2:
+            raise Planted
+        return True
+
+    async def main() -> list[int]:
+        async with just(1, 2).repeat(until=until).subscribe() as subscription:
+            came = await subscription.request(5)
+            for _ in range(2):
+                with pytest.raises(Planted) as caught:
+                    await subscription.request(5)
+                assert caught.value.__notes__[0].startswith("penstock: in repeat at")
+            position = subscription.position
+        async with just(1, 2).repeat(until=lambda _: True).subscribe(position) as subscription:
+            return [*came, *await subscription.request(5), *await subscription.request(5)]
+
+    assert virtually(main()) == [1, 2]
+
+
 def test_a_failing_close_ends_it() -> None:
     """An error while closing a round ends the stream, and it is raised unchanged."""
     flow = TestSource([1], on_close=[Raise()]).repeat(2)
@@ -146,3 +241,11 @@ def test_what_is_refused() -> None:
     for wrong in (-1, 1.5, True):
         with pytest.raises(GraphError, match="times"):
             op.repeat(wrong)  # type: ignore[arg-type]
+
+    async def later(_: int) -> bool:
+        return True
+
+    with pytest.raises(GraphError, match="every"):
+        op.repeat(every=-1)
+    with pytest.raises(GraphError, match="is async"):
+        op.repeat(until=later)

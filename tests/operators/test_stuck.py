@@ -150,6 +150,31 @@ def test_a_reader_or_a_function_that_only_takes_long_is_waited_for(caplog: pytes
     assert "has held all others back for 30 s" in caplog.text
 
 
+def test_a_shared_branch_whose_reader_asks_again_is_not_stuck() -> None:
+    """A reader that gives up its request, or has not made one yet, may ask later."""
+
+    async def main() -> None:
+        first, second = TestSource(list(ITEMS)) | op.broadcast(2, capacity=1)
+        shared = second | op.map(lambda x: x) | op.share()
+
+        async def impatient() -> list[int]:
+            came: list[int] = []
+            async with shared.subscribe() as subscription:
+                while len(came) < len(ITEMS):
+                    task = asyncio.ensure_future(subscription.request(1))
+                    await asyncio.sleep(0)
+                    task.cancel()
+                    await asyncio.wait([task])
+                    came += [] if task.cancelled() else task.result()
+                    await asyncio.sleep(1)
+                    came += await subscription.request(1)
+            return came
+
+        assert await asyncio.gather(first.to_list(), impatient()) == [list(ITEMS)] * 2
+
+    checked(main)
+
+
 def test_two_branches_that_one_task_reads_in_turn_are_found_after_patience() -> None:
     """A task that waits for one subscription cannot read the other one, whose queue is full."""
 

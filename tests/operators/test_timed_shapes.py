@@ -136,17 +136,20 @@ def test_an_unfinished_list_goes_with_a_failure() -> None:
     assert place == 2
 
 
-@given(GAPS, st.integers(0, 30))
-def test_ended_where_reactivex_ends_it(gaps: list[int], signal: int) -> None:
-    """``take_until`` yields the items that arrive before the other flow's item."""
+@pytest.mark.parametrize(
+    ("operator", "oracle"), [(op.take_until, rxop.take_until), (op.skip_until, rxop.skip_until)]
+)
+@given(gaps=GAPS, signal=st.integers(0, 30))
+def test_ended_where_reactivex_ends_it(operator: Any, oracle: Any, gaps: list[int], signal: int) -> None:
+    """``take_until`` yields the items that arrive before the other flow's item, ``skip_until`` the others."""
     times = sums(gaps)
     scheduler = TestScheduler()
     on = [ReactiveTest.on_next(300 + int(2 * t), number) for number, t in enumerate(times)]
     source = scheduler.create_hot_observable(*on, ReactiveTest.on_completed(900))
     other = scheduler.create_hot_observable(ReactiveTest.on_next(300 + 2 * signal + 1, "now"))
-    result = scheduler.start(lambda: source.pipe(rxop.take_until(other)))
+    result = scheduler.start(lambda: source.pipe(oracle(other)))
     wanted = [((m.time - 300) / 2, m.value.value) for m in result.messages if m.value.kind == "N"]
-    flow = at_times(times) | op.take_until(at_times([signal + 0.5], end=100))
+    flow = at_times(times) | operator(at_times([signal + 0.5], end=100))
     assert virtually(heard(flow)) == wanted
 
 
@@ -161,6 +164,27 @@ def test_the_other_flow_without_an_item_ends_nothing() -> None:
         return kept
 
     assert virtually(main()) == [0, 1, 2]
+
+
+def test_skip_until_needs_an_item_of_the_other_flow() -> None:
+    """If the other flow completes without one, nothing passes; its error is raised; it is closed once it spoke."""
+    signal = TestSource([Sleep(1), "now", Sleep(99), "again"])
+
+    async def main() -> list[Any]:
+        source = at_times([1, 2, 3])
+        assert await source.skip_until(ps.empty()).to_list() == []
+        with pytest.raises(LookupError):
+            await source.skip_until(ps.fail(LookupError("no signal"))).to_list()
+        async with source.skip_until(signal.map(str)).subscribe() as subscription:  # type: ignore[attr-defined]
+            got = await subscription.request(1)
+            await asyncio.sleep(0.5)
+            assert signal.counts.closed == 1
+            position = subscription.position
+        async with source.skip_until(signal.map(str)).subscribe(position) as subscription:  # type: ignore[attr-defined]
+            return got + await subscription.request(1)
+
+    first, second = virtually(main())
+    assert second == first + 1
 
 
 def test_both_flows_are_closed_at_once() -> None:

@@ -16,7 +16,7 @@ from penstock.adapters import Adapter
 from penstock.errors import LedgerError, SinkError, SinkMismatch
 from penstock.testing import run as virtually
 
-from ..length import LONG  # noqa: TID252  tests are no installed package
+from ..length import LONG, sampled  # noqa: TID252  tests are no installed package
 from ..machines import Fault, Killed, Machine  # noqa: TID252  tests are no installed package
 from ..scripted import ATTEMPTS, POLICY, RECORDS, Record, ScriptedSource, step, wanted  # noqa: TID252
 
@@ -107,12 +107,15 @@ def sorted_outcome(result: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("concurrent", [False, True], ids=["sequential", "concurrent"])
 @pytest.mark.parametrize("kill", [True, False], ids=["killed", "failed"])
 def test_every_single_fault(kind: str, kill: bool, concurrent: bool) -> None:
-    """A run is killed, or fails once, before or after any call: the next run completes output and ledger."""
+    """A run is killed, or fails once, before or after any call: the next run completes output and ledger.
+
+    Every day each case takes every second call; the cases of one output together take every call.
+    """
 
     async def main() -> None:
         whole, calls = await undisturbed(SCRIPT, kind, concurrent=concurrent)
         assert calls > 12
-        for at in range(calls):
+        for at in sampled(range(calls), 2, kill + concurrent):
             for after in (False, True):
                 machine, fault = Machine(), Fault(at, kill=kill, after=after)
                 ended = await process(machine, SCRIPT, fault, kind, concurrent=concurrent)
@@ -129,12 +132,15 @@ def test_every_single_fault(kind: str, kill: bool, concurrent: bool) -> None:
 @pytest.mark.parametrize("kind", SINKS)
 @pytest.mark.parametrize("kills", [(True, True), (True, False), (False, True)], ids=["kk", "kf", "fk"])
 def test_every_pair_of_faults(kind: str, kills: tuple[bool, bool]) -> None:
-    """A second process is killed, or fails, at each of its calls too: the third makes everything whole."""
+    """A second process is killed, or fails, at each of its calls too: the third makes everything whole.
+
+    Every day the first process ends at every third call.
+    """
     script = SCRIPT[5:11] if LONG else SCRIPT[5:9]
 
     async def main() -> None:
         whole, calls = await undisturbed(script, kind, concurrent=False)
-        for at in range(calls):
+        for at in sampled(range(calls), 3, sum(kills)):
             for after in (False, True):
                 again = 0
                 while True:
@@ -159,7 +165,7 @@ def test_every_pair_of_faults(kind: str, kills: tuple[bool, bool]) -> None:
 def test_a_restart_with_every_single_fault(kind: str, kill: bool, first: int) -> None:
     """The next run completes the output, or refuses an emptied output; the next restart completes it.
 
-    The ledger keeps its dead letters until the output is open.
+    The ledger keeps its dead letters until the output is open. Every day each case takes every third call.
     """
 
     async def main() -> None:
@@ -168,7 +174,7 @@ def test_a_restart_with_every_single_fault(kind: str, kill: bool, first: int) ->
         machine = Machine()
         await process(machine, SCRIPT, Fault(first), kind)
         await process(machine, SCRIPT, counted, kind, restart=True)
-        for at in range(counted.calls):
+        for at in sampled(range(counted.calls), 3, 1 + (kill != (first > 0))):
             for after, again in ((False, True), (True, True), (False, False), (True, False)):
                 machine, fault = Machine(), Fault(at, kill=kill, after=after)
                 await process(machine, SCRIPT, Fault(first), kind)

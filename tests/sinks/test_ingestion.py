@@ -64,7 +64,7 @@ async def test_restart_begins_anew(database, tmp_path):
     assert names(database) == WHOLE
 
 
-@pytest.mark.parametrize("at", cases(range(0, 30, 6), range(30)))
+@pytest.mark.parametrize("at", cases(range(0, 30, 10), range(30)))
 async def test_a_fault_in_mid_run(database, tmp_path, at):
     """After a fault the same call resumes the run, and ledger and table agree."""
     database.group = 4  # a commit then takes several calls
@@ -125,7 +125,7 @@ async def test_a_file_size_limit(file_database):
 @pytest.mark.slow
 async def test_memory_is_flat(database):
     """Many documents take no more memory of ours than few."""
-    small, large = (10_000, 110_000) if LONG else (4_000, 24_000)
+    small, large = (10_000, 110_000) if LONG else (2_000, 12_000)
 
     async def peak(first, last):
         tracemalloc.reset_peak()

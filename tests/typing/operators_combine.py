@@ -9,8 +9,10 @@ from penstock import Flow
 
 
 def joined(n: Flow[int], m: Flow[int], s: Flow[str]) -> None:
+    assert_type(n.pause_when(s.map(bool)), Flow[int])
+    assert_type(n | op.pause_when(s.map(bool)), Flow[int])
     assert_type(n.concat(m), Flow[int])
-    assert_type(n.merge(m, m, max_concurrent=2, delay_errors=True), Flow[int])
+    assert_type(n.merge(m, m, concurrency=2, delay_errors=True), Flow[int])
     assert_type(n.interleave(m), Flow[int])
     assert_type(n.merge_sorted(m, key=lambda x: -x), Flow[int])
     assert_type(n.race(m, m), Flow[int])
@@ -45,6 +47,11 @@ def zipped(n: Flow[int], s: Flow[str], b: Flow[bytes]) -> None:
     assert_type(n.zip(s, b, n, s, b), Flow[tuple[Any, ...]])
     assert_type(n | op.zip(s), Flow[tuple[int, str]])
     assert_type(n | op.zip(s, b, strict=True), Flow[tuple[int, str, bytes]])
+    assert_type(n.zip_longest(s), Flow[tuple[int | None, str | None]])
+    assert_type(n.zip_longest(s, fillvalue=b""), Flow[tuple[int | bytes, str | bytes]])
+    assert_type(n.zip_longest(s, b, fillvalue=0), Flow[tuple[int, str | int, bytes | int]])
+    assert_type(n.zip_longest(s, b, n), Flow[tuple[Any, ...]])
+    assert_type(n | op.zip_longest(s, b), Flow[tuple[int | None, str | None, bytes | None]])
     assert_type(n.zip(s).starmap(lambda x, y: y * x), Flow[str])
 
 

@@ -88,6 +88,8 @@ def same(numbers: Flow[int]) -> None:
     assert_type(numbers.distinct(capacity=9), Flow[int])
     assert_type(numbers.distinct(lambda n: n.bit_length(), capacity=9), Flow[int])
     assert_type(numbers | op.distinct(capacity=9), Flow[int])
+    assert_type(numbers.intersperse(4), Flow[int])
+    assert_type(numbers | op.intersperse(4), Flow[int])
     assert_type(numbers.start_with(4), Flow[int])
     assert_type(numbers | op.start_with(4), Flow[int])
     assert_type(numbers.default_if_empty(4), Flow[int])

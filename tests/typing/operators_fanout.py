@@ -53,5 +53,8 @@ async def nested() -> None:
         assert_type(group.key, str)
         assert_type(await group.to_list(), list[int])
     assert_type(op.group_by(str.upper)(ps.just("a")), Flow[GroupedFlow[str, str]])
+    assert_type(numbers.cache(60), Flow[int])
+    assert_type(numbers | op.cache(limit=9), Flow[int])
     assert_type(numbers.window(3), Flow[Flow[int]])
     assert_type(numbers | op.window(3), Flow[Flow[int]])
+    assert_type(numbers.window(within=5), Flow[Flow[int]])

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import assert_type
 
 import penstock.operators as op
@@ -28,6 +28,8 @@ def by_methods(numbers: Flow[int]) -> None:
     assert_type(numbers.flat_map(letters), Flow[str])
     assert_type(numbers.flat_map(lazily), Flow[bytes])
     assert_type(numbers.flat_map(range), Flow[int])
+    assert_type(numbers.expand(range, max_depth=2), Flow[int])
+    assert_type(numbers.expand(lambda x: [x + 1] if x < 9 else []), Flow[int])
     assert_type(numbers.flat_map(lambda x: [x / 2]), Flow[float])
     assert_type(numbers.take(2), Flow[int])
     assert_type(numbers.take_while(lambda x: x < 2), Flow[int])
@@ -42,6 +44,7 @@ def by_operators(numbers: Flow[int]) -> None:
     assert_type(op.flat_map(letters), Callable[[Flow[int]], Flow[str]])
     assert_type(numbers | op.flat_map(letters), Flow[str])
     assert_type(numbers | op.flat_map(lazily), Flow[bytes])
+    assert_type(numbers | op.expand(range, limit=9), Flow[int])
     assert_type(numbers | op.take(2), Flow[int])
     assert_type(numbers | op.take_while(small), Flow[int])
     assert_type(numbers | op.skip(2), Flow[int])
@@ -83,6 +86,34 @@ def same(numbers: Flow[int]) -> None:
     assert_type(numbers | op.take_last(2), Flow[int])
     assert_type(numbers.take_until(just("now")), Flow[int])
     assert_type(numbers | op.take_until(just("now")), Flow[int])
+
+
+async def worded(numbers: AsyncIterator[int]) -> AsyncIterator[str]:
+    async for number in numbers:
+        yield str(number)
+
+
+def generated(numbers: Flow[int]) -> None:
+    assert_type(numbers.through(worded, holds=3), Flow[str])
+    assert_type(numbers | op.through(worded), Flow[str])
+
+
+def of_bytes(chunks: Flow[bytes], texts: Flow[str]) -> None:
+    assert_type(chunks.decode("latin-1", "replace"), Flow[str])
+    assert_type(chunks | op.decode(), Flow[str])
+    assert_type(chunks.lines(keepends=True, max_length=80), Flow[str])
+    assert_type(texts.lines(), Flow[str])
+    assert_type(chunks | op.lines(), Flow[str])
+    chunks.decode().decode()  # type: ignore[misc]
+
+
+def single(numbers: Flow[int]) -> None:
+    assert_type(numbers.element_at(3), Flow[int])
+    assert_type(numbers.element_at(3, None), Flow[int | None])
+    assert_type(numbers | op.element_at(3), Flow[int])
+    assert_type(numbers | op.element_at(3, "x"), Flow[int | str])
+    assert_type(numbers.skip_until(just("now")), Flow[int])
+    assert_type(numbers | op.skip_until(just("now")), Flow[int])
 
 
 def refused(texts: Flow[str], numbers: Flow[int]) -> None:

@@ -11,7 +11,7 @@ from penstock.runtime.missing import MISSING
 from penstock.runtime.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Hashable, Iterable
 
     from expression import Option, Result
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from penstock.document import Document
     from penstock.flow import Flow
     from penstock.flow.hot import Connectable, DeadLetters, GroupedFlow
+    from penstock.operators.attach import Joinable
     from penstock.operators.concurrency.overflow import OverflowName
     from penstock.operators.elements.notifications import Notification
     from penstock.operators.failure.finally_do import Ending
@@ -32,6 +33,7 @@ B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
+F = TypeVar("F")
 K = TypeVar("K", bound="Hashable")
 S = TypeVar("S")
 T = TypeVar("T")
@@ -48,115 +50,123 @@ class Methods(Stream[T_co]):
     def combine_latest(self) -> Flow[tuple[T_co]]: ...
 
     @overload
-    def combine_latest(self, a: Flow[A], /) -> Flow[tuple[T_co, A]]: ...
+    def combine_latest(self, a: Joinable[A], /) -> Flow[tuple[T_co, A]]: ...
 
     @overload
-    def combine_latest(self, a: Flow[A], b: Flow[B], /) -> Flow[tuple[T_co, A, B]]: ...
-
-    @overload
-    def combine_latest(self, a: Flow[A], b: Flow[B], c: Flow[C], /) -> Flow[tuple[T_co, A, B, C]]: ...
+    def combine_latest(self, a: Joinable[A], b: Joinable[B], /) -> Flow[tuple[T_co, A, B]]: ...
 
     @overload
     def combine_latest(
-        self, a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], /
+    ) -> Flow[tuple[T_co, A, B, C]]: ...
+
+    @overload
+    def combine_latest(
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /
     ) -> Flow[tuple[T_co, A, B, C, D]]: ...
 
     @overload
-    def combine_latest(self, *others: Flow[Any]) -> Flow[tuple[Any, ...]]: ...
+    def combine_latest(self, *others: Joinable[Any]) -> Flow[tuple[Any, ...]]: ...
 
-    def combine_latest(self, *others: Flow[Any]) -> Any:
+    def combine_latest(self, *others: Joinable[Any]) -> Any:
         """Yield a tuple of the latest items of all flows each time one of them yields an item."""
         make: Any = op
         return make.combine_latest(*others)(self._flow)
 
     @overload
     def zip_latest(
-        self, a: Flow[A], /, *, partial: bool = True, default: None = None
+        self, a: Joinable[A], /, *, partial: bool = True, default: None = None
     ) -> Flow[tuple[T_co | None, A | None]]: ...
 
     @overload
     def zip_latest(
-        self, a: Flow[A], /, *, partial: bool = True, default: D
+        self, a: Joinable[A], /, *, partial: bool = True, default: D
     ) -> Flow[tuple[T_co | D, A | D]]: ...
 
     @overload
     def zip_latest(
-        self, *others: Flow[Any], partial: bool = True, default: Any = None
+        self, *others: Joinable[Any], partial: bool = True, default: Any = None
     ) -> Flow[tuple[Any, ...]]: ...
 
-    def zip_latest(self, *others: Flow[Any], partial: bool = True, default: Any = None) -> Any:
+    def zip_latest(self, *others: Joinable[Any], partial: bool = True, default: Any = None) -> Any:
         """Yield tuples of the latest items of all flows, from the first item on."""
         make: Any = op
         return make.zip_latest(*others, partial=partial, default=default)(self._flow)
 
-    def concat(self: Methods[T], *others: Flow[T]) -> Flow[T]:
+    def concat(self: Methods[T], *others: Joinable[T]) -> Flow[T]:
         """Continue with the items of ``others``; each flow starts when the one before has completed."""
         return op.concat(*others)(self._flow)
 
     def concat_map(
-        self, function: Callable[[T_co], Flow[U]], concurrency: int = 1, *, order: str = "exact"
+        self, function: Callable[[T_co], Flow[U]], concurrency: int = 1, *, order: str | None = None
     ) -> Flow[U]:
         """Map each item to a flow and yield the items of these flows, one flow after the other."""
         return op.concat_map(function, concurrency, order=order)(self._flow)
 
-    def exhaust_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+    def exhaust_map(self, function: Callable[[T_co], Flow[U]], *, order: str | None = None) -> Flow[U]:
         """Map an item to a flow and yield its items; drop the items that come while this flow runs."""
         return op.exhaust_map(function, order=order)(self._flow)
 
     def flat_map_merge(
-        self, function: Callable[[T_co], Flow[U]], concurrency: int = 8, *, order: str = "exact"
+        self, function: Callable[[T_co], Flow[U]], concurrency: int = 8, *, order: str | None = None
     ) -> Flow[U]:
         """Map each item to a flow and yield items as they arrive, ``concurrency`` flows at once."""
         return op.flat_map_merge(function, concurrency, order=order)(self._flow)
 
-    def interleave(self: Methods[T], *others: Flow[T]) -> Flow[T]:
+    def interleave(self: Methods[T], *others: Joinable[T]) -> Flow[T]:
         """Yield one item of each flow in turn (round robin), in an order that does not depend on time."""
         return op.interleave(*others)(self._flow)
 
     def merge(
-        self: Methods[T], *others: Flow[T], max_concurrent: int | None = None, delay_errors: bool = False
+        self: Methods[T], *others: Joinable[T], concurrency: int | None = None, delay_errors: bool = False
     ) -> Flow[T]:
         """Yield the items of all flows as they arrive; the order within each flow is kept."""
-        return op.merge(*others, max_concurrent=max_concurrent, delay_errors=delay_errors)(self._flow)
+        return op.merge(*others, concurrency=concurrency, delay_errors=delay_errors)(self._flow)
 
     def merge_sorted(
-        self: Methods[T], *others: Flow[T], key: Callable[[T], Any] | None = None, reverse: bool = False
+        self: Methods[T], *others: Joinable[T], key: Callable[[T], Any] | None = None, reverse: bool = False
     ) -> Flow[T]:
         """Merge sorted flows into one sorted flow, like ``heapq.merge``."""
         return op.merge_sorted(*others, key=key, reverse=reverse)(self._flow)
 
-    def race(self: Methods[T], *others: Flow[T]) -> Flow[T]:
+    def pause_when(self, paused: Flow[bool]) -> Flow[T_co]:
+        """Let no item pass while the latest item of ``paused`` is true; no item is lost."""
+        return op.pause_when(paused)(self._flow)
+
+    def race(self: Methods[T], *others: Joinable[T]) -> Flow[T]:
         """Yield the items of the flow that yields one first; the other flows are closed at once."""
         return op.race(*others)(self._flow)
 
     def sequence_equal(
-        self, other: Flow[Any], equal: Callable[[Any, Any], object] | None = None
+        self, other: Joinable[Any], equal: Callable[[Any, Any], object] | None = None
     ) -> Flow[bool]:
         """Yield one item: whether this flow and ``other`` have equal items in the same order."""
         return op.sequence_equal(other, equal)(self._flow)
 
-    def switch_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+    def switch_map(self, function: Callable[[T_co], Flow[U]], *, order: str | None = None) -> Flow[U]:
         """Map each item to a flow and yield the items of the latest flow; each item ends the flow before."""
         return op.switch_map(function, order=order)(self._flow)
 
     @overload
-    def with_latest_from(self, a: Flow[A], /) -> Flow[tuple[T_co, A]]: ...
+    def with_latest_from(self, a: Joinable[A], /) -> Flow[tuple[T_co, A]]: ...
 
     @overload
-    def with_latest_from(self, a: Flow[A], b: Flow[B], /) -> Flow[tuple[T_co, A, B]]: ...
-
-    @overload
-    def with_latest_from(self, a: Flow[A], b: Flow[B], c: Flow[C], /) -> Flow[tuple[T_co, A, B, C]]: ...
+    def with_latest_from(self, a: Joinable[A], b: Joinable[B], /) -> Flow[tuple[T_co, A, B]]: ...
 
     @overload
     def with_latest_from(
-        self, a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], /
+    ) -> Flow[tuple[T_co, A, B, C]]: ...
+
+    @overload
+    def with_latest_from(
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /
     ) -> Flow[tuple[T_co, A, B, C, D]]: ...
 
     @overload
-    def with_latest_from(self, *others: Flow[Any]) -> Flow[tuple[Any, ...]]: ...
+    def with_latest_from(self, *others: Joinable[Any]) -> Flow[tuple[Any, ...]]: ...
 
-    def with_latest_from(self, *others: Flow[Any]) -> Any:
+    def with_latest_from(self, *others: Joinable[Any]) -> Any:
         """Yield each item of this flow in a tuple with the latest items of ``others``."""
         make: Any = op
         return make.with_latest_from(*others)(self._flow)
@@ -165,28 +175,50 @@ class Methods(Stream[T_co]):
     def zip(self, *, strict: bool = False) -> Flow[tuple[T_co]]: ...
 
     @overload
-    def zip(self, a: Flow[A], /, *, strict: bool = False) -> Flow[tuple[T_co, A]]: ...
+    def zip(self, a: Joinable[A], /, *, strict: bool = False) -> Flow[tuple[T_co, A]]: ...
 
     @overload
-    def zip(self, a: Flow[A], b: Flow[B], /, *, strict: bool = False) -> Flow[tuple[T_co, A, B]]: ...
+    def zip(self, a: Joinable[A], b: Joinable[B], /, *, strict: bool = False) -> Flow[tuple[T_co, A, B]]: ...
 
     @overload
     def zip(
-        self, a: Flow[A], b: Flow[B], c: Flow[C], /, *, strict: bool = False
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], /, *, strict: bool = False
     ) -> Flow[tuple[T_co, A, B, C]]: ...
 
     @overload
     def zip(
-        self, a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /, *, strict: bool = False
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /, *, strict: bool = False
     ) -> Flow[tuple[T_co, A, B, C, D]]: ...
 
     @overload
-    def zip(self, *others: Flow[Any], strict: bool = False) -> Flow[tuple[Any, ...]]: ...
+    def zip(self, *others: Joinable[Any], strict: bool = False) -> Flow[tuple[Any, ...]]: ...
 
-    def zip(self, *others: Flow[Any], strict: bool = False) -> Any:
+    def zip(self, *others: Joinable[Any], strict: bool = False) -> Any:
         """Yield tuples of the first items of all flows, then of the second items, and so on."""
         make: Any = op
         return make.zip(*others, strict=strict)(self._flow)
+
+    @overload
+    def zip_longest(self, a: Flow[A], /) -> Flow[tuple[T_co | None, A | None]]: ...
+
+    @overload
+    def zip_longest(self, a: Flow[A], /, *, fillvalue: F) -> Flow[tuple[T_co | F, A | F]]: ...
+
+    @overload
+    def zip_longest(self, a: Flow[A], b: Flow[B], /) -> Flow[tuple[T_co | None, A | None, B | None]]: ...
+
+    @overload
+    def zip_longest(
+        self, a: Flow[A], b: Flow[B], /, *, fillvalue: F
+    ) -> Flow[tuple[T_co | F, A | F, B | F]]: ...
+
+    @overload
+    def zip_longest(self, *others: Flow[Any], fillvalue: object = None) -> Flow[tuple[Any, ...]]: ...
+
+    def zip_longest(self, *others: Flow[Any], fillvalue: object = None) -> Any:
+        """Yield tuples of the first items of all flows, and so on, to the end of the longest flow."""
+        make: Any = op
+        return make.zip_longest(*others, fillvalue=fillvalue)(self._flow)
 
     def buffer(self, capacity: int, overflow: OverflowName = "wait") -> Flow[T_co]:
         """Fetch up to ``capacity`` items ahead of demand, in a separate task."""
@@ -217,13 +249,13 @@ class Methods(Stream[T_co]):
     def map_process(
         self,
         function: Callable[[T_co], U],
-        processes: int | None = None,
+        concurrency: int | None = None,
         *,
         ordered: bool = True,
         window: int | None = None,
     ) -> Flow[U]:
         """Map each item to ``function(item)``, called in worker processes."""
-        return op.map_process(function, processes, ordered=ordered, window=window)(self._flow)
+        return op.map_process(function, concurrency, ordered=ordered, window=window)(self._flow)
 
     def map_thread(
         self,
@@ -331,9 +363,13 @@ class Methods(Stream[T_co]):
         """Yield ``default`` if the flow completes without an item."""
         return op.default_if_empty(default)(self._flow)
 
-    def switch_if_empty(self: Methods[T], other: Flow[T]) -> Flow[T]:
+    def switch_if_empty(self: Methods[T], other: Joinable[T]) -> Flow[T]:
         """Continue with ``other`` if the flow completes without an item."""
         return op.switch_if_empty(other)(self._flow)
+
+    def intersperse(self: Methods[T], separator: T) -> Flow[T]:
+        """Yield ``separator`` between each two items."""
+        return op.intersperse(separator)(self._flow)
 
     def map(self, function: Callable[[T_co], U]) -> Flow[U]:
         """Replace each item by ``function(item)``."""
@@ -412,17 +448,35 @@ class Methods(Stream[T_co]):
         """Call ``function`` once when a run ends: with "completed", "failed" or "cancelled"."""
         return op.finally_do(function)(self._flow)
 
+    def log(
+        self, logger: str = "penstock", level: int | str = "INFO", *, every: int = 1, limit: int | None = None
+    ) -> Flow[T_co]:
+        """Write the items, the end and the error of each run to the logger ``logger``."""
+        return op.log(logger, level, every=every, limit=limit)(self._flow)
+
+    def map_error(self, function: Callable[[Exception], Exception]) -> Flow[T_co]:
+        """Fail with ``function(error)`` instead of ``error`` when upstream fails."""
+        return op.map_error(function)(self._flow)
+
+    def tap_error(self, function: Callable[[Exception], object]) -> Flow[T_co]:
+        """Call ``function(error)`` when upstream fails, then fail with that error."""
+        return op.tap_error(function)(self._flow)
+
     def on_error_resume(
-        self, function: Callable[[Exception], Flow[U]], *, order: str = "exact"
+        self, function: Callable[[Exception], Flow[U]], *, order: str | None = None
     ) -> Flow[T_co | U]:
         """Continue with the flow that ``function(error)`` returns when upstream fails."""
         return op.on_error_resume(function, order=order)(self._flow)
 
     def on_error_skip(
-        self, function: Callable[[Exception, Any], object] | DeadLetters, *, limit: int | None = None
+        self,
+        function: Callable[[Exception, Any], object] | DeadLetters,
+        *,
+        limit: int | None = None,
+        errors: type[Exception] | tuple[type[Exception], ...] = Exception,
     ) -> Flow[T_co]:
         """Skip each item on which a function upstream fails, and call ``function(error, item)``."""
-        return op.on_error_skip(function, limit=limit)(self._flow)
+        return op.on_error_skip(function, limit=limit, errors=errors)(self._flow)
 
     @overload
     def recover(self, function: Callable[[Exception], Option[U]]) -> Flow[T_co | U]: ...
@@ -435,9 +489,15 @@ class Methods(Stream[T_co]):
         make: Any = op
         return make.recover(function)(self._flow)
 
-    def repeat(self, times: int | None = None) -> Flow[T_co]:
-        """Run upstream ``times`` times in all, each time from its beginning."""
-        return op.repeat(times)(self._flow)
+    def repeat(
+        self,
+        times: int | None = None,
+        *,
+        every: float | None = None,
+        until: Callable[[T_co], object] | None = None,
+    ) -> Flow[T_co]:
+        """Run upstream several times, each time from its beginning."""
+        return op.repeat(times, every=every, until=until)(self._flow)
 
     def retry(
         self, policy: RetryPolicy | None = None, *, attempts: int | None = None, budget: float | None = None
@@ -455,6 +515,17 @@ class Methods(Stream[T_co]):
     ) -> tuple[Flow[T_co], ...]:
         """Return ``count`` flows that each receive every item of one shared run."""
         return op.broadcast(count, capacity=capacity, overflow=overflow, patience=patience)(self._flow)
+
+    def cache(
+        self,
+        ttl: float | None = None,
+        *,
+        limit: int = 10000,
+        capacity: int = CAPACITY,
+        patience: float | None = PATIENCE,
+    ) -> Flow[T_co]:
+        """Run upstream once, and give its items to all subscribers for ``ttl`` seconds after its end."""
+        return op.cache(ttl, limit=limit, capacity=capacity, patience=patience)(self._flow)
 
     def group_by(
         self,
@@ -523,28 +594,62 @@ class Methods(Stream[T_co]):
         """Share one run among all subscribers; the first one starts it, the last one closes it."""
         return op.share(capacity=capacity, overflow=overflow, patience=patience)(self._flow)
 
-    def window(self, size: int) -> Flow[Flow[T_co]]:
-        """Emit a flow for every ``size`` items; the last one may have fewer."""
-        return op.window(size)(self._flow)
+    def window(self, size: int | None = None, *, within: float | None = None) -> Flow[Flow[T_co]]:
+        """Emit a flow for every ``size`` items, or for the items of ``within`` seconds, whichever ends first."""
+        return op.window(size, within=within)(self._flow)
 
     def checkpoint(self, ledger: Ledger, *, key: str, every: int = 1) -> Flow[T_co]:
         """Start from the position that ``ledger`` stores for ``key``, and commit new positions there."""
         return op.checkpoint(ledger, key=key, every=every)(self._flow)
 
+    @overload
+    def batch(self: Methods[T], size: int, within: float | None = None) -> Flow[list[T]]: ...
+
+    @overload
+    def batch(self: Methods[T], size: None = None, *, within: float) -> Flow[list[T]]: ...
+
+    @overload
+    def batch(self: Methods[T], size: int, *, strict: bool) -> Flow[list[T]]: ...
+
+    @overload
+    def batch(self: Methods[T], size: float, *, by: Callable[[T], float]) -> Flow[list[T]]: ...
+
     def batch(
-        self: Methods[T],
+        self,
         size: float | None = None,
         within: float | None = None,
         *,
-        by: Callable[[T], float] | None = None,
+        by: Callable[[Any], float] | None = None,
         strict: bool = False,
-    ) -> Flow[list[T]]:
+    ) -> Any:
         """Gather lists of ``size`` items; the last list may be shorter."""
-        return op.batch(size, within, by=by, strict=strict)(self._flow)
+        make: Any = op
+        return make.batch(size, within, by=by, strict=strict)(self._flow)
 
     def chunk_by(self: Methods[T], key: Callable[[T], object]) -> Flow[list[T]]:
         """Gather items in a list as long as ``key(item)`` equals the key of the item before."""
         return op.chunk_by(key)(self._flow)
+
+    @overload
+    def element_at(self, index: int) -> Flow[T_co]: ...
+
+    @overload
+    def element_at(self, index: int, default: U) -> Flow[T_co | U]: ...
+
+    def element_at(self, index: int, default: Any = MISSING) -> Any:
+        """Yield only the item with this index, counted from 0, and request none behind it."""
+        make: Any = op
+        return make.element_at(index, default)(self._flow)
+
+    def expand(
+        self: Methods[T],
+        function: Callable[[T], Iterable[T] | Awaitable[Iterable[T]] | AsyncIterable[T]],
+        *,
+        max_depth: int | None = None,
+        limit: int = 10000,
+    ) -> Flow[T]:
+        """Yield each item, then breadth-first the items that ``function`` finds from it, and from those."""
+        return op.expand(function, max_depth=max_depth, limit=limit)(self._flow)
 
     def flat_map(self, function: Callable[[T_co], Iterable[U]], *, name: str | None = None) -> Flow[U]:
         """Replace each item by the items of the iterable ``function(item)``, which may be lazy."""
@@ -553,6 +658,10 @@ class Methods(Stream[T_co]):
     def unbatch(self: Methods[Iterable[T]]) -> Flow[T]:
         """Replace each item, an iterable, by its items."""
         return op.unbatch()(self._flow)
+
+    def skip_until(self, other: Flow[Any]) -> Flow[T_co]:
+        """Drop items until ``other`` yields an item; then close ``other`` and keep all items."""
+        return op.skip_until(other)(self._flow)
 
     def sliding(self: Methods[T], size: int, step: int = 1, *, partial: bool = False) -> Flow[list[T]]:
         """Gather lists of ``size`` items, each beginning ``step`` items after the one before."""
@@ -588,9 +697,33 @@ class Methods(Stream[T_co]):
         """Yield the last ``count`` items when the flow has completed."""
         return op.take_last(count)(self._flow)
 
-    def take_until(self, other: Flow[Any]) -> Flow[T_co]:
+    def take_until(self, other: Joinable[Any]) -> Flow[T_co]:
         """Complete when ``other`` yields an item, and close both flows."""
         return op.take_until(other)(self._flow)
+
+    def decode(self: Methods[bytes], encoding: str = "utf-8", errors: str = "strict") -> Flow[str]:
+        """Decode chunks of bytes into pieces of text; a character may be split across chunks."""
+        return op.decode(encoding, errors)(self._flow)
+
+    def lines(
+        self: Methods[bytes | str],
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        *,
+        keepends: bool = False,
+        max_length: int | None = None,
+    ) -> Flow[str]:
+        """Yield the lines of chunks of bytes, or of pieces of text; a line may be split across chunks."""
+        return op.lines(encoding, errors, keepends=keepends, max_length=max_length)(self._flow)
+
+    def through(
+        self: Methods[T],
+        function: Callable[[AsyncIterator[T]], AsyncIterator[U]],
+        *,
+        holds: int | None = None,
+    ) -> Flow[U]:
+        """Yield the items of ``function(items)``, an async generator that reads the items of the flow."""
+        return op.through(function, holds=holds)(self._flow)
 
     def debounce(self, seconds: float) -> Flow[T_co]:
         """Emit an item when no other came for ``seconds``; drop it if one did."""
@@ -612,22 +745,30 @@ class Methods(Stream[T_co]):
         """Request at most ``rate`` items per ``per`` seconds from upstream; no item is lost."""
         return op.throttle(rate, burst, per=per)(self._flow)
 
+    def throttle_first(self, seconds: float) -> Flow[T_co]:
+        """Emit an item, then drop the items that come within ``seconds`` after it."""
+        return op.throttle_first(seconds)(self._flow)
+
     @overload
     def timeout(
-        self, *, each: float | None = None, first: float | None = None, fallback: None = None
+        self, seconds: float | None = None, *, first: float | None = None, fallback: None = None
     ) -> Flow[T_co]: ...
 
     @overload
     def timeout(
-        self: Methods[T], *, each: float | None = None, first: float | None = None, fallback: Flow[T]
+        self: Methods[T], seconds: float | None = None, *, first: float | None = None, fallback: Joinable[T]
     ) -> Flow[T]: ...
 
     def timeout(
-        self, *, each: float | None = None, first: float | None = None, fallback: Flow[Any] | None = None
+        self,
+        seconds: float | None = None,
+        *,
+        first: float | None = None,
+        fallback: Joinable[Any] | None = None,
     ) -> Any:
         """Fail, or continue with ``fallback``, if upstream emits nothing for too long."""
         make: Any = op
-        return make.timeout(each=each, first=first, fallback=fallback)(self._flow)
+        return make.timeout(seconds, first=first, fallback=fallback)(self._flow)
 
     def elapsed(self) -> Flow[tuple[float, T_co]]:
         """Pair each item with the seconds since the item before it: ``(seconds, item)``."""

@@ -65,6 +65,7 @@ class FusedStage(Stage[Any]):
         self._upstream = upstream
         self._vertices = [one.vertex for one in chain]
         self._elements = [cast("LoopElement", one.vertex.node) for one in chain]
+        self._calls = [element.checked() for element in self._elements]
         self._tracked = chain[-1].tracked
         last = self._elements[-1]
         self._last = last if last.reshapes else None
@@ -152,13 +153,18 @@ class FusedStage(Stage[Any]):
         self._taken = end = min(start + self._pace.size, len(page))
         self._slice = iter(page if end - start == len(page) else page[start:end])
         self._generator = self._loop.run(
-            self._slice, self._elements, self._cell, self._base, end, self._log.append
+            self._slice, self._calls, self._cell, self._base, end, self._log.append
         )
 
     def _pull(self, out: list[Any], n: int) -> bool:
-        """Run the slice until there are ``n`` outputs or it ends; true if the chunk is complete."""
+        """Run the slice until there are ``n`` outputs or it ends; true if the chunk is complete.
+
+        Inputs that expand can have any number of outputs. A slice has no more of these than inputs.
+        """
+        most = min(n - len(out), self._pace.size) if self._expands else n - len(out)
+        full = len(out) + most
         try:
-            out.extend(islice(cast("Any", self._generator), n - len(out)))
+            out.extend(islice(cast("Any", self._generator), most))
         except BaseException as error:  # noqa: BLE001  raised again, now or behind the outputs before it
             self._generator = None
             k = self._loop.blame(error)
@@ -172,6 +178,8 @@ class FusedStage(Stage[Any]):
             if self._held and self._last is None and self._finished(self._now()):
                 self._end_early()
             return True
+        if len(out) == full:
+            return False  # it may have more outputs
         self._generator = None
         if self._held and self._finished(self._cell.states):
             self._end_early()

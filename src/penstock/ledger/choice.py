@@ -31,6 +31,10 @@ def ledger_from(place: Place) -> ThreadedLedger:
         GraphError: ``place`` is another kind of URL.
         MissingExtra: the library for that ledger is not installed.
     """
+    if not isinstance(place, str | os.PathLike):
+        raise GraphError(
+            f"a ledger is a Ledger, a path or a URL, not {type(place).__name__}: ledger='run.db'"
+        )
     name = os.fspath(place)
     if is_postgres(name):
         return PostgresLedger(name)

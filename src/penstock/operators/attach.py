@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+import sys
+from collections.abc import AsyncIterable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from penstock.runtime.stream import flow_of, node_of
+from penstock.runtime.stream import Stream, building, flow_of, node_of
+from penstock.sources.from_async_iterable import from_async_iterable
+from penstock.sources.from_iterable import from_iterable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +16,12 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Node
 
+__all__ = ["Joinable", "Same", "attach", "building", "joined", "nodes_of"]
+
 T = TypeVar("T")
+
+Joinable: TypeAlias = "Flow[T] | AsyncIterable[T] | Iterable[T]"
+"""What operators join with their input: a flow, or an iterable of any kind."""
 
 
 class Same(Protocol):
@@ -26,23 +34,39 @@ class Same(Protocol):
 
 def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
     """Return an operator: it takes a flow and returns the flow of ``make(node)``."""
+    operator = _operator_called()
 
     def step(flow: Flow[Any], /) -> Flow[Any]:
-        return flow_of(make(node_of("the input of an operator", flow)))
+        return flow_of(make(node_of(f"the input of {operator}", flow)))
 
     return step
 
 
-def nodes_of(operator: str, others: tuple[object, ...]) -> tuple[Node, ...]:
-    """Return the nodes of the flows that ``operator`` joins with its input."""
-    return tuple(node_of(f"each argument of {operator}", other) for other in others)
+def _operator_called() -> str:
+    """Return the name of the operator that calls ``attach``, perhaps through a helper of its family."""
+    frame, name = sys._getframe(2), "an operator"  # noqa: SLF001  as in ``assembled_at``
+    while frame.f_globals.get("__name__", "").startswith("penstock.operators."):
+        name = frame.f_code.co_name
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return name
 
 
-def building(operator: str, function: Callable[[Any], object]) -> Callable[[Any], Node]:
-    """Return ``function``, which must return a flow, as a function that returns the flow's node."""
+def nodes_of(operator: str, others: Iterable[object]) -> tuple[Node, ...]:
+    """Return the nodes of what ``operator`` joins with its input: flows, or iterables of any kind."""
+    return tuple(joined(f"each argument of {operator}", other) for other in others)
 
-    @wraps(function)  # pictures of the graph show its name
-    def build(item: Any) -> Node:
-        return node_of(f"what the function of {operator} returns", function(item))
 
-    return build
+def joined(who: str, other: object) -> Node:
+    """Return the node of a flow, of an iterable or of an async iterable.
+
+    Raises:
+        GraphError: ``other`` is none of them, or a string, which is rarely meant as a flow of its characters.
+    """
+    if not isinstance(other, Stream | str | bytes | bytearray):
+        if isinstance(other, AsyncIterable):
+            return node_of(who, from_async_iterable(other))
+        if isinstance(other, Iterable):
+            return node_of(who, from_iterable(other))
+    return node_of(who, other)

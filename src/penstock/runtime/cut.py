@@ -16,7 +16,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from penstock.runtime.upstream import Promise, Upstream
+from penstock.runtime.upstream import Later, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Generator, Iterable
@@ -31,7 +31,7 @@ DEEPEST = 32
 """How many stages are called on one Python stack. A stage takes two frames in a request, seven to start."""
 
 
-class Cut(Upstream[Any], Promise):
+class Cut(Upstream[Any], Later):
     """The stage above, started when it is first needed, on a Python stack of its own."""
 
     def __init__(self, site: Site) -> None:

@@ -53,6 +53,10 @@ class Node:
     own_order: ClassVar[Order] = Order.EXACT
     shared: ClassVar[bool] = False
     """Whether the nodes above run in another run, so that a position of this run has no states of them."""
+    relies_on_order: ClassVar[bool] = False
+    """Whether its position is right only if the items from above come in the same order again."""
+    restarts: ClassVar[bool] = False
+    """Whether it starts the nodes above from their positions, so that these must be right."""
     remedy: ClassVar[str] = ""
     """For a node that has no position: why, and what to do instead, for the error message."""
 
@@ -101,6 +105,11 @@ class Node:
     def obstacle(self) -> Node | None:
         """The first node, from here upwards, that has no position; ``None`` if all have one."""
         return next((found for node in self.inputs if (found := node.obstacle)), None)
+
+    @property
+    def absent(self) -> bool:
+        """Whether a run that starts now has no stage for this node, which then has one input."""
+        return False
 
     @property
     def single_use(self) -> Node | None:
@@ -184,12 +193,25 @@ class Vertex:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """The loosest order of items that ``who``, a node downstream, can bear from flows built at run time.
+
+    ``strict`` says that a looser flow is an error. Otherwise the run only loses its position.
+    """
+
+    order: Order
+    who: Node
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """Where a node is started: its vertex, the run, and the states to start from.
 
     ``tracked`` says that downstream holds items and needs positions inside each chunk. ``skipping`` is the
-    ``on_error_skip`` downstream, if there is one. ``depth`` is how many stages downstream are called on the
-    same Python stack.
+    ``on_error_skip`` downstream, if there is one. ``positioned`` says that something downstream needs the
+    positions of this node, and ``promise`` which order. ``depth`` is how many stages downstream are called on
+    the same Python stack.
     """
 
     vertex: Vertex
@@ -197,6 +219,8 @@ class Site:
     states: Mapping[str, Any]
     tracked: bool = False
     skipping: Skipping | None = None
+    positioned: bool = False
+    promise: Promise | None = None
     depth: int = 0
 
     @property
@@ -218,9 +242,14 @@ class Site:
 
     def above(self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True) -> Site:
         """Return the site of an input of this node."""
-        states = self.states if states is None else evaluated(states)
-        skipping = None if self.vertex.node.catches_errors else self.skipping
-        return Site(self.vertex.inputs[index], self.run, states, tracked, skipping, self.depth + 1)
+        states, node = self.states if states is None else evaluated(states), self.vertex.node
+        skipping = None if node.catches_errors else self.skipping
+        positioned = self.positioned or node.restarts
+        promise = Promise(Order.EXACT, node, positioned) if node.relies_on_order else self.promise
+        vertex, depth = self.vertex.inputs[index], self.depth + 1
+        while vertex.node.absent:
+            vertex = vertex.inputs[0]
+        return Site(vertex, self.run, states, tracked, skipping, positioned, promise, depth)
 
     def given(self, *inputs: int) -> States:
         """Return the states to start from of some inputs, with all nodes above them."""

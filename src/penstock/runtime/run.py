@@ -46,8 +46,9 @@ class Run:
     """The state shared by all stages of one subscription."""
 
     __slots__ = (
-        "_hot", "_mark", "at_close", "begun", "clock", "closed", "draining", "drivers", "entering", "failure",
-        "gates", "on_failure", "releases", "root", "stretch", "tasks",
+        "_hot", "_mark", "_resumed", "at_close", "begun", "clock", "closed", "draining", "drivers",
+        "entering", "failure", "gates", "on_failure", "releases", "root", "stretch", "tasks",
+        "without_position",
     )  # fmt: skip
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -59,6 +60,8 @@ class Run:
         self.failure: Failure | None = None
         """Why a task of this run died. Every request that waits, or would wait, raises it."""
         self.on_failure: Callable[[Failure], None] | None = None
+        self.without_position = ""
+        """Why this run has no position any more, if a flow built at run time has taken it."""
         self.stretch = self.clock.monotonic()
         self.gates: dict[Gate, None] = {}  # in the order of waiting; the order of a set would be random
         self.drivers = 1
@@ -70,8 +73,9 @@ class Run:
         self.at_close: list[Callable[[], Awaitable[None]]] = []
         """What ``aclose`` calls after it has closed all stages."""
         self._hot: list[ref[HotInput]] | None = []  # weak, because a stage holds its run; None once begun
-        self.releases: list[asyncio.Task[None]] = []
+        self.releases: dict[asyncio.Task[None], None] = {}
         self._mark = object()
+        self._resumed = False  # whether a task has continued behind a pause in the present turn of the loop
         self.tasks: set[asyncio.Task[Any]] = set()  # without those that the run has cancelled
 
     def strained(self) -> bool:
@@ -79,11 +83,22 @@ class Run:
         return self.clock.monotonic() - self.stretch > STRETCH
 
     async def breathe(self) -> None:
-        """Pause for three turns of the event loop, so that other tasks can run."""
+        """Pause for three turns of the event loop, so that other tasks can run.
+
+        Several tasks of this run may pause at once. In each turn they continue only as long as ``STRETCH``.
+        """
         for _ in range(TURNS):
             await asyncio.sleep(0)
-        self.stretch = self.clock.monotonic()
+        while self._resumed and self.strained():  # noqa: ASYNC110  the event would be the next turn
+            await asyncio.sleep(0)
+        if not self._resumed:
+            self._resumed = True
+            self.stretch = self.clock.monotonic()
+            asyncio.get_running_loop().call_soon(self._turn_is_over)
         self.check()
+
+    def _turn_is_over(self) -> None:
+        self._resumed = False
 
     def check(self) -> None:
         """Raise ``SubscriptionClosed`` if the run was closed, or the error of a task that died."""
@@ -199,13 +214,13 @@ class Run:
     def release(self, closing: Coroutine[Any, Any, None]) -> None:
         """Close something in a task, so that no request waits for it; ``aclose`` raises errors of it."""
         task = self.spawn(closing, "release", result_is_read=True)
-        self.releases.append(task)
+        self.releases[task] = None
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         """Forget a release that succeeded: a run may release as many stages as it has items."""
         if not self.closed and not task.cancelled() and task.exception() is None:
-            self.releases.remove(task)
+            self.releases.pop(task, None)
 
     def wake(self) -> None:
         """Open every gate, so that each waiting request checks the state of the run again."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 from penstock.abc import Statistics, Subscription
-from penstock.errors import ConcurrentRequestError, SubscriptionClosed
+from penstock.errors import ConcurrentRequestError, NotResumable, SubscriptionClosed
+from penstock.runtime.arguments import shown
 from penstock.runtime.failures import CLOSED, Failure
 from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
 from penstock.runtime.node import Site
@@ -28,15 +31,31 @@ T_co = TypeVar("T_co", covariant=True)
 FOREIGN = "this subscription made its first request in another event loop"
 
 
+def _whole(n: object) -> int:
+    """Return ``n``, the number of a request, as an integer of at least 1, or raise."""
+    if isinstance(n, bool) or not hasattr(type(n), "__index__"):
+        msg = f"request({shown(n)}): ask for a whole number of items, not {type(n).__name__}"
+        raise TypeError(msg)
+    count = index(cast("SupportsIndex", n))
+    if count < 1:
+        msg = f"request({shown(n)}): ask for at least one item"
+        raise ValueError(msg)
+    return count
+
+
 class Running(Subscription[T_co]):
     """One run of a graph. It checks every call, remembers the end and the error, and closes everything once.
+
+    ``positioned`` says that its positions will be needed; see ``Site``.
 
     Raises:
         PositionError: the position belongs to another graph.
         NotResumable: a position was given, but a node cannot start from one.
     """
 
-    def __init__(self, root: Node, position: Position | None = None, began: str = "") -> None:
+    def __init__(
+        self, root: Node, position: Position | None = None, began: str = "", *, positioned: bool = False
+    ) -> None:
         vertex = resolve(root)
         if position is not None:
             require_resumable(root, "subscribing from a position")
@@ -44,7 +63,7 @@ class Running(Subscription[T_co]):
         self.run = Run()
         self.run.root = vertex
         self._vertex = vertex
-        self._stage: Upstream[Any] = Site(vertex, self.run, states).start()
+        self._stage: Upstream[Any] = Site(vertex, self.run, states, positioned=positioned).start()
         self._count = 0
         self._busy = False
         self._ended = False
@@ -60,9 +79,8 @@ class Running(Subscription[T_co]):
         return self._stage.lazily(n)
 
     async def request(self, n: int) -> list[T_co]:
-        if n < 1:
-            msg = f"request({n}): ask for at least one item"
-            raise ValueError(msg)
+        if n.__class__ is not int or n < 1:
+            n = _whole(n)
         if self._busy:
             self._refuse_second()
         if self.run.closed:
@@ -115,6 +133,8 @@ class Running(Subscription[T_co]):
     def bookmark(self) -> Callable[[], Position]:
         """Return a function that returns the present position, even if it is called later."""
         require_resumable(self._vertex.node, "a position of this flow")
+        if self.run.without_position:
+            raise NotResumable(self.run.without_position)
         vertex, marks, count = self._vertex, self._stage.marks(), self._count
         return lambda: position_of(vertex, marks(count))
 
@@ -167,7 +187,8 @@ class Running(Subscription[T_co]):
             return
         loop = self._loop
         if loop is None and not self.run.begun and self.run.shared_nodes():
-            loop = asyncio._get_running_loop()  # noqa: SLF001  other subscribers wait for this one
+            with suppress(RuntimeError):  # other subscribers wait for this one
+                loop = asyncio.get_running_loop()
         if loop is None or loop.is_closed():
             return
         if self._began and self._loop is not None and not self._ended and self._failure is None:

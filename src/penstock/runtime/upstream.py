@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 States = dict[Any, Any]
-"""The states of all stateful nodes at and above a stage, by id; or a promise of some: see ``Promise``."""
+"""The states of all nodes at and above a stage, by id. A key may be a ``Later`` instead, for several of them."""
 
 Marks = Callable[[int], States]
 """``marks(i)``: the position behind the first ``i`` items of the last chunk."""
 
 
-class Promise:
+class Later:
     """A key in ``States``; its value is the ``Marks`` and the offset that say the states of further ids.
 
     Marks call those of the stage above. In a deep graph some promise their states instead.
@@ -32,14 +32,14 @@ class Promise:
 
 
 def evaluated(states: Mapping[Any, Any]) -> Mapping[str, Any]:
-    """Return states without promises; a later state replaces an earlier one of the same id."""
-    if not any(isinstance(key, Promise) for key in states):
+    """Return states without ``Later``; a later state replaces an earlier one of the same id."""
+    if not any(isinstance(key, Later) for key in states):
         return states
     found: States = {}
     unread = [iter(states.items())]
     while unread:
         for key, value in unread[-1]:
-            if isinstance(key, Promise):
+            if isinstance(key, Later):
                 marks, offset = value
                 unread.append(iter(marks(offset).items()))
                 break

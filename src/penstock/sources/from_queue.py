@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import refuse
 from penstock.runtime.node import Node, Site, node
-from penstock.runtime.run import Gate, Run
+from penstock.runtime.run import LARGEST_SLICE, Gate, Pace, Run
 from penstock.runtime.stream import flow_of
 from penstock.sources.source import SourceNode, SourceStage
 
@@ -40,11 +39,8 @@ def from_queue(queue: asyncio.Queue[T], *, sentinel: object = NO_SENTINEL) -> Fl
             same. Without one, the flow ends when the queue is shut down (Python 3.13), or never.
     """
     if not isinstance(queue, asyncio.Queue):
-        msg = (
-            f"from_queue takes an asyncio.Queue, not {type(queue).__module__}.{type(queue).__name__}, "
-            f"at {assembled_at()}"
-        )
-        raise GraphError(msg)
+        advice = f"{type(queue).__module__}.{type(queue).__name__} is another class."
+        refuse("from_queue", "an asyncio.Queue", queue, advice=advice)
     return flow_of(FromQueue(queue=queue, sentinel=sentinel))
 
 
@@ -81,6 +77,7 @@ class _QueueStage(SourceStage):
         self._getter = _Getter(self.run)
         self._not_done = 0  # items delivered for which task_done was not called yet
         self._ended = False
+        self._pace = Pace(LARGEST_SLICE)
 
     async def _request(self, n: int) -> list[Any]:
         self._task_done(self._not_done)
@@ -88,16 +85,20 @@ class _QueueStage(SourceStage):
         if self.run.strained():
             await self.run.breathe()
         out: list[Any] = []
+        n, began = min(n, self._pace.size), 0.0
         while not out and not self._ended and not self.run.draining:
             try:
                 if self._queue.empty():
                     await self._getter.get(self._queue, lambda item: self._take(item, out))
+                began = self.run.clock.monotonic()
                 while len(out) < n and not self._ended:
                     self._take(self._queue.get_nowait(), out)
             except asyncio.QueueEmpty:
                 continue
             except _SHUT_DOWN:
                 self._ended = True
+        if out:
+            self._pace.took(self.run.clock.monotonic() - began)
         self._not_done = len(out)
         return out
 

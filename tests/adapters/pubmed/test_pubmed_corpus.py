@@ -36,8 +36,8 @@ async def check(path: Path, most: int | None = None) -> int:
 
 
 async def test_the_beginning_of_the_baseline_file(corpus: Path) -> None:
-    """All fields of 2,000 citations of 1979 and 1980 are equal."""
-    assert await check(corpus / "pubmed/pubmed20n0014.xml.gz", 2_000) == 2_000
+    """All fields of 700 citations of 1979 and 1980 are equal; the long run compares the whole file too."""
+    assert await check(corpus / "pubmed/pubmed20n0014.xml.gz", 700) == 700
 
 
 @pytest.mark.slow

@@ -160,7 +160,7 @@ async def test_the_page_that_was_begun_comes_first(folder: Path, processes: int)
     found = await pages(folder / "n*", page_size=10, processes=processes)
     for number, name in enumerate(("n0.xml", "n11.xml", "n2a.xml", "n9.xml")):
         write_sample(folder / name, 3, seed=20 + number)
-    for page, following in [*pairwise(found)][:: 1 if LONG else 3]:
+    for page, following in [*pairwise(found)][:: 1 if LONG else 6]:
         if not following.items:
             continue
         for size, other in ((4, 1), (10, 2), (100, 1)):

@@ -28,7 +28,7 @@ U = TypeVar("U")
 
 
 def concat_map(
-    function: Callable[[T], Flow[U]], concurrency: int = 1, *, order: str = "exact"
+    function: Callable[[T], Flow[U]], concurrency: int = 1, *, order: str | None = None
 ) -> Callable[[Flow[T]], Flow[U]]:
     """Map each item to a flow and yield the items of these flows, one flow after the other.
 
@@ -45,7 +45,9 @@ def concat_map(
         function: Returns a flow. For the same item it must build the same graph.
         concurrency: How many flows may run at once.
         order: The loosest order of the flows that ``function`` may return, for example
-            ``"interleaved"`` if they merge. A flow with a looser order is a ``GraphError``.
+            ``"interleaved"`` if they merge. A flow with a looser order is a ``GraphError``. It is needed only
+            if a checkpoint or a ``retry`` follows and an operator before that depends on the order. The error
+            that asks for it says so.
     """
     positive("concat_map", "concurrency", concurrency)
     return flattening(ConcatMap, function, order, concurrency=concurrency)
@@ -143,20 +145,28 @@ class _EagerStage(JoinStage):
     def prepare(self) -> None:
         """Release the flows that have been delivered, and build the next ones."""
         flows, outer = self._flows, self._outer
+        done = False
         while flows and flows[0].over:
             flows.popleft().release()
-        while outer.left and len(flows) < self._node.concurrency and not self.run.draining:
-            if self._failure is not None:
-                break
+            done = True
+        count = len(flows)
+        if self._failure is None and not self.run.draining:
+            self._fill()
+        if done or len(flows) > count:
+            self.inputs = [outer, *flows]
+
+    def _fill(self) -> None:
+        """Build the flows of the items that have arrived, as long as there is room."""
+        flows, outer = self._flows, self._outer
+        while outer.left and len(flows) < self._node.concurrency:
             try:
                 built = self._node.built(self.site, outer.items[outer.at], self._state)
             except BaseException as error:  # noqa: BLE001  the flows before it are delivered first
                 self._failure = Failure(error)
-                break
+                return
             flows.append(InnerFlow(built, outer.place, self))
             self._state = None
             outer.at += 1
-        self.inputs = [outer, *flows]
 
     def collect(self, n: int) -> list[Any]:
         items = self._flows[0].take(n) if self._flows else []

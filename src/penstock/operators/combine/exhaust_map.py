@@ -25,7 +25,9 @@ MOST = 64
 """How many items to request at once while a flow runs; all of them are dropped."""
 
 
-def exhaust_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Callable[[Flow[T]], Flow[U]]:
+def exhaust_map(
+    function: Callable[[T], Flow[U]], *, order: str | None = None
+) -> Callable[[Flow[T]], Flow[U]]:
     """Map an item to a flow and yield its items; drop the items that come while this flow runs.
 
     The next item that comes after the flow has completed is mapped again. If all items are ready, only the
@@ -80,19 +82,22 @@ class _ExhaustMapStage(JoinStage):
 
     def prepare(self) -> None:
         """Leave a flow that has completed; map the next item if no flow runs, and drop the others."""
-        outer, present = self._outer, self._present
-        if present is not None and present.over:
-            present.release()
-            self._present = None
+        outer = self._outer
+        if self._present is not None and self._present.over:
+            self._present.release()
+            self._replace(None)
         if self._present is None and outer.left and not self.run.draining:
             built = self._node.built(self.site, outer.items[outer.at], self._state)
-            self._present = InnerFlow(built, outer.place, self)
             self._state = None
+            self._replace(InnerFlow(built, outer.place, self))
             outer.at += 1
-        if self._present is not None:
+        if self._present is not None and outer.left:
             self.dropped += outer.left
             outer.at = outer.size
-        self.inputs = [outer] if self._present is None else [outer, self._present]
+
+    def _replace(self, flow: InnerFlow | None) -> None:
+        self._present = flow
+        self.inputs = [self._outer] if flow is None else [self._outer, flow]
 
     def collect(self, n: int) -> list[Any]:
         return self._present.take(n) if self._present is not None else []

@@ -32,7 +32,7 @@ OUTER = -1
 
 
 def flat_map_merge(
-    function: Callable[[T], Flow[U]], concurrency: int = 8, *, order: str = "exact"
+    function: Callable[[T], Flow[U]], concurrency: int = 8, *, order: str | None = None
 ) -> Callable[[Flow[T]], Flow[U]]:
     """Map each item to a flow and yield items as they arrive, ``concurrency`` flows at once.
 
@@ -153,9 +153,9 @@ class _FlatMapMergeStage(JoinStage):
             self._fill()
 
     def _fill(self) -> None:
-        """Start the flows of the inputs that have arrived, as long as there is room."""
+        """Start the flows of the inputs that have arrived, as long as there is room, and time (law 11)."""
         outer = self._outer
-        while outer.left and len(self._running) < self._node.concurrency:
+        while outer.left and len(self._running) < self._node.concurrency and not self.run.strained():
             number = self._number
             if number >= self._started or number in self._owed:
                 try:

@@ -65,8 +65,9 @@ class OneByOneStage(Stage[Any]):
         self._demand = 0
         self._ended = False
         self._failure: Failure | None = None
-        self._ready = Gate(self.run)
-        self._wanted = Gate(self.run, for_task=True)
+        self._ready = Gate(self.run, own=True)
+        self._wanted = Gate(self.run, for_task=True, own=True)
+        self._room = Gate(self.run)  # for dead letters
         self._task: asyncio.Task[None] | None = None
 
     @abstractmethod
@@ -98,6 +99,8 @@ class OneByOneStage(Stage[Any]):
     async def _request(self, n: int) -> list[Any]:
         if self._last:
             self._before, self._last = self._last[-1], []
+        elif self._before is None:
+            self._before = self._cursor()  # before the task works on anything
         if self.run.strained():
             await self.run.breathe()
         try:
@@ -105,7 +108,7 @@ class OneByOneStage(Stage[Any]):
                 if self._failure is not None or self._ended:
                     return self._over()
                 if self._skipping is not None and self._skipping.full:
-                    await self._skipping.pause(self._ready)
+                    await self._skipping.pause(self._room)
                 elif self._at >= len(self._page):
                     await self._turn_page(n)
                 else:
@@ -183,7 +186,8 @@ class OneByOneStage(Stage[Any]):
         return False
 
     async def _stop(self) -> None:
-        await stop(self.run, self._task)
+        task, self._task = self._task, None  # a cancelled task keeps its frames alive
+        await stop(self.run, task)
 
     def _cursor(self) -> Cursor:
         """Return the cursor behind the last item that was worked on."""

@@ -172,11 +172,11 @@ class PoolStage(Stage[Any]):
         return left + len(self._waiting[1]) - self._cut_to
 
     def _call(self, count: int) -> None:
-        """Let more workers take inputs: those that wait, then new ones; no more than there are inputs."""
-        for _ in range(min(count, self._free)):
+        """Let more workers take inputs: those that wait, then new ones; one of them may fetch."""
+        for _ in range(0 if self._stopping else min(count, self._free)):
             if self._idle:
                 self._idle.popleft().open()
-            elif len(self._workers) < self._node.concurrency and not self._stopping:
+            elif len(self._workers) < min(self._node.concurrency, self._numbered.fetched + 1):
                 self._begin()
 
     @abstractmethod

@@ -7,6 +7,7 @@ from penstock.operators.elements.enumerate import enumerate as enumerate  # noqa
 from penstock.operators.elements.filter import choose
 from penstock.operators.elements.filter import filter as filter  # noqa: A004
 from penstock.operators.elements.if_empty import default_if_empty, switch_if_empty
+from penstock.operators.elements.intersperse import intersperse
 from penstock.operators.elements.map import map as map  # noqa: A004
 from penstock.operators.elements.map import starmap
 from penstock.operators.elements.materialize import dematerialize, materialize
@@ -27,6 +28,7 @@ __all__ = [
     "distinct_until_changed",
     "enumerate",
     "filter",
+    "intersperse",
     "map",
     "materialize",
     "pairwise",

@@ -9,7 +9,7 @@ from penstock.fusion.element import Element
 from penstock.operators.attach import attach
 from penstock.operators.elements.notifications import Completed, Failed, Next, Notification
 from penstock.runtime.node import Node, Site, node
-from penstock.runtime.passing import PassingStage
+from penstock.runtime.passing import SlicingStage
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -44,11 +44,11 @@ class Materialize(Node):
     stateful = True
     catches_errors = True
 
-    def start(self, site: Site) -> PassingStage:
+    def start(self, site: Site) -> SlicingStage:
         return _MaterializeStage(site)
 
 
-class _MaterializeStage(PassingStage):
+class _MaterializeStage(SlicingStage):
     """The state says whether ``Completed`` or ``Failed`` was delivered."""
 
     def __init__(self, site: Site) -> None:
@@ -67,7 +67,7 @@ class _MaterializeStage(PassingStage):
         if self._ended:
             return []
         try:
-            items = await self.upstream.request(n)
+            items = await self.slice(n)
         except Exception as error:
             if self.run.over(error):
                 raise

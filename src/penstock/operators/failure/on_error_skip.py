@@ -6,10 +6,11 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import GraphError
+from penstock.errors import GraphError, NotAwaited
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import function_for, positive
+from penstock.runtime.arguments import assembled_at, function_for, positive
 from penstock.runtime.failures import calling
+from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
 from penstock.runtime.skipping import Skipping
@@ -31,7 +32,10 @@ __all__ = ["DeadLetterQueue", "DeadLetterSource", "OnErrorSkip", "Skipped", "on_
 
 
 def on_error_skip(
-    function: Callable[[Exception, Any], object] | DeadLetters, *, limit: int | None = None
+    function: Callable[[Exception, Any], object] | DeadLetters,
+    *,
+    limit: int | None = None,
+    errors: type[Exception] | tuple[type[Exception], ...] = Exception,
 ) -> Same:
     """Skip each item on which a function upstream fails, and call ``function(error, item)``.
 
@@ -41,26 +45,38 @@ def on_error_skip(
     ``map_async`` and its relatives. An error that belongs to no single item, such as one of a source, ends
     the run. So does an error that ``function`` raises; to let an error through, raise it there.
 
-    It reaches up to the next ``retry``, ``recover``, ``on_error_resume``, ``circuit_breaker`` or
-    ``on_error_skip``, which handle the errors above them, but not into flows that are built at run time. A
-    resumed run may report failures right behind its position again.
+    Several of them may stand in one flow. An error that one of them lets through, because it is of another
+    kind or because the function raised it, goes to the next one downstream.
+
+    It reaches up to the next ``retry``, ``recover``, ``on_error_resume`` or ``circuit_breaker``, which handle
+    the errors above them, but not into flows that are built at run time. A resumed run may report failures
+    right behind its position again.
 
     Args:
         function: Called for each failure, or the ``DeadLetters`` that receives the failures.
         limit: How many items a run may skip; the next failure ends it. ``None`` sets no limit.
+        errors: The kinds of errors whose items are skipped.
 
     Raises:
         GraphError: nothing upstream can be skipped.
     """
     if limit is not None:
         positive("on_error_skip", "limit", limit, least=0)
+    try:
+        isinstance(None, errors)
+    except TypeError:
+        place = assembled_at()
+        msg = f"on_error_skip(errors={errors!r}) at {place}: errors must be one or more exception types"
+        raise GraphError(msg) from None
     letters: DeadLetterQueue | None = None
     report: Any = function
     if isinstance(function, Stream) and isinstance(function.node, DeadLetterSource):
         letters = function.node.letters
         report = letters.put
     function_for("on_error_skip", report)
-    return attach(lambda node: OnErrorSkip(inputs=(node,), function=report, limit=limit, letters=letters))
+    return attach(
+        lambda node: OnErrorSkip(inputs=(node,), function=report, limit=limit, letters=letters, errors=errors)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +143,11 @@ class OnErrorSkip(Node):
     """Skips items on which a function upstream fails, and calls ``function(error, item)``."""
 
     operator = "on_error_skip"
-    catches_errors = True
 
     function: Callable[[Exception, Any], object]
     limit: int | None
     letters: DeadLetterQueue | None
+    errors: type[Exception] | tuple[type[Exception], ...] = Exception
 
     def __post_init__(self) -> None:
         """Refuse an upstream in which nothing can be skipped."""
@@ -148,32 +164,46 @@ class OnErrorSkip(Node):
 class _Skipping(Skipping):
     """One run of ``on_error_skip``, as the stages upstream see it."""
 
-    __slots__ = ("_left", "_letters", "_node", "_run")
+    __slots__ = ("_left", "_letters", "_next", "_node", "_run")
 
-    def __init__(self, run: Run, node: OnErrorSkip) -> None:
+    def __init__(self, run: Run, node: OnErrorSkip, following: Skipping | None) -> None:
         self._run = run
         self._node = node
+        self._next = following
         self._letters = node.letters
         self._left = node.limit
 
     @property
     def full(self) -> bool:
+        return self._full or (self._next is not None and self._next.full)
+
+    @property
+    def _full(self) -> bool:
         return self._letters is not None and self._letters.full and not self._run.draining
 
     async def pause(self, gate: Gate) -> None:
-        while self._letters is not None and self.full:
+        while self._letters is not None and self._full:
             await self._letters.wait(gate)
+        if self._next is not None:
+            await self._next.pause(gate)
+
+    def _passes_on(self, error: Exception, item: Any) -> BaseException | None:
+        return error if self._next is None else self._next.refuses(error, item)
 
     def refuses(self, error: Exception, item: Any) -> BaseException | None:
+        if isinstance(error, NotAwaited):
+            return error  # every item would fail
+        if not isinstance(error, self._node.errors):
+            return self._passes_on(error, item)
         if self._left == 0:
             limit = self._node.limit
             error.add_note(f"penstock: {self._node.describe()} had skipped {limit} items, its limit")
             return error
         try:
             with calling(self._node):
-                self._node.function(error, item)
+                plain_result(self._node.function(error, item), "on_error_skip", self._node.origin)
         except BaseException as own:  # noqa: BLE001  the stage that asked raises it
-            return own
+            return self._passes_on(own, item) if isinstance(own, Exception) else own
         if self._left is not None:
             self._left -= 1
         return None
@@ -185,7 +215,9 @@ class _OnErrorSkipStage(Stage[Any]):
         super().__init__(site)
         self._letters = node.letters
         above = site.above(tracked=site.tracked)
-        self._upstream: Upstream[Any] = replace(above, skipping=_Skipping(site.run, node)).start()
+        self._upstream: Upstream[Any] = replace(
+            above, skipping=_Skipping(site.run, node, site.skipping)
+        ).start()
         self._over = False
 
     def upstreams(self) -> Iterator[Upstream[Any]]:

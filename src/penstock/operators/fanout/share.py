@@ -119,7 +119,7 @@ class CurrentRun:
         """Return the run to join, or a new one; ``ended`` says whether a run that has ended will do."""
         run = self._run
         if run is None or not run.joinable or (run.ended and not ended):
-            run = self._run = ShareRun(node)
+            run = self._run = node.begun()
         return run
 
 
@@ -137,6 +137,10 @@ class Share(SharedNode):
 
     def bound(self, n: int) -> float:
         return self.inputs[0].bound(self.capacity) + self.replay + n
+
+    def begun(self) -> ShareRun:
+        """Return a new shared run."""
+        return ShareRun(self)
 
     def enter(self, stage: SubscriberStage) -> SubscriberQueue:  # noqa: ARG002  each subscriber may join
         return self.runs.get(self).join(self)

@@ -19,7 +19,7 @@ from penstock.operators.concurrency.overflow import Overflow, put_within
 from penstock.operators.fanout.stuck import NOBODY_JOINS, Watch
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.run import Gate
+from penstock.runtime.run import LARGEST_SLICE, Gate, Pace
 from penstock.runtime.stage import stop
 from penstock.runtime.subscription import Running
 
@@ -123,12 +123,12 @@ class SharedRun:
         self.loop = asyncio.get_running_loop()
         self.where = node.describe()
         self.queues: list[SubscriberQueue] = []
+        self.pace = Pace(LARGEST_SLICE)  # of ``distribute``, for subclasses that look at each item
         self.ended = False
         self.closing: asyncio.Task[None] | None = None
         self._running: Running[Any] = Running(node.inputs[0])
         self.run = self._running.run
         self.run.on_failure = self.finish
-        self.run.drivers = 0  # the pump is a task of the run
         self._watch = Watch(node.patience)
         self._more = _Demand(self)
         self._asking = False
@@ -151,6 +151,7 @@ class SharedRun:
         if self._task is None:
             if self.waiting():
                 self._task = self.run.spawn(self._pump(self._withdrawn), f"pump of {self.where}")
+                self.run.drivers = 0  # the pump, which requests, is a task of the run
         else:
             self._more.open()
 
@@ -161,7 +162,7 @@ class SharedRun:
                 self._task
             )  # requests are cancel-safe: the next pump continues where this one stopped
             self._withdrawn, self._task = self._task, None
-            self._asking = False
+            self._asking, self.run.drivers = False, 1
 
     def drain(self) -> bool:
         """Drain upstream if all subscribers are being drained; return whether they are."""
@@ -268,7 +269,9 @@ class SharedRun:
                 self._asking = False
                 if not items:
                     return self.finish(None)
+                began = run.clock.monotonic()
                 self.distribute(items)
+                self.pace.took(run.clock.monotonic() - began)
                 if run.strained():
                     await run.breathe()
         except Exception as error:  # noqa: BLE001  the requests of the subscribers raise it

@@ -176,6 +176,7 @@ class SubscriberStage(Stage[Any]):
         return replace(figures, upstream=figures.waiting)  # it waits only for the shared stages
 
     async def _stop(self) -> None:
+        self.task = None
         if self.queue is not None:
             await self.queue.shared.leave(self.queue)
         elif self._refused is None and self.run.begun and self._is_built():

@@ -30,7 +30,7 @@ def throttle(rate: float, burst: int = 1, *, per: float = 1.0) -> Same:
     Items wait upstream; none is held here. The end is noticed when the next item would be allowed. A resumed
     run begins with a full bucket.
 
-    RxPY's ``throttle_first`` and ``throttle_with_timeout`` drop items: see ``sample`` and ``debounce``.
+    ``throttle_first``, ``sample`` and ``debounce`` (RxPY's ``throttle_with_timeout``) drop items instead.
     """
     tokens = seconds_for("throttle", "rate", rate) / seconds_for("throttle", "per", per)
     positive("throttle", "burst", burst)

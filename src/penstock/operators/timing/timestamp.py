@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
 from penstock.runtime.node import Node, node
-from penstock.runtime.passing import PassingStage
+from penstock.runtime.passing import SlicingStage
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class Timestamp(Node):
 
 
 @runs(Timestamp)
-class _TimestampStage(PassingStage):
+class _TimestampStage(SlicingStage):
     async def _request(self, n: int) -> list[Any]:
-        items = await self.upstream.request(n)
+        items = await self.slice(n)
         now = self.run.clock.time()
         return [(now, item) for item in items]
 
@@ -66,9 +66,9 @@ class Elapsed(Node):
 
 
 @runs(Elapsed)
-class _ElapsedStage(PassingStage):
-    def __init__(self, site: Site, node: Elapsed) -> None:
-        super().__init__(site, node)
+class _ElapsedStage(SlicingStage):
+    def __init__(self, site: Site, _: Elapsed) -> None:
+        super().__init__(site)
         self._before: float | None = None
 
     async def _request(self, n: int) -> list[Any]:
@@ -76,7 +76,7 @@ class _ElapsedStage(PassingStage):
         before = self._before
         if before is None:
             before = self._before = clock()
-        items = await self.upstream.request(n)
+        items = await self.slice(n)
         if not items:
             return []
         self._before = now = clock()

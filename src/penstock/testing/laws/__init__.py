@@ -24,12 +24,13 @@ from penstock.testing.laws.cancelling import cancel_safe, serial
 from penstock.testing.laws.closing import closing
 from penstock.testing.laws.foreign import flow_of
 from penstock.testing.laws.items import chunk_invariance, prefix
-from penstock.testing.laws.manners import errors_speak, fair
+from penstock.testing.laws.manners import errors_speak
 from penstock.testing.laws.racing import racing
 from penstock.testing.laws.resuming import cold, position
 from penstock.testing.laws.rules import RULES, Rule
 from penstock.testing.laws.settling import settled_by_demand
 from penstock.testing.laws.subject import AnyFlow, LawViolation, Subject, Trial
+from penstock.testing.laws.working import fair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

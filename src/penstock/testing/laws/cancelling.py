@@ -7,10 +7,23 @@ from functools import partial
 from itertools import count, cycle
 from typing import TYPE_CHECKING, Any
 
-from penstock.testing.laws.runs import Outcome, collect, compare, expected, intrude, open_run, receive, stop
+from penstock.testing.laws.runs import (
+    Outcome,
+    Wanted,
+    collect,
+    compare,
+    compare_items,
+    expected,
+    intrude,
+    open_run,
+    receive,
+    stop,
+    wanted_of,
+)
 from penstock.testing.laws.subject import Subject, judge, require
 from penstock.testing.script import Forever
-from penstock.testing.time import turns, virtual_loop
+from penstock.testing.time import turns as let_turn
+from penstock.testing.time import virtual_loop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +32,8 @@ if TYPE_CHECKING:
 
 _LONG = 10_000.0
 _TURNS_TO_WITHDRAW = 5
+_EARLY = 40
+"""Turns of the loop within which a large request is cancelled."""
 
 
 def serial(subject: Subject, *, schedule: Sequence[int] = (2, 1)) -> None:
@@ -43,7 +58,7 @@ def serial(subject: Subject, *, schedule: Sequence[int] = (2, 1)) -> None:
 async def _with_intruders(subscription: Subscription[Any], n: int, patience: float, outcome: Outcome) -> None:
     pending = asyncio.create_task(subscription.request(n))
     for _ in range(4):
-        await turns(1)
+        await let_turn(1)
         if pending.done():
             break
         intrude(subscription)
@@ -54,23 +69,33 @@ async def _with_intruders(subscription: Subscription[Any], n: int, patience: flo
 
 
 def cancel_safe(
-    subject: Subject, *, schedule: Sequence[int] = (2, 1, 3), cuts: Sequence[int] | None = None
+    subject: Subject,
+    *,
+    schedule: Sequence[int] = (2, 1, 3),
+    cuts: Sequence[int] | None = None,
+    turns: Sequence[int] | None = None,
 ) -> None:
     """Law 7: a cancelled request loses nothing and repeats nothing, and its demand is withdrawn.
 
     Args:
         subject: The subject; unless it has a pace, its sources wait now and then.
         schedule: The sizes of the requests, in turn; a cancelled one is not tried again.
-        cuts: The turns of the loop at which the pending request is cancelled. ``None`` tries every turn
-            of the run, in one run each.
+        cuts: The turns of the loop at which the pending request is cancelled, all in one run. ``None``
+            cancels once in each run.
+        turns: The turns that are tried without ``cuts``, in one run each, in ascending order, up to the end
+            of the run. ``None`` tries every turn.
     """
     slow = subject.slowed()
-    for chosen in ((turn,) for turn in count()) if cuts is None else [tuple(cuts)]:
-        reached = judge("cancel_safe", partial(_cut_run, slow, schedule, chosen), cuts=chosen, subject=slow)
+    wanted = judge("cancel_safe", partial(wanted_of, slow), subject=slow)
+    once = ((turn,) for turn in (count() if turns is None else turns))
+    for chosen in once if cuts is None else [tuple(cuts)]:
+        cut_run = partial(_cut_run, slow, schedule, chosen, wanted)
+        reached = judge("cancel_safe", cut_run, cuts=chosen, subject=slow)
         if cuts is not None or not reached:
             break
-    for turn in range(0, 40, 3) if cuts is None else cuts:
-        judge("cancel_safe", partial(_withdraws, slow, turn), cuts=(turn,), subject=slow)
+    early = range(0, _EARLY, 3) if turns is None else [turn for turn in turns if turn < _EARLY]
+    for turn in early if cuts is None else cuts:
+        judge("cancel_safe", partial(_withdraws, slow, turn, wanted), cuts=(turn,), subject=slow)
 
 
 class _Cutter:
@@ -98,9 +123,8 @@ class _Cutter:
         self.pending = None
 
 
-async def _cut_run(subject: Subject, schedule: Sequence[int], cuts: Sequence[int]) -> bool:
+async def _cut_run(subject: Subject, schedule: Sequence[int], cuts: Sequence[int], wanted: Wanted) -> bool:
     """Run to the end with cancellations at ``cuts``; return whether the run was still going by then."""
-    wanted = await expected(subject)
     trial = subject.start()
     outcome = Outcome()
     async with open_run(trial.flow) as subscription:
@@ -111,11 +135,12 @@ async def _cut_run(subject: Subject, schedule: Sequence[int], cuts: Sequence[int
                 break
         reached = cutter.reached
         trial.require_untouched()
-    await compare("cancel_safe", subject, trial.flow.order, wanted, outcome.items)
+    order = trial.flow.order
+    compare_items("cancel_safe", subject, order, wanted.items, outcome.items, alone=wanted.alone)
     return reached
 
 
-async def _withdraws(subject: Subject, turn: int) -> None:
+async def _withdraws(subject: Subject, turn: int, wanted: Wanted) -> None:
     """Cancel one large request, then let time pass: sources may hand over hardly anything more."""
     trial = subject.start()
     async with open_run(trial.flow) as subscription:
@@ -126,7 +151,7 @@ async def _withdraws(subject: Subject, turn: int) -> None:
         await stop(task)
         if not task.cancelled():
             return
-        await turns(_TURNS_TO_WITHDRAW)  # sources may finish the turn in which the cancellation came
+        await let_turn(_TURNS_TO_WITHDRAW)  # sources may finish the turn in which the cancellation came
         before = trial.handed
         allowed = trial.flow.max_in_flight(1) + len(trial.sources)  # each may be working on one item
         for _ in range(3):
@@ -134,12 +159,13 @@ async def _withdraws(subject: Subject, turn: int) -> None:
         text = "after a cancelled request sources went on handing over items; withdraw its demand"
         more = trial.handed - before
         require(subject.prefetches or more <= allowed, "cancel_safe", text, handed_on=more, allowed=allowed)
-        await _still_goes_on(subject, subscription, trial.flow.order)
+        await _still_goes_on(subject, subscription, trial.flow.order, wanted.items)
 
 
-async def _still_goes_on(subject: Subject, subscription: Subscription[Any], order: str) -> None:
+async def _still_goes_on(
+    subject: Subject, subscription: Subscription[Any], order: str, wanted: list[Any]
+) -> None:
     """A run whose demand was withdrawn must go on with the next request."""
-    wanted = await expected(subject)
     outcome = await collect(subscription, (2,), patience=subject.patience)
     stalls = any(isinstance(element, Forever) for script in subject.inputs for element in script)
     # the items of a timed flow are only known for a consumer that never sleeps, as this one did

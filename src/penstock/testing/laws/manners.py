@@ -1,4 +1,4 @@
-"""Laws 11 and 13: a busy run lets other tasks run, and an error says where it came from."""
+"""Law 13: an error says where it came from."""
 
 from __future__ import annotations
 
@@ -6,65 +6,14 @@ import re
 import traceback
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from penstock.testing.laws.runs import collect, open_run, outcome_of
+from penstock.testing.laws.runs import outcome_of
 from penstock.testing.laws.subject import Subject, judge, require
 from penstock.testing.script import Planted, Poison, Raise
-from penstock.testing.time import virtual_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_ITEM = 0.0002
-"""Real seconds that one item takes: 25 items are the 5 ms after which a stage must return."""
-
-_MOST_BETWEEN_TURNS = 150
-"""Items between two turns of the loop: six times what the law allows, so that slow machines pass too.
-
-On a slow machine items take longer, so that turns come after fewer of them.
-"""
-
-
-def fair(subject: Subject, *, items: int = 500, n: int = 1_000_000) -> None:
-    """Law 11: a run that never has to wait still lets the event loop turn.
-
-    The first input has ``items`` integers, each of which takes a fifth of a millisecond of real
-    computing. The check requests ``n`` and counts how many of them pass between two turns of the loop.
-    """
-    busy = subject.with_input(0, range(items), pace=(), model=None) if subject.inputs else subject
-
-    async def main() -> None:
-        beat = _Heartbeat()
-        trial = busy.start(on_handed=beat.item)
-        async with open_run(trial.flow) as subscription:
-            await collect(subscription, (n,), patience=subject.patience)
-        text = (
-            f"{beat.worst} items of {_ITEM * 1000:g} ms each passed without a turn of the event loop; "
-            "after 5 ms of work a stage should return what it has, and yield"
-        )
-        require(beat.worst <= _MOST_BETWEEN_TURNS, "fair", text)
-
-    judge("fair", main, items=items, n=n, subject=subject)
-
-
-class _Heartbeat:
-    """Counts the items that are handed over between two turns of the loop."""
-
-    def __init__(self) -> None:
-        self.loop = virtual_loop()
-        self.turn = self.since = self.worst = 0
-
-    def item(self) -> None:
-        if self.turn != self.loop.turns:
-            self.turn, self.since = self.loop.turns, 0
-        self.since += 1
-        self.worst = max(self.worst, self.since)
-        began = perf_counter()
-        while (spent := perf_counter() - began) < _ITEM:
-            pass
-        self.loop.advance(spent)  # for stages that read the loop's clock, as Penstock's do
 
 
 def errors_speak(subject: Subject, *, operator: str | None = None, file: str | None = None) -> None:

@@ -128,6 +128,20 @@ async def alone(subject: Subject) -> list[list[Any]]:
     return [(await outcome_of(subject.with_only(*pair))).items for pair in enumerate(subject.inputs)]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The items of an undisturbed run, and for an interleaved flow those of each input ``alone``."""
+
+    items: list[Any]
+    alone: list[list[Any]]
+
+
+async def wanted_of(subject: Subject) -> Wanted:
+    """Return what disturbed runs of the subject are compared with; many of them can share it."""
+    apart = await alone(subject) if subject.start().flow.order == "interleaved" else []
+    return Wanted(await expected(subject), apart)
+
+
 async def compare(
     law: str, subject: Subject, order: str, wanted: list[Any], came: list[Any], **replay: Any
 ) -> None:

@@ -28,7 +28,11 @@ _LONG = 1_000.0
 
 
 def settled_by_demand(
-    subject: Subject, *, attach: Attach | None = None, schedule: Sequence[int] = (2, 1, 3)
+    subject: Subject,
+    *,
+    attach: Attach | None = None,
+    schedule: Sequence[int] = (2, 1, 3),
+    stops: Sequence[int] | None = None,
 ) -> None:
     """Law 12: a checkpoint after the flow commits acknowledged items, never items only delivered.
 
@@ -38,6 +42,8 @@ def settled_by_demand(
         attach: Puts a checkpoint with the given ledger after a flow, which commits at every request.
             ``None`` means Penstock's own, and no checkpoint after a flow that is not Penstock's.
         schedule: The sizes of the requests, in turn.
+        stops: The numbers of requests after which a run is left, settled or cancelled, in ascending order.
+            ``None`` tries every number.
     """
 
     async def main() -> None:
@@ -52,7 +58,9 @@ def settled_by_demand(
         wanted = await expected(subject)
         run = _Checkpointed(subject, put, wanted)
         await run.by_demand(schedule)
-        for requests in range(1, len(wanted) + 1):
+        for requests in range(1, len(wanted) + 1) if stops is None else stops:
+            if requests > len(wanted):
+                break
             await run.left_after(schedule, requests)
             await run.settled_after(schedule, requests)
             for after in (1, 2, 5):
@@ -93,6 +101,7 @@ class _Checkpointed:
         self.subject = subject
         self.attach = attach
         self.wanted = wanted
+        self.lossy = subject.start().flow.order == "lossy"  # it may drop any item, also the second time
 
     def start(self) -> tuple[AnyFlow, RecordingLedger]:
         ledger = RecordingLedger(seconds=_COMMIT)
@@ -107,8 +116,7 @@ class _Checkpointed:
         lost, again = multiset_difference(due, map(same, rest))
         replay = {"acknowledged": acknowledged, "rest": rest, "position": ledger.position}
         text = f"{when}: committed items that were not acknowledged; a crash would lose {lost!r}"
-        lossy = self.subject.start().flow.order == "lossy"  # it may drop any item, also the second time
-        require(not lost or lossy, "settled_by_demand", text, **replay)
+        require(not lost or self.lossy, "settled_by_demand", text, **replay)
         text = f"{when}: did not commit items that were acknowledged; {again!r} would come again"
         require(not again, "settled_by_demand", text, **replay)
 
