@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 States = dict[Any, Any]
-"""The states of all nodes at and above a stage, by id. A key may be a ``Later`` instead, for several of them."""
+"""The states of all nodes at and above a stage, by id. A key may be a ``Later``, for several of them."""
 
 Marks = Callable[[int], States]
 """``marks(i)``: the position behind the first ``i`` items of the last chunk."""
