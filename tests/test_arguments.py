@@ -50,6 +50,7 @@ EXCEPTIONS: dict[tuple[str, str], tuple[object, ...]] = {
     ("sample", "every"): ("text", print),  # 3 is a number of seconds
     ("unwrap", "errors"): (3, "no such word", [print]),  # the annotation is Any because of overloads
     ("callback", "name"): (3,),
+    ("subscribe", "position"): (print,),  # what is neither a position nor a function is a ``PositionError``
 }
 """Wrong values of parameters whose annotation does not say what they take."""
 

@@ -32,9 +32,10 @@ def just(*items: T) -> Flow[T]:
 
 def fail(error: Exception | Callable[[], Exception]) -> Flow[Any]:
     """Create a flow that raises ``error`` (or ``error()``, if it is callable) at the first request."""
-    if not isinstance(error, BaseException):
-        function_for("fail", error)
-    return flow_of(Fail(error=error))
+    given: Any = error
+    if not isinstance(given, BaseException):
+        function_for("fail", given)
+    return flow_of(Fail(error=given))
 
 
 def never() -> Flow[Any]:
