@@ -169,7 +169,7 @@ def test_arguments_of_a_wrong_kind_are_refused(name: str) -> None:
 def test_an_operator_that_was_not_called_says_so(name: str) -> None:
     """``flow | op.map`` shows the wrong and the right line, for every operator."""
     with pytest.raises(GraphError, match=rf"{name} was not called, at .*Right: flow \| op.{name}\(...\)"):
-        never_started() | getattr(op, name)
+        assert never_started() | getattr(op, name)
 
 
 def test_what_is_no_operator_says_so() -> None:

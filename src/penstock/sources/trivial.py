@@ -35,7 +35,7 @@ def fail(error: Exception | Callable[[], Exception]) -> Flow[Any]:
     given: Any = error
     if not isinstance(given, BaseException):
         function_for("fail", given)
-    return flow_of(Fail(error=given))
+    return flow_of(Fail(error=error))
 
 
 def never() -> Flow[Any]:
