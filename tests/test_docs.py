@@ -14,6 +14,7 @@ import pytest
 
 import penstock as ps
 import penstock.operators as op
+from penstock import testing
 from penstock.adapters.pubmed.sample import write_sample
 from penstock.flow.terminals import Terminals
 from penstock.testing import laws, run
@@ -165,3 +166,22 @@ def test_examples_named_in_the_pages_exist() -> None:
     there = {path.name for path in (ROOT / "examples").glob("*.py")}
     assert set().union(*named.values()) <= there
     assert named[ROOT / "README.md"] == there
+
+
+def test_our_names_for_those_of_others_exist() -> None:
+    """Each name in a column "Penstock" of the tables is an operator, or is where its prefix says."""
+    homes = {"ps": ps, "flow": ps.Flow, "testing": testing, "": op}
+    tables = (ROOT / "docs" / "coming_from.md").read_text("utf-8").split("| Penstock |")[1:]
+    cells = [line.split(" | ")[1] for text in tables for line in text.split("\n\n")[0].splitlines()[2:]]
+    named = [
+        re.match(r"(?:(\w+)\.)?(\w+)", code) for cell in cells for code in re.findall(r"`([^`]+)`", cell)
+    ]
+    assert len(named) > 200
+    assert [n[0] for n in named if n and not hasattr(homes[n[1] or ""], n[2])] == []
+
+
+def test_every_question_is_answered_with_code() -> None:
+    """There are at least 40 questions "How do I …?", and each answer has code, which the test above runs."""
+    answers = (ROOT / "docs" / "how_do_i.md").read_text("utf-8").split("\n### … ")[1:]
+    assert len(answers) >= 40
+    assert [answer.splitlines()[0] for answer in answers if "```python\n" not in answer] == []
