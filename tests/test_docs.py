@@ -127,7 +127,7 @@ def built(name: str) -> Node:
     if name == "checkpoint":
         return op.checkpoint(MemoryLedger(), key="k")(source).node
     if name == "timeout":
-        return op.timeout(each=1)(source).node
+        return op.timeout(1)(source).node
     given = arguments.get(name, (asyncio.sleep,) if name.endswith("_async") else (str,))
     given = (aiter,) if name == "through" else given
     flow = getattr(op, name)(*given)(source)

@@ -13,6 +13,7 @@
   · CircuitOpen                a circuit breaker is open
   · GroupError                 too many groups are open, or one that nobody reads blocks the others
   · NoItem                     the flow completed without an item (also a ``LookupError``)
+  · NotAwaited                 a function returned an awaitable where nobody awaits it (also a ``TypeError``)
   · TooManyItems               the flow has a second item (also a ``ValueError``)
   · UnwrapError                ``unwrap`` got ``Error(value)`` and no rule for errors
   · PositionError              a position does not fit the graph or its input
@@ -51,6 +52,7 @@ __all__ = [
     "LedgerError",
     "MissingExtra",
     "NoItem",
+    "NotAwaited",
     "NotResumable",
     "PenstockError",
     "PositionError",
@@ -148,6 +150,13 @@ class GroupStuck(BranchStuck, GroupError):
 
 class NoItem(PenstockError, LookupError):
     """A single item was requested, and the flow completed without one."""
+
+
+class NotAwaited(PenstockError, TypeError):
+    """A function returned an awaitable, but its operator does not await. The message says what does.
+
+    ``on_error_skip`` does not skip this error: every item would fail.
+    """
 
 
 class TooManyItems(PenstockError, ValueError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Ledger, Sink
 from penstock.documents.settings import Settings
@@ -22,7 +22,7 @@ from penstock.ingest.run import Ingestion
 from penstock.ingest.summary import RunSummary
 from penstock.ledger import ledger_from
 from penstock.redact import redact_json
-from penstock.runtime.arguments import positive
+from penstock.runtime.arguments import flag_for, function_for, name_of, positive, refuse, text_for
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import SeveralSinks, sink_from
 from penstock.system.own_loop import iterate_in_own_loop, run_in_own_loop
@@ -45,6 +45,17 @@ class IngestionResult:
     documents: list[Document]
     failures: list[DocumentFailed]
     summary: RunSummary
+
+
+def _functions(parameter: str, functions: object) -> tuple[Callable[..., Any], ...]:
+    """Return the functions of a parameter; raise ``GraphError`` if it is no list of functions."""
+    if not isinstance(functions, Iterable) or isinstance(functions, str | bytes):
+        advice = f"Right: {parameter}=[{name_of(functions)}]." if callable(functions) else ""
+        refuse("IngestionPipeline", "a list of functions", functions, parameter, advice)
+    found = tuple(functions)
+    for function in found:
+        function_for("IngestionPipeline", function, parameter, asynchronous=parameter == "process")
+    return found
 
 
 class IngestionPipeline:
@@ -99,31 +110,40 @@ class IngestionPipeline:
     ) -> None:
         source = getattr(adapter, "source", None)
         if source is None:
-            msg = (
-                f"IngestionPipeline takes an adapter, not {type(adapter).__name__}: pass pubmed(...) "
-                "itself, and operators behind it as process=, where=, retry= and so on"
-            )
-            raise GraphError(msg)
+            advice = "Pass pubmed(...) itself, and operators behind it as process=, where=, retry= and so on."
+            refuse("IngestionPipeline", "an adapter", adapter, advice=advice)
+        process, hooks = _functions("process", process), _functions("hooks", hooks)
+        if where is not None:
+            function_for("IngestionPipeline", where, "where")
         for name, value in (("concurrency", concurrency), ("progress_every", progress_every)):
             positive("IngestionPipeline", name, value)
         positive("IngestionPipeline", "checkpoint_every", checkpoint_every)
         if limit is not None:
             positive("IngestionPipeline", "limit", limit)
-        if grace is not None and not grace >= 0:
-            raise GraphError(f"IngestionPipeline: grace={grace!r} must be 0 seconds or more, or None")
+        if grace is not None:
+            positive("IngestionPipeline", "grace", grace, least=0, whole=False)
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            refuse(
+                "IngestionPipeline", "a RetryPolicy", retry, "retry", "Right: retry=RetryPolicy(attempts=3)."
+            )
+        text_for("IngestionPipeline", "key", key, optional=True)
+        flag_for(
+            "IngestionPipeline", skip_completed=skip_completed, fail_fast=fail_fast, restart=restart,
+            refresh=refresh,
+        )  # fmt: skip
         if ledger is not None and not isinstance(ledger, Ledger):
             ledger_from(ledger)  # checks it; each run opens it
         if refresh and (restart or ledger is None):
             why = "restart=True empties" if restart else "there is no ledger="
             raise GraphError(f"refresh=True compares documents with those in the ledger, but {why}")
         settings = Settings(
-            where=(where,) if where else (), process=tuple(process), concurrency=concurrency, retry=retry,
+            where=() if where is None else (where,), process=process, concurrency=concurrency, retry=retry,
             progress_every=progress_every, checkpoint_every=checkpoint_every,
             fail_fast=fail_fast, limit=limit,
         )  # fmt: skip
         self._plan = Plan(
             adapter, settings, key=key or source.name, checkpoint_every=checkpoint_every,
-            skip_completed=skip_completed, grace=grace, restart=restart, refresh=refresh, hooks=tuple(hooks),
+            skip_completed=skip_completed, grace=grace, restart=restart, refresh=refresh, hooks=hooks,
         )  # fmt: skip
         self._ledger = ledger
         self._running: Ingestion | None = None
@@ -203,6 +223,11 @@ class IngestionPipeline:
         Raises:
             GraphError: there is no ledger.
         """
+        if keys is not None:
+            if isinstance(keys, str) or not isinstance(keys, Collection):
+                refuse("replay", "a list of record keys", keys, "keys")
+            for one in keys:
+                text_for("replay", "keys", one)
         if self._ledger is None:
             msg = "replay() reads dead letters from a ledger: IngestionPipeline(adapter, ledger=...)"
             raise GraphError(msg)
@@ -255,7 +280,7 @@ class IngestionPipeline:
             else:
                 yield "no ledger: an interrupted run starts again from the beginning"
             return
-        sinks = sink.sinks if isinstance(sink, SeveralSinks) else (sink,) if sink else ()
+        sinks = sink.sinks if isinstance(sink, SeveralSinks) else () if sink is None else (sink,)
         if not sinks:
             yield "at least once: after a crash, events since the last commit come again"
         if loose := ", ".join(one.describe() for one in sinks if not one.effectively_once):

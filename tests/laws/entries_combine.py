@@ -62,7 +62,7 @@ def _merged_entries() -> Iterator[Entry]:
         yield Entry(
             f"merge of 3, {most} at a time",
             ("merge",),
-            lambda first, *others, most=most: first | op.merge(*others, max_concurrent=most),
+            lambda first, *others, most=most: first | op.merge(*others, concurrency=most),
             THREE,
             model=itertools.chain,
             bound=lambda n, most=most: most * n,

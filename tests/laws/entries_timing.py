@@ -88,12 +88,12 @@ ENTRIES = [
         for seconds, capacity in cases([(0, 3), (0.5, 2)], [(0, 3), (2, 256), (0.5, 2)])
     ),
     *_dropping_entries(),
-    Entry("timeout(each)", ("timeout",), lambda s: s | op.timeout(each=FAR), model=iter, bound=float),
+    Entry("timeout(each)", ("timeout",), lambda s: s | op.timeout(FAR), model=iter, bound=float),
     Entry("timeout(first)", ("timeout",), lambda s: s | op.timeout(first=FAR), model=iter, bound=float),
     Entry(
         "timeout(fallback) that is not needed",
         ("timeout",),
-        lambda s: s | op.timeout(each=FAR, fallback=just("late")),
+        lambda s: s | op.timeout(FAR, fallback=just("late")),
         model=iter,
         known={"closes_early": True},
         bound=float,
@@ -101,7 +101,7 @@ ENTRIES = [
     Entry(
         "timeout(fallback) that is needed",
         ("timeout",),
-        lambda s: s | op.timeout(each=10, fallback=just("a", "b", "c")),
+        lambda s: s | op.timeout(10, fallback=just("a", "b", "c")),
         known={"closes_early": True, "pace": (None, None, Sleep(50))},
         # its items come from the fallback, which is not counted and also answers a stall
         skip=("demand", "prefix"),
@@ -141,7 +141,7 @@ ENTRIES = [
     Entry(
         "throttle|delay|timeout|take",
         ("throttle",),
-        lambda s: s | op.throttle(4) | op.delay(1.5) | op.timeout(each=FAR) | op.take(5),
+        lambda s: s | op.throttle(4) | op.delay(1.5) | op.timeout(FAR) | op.take(5),
         model=taken(5),
         known={"closes_early": True, "prefetches": True},
     ),

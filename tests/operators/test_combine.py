@@ -234,12 +234,12 @@ def test_inputs_wait_at_the_same_time(operator: Any) -> None:
 
 
 def test_merge_runs_so_many_at_once() -> None:
-    """With ``max_concurrent`` an input is opened only when one before it has ended."""
+    """With ``concurrency`` an input is opened only when one before it has ended."""
 
     async def main() -> tuple[list[tuple[float, Any]], list[int]]:
         loop = asyncio.get_running_loop()
         inputs = [TestSource([Sleep(1), (k, 0), Sleep(1), (k, 1)]) for k in range(5)]
-        flow = inputs[0] | op.merge(*inputs[1:], max_concurrent=2)
+        flow = inputs[0] | op.merge(*inputs[1:], concurrency=2)
         found, running = [], []
         async with flow.subscribe() as subscription:
             while items := await subscription.request(9):
@@ -372,10 +372,14 @@ def test_empty_flows() -> None:
     ],
 )  # fmt: skip
 def test_only_flows_are_joined(name: str) -> None:
-    """An argument that is not a flow is refused when the graph is built; the error names the operator."""
-    wanted = rf"each argument of {name} must be a Flow, not list, at .*test_combine.py"
-    with pytest.raises(GraphError, match=wanted):
-        getattr(op, name)([1, 2])
+    """What is no flow and no iterable is refused when the graph is built; the error names the operator.
+
+    A string is refused too, because it is rarely meant as a flow of its characters.
+    """
+    for wrong in (3, "ab", print):
+        wanted = rf"each argument of {name} must be a Flow, not {type(wrong).__name__}, at .*test_combine.py"
+        with pytest.raises(GraphError, match=wanted):
+            getattr(op, name)(wrong)
 
 
 def test_arguments_are_checked() -> None:
@@ -385,7 +389,7 @@ def test_arguments_are_checked() -> None:
         return just(x)
 
     for make in (
-        lambda: op.merge(just(1), max_concurrent=0),
+        lambda: op.merge(just(1), concurrency=0),
         lambda: op.flat_map_merge(just, 0),
         lambda: op.concat_map(later),
         lambda: op.concat_map(just, 0),

@@ -226,11 +226,11 @@ def test_the_other_flow_starts_only_when_it_is_needed() -> None:
     ("make", "words"),
     [
         (lambda: op.distinct(capacity=0), "capacity must be a whole number, at least 1"),
-        (lambda: op.distinct(3, capacity=1), "distinct takes a function, not int"),  # type: ignore[arg-type]
+        (lambda: op.distinct(3, capacity=1), "distinct takes a function as key, not int"),  # type: ignore[arg-type]
         (lambda: op.cast("int"), "cast takes a type"),  # type: ignore[arg-type]
         (lambda: op.unwrap(errors="ignore"), "'raise', 'skip', or a function"),  # type: ignore[call-overload]
         (lambda: op.unwrap(errors=3), "unwrap takes a function"),  # type: ignore[call-overload]
-        (lambda: op.switch_if_empty([1]), "must be a Flow"),  # type: ignore[arg-type]
+        (lambda: op.switch_if_empty(1), "must be a Flow"),  # type: ignore[arg-type]
     ],
 )
 def test_refused_when_the_graph_is_built(make: Callable[[], object], words: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 JOINS: dict[str, dict[str, Any]] = {
     "concat": {},
-    "merge": {"max_concurrent": 2, "delay_errors": True},
+    "merge": {"concurrency": 2, "delay_errors": True},
     "interleave": {},
     "merge_sorted": {"reverse": True},
     "race": {},
@@ -64,7 +64,7 @@ def test_joins_of_many_are_those_of_itertools() -> None:
     async def main() -> list[list[Any]]:
         return [
             await ps.concat(flows).to_list(),
-            await ps.merge(flows, max_concurrent=1).to_list(),
+            await ps.merge(flows, concurrency=1).to_list(),
             await ps.merge_sorted(flows).to_list(),
             await ps.zip(flows).to_list(),
             await ps.interleave(flows).to_list(),
@@ -82,5 +82,5 @@ def test_what_is_no_flow_is_refused(name: str) -> None:
     for given in ([3], [ps.just(1), 3], [[3]], [[ps.just(1), None]]):
         with pytest.raises(GraphError, match=rf"each argument of {name} must be a Flow, not .*test_joins.py"):
             getattr(ps, name)(*given)
-    with pytest.raises(GraphError, match=r"merge\(max_concurrent=0\)"):
-        ps.merge(max_concurrent=0)
+    with pytest.raises(GraphError, match=r"merge\(concurrency=0\)"):
+        ps.merge(concurrency=0)

@@ -153,7 +153,7 @@ def test_limit_rate_caps_a_large_request() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: op.buffer(1, "block"), "overflow must be one of wait, drop_oldest"),  # type: ignore[arg-type]
+        (lambda: op.buffer(1, "block"), "overflow must be one of 'wait', 'drop_oldest'"),  # type: ignore[arg-type]
         (lambda: op.buffer(0, "latest"), "capacity"),
         (lambda: op.prefetch(0), "count"),
         (lambda: op.limit_rate(3, 4), "low must be at most high"),

@@ -91,4 +91,4 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(GraphError, match="index must be"):
         op.element_at(-1)
     with pytest.raises(GraphError, match="zip_longest"):
-        ps.just(1) | op.zip_longest([1])  # type: ignore[list-item]
+        ps.just(1) | op.zip_longest(1)  # type: ignore[arg-type]

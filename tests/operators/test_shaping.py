@@ -241,17 +241,17 @@ def test_many_windows_of_one_chunk() -> None:
         (lambda: op.sliding(2, 0), "step must be a whole number, at least 1"),
         (lambda: op.take_last(-1), "count must be a whole number, at least 0"),
         (lambda: op.skip_last(1.5), "count must be a whole number, at least 0"),  # type: ignore[arg-type]
-        (lambda: op.batch(2, within=-1), "within must be a number, at least 0"),
+        (lambda: op.batch(2, within=-1), "within must be a finite number, not negative"),
         (op.batch, "batch at .* needs a size, or seconds"),
         (lambda: op.batch(2.5), "size must be a whole number"),
         (lambda: op.batch(2, by=3), "batch takes a function"),  # type: ignore[arg-type]
         (lambda: op.batch(2, by=float("nan").__mul__, strict=True), "only one of by, strict and within"),
         (lambda: op.batch(within=2, strict=True), "only one of by, strict and within"),
         (lambda: op.batch(by=len), "needs a size"),
-        (lambda: op.chunk_by("x"), "chunk_by takes a function, not str"),  # type: ignore[arg-type]
-        (lambda: op.batch(2, within=float("nan")), "within must be a number"),
+        (lambda: op.chunk_by("x"), "chunk_by takes a function as key, not str"),  # type: ignore[arg-type]
+        (lambda: op.batch(2, within=float("nan")), "within must be a finite number"),
         (lambda: op.split("x"), "split takes a function, not str"),  # type: ignore[arg-type]
-        (lambda: op.split(bool, keep="both"), "keep must be 'before', 'after' or None"),  # type: ignore[arg-type]
+        (lambda: op.split(bool, keep="both"), "keep must be one of 'before', 'after', None"),  # type: ignore[arg-type]
         (lambda: op.collect(3), "collect takes a function"),  # type: ignore[call-overload]
         (lambda: op.take_until(3), "must be a Flow"),  # type: ignore[arg-type]
     ],
@@ -271,7 +271,7 @@ def test_where_a_checkpoint_may_stand() -> None:
     for step in (op.unbatch(), op.cast(list), op.unwrap()):
         source | step
     with pytest.raises(NotResumable):
-        ps.from_observable(None) | op.take_last(1) | op.checkpoint(RecordingLedger(), key="k")  # type: ignore[arg-type]
+        ps.from_observable(ps.just(1)) | op.take_last(1) | op.checkpoint(RecordingLedger(), key="k")
 
 
 HOLDERS = st.one_of(

@@ -116,7 +116,7 @@ def test_delay_is_that_of_rx(gaps: list[int], seconds: int, n: int) -> None:
 def test_timeout_is_that_of_rx(gaps: list[int], seconds: int, other: bool) -> None:
     """The same items until the timeout; then an error, or the items of the fallback."""
     fallback = just("a", "b") if other else None
-    flow = arriving(gaps) | op.timeout(each=seconds, fallback=fallback)
+    flow = arriving(gaps) | op.timeout(seconds, fallback=fallback)
     came, end = virtually(observed(flow, 1))
     wanted, _ = oracle(lambda s: rx.timeout(seconds, scheduler=s), gaps)
     late = next((k for k, gap in enumerate([*gaps, 1]) if gap > seconds), None)
@@ -235,7 +235,7 @@ def test_a_slow_consumer_is_not_upstreams_fault() -> None:
     """The time between two requests causes neither a timeout nor an inserted item."""
 
     async def main() -> None:
-        flow = arriving([1] * 5) | op.timeout(each=2) | op.keep_alive(2, None)
+        flow = arriving([1] * 5) | op.timeout(2) | op.keep_alive(2, None)
         out = []
         async with flow.subscribe() as subscription:
             while items := await subscription.request(1):
@@ -250,7 +250,7 @@ def test_cancelled_requests_do_not_reset_a_timeout() -> None:
     """A consumer that cancels each request after one second gets the timeout of five seconds after five requests."""
 
     async def main() -> None:
-        async with (arriving([1000]) | op.timeout(each=5)).subscribe() as subscription:
+        async with (arriving([1000]) | op.timeout(5)).subscribe() as subscription:
             for _ in range(4):
                 with pytest.raises(TimeoutError) as given_up:
                     async with asyncio.timeout(1):
@@ -270,7 +270,7 @@ def test_a_timeout_error_of_upstreams_own_is_its_own() -> None:
 
     async def main() -> None:
         error = TimeoutError("of the database")
-        flow = arriving([1], error=error) | op.timeout(each=5, fallback=just(9)) | op.keep_alive(7, None)
+        flow = arriving([1], error=error) | op.timeout(5, fallback=just(9)) | op.keep_alive(7, None)
         async with flow.subscribe() as subscription:
             assert await subscription.request(1) == [0]
             with pytest.raises(TimeoutError) as caught:
@@ -291,7 +291,7 @@ def test_retry_goes_on_behind_a_timeout() -> None:
 
     async def main() -> None:
         async with no_leaks():
-            flow = from_async_iterable(rows) | op.timeout(each=5) | op.retry(attempts=2)
+            flow = from_async_iterable(rows) | op.timeout(5) | op.retry(attempts=2)
             assert await flow.to_list() == [0, 1]
 
     virtually(main())
@@ -301,7 +301,7 @@ def test_a_fallback_takes_over_for_good_and_resumes() -> None:
     """Upstream is closed after the switch, and a position inside the fallback resumes there."""
 
     async def main() -> None:
-        flow = arriving([1, 100]) | op.timeout(each=5, fallback=just(7, 8, 9))
+        flow = arriving([1, 100]) | op.timeout(5, fallback=just(7, 8, 9))
         async with no_leaks():
             async with flow.subscribe() as subscription:
                 assert await subscription.request(9) == [0]
@@ -311,7 +311,7 @@ def test_a_fallback_takes_over_for_good_and_resumes() -> None:
                 assert await subscription.request(9) == [9]
                 assert await subscription.request(9) == []
         assert flow.order == "timed"
-        assert (arriving([]) | op.timeout(each=1)).order == "exact"
+        assert (arriving([]) | op.timeout(1)).order == "exact"
 
     virtually(main())
 
@@ -388,7 +388,7 @@ def test_sampling_at_a_rate_no_loop_keeps_up_with_still_gives_items() -> None:
         op.debounce(1000),
         op.sample(1000),
         op.sample(interval(1000)),
-        op.timeout(each=1000),
+        op.timeout(1000),
         op.keep_alive(1000, None),
     ],
 )
@@ -424,14 +424,14 @@ async def _read_on(subscription: Any) -> None:
         lambda x: op.keep_alive(x, None),
         interval,
         lambda x: op.throttle(1, per=x),
-        lambda x: op.timeout(each=x),
+        op.timeout,
     ],
 )
 def test_what_is_no_time_is_refused(make: Any, wrong: Any) -> None:
     """An invalid time is refused when the graph is built, by name and value."""
     with pytest.raises(GraphError) as caught:
         make(wrong)
-    assert repr(wrong) in str(caught.value) or "needs each=" in str(caught.value)
+    assert repr(wrong) in str(caught.value) or "needs seconds" in str(caught.value)
 
 
 @pytest.mark.parametrize(

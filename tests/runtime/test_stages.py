@@ -60,7 +60,7 @@ FAILING = {
     "retry": lambda: ps.fail(Planted()) | op.retry(attempts=1),
     "skip_last": lambda: ps.fail(Planted()) | op.skip_last(1),
     "throttle": lambda: ps.fail(Planted()) | op.throttle(5),
-    "timeout": lambda: TestSource([Forever()]) | op.timeout(each=1),
+    "timeout": lambda: TestSource([Forever()]) | op.timeout(1),
     "using": lambda: ps.using(nothing, lambda _: ps.fail(Planted())),
 }
 
@@ -177,7 +177,7 @@ def test_for_each_async_wants_a_function() -> None:
     """An argument that cannot be called is refused before anything runs."""
 
     async def main() -> None:
-        with pytest.raises(GraphError, match=r"for_each_async takes an async function, not int \(3\)"):
+        with pytest.raises(GraphError, match=r"for_each_async takes a function, not int \(3\)"):
             await ps.just(1).for_each_async(3)  # type: ignore[arg-type]
 
     run(main())

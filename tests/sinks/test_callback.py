@@ -92,5 +92,5 @@ async def test_it_must_be_open_and_a_function():
     """A sink that is not open, and a value that is no function, are refused with a message."""
     with pytest.raises(SinkError, match="not open"):
         await callback(print).write([document(1)])
-    with pytest.raises(GraphError, match="a function of a list of documents"):
+    with pytest.raises(GraphError, match="callback takes a function, not str"):
         callback("print")

@@ -12,7 +12,7 @@ def joined(n: Flow[int], m: Flow[int], s: Flow[str]) -> None:
     assert_type(n.pause_when(s.map(bool)), Flow[int])
     assert_type(n | op.pause_when(s.map(bool)), Flow[int])
     assert_type(n.concat(m), Flow[int])
-    assert_type(n.merge(m, m, max_concurrent=2, delay_errors=True), Flow[int])
+    assert_type(n.merge(m, m, concurrency=2, delay_errors=True), Flow[int])
     assert_type(n.interleave(m), Flow[int])
     assert_type(n.merge_sorted(m, key=lambda x: -x), Flow[int])
     assert_type(n.race(m, m), Flow[int])

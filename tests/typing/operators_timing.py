@@ -18,7 +18,7 @@ def by_methods(numbers: Flow[int], others: Flow[str]) -> None:
     assert_type(numbers.debounce(0.5), Flow[int])
     assert_type(numbers.sample(1), Flow[int])
     assert_type(numbers.sample(others), Flow[int])
-    assert_type(numbers.timeout(each=3), Flow[int])
+    assert_type(numbers.timeout(3), Flow[int])
     assert_type(numbers.timeout(first=3, fallback=just(1)), Flow[int])
     assert_type(numbers.timestamp(), Flow[tuple[float, int]])
     assert_type(numbers.elapsed(), Flow[tuple[float, int]])
@@ -33,8 +33,8 @@ def by_operators(numbers: Flow[int], others: Flow[str]) -> None:
     assert_type(numbers | op.delay(1), Flow[int])
     assert_type(numbers | op.debounce(0.5), Flow[int])
     assert_type(numbers | op.sample(others), Flow[int])
-    assert_type(numbers | op.timeout(each=3), Flow[int])
-    assert_type(numbers | op.timeout(each=3, fallback=just(1)), Flow[int])
+    assert_type(numbers | op.timeout(3), Flow[int])
+    assert_type(numbers | op.timeout(3, fallback=just(1)), Flow[int])
     assert_type(numbers | op.timestamp(), Flow[tuple[float, int]])
     assert_type(numbers | op.elapsed(), Flow[tuple[float, int]])
     assert_type(numbers | op.keep_alive(15, None), Flow[int | None])
@@ -48,5 +48,5 @@ def ticking() -> None:
 
 def wrong(numbers: Flow[int], others: Flow[str]) -> None:
     """What cannot be right is refused."""
-    numbers.timeout(3)  # type: ignore[call-overload]
+    numbers.timeout("3 s")  # type: ignore[call-overload]
     numbers.sample("1 s")  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def joined(n: Flow[int], s: Flow[str], b: Flow[bytes]) -> None:
     """The joins as functions of many flows, or of one iterable of flows."""
     assert_type(ps.concat(n, n), Flow[int])
     assert_type(ps.concat([n, n]), Flow[int])
-    assert_type(ps.merge(n, n, max_concurrent=1), Flow[int])
+    assert_type(ps.merge(n, n, concurrency=1), Flow[int])
     assert_type(ps.merge((n for _ in range(3)), delay_errors=True), Flow[int])
     assert_type(ps.interleave(n, n), Flow[int])
     assert_type(ps.interleave([s]), Flow[str])

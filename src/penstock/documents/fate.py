@@ -15,9 +15,10 @@ from penstock.abc import Source
 from penstock.document import Document, content_hash
 from penstock.documents.revised_ids import RevisedIds
 from penstock.documents.settings import checked
-from penstock.errors import DocumentError
+from penstock.errors import DocumentError, NotAwaited
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted
 from penstock.redact import redact, redact_json
+from penstock.runtime.functions import Plain
 from penstock.runtime.policy import Series, is_retryable
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Context:
         self.pipeline_id = settings.pipeline_id or uuid4().hex
         self.parameters = redact_json(source.parameters)
         self.validates = type(source).validate is not Source.validate
+        self.where = [Plain(function, "where") for function in settings.where]
         self.revised = RevisedIds() if settings.revised is None else settings.revised
 
     def identify(self, raw: RawRecord) -> tuple[str, Exception | None]:
@@ -56,8 +58,9 @@ class Context:
                 result = self.source.validate(result.ok)
             if result.tag == "error":
                 return result.error
-            where = self.settings.where
-            return None if where and not all(accept(result.ok) for accept in where) else result.ok
+            return result.ok if all(accept.function(result.ok) for accept in self.where) else None
+        except NotAwaited:  # a fault of the pipeline: every document would fail
+            raise
         except Exception as error:  # noqa: BLE001  a bad record is data
             return error
 
@@ -137,6 +140,8 @@ class Fate:
             for step in self._context.settings.process:
                 document = checked(step, step(document))
             self._outcome = document
+        except NotAwaited:
+            raise
         except Exception as error:  # noqa: BLE001  a document that fails is data
             self._outcome = error
 
@@ -184,6 +189,6 @@ class Fate:
         return DocumentFailed(
             context.run.clock.time(), context.pipeline_id, self.doc_id, context.name,
             redact(str(error)), type(error).__name__, retries,
-            policy.retry_on(error) if policy else is_retryable(error), delay is not None,
+            is_retryable(error) if policy is None else policy.retries(error), delay is not None,
             trace, raw.data, raw.key, redact_json(raw.context),
         )  # fmt: skip

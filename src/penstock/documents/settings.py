@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
+from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Standing
 from penstock.document import Document
+from penstock.errors import NotAwaited
+from penstock.runtime.arguments import is_async, name_of
 
 if TYPE_CHECKING:
     from penstock.documents.revised_ids import RevisedIds
@@ -41,7 +43,7 @@ class Settings:
     @property
     def concurrent(self) -> bool:
         """Whether several documents are in work at a time, or a step is async."""
-        return self.concurrency > 1 or any(iscoroutinefunction(step) for step in self.process)
+        return self.concurrency > 1 or any(is_async(step) for step in self.process)
 
 
 def window_of(settings: Settings) -> int:
@@ -53,6 +55,10 @@ def checked(step: Step, outcome: Any) -> Document:
     """Return the outcome of a processing step if it is a document; otherwise raise ``TypeError``."""
     if isinstance(outcome, Document):
         return outcome
-    name = getattr(step, "__name__", repr(step))
+    name = name_of(step)
+    if iscoroutine(outcome):
+        outcome.close()
+        msg = f"the processing step {name} returned a coroutine: write it as an async def, which is awaited"
+        raise NotAwaited(msg)
     msg = f"the processing step {name} returned {type(outcome).__name__}; it must return a Document"
     raise TypeError(msg)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from aioreactive import AsyncObserver
+
+from penstock import operators
+from penstock.abc import Statistics
+from penstock.errors import GraphError
 from penstock.flow.methods import Methods
 from penstock.flow.picture import graph_of
 from penstock.flow.sync import SyncFlow
 from penstock.flow.terminals import Terminals
 from penstock.fusion.drive import iterate
 from penstock.interop import aioreactive as bridge
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import assembled_at, positive, refuse
 from penstock.runtime.graph import resolve
 from penstock.runtime.node import Node
 from penstock.runtime.stream import describes
@@ -19,11 +24,10 @@ from penstock.runtime.subscription import Running
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
-    from aioreactive import AsyncObserver
     from aioreactive.types import CloseAsync, SendAsync, ThrowAsync
     from expression.system import AsyncDisposable
 
-    from penstock.abc import Position, Statistics, Subscription
+    from penstock.abc import Position, Subscription
     from penstock.flow.picture import Graph
     from penstock.runtime.order import Order
 
@@ -55,6 +59,9 @@ class Flow(Methods[T_co], Terminals[T_co]):
             PositionError: the position belongs to another graph; the message says what differs.
             NotResumable: a position was given, but a node of this flow cannot start from one.
         """
+        if callable(position) or isinstance(position, AsyncObserver):
+            advice = "To receive items, use await flow.for_each(...), or await flow.subscribe_async(...)."
+            refuse("subscribe", "a position of an earlier run", position, advice=advice)
         return Running(self.node, position, assembled_at())
 
     @property
@@ -72,6 +79,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
 
     def chunked(self, size: int) -> AsyncGenerator[T_co, None]:
         """Iterate like ``async for``, but always request ``size`` items instead of choosing by slow start."""
+        positive("chunked", "size", size)
         return iterate(self.node, size)
 
     async def subscribe_async(
@@ -95,6 +103,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
 
     def max_in_flight(self, n: int = 1) -> float:
         """Return the most source items that can be in flight while ``n`` are requested (law 1)."""
+        positive("max_in_flight", "n", n)
         return self.node.bound(n)
 
     def graph(self, statistics: Statistics | None = None) -> Graph:
@@ -103,6 +112,8 @@ class Flow(Methods[T_co], Terminals[T_co]):
         Raises:
             ValueError: the statistics are from another flow.
         """
+        if statistics is not None and not isinstance(statistics, Statistics):
+            refuse("graph", "Statistics", statistics, advice="Pass subscription.statistics().")
         graph = graph_of(self.node)
         return graph if statistics is None else graph.with_statistics(statistics)
 
@@ -112,7 +123,29 @@ class Flow(Methods[T_co], Terminals[T_co]):
         With the statistics of a run, it also says what every stage did, how long it took, and whether a
         stage or the subscriber is the bottleneck.
         """
+        if statistics is not None and not isinstance(statistics, Statistics):
+            refuse("explain", "Statistics", statistics, advice="Pass subscription.statistics().")
         return str(self.graph(statistics))
 
     def __or__(self, step: Callable[[Flow[T_co]], R]) -> R:
+        if not callable(step):
+            advice = "To join two flows, use merge, concat or zip." if isinstance(step, Flow) else ""
+            refuse("flow | operator", "an operator behind it", step, "step", advice)
+        name = getattr(step, "__name__", "")
+        if getattr(operators, name, None) is step:
+            msg = (
+                f"the operator {name} was not called, at {assembled_at()}. "
+                f"Wrong: flow | op.{name}. Right: flow | op.{name}(...)."
+            )
+            raise GraphError(msg)
         return step(self)
+
+    if not TYPE_CHECKING:  # type checkers report the mistake themselves
+
+        def __getitem__(self, index: object) -> NoReturn:
+            """Refuse ``for item in flow`` too: with ``__iter__``, a flow would count as an iterable."""
+            msg = (
+                f"a Flow is read asynchronously: use `async for item in flow`, `await flow.to_list()`, or "
+                f"`for item in flow.sync` in synchronous code (at {assembled_at()})"
+            )
+            raise TypeError(msg)

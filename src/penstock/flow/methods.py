@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from penstock.document import Document
     from penstock.flow import Flow
     from penstock.flow.hot import Connectable, DeadLetters, GroupedFlow
+    from penstock.operators.attach import Joinable
     from penstock.operators.concurrency.overflow import OverflowName
     from penstock.operators.elements.notifications import Notification
     from penstock.operators.failure.finally_do import Ending
@@ -49,119 +50,123 @@ class Methods(Stream[T_co]):
     def combine_latest(self) -> Flow[tuple[T_co]]: ...
 
     @overload
-    def combine_latest(self, a: Flow[A], /) -> Flow[tuple[T_co, A]]: ...
+    def combine_latest(self, a: Joinable[A], /) -> Flow[tuple[T_co, A]]: ...
 
     @overload
-    def combine_latest(self, a: Flow[A], b: Flow[B], /) -> Flow[tuple[T_co, A, B]]: ...
-
-    @overload
-    def combine_latest(self, a: Flow[A], b: Flow[B], c: Flow[C], /) -> Flow[tuple[T_co, A, B, C]]: ...
+    def combine_latest(self, a: Joinable[A], b: Joinable[B], /) -> Flow[tuple[T_co, A, B]]: ...
 
     @overload
     def combine_latest(
-        self, a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], /
+    ) -> Flow[tuple[T_co, A, B, C]]: ...
+
+    @overload
+    def combine_latest(
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /
     ) -> Flow[tuple[T_co, A, B, C, D]]: ...
 
     @overload
-    def combine_latest(self, *others: Flow[Any]) -> Flow[tuple[Any, ...]]: ...
+    def combine_latest(self, *others: Joinable[Any]) -> Flow[tuple[Any, ...]]: ...
 
-    def combine_latest(self, *others: Flow[Any]) -> Any:
+    def combine_latest(self, *others: Joinable[Any]) -> Any:
         """Yield a tuple of the latest items of all flows each time one of them yields an item."""
         make: Any = op
         return make.combine_latest(*others)(self._flow)
 
     @overload
     def zip_latest(
-        self, a: Flow[A], /, *, partial: bool = True, default: None = None
+        self, a: Joinable[A], /, *, partial: bool = True, default: None = None
     ) -> Flow[tuple[T_co | None, A | None]]: ...
 
     @overload
     def zip_latest(
-        self, a: Flow[A], /, *, partial: bool = True, default: D
+        self, a: Joinable[A], /, *, partial: bool = True, default: D
     ) -> Flow[tuple[T_co | D, A | D]]: ...
 
     @overload
     def zip_latest(
-        self, *others: Flow[Any], partial: bool = True, default: Any = None
+        self, *others: Joinable[Any], partial: bool = True, default: Any = None
     ) -> Flow[tuple[Any, ...]]: ...
 
-    def zip_latest(self, *others: Flow[Any], partial: bool = True, default: Any = None) -> Any:
+    def zip_latest(self, *others: Joinable[Any], partial: bool = True, default: Any = None) -> Any:
         """Yield tuples of the latest items of all flows, from the first item on."""
         make: Any = op
         return make.zip_latest(*others, partial=partial, default=default)(self._flow)
 
-    def concat(self: Methods[T], *others: Flow[T]) -> Flow[T]:
+    def concat(self: Methods[T], *others: Joinable[T]) -> Flow[T]:
         """Continue with the items of ``others``; each flow starts when the one before has completed."""
         return op.concat(*others)(self._flow)
 
     def concat_map(
-        self, function: Callable[[T_co], Flow[U]], concurrency: int = 1, *, order: str = "exact"
+        self, function: Callable[[T_co], Flow[U]], concurrency: int = 1, *, order: str | None = None
     ) -> Flow[U]:
         """Map each item to a flow and yield the items of these flows, one flow after the other."""
         return op.concat_map(function, concurrency, order=order)(self._flow)
 
-    def exhaust_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+    def exhaust_map(self, function: Callable[[T_co], Flow[U]], *, order: str | None = None) -> Flow[U]:
         """Map an item to a flow and yield its items; drop the items that come while this flow runs."""
         return op.exhaust_map(function, order=order)(self._flow)
 
     def flat_map_merge(
-        self, function: Callable[[T_co], Flow[U]], concurrency: int = 8, *, order: str = "exact"
+        self, function: Callable[[T_co], Flow[U]], concurrency: int = 8, *, order: str | None = None
     ) -> Flow[U]:
         """Map each item to a flow and yield items as they arrive, ``concurrency`` flows at once."""
         return op.flat_map_merge(function, concurrency, order=order)(self._flow)
 
-    def interleave(self: Methods[T], *others: Flow[T]) -> Flow[T]:
+    def interleave(self: Methods[T], *others: Joinable[T]) -> Flow[T]:
         """Yield one item of each flow in turn (round robin), in an order that does not depend on time."""
         return op.interleave(*others)(self._flow)
 
     def merge(
-        self: Methods[T], *others: Flow[T], max_concurrent: int | None = None, delay_errors: bool = False
+        self: Methods[T], *others: Joinable[T], concurrency: int | None = None, delay_errors: bool = False
     ) -> Flow[T]:
         """Yield the items of all flows as they arrive; the order within each flow is kept."""
-        return op.merge(*others, max_concurrent=max_concurrent, delay_errors=delay_errors)(self._flow)
+        return op.merge(*others, concurrency=concurrency, delay_errors=delay_errors)(self._flow)
 
     def merge_sorted(
-        self: Methods[T], *others: Flow[T], key: Callable[[T], Any] | None = None, reverse: bool = False
+        self: Methods[T], *others: Joinable[T], key: Callable[[T], Any] | None = None, reverse: bool = False
     ) -> Flow[T]:
         """Merge sorted flows into one sorted flow, like ``heapq.merge``."""
         return op.merge_sorted(*others, key=key, reverse=reverse)(self._flow)
 
-    def pause_when(self, paused: Flow[bool]) -> Flow[T_co]:
+    def pause_when(self, paused: Joinable[bool]) -> Flow[T_co]:
         """Let no item pass while the latest item of ``paused`` is true; no item is lost."""
         return op.pause_when(paused)(self._flow)
 
-    def race(self: Methods[T], *others: Flow[T]) -> Flow[T]:
+    def race(self: Methods[T], *others: Joinable[T]) -> Flow[T]:
         """Yield the items of the flow that yields one first; the other flows are closed at once."""
         return op.race(*others)(self._flow)
 
     def sequence_equal(
-        self, other: Flow[Any], equal: Callable[[Any, Any], object] | None = None
+        self, other: Joinable[Any], equal: Callable[[Any, Any], object] | None = None
     ) -> Flow[bool]:
         """Yield one item: whether this flow and ``other`` have equal items in the same order."""
         return op.sequence_equal(other, equal)(self._flow)
 
-    def switch_map(self, function: Callable[[T_co], Flow[U]], *, order: str = "exact") -> Flow[U]:
+    def switch_map(self, function: Callable[[T_co], Flow[U]], *, order: str | None = None) -> Flow[U]:
         """Map each item to a flow and yield the items of the latest flow; each item ends the flow before."""
         return op.switch_map(function, order=order)(self._flow)
 
     @overload
-    def with_latest_from(self, a: Flow[A], /) -> Flow[tuple[T_co, A]]: ...
+    def with_latest_from(self, a: Joinable[A], /) -> Flow[tuple[T_co, A]]: ...
 
     @overload
-    def with_latest_from(self, a: Flow[A], b: Flow[B], /) -> Flow[tuple[T_co, A, B]]: ...
-
-    @overload
-    def with_latest_from(self, a: Flow[A], b: Flow[B], c: Flow[C], /) -> Flow[tuple[T_co, A, B, C]]: ...
+    def with_latest_from(self, a: Joinable[A], b: Joinable[B], /) -> Flow[tuple[T_co, A, B]]: ...
 
     @overload
     def with_latest_from(
-        self, a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], /
+    ) -> Flow[tuple[T_co, A, B, C]]: ...
+
+    @overload
+    def with_latest_from(
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /
     ) -> Flow[tuple[T_co, A, B, C, D]]: ...
 
     @overload
-    def with_latest_from(self, *others: Flow[Any]) -> Flow[tuple[Any, ...]]: ...
+    def with_latest_from(self, *others: Joinable[Any]) -> Flow[tuple[Any, ...]]: ...
 
-    def with_latest_from(self, *others: Flow[Any]) -> Any:
+    def with_latest_from(self, *others: Joinable[Any]) -> Any:
         """Yield each item of this flow in a tuple with the latest items of ``others``."""
         make: Any = op
         return make.with_latest_from(*others)(self._flow)
@@ -170,47 +175,49 @@ class Methods(Stream[T_co]):
     def zip(self, *, strict: bool = False) -> Flow[tuple[T_co]]: ...
 
     @overload
-    def zip(self, a: Flow[A], /, *, strict: bool = False) -> Flow[tuple[T_co, A]]: ...
+    def zip(self, a: Joinable[A], /, *, strict: bool = False) -> Flow[tuple[T_co, A]]: ...
 
     @overload
-    def zip(self, a: Flow[A], b: Flow[B], /, *, strict: bool = False) -> Flow[tuple[T_co, A, B]]: ...
+    def zip(self, a: Joinable[A], b: Joinable[B], /, *, strict: bool = False) -> Flow[tuple[T_co, A, B]]: ...
 
     @overload
     def zip(
-        self, a: Flow[A], b: Flow[B], c: Flow[C], /, *, strict: bool = False
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], /, *, strict: bool = False
     ) -> Flow[tuple[T_co, A, B, C]]: ...
 
     @overload
     def zip(
-        self, a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /, *, strict: bool = False
+        self, a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /, *, strict: bool = False
     ) -> Flow[tuple[T_co, A, B, C, D]]: ...
 
     @overload
-    def zip(self, *others: Flow[Any], strict: bool = False) -> Flow[tuple[Any, ...]]: ...
+    def zip(self, *others: Joinable[Any], strict: bool = False) -> Flow[tuple[Any, ...]]: ...
 
-    def zip(self, *others: Flow[Any], strict: bool = False) -> Any:
+    def zip(self, *others: Joinable[Any], strict: bool = False) -> Any:
         """Yield tuples of the first items of all flows, then of the second items, and so on."""
         make: Any = op
         return make.zip(*others, strict=strict)(self._flow)
 
     @overload
-    def zip_longest(self, a: Flow[A], /) -> Flow[tuple[T_co | None, A | None]]: ...
+    def zip_longest(self, a: Joinable[A], /) -> Flow[tuple[T_co | None, A | None]]: ...
 
     @overload
-    def zip_longest(self, a: Flow[A], /, *, fillvalue: F) -> Flow[tuple[T_co | F, A | F]]: ...
-
-    @overload
-    def zip_longest(self, a: Flow[A], b: Flow[B], /) -> Flow[tuple[T_co | None, A | None, B | None]]: ...
+    def zip_longest(self, a: Joinable[A], /, *, fillvalue: F) -> Flow[tuple[T_co | F, A | F]]: ...
 
     @overload
     def zip_longest(
-        self, a: Flow[A], b: Flow[B], /, *, fillvalue: F
+        self, a: Joinable[A], b: Joinable[B], /
+    ) -> Flow[tuple[T_co | None, A | None, B | None]]: ...
+
+    @overload
+    def zip_longest(
+        self, a: Joinable[A], b: Joinable[B], /, *, fillvalue: F
     ) -> Flow[tuple[T_co | F, A | F, B | F]]: ...
 
     @overload
-    def zip_longest(self, *others: Flow[Any], fillvalue: object = None) -> Flow[tuple[Any, ...]]: ...
+    def zip_longest(self, *others: Joinable[Any], fillvalue: object = None) -> Flow[tuple[Any, ...]]: ...
 
-    def zip_longest(self, *others: Flow[Any], fillvalue: object = None) -> Any:
+    def zip_longest(self, *others: Joinable[Any], fillvalue: object = None) -> Any:
         """Yield tuples of the first items of all flows, and so on, to the end of the longest flow."""
         make: Any = op
         return make.zip_longest(*others, fillvalue=fillvalue)(self._flow)
@@ -244,13 +251,13 @@ class Methods(Stream[T_co]):
     def map_process(
         self,
         function: Callable[[T_co], U],
-        processes: int | None = None,
+        concurrency: int | None = None,
         *,
         ordered: bool = True,
         window: int | None = None,
     ) -> Flow[U]:
         """Map each item to ``function(item)``, called in worker processes."""
-        return op.map_process(function, processes, ordered=ordered, window=window)(self._flow)
+        return op.map_process(function, concurrency, ordered=ordered, window=window)(self._flow)
 
     def map_thread(
         self,
@@ -358,7 +365,7 @@ class Methods(Stream[T_co]):
         """Yield ``default`` if the flow completes without an item."""
         return op.default_if_empty(default)(self._flow)
 
-    def switch_if_empty(self: Methods[T], other: Flow[T]) -> Flow[T]:
+    def switch_if_empty(self: Methods[T], other: Joinable[T]) -> Flow[T]:
         """Continue with ``other`` if the flow completes without an item."""
         return op.switch_if_empty(other)(self._flow)
 
@@ -458,7 +465,7 @@ class Methods(Stream[T_co]):
         return op.tap_error(function)(self._flow)
 
     def on_error_resume(
-        self, function: Callable[[Exception], Flow[U]], *, order: str = "exact"
+        self, function: Callable[[Exception], Flow[U]], *, order: str | None = None
     ) -> Flow[T_co | U]:
         """Continue with the flow that ``function(error)`` returns when upstream fails."""
         return op.on_error_resume(function, order=order)(self._flow)
@@ -654,7 +661,7 @@ class Methods(Stream[T_co]):
         """Replace each item, an iterable, by its items."""
         return op.unbatch()(self._flow)
 
-    def skip_until(self, other: Flow[Any]) -> Flow[T_co]:
+    def skip_until(self, other: Joinable[Any]) -> Flow[T_co]:
         """Drop items until ``other`` yields an item; then close ``other`` and keep all items."""
         return op.skip_until(other)(self._flow)
 
@@ -692,7 +699,7 @@ class Methods(Stream[T_co]):
         """Yield the last ``count`` items when the flow has completed."""
         return op.take_last(count)(self._flow)
 
-    def take_until(self, other: Flow[Any]) -> Flow[T_co]:
+    def take_until(self, other: Joinable[Any]) -> Flow[T_co]:
         """Complete when ``other`` yields an item, and close both flows."""
         return op.take_until(other)(self._flow)
 
@@ -746,20 +753,24 @@ class Methods(Stream[T_co]):
 
     @overload
     def timeout(
-        self, *, each: float | None = None, first: float | None = None, fallback: None = None
+        self, seconds: float | None = None, *, first: float | None = None, fallback: None = None
     ) -> Flow[T_co]: ...
 
     @overload
     def timeout(
-        self: Methods[T], *, each: float | None = None, first: float | None = None, fallback: Flow[T]
+        self: Methods[T], seconds: float | None = None, *, first: float | None = None, fallback: Joinable[T]
     ) -> Flow[T]: ...
 
     def timeout(
-        self, *, each: float | None = None, first: float | None = None, fallback: Flow[Any] | None = None
+        self,
+        seconds: float | None = None,
+        *,
+        first: float | None = None,
+        fallback: Joinable[Any] | None = None,
     ) -> Any:
         """Fail, or continue with ``fallback``, if upstream emits nothing for too long."""
         make: Any = op
-        return make.timeout(each=each, first=first, fallback=fallback)(self._flow)
+        return make.timeout(seconds, first=first, fallback=fallback)(self._flow)
 
     def elapsed(self) -> Flow[tuple[float, T_co]]:
         """Pair each item with the seconds since the item before it: ``(seconds, item)``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,9 @@ __all__ = ["Edge", "Graph", "GraphNode", "graph_of"]
 
 LONGEST = 48
 """The most characters of a parameter that are shown."""
+
+SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, range)
+"""The types of parameters of which the size is shown."""
 
 CHARACTER, LINE, PAD, GAP = 7.2, 16, 10, 28
 """Sizes in the SVG, in pixels: width of a character, height of a line, margin in a box, gap between boxes."""
@@ -186,7 +189,7 @@ def _shown(value: Any) -> str:
         result = getattr(value, "__qualname__", type(value).__name__).rpartition(".<locals>.")[2]
     elif value is None or isinstance(value, bool | int | float | str | range):
         result = redact(repr(value.value if isinstance(value, Enum) else value))
-    elif isinstance(value, Sized):
+    elif isinstance(value, SIZED):  # the length of an object of the user may be costly, or an error
         result = f"<{len(value):,} items>"
     else:
         result = type(value).__name__

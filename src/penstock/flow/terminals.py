@@ -11,6 +11,7 @@ from penstock.errors import NoItem, TooManyItems
 from penstock.fusion.compiled_terminals import Drive
 from penstock.fusion.loops import Emit
 from penstock.runtime.arguments import function_for, positive
+from penstock.runtime.functions import Plain
 from penstock.runtime.missing import MISSING
 from penstock.runtime.stream import Stream
 from penstock.runtime.subscription import Running
@@ -61,13 +62,14 @@ class Terminals(Stream[T_co]):
         If several items have the same key, the last one wins, as in a dict comprehension. To keep all of
         them, use ``group_by``, or ``chunk_by`` for sorted items.
         """
-        function_for("to_dict", key)
+        function_for("to_dict", key, "key")
         if value is not None:
-            function_for("to_dict", value)
+            function_for("to_dict", value, "value")
         found: dict[Any, Any] = {}
+        keys, values = Plain(key, "to_dict"), Plain(value, "to_dict")
 
         def put(item: Any) -> None:
-            found[key(item)] = item if value is None else value(item)
+            found[keys.function(item)] = item if value is None else values.function(item)
 
         await Drive(self.node, Emit.EACH, put).consume()
         return found
@@ -141,7 +143,8 @@ class Terminals(Stream[T_co]):
         """
         from penstock.operators.elements.filter import AnyOf
 
-        function_for("any", predicate := predicate or bool)
+        predicate = bool if predicate is None else predicate
+        function_for("any", predicate, "predicate")
         return await _some(AnyOf(inputs=(self.node,), function=predicate))
 
     async def all(self, predicate: Callable[[T_co], object] | None = None) -> bool:
@@ -151,7 +154,8 @@ class Terminals(Stream[T_co]):
         """
         from penstock.operators.elements.filter import AllOf
 
-        function_for("all", predicate := predicate or bool)
+        predicate = bool if predicate is None else predicate
+        function_for("all", predicate, "predicate")
         return not await _some(AllOf(inputs=(self.node,), function=predicate))
 
     async def count(self) -> int:
@@ -173,7 +177,7 @@ class Terminals(Stream[T_co]):
         """
         function_for("reduce", function)
         emit = Emit.FOLD_ITEMS if seed is MISSING else Emit.FOLD
-        total = await Drive(self.node, emit, function, seed).consume()
+        total = await Drive(self.node, emit, function, seed, terminal="reduce").consume()
         if total is MISSING:
             msg = "reduce of a flow without an item; pass a seed if it may be empty"
             raise NoItem(msg)
@@ -215,7 +219,8 @@ class Terminals(Stream[T_co]):
 
     async def for_each(self, function: Callable[[T_co], object]) -> None:
         """Call ``function(item)`` for every item."""
-        await Drive(self.node, Emit.EACH, function).consume()
+        function_for("for_each", function)
+        await Drive(self.node, Emit.EACH, function, terminal="for_each").consume()
 
     async def for_each_async(
         self, function: Callable[[T_co], Awaitable[object]], concurrency: int = 8
@@ -283,10 +288,11 @@ async def _best(
             node, Emit.FOLD_ITEMS, lambda best, item: item if better(item, best) else best, MISSING
         ).consume()
         return _one([] if best is MISSING else [best], default)
-    function_for(name, key)
+    function_for(name, key, "key")
+    keys = Plain(key, name)
 
     def fold(best: tuple[Any, Any] | None, item: Any) -> tuple[Any, Any]:
-        rank = key(item)
+        rank = keys.function(item)
         return (rank, item) if best is None or better(rank, best[0]) else best
 
     found = await Drive(node, Emit.FOLD, fold, None).consume()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from penstock.fusion.element import Element
 from penstock.fusion.loops import compile_loop
 from penstock.runtime.failures import MISTAKEN, raised_by_user
+from penstock.runtime.functions import Plain
 from penstock.runtime.run import STRETCH, Pace
 from penstock.runtime.subscription import Running
 
@@ -31,12 +32,21 @@ class Drive:
     """One run to the end of a graph; an async context manager that closes it.
 
     ``function`` is called by ``Emit.EACH`` and the folds; ``total`` is the first value of a fold.
+    ``terminal`` is the name of the terminal, for messages.
     """
 
-    __slots__ = ("_began", "_held", "_loop", "_pace", "_upstream", "elements", "function", "states", "total")
+    __slots__ = (
+        "_began", "_held", "_loop", "_pace", "_terminal", "_upstream", "calls", "elements", "states", "total"
+    )  # fmt: skip
 
     def __init__(
-        self, root: Node, emit: Emit, function: Callable[..., object] | None = None, total: Any = 0
+        self,
+        root: Node,
+        emit: Emit,
+        function: Callable[..., object] | None = None,
+        total: Any = 0,
+        *,
+        terminal: str = "the terminal",
     ) -> None:
         chain: list[Element] = []
         node = root
@@ -46,7 +56,9 @@ class Drive:
             node = node.inputs[0]
         chain.reverse()
         self.elements = tuple(chain)
-        self.function = function
+        self.calls = [element.checked() for element in chain]
+        """What the loop reads functions and numbers from, anew for each slice."""
+        self._terminal = Plain(function, terminal)
         self.total = total
         self._held = [element for element in chain if element.stateful]
         self.states: tuple[Any, ...] = tuple(element.first() for element in self._held)
@@ -54,6 +66,11 @@ class Drive:
         self._upstream: Running[Any] = Running(node)
         self._pace = Pace()
         self._began = self._upstream.run.clock.monotonic()
+
+    @property
+    def function(self) -> Any:
+        """The terminal's own function."""
+        return self._terminal.function
 
     def iterate(self) -> AsyncGenerator[Any, None]:
         """Return the items as an async generator that closes the run when it is left."""

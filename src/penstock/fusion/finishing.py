@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from penstock.fusion.fused import FusedStage
 from penstock.runtime.failures import Failure, raised_by_user
+from penstock.runtime.functions import plain_result
 
 if TYPE_CHECKING:
     from penstock.fusion.fused import Cursor
@@ -51,7 +52,9 @@ class FinishingStage(FusedStage):
     def _begin(self) -> Iterator[Any]:
         finish: Callable[[Any], Iterable[Any]] | None = cast("Any", self._elements[-1]).finish
         if finish is not None:
-            yield from islice(finish(self._cell.states[-1]), -1 - self._cell.expanded, None)
+            node = self._elements[-1]
+            outputs = plain_result(finish(self._cell.states[-1]), node.operator, node.origin, "finish")
+            yield from islice(outputs, -1 - self._cell.expanded, None)
 
     async def _take(self, outputs: Iterator[Any], out: list[Any], n: int) -> None:
         """Move up to ``n`` outputs to ``out``; stop early rather than block the event loop (law 11)."""

@@ -65,6 +65,7 @@ class FusedStage(Stage[Any]):
         self._upstream = upstream
         self._vertices = [one.vertex for one in chain]
         self._elements = [cast("LoopElement", one.vertex.node) for one in chain]
+        self._calls = [element.checked() for element in self._elements]
         self._tracked = chain[-1].tracked
         last = self._elements[-1]
         self._last = last if last.reshapes else None
@@ -152,7 +153,7 @@ class FusedStage(Stage[Any]):
         self._taken = end = min(start + self._pace.size, len(page))
         self._slice = iter(page if end - start == len(page) else page[start:end])
         self._generator = self._loop.run(
-            self._slice, self._elements, self._cell, self._base, end, self._log.append
+            self._slice, self._calls, self._cell, self._base, end, self._log.append
         )
 
     def _pull(self, out: list[Any], n: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from penstock.runtime.functions import Plain
 from penstock.runtime.node import Node, node
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class LoopElement(Node):
     """Whether each input becomes exactly one output, without a state: positions can then be counted."""
     initial: ClassVar[Any] = None
     """The first value of ``sK``, the state."""
+    calls: ClassVar[type[Plain]] = Plain
+    """How the first result of ``function`` is checked."""
     helpers: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Global names that its lines use."""
 
@@ -52,6 +55,10 @@ class LoopElement(Node):
     def skippable(self) -> bool:
         """Whether it calls a function, or an operator above it does."""
         return self.function is not None or self.inputs[0].skippable
+
+    def checked(self) -> Plain:
+        """Return what the loop of one run reads ``fK`` and ``nK`` from."""
+        return self.calls(self.function, self.operator, self.origin, self.number)
 
     @staticmethod
     def lines(k: int, drop: list[str], *, called: bool) -> list[str]:

@@ -2,8 +2,8 @@
 
 The loop of ``map | filter | scan``, in a stage that is not tracked, reads::
 
-    def loop(it, elements, cell, page, end, log):
-        f0 = elements[0].function
+    def loop(it, calls, cell, page, end, log):
+        f0 = calls[0].function
         ...
         (s2,) = cell.states
         (c2,) = cell.before
@@ -146,13 +146,13 @@ class _Lines:
             if owner is not None:
                 self.owners[len(self.lines)] = owner
 
-    def parameters(self, elements: str) -> None:
+    def parameters(self, depth: int, calls: str) -> None:
         """Append the lines that put functions and numbers into variables of the loop."""
         for k, (kind, called) in enumerate(self.kinds):
             if called:
-                self.add(1, f"f{k} = {elements}[{k}].function")
+                self.add(depth, f"f{k} = {calls}[{k}].function")
             if kind.number_is is not None:
-                self.add(1, f"n{k} = {elements}[{k}].number")
+                self.add(depth, f"n{k} = {calls}[{k}].number")
 
 
 class _Writer(_Lines):
@@ -165,7 +165,7 @@ class _Writer(_Lines):
         self._batch = last.gathers
         self._tracked = tracked
         self._held = [k for k, (kind, _) in enumerate(kinds) if kind.held()]
-        self.add(0, "def loop(it, elements, cell, page, end, log):")
+        self.add(0, "def loop(it, calls, cell, page, end, log):")
         self._unpack()
         guarded = bool(self._held) or self._flat or self._batch
         depth = 2 if guarded else 1
@@ -180,7 +180,7 @@ class _Writer(_Lines):
         return "(" + "".join(f"{letter}{k}, " for k in self._held) + ")"
 
     def _unpack(self) -> None:
-        self.parameters("elements")
+        self.parameters(1, "calls")
         if self._held:
             self.add(1, f"{self._tuple('s')} = cell.states", f"{self._tuple('c')} = cell.before")
         if self._flat:
@@ -252,18 +252,19 @@ class _TerminalWriter(_Lines):
         self._unpack()
         self.add(1, "turn = drive.turn", "async with drive:")
         self.add(2, f"while it := await turn({self._states}):")
+        self.parameters(3, "drive.calls")
         self._body(3, "yield x")
 
     def _consuming(self, line: str) -> None:
         self.add(0, "def loop(it, drive):")
         self._unpack()
+        self.parameters(1, "drive.calls")
         self.add(1, "total, g = drive.total, drive.function", "try:")
         self._body(2, line)
         self.add(1, "finally:")
         self.add(2, f"drive.states, drive.total = {self._states}, total")
 
     def _unpack(self) -> None:
-        self.parameters("drive.elements")
         if self._states != "()":
             self.add(1, f"{self._states} = drive.states")
 

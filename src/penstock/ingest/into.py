@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.abc import Ledger, Sink
 from penstock.document import Document
 from penstock.errors import GraphError
 from penstock.events import DocumentCompleted
 from penstock.ingest.delivery import Batch, Delivery
 from penstock.ingest.transfer import Transfer
-from penstock.runtime.arguments import positive
+from penstock.runtime.arguments import positive, refuse, text_for
 from penstock.runtime.graph import require_resumable
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from penstock.abc import Ledger, Position, Sink
+    from penstock.abc import Position
     from penstock.ingest.delivery import Reached
     from penstock.runtime.node import Node
 
@@ -45,6 +46,11 @@ async def deliver(
     root: Node, sink: Sink, *, ledger: Ledger | None = None, key: str = "default", commit_every: int = 1000
 ) -> Delivered:
     """Run a graph of documents, or of events, into a sink; see ``Flow.into``."""
+    if not isinstance(sink, Sink):
+        refuse("into", "a Sink", sink, advice="Right: into(JsonLinesSink('articles.jsonl')).")
+    if ledger is not None and not isinstance(ledger, Ledger):
+        refuse("into", "a Ledger", ledger, "ledger", "Right: ledger=SqliteLedger('run.db').")
+    text_for("into", "key", key)
     positive("into", "commit_every", commit_every)
     refuse_checkpoint(root, "into(sink)")
     if ledger is not None:
@@ -58,7 +64,7 @@ async def deliver(
         return Batch(documents)
 
     def mark() -> Reached:
-        position: Callable[[], Position] = subscription.bookmark() if ledger else dict
+        position: Callable[[], Position] = subscription.bookmark() if ledger is not None else dict
         counts = {"completed": before + total}
         return lambda: (position(), counts)
 
@@ -69,7 +75,7 @@ async def deliver(
     try:
         opened, position = await delivery.open()
         before = opened.counts.get("completed", 0) if opened else 0
-        async with Running[Any](root, position or None) as subscription:
+        async with Running[Any](root, position or None, positioned=ledger is not None) as subscription:
             request, clock = subscription.request, subscription.run.clock
             await Transfer(delivery, request, clock, commit_every, read, mark, end).run()
     finally:

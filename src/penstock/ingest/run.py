@@ -15,6 +15,7 @@ from penstock.ingest.grace import CutShort, Grace
 from penstock.ingest.summary import RunSummary, Summary
 from penstock.ingest.transfer import Transfer
 from penstock.runtime.clock import clock_of_the_loop
+from penstock.runtime.functions import plain_result
 from penstock.runtime.pump import closing
 from penstock.runtime.subscription import Running
 
@@ -198,7 +199,7 @@ class Ingestion:
     def _read(self, events: list[PipelineEvent]) -> Batch:
         batch = self._summary.read(events)
         for hook in self._plan.hooks:
-            hook(events)
+            plain_result(hook(events), "IngestionPipeline", what="a function of hooks")
         return batch
 
     def _cancelled(self, cut: CutShort) -> AdapterStateChange:
@@ -232,7 +233,7 @@ class Ingestion:
             duration=clock_of_the_loop().monotonic() - self._began,
             bytes_read=self._bytes_read, resumed=self._resumed,
             nothing_to_do=not any(session.values()) and summary.state in ("running", "completed"),
-            sink=self._sink.describe() if self._sink else None,
+            sink=self._sink.describe() if self._sink is not None else None,
             ledger=getattr(self._ledger, "place", None),
             limited=summary.limited, reason=summary.reason,
             # completed for a reason: the limit, or a wrong number of documents

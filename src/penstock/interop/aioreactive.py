@@ -19,6 +19,7 @@ from expression.system import AsyncDisposable
 from penstock.errors import SubscriptionClosed
 from penstock.fusion.drive import SlowStart
 from penstock.interop.lost_tasks import Workers
+from penstock.runtime.arguments import refuse
 from penstock.runtime.node import node
 from penstock.runtime.pump import PumpStage
 from penstock.runtime.run import Gate
@@ -52,6 +53,8 @@ def from_observable(observable: AsyncObservable[T]) -> Flow[T]:
     of an error without telling its observer, the flow fails with that error, behind the items that came.
     Tasks that are started later (for the flows inside a ``flat_map``, for example) are not seen.
     """
+    if not callable(getattr(type(observable), "subscribe_async", None)):
+        refuse("from_observable", "an aioreactive observable", observable)
     return flow_of(FromObservable(observable=observable))
 
 
@@ -59,7 +62,10 @@ def as_observer(send: Any, throw: Any, close: Any) -> AsyncObserver[Any]:
     """Return an observer made of the three functions, or the observer given as the first argument."""
     if isinstance(send, AsyncObserver):
         return send
-    return AsyncAnonymousObserver(send, throw or _raise, close)
+    for name, function in (("send", send), ("throw", throw), ("close", close)):
+        if function is not None and not callable(function):
+            refuse("subscribe_async", "an async function, or an observer,", function, name)
+    return AsyncAnonymousObserver(send, _raise if throw is None else throw, close)
 
 
 async def _raise(error: Exception) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from penstock.errors import BufferOverflow, GraphError, SubscriptionClosed
 from penstock.operators.concurrency.overflow import Overflow, put_within, strategy
-from penstock.runtime.arguments import assembled_at, function_for, positive
+from penstock.runtime.arguments import assembled_at, function_for, positive, text_for
 from penstock.runtime.failures import annotate
 from penstock.runtime.node import Node, node
 from penstock.runtime.pump import PumpStage
@@ -59,6 +59,7 @@ def create(
     """
     function_for("create", subscribe, asynchronous=True)
     positive("create", "capacity", capacity)
+    text_for("create", "name", name, optional=True)
     what = strategy("create", overflow)
     if what is Overflow.WAIT:
         msg = (

@@ -13,6 +13,7 @@ from penstock.ledger.postgres.reading import reading as reading_postgres
 from penstock.ledger.postgres.text import is_postgres
 from penstock.ledger.sqlite.ledger import SqliteLedger
 from penstock.ledger.sqlite.reading import reading as reading_sqlite
+from penstock.runtime.arguments import assembled_at
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -31,6 +32,11 @@ def ledger_from(place: Place) -> ThreadedLedger:
         GraphError: ``place`` is another kind of URL.
         MissingExtra: the library for that ledger is not installed.
     """
+    if not isinstance(place, str | os.PathLike):
+        raise GraphError(
+            f"a ledger is a Ledger, a path or a URL, not {type(place).__name__} "
+            f"(at {assembled_at()}): ledger='run.db'"
+        )
     name = os.fspath(place)
     if is_postgres(name):
         return PostgresLedger(name)

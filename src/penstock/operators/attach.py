@@ -1,19 +1,24 @@
-"""Helpers for writing an operator: attach its node to a flow, and get the nodes of its arguments."""
+"""Helpers for writing an operator: ``attach`` its node to a flow, and get the nodes of its arguments."""
 
 from __future__ import annotations
 
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import AsyncIterable, Iterable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
-from penstock.runtime.stream import flow_of, node_of
+from penstock.runtime.stream import Stream, attach, building, node_of
+from penstock.sources.from_async_iterable import from_async_iterable
+from penstock.sources.from_iterable import from_iterable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from penstock.flow import Flow
     from penstock.runtime.node import Node
 
+__all__ = ["Joinable", "Same", "attach", "building", "joined", "nodes_of"]
+
 T = TypeVar("T")
+
+Joinable: TypeAlias = "Flow[T] | AsyncIterable[T] | Iterable[T]"
+"""What operators join with their input: a flow, or an iterable of any kind."""
 
 
 class Same(Protocol):
@@ -24,25 +29,20 @@ class Same(Protocol):
         ...
 
 
-def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
-    """Return an operator: it takes a flow and returns the flow of ``make(node)``."""
-
-    def step(flow: Flow[Any], /) -> Flow[Any]:
-        return flow_of(make(node_of("the input of an operator", flow)))
-
-    return step
+def nodes_of(operator: str, others: Iterable[object]) -> tuple[Node, ...]:
+    """Return the nodes of what ``operator`` joins with its input: flows, or iterables of any kind."""
+    return tuple(joined(f"each argument of {operator}", other) for other in others)
 
 
-def nodes_of(operator: str, others: tuple[object, ...]) -> tuple[Node, ...]:
-    """Return the nodes of the flows that ``operator`` joins with its input."""
-    return tuple(node_of(f"each argument of {operator}", other) for other in others)
+def joined(who: str, other: object) -> Node:
+    """Return the node of a flow, of an iterable or of an async iterable.
 
-
-def building(operator: str, function: Callable[[Any], object]) -> Callable[[Any], Node]:
-    """Return ``function``, which must return a flow, as a function that returns the flow's node."""
-
-    @wraps(function)  # pictures of the graph show its name
-    def build(item: Any) -> Node:
-        return node_of(f"what the function of {operator} returns", function(item))
-
-    return build
+    Raises:
+        GraphError: ``other`` is none of them, or a string, which is rarely meant as a flow of its characters.
+    """
+    if not isinstance(other, Stream | str | bytes | bytearray):
+        if isinstance(other, AsyncIterable):
+            return node_of(who, from_async_iterable(other))
+        if isinstance(other, Iterable):
+            return node_of(who, from_iterable(other))
+    return node_of(who, other)

@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import sys
+from functools import partial
+from inspect import isasyncgenfunction, iscoroutinefunction
+from reprlib import Repr
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from penstock.errors import GraphError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+AWAITING = {
+    "map": "map_async({})",
+    "starmap": "map_async(lambda item: {}(*item))",
+    "map_thread": "map_async({})",
+    "map_process": "map_async({})",
+    "flat_map": "map_async({}) and unbatch()",
+    "filter": "filter_async({})",
+    "tap": "tap_async({})",
+    "scan": "scan_async({})",
+    "take_while": "take_while_async({})",
+    "skip_while": "skip_while_async({})",
+    "for_each": "for_each_async({})",
+    "from_iterable": "from_callable({}) and unbatch()",
+    "from_async_iterable": "an async generator function (one with yield)",
+    "through": "an async generator function (one with yield)",
+    "from_pages": "an async generator function (one with yield)",
+}
+"""What awaits a function that this operator or terminal only calls."""
+
+ITERATING = {
+    "map": "concat_map(lambda item: from_async_iterable({}(item)))",
+    "flat_map": "concat_map(lambda item: from_async_iterable({}(item)))",
+    "from_iterable": "from_async_iterable({})",
+    "from_callable": "from_async_iterable({})",
+}
+"""What iterates over the items of an async generator function that this operator would only call."""
+
+_short = Repr()
+_short.maxstring = _short.maxother = 60
 
 
 def assembled_at() -> str:
@@ -15,12 +51,85 @@ def assembled_at() -> str:
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         own = module == "penstock" or module.startswith("penstock.")
-        if module != "dataclasses" and frame.f_code.co_filename != "<string>" and not own:
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        file = frame.f_code.co_filename
+        if module != "dataclasses" and not own and file != "<string>" and not file.startswith("<penstock "):
+            return f"{file}:{frame.f_lineno}"
         if frame.f_back is None:
             break
         frame = frame.f_back
     return "penstock"
+
+
+def shown(value: object) -> str:
+    """Return a short ``repr`` of any object, also of one whose ``repr`` raises."""
+    try:
+        return _short.repr(value)
+    except Exception:  # noqa: BLE001  of a user's object, or of a number of thousands of digits
+        return f"a {type(value).__name__}"
+
+
+def refuse(operator: str, wanted: str, given: object, parameter: str = "", advice: str = "") -> NoReturn:
+    """Raise the ``GraphError`` for an argument of the wrong kind."""
+    from penstock.runtime.stream import Stream
+
+    if isinstance(given, Stream):
+        value, uncalled = "", f"Wrong: flow | op.{operator}. Right: flow | op.{operator}(...)."
+        advice = advice or ("" if parameter else uncalled)
+    else:
+        value = f" ({shown(given)})"
+    named = f" as {parameter}" if parameter else ""
+    msg = f"{operator} takes {wanted}{named}, not {type(given).__name__}{value}, at {assembled_at()}"
+    raise GraphError(f"{msg}. {advice}" if advice else msg)
+
+
+def function_for(
+    operator: str, function: object, parameter: str = "", *, asynchronous: bool = False, yields: bool = False
+) -> None:
+    """Raise ``GraphError`` unless ``function`` can be called.
+
+    Async functions need ``asynchronous``, and async generator functions need ``yields``.
+    """
+    if not callable(function):
+        refuse(operator, "a function", function, parameter)
+    name = name_of(function)
+    if not yields and _leads_to(function, isasyncgenfunction):
+        wanted = ITERATING.get(operator)
+        advice = "Pass a plain function." if wanted is None else f"Use {wanted.format(name)} instead."
+        fault = f"an async generator function, and {operator} does not iterate over its items. {advice}"
+    elif not asynchronous and is_async(function):
+        fault = f"async, and {operator} does not await. {instead_of(operator, name)}"
+    else:
+        return
+    call = f"{operator}({parameter}={name})" if parameter else f"{operator}({name})"
+    msg = f"{call} at {assembled_at()}: {name} is {fault}"
+    raise GraphError(msg)
+
+
+def is_async(function: object) -> bool:
+    """Whether the function, what it is a ``partial`` of, or its ``__call__`` is an ``async def``."""
+    return _leads_to(function, iscoroutinefunction)
+
+
+def _leads_to(function: object, wanted: Callable[[Any], bool]) -> bool:
+    while isinstance(function, partial):
+        function = function.func
+    if wanted(function):
+        return True
+    return callable(function) and not isinstance(function, type) and wanted(type(function).__call__)
+
+
+def name_of(function: object) -> str:
+    """Return the name of a function, or of what it is a ``partial`` of, or of its class."""
+    while isinstance(function, partial):
+        function = function.func
+    name = getattr(function, "__name__", None)
+    return name if isinstance(name, str) else type(function).__name__
+
+
+def instead_of(operator: str, name: str) -> str:
+    """Return the advice for an async function ``name``: what awaits it, or that nothing does."""
+    awaiting = AWAITING.get(operator)
+    return "Pass a plain function." if awaiting is None else f"Use {awaiting.format(name)} instead."
 
 
 def positive(operator: str, parameter: str, value: float, *, least: float = 1, whole: bool = True) -> None:
@@ -28,34 +137,46 @@ def positive(operator: str, parameter: str, value: float, *, least: float = 1, w
     right = isinstance(value, int) or (not whole and isinstance(value, float) and not math.isnan(value))
     if isinstance(value, bool) or not right or value < least:
         kind = "whole number" if whole else "number"
-        place = assembled_at()
-        msg = f"{operator}({parameter}={value!r}) at {place}: {parameter} must be a {kind}, at least {least}"
-        raise GraphError(msg)
-
-
-def function_for(operator: str, function: object, *, asynchronous: bool = False) -> None:
-    """Raise ``GraphError`` unless ``function`` can be called; async functions need ``asynchronous``."""
-    if not callable(function):
-        msg = (
-            f"{operator} takes a function, not {type(function).__name__} ({function!r}), at {assembled_at()}"
-        )
-        raise GraphError(msg)
-    if not asynchronous and inspect.iscoroutinefunction(function):
-        name = getattr(function, "__name__", repr(function))
-        msg = (
-            f"{operator}({name}) at {assembled_at()}: {name} is async, and {operator} does not await. "
-            f"Use map_async({name}) instead."
-        )
-        raise GraphError(msg)
+        _refuse_value(operator, parameter, value, f"{parameter} must be a {kind}, at least {least}")
 
 
 def seconds_for(operator: str, parameter: str, value: object, *, zero: bool = False) -> float:
     """Return a finite number of seconds above 0 (or 0, if ``zero``), or raise ``GraphError``."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and math.isfinite(value) and (value > 0 or (zero and value == 0)):  # type: ignore[arg-type,operator]
-        return float(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except OverflowError:
+            seconds = math.inf
+        if math.isfinite(seconds) and (seconds > 0 or (zero and seconds == 0)):
+            return seconds
     least = "not negative" if zero else "greater than 0"
-    msg = (
-        f"{operator}({parameter}={value!r}) at {assembled_at()}: {parameter} must be a finite number, {least}"
-    )
+    return _refuse_value(operator, parameter, value, f"{parameter} must be a finite number, {least}")
+
+
+def flag_for(operator: str, **flags: object) -> None:
+    """Raise ``GraphError`` unless every value is ``True`` or ``False``."""
+    for parameter, value in flags.items():
+        if not isinstance(value, bool):
+            _refuse_value(operator, parameter, value, f"{parameter} must be True or False")
+
+
+def text_for(operator: str, parameter: str, value: object, *, optional: bool = False) -> None:
+    """Raise ``GraphError`` unless ``value`` is a string that is not empty (or ``None``, if ``optional``)."""
+    if not (isinstance(value, str) and value) and not (optional and value is None):
+        kind = "a string, not empty" + (", or None" if optional else "")
+        _refuse_value(operator, parameter, value, f"{parameter} must be {kind}")
+
+
+def choice_for(
+    operator: str, parameter: str, value: object, choices: Iterable[str | None], more: str = ""
+) -> None:
+    """Raise ``GraphError`` unless ``value`` is one of ``choices``; ``more`` says what else is taken."""
+    known = list(choices)
+    if not (value is None or isinstance(value, str)) or value not in known:
+        names = ", ".join("None" if one is None else repr(str(one)) for one in known)
+        _refuse_value(operator, parameter, value, f"{parameter} must be one of {names}{more and ', '}{more}")
+
+
+def _refuse_value(operator: str, parameter: str, value: Any, rule: str) -> NoReturn:
+    msg = f"{operator}({parameter}={shown(value)}) at {assembled_at()}: {rule}"
     raise GraphError(msg)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import GraphError
 from penstock.runtime.failures import calling
 from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
-from penstock.runtime.node import Node, Site, node
+from penstock.runtime.node import Node, Promise, Site, node
 from penstock.runtime.order import Order
 
 if TYPE_CHECKING:
@@ -19,22 +19,25 @@ if TYPE_CHECKING:
 
 @node
 class BuildingNode(Node):
-    """A node that runs flows built at run time, whose order is no looser than ``within``."""
+    """A node that runs flows built at run time, whose order is no looser than ``within``.
+
+    ``None`` states no order. Then they count as exact, and the run checks this where something depends on it.
+    """
 
     stateful = True
 
-    within: Order = Order.EXACT
+    within: Order | None = None
 
     def bound(self, n: int) -> float:  # noqa: ARG002  the flows are not known yet
         return float("inf")
 
     @property
     def order(self) -> Order:
-        return self.within.loosest(*(node.order for node in self.inputs))
+        return (self.within or Order.EXACT).loosest(*(node.order for node in self.inputs))
 
     @property
     def repeatable(self) -> bool:
-        return self.within is Order.EXACT and all(node.repeatable for node in self.inputs)
+        return self.within in {None, Order.EXACT} and all(node.repeatable for node in self.inputs)
 
 
 class BuiltFlow:
@@ -48,11 +51,11 @@ class BuiltFlow:
         build: Returns the graph. The owner is named in a note on errors that it raises.
         state: What ``state_at`` returned in an earlier run; ``None`` starts at the beginning.
         tracked: Whether positions inside its chunks are needed.
-        order: The loosest order that the owner promised; ``None`` allows any.
+        order: The loosest order that the owner promised; ``None`` allows any that nobody downstream minds.
 
     Raises:
-        GraphError: the built flow holds a checkpoint or has a looser order than promised. Neither could
-            be checked when the graph was built.
+        GraphError: the built flow holds a checkpoint, or has a looser order than was promised or than a
+            position downstream needs. None of this could be checked when the graph was built.
         PositionError: ``state`` belongs to another graph.
     """
 
@@ -70,14 +73,9 @@ class BuiltFlow:
         owner = site.vertex.node
         with calling(owner):
             vertex = resolve(build())
-        if order is not None and order.loosest(vertex.node.order) is not order:
-            built = vertex.node.order.value
-            msg = (
-                f"{owner.describe()} promised flows of order {order.value}, but the order of "
-                f"{vertex.node.describe()} is {built}. Declare it when the graph is built: "
-                f'{owner.operator}(..., order="{built}").'
-            )
-            raise GraphError(msg)
+        promise = site.promise if order is None else Promise(order, owner, strict=True)
+        if promise is not None and promise.order.loosest(vertex.node.order) is not promise.order:
+            _too_loose(site, promise, vertex.node)
         if vertex.node.has_checkpoint:
             msg = (
                 f"the flow that {owner.describe()} built at run time holds a checkpoint, which is refused "
@@ -86,7 +84,8 @@ class BuiltFlow:
             raise GraphError(msg)
         states = states_of(vertex, state) if state is not None else {}
         self._vertex = vertex
-        self.stage: Upstream[Any] = Site(vertex, site.run, states, tracked).start()
+        inner = Site(vertex, site.run, states, tracked, positioned=site.positioned, promise=promise)
+        self.stage: Upstream[Any] = inner.start()
 
     def state_at(self) -> Callable[[int], JSON]:
         """Return a function from ``i`` to the state behind the first ``i`` items of the last chunk.
@@ -104,3 +103,22 @@ class BuiltFlow:
         """
         require_resumable(self._vertex.node, "resuming a flow that was built at run time")
         return position_of(self._vertex, states)
+
+
+def _too_loose(site: Site, promise: Promise, built: Node) -> None:
+    """Raise ``GraphError`` for a flow of too loose an order, or take the position of the run."""
+    owner, who, order = site.vertex.node, promise.who, built.order.value
+    declare = f'Declare it when the graph is built: {owner.operator}(..., order="{order}").'
+    if who is owner:
+        msg = (
+            f"{owner.describe()} promised flows of order {promise.order.value}, but the order of "
+            f"{built.describe()} is {order}. {declare}"
+        )
+        raise GraphError(msg)
+    msg = (
+        f"the position of {who.describe()} needs flows of order {promise.order.value}, but the order of "
+        f"{built.describe()}, which {owner.describe()} built, is {order}. {declare}"
+    )
+    if promise.strict:
+        raise GraphError(msg)
+    site.run.without_position = msg

@@ -47,6 +47,10 @@ class Node:
     own_order: ClassVar[Order] = Order.EXACT
     shared: ClassVar[bool] = False
     """Whether the nodes above run in another run, so that a position of this run has no states of them."""
+    relies_on_order: ClassVar[bool] = False
+    """Whether its position is right only if the items from above come in the same order again."""
+    restarts: ClassVar[bool] = False
+    """Whether it starts the nodes above from their positions, so that these must be right."""
     remedy: ClassVar[str] = ""
     """For a node that has no position: why, and what to do instead, for the error message."""
 
@@ -174,11 +178,24 @@ class Vertex:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """The loosest order of items that ``who``, a node downstream, can bear from flows built at run time.
+
+    ``strict`` says that a looser flow is an error. Otherwise the run only loses its position.
+    """
+
+    order: Order
+    who: Node
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """Where a node is started: its vertex, the run, and the states to start from.
 
     ``tracked`` says that downstream holds items and needs positions inside each chunk. ``skipping`` is the
-    ``on_error_skip`` downstream, if there is one.
+    ``on_error_skip`` downstream, if there is one. ``positioned`` says that something downstream needs the
+    positions of this node, and ``promise`` which order.
     """
 
     vertex: Vertex
@@ -186,6 +203,8 @@ class Site:
     states: Mapping[str, Any]
     tracked: bool = False
     skipping: Skipping | None = None
+    positioned: bool = False
+    promise: Promise | None = None
 
     @property
     def state(self) -> JSON:
@@ -204,9 +223,11 @@ class Site:
 
     def above(self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True) -> Site:
         """Return the site of an input of this node."""
-        states = self.states if states is None else states
-        skipping = None if self.vertex.node.catches_errors else self.skipping
+        states, node = self.states if states is None else states, self.vertex.node
+        skipping = None if node.catches_errors else self.skipping
+        positioned = self.positioned or node.restarts
+        promise = Promise(Order.EXACT, node, positioned) if node.relies_on_order else self.promise
         vertex = self.vertex.inputs[index]
         while vertex.node.absent:
             vertex = vertex.inputs[0]
-        return Site(vertex, self.run, states, tracked, skipping)
+        return Site(vertex, self.run, states, tracked, skipping, positioned, promise)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import choice_for
 
 
 class Order(StrEnum):
@@ -26,11 +25,7 @@ class Order(StrEnum):
         return max((self, *others), key=ranks.index)
 
 
-def order_named(operator: str, order: str) -> Order:
-    """Return the order of that name, or raise ``GraphError``."""
-    try:
-        return Order(order)
-    except ValueError:
-        known = ", ".join(repr(each.value) for each in Order)
-        msg = f"{operator}(order={order!r}) at {assembled_at()}: order is one of {known}"
-        raise GraphError(msg) from None
+def order_named(operator: str, order: str | None) -> Order | None:
+    """Return the order of that name, or ``None`` for ``None``; raise ``GraphError`` if there is none."""
+    choice_for(operator, "order", order, [*Order, None])
+    return None if order is None else Order(order)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from penstock.errors import DocumentError
-from penstock.runtime.arguments import positive
+from penstock.runtime.arguments import flag_for, function_for, positive
+from penstock.runtime.functions import plain_result
 
 __all__ = ["RetryPolicy", "Series", "is_retryable"]
 
@@ -70,6 +71,12 @@ class RetryPolicy:
         positive("RetryPolicy", "cap", self.cap, least=0, whole=False)
         if self.budget is not None:
             positive("RetryPolicy", "budget", self.budget, least=0, whole=False)
+        flag_for("RetryPolicy", jitter=self.jitter)
+        function_for("RetryPolicy", self.retry_on, "retry_on")
+        if self.retry_when is not None:
+            function_for("RetryPolicy", self.retry_when, "retry_when")
+        if self.seed is not None:
+            positive("RetryPolicy", "seed", self.seed, least=-math.inf)
         object.__setattr__(self, "_random", random.Random(self.seed))  # noqa: S311  jitter, not a secret
 
     @property
@@ -90,7 +97,10 @@ class RetryPolicy:
         """Return what ``wait`` returns, but in place of ``None`` the reason why there is no next attempt."""
         if self.attempts is not None and attempt >= self.attempts:
             return f"all {self.attempts} attempts failed" if attempt > 1 else "only 1 attempt is allowed"
-        asked = self.retry_when(error, attempt) if self.retry_when else bool(self.retry_on(error))
+        if self.retry_when is None:
+            asked: float | bool | None = self.retries(error)
+        else:
+            asked = plain_result(self.retry_when(error, attempt), "RetryPolicy", what="retry_when")
         if asked is None or asked is False:
             return self._refusal(error)
         seconds = self.delay(error, attempt) if asked is True else _retry_after(error)
@@ -112,6 +122,10 @@ class RetryPolicy:
             f"{name} is neither a ConnectionError, nor a TimeoutError, nor marked with is_retryable = True. "
             "To retry other errors, pass RetryPolicy(retry_on=...)"
         )
+
+    def retries(self, error: BaseException) -> bool:
+        """Return whether ``retry_on`` is true for an error."""
+        return bool(plain_result(self.retry_on(error), "RetryPolicy", what="retry_on"))
 
     def delay(self, error: BaseException, attempt: int) -> float:
         """Return the error's own ``retry_after``, or the backoff's seconds after attempt ``attempt``."""

@@ -45,6 +45,7 @@ class Run:
     __slots__ = (
         "_hot", "_mark", "_resumed", "at_close", "begun", "clock", "closed", "draining", "drivers",
         "entering", "failure", "gates", "on_failure", "releases", "root", "stretch", "tasks",
+        "without_position",
     )  # fmt: skip
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -56,6 +57,8 @@ class Run:
         self.failure: Failure | None = None
         """Why a task of this run died. Every request that waits, or would wait, raises it."""
         self.on_failure: Callable[[Failure], None] | None = None
+        self.without_position = ""
+        """Why this run has no position any more, if a flow built at run time has taken it."""
         self.stretch = self.clock.monotonic()
         self.gates: dict[Gate, None] = {}  # in the order of waiting; the order of a set would be random
         self.drivers = 1

@@ -6,12 +6,16 @@ it. Therefore ``penstock.flow`` registers its classes here.
 
 from __future__ import annotations
 
+import inspect
+import sys
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from aioreactive import AsyncObservable
 
 from penstock.errors import GraphError
 from penstock.runtime.arguments import assembled_at
+from penstock.runtime.functions import plain_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,10 +65,57 @@ def node_of(who: str, flow: object) -> Node:
     Raises:
         GraphError: ``flow`` is not a flow; the message begins with ``who``.
     """
-    if not isinstance(flow, Stream):
-        msg = (
-            f"{who} must be a Flow, not {type(flow).__name__}, at {assembled_at()}. "
-            "Begin with from_iterable(...), or from_observable(...) for an aioreactive observable."
-        )
-        raise GraphError(msg)
-    return flow.node
+    if isinstance(flow, Stream):
+        return flow.node
+    msg = f"{who} must be a Flow, not {type(flow).__name__}, at {assembled_at()}. {advice_for(flow)}"
+    raise GraphError(msg)
+
+
+def advice_for(given: object) -> str:
+    """Return how to make a flow of an object, for messages."""
+    if isinstance(given, AsyncObservable):
+        return "Wrap it: from_observable(...)."
+    if callable(given):
+        module = getattr(given, "__module__", None) or ""
+        if module.startswith("penstock."):
+            return "Apply the operator to a flow: flow | operator."
+        return "Call it, or wrap it: from_iterable(f), from_async_iterable(f) or from_callable(f)."
+    if hasattr(type(given), "__aiter__"):
+        return "Wrap it: from_async_iterable(...)."
+    if inspect.isawaitable(given):
+        return "Wrap it: from_future(...)."
+    return "Wrap it: from_iterable(...) for its items, or just(...) for the object itself."
+
+
+def building(operator: str, function: Callable[..., object]) -> Callable[..., Node]:
+    """Return ``function``, which must return a flow, as a function that returns the flow's node."""
+    origin = assembled_at()
+
+    @wraps(function)  # pictures of the graph show its name
+    def build(*args: Any) -> Node:
+        returned = plain_result(function(*args), operator, origin)
+        return node_of(f"what the function of {operator} returns", returned)
+
+    return build
+
+
+def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
+    """Return an operator: it takes a flow and returns the flow of ``make(node)``."""
+    operator = _operator_called()
+
+    def step(flow: Flow[Any], /) -> Flow[Any]:
+        return flow_of(make(node_of(f"the input of {operator}", flow)))
+
+    return step
+
+
+def _operator_called() -> str:
+    """Return the name of the operator that calls ``attach``, perhaps through a helper of its family."""
+    frame = sys._getframe(2)  # noqa: SLF001  as in ``assembled_at``
+    name = frame.f_code.co_name
+    while frame.f_globals.get("__name__", "").startswith("penstock.operators."):
+        name = frame.f_code.co_name
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return "an operator" if name.startswith("<") else name

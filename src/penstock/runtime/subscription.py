@@ -6,10 +6,12 @@ import asyncio
 import sys
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 from penstock.abc import Statistics, Subscription
-from penstock.errors import ConcurrentRequestError, SubscriptionClosed
+from penstock.errors import ConcurrentRequestError, NotResumable, SubscriptionClosed
+from penstock.runtime.arguments import shown
 from penstock.runtime.failures import CLOSED, Failure
 from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
 from penstock.runtime.node import Site
@@ -28,15 +30,31 @@ T_co = TypeVar("T_co", covariant=True)
 FOREIGN = "this subscription made its first request in another event loop"
 
 
+def _whole(n: object) -> int:
+    """Return ``n``, the number of a request, as an integer of at least 1, or raise."""
+    if isinstance(n, bool) or not hasattr(type(n), "__index__"):
+        msg = f"request({shown(n)}): ask for a whole number of items, not {type(n).__name__}"
+        raise TypeError(msg)
+    count = index(cast("SupportsIndex", n))
+    if count < 1:
+        msg = f"request({shown(n)}): ask for at least one item"
+        raise ValueError(msg)
+    return count
+
+
 class Running(Subscription[T_co]):
     """One run of a graph. It checks every call, remembers the end and the error, and closes everything once.
+
+    ``positioned`` says that its positions will be needed; see ``Site``.
 
     Raises:
         PositionError: the position belongs to another graph.
         NotResumable: a position was given, but a node cannot start from one.
     """
 
-    def __init__(self, root: Node, position: Position | None = None, began: str = "") -> None:
+    def __init__(
+        self, root: Node, position: Position | None = None, began: str = "", *, positioned: bool = False
+    ) -> None:
         vertex = resolve(root)
         if position is not None:
             require_resumable(root, "subscribing from a position")
@@ -44,7 +62,7 @@ class Running(Subscription[T_co]):
         self.run = Run()
         self.run.root = vertex
         self._vertex = vertex
-        self._stage: Upstream[Any] = Site(vertex, self.run, states).start()
+        self._stage: Upstream[Any] = Site(vertex, self.run, states, positioned=positioned).start()
         self._count = 0
         self._busy = False
         self._ended = False
@@ -60,9 +78,8 @@ class Running(Subscription[T_co]):
         return self._stage.lazily(n)
 
     async def request(self, n: int) -> list[T_co]:
-        if n < 1:
-            msg = f"request({n}): ask for at least one item"
-            raise ValueError(msg)
+        if n.__class__ is not int or n < 1:
+            n = _whole(n)
         if self._busy:
             self._refuse_second()
         if self.run.closed:
@@ -115,6 +132,8 @@ class Running(Subscription[T_co]):
     def bookmark(self) -> Callable[[], Position]:
         """Return a function that returns the present position, even if it is called later."""
         require_resumable(self._vertex.node, "a position of this flow")
+        if self.run.without_position:
+            raise NotResumable(self.run.without_position)
         vertex, marks, count = self._vertex, self._stage.marks(), self._count
         return lambda: position_of(vertex, marks(count))
 

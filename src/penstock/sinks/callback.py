@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from penstock.abc import JSON, Commit, Sink
-from penstock.errors import GraphError, SinkError
+from penstock.errors import SinkError
+from penstock.runtime.arguments import function_for, text_for
 from penstock.sinks.output import not_open, read_record
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class CallbackSink(Sink):
     def __init__(
         self, function: Callable[[list[Document]], Awaitable[object] | object], *, name: str | None = None
     ) -> None:
-        if not callable(function):
-            raise GraphError(f"callback takes a function of a list of documents, not {function!r}")
+        function_for("callback", function, asynchronous=True)
+        text_for("callback", "name", name, optional=True)
         self._function = function
         self._name = name or getattr(function, "__qualname__", type(function).__name__)
         self._count = 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 from penstock.abc import Sink
 from penstock.errors import GraphError
+from penstock.runtime.arguments import assembled_at
 from penstock.sinks.databases.duckdb import DuckDBSink
 from penstock.sinks.databases.postgres import PostgresSink
 from penstock.sinks.databases.sqlite import SqliteSink
@@ -46,7 +47,12 @@ def sink_from(target: Target) -> Sink:
         return target
     if isinstance(target, list | tuple):
         return SeveralSinks(*map(sink_from, target)) if len(target) != 1 else sink_from(target[0])
-    name = os.fspath(cast("str | os.PathLike[str]", target))
+    if not isinstance(target, str | os.PathLike):
+        raise GraphError(
+            f"an output is a Sink, a path, a URL or a list of them, not {type(target).__name__} "
+            f"(at {assembled_at()}): sink='articles.jsonl'"
+        )
+    name = os.fspath(target)
     scheme, separator, _ = name.partition("://")
     if separator:
         if (make := _BY_SCHEME.get(scheme)) is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from penstock.runtime.arguments import function_for
 from penstock.runtime.built_at_runtime import BuildingNode, BuiltFlow
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.order import order_named
 from penstock.runtime.stage import Stage
-from penstock.runtime.stream import flow_of, node_of
-from penstock.sources.source import refuse
+from penstock.runtime.stream import building, flow_of
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -19,19 +19,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def defer(factory: Callable[[], Flow[T]], *, order: str = "exact") -> Flow[T]:
+def defer(factory: Callable[[], Flow[T]], *, order: str | None = None) -> Flow[T]:
     """Create a flow that ``factory`` builds at the first request of each subscription.
 
     The flow that it builds must not contain a checkpoint, which would not be visible in the graph: put the
-    checkpoint after ``defer``. Its order must not be looser than ``order``: pass ``"interleaved"``, for
-    example, if it merges.
+    checkpoint after ``defer``. Its order must not be looser than ``order``, if you pass one: see
+    ``concat_map``.
     """
     within = order_named("defer", order)
-    if not callable(factory):
-        refuse("defer", "a function that returns a Flow", factory)
-    return flow_of(
-        Defer(factory=lambda: node_of("what the function of defer returns", factory()), within=within)
-    )
+    function_for("defer", factory)
+    return flow_of(Defer(factory=building("defer", factory), within=within))
 
 
 @node

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.runtime.node import Site, node
+from penstock.runtime.arguments import function_for, refuse, text_for
+from penstock.runtime.functions import plain_result
+from penstock.runtime.node import Node, Site, node
 from penstock.runtime.pump import closing
 from penstock.runtime.stream import flow_of
-from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode, refuse
+from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -24,10 +26,15 @@ def from_async_iterable(
     It runs in its own task, and only while there is demand. An async generator object can be read only
     once, like an iterator in ``from_iterable``; pass the generator *function* instead.
     """
+    text_for("from_async_iterable", "name", name, optional=True)
     if isinstance(items, AsyncIterator):
         items = OneShot(items, "from_async_iterable(rows) instead of from_async_iterable(rows())")
-    elif not callable(items) and not isinstance(items, AsyncIterable):
-        refuse("from_async_iterable", "an async iterable or a function that returns one", items)
+    elif callable(items) and not isinstance(items, AsyncIterable):
+        function_for("from_async_iterable", items, yields=True)
+    elif not isinstance(items, AsyncIterable):
+        advice = "Use from_iterable(...)." if isinstance(items, Iterable) else ""
+        wanted = "an async iterable or a function that returns one"
+        refuse("from_async_iterable", wanted, items, advice=advice)
     return flow_of(FromAsyncIterable(items=items, name=name))
 
 
@@ -43,13 +50,27 @@ class FromAsyncIterable(SourceNode):
         return _AsyncIterableStage(site, self)
 
 
+def asynchronous(node: Node, returned: Any) -> AsyncIterable[Any]:
+    """Return what a function returned, which must be an async iterable; raise ``TypeError`` otherwise."""
+    plain_result(returned, node.operator, node.origin)
+    if not isinstance(returned, AsyncIterable):
+        msg = (
+            f"{node.describe()} takes a function that returns an async iterable, such as an async generator "
+            f"function, but it returned an object of type {type(returned).__name__}"
+        )
+        raise TypeError(msg)
+    return returned
+
+
 class _AsyncIterableStage(IndexedPumpStage):
     def __init__(self, site: Site, node: FromAsyncIterable) -> None:
         super().__init__(site, node)
         self._items = node.items
 
     async def _fill(self) -> None:
-        items = self._items() if callable(self._items) else self._items
+        items = self._items
+        if not isinstance(items, AsyncIterable):
+            items = asynchronous(self._node, items())
         to_skip = self._start
         async with closing(aiter(items)) as iterator:
             async for item in iterator:

@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import function_for, refuse, text_for
 from penstock.runtime.node import Site, node
 from penstock.runtime.stream import flow_of
-from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode, refuse
+from penstock.sources.source import IndexedPumpStage, OneShot, SourceNode
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -29,6 +29,7 @@ def from_callable(function: Callable[[], Any], *, name: str | None = None) -> Fl
     does not cancel it; ``aclose`` does. A run that resumes after the item does not call it.
     """
     function_for("from_callable", function, asynchronous=True)
+    text_for("from_callable", "name", name, optional=True)
     return flow_of(FromCallable(function=function, name=name))
 
 
@@ -42,9 +43,10 @@ def from_future(future: Awaitable[T], *, name: str | None = None) -> Flow[T]:
     second subscription raises ``AlreadySubscribed``. Write ``from_callable(f)`` instead of
     ``from_future(f())`` for a flow that can be run, and retried, again.
     """
+    text_for("from_future", "name", name, optional=True)
     if not inspect.isawaitable(future):
-        hint = " (use from_callable for a function)" if callable(future) else ""
-        refuse("from_future", f"a future or a coroutine{hint}", future)
+        advice = "Use from_callable for a function." if callable(future) else ""
+        refuse("from_future", "a future or a coroutine", future, advice=advice)
     once = OneShot(future, "from_callable(f) instead of from_future(f())")
     return flow_of(FromFuture(function=future if isinstance(future, asyncio.Future) else once, name=name))
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from penstock.runtime.arguments import function_for, refuse, text_for
 from penstock.runtime.failures import Failure, raised_by_user
+from penstock.runtime.functions import plain_result, require_iterable
 from penstock.runtime.node import Site, node
 from penstock.runtime.run import STRETCH, Pace
-from penstock.runtime.stream import flow_of
-from penstock.sources.source import IndexedStage, OneShot, SourceNode, SourceStage, refuse
+from penstock.runtime.stream import Stream, flow_of
+from penstock.sources.source import IndexedStage, OneShot, SourceNode, SourceStage
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -19,6 +21,8 @@ T = TypeVar("T")
 
 MANY = 65_536
 """So many items of a quick input take less than a millisecond."""
+
+WANTED = "an iterable or a function that returns one"
 
 QUICK = (list, tuple, range, str, bytes, dict, set, frozenset)
 """Types whose items are in memory already, so that no slice of them is slow."""
@@ -31,10 +35,16 @@ def from_iterable(items: Iterable[T] | Callable[[], Iterable[T]], *, name: str |
     ``AlreadySubscribed``; pass a function that creates a new one instead. The position is the index of the
     next item. A resumed run skips the items before it, so the input must be the same again.
     """
+    text_for("from_iterable", "name", name, optional=True)
     if isinstance(items, Iterator):
         items = OneShot(items, "from_iterable(rows) instead of from_iterable(rows())")
-    elif not callable(items) and not isinstance(items, Iterable):
-        refuse("from_iterable", "an iterable or a function that returns one", items)
+    elif callable(items) and not isinstance(items, Iterable):
+        function_for("from_iterable", items)
+    elif isinstance(items, Stream):
+        refuse("from_iterable", WANTED, items, advice="It is a flow already.")
+    elif not isinstance(items, Iterable):
+        advice = "Use from_async_iterable(...)." if isinstance(items, AsyncIterable) else ""
+        refuse("from_iterable", WANTED, items, advice=advice)
     return flow_of(FromIterable(items=items, name=name))
 
 
@@ -86,8 +96,10 @@ class _IterableStage(IndexedStage):
 
     def _open(self) -> Iterator[Any]:
         items = self._node.items
-        if callable(items):
+        if isinstance(items, OneShot):
             items = items()
+        elif not isinstance(items, Iterable):
+            items = self._made(items)
         self._quick = type(items) in QUICK
         if self._quick and self._to_skip:  # skipping takes almost no time here
             skip, self._to_skip = self._to_skip, 0
@@ -97,6 +109,18 @@ class _IterableStage(IndexedStage):
         else:
             self._iterator = iter(items)
         return self._iterator
+
+    def _made(self, function: Callable[[], Iterable[Any]]) -> Iterable[Any]:
+        node = self._node
+        items = plain_result(function(), node.operator, node.origin)
+        require_iterable(
+            items,
+            f"{node.describe()} takes a function that returns an iterable, but it returned an object",
+            flow="Use defer(function).",
+            asynchronous="Use from_async_iterable(function).",
+            other="Use from_callable(function) for a flow of one item.",
+        )
+        return items
 
     def _skip(self, iterator: Iterator[Any]) -> None:
         """Skip a slice of the items before the position."""

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
-from penstock.runtime.arguments import positive
+from penstock.runtime.arguments import flag_for, function_for, positive, text_for
 from penstock.runtime.node import Site, node
 from penstock.runtime.pump import PumpStage, closing
 from penstock.runtime.stream import flow_of
-from penstock.sources.source import SourceNode, refuse
+from penstock.sources.from_async_iterable import asynchronous
+from penstock.sources.source import SourceNode
 
 if TYPE_CHECKING:
     from penstock.abc import JSON
@@ -54,8 +55,9 @@ def from_pages(
         page_size: The largest number of items in a page. Without it ``max_in_flight`` is infinite.
         name: The id of this source in positions.
     """
-    if not callable(pages):
-        refuse("from_pages", "an async generator function that yields pages", pages)
+    function_for("from_pages", pages, yields=True)
+    flag_for("from_pages", seekable=seekable)
+    text_for("from_pages", "name", name, optional=True)
     if page_size is not None:
         positive("from_pages", "page_size", page_size)
     size = float("inf") if page_size is None else page_size
@@ -113,7 +115,7 @@ class PagesStage(PumpStage):
     async def _fill(self) -> None:
         _, at, to_skip = self._turns[0]
         pages = self._pages(at) if self._seekable else self._pages()
-        async with closing(aiter(pages)) as iterator:
+        async with closing(aiter(asynchronous(self._node, pages))) as iterator:
             async for page in iterator:
                 items, behind = self._unwrap(page)
                 new = items[to_skip:] if to_skip else items
@@ -140,7 +142,8 @@ class PagesStage(PumpStage):
                 page.estimated_total if page.estimated_total is not None else self.estimated_total
             )
             self.promised = page.promised if page.promised is not None else self.promised
-            return page.items, page.position if self._seekable else None
+            items = page.items if type(page.items) is list else list(page.items)
+            return items, page.position if self._seekable else None
         if not isinstance(page, list | tuple):
             given = type(page).__name__
             msg = f"{self._node.describe()} takes pages (lists or Page objects), but one is a {given}"

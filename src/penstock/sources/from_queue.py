@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import refuse
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.run import LARGEST_SLICE, Gate, Pace, Run
 from penstock.runtime.stream import flow_of
@@ -40,11 +39,8 @@ def from_queue(queue: asyncio.Queue[T], *, sentinel: object = NO_SENTINEL) -> Fl
             same. Without one, the flow ends when the queue is shut down (Python 3.13), or never.
     """
     if not isinstance(queue, asyncio.Queue):
-        msg = (
-            f"from_queue takes an asyncio.Queue, not {type(queue).__module__}.{type(queue).__name__}, "
-            f"at {assembled_at()}"
-        )
-        raise GraphError(msg)
+        advice = f"{type(queue).__module__}.{type(queue).__name__} is another class."
+        refuse("from_queue", "an asyncio.Queue", queue, advice=advice)
     return flow_of(FromQueue(queue=queue, sentinel=sentinel))
 
 

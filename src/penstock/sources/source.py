@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from penstock.errors import AlreadySubscribed, GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.errors import AlreadySubscribed
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.pump import PumpStage
 from penstock.runtime.stage import Stage
@@ -87,9 +86,3 @@ class OneShot:
             raise AlreadySubscribed(msg)
         self._used = True
         return self._input
-
-
-def refuse(operator: str, wanted: str, given: object) -> NoReturn:
-    """Raise the ``GraphError`` for an argument of the wrong type."""
-    msg = f"{operator} takes {wanted}, not {type(given).__name__}, at {assembled_at()}"
-    raise GraphError(msg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from penstock.runtime.arguments import seconds_for
+from penstock.runtime.arguments import seconds_for, text_for
 from penstock.runtime.node import Site, node
 from penstock.runtime.run import Gate
 from penstock.runtime.stream import flow_of
@@ -21,11 +21,13 @@ def interval(seconds: float, *, name: str | None = None) -> Flow[int]:
     A slow consumer gets all items that are due at once; apply ``sample`` to get only the newest one. The
     position is the next number. In a resumed run it comes ``seconds`` after the first request.
     """
+    text_for("interval", "name", name, optional=True)
     return flow_of(Interval(seconds=seconds_for("interval", "seconds", seconds), name=name))
 
 
 def timer(seconds: float, *, name: str | None = None) -> Flow[int]:
     """Create a flow of one item, 0, which comes ``seconds`` after the first request."""
+    text_for("timer", "name", name, optional=True)
     return flow_of(Timer(seconds=seconds_for("timer", "seconds", seconds, zero=True), name=name))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import Failure, annotate
+from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Site, node
 from penstock.runtime.run import Gate
 from penstock.runtime.stream import flow_of
@@ -30,6 +32,8 @@ def just(*items: T) -> Flow[T]:
 
 def fail(error: Exception | Callable[[], Exception]) -> Flow[Any]:
     """Create a flow that raises ``error`` (or ``error()``, if it is callable) at the first request."""
+    if not isinstance(error, BaseException):
+        function_for("fail", error)
     return flow_of(Fail(error=error))
 
 
@@ -59,11 +63,19 @@ class _FailStage(SourceStage):
 
     async def _request(self, n: int) -> list[Any]:  # noqa: ARG002
         if self._failure is None:
-            error = self._node.error
-            error = error() if callable(error) else error
+            error: Any = self._node.error
+            if not isinstance(error, BaseException):
+                error = self._made(error)
             annotate(error, self._node.describe())
             self._failure = Failure(error)
         self._failure.throw()
+
+    def _made(self, function: Callable[[], Exception]) -> BaseException:
+        error: object = plain_result(function(), "fail", self._node.origin)
+        if not isinstance(error, BaseException):
+            msg = f"{self._node.describe()}: the function returned a {type(error).__name__}, not an exception"
+            raise TypeError(msg)
+        return error
 
 
 class Never(SourceNode):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import assembled_at, function_for, is_async, text_for
 from penstock.runtime.failures import Failure, raised_by_user
+from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Site, node
 from penstock.runtime.run import STRETCH, Pace
 from penstock.runtime.stream import flow_of
@@ -23,6 +23,9 @@ Mark = list[Any] | None
 """``None`` is the beginning; ``[state]`` is the position after an item. The state itself may be ``None``."""
 Step = tuple[Any, Mark] | None
 """An item and the position after it; ``None`` is the end."""
+
+LAZY = "a function that is no async def"
+"""What returned an awaitable, in messages: an async def would have been awaited."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -45,7 +48,8 @@ def unfold(seed: Any, function: Callable[[Any], Any], *, name: str | None = None
     new ones instead of changing them in place.
     """
     function_for("unfold", function, asynchronous=True)
-    if inspect.iscoroutinefunction(function):
+    text_for("unfold", "name", name, optional=True)
+    if is_async(function):
         pages = _pages(_unfold_async(seed, function))
         return flow_of(AsyncUnfold(pages=pages, seekable=True, page_size=1, name=name))
     return flow_of(Unfold(advance=_unfold(seed, function), name=name))
@@ -65,7 +69,8 @@ def iterate(seed: Any, function: Callable[[Any], Any], *, name: str | None = Non
     end the flow.
     """
     function_for("iterate", function, asynchronous=True)
-    if inspect.iscoroutinefunction(function):
+    text_for("iterate", "name", name, optional=True)
+    if is_async(function):
         pages = _pages(_iterate_async(seed, function))
         return flow_of(AsyncIterate(pages=pages, seekable=True, page_size=1, name=name))
     return flow_of(Iterate(advance=_iterate(seed, function), name=name))
@@ -86,8 +91,16 @@ def _unfold_async(seed: Any, function: Callable[[Any], Any]) -> Callable[[Mark],
 
 
 def _iterate(seed: Any, function: Callable[[Any], Any]) -> Callable[[Mark], Step]:
+    origin, known = assembled_at(), False
+
     def advance(mark: Mark) -> Step:
-        item = seed if mark is None else function(mark[0])
+        nonlocal known
+        if mark is None:
+            return seed, [seed]
+        item = function(mark[0])
+        if not known:
+            plain_result(item, "iterate", origin, LAZY)
+            known = True
         return item, [item]
 
     return advance
@@ -116,8 +129,7 @@ def _checked(returned: Any) -> Step:
     if returned is None:
         return None
     if not isinstance(returned, tuple) or len(returned) != 2:  # noqa: PLR2004  a pair
-        if inspect.iscoroutine(returned):
-            returned.close()
+        plain_result(returned, "unfold", what=LAZY)
         msg = f"the function of unfold must return (item, next state), or None at the end, not {returned!r}"
         raise TypeError(msg)
     item, state = returned

@@ -14,7 +14,7 @@ from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.order import order_named
 from penstock.runtime.run import Gate
-from penstock.runtime.stream import flow_of, node_of
+from penstock.runtime.stream import building, flow_of
 from penstock.sources.defer import BuildingStage
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ def using(
     acquire: Callable[[], AbstractAsyncContextManager[R]],
     function: Callable[[R], Flow[T]],
     *,
-    order: str = "exact",
+    order: str | None = None,
 ) -> Flow[T]: ...
 @overload
 def using(
     acquire: Callable[[], AbstractContextManager[R]],
     function: Callable[[R], Flow[T]],
     *,
-    order: str = "exact",
+    order: str | None = None,
 ) -> Flow[T]: ...
 @overload
 def using(
@@ -45,7 +45,7 @@ def using(
     function: Callable[[R], Flow[T]],
     release: Callable[[R], object],
     *,
-    order: str = "exact",
+    order: str | None = None,
 ) -> Flow[T]: ...
 @overload
 def using(
@@ -53,14 +53,14 @@ def using(
     function: Callable[[R], Flow[T]],
     release: Callable[[R], object],
     *,
-    order: str = "exact",
+    order: str | None = None,
 ) -> Flow[T]: ...
 def using(
     acquire: Callable[[], Any],
     function: Callable[[Any], Flow[T]],
     release: Callable[[Any], object] | None = None,
     *,
-    order: str = "exact",
+    order: str | None = None,
 ) -> Flow[T]:
     """Create the flow that ``function(resource)`` returns, and hold the resource while it runs.
 
@@ -79,16 +79,16 @@ def using(
     An error of ``acquire`` or ``release`` fails the flow. If another error is in flight, the error of
     ``release`` becomes a note on that one. If the run is closed while ``acquire`` runs, ``acquire`` is
     cancelled. As with ``defer``, the flow that ``function`` returns must not contain a checkpoint, its order
-    must not be looser than ``order``, and ``max_in_flight`` is infinite.
+    must not be looser than ``order``, if you pass one, and ``max_in_flight`` is infinite.
     """
-    function_for("using", acquire, asynchronous=True)
+    function_for("using", acquire, "acquire", asynchronous=True)
     function_for("using", function)
     if release is not None:
-        function_for("using", release, asynchronous=True)
+        function_for("using", release, "release", asynchronous=True)
     return flow_of(
         Using(
             acquire=acquire,
-            build=lambda resource: node_of("what the function of using returns", function(resource)),
+            build=building("using", function),
             release=release,
             within=order_named("using", order),
         )

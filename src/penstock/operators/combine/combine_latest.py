@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
+from penstock.runtime.arguments import flag_for
 from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
 from penstock.runtime.order import Order
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.input import Input, Place
     from penstock.runtime.node import Node, Site
     from penstock.runtime.upstream import Marks, States
@@ -33,18 +35,20 @@ NONE: Any = object()
 @overload
 def combine_latest() -> Callable[[Flow[T]], Flow[tuple[T]]]: ...
 @overload
-def combine_latest(a: Flow[A], /) -> Callable[[Flow[T]], Flow[tuple[T, A]]]: ...
+def combine_latest(a: Joinable[A], /) -> Callable[[Flow[T]], Flow[tuple[T, A]]]: ...
 @overload
-def combine_latest(a: Flow[A], b: Flow[B], /) -> Callable[[Flow[T]], Flow[tuple[T, A, B]]]: ...
-@overload
-def combine_latest(a: Flow[A], b: Flow[B], c: Flow[C], /) -> Callable[[Flow[T]], Flow[tuple[T, A, B, C]]]: ...
+def combine_latest(a: Joinable[A], b: Joinable[B], /) -> Callable[[Flow[T]], Flow[tuple[T, A, B]]]: ...
 @overload
 def combine_latest(
-    a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], /
+) -> Callable[[Flow[T]], Flow[tuple[T, A, B, C]]]: ...
+@overload
+def combine_latest(
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /
 ) -> Callable[[Flow[T]], Flow[tuple[T, A, B, C, D]]]: ...
 @overload
-def combine_latest(*others: Flow[Any]) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...
-def combine_latest(*others: Flow[Any]) -> Callable[[Flow[Any]], Flow[Any]]:
+def combine_latest(*others: Joinable[Any]) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...
+def combine_latest(*others: Joinable[Any]) -> Callable[[Flow[Any]], Flow[Any]]:
     """Yield a tuple of the latest items of all flows each time one of them yields an item.
 
     The first tuple comes when each flow has yielded an item. Items replaced by a newer one before that are
@@ -60,18 +64,18 @@ def combine_latest(*others: Flow[Any]) -> Callable[[Flow[Any]], Flow[Any]]:
 
 @overload
 def zip_latest(
-    a: Flow[A], /, *, partial: bool = True, default: None = None
+    a: Joinable[A], /, *, partial: bool = True, default: None = None
 ) -> Callable[[Flow[T]], Flow[tuple[T | None, A | None]]]: ...
 @overload
 def zip_latest(
-    a: Flow[A], /, *, partial: bool = True, default: D
+    a: Joinable[A], /, *, partial: bool = True, default: D
 ) -> Callable[[Flow[T]], Flow[tuple[T | D, A | D]]]: ...
 @overload
 def zip_latest(
-    *others: Flow[Any], partial: bool = True, default: Any = None
+    *others: Joinable[Any], partial: bool = True, default: Any = None
 ) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...
 def zip_latest(
-    *others: Flow[Any], partial: bool = True, default: Any = None
+    *others: Joinable[Any], partial: bool = True, default: Any = None
 ) -> Callable[[Flow[Any]], Flow[Any]]:
     """Yield tuples of the latest items of all flows, from the first item on.
 
@@ -83,6 +87,7 @@ def zip_latest(
             ``combine_latest``.
         default: Stands for a flow that has yielded no item yet.
     """
+    flag_for("zip_latest", partial=partial)
     nodes = nodes_of("zip_latest", others)
     return attach(lambda node: ZipLatest(inputs=(node, *nodes), partial=partial, default=default))
 
@@ -93,6 +98,7 @@ class LatestNode(JoinNode):
 
     own_order = Order.TIMED
     stateful = True
+    relies_on_order = True
 
     def bound(self, n: int) -> float:
         """Return the sum of M_i(n) + 1: one more item of each input may wait for those of the others."""

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States, Upstream
 
 T = TypeVar("T")
 
 
-def concat(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
+def concat(*others: Joinable[T]) -> Callable[[Flow[T]], Flow[T]]:
     """Continue with the items of ``others``; each flow starts when the one before has completed."""
     nodes = nodes_of("concat", others)
     return attach(lambda node: Concat(inputs=(node, *nodes)))

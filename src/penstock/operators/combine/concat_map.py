@@ -28,7 +28,7 @@ U = TypeVar("U")
 
 
 def concat_map(
-    function: Callable[[T], Flow[U]], concurrency: int = 1, *, order: str = "exact"
+    function: Callable[[T], Flow[U]], concurrency: int = 1, *, order: str | None = None
 ) -> Callable[[Flow[T]], Flow[U]]:
     """Map each item to a flow and yield the items of these flows, one flow after the other.
 
@@ -45,7 +45,9 @@ def concat_map(
         function: Returns a flow. For the same item it must build the same graph.
         concurrency: How many flows may run at once.
         order: The loosest order of the flows that ``function`` may return, for example
-            ``"interleaved"`` if they merge. A flow with a looser order is a ``GraphError``.
+            ``"interleaved"`` if they merge. A flow with a looser order is a ``GraphError``. It is needed only
+            if a checkpoint or a ``retry`` follows and an operator before that depends on the order. The error
+            that asks for it says so.
     """
     positive("concat_map", "concurrency", concurrency)
     return flattening(ConcatMap, function, order, concurrency=concurrency)

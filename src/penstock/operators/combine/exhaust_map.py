@@ -25,7 +25,9 @@ MOST = 64
 """How many items to request at once while a flow runs; all of them are dropped."""
 
 
-def exhaust_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Callable[[Flow[T]], Flow[U]]:
+def exhaust_map(
+    function: Callable[[T], Flow[U]], *, order: str | None = None
+) -> Callable[[Flow[T]], Flow[U]]:
     """Map an item to a flow and yield its items; drop the items that come while this flow runs.
 
     The next item that comes after the flow has completed is mapped again. If all items are ready, only the

@@ -32,7 +32,7 @@ OUTER = -1
 
 
 def flat_map_merge(
-    function: Callable[[T], Flow[U]], concurrency: int = 8, *, order: str = "exact"
+    function: Callable[[T], Flow[U]], concurrency: int = 8, *, order: str | None = None
 ) -> Callable[[Flow[T]], Flow[U]]:
     """Map each item to a flow and yield items as they arrive, ``concurrency`` flows at once.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def flattening(
-    kind: type[FlatteningNode], function: Callable[[Any], object], order: str, **more: Any
+    kind: type[FlatteningNode], function: Callable[[Any], object], order: str | None, **more: Any
 ) -> Callable[[Flow[Any]], Flow[Any]]:
     """Check the arguments, and return the operator that adds a node of ``kind``."""
     function_for(kind.operator, function)
@@ -36,11 +36,13 @@ def flattening(
 class FlatteningNode(BuildingNode):
     """A node that builds a flow from each item."""
 
+    relies_on_order = True
+
     function: Callable[[Any], Node]
 
     @property
     def order(self) -> Order:
-        return self.own_order.loosest(self.within, *(node.order for node in self.inputs))
+        return self.own_order.loosest(BuildingNode.order.__get__(self))
 
     @property
     def obstacle(self) -> Node | None:

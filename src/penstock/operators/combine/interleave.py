@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States
 
 T = TypeVar("T")
 
 
-def interleave(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
+def interleave(*others: Joinable[T]) -> Callable[[Flow[T]], Flow[T]]:
     """Yield one item of each flow in turn (round robin), in an order that does not depend on time.
 
     Flows that have ended are skipped. If the flow whose turn it is has no item ready, all wait for it. An

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.operators import combine as op
-from penstock.runtime.stream import Stream, flow_of, node_of
+from penstock.operators.attach import joined
+from penstock.runtime.stream import Stream, flow_of
 from penstock.sources.trivial import empty
 
 if TYPE_CHECKING:
@@ -35,20 +36,20 @@ def concat(*flows: Any) -> Flow[Any]:
 
 
 @overload
-def merge(*flows: Flow[T], max_concurrent: int | None = None, delay_errors: bool = False) -> Flow[T]: ...
+def merge(*flows: Flow[T], concurrency: int | None = None, delay_errors: bool = False) -> Flow[T]: ...
 @overload
 def merge(
-    flows: Iterable[Flow[T]], /, *, max_concurrent: int | None = None, delay_errors: bool = False
+    flows: Iterable[Flow[T]], /, *, concurrency: int | None = None, delay_errors: bool = False
 ) -> Flow[T]: ...
-def merge(*flows: Any, max_concurrent: int | None = None, delay_errors: bool = False) -> Flow[Any]:
+def merge(*flows: Any, concurrency: int | None = None, delay_errors: bool = False) -> Flow[Any]:
     """Create a flow of the items of several flows as they arrive; the order within each flow is kept.
 
     Args:
         flows: The flows, or one iterable of flows. Without a flow it is empty.
-        max_concurrent: As for the operator ``merge``.
+        concurrency: As for the operator ``merge``.
         delay_errors: As for the operator ``merge``.
     """
-    return _joined(op.merge, flows, max_concurrent=max_concurrent, delay_errors=delay_errors)
+    return _joined(op.merge, flows, concurrency=concurrency, delay_errors=delay_errors)
 
 
 @overload
@@ -176,6 +177,6 @@ def _joined(operator: Callable[..., Any], flows: tuple[Any, ...], **options: Any
     step = operator(*flows[1:], **options)
     if not flows:
         return empty()
-    first = node_of(f"each argument of {operator.__name__}", flows[0])
-    joined: Flow[Any] = step(flow_of(first))
-    return joined
+    first = joined(f"each argument of {operator.__name__}", flows[0])
+    flow: Flow[Any] = step(flow_of(first))
+    return flow

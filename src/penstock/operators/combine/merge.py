@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode, counted, raise_failure, take_in_turn
-from penstock.runtime.arguments import positive
+from penstock.runtime.arguments import flag_for, positive
 from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
 from penstock.runtime.order import Order
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.input import Input
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 
 def merge(
-    *others: Flow[T], max_concurrent: int | None = None, delay_errors: bool = False
+    *others: Joinable[T], concurrency: int | None = None, delay_errors: bool = False
 ) -> Callable[[Flow[T]], Flow[T]]:
     """Yield the items of all flows as they arrive; the order within each flow is kept.
 
@@ -33,32 +34,33 @@ def merge(
 
     Args:
         others: The flows to merge with.
-        max_concurrent: How many flows may run at once; all by default. When one ends, the next one starts.
+        concurrency: How many flows may run at once; all by default. When one ends, the next one starts.
         delay_errors: Whether an error waits until all other flows have ended. Otherwise the first error
             ends the whole flow after everything fetched before the error is delivered.
     """
-    if max_concurrent is not None:
-        positive("merge", "max_concurrent", max_concurrent)
+    if concurrency is not None:
+        positive("merge", "concurrency", concurrency)
+    flag_for("merge", delay_errors=delay_errors)
     nodes = nodes_of("merge", others)
     return attach(
-        lambda node: Merge(inputs=(node, *nodes), max_concurrent=max_concurrent, delay_errors=delay_errors)
+        lambda node: Merge(inputs=(node, *nodes), concurrency=concurrency, delay_errors=delay_errors)
     )
 
 
 @node
 class Merge(JoinNode):
-    """The items of all inputs as they arrive, ``max_concurrent`` inputs at a time."""
+    """The items of all inputs as they arrive, ``concurrency`` inputs at a time."""
 
     operator = "merge"
     own_order = Order.INTERLEAVED
     stateful = True
 
-    max_concurrent: int | None = None
+    concurrency: int | None = None
     delay_errors: bool = False
 
     def bound(self, n: int) -> float:
-        """Return the sum of the ``max_concurrent`` largest M_i(n)."""
-        return sum(sorted((node.bound(n) for node in self.inputs), reverse=True)[: self.max_concurrent])
+        """Return the sum of the ``concurrency`` largest M_i(n)."""
+        return sum(sorted((node.bound(n) for node in self.inputs), reverse=True)[: self.concurrency])
 
 
 @runs(Merge)
@@ -73,7 +75,7 @@ class _MergeStage(JoinStage):
 
     def __init__(self, site: Site, node: Merge) -> None:
         super().__init__(site)
-        self._most = node.max_concurrent or len(self.inputs)
+        self._most = node.concurrency or len(self.inputs)
         self._delays = node.delay_errors
         self._first: int | None = (site.state or {}).get("next")
         self._holding: deque[Input] = deque()
@@ -124,7 +126,7 @@ class _MergeStage(JoinStage):
         return ended
 
     def ask(self, n: int) -> None:
-        """Request from the first ``max_concurrent`` branches that have not ended."""
+        """Request from the first ``concurrency`` branches that have not ended."""
         count = len(self.inputs)
         while self._begun < count and self._begun - (count - self.alive) < self._most:
             self.idle[self.inputs[self._begun]] = None

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import flag_for, function_for
 from penstock.runtime.failures import Failure, calling
+from penstock.runtime.functions import plain_result
 from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
 from penstock.runtime.run import SLICE, Pace
@@ -18,6 +19,7 @@ from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.input import Input
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States
@@ -26,7 +28,7 @@ T = TypeVar("T")
 
 
 def merge_sorted(
-    *others: Flow[T], key: Callable[[T], Any] | None = None, reverse: bool = False
+    *others: Joinable[T], key: Callable[[T], Any] | None = None, reverse: bool = False
 ) -> Callable[[Flow[T]], Flow[T]]:
     """Merge sorted flows into one sorted flow, like ``heapq.merge``.
 
@@ -39,7 +41,8 @@ def merge_sorted(
         reverse: Whether the flows are sorted from the largest item to the smallest.
     """
     if key is not None:
-        function_for("merge_sorted", key)
+        function_for("merge_sorted", key, "key")
+    flag_for("merge_sorted", reverse=reverse)
     nodes = nodes_of("merge_sorted", others)
     return attach(lambda node: MergeSorted(inputs=(node, *nodes), key=key, reverse=reverse))
 
@@ -165,7 +168,10 @@ class _SortedStage(JoinStage):
 
     def _key(self, item: Any) -> Any:
         """Return what to compare an item by."""
-        key = item if self._node.key is None else self._node.key(item)
+        node = self._node
+        key = item if node.key is None else node.key(item)
+        if not self._heap:  # one of the first keys, or the only one
+            plain_result(key, node.operator, node.origin, "key")
         return _Descending(key) if self._node.reverse else key
 
     def over(self) -> bool:

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
 
 T = TypeVar("T")
 
 
-def race(*others: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
+def race(*others: Joinable[T]) -> Callable[[Flow[T]], Flow[T]]:
     """Yield the items of the flow that yields one first; the other flows are closed at once.
 
     A flow that completes without an item loses; if all flows do, the result is empty. (The ``amb`` of

@@ -9,6 +9,7 @@ from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import calling
+from penstock.runtime.functions import Plain
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import node
 from penstock.runtime.run import LARGEST_SLICE, Pace
@@ -16,12 +17,13 @@ from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
 
 
 def sequence_equal(
-    other: Flow[Any], equal: Callable[[Any, Any], object] | None = None
+    other: Joinable[Any], equal: Callable[[Any, Any], object] | None = None
 ) -> Callable[[Flow[Any]], Flow[bool]]:
     """Yield one item: whether this flow and ``other`` have equal items in the same order.
 
@@ -33,7 +35,7 @@ def sequence_equal(
         equal: ``equal(item, other_item)`` returns whether they are equal; ``==`` by default.
     """
     if equal is not None:
-        function_for("sequence_equal", equal)
+        function_for("sequence_equal", equal, "equal")
     nodes = nodes_of("sequence_equal", (other,))
     return attach(lambda node: SequenceEqual(inputs=(node, *nodes), equal=equal))
 
@@ -59,6 +61,7 @@ class _EqualStage(JoinStage):
     def __init__(self, site: Site, node: SequenceEqual) -> None:
         super().__init__(site)
         self._node = node
+        self._equal = None if node.equal is None else Plain.of(node, node.equal)
         self._pace = Pace()
         self._answered = self.done = bool(site.state)
 
@@ -87,7 +90,8 @@ class _EqualStage(JoinStage):
 
     def _compare(self, count: int) -> bool:
         """Move both inputs behind equal items; return whether the next ``count`` are all equal."""
-        (left, right), equal = self.inputs, self._node.equal
+        left, right = self.inputs
+        equal = None if self._equal is None else self._equal.function
         try:
             for _ in range(count):
                 one, other = left.items[left.taken], right.items[right.taken]

@@ -22,7 +22,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def switch_map(function: Callable[[T], Flow[U]], *, order: str = "exact") -> Callable[[Flow[T]], Flow[U]]:
+def switch_map(function: Callable[[T], Flow[U]], *, order: str | None = None) -> Callable[[Flow[T]], Flow[U]]:
     """Map each item to a flow and yield the items of the latest flow; each item ends the flow before.
 
     Items that the ended flow had fetched but not delivered are dropped. So if all items are ready, hardly

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.node import Site
 
 A = TypeVar("A")
@@ -23,20 +24,20 @@ T = TypeVar("T")
 
 
 @overload
-def with_latest_from(a: Flow[A], /) -> Callable[[Flow[T]], Flow[tuple[T, A]]]: ...
+def with_latest_from(a: Joinable[A], /) -> Callable[[Flow[T]], Flow[tuple[T, A]]]: ...
 @overload
-def with_latest_from(a: Flow[A], b: Flow[B], /) -> Callable[[Flow[T]], Flow[tuple[T, A, B]]]: ...
+def with_latest_from(a: Joinable[A], b: Joinable[B], /) -> Callable[[Flow[T]], Flow[tuple[T, A, B]]]: ...
 @overload
 def with_latest_from(
-    a: Flow[A], b: Flow[B], c: Flow[C], /
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], /
 ) -> Callable[[Flow[T]], Flow[tuple[T, A, B, C]]]: ...
 @overload
 def with_latest_from(
-    a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /
 ) -> Callable[[Flow[T]], Flow[tuple[T, A, B, C, D]]]: ...
 @overload
-def with_latest_from(*others: Flow[Any]) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...
-def with_latest_from(*others: Flow[Any]) -> Callable[[Flow[Any]], Flow[Any]]:
+def with_latest_from(*others: Joinable[Any]) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...
+def with_latest_from(*others: Joinable[Any]) -> Callable[[Flow[Any]], Flow[Any]]:
     """Yield each item of this flow in a tuple with the latest items of ``others``.
 
     Items that arrive before each of the others has yielded one are dropped. It completes when this flow

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
+from penstock.runtime.arguments import flag_for
 from penstock.runtime.failures import annotate
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import node
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
 
@@ -29,20 +31,22 @@ T = TypeVar("T")
 @overload
 def zip(*, strict: bool = False) -> Callable[[Flow[T]], Flow[tuple[T]]]: ...  # noqa: A001
 @overload
-def zip(a: Flow[A], /, *, strict: bool = False) -> Callable[[Flow[T]], Flow[tuple[T, A]]]: ...  # noqa: A001
-@overload
-def zip(a: Flow[A], b: Flow[B], /, *, strict: bool = False) -> Callable[[Flow[T]], Flow[tuple[T, A, B]]]: ...  # noqa: A001
+def zip(a: Joinable[A], /, *, strict: bool = False) -> Callable[[Flow[T]], Flow[tuple[T, A]]]: ...  # noqa: A001
 @overload
 def zip(  # noqa: A001
-    a: Flow[A], b: Flow[B], c: Flow[C], /, *, strict: bool = False
+    a: Joinable[A], b: Joinable[B], /, *, strict: bool = False
+) -> Callable[[Flow[T]], Flow[tuple[T, A, B]]]: ...
+@overload
+def zip(  # noqa: A001
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], /, *, strict: bool = False
 ) -> Callable[[Flow[T]], Flow[tuple[T, A, B, C]]]: ...
 @overload
 def zip(  # noqa: A001
-    a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /, *, strict: bool = False
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /, *, strict: bool = False
 ) -> Callable[[Flow[T]], Flow[tuple[T, A, B, C, D]]]: ...
 @overload
-def zip(*others: Flow[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...  # noqa: A001
-def zip(*others: Flow[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[Any]]:  # noqa: A001  the field's name
+def zip(*others: Joinable[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...  # noqa: A001
+def zip(*others: Joinable[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[Any]]:  # noqa: A001  the field's name
     """Yield tuples of the first items of all flows, then of the second items, and so on.
 
     It completes with the shortest flow and closes the others at once; items they had fetched beyond that
@@ -53,6 +57,7 @@ def zip(*others: Flow[Any], strict: bool = False) -> Callable[[Flow[Any]], Flow[
         strict: Whether flows of different lengths are a ``ValueError``. To find out, all flows are
             requested from until the lengths are known.
     """
+    flag_for("zip", strict=strict)
     nodes = nodes_of("zip", others)
     return attach(lambda node: Zip(inputs=(node, *nodes), strict=strict))
 

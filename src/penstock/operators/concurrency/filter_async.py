@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.operators.concurrency.map_async import AwaitingStage
 from penstock.operators.concurrency.pool import DROPPED
 from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import flag_for, function_for
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def filter_async(
     The arguments are those of ``map_async``.
     """
     function_for("filter_async", function, asynchronous=True)
+    flag_for("filter_async", ordered=ordered)
     kind = FilterAsync if ordered else FilterAsyncUnordered
     return pooled("filter_async", kind, function, concurrency, window)
 

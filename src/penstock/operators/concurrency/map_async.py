@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.errors import GraphError
 from penstock.operators.concurrency.pool import PoolStage
 from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
-from penstock.runtime.arguments import function_for, positive
+from penstock.runtime.arguments import flag_for, function_for, positive
 from penstock.runtime.order import Order
 from penstock.runtime.run import Gate
 
@@ -41,6 +40,7 @@ def map_async(
             results overtake an input by at most this many inputs.
     """
     function_for("map_async", function, asynchronous=True)
+    flag_for("map_async", ordered=ordered)
     kind = MapAsync if ordered else MapAsyncUnordered
     return pooled("map_async", kind, function, concurrency, window)
 
@@ -69,9 +69,7 @@ class ForEachAsync(MapAsync):
 def each_of(node: Node, function: Callable[[Any], Awaitable[Any]], concurrency: int) -> ForEachAsync:
     """Return the node that calls ``function`` for each item of ``node``."""
     positive("for_each_async", "concurrency", concurrency)
-    if not callable(function):
-        msg = f"for_each_async takes an async function, not {type(function).__name__} ({function!r})"
-        raise GraphError(msg)
+    function_for("for_each_async", function, asynchronous=True)
     return ForEachAsync(inputs=(node,), function=function, concurrency=concurrency, window=concurrency)
 
 

@@ -17,7 +17,7 @@ from penstock.operators.concurrency import process_worker
 from penstock.operators.concurrency.pool import PoolStage
 from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
 from penstock.runtime import clock
-from penstock.runtime.arguments import assembled_at, function_for, positive
+from penstock.runtime.arguments import assembled_at, flag_for, function_for, positive
 from penstock.runtime.node import node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import runs
@@ -58,7 +58,7 @@ _short = Repr()
 
 def map_process(
     function: Callable[[T], U],
-    processes: int | None = None,
+    concurrency: int | None = None,
     *,
     ordered: bool = True,
     window: int | None = None,
@@ -73,8 +73,8 @@ def map_process(
 
     Args:
         function: A plain function.
-        processes: How many; by default as many as there are processors. 0 makes the calls in this
-            process, one after the other, for debugging.
+        concurrency: How many processes; by default as many as there are processors. 0 makes the calls in
+            this process, one after the other, for debugging.
         ordered: Whether results keep the order of their inputs; otherwise they are in order of completion.
         window: How many inputs may be taken from upstream and not delivered yet; 64 for each process by
             default. A list has at most half of its process's share: a larger window suits calls of
@@ -86,13 +86,14 @@ def map_process(
             items were lost. The position stands before these items.
     """
     function_for("map_process", function)
+    flag_for("map_process", ordered=ordered)
     importable(function)
-    processes = os.cpu_count() or 1 if processes is None else processes
-    positive("map_process", "processes", processes, least=0)
-    count = max(processes, 1)
+    concurrency = os.cpu_count() or 1 if concurrency is None else concurrency
+    positive("map_process", "concurrency", concurrency, least=0)
+    count = max(concurrency, 1)
     kind = MapProcess if ordered else MapProcessUnordered
     window = count * WINDOWS_OF_PROCESSES if window is None else window
-    return pooled("map_process", kind, function, count, window, inline=not processes)
+    return pooled("map_process", kind, function, count, window, inline=not concurrency)
 
 
 @node

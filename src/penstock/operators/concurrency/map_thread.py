@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.concurrency.map_async import AwaitingStage
 from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import flag_for, function_for
+from penstock.runtime.functions import plain_result
 from penstock.runtime.stage import runs
 from penstock.system.threads import to_the_end
 from penstock.system.yielding import yielding_to_threads
@@ -39,6 +40,7 @@ def map_thread(
     are those of ``map_async``.
     """
     function_for("map_thread", function)
+    flag_for("map_thread", ordered=ordered)
     kind = MapThread if ordered else MapThreadUnordered
     return pooled("map_thread", kind, function, concurrency, window)
 
@@ -66,9 +68,7 @@ class _ThreadStage(AwaitingStage):
             self._threads = ThreadPoolExecutor(self._node.concurrency, "penstock map_thread")
         loop, context = asyncio.get_running_loop(), copy_context()
         with yielding_to_threads():
-            return await to_the_end(
-                loop.run_in_executor(self._threads, _called, context, self._node.function, item)
-            )
+            return await to_the_end(loop.run_in_executor(self._threads, _called, context, self._node, item))
 
     async def _stop(self) -> None:
         try:
@@ -79,8 +79,8 @@ class _ThreadStage(AwaitingStage):
                 threads.shutdown()  # no call is under way, so this does not block
 
 
-def _called(context: Context, function: Callable[[Any], Any], item: Any) -> Any:
+def _called(context: Context, node: Pooled, item: Any) -> Any:
     try:
-        return context.run(function, item)
+        return plain_result(context.run(node.function, item), node.operator, node.origin)
     except StopIteration as error:  # a future cannot hold one: awaiting it would never end
         raise RuntimeError("map_thread: the function raised StopIteration") from error

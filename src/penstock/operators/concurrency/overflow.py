@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
-from penstock.errors import BufferOverflow, GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.errors import BufferOverflow
+from penstock.runtime.arguments import choice_for
 from penstock.runtime.order import Order
 
 OverflowName = Literal["wait", "drop_oldest", "drop_newest", "latest", "error"]
@@ -34,12 +34,8 @@ class Overflow(StrEnum):
 
 def strategy(operator: str, overflow: OverflowName) -> Overflow:
     """Return the strategy named ``overflow``; raise ``GraphError`` if there is none."""
-    try:
-        return Overflow(overflow)
-    except ValueError:
-        names = ", ".join(Overflow)
-        msg = f"{operator}(overflow={overflow!r}) at {assembled_at()}: overflow must be one of {names}"
-        raise GraphError(msg) from None
+    choice_for(operator, "overflow", overflow, Overflow)
+    return Overflow(overflow)
 
 
 class Holder(Protocol):

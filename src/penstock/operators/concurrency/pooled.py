@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import positive
+from penstock.runtime.arguments import assembled_at, positive
 from penstock.runtime.node import Node, node
 from penstock.runtime.order import Order
 
@@ -33,7 +33,8 @@ def pooled(
     positive(operator, "window", window)
     if window < concurrency:
         msg = (
-            f"{operator}(concurrency={concurrency}, window={window}): the window must hold what is under way"
+            f"{operator}(concurrency={concurrency}, window={window}) at {assembled_at()}: the window must "
+            "hold what is under way, so it must be at least the concurrency"
         )
         raise GraphError(msg)
 
@@ -84,6 +85,7 @@ class Unordered(Pooled):
 
     own_order = Order.INTERLEAVED
     stateful = True
+    relies_on_order = True
     remedy = (
         "unordered, it knows inputs by their number, and here they come in another order the next time. "
         "Pass ordered=True, or put it in front of the merge, or of the unordered operator, that is upstream."

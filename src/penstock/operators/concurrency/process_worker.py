@@ -21,6 +21,7 @@ import pickle
 import runpy
 import sys
 import traceback
+from inspect import iscoroutine
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -34,6 +35,8 @@ FLUSH = 0.005
 
 PREPARING = "PENSTOCK_WORKER_PREPARING"
 """Set in the environment while a worker runs the main program to find what it defines."""
+
+NOT_AWAITED = "map_process: the function returned a coroutine, and map_process does not await. Use map_async."
 
 _LENGTH = 8  # as in penstock.system.processes, which is not imported here
 
@@ -60,7 +63,7 @@ class Server:
         results: list[bytes] = []
         for item in pickle.loads(question):  # noqa: S301  from the parent
             try:
-                result = self._found()(self._loads(item))
+                result = plain(self._found()(self._loads(item)))
                 results.append(pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
             except Exception as error:  # noqa: BLE001  the parent raises it
                 yield pickle.dumps((results, failed(error), clock() - began))
@@ -82,6 +85,14 @@ class Server:
             self._find_main = False
             prepare(self._main)
         return pickle.loads(data)  # noqa: S301  from the parent
+
+
+def plain(result: Any) -> Any:
+    """Return a result of the function, or raise ``TypeError`` if it should have been awaited."""
+    if iscoroutine(result):
+        result.close()
+        raise TypeError(NOT_AWAITED)
+    return result
 
 
 def failed(error: Exception) -> Failed:

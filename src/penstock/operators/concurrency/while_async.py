@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
 from penstock.operators.concurrency.one_by_one import OneByOne, OneByOneStage
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import flag_for, function_for
 from penstock.runtime.node import node
 from penstock.runtime.stage import runs
 
@@ -26,6 +26,7 @@ def take_while_async(
     With ``inclusive``, complete behind that item. The calls are made one at a time, in order.
     """
     function_for("take_while_async", function, asynchronous=True)
+    flag_for("take_while_async", inclusive=inclusive)
     return attach(lambda node: TakeWhileAsync(inputs=(node,), function=function, inclusive=inclusive))
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Commit
 from penstock.documents.letters import letter_of
-from penstock.errors import GraphError, LedgerError
+from penstock.errors import LedgerError
 from penstock.events import DocumentFailed
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import refuse, text_for
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure, annotate
@@ -39,11 +39,10 @@ def dead_letters(ledger: Ledger, *, key: str = "dead letters") -> Same:
     from penstock.abc import Ledger as AnyLedger
 
     if not isinstance(ledger, AnyLedger):
-        msg = (
-            f"dead_letters takes a Ledger, not {type(ledger).__name__}, at {assembled_at()}: "
-            "dead_letters(SqliteLedger('run.db'))"
+        refuse(
+            "dead_letters", "a Ledger", ledger, advice="For example: dead_letters(SqliteLedger('run.db'))."
         )
-        raise GraphError(msg)
+    text_for("dead_letters", "key", key)
     return attach(lambda node: DeadLettersNode(inputs=(node,), ledger=ledger, key=key))
 
 

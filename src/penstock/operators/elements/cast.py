@@ -9,6 +9,7 @@ from penstock.errors import GraphError
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import assembled_at
+from penstock.runtime.functions import NotCalled
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -42,6 +43,7 @@ class Cast(Element):
     operator = "cast"
     transparent = True
     one_to_one = True
+    calls = NotCalled
     helpers: ClassVar[Mapping[str, Any]] = {"wrong_type": _wrong_type}
 
     @staticmethod

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.runtime.arguments import function_for
+from penstock.runtime.functions import Plain, plain_result
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.run import LARGEST_SLICE
 
@@ -39,9 +40,9 @@ def collect(into: Callable[..., Any] = list, add: Callable[[Any, Any], object] |
     Until the container is delivered, the position stays at the beginning, so a resumed run collects again.
     Use ``scan(...) | take_last(1)`` for a fold that resumes where it was.
     """
-    function_for("collect", into)
+    function_for("collect", into, "into")
     if add is not None:
-        function_for("collect", add)
+        function_for("collect", add, "add")
     return attach(lambda node: Collect(inputs=(node,), into=into, add=add))
 
 
@@ -73,6 +74,7 @@ class _CollectStage(ShapingStage):
         super().__init__(site)
         self.low, self.settled_state = 0, self.start
         self._node = node
+        self._add = Plain.of(node, node.add)
         self._items: list[Any] = []
         self._container: Any = None
         self._created = False
@@ -81,11 +83,10 @@ class _CollectStage(ShapingStage):
         return max(n, LARGEST_SLICE)
 
     def take(self, items: list[Any]) -> None:
-        add = self._node.add
-        if add is None:
+        if self._node.add is None:
             self._items += items
             return
-        container = self._create()
+        container, add = self._create(), self._add.function
         for item in items:
             try:
                 add(container, item)
@@ -97,12 +98,16 @@ class _CollectStage(ShapingStage):
 
     def _create(self) -> Any:
         if not self._created:
-            self._container, self._created = self._node.into(), True
+            self._container, self._created = self._made(), True
         return self._container
+
+    def _made(self, *items: list[Any]) -> Any:
+        node = self._node
+        return plain_result(node.into(*items), node.operator, node.origin)
 
     def finish(self) -> None:
         if self.start and not self.done:
             return  # an earlier run delivered the container, and no item arrived since
-        container = self._create() if self._node.add is not None else self._node.into(self._items)
+        container = self._create() if self._node.add is not None else self._made(self._items)
         self.put([container], [self.done + 1])
         self._items = []

@@ -28,7 +28,7 @@ def distinct_until_changed(key: Callable[[Any], object] | None = None) -> Same:
     for a run to be resumable.
     """
     if key is not None:
-        function_for("distinct_until_changed", key)
+        function_for("distinct_until_changed", key, "key")
     return attach(lambda node: DistinctUntilChanged(inputs=(node,), function=key))
 
 
@@ -45,7 +45,7 @@ def distinct(key: Callable[[Any], object] | None = None, *, capacity: int) -> Sa
     """
     positive("distinct", "capacity", capacity)
     if key is not None:
-        function_for("distinct", key)
+        function_for("distinct", key, "key")
     return attach(lambda node: Distinct(inputs=(node,), function=key, number=capacity))
 
 

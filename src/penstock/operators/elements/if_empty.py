@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.operators.attach import attach
+from penstock.operators.attach import attach, joined
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.stage import Stage, behind
-from penstock.runtime.stream import node_of
 from penstock.sources.from_iterable import FromIterable
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.upstream import Marks, States, Upstream
 
 T = TypeVar("T")
@@ -28,14 +28,14 @@ def default_if_empty(default: T) -> Callable[[Flow[T]], Flow[T]]:
     return attach(lambda node: DefaultIfEmpty(inputs=(node, FromIterable(items=(default,)))))
 
 
-def switch_if_empty(other: Flow[T]) -> Callable[[Flow[T]], Flow[T]]:
+def switch_if_empty(other: Joinable[T]) -> Callable[[Flow[T]], Flow[T]]:
     """Continue with ``other`` if the flow completes without an item.
 
     ``other`` starts only then. An error does not count as completion: see ``recover``. A run that is
     drained before its first item ends without starting ``other``; the resumed run reads the flow and
     decides.
     """
-    second = node_of("the argument of switch_if_empty", other)
+    second = joined("the argument of switch_if_empty", other)
     return attach(lambda node: SwitchIfEmpty(inputs=(node, second)))
 
 

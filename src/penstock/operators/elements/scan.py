@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import function_for, text_for
 from penstock.runtime.missing import MISSING
 from penstock.runtime.node import node
 
@@ -35,6 +35,7 @@ def scan(function: Callable[[Any, Any], Any], seed: Any = MISSING, *, name: str 
     return a new one instead of changing it in place.
     """
     function_for("scan", function)
+    text_for("scan", "name", name, optional=True)
     if seed is MISSING:
         return attach(lambda node: ScanItems(inputs=(node,), function=function, name=name))
     return attach(lambda node: Scan(inputs=(node,), function=function, seed=seed, name=name))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 from penstock.fusion.finishing import FinishingStage
 from penstock.operators.attach import attach
 from penstock.operators.shape.flat_map import FlatMap
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import function_for, text_for
+from penstock.runtime.functions import Plain
 from penstock.runtime.node import node
 
 if TYPE_CHECKING:
@@ -46,9 +47,10 @@ def stateful(
 
     For a run to be resumable, states must be JSON.
     """
-    function_for("stateful", step)
+    function_for("stateful", step, "step")
     if finish is not None:
-        function_for("stateful", finish)
+        function_for("stateful", finish, "finish")
+    text_for("stateful", "name", name, optional=True)
     return attach(
         lambda node: Stateful(inputs=(node,), function=step, begin=initial, finish=finish, name=name)
     )
@@ -66,6 +68,7 @@ class Stateful(FlatMap):
     operator = "stateful"
     transparent = False
     folds = True
+    calls = Plain
     fused_stage = FinishingStage
     helpers: ClassVar[Mapping[str, Any]] = {"no_pair": _no_pair}
     remedy = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeVar, overload
 
-from penstock.errors import GraphError, UnwrapError
+from penstock.errors import UnwrapError
 from penstock.fusion.element import Element, indent
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import assembled_at, function_for
+from penstock.runtime.arguments import choice_for, function_for
 
 if TYPE_CHECKING:
     from expression import Result
@@ -32,13 +32,11 @@ def unwrap(errors: Any = "raise") -> Any:
             drops the item. A function is called with ``error``, and the item is dropped.
     """
     if not isinstance(errors, str):
-        function_for("unwrap", errors)
+        function_for("unwrap", errors, "errors")
         handler = errors
-    elif errors in {"raise", "skip"}:
-        handler = None if errors == "raise" else _ignore
     else:
-        msg = f"unwrap(errors={errors!r}) at {assembled_at()}: errors must be 'raise', 'skip', or a function"
-        raise GraphError(msg)
+        choice_for("unwrap", "errors", errors, ("raise", "skip"), "or a function")
+        handler = None if errors == "raise" else _ignore
     return attach(lambda node: Unwrap(inputs=(node,), function=handler))
 
 

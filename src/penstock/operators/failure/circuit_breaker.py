@@ -9,6 +9,7 @@ from penstock.errors import CircuitOpen
 from penstock.operators.attach import attach
 from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.arguments import function_for, positive
+from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.stage import runs
 
@@ -46,8 +47,8 @@ def circuit_breaker(
     positive("circuit_breaker", "failures", failures)
     positive("circuit_breaker", "reset_after", reset_after, least=0, whole=False)
     if counts is not None:
-        function_for("circuit_breaker", counts)
-    breaker = Breaker(failures, reset_after, counts or (lambda _: True))
+        function_for("circuit_breaker", counts, "counts")
+    breaker = Breaker(failures, reset_after, (lambda _: True) if counts is None else counts)
     return attach(lambda node: CircuitBreaker(inputs=(node,), breaker=breaker))
 
 
@@ -90,7 +91,7 @@ class Breaker:
         """Count a failed run; open if the limit is reached or the run was the trial."""
         if trial:
             self._trial = False
-        if not self._counts(error):
+        if not plain_result(self._counts(error), "circuit_breaker", what="counts"):
             return
         self._failed += 1
         if trial or self._failed >= self._limit:

@@ -8,6 +8,7 @@ from penstock.operators.attach import attach
 from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import calling
+from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.stage import runs
 
@@ -69,7 +70,7 @@ class _FinallyStage(FailureStage):
         self._called = True
         try:
             with calling(self._node):
-                self._node.function(ending)
+                plain_result(self._node.function(ending), "finally_do", self._node.origin)
         except Exception as error:
             if failed_with is None:
                 raise

@@ -28,7 +28,7 @@ U = TypeVar("U")
 
 
 def on_error_resume(
-    function: Callable[[Exception], Flow[U]], *, order: str = "exact"
+    function: Callable[[Exception], Flow[U]], *, order: str | None = None
 ) -> Callable[[Flow[T]], Flow[T | U]]:
     """Continue with the flow that ``function(error)`` returns when upstream fails.
 
@@ -42,8 +42,7 @@ def on_error_resume(
 
     Args:
         function: Returns the flow to continue with.
-        order: The loosest order that this flow may have (``"interleaved"`` if it merges, for example): the
-            order of the result must be known when the graph is built. A looser flow raises ``GraphError``.
+        order: The loosest order that this flow may have, as for ``concat_map``.
     """
     function_for("on_error_resume", function)
     within = order_named("on_error_resume", order)

@@ -6,10 +6,11 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import GraphError
+from penstock.errors import GraphError, NotAwaited
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import assembled_at, function_for, positive
 from penstock.runtime.failures import calling
+from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
 from penstock.runtime.skipping import Skipping
@@ -190,6 +191,8 @@ class _Skipping(Skipping):
         return error if self._next is None else self._next.refuses(error, item)
 
     def refuses(self, error: Exception, item: Any) -> BaseException | None:
+        if isinstance(error, NotAwaited):
+            return error  # every item would fail
         if not isinstance(error, self._node.errors):
             return self._passes_on(error, item)
         if self._left == 0:
@@ -198,7 +201,7 @@ class _Skipping(Skipping):
             return error
         try:
             with calling(self._node):
-                self._node.function(error, item)
+                plain_result(self._node.function(error, item), "on_error_skip", self._node.origin)
         except BaseException as own:  # noqa: BLE001  the stage that asked raises it
             return self._passes_on(own, item) if isinstance(own, Exception) else own
         if self._left is not None:

@@ -9,6 +9,7 @@ from expression import Option
 from penstock.operators.attach import attach
 from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.arguments import function_for
+from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.stage import runs
 
@@ -75,7 +76,7 @@ class _RecoverStage(FailureStage):
         return items
 
     def _handle(self, error: Exception) -> None:
-        item = self._function(error)
+        item = plain_result(self._function(error), "recover", self.site.vertex.node.origin)
         if isinstance(item, Option):
             if item.is_none():
                 raise error

@@ -6,10 +6,9 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.failure.failure_stage import FailureStage
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import positive, refuse
 from penstock.runtime.errand import Errand
 from penstock.runtime.graph import refuse_single_use, require_resumable
 from penstock.runtime.node import Node, node
@@ -48,14 +47,13 @@ def retry(
     """
     policy = RetryPolicy() if policy is None else policy
     if not isinstance(policy, RetryPolicy):
-        msg = (
-            f"retry takes a RetryPolicy, not {type(policy).__name__}, at {assembled_at()}. "
-            "Wrong: flow | op.retry. Right: flow | op.retry()."
-        )
-        raise GraphError(msg)
+        advice = "Right: retry(attempts=3)." if isinstance(policy, int | float) else ""
+        refuse("retry", "a RetryPolicy", policy, advice=advice)
     if attempts is not None:
+        positive("retry", "attempts", attempts)
         policy = replace(policy, attempts=attempts)
     if budget is not None:
+        positive("retry", "budget", budget, least=0, whole=False)
         policy = replace(policy, budget=budget)
 
     return attach(lambda node: node.retrying(policy) or Retry(inputs=(node,), policy=policy))
@@ -67,6 +65,7 @@ class Retry(Node):
 
     operator = "retry"
     catches_errors = True
+    restarts = True
 
     policy: RetryPolicy
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
-from penstock.errors import GraphError, GroupError, GroupStuck
+from penstock.errors import GroupError, GroupStuck
 from penstock.operators.attach import attach
 from penstock.operators.concurrency.overflow import Overflow
 from penstock.operators.fanout.keyed import Keyed
@@ -14,7 +14,7 @@ from penstock.operators.fanout.nested import InnerNode, NestedRun
 from penstock.operators.fanout.shared_run import SubscriberQueue
 from penstock.operators.fanout.stuck import PATIENCE, patience_of
 from penstock.operators.fanout.subscriber import SharedNode, decline_above
-from penstock.runtime.arguments import function_for, positive
+from penstock.runtime.arguments import choice_for, function_for, positive
 from penstock.runtime.failures import annotate
 from penstock.runtime.node import node
 from penstock.runtime.stream import flow_of
@@ -57,13 +57,11 @@ def group_by(
         patience: Seconds for which a group without a reader may be full while other subscribers wait. Then
             the flow fails with ``GroupError``, which names the key. ``None`` waits without end.
     """
-    function_for("group_by", key)
+    function_for("group_by", key, "key")
     positive("group_by", "max_groups", max_groups)
     positive("group_by", "capacity", capacity)
     patience_of("group_by", patience)
-    if on_limit not in set(Limit):
-        msg = f"group_by(on_limit={on_limit!r}): on_limit must be error or complete_oldest"
-        raise GraphError(msg)
+    choice_for("group_by", "on_limit", on_limit, Limit)
     return attach(
         lambda node: GroupBy(
             inputs=(GroupKey(inputs=(node,), function=key),),

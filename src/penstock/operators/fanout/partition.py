@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from zlib import crc32
 
 from penstock.operators.fanout.broadcast import Branch, BranchRun, attach_branches
 from penstock.operators.fanout.keyed import Keyed
 from penstock.operators.fanout.stuck import PATIENCE
 from penstock.operators.fanout.subscriber import CAPACITY, limits
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import function_for, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from penstock.flow import Flow
     from penstock.operators.concurrency.overflow import OverflowName
@@ -32,10 +32,10 @@ def partition(
 
     Both share one run, like the flows of ``broadcast``: when the queue of one is full, the other waits.
     """
-    function_for("partition", predicate)
+    function_for("partition", predicate, "predicate")
 
     def numbered(node: Node) -> Node:
-        return PartitionKey(inputs=(node,), function=lambda item: 0 if predicate(item) else 1)
+        return PartitionKey(inputs=(node,), function=predicate)
 
     step = attach_branches(numbered, Part, 2, limits("partition", capacity, overflow, patience))
     return cast("Callable[[Flow[T]], tuple[Flow[T], Flow[T]]]", step)
@@ -54,10 +54,11 @@ def partition_by(
     For numbers, strings and bytes the choice is the same in every run; for other keys it depends on their
     ``hash``. All flows share one run, like those of ``broadcast``.
     """
-    function_for("partition_by", key)
+    function_for("partition_by", key, "key")
+    positive("partition_by", "count", count)
 
     def numbered(node: Node) -> Node:
-        return PartitionByKey(inputs=(node,), function=lambda item: _stable_hash(key(item)) % count)
+        return PartitionByKey(inputs=(node,), function=key, number=count)
 
     return attach_branches(numbered, PartBy, count, limits("partition_by", capacity, overflow, patience))
 
@@ -74,11 +75,21 @@ class PartitionKey(Keyed):
 
     operator = "partition"
 
+    @staticmethod
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
+        return [f"x = (0 if f{k}(x) else 1, x)"]
+
 
 class PartitionByKey(Keyed):
-    """Pairs each item with the number of its part, for ``partition_by``."""
+    """Pairs each item with the number of its part, for ``partition_by``; ``number`` is how many there are."""
 
     operator = "partition_by"
+    number_is = "count"
+    helpers: ClassVar[Mapping[str, Any]] = {"stable_hash": _stable_hash}
+
+    @staticmethod
+    def lines(k: int, drop: list[str], *, called: bool) -> list[str]:
+        return [f"x = (stable_hash(f{k}(x)) % n{k}, x)"]
 
 
 class PartitionRun(BranchRun):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from penstock.abc import Commit
+from penstock.abc import Commit, Ledger
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import positive
+from penstock.runtime.arguments import positive, refuse, text_for
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure
 from penstock.runtime.graph import position_of, require_resumable, states_of
@@ -17,7 +17,6 @@ from penstock.runtime.stage import Stage, runs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.abc import Ledger
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, Upstream
@@ -37,6 +36,14 @@ def checkpoint(ledger: Ledger, *, key: str, every: int = 1) -> Same:
     Raises:
         NotResumable: upstream has no position; the message names the operator.
     """
+    if not isinstance(ledger, Ledger):
+        refuse(
+            "checkpoint",
+            "a Ledger",
+            ledger,
+            advice="For example: checkpoint(SqliteLedger('run.db'), key=...).",
+        )
+    text_for("checkpoint", "key", key)
     positive("checkpoint", "every", every)
     return attach(lambda node: Checkpoint(inputs=(node,), ledger=ledger, key=key, every=every))
 
@@ -47,6 +54,7 @@ class Checkpoint(Node):
 
     operator = "checkpoint"
     transparent = True
+    restarts = True
 
     ledger: Ledger
     key: str

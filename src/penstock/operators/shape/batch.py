@@ -11,7 +11,7 @@ from penstock.errors import GraphError
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
 from penstock.operators.shape.batch_lists import BatchBy, BatchStrict
-from penstock.runtime.arguments import assembled_at, function_for, positive
+from penstock.runtime.arguments import assembled_at, flag_for, function_for, positive, seconds_for
 from penstock.runtime.feeder import Feeder
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.order import Order
@@ -60,20 +60,22 @@ def batch(
     if size is None and within is None:
         msg = f"batch at {assembled_at()} needs a size, or seconds as batch(within=…)"
         raise GraphError(msg)
-    if (by is not None) + strict + (within is not None) > 1 or (size is None and (by or strict)):
+    flag_for("batch", strict=strict)
+    chosen = (by is not None) + strict
+    if chosen + (within is not None) > 1 or (size is None and chosen):
         msg = f"batch at {assembled_at()}: pass only one of by, strict and within; by and strict need a size"
         raise GraphError(msg)
     if size is not None:
         positive("batch", "size", size, least=1 if by is None else 0, whole=by is None)
     count: Any = size
     if by is not None:
-        function_for("batch", by)
+        function_for("batch", by, "by")
         return attach(lambda node: BatchBy(inputs=(node,), function=by, size=count))
     if strict:
         return attach(lambda node: BatchStrict(inputs=(node,), size=count, step=count))
     if within is None:
         return attach(lambda node: Batch(inputs=(node,), number=count))
-    positive("batch", "within", within, least=0, whole=False)
+    within = seconds_for("batch", "within", within, zero=True)
     return attach(lambda node: BatchWithin(inputs=(node,), size=count, within=within))
 
 

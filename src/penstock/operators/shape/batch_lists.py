@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.operators.shape.sliding import Sliding, SlidingStage
+from penstock.runtime.functions import Plain
 from penstock.runtime.node import Node, Site, node
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class _BatchByStage(ShapingStage):
     def __init__(self, site: Site, node: BatchBy) -> None:
         super().__init__(site)
         self._node = node
+        self._calls = Plain.of(node, node.function)
         self._list: list[Any] = []
         self._sum: float = 0
 
@@ -60,7 +62,7 @@ class _BatchByStage(ShapingStage):
                 self._close(number + 1)
 
     def _weight(self, item: Any) -> float:
-        weight = self._node.function(item)
+        weight: float = self._calls.function(item)
         if weight >= 0:
             return weight
         msg = f"batch(by=…): the weight of an item must be a number, not negative; this one is {weight!r}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
 from penstock.runtime.arguments import function_for
+from penstock.runtime.functions import Plain
 from penstock.runtime.node import Node, Site, node
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def chunk_by(key: Callable[[T], object]) -> Callable[[Flow[T]], Flow[list[T]]]:
     the next one has come. A position stands before the first item of the unfinished list. A run that fails
     or is drained does not deliver that list.
     """
-    function_for("chunk_by", key)
+    function_for("chunk_by", key, "key")
     return attach(lambda node: ChunkBy(inputs=(node,), function=key))
 
 
@@ -54,7 +55,7 @@ class ChunkBy(Node):
 class _ChunkByStage(ShapingStage):
     def __init__(self, site: Site, node: ChunkBy) -> None:
         super().__init__(site)
-        self._function = node.function
+        self._calls = Plain.of(node, node.function)
         self._key: Any = None
         self._list: list[Any] = []
 
@@ -62,7 +63,7 @@ class _ChunkByStage(ShapingStage):
         return n
 
     def take(self, items: list[Any]) -> None:
-        function = self._function
+        function = self._calls.function
         for number, item in enumerate(items, self.done):
             try:
                 key = function(item)

@@ -51,7 +51,7 @@ def expand(
         max_depth: How many links may lead from an item of the input to a result; 0 yields the input only.
         limit: The most items that wait. If there are more, the flow fails with ``BufferOverflow``.
     """
-    function_for("expand", function, asynchronous=True)
+    function_for("expand", function, asynchronous=True, yields=True)
     if max_depth is not None:
         positive("expand", "max_depth", max_depth, least=0)
     positive("expand", "limit", limit)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import function_for, text_for
+from penstock.runtime.functions import Expansion, Plain
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -26,6 +27,7 @@ def flat_map(
     ``function`` must return the same items again.
     """
     function_for("flat_map", function)
+    text_for("flat_map", "name", name, optional=True)
     return attach(lambda node: FlatMap(inputs=(node,), function=function, name=name))
 
 
@@ -45,6 +47,8 @@ class FlatMap(Element):
     stateful = True
     transparent = True
     reshapes = expands = True
+    calls: ClassVar[type[Plain]] = Expansion
+    relies_on_order = True
     remedy = (
         "behind an unordered operator, a resumed run may begin with another item than the one whose iterable "
         "was not finished. Pass ordered=True to that operator, or put flat_map before it."

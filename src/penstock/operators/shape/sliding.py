@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
-from penstock.runtime.arguments import positive
+from penstock.runtime.arguments import flag_for, positive
 from penstock.runtime.node import Node, Site, node
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def sliding(size: int, step: int = 1, *, partial: bool = False) -> Callable[[Flo
     """
     positive("sliding", "size", size)
     positive("sliding", "step", step)
+    flag_for("sliding", partial=partial)
     return attach(lambda node: Sliding(inputs=(node,), size=size, step=step, partial=partial))
 
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.shape.cutting import ShapingStage
-from penstock.runtime.arguments import assembled_at, function_for
+from penstock.runtime.arguments import choice_for, function_for
+from penstock.runtime.functions import Plain
 from penstock.runtime.node import Node, Site, node
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ def split(
             the end of the list before; then no list is empty.
     """
     function_for("split", where)
-    if keep not in {None, "before", "after"}:
-        msg = f"split(keep={keep!r}) at {assembled_at()}: keep must be 'before', 'after' or None"
-        raise GraphError(msg)
+    choice_for("split", "keep", keep, ("before", "after", None))
     return attach(lambda node: SplitList(inputs=(node,), function=where, keep=keep))
 
 
@@ -63,7 +61,7 @@ class SplitList(Node):
 class _SplitStage(ShapingStage):
     def __init__(self, site: Site, node: SplitList) -> None:
         super().__init__(site)
-        self._function = node.function
+        self._calls = Plain.of(node, node.function)
         self._keep = node.keep
         self._list: list[Any] = []
 
@@ -71,7 +69,7 @@ class _SplitStage(ShapingStage):
         return n
 
     def take(self, items: list[Any]) -> None:
-        function, keep = self._function, self._keep
+        function, keep = self._calls.function, self._keep
         for number, item in enumerate(items, self.done):
             try:
                 separates = function(item)

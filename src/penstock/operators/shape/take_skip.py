@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from penstock.fusion.element import Element, indent
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import function_for, positive
+from penstock.runtime.arguments import flag_for, function_for, positive
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -28,6 +28,7 @@ def take(count: int) -> Same:
 def take_while(function: Callable[[T], object], *, inclusive: bool = False) -> Callable[[Flow[T]], Flow[T]]:
     """Complete before the first item for which ``function(item)`` is false; if ``inclusive``, behind it."""
     function_for("take_while", function)
+    flag_for("take_while", inclusive=inclusive)
     if inclusive:
         return attach(lambda node: TakeWhileInclusive(inputs=(node,), function=function, number=1))
     return attach(lambda node: TakeWhile(inputs=(node,), function=function))

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from penstock.operators.attach import attach
+from penstock.operators.attach import attach, joined
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.order import Order
-from penstock.runtime.stream import node_of
 
 if TYPE_CHECKING:
-    from penstock.flow import Flow
-    from penstock.operators.attach import Same
+    from penstock.operators.attach import Joinable, Same
     from penstock.runtime.upstream import Marks
 
 
-def take_until(other: Flow[Any]) -> Same:
+def take_until(other: Joinable[Any]) -> Same:
     """Complete when ``other`` yields an item, and close both flows.
 
     An item that arrives at the same moment as the item of ``other`` is not delivered. If ``other`` fails,
     the flow fails; if ``other`` completes without an item, nothing happens. A resumed run resumes ``other``
     from its own position, so a timer starts again.
     """
-    signal = node_of("the argument of take_until", other)
+    signal = joined("the argument of take_until", other)
     return attach(lambda node: TakeUntil(inputs=(node, signal)))
 
 

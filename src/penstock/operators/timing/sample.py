@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterable, Iterable
 from math import floor
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.operators.timing.newest import MOST, Newest, NewestNode, NewestStage
-from penstock.runtime.arguments import seconds_for
+from penstock.runtime.arguments import refuse, seconds_for
 from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
 from penstock.runtime.stage import runs
-from penstock.runtime.stream import Stream
+from penstock.runtime.stream import Stream, advice_for
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -32,6 +33,8 @@ def sample(every: float | Flow[Any]) -> Same:
     if isinstance(every, Stream):
         other = every.node
         return attach(lambda node: SampleBy(inputs=(node, other)))
+    if isinstance(every, Iterable | AsyncIterable) or callable(every):
+        refuse("sample", "seconds or a Flow", every, "every", advice_for(every))
     seconds = seconds_for("sample", "every", every)
     return attach(lambda node: Sample(inputs=(node,), seconds=seconds))
 

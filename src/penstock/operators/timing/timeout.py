@@ -6,19 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from penstock.errors import GraphError
-from penstock.operators.attach import attach
+from penstock.operators.attach import attach, joined
 from penstock.runtime.arguments import assembled_at, seconds_for
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, node
 from penstock.runtime.order import Order
 from penstock.runtime.stage import Stage, behind, runs
-from penstock.runtime.stream import node_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.flow import Flow
-    from penstock.operators.attach import Same
+    from penstock.operators.attach import Joinable, Same
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States, Upstream
 
@@ -26,13 +25,13 @@ T = TypeVar("T")
 
 
 @overload
-def timeout(*, each: float | None = None, first: float | None = None, fallback: None = None) -> Same: ...
+def timeout(seconds: float | None = None, *, first: float | None = None, fallback: None = None) -> Same: ...
 @overload
 def timeout(
-    *, each: float | None = None, first: float | None = None, fallback: Flow[T]
+    seconds: float | None = None, *, first: float | None = None, fallback: Joinable[T]
 ) -> Callable[[Flow[T]], Flow[T]]: ...
 def timeout(
-    *, each: float | None = None, first: float | None = None, fallback: Flow[Any] | None = None
+    seconds: float | None = None, *, first: float | None = None, fallback: Joinable[Any] | None = None
 ) -> Callable[[Flow[Any]], Flow[Any]]:
     """Fail, or continue with ``fallback``, if upstream emits nothing for too long.
 
@@ -41,22 +40,22 @@ def timeout(
     tries again after this error by default.
 
     Args:
-        each: Seconds from one list of items to the next.
-        first: Seconds to the first list; ``each`` unless given.
+        seconds: Seconds to the first list of items, and from one list to the next.
+        first: Seconds to the first list, if they are others.
         fallback: A flow to continue with instead of failing; upstream is closed then.
 
     Raises:
         TimeoutError: while running; it names the operator that was waited for, and the seconds.
     """
-    if each is None and first is None:
-        msg = f"timeout() at {assembled_at()} needs each= or first=, in seconds"
+    if seconds is None and first is None:
+        msg = f"timeout() at {assembled_at()} needs seconds: timeout(5), or timeout(first=5)"
         raise GraphError(msg)
-    each = None if each is None else seconds_for("timeout", "each", each)
+    each = None if seconds is None else seconds_for("timeout", "seconds", seconds)
     first = each if first is None else seconds_for("timeout", "first", first)
     if fallback is None:
-        return attach(lambda node: Timeout(inputs=(node,), first=first, each=each))
-    other = node_of("the fallback of timeout", fallback)
-    return attach(lambda node: TimeoutFallback(inputs=(node, other), first=first, each=each))
+        return attach(lambda node: Timeout(inputs=(node,), first=first, seconds=each))
+    other = joined("the fallback of timeout", fallback)
+    return attach(lambda node: TimeoutFallback(inputs=(node, other), first=first, seconds=each))
 
 
 class TimeLimit:
@@ -95,12 +94,12 @@ class TimeLimit:
 
 @node
 class Timeout(Node):
-    """An error, if a request to upstream waits longer than ``first`` or ``each`` seconds."""
+    """An error, if a request to upstream waits longer than ``first`` or ``seconds`` seconds."""
 
     operator = "timeout"
 
     first: float | None
-    each: float | None
+    seconds: float | None
 
 
 @node
@@ -154,7 +153,7 @@ class _TimeoutStage(Stage[Any]):
         items = await self._time_limit.ask(self._current, n)
         if items is not None:
             if not self._over:
-                self._time_limit.left = self._limit = self._node.each
+                self._time_limit.left = self._limit = self._node.seconds
             return items
         if not self._node.stateful:
             self._fail()
