@@ -131,6 +131,11 @@ class Page:
         """Return the code of the example, with its result."""
         define = entry["define"].strip("\n") + "\n\n\n" if "define" in entry else ""
         before = entry["before"].strip() + "\n" if "before" in entry else ""
+        before += (
+            "\n"
+            if before.splitlines()[-1:] and before.splitlines()[-1].startswith(("import", "from"))
+            else ""
+        )
         example = entry["example"]
         if "check" in entry:  # needs a file that is there when the page's code runs
             return f"{define}{before}assert await {example} {entry['check']}"
