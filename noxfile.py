@@ -149,10 +149,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def methods(session: nox.Session) -> None:
-    """Write the methods of ``Flow``, ``Flow.sync``, and the page of operators, sources and terminals."""
+    """Write the methods of ``Flow``, ``Flow.sync``, and the generated pages of the docs."""
     _install(session, "lint")
     for name in ("methods", "sync"):
         session.run("python", f"tests/generate_{name}.py")
         session.run("ruff", "check", "--select=I", "--fix", f"src/penstock/flow/{name}.py")
         session.run("ruff", "format", f"src/penstock/flow/{name}.py")
-    session.run("python", "tests/generate_operator_pages.py")
+    for name in ("operator_pages", "reference"):
+        session.run("python", f"tests/generate_{name}.py")

@@ -141,7 +141,10 @@ def test_links_to_headings_lead_somewhere(page):
     places = [
         (str((here / target).resolve().relative_to(ROOT)) if target else page, to) for target, to in links
     ]
-    assert [(target, to) for target, to in places if to not in anchors(target)] == []
+    written = [
+        (target, to) for target, to in places if not to.startswith("penstock.")
+    ]  # mkdocstrings makes those
+    assert [(target, to) for target, to in written if to not in anchors(target)] == []
 
 
 def test_ci_runs_exactly_the_test_command_of_the_readme():
