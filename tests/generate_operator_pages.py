@@ -71,9 +71,7 @@ class Page:
         parts = [head.replace("{index}\n", "\n".join(index) + "\n")]
         for kind, sections in files.items():
             for section in sections.values():
-                parts.append(
-                    f"## {section['title']}\n\n" + (f"{section['intro']}\n\n" if "intro" in section else "")
-                )
+                parts.append(_head(section))
                 parts += [
                     self._entry(kind, key, one) for key, one in section.items() if isinstance(one, dict)
                 ]
@@ -226,12 +224,22 @@ def _argument(argument: ast.arg, default: ast.expr | None) -> str:
     return f"{text} = {CONSTANTS.get(value, value)}".replace("'", '"')
 
 
+def _head(section: dict[str, Any]) -> str:
+    lines = [f"## {section['title']}", section.get("intro", "")]
+    if "see" in section:
+        lines.append(
+            f"What to know before you choose: [{section['see']}](choosing.md#{_anchor(section['see'])})."
+        )
+    return "\n\n".join(filter(None, lines)) + "\n\n"
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"[^\w\s-]", "", title).lower().replace(" ", "-")
+
+
 def _index(section: dict[str, Any]) -> str:
     names = [key for key, entry in section.items() if isinstance(entry, dict)]
-    anchor = re.sub(r"[^\w\s-]", "", section["title"]).lower().replace(" ", "-")
-    return (
-        f"| [{section['title']}](#{anchor}) | {', '.join(f'[{name}](#{name.lower()})' for name in names)} |"
-    )
+    return f"| [{section['title']}](#{_anchor(section['title'])}) | {', '.join(f'[{name}](#{name.lower()})' for name in names)} |"
 
 
 def generated() -> str:
