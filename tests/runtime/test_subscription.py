@@ -90,7 +90,7 @@ async def test_stateless_operators_do_not_appear_in_it() -> None:
     ("other", "said"),
     [
         (lambda f: f.enumerate(), ["enumerate#1 that the position lacks", "lacks nothing"]),
-        (lambda f: f.concat(just(1)), ["0.from_iterable#0", "concat(2)#0", "lacks from_iterable#0"]),
+        (lambda f: f.concat(just(1)), ["has from_iterable#1, concat(2)#2 that", "lacks nothing"]),
         (lambda f: from_pages(lambda: None), ["has from_pages#0", "lacks from_iterable#0"]),
     ],
 )

@@ -16,7 +16,7 @@ from penstock.flow.terminals import Terminals
 from penstock.fusion.drive import iterate
 from penstock.interop import aioreactive as bridge
 from penstock.runtime.arguments import assembled_at, positive, refuse
-from penstock.runtime.graph import resolve
+from penstock.runtime.graph import runs_of
 from penstock.runtime.node import Node
 from penstock.runtime.stream import describes
 from penstock.runtime.subscription import Running
@@ -47,7 +47,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        names = " | ".join(vertex.node.operator for vertex in resolve(self.node).walk())
+        names = " | ".join(vertex.node.operator for last in runs_of(self.node) for vertex in last.run)
         return f"<{type(self).__name__} {names}>"
 
     def subscribe(self, position: Position | None = None) -> Subscription[T_co]:

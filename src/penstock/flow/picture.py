@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import math
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from penstock.flow.drawing import Drawing, plain
 from penstock.redact import redact
-from penstock.runtime.graph import resolve
+from penstock.runtime.facts import bound_of, evaluation
+from penstock.runtime.graph import runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,14 +31,11 @@ LONGEST = 48
 SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, range)
 """The types of parameters of which the size is shown."""
 
-CHARACTER, LINE, PAD, GAP = 7.2, 16, 10, 28
-"""Sizes in the SVG, in pixels: width of a character, height of a line, margin in a box, gap between boxes."""
+MOST_BOUNDS = 100_000
+"""After so many steps the bounds left are not computed: thousands of chained windows would need millions."""
 
-STYLE = (
-    "text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#1f2933}"
-    ".box{fill:#f4f7fa;stroke:#7b8794}.source{fill:#e3f4ee;stroke:#2f855a}.slowest{fill:#fde8d8;stroke:#c05621}"
-    ".dim{fill:#616e7c}.edge{fill:none;stroke:#7b8794;marker-end:url(#arrow)}"
-)
+LEVELS = 24
+"""How many levels of the tree are shown below each other; what stands deeper follows as a tree of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +95,12 @@ class Graph:
     edges: tuple[Edge, ...]
     statistics: Statistics | None = None
     bound: Callable[[int], float] = field(repr=False, compare=False, default=lambda _: math.inf)
+    _above: list[list[int]] = field(init=False, repr=False, compare=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._above.extend([] for _ in self.nodes)
+        for edge in self.edges:
+            self._above[edge.target].append(edge.source)
 
     def max_in_flight(self, n: int = 1) -> float:
         """Return the most source items that can be in flight while ``n`` are requested (law 1)."""
@@ -103,7 +108,7 @@ class Graph:
 
     def inputs(self, key: int) -> list[GraphNode]:
         """Return the nodes that feed a node, in order."""
-        return [self.nodes[edge.source] for edge in self.edges if edge.target == key]
+        return [self.nodes[source] for source in self._above[key]]
 
     def with_statistics(self, statistics: Statistics) -> Graph:
         """Return the same graph with the statistics of a run of it.
@@ -134,10 +139,10 @@ class Graph:
 
     def to_svg(self) -> str:
         """Return a picture as SVG; needs no other library."""
-        return _Drawing(self).svg()
+        return Drawing(self, [_label(self, node) for node in self.nodes], _slowest(self)).svg()
 
     def __str__(self) -> str:
-        rows = [(lead + node.title, *_facts(self, node)) for lead, node in _tree(self, len(self.nodes) - 1)]
+        rows = list(_rows(self))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         slowest = self.statistics.bottleneck if self.statistics else None
@@ -148,18 +153,32 @@ class Graph:
 
 
 def graph_of(root: Node) -> Graph:
-    """Describe the graph that ends with ``root``."""
-    vertices = list(resolve(root).walk())
-    keys = {id(vertex): key for key, vertex in enumerate(vertices)}
-    depths = {id(vertices[-1]): 0}
-    for vertex in reversed(vertices):
-        depths |= {id(above): depths[id(vertex)] + 1 for above in vertex.inputs}
-    edges = [Edge(keys[id(above)], keys[id(vertex)]) for vertex in vertices for above in vertex.inputs]
-    nodes = [_described(vertex, keys[id(vertex)], depths[id(vertex)]) for vertex in vertices]
+    """Describe the graph that ends with ``root``.
+
+    Nodes above a shared node are there once, whatever the number of branches that they feed.
+    """
+    lasts = runs_of(root)
+    vertices = [vertex for last in lasts for vertex in last.run]
+    keys = {vertex: key for key, vertex in enumerate(vertices)}
+    feeding = {last.node: keys[last] for last in lasts}
+    edges: list[Edge] = []
+    for key, vertex in enumerate(vertices):
+        shared = vertex.node.inputs if vertex.node.shared else ()
+        sources = [*(keys[above] for above in vertex.inputs), *(feeding[node] for node in shared)]
+        edges += [Edge(source, key) for source in sources]
+    depths = [0] * len(vertices)
+    for edge in reversed(edges):  # a target follows its sources, so its own depth is known
+        depths[edge.source] = max(depths[edge.source], depths[edge.target] + 1)
+    with evaluation() as known:
+        bound_of(root, 1)
+        nodes = []
+        for key, vertex in enumerate(vertices):
+            held = bound_of(vertex.node, 1) if len(known.results) < MOST_BOUNDS else math.inf
+            nodes.append(_described(vertex, key, depths[key], held))
     return Graph(tuple(nodes), tuple(edges), bound=root.bound)
 
 
-def _described(vertex: Vertex, key: int, depth: int) -> GraphNode:
+def _described(vertex: Vertex, key: int, depth: int, held: float) -> GraphNode:
     node = vertex.node
     return GraphNode(
         key,
@@ -169,15 +188,10 @@ def _described(vertex: Vertex, key: int, depth: int) -> GraphNode:
         node.name,
         node.order,
         node.obstacle is None,
-        vertex.id if node.stateful else None,
+        vertex.id or None,
         depth,
-        node.bound(1),
+        held,
     )
-
-
-def _plain(value: str) -> str:
-    """Return ``value`` with every character that cannot be printed replaced."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value)
 
 
 def _shown(value: Any) -> str:
@@ -193,17 +207,39 @@ def _shown(value: Any) -> str:
         result = f"<{len(value):,} items>"
     else:
         result = type(value).__name__
-    result = _plain(result)
+    result = plain(result)
     return result if len(result) <= LONGEST else result[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _tree(graph: Graph, key: int, lead: str = "", below: str = "") -> Iterator[tuple[str, GraphNode]]:
-    """Yield a node and all nodes above it, each with the lines of the tree before its name."""
-    yield lead, graph.nodes[key]
-    inputs = graph.inputs(key)
-    for i, node in enumerate(inputs, 1):
-        corner, line = ("└─ ", "   ") if i == len(inputs) else ("├─ ", "│  ")
-        yield from _tree(graph, node.key, below + corner, below + line)
+def _rows(graph: Graph) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the text: a tree with the last node on top.
+
+    A node that feeds several others, or stands too deep, has its key in brackets. In all places but one, its
+    row says where it is shown.
+    """
+    fed = Counter(edge.source for edge in graph.edges)
+    shown: set[int] = set()
+    later = deque([len(graph.nodes) - 1])
+    while later:
+        first = later.popleft()
+        stack = [(first, "", "", 0)]
+        while stack:
+            key, lead, below, level = stack.pop()
+            node = graph.nodes[key]
+            deep = level > LEVELS and bool(graph.inputs(key))
+            label = f" [{key}]" if deep or fed[key] > 1 or (key == first and level == 0 and shown) else ""
+            facts = _facts(graph, node)
+            if deep or key in shown:
+                where = "shown above" if key in shown else "shown below"
+                yield lead + node.title + label, where, *("" for _ in facts[1:])
+                later += [key] if where == "shown below" and key not in later else []
+                continue
+            shown.add(key)
+            yield lead + node.title + label, *facts
+            inputs = [one.key for one in graph.inputs(key)]
+            ends = [("├─ ", "│  ")] * (len(inputs) - 1) + [("└─ ", "   ")]
+            rows = zip(inputs, ends, strict=False)
+            stack += reversed([(k, below + corner, below + line, level + 1) for k, (corner, line) in rows])
 
 
 def _facts(graph: Graph, node: GraphNode) -> tuple[str, ...]:
@@ -246,68 +282,3 @@ def _label(graph: Graph, node: GraphNode) -> list[str]:
 def _slowest(graph: Graph) -> set[int]:
     stage = graph.statistics.slowest if graph.statistics else None
     return set(stage.nodes) if stage else set()
-
-
-class _Drawing:
-    """A graph as SVG: sources at the top, one row for each depth, inputs side by side."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
-        self._labels = [_label(graph, node) for node in graph.nodes]
-        self._widths = [max(map(len, lines)) * CHARACTER + 2 * PAD for lines in self._labels]
-        self._height = max(map(len, self._labels)) * LINE + PAD
-        self._rows = max(node.depth for node in graph.nodes) + 1
-        self._tops = [(self._rows - 1 - n.depth) * (self._height + GAP) + PAD for n in graph.nodes]
-        self._above: list[float] = []  # the width of all inputs of a node, side by side
-        self._spans: list[float] = []  # the width of a node with everything above it
-        for node in graph.nodes:
-            spans = [self._spans[one.key] for one in graph.inputs(node.key)]
-            self._above.append(sum(spans) + GAP * max(0, len(spans) - 1))
-            self._spans.append(max(self._widths[node.key], self._above[-1]))
-        self._centres: dict[int, float] = {}
-        self._place(len(graph.nodes) - 1, 0.0)
-
-    def svg(self) -> str:
-        across = self._spans[-1] + 2 * PAD
-        down = self._rows * (self._height + GAP) - GAP + 2 * PAD
-        slowest = _slowest(self._graph)
-        parts = [self._edge(edge) for edge in self._graph.edges]
-        for node in self._graph.nodes:
-            kind = "box" if self._graph.inputs(node.key) else "source"
-            parts += self._box(node.key, "slowest" if node.key in slowest else kind)
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{across:.0f}" height="{down:.0f}" '
-            f'viewBox="0 0 {across:.0f} {down:.0f}" role="img"><title>A Penstock graph</title>'
-            f"<style>{STYLE}</style>"
-            '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-            'orient="auto"><path d="M0 0L8 4L0 8z" fill="#7b8794"/></marker></defs>'
-            + "".join(parts)
-            + "</svg>"
-        )
-
-    def _place(self, key: int, left: float) -> None:
-        """Put a node below the middle of its inputs, within the span that begins at ``left``."""
-        self._centres[key] = left + self._spans[key] / 2 + PAD
-        left += (self._spans[key] - self._above[key]) / 2
-        for node in self._graph.inputs(key):
-            self._place(node.key, left)
-            left += self._spans[node.key] + GAP
-
-    def _edge(self, edge: Edge) -> str:
-        x1, y1 = self._centres[edge.source], self._tops[edge.source] + self._height
-        x2, y2 = self._centres[edge.target], self._tops[edge.target]
-        middle = (y1 + y2) / 2
-        curve = f"M{x1:.1f} {y1:.1f}C{x1:.1f} {middle:.1f} {x2:.1f} {middle:.1f} {x2:.1f} {y2:.1f}"
-        return f'<path class="edge" d="{curve}"/>'
-
-    def _box(self, key: int, kind: str) -> Iterator[str]:
-        width, top = self._widths[key], self._tops[key]
-        left = self._centres[key] - width / 2
-        yield (
-            f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" '
-            f'width="{width:.1f}" height="{self._height}" rx="5"/>'
-        )
-        for i, line in enumerate(self._labels[key]):
-            style = ' class="dim"' if i else ' font-weight="bold"'
-            x, y = left + PAD, top + LINE * (i + 1)
-            yield f'<text{style} x="{x:.1f}" y="{y:.1f}">{html.escape(_plain(line))}</text>'

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from penstock.fusion.element import Element
-from penstock.fusion.loops import compile_loop
+from penstock.fusion.loops import LONGEST_LOOP, compile_loop
 from penstock.runtime.failures import MISTAKEN, raised_by_user
 from penstock.runtime.functions import Plain
 from penstock.runtime.run import STRETCH, Pace
@@ -50,7 +50,7 @@ class Drive:
     ) -> None:
         chain: list[Element] = []
         node = root
-        while node.absent or (isinstance(node, Element) and not node.reshapes):
+        while node.absent or (isinstance(node, Element) and not node.reshapes and len(chain) < LONGEST_LOOP):
             if isinstance(node, Element):
                 chain.append(node)
             node = node.inputs[0]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from penstock.fusion.fused import FusedStage
 from penstock.fusion.loop_element import LoopElement, indent
+from penstock.fusion.loops import LONGEST_LOOP
 from penstock.runtime.node import node
 
 if TYPE_CHECKING:
-    from penstock.runtime.node import Site
+    from penstock.runtime.node import Node, Site
 
 __all__ = ["Element", "indent"]
 
@@ -22,11 +24,16 @@ class Element(LoopElement):
     """The class of the stage whose last element this is."""
 
     def start(self, site: Site) -> FusedStage:
-        """Start one stage for this element and for all elements directly above it that do not reshape."""
+        """Start one stage for this element and for the elements directly above it that do not reshape."""
         chain: list[Site] = [site]
         above = site.above()
-        while isinstance(above.vertex.node, Element) and not above.vertex.node.reshapes:
+        while len(chain) < LONGEST_LOOP and _joins(above.vertex.node):
             chain.append(above)
             above = above.above()
         chain.reverse()
-        return self.fused_stage(chain, above.start())
+        return self.fused_stage(chain, replace(above, depth=site.depth + 1).start())
+
+
+def _joins(node: Node) -> bool:
+    """Return whether a node can stand in one loop with the element behind it."""
+    return isinstance(node, Element) and not node.reshapes

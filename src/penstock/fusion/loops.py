@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
     Kinds = tuple[tuple[type[LoopElement], bool], ...]  # types of elements, and whether each has a function
 
+LONGEST_LOOP = 256
+"""The most elements in one loop; compiling a long function takes more than twice as long as its halves."""
+
 _serial = count(1)
 
 

@@ -84,7 +84,10 @@ class BuiltFlow:
             raise GraphError(msg)
         states = states_of(vertex, state) if state is not None else {}
         self._vertex = vertex
-        inner = Site(vertex, site.run, states, tracked, positioned=site.positioned, promise=promise)
+        inner = Site(
+            vertex, site.run, states, tracked,
+            positioned=site.positioned, promise=promise, depth=site.depth + 1,
+        )  # fmt: skip
         self.stage: Upstream[Any] = inner.start()
 
     def state_at(self) -> Callable[[int], JSON]:

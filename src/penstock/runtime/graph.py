@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import GraphError, NotResumable, PositionError
 from penstock.runtime.node import Vertex
+from penstock.runtime.upstream import evaluated
 
 if TYPE_CHECKING:
     from penstock.abc import Position
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import States
 
 VERSION = 1
+
+MOST_NAMES = 20
+"""How many operators a message names."""
 
 
 def refuse_single_use(node: Node) -> None:
@@ -29,30 +33,61 @@ def refuse_single_use(node: Node) -> None:
 
 
 def resolve(root: Node) -> Vertex:
-    """Give every node of a graph its id.
+    """Give every node of one run its place and its id; the nodes above a shared node are in another run.
 
     Raises:
         GraphError: two nodes were given the same ``name=``.
     """
-    vertex = _resolve(root, "")
+    run: list[Vertex] = []
+    above: list[Vertex] = []  # whose consumer was not reached yet
+    stack = [(root, False)]
+    entries = 0
+    while stack:
+        node, reached = stack.pop()
+        inputs = () if node.shared else node.inputs
+        if inputs and not reached:
+            stack.append((node, True))
+            stack += [(one, False) for one in reversed(inputs)]
+            continue
+        own = tuple(above[len(above) - len(inputs) :])
+        del above[len(above) - len(inputs) :]
+        name = ""
+        if node.stateful or len(inputs) > 1:  # the joins too: they tell the shape of the graph
+            name = node.name or f"{node.operator}{node.structure}#{entries}"
+            entries += 1
+        vertex = Vertex(node, name, own, run, own[0].first if own else len(run), len(run))
+        run.append(vertex)
+        above.append(vertex)
+    if entries > 1:
+        _refuse_same_names(run[-1].ids)
+    return run[-1]
+
+
+def _refuse_same_names(ids: list[str]) -> None:
     seen: set[str] = set()
-    for name in vertex.ids:
+    for name in ids:
         if name in seen:
             msg = f"two operators of this graph have the position id {name!r}: give each its own name="
             raise GraphError(msg)
         seen.add(name)
-    return vertex
 
 
-def _resolve(node: Node, path: str) -> Vertex:
-    if len(node.inputs) == 1:
-        inputs: tuple[Vertex, ...] = (_resolve(node.inputs[0], path),)
-        ordinal = inputs[0].ordinal
-    else:
-        inputs = tuple(_resolve(child, f"{path}{i}.") for i, child in enumerate(node.inputs))
-        ordinal = 0
-    own = node.name or f"{path}{node.operator}{node.structure}#{ordinal}"
-    return Vertex(node, own, ordinal + node.stateful, inputs)
+def runs_of(root: Node) -> list[Vertex]:
+    """Return the last vertex of every run of a graph: the shared runs before those that they feed."""
+    resolved: dict[Node, Vertex] = {}
+    done: dict[Node, Vertex] = {}
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        last = resolved[node] = resolved.get(node) or resolve(node)
+        feeding = (one for vertex in last.run if vertex.node.shared for one in vertex.node.inputs)
+        missing = [one for one in feeding if one not in done]
+        if missing:
+            stack += reversed(missing)
+            continue
+        done[node] = last
+        stack.pop()
+    return list(done.values())
 
 
 def require_resumable(root: Node, who: str) -> None:
@@ -71,10 +106,11 @@ def position_of(root: Vertex, states: States) -> Position:
         PositionError: the state of some operator is not JSON.
     """
     nodes: dict[str, Any] = {}
-    for vertex in root.walk():
-        if vertex.node.stateful:
+    found = evaluated(states)
+    for vertex in root.within():
+        if vertex.id:
             try:
-                nodes[vertex.id] = json.loads(json.dumps(states.get(vertex.id)))
+                nodes[vertex.id] = json.loads(json.dumps(found.get(vertex.id)))
             except (TypeError, ValueError) as error:
                 msg = (
                     f"the state of {vertex.node.describe()} is not JSON, so the flow has no position: "
@@ -96,11 +132,42 @@ def states_of(root: Vertex, position: Position) -> States:
     nodes = position["nodes"]
     wanted = root.ids
     if set(nodes) != set(wanted):
-        added = ", ".join(i for i in wanted if i not in nodes) or "nothing"
-        gone = ", ".join(i for i in nodes if i not in set(wanted)) or "nothing"
+        added, gone = _difference(wanted, list(nodes))
         msg = (
             f"this position belongs to another graph: the flow has {added} that the position lacks, "
             f"and lacks {gone} that the position has. Start without a position, or build the same flow again."
         )
         raise PositionError(msg)
     return {key: value for key, value in nodes.items() if value is not None}
+
+
+def _difference(wanted: list[str], found: list[str]) -> tuple[str, str]:
+    """Return in words what is only in ``wanted``, and what is only in ``found``.
+
+    One operator more changes the numbers of all behind it. So what both begin with and end with is left out,
+    but for the numbers.
+    """
+    wanted, found = sorted(wanted, key=_number), sorted(found, key=_number)  # it may be stored in any order
+    start = 0
+    while start < min(len(wanted), len(found)) and wanted[start] == found[start]:
+        start += 1
+    end = 0
+    most = min(len(wanted), len(found)) - start
+    while end < most and _operator(wanted[-1 - end]) == _operator(found[-1 - end]):
+        end += 1
+    return _listed(wanted[start : len(wanted) - end]), _listed(found[start : len(found) - end])
+
+
+def _number(name: str) -> tuple[int, str]:
+    """Return the number in an id, and the operator; for a ``name=`` no number."""
+    operator, _, number = name.rpartition("#")
+    return (int(number), operator) if operator and number.isdecimal() else (-1, name)
+
+
+def _operator(name: str) -> str:
+    return _number(name)[1]
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMES])
+    return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown or "nothing"

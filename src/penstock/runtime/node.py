@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from penstock.errors import GraphError
 from penstock.runtime.arguments import assembled_at
+from penstock.runtime.cut import DEEPEST, Cut
+from penstock.runtime.facts import remember_facts
 from penstock.runtime.order import Order
+from penstock.runtime.upstream import evaluated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from penstock.abc import JSON
     from penstock.runtime.policy import RetryPolicy
     from penstock.runtime.run import Run
     from penstock.runtime.skipping import Skipping
-    from penstock.runtime.upstream import Upstream
+    from penstock.runtime.upstream import States, Upstream
 
 
 N = TypeVar("N")
 
 
-@dataclass_transform(eq_default=False, kw_only_default=True, frozen_default=True)
+@dataclass_transform(eq_default=False, kw_only_default=True, frozen_default=True, field_specifiers=(field,))
 def node(cls: type[N]) -> type[N]:
     """Make a subclass of ``Node`` a frozen dataclass with slots, as every node is."""
-    return dataclass(frozen=True, slots=True, kw_only=True, eq=False)(cls)
+    return dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)(cls)
 
 
 @node
@@ -35,6 +38,9 @@ class Node:
     A subclass adds its parameters as fields. It says how many items it holds (``bound``), whether a position
     holds a state of it (``stateful``) and how strict its order is (``own_order``). The class of stages that
     runs it is decorated with ``runs``.
+
+    The properties from ``order`` to ``has_checkpoint`` are computed once for each node. They and ``bound``
+    may ask the inputs, however many nodes stand above: ``penstock.runtime.facts`` sees to that.
     """
 
     operator: ClassVar[str]
@@ -57,6 +63,11 @@ class Node:
     inputs: tuple[Node, ...] = ()
     origin: str = ""
     name: str | None = None
+    facts: dict[str, Any] = field(init=False, default_factory=dict)
+    """What its properties returned, by name."""
+
+    def __init_subclass__(cls) -> None:
+        remember_facts(cls)
 
     def __post_init__(self) -> None:
         if not self.origin:
@@ -133,7 +144,7 @@ class Node:
     @property
     def parameters(self) -> dict[str, Any]:
         """The fields whose value is not the default, by name; for pictures, never for positions."""
-        own = (one for one in fields(self) if one.name not in {"inputs", "origin", "name"})
+        own = (one for one in fields(self) if one.init and one.name not in {"inputs", "origin", "name"})
         asked = ((one.name, getattr(self, one.name), one.default) for one in own)
         return {
             name: value
@@ -145,36 +156,40 @@ class Node:
         """Return the operator's name and where it was assembled, for messages."""
         return f"{self.operator} at {self.origin}"
 
+    def __repr__(self) -> str:
+        return f"<{self.describe()}>"
+
+
+remember_facts(Node)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vertex:
-    """A node at one place in a graph; the same node may stand in several places.
+    """A node at one place in the graph of one run; the same node may stand in several places.
 
-    ``id`` is the node's ``name=`` if it has one. Otherwise it consists of the path of inputs from the root,
-    the operator's name, its ``structure``, and its ordinal among the stateful nodes of that path.
+    ``id`` names its state in positions: the node's ``name=`` if it has one, otherwise the operator's name,
+    its ``structure``, and its number among the nodes that have an id. ``id`` is empty for a node that is no
+    part of positions. ``run`` has all vertices of the run, sources first: this one is number ``index``, and
+    those above it are the numbers from ``first`` on.
+
+    A ``shared`` node has no inputs here: the nodes above it stand in a graph of their own.
     """
 
     node: Node
     id: str
-    ordinal: int
     inputs: tuple[Vertex, ...]
+    run: list[Vertex]
+    first: int
+    index: int
 
-    def walk(self) -> Iterator[Vertex]:
-        """Yield this vertex and all above it, sources first."""
-        for vertex in self.inputs:
-            yield from vertex.walk()
-        yield self
-
-    def within(self) -> Iterator[Vertex]:
-        """Yield this vertex and all above it in the same run, sources first."""
-        for vertex in () if self.node.shared else self.inputs:
-            yield from vertex.within()
-        yield self
+    def within(self) -> Sequence[Vertex]:
+        """Return all vertices above this one in the same run, sources first, and this one."""
+        return self.run[self.first : self.index + 1]
 
     @property
     def ids(self) -> list[str]:
-        """The ids of all stateful nodes, sources first; a position has a state for each."""
-        return [vertex.id for vertex in self.within() if vertex.node.stateful]
+        """The ids of this vertex and all above it, sources first; a position has a state for each."""
+        return [vertex.id for vertex in self.within() if vertex.id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +210,8 @@ class Site:
 
     ``tracked`` says that downstream holds items and needs positions inside each chunk. ``skipping`` is the
     ``on_error_skip`` downstream, if there is one. ``positioned`` says that something downstream needs the
-    positions of this node, and ``promise`` which order.
+    positions of this node, and ``promise`` which order. ``depth`` is how many stages downstream are called on
+    the same Python stack.
     """
 
     vertex: Vertex
@@ -205,6 +221,7 @@ class Site:
     skipping: Skipping | None = None
     positioned: bool = False
     promise: Promise | None = None
+    depth: int = 0
 
     @property
     def state(self) -> JSON:
@@ -213,7 +230,9 @@ class Site:
 
     def start(self) -> Upstream[Any]:
         """Start the node of this site."""
-        return self.vertex.node.start(self)
+        if self.depth < DEEPEST:
+            return self.vertex.node.start(self)
+        return Cut(self)
 
     def input(
         self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True
@@ -223,11 +242,20 @@ class Site:
 
     def above(self, index: int = 0, states: Mapping[str, Any] | None = None, *, tracked: bool = True) -> Site:
         """Return the site of an input of this node."""
-        states, node = self.states if states is None else states, self.vertex.node
+        states, node = self.states if states is None else evaluated(states), self.vertex.node
         skipping = None if node.catches_errors else self.skipping
         positioned = self.positioned or node.restarts
         promise = Promise(Order.EXACT, node, positioned) if node.relies_on_order else self.promise
-        vertex = self.vertex.inputs[index]
+        vertex, depth = self.vertex.inputs[index], self.depth + 1
         while vertex.node.absent:
             vertex = vertex.inputs[0]
-        return Site(vertex, self.run, states, tracked, skipping, positioned, promise)
+        return Site(vertex, self.run, states, tracked, skipping, positioned, promise, depth)
+
+    def given(self, *inputs: int) -> States:
+        """Return the states to start from of some inputs, with all nodes above them."""
+        return {
+            vertex.id: self.states[vertex.id]
+            for index in (inputs if self.states else ())
+            for vertex in self.vertex.inputs[index].within()
+            if vertex.id in self.states
+        }

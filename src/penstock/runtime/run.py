@@ -27,8 +27,11 @@ LARGEST_SLICE = 256
 
 TURNS = 3  # a timer needs up to three turns of the loop: timer, future, task
 
-_running_in: ContextVar[tuple[object, ...]] = ContextVar("penstock_running_in", default=())
-"""The marks of the runs whose tasks this code runs in; the tasks that user code starts inherit them."""
+_running_in: ContextVar[tuple[object, Any] | None] = ContextVar("penstock_running_in", default=None)
+"""The marks of the runs whose tasks this code runs in; the tasks that user code starts inherit them.
+
+The mark of the innermost run comes first, then those of the others in the same form: there may be thousands.
+"""
 
 
 class HotInput(Protocol):
@@ -69,7 +72,7 @@ class Run:
         """Hot inputs that may still miss items, although they have begun."""
         self.at_close: list[Callable[[], Awaitable[None]]] = []
         """What ``aclose`` calls after it has closed all stages."""
-        self._hot: list[ref[HotInput]] = []  # weak, because a stage holds its run
+        self._hot: list[ref[HotInput]] | None = []  # weak, because a stage holds its run; None once begun
         self.releases: dict[asyncio.Task[None], None] = {}
         self._mark = object()
         self._resumed = False  # whether a task has continued behind a pause in the present turn of the loop
@@ -110,19 +113,20 @@ class Run:
 
     def expect(self, stage: HotInput) -> None:
         """Let ``stage`` enter when the first request begins, if none has begun yet."""
-        if not self.begun:
+        if self._hot is not None:
             self._hot.append(ref(stage))
 
     def begin(self) -> None:
         """Let all hot inputs enter, before the first request awaits anything."""
         if self.begun or self.draining:
             return
-        hot, self._hot, self.begun = self._hot, [], True
+        self.begun = True
         for node in self.shared_nodes():
             node.reserve(self)
-        for one in hot:
+        for one in self._hot or ():  # a stage that enters may start others
             if (stage := one()) is not None:
                 stage.enter()
+        self._hot = None
 
     def enters(self, future: asyncio.Future[None]) -> None:
         """Remember an input that has begun, until ``future`` says that it can miss no item any more."""
@@ -149,7 +153,10 @@ class Run:
 
     def inside(self) -> bool:
         """Return whether the caller runs in a task of this run, or in one that such a task started."""
-        return self._mark in _running_in.get()
+        within = _running_in.get()
+        while within is not None and within[0] is not self._mark:
+            within = within[1]
+        return within is not None
 
     def spawn(
         self, work: Coroutine[Any, Any, Any], name: str, *, result_is_read: bool = False
@@ -160,7 +167,8 @@ class Run:
         somebody cancels it without ``cancel``. A stage may read the result itself (``result_is_read``); then
         an ``Exception`` of the task does not fail the run.
         """
-        token = _running_in.set((self._mark, *_running_in.get()))
+        outer = _running_in.get()
+        token = _running_in.set(outer if outer and outer[0] is self._mark else (self._mark, outer))
         try:
             task = asyncio.get_running_loop().create_task(work, name=f"penstock {name}")
         finally:

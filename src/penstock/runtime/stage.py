@@ -13,9 +13,10 @@ from penstock.runtime.upstream import Upstream
 from penstock.system import close_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from penstock.runtime.node import Node, Site, Vertex
+    from penstock.runtime.places import Places
     from penstock.runtime.run import Run
     from penstock.runtime.upstream import Marks, States
 
@@ -95,25 +96,18 @@ class Stage(Upstream[T]):
             if isinstance(value, Failure):
                 value.forget()
 
-    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
-        for stage in self.upstreams():
-            yield from stage.figures(places)
-        yield self.measured(places)
-
     def waited(self, now: float) -> float:
         return self.waiting + (now - self._asked if self._asked is not None else 0.0)
 
-    def measured(self, places: Mapping[int, int]) -> StageStatistics:
-        """Return the statistics of this stage; ``places`` maps ``id(vertex)`` to the vertex's key."""
+    def measured(self, places: Places) -> StageStatistics:
         now = self.run.clock.monotonic()
         waiting = self.waited(now)
         upstream = min(waiting, sum(stage.waited(now) for stage in self.upstreams()))
         idle = 0.0 if self.since is None else max(0.0, now - self.since - waiting)
-        keys = tuple(places[id(vertex)] for vertex in self.vertices() if id(vertex) in places)
         operators = " | ".join(vertex.node.describe() for vertex in self.vertices())
         return StageStatistics(
             self.title(), self.requested, self.delivered, self.requests, waiting,
-            self.dropped, self.buffered, upstream, idle, keys, operators,
+            self.dropped, self.buffered, upstream, idle, places.keys(self.vertices()), operators,
         )  # fmt: skip
 
     def vertices(self) -> Sequence[Vertex]:

@@ -15,14 +15,15 @@ from penstock.runtime.arguments import shown
 from penstock.runtime.failures import CLOSED, Failure
 from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
 from penstock.runtime.node import Site
+from penstock.runtime.places import Places, figures
 from penstock.runtime.run import Run
 from penstock.system import close_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterable
 
-    from penstock.abc import Position, StageStatistics
-    from penstock.runtime.node import Node, Vertex
+    from penstock.abc import Position
+    from penstock.runtime.node import Node
     from penstock.runtime.upstream import Upstream
 
 T_co = TypeVar("T_co", covariant=True)
@@ -138,19 +139,12 @@ class Running(Subscription[T_co]):
         return lambda: position_of(vertex, marks(count))
 
     def statistics(self) -> Statistics:
-        return Statistics(tuple(self.figures(self._vertex)))
+        places = Places(self._vertex.node)
+        return Statistics(tuple(found for stage in self.observed(places) for found in figures(stage, places)))
 
-    def figures(self, vertex: Vertex, places: Mapping[int, int] | None = None) -> Iterator[StageStatistics]:
-        """Yield the statistics of every stage, as if this graph ended with ``vertex`` of another graph.
-
-        ``places`` maps ``id(vertex)`` to the keys in the other graph; the default is this graph's own order.
-        """
-        own = self._vertex.walk()
-        keys = {
-            id(mine): places[id(other)] if places is not None else key
-            for key, (mine, other) in enumerate(zip(own, vertex.walk(), strict=True))
-        }
-        return self._stage.figures(keys)
+    def observed(self, places: Places) -> Iterable[Upstream[Any]]:
+        """Return the last stage, for statistics; nothing if the stages of this run are in them already."""
+        return (self._stage,) if places.enter(self._vertex) else ()
 
     async def settle(self) -> None:
         self._refuse_second()

@@ -7,18 +7,46 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from penstock.abc import StageStatistics
+    from penstock.runtime.places import Places
     from penstock.runtime.run import Run
 
 T = TypeVar("T")
 
-States = dict[str, Any]
-"""The states of all stateful nodes at and above a stage, by id."""
+States = dict[Any, Any]
+"""The states of all nodes at and above a stage, by id. A key may be a ``Later``, for several of them."""
 
 Marks = Callable[[int], States]
 """``marks(i)``: the position behind the first ``i`` items of the last chunk."""
+
+
+class Later:
+    """A key in ``States``; its value is the ``Marks`` and the offset that say the states of further ids.
+
+    Marks call those of the stage above. In a deep graph some promise their states instead.
+    """
+
+    __slots__ = ()
+
+
+def evaluated(states: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """Return states without ``Later``; a later state replaces an earlier one of the same id."""
+    if not any(isinstance(key, Later) for key in states):
+        return states
+    found: States = {}
+    unread = [iter(states.items())]
+    while unread:
+        for key, value in unread[-1]:
+            if isinstance(key, Later):
+                marks, offset = value
+                unread.append(iter(marks(offset).items()))
+                break
+            found[key] = value
+        else:
+            unread.pop()
+    return found
 
 
 class Upstream(ABC, Generic[T]):
@@ -65,8 +93,16 @@ class Upstream(ABC, Generic[T]):
         """Return this node's name in statistics and tasks."""
 
     @abstractmethod
-    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
-        """Yield the statistics of the stages above, then of this one; see ``Stage.measured``."""
+    def upstreams(self) -> Iterable[Upstream[Any]]:
+        """Return the running nodes that this one pulls from, and closes."""
+
+    def observed(self, places: Places) -> Iterable[Upstream[Any]]:  # noqa: ARG002  for shared runs
+        """Return the running nodes whose statistics come before those of this one."""
+        return self.upstreams()
+
+    @abstractmethod
+    def measured(self, places: Places) -> StageStatistics | None:
+        """Return the statistics of this node; ``None`` if it is none of the graph's."""
 
     @abstractmethod
     def waited(self, now: float) -> float:

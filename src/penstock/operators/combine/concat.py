@@ -45,7 +45,8 @@ class _ConcatStage(Stage[Any]):
     def __init__(self, site: Site, _: Concat) -> None:
         super().__init__(site)
         self._index: int = site.state or 0
-        self._others: States = {k: v for k, v in site.states.items() if k != site.vertex.id}
+        others = (k for k in range(len(site.vertex.inputs)) if k != self._index)
+        self._others: States = site.given(*others)
         self._current = self._start()
         self._done: tuple[Marks, ...] = ()  # of the inputs that have ended
 

@@ -67,7 +67,7 @@ class _SwitchIfEmptyStage(Stage[Any]):
         self._choice: int = site.state or UNDECIDED
         self._before = self._choice
         self._current = site.input(1 if self._choice == SECOND else 0, tracked=site.tracked)
-        self._others: States = dict(site.states)
+        self._others: States = site.given(0 if self._choice == SECOND else 1)
         self._ended: tuple[Marks, ...] = ()  # the last marks of the first input, once it ended
 
     def upstreams(self) -> Iterator[Upstream[Any]]:

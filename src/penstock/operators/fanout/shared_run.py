@@ -24,13 +24,12 @@ from penstock.runtime.stage import stop
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable
 
-    from penstock.abc import StageStatistics
     from penstock.operators.fanout.subscriber import SharedNode, SubscriberStage
-    from penstock.runtime.node import Vertex
+    from penstock.runtime.places import Places
     from penstock.runtime.run import Run
-    from penstock.runtime.upstream import Marks, States
+    from penstock.runtime.upstream import Marks, States, Upstream
 
 
 def no_position(_: int) -> States:
@@ -212,9 +211,9 @@ class SharedRun:
         finally:
             await self._running.aclose()
 
-    def figures(self, vertex: Vertex, places: Mapping[int, int]) -> Iterator[StageStatistics]:
-        """Yield the statistics of the shared stages, of which ``vertex`` is the last."""
-        return self._running.figures(vertex, places)
+    def observed(self, places: Places) -> Iterable[Upstream[Any]]:
+        """Return the last of the shared stages, for statistics, unless another subscriber returned it."""
+        return self._running.observed(places)
 
     def wanted(self) -> int:
         """Return how many items to request: the largest demand, as far as every queue has room."""

@@ -17,13 +17,14 @@ from penstock.runtime.stage import Stage, runs
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from penstock.abc import StageStatistics
     from penstock.operators.concurrency.overflow import OverflowName
-    from penstock.operators.fanout.shared_run import SubscriberQueue
-    from penstock.runtime.node import Site, Vertex
+    from penstock.operators.fanout.shared_run import SharedRun, SubscriberQueue
+    from penstock.runtime.node import Site
     from penstock.runtime.order import Order
+    from penstock.runtime.places import Places
     from penstock.runtime.run import Run
     from penstock.runtime.upstream import Marks, Upstream
 
@@ -126,10 +127,7 @@ class SubscriberStage(Stage[Any]):
                 return
             queue.reader, queue.owner = self, self.run
             self.queue = self.ready.queue = queue
-        shared = self.queue.shared
-        shared.begin()
-        for future in shared.run.entering:
-            self.run.enters(future)
+        _begin(self.queue.shared, self.run)
 
     async def _request(self, n: int) -> list[Any]:
         if self.queue is None and not self.run.draining:
@@ -168,13 +166,10 @@ class SubscriberStage(Stage[Any]):
                 shared.withdraw()
         return True
 
-    def figures(self, places: Mapping[int, int]) -> Iterator[StageStatistics]:
-        above = self.site.vertex.inputs
-        if self.queue is not None and above:
-            yield from self.queue.shared.figures(above[0], places)
-        yield self.measured(places)
+    def observed(self, places: Places) -> Iterable[Upstream[Any]]:
+        return () if self.queue is None else self.queue.shared.observed(places)
 
-    def measured(self, places: Mapping[int, int]) -> StageStatistics:
+    def measured(self, places: Places) -> StageStatistics:
         if self.queue is not None:
             self.dropped = self.queue.dropped
         figures = super().measured(places)
@@ -184,13 +179,31 @@ class SubscriberStage(Stage[Any]):
         self.task = None
         if self.queue is not None:
             await self.queue.shared.leave(self.queue)
-        elif self._refused is None and self.run.begun and self.site.vertex not in self._graph():
+        elif self._refused is None and self.run.begun and self._is_built():
             await self._node.decline()  # it was built at run time, and closed before its first request
 
-    def _graph(self) -> Sequence[Vertex]:
-        """Return the vertices of the graph of the run; they are declined with the whole run."""
-        root = self.run.root
-        return tuple(root.within()) if root is not None else ()
+    def _is_built(self) -> bool:
+        """Return whether it is in a flow built at run time; the graph of the run is declined as a whole."""
+        return self.run.root is None or self.site.vertex.run is not self.run.root.run
+
+
+_beginning: list[tuple[SharedRun, Run]] = []
+"""The shared runs that begin at this moment, each with the run of its subscriber."""
+
+
+def _begin(shared: SharedRun, reader: Run) -> None:
+    """Begin a shared run, then those above it, one after the other: there may be thousands."""
+    _beginning.append((shared, reader))
+    if len(_beginning) > 1:
+        return
+    try:
+        for one, _ in _beginning:  # they grow meanwhile
+            one.begin()
+        for one, run in reversed(_beginning):
+            for future in one.run.entering:
+                run.enters(future)
+    finally:
+        _beginning.clear()
 
 
 class _ItemsArrive(Gate):

@@ -133,7 +133,7 @@ class _TimeoutStage(Stage[Any]):
         self._current = site.input(1 if self._over else 0, tracked=site.tracked)
         self._time_limit = TimeLimit(None if self._over else node.first)
         self._limit = node.first
-        self._others: States = dict(site.states) if node.stateful else {}
+        self._others: States = site.given(0 if self._over else 1) if node.stateful else {}
         self._left: tuple[Marks, ...] = ()  # the last marks of the first input, after the switch
         self._failure: Failure | None = None
 
