@@ -175,7 +175,7 @@ class Page:
 
 def _literal(value: Any) -> str:
     """Return the code of a value, with the quotes that the pages use."""
-    text = repr(value)
+    text = "{" + ", ".join(map(repr, sorted(value))) + "}" if isinstance(value, set) else repr(value)
     return text if '"' in text else text.replace("'", '"')
 
 
