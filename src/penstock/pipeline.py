@@ -223,6 +223,11 @@ class IngestionPipeline:
         Raises:
             GraphError: there is no ledger.
         """
+        if keys is not None:
+            if isinstance(keys, str) or not isinstance(keys, Collection):
+                refuse("replay", "a list of record keys", keys, "keys")
+            for one in keys:
+                text_for("replay", "keys", one)
         if self._ledger is None:
             msg = "replay() reads dead letters from a ledger: IngestionPipeline(adapter, ledger=...)"
             raise GraphError(msg)

@@ -139,7 +139,7 @@ def test_what_is_no_generator_function_is_refused() -> None:
     """A plain value and a function without a ``yield`` when the graph is built, a wrong result later."""
     with pytest.raises(GraphError, match="through takes a function"):
         op.through(3)  # type: ignore[arg-type]
-    with pytest.raises(GraphError, match="must yield"):
+    with pytest.raises(GraphError, match="one with yield"):
         op.through(one_result)  # type: ignore[arg-type]
     with pytest.raises(GraphError, match="holds must be"):
         op.through(doubled, holds=-1)

@@ -16,7 +16,7 @@ from penstock import IngestionPipeline, from_iterable
 from penstock.abc import Page, Source
 from penstock.adapters import Adapter
 from penstock.document import Document, RawRecord, content_hash
-from penstock.errors import GraphError, LedgerBusy, SinkError, SinkMismatch
+from penstock.errors import GraphError, LedgerBusy, NotAwaited, SinkError, SinkMismatch
 from penstock.events import AdapterStateChange, DocumentCompleted
 from penstock.ledger import MemoryLedger
 from penstock.sinks import JsonLinesSink, MemorySink
@@ -433,3 +433,26 @@ async def test_the_last_event_is_the_end_of_the_run() -> None:
     last = events[-1]
     assert isinstance(last, AdapterStateChange)
     assert (last.new_state, last.reason) == ("cancelled", "stopped by request")
+
+
+def test_async_functions_that_nobody_awaits_end_the_run() -> None:
+    """``where``, ``hooks`` and a step that hides its coroutine end the run: otherwise every document would be wrong.
+
+    The name of the argument is in the error, which comes before the first document is delivered.
+    """
+
+    async def later(*_: object) -> bool:
+        return True
+
+    for name, message in (("where", "where at"), ("hooks", "hooks"), ("process", "write it as an async def")):
+        hidden: Any = [lambda *_: later()] if name != "where" else lambda *_: later()
+        sink = MemorySink()
+        with pytest.raises(NotAwaited, match=message):
+            virtually(pipeline_of(listed(3), **{name: hidden}).run(sink))
+        assert sink.documents == []
+    for name in ("where", "hooks"):
+        declared: Any = [later] if name == "hooks" else later
+        with pytest.raises(GraphError, match=f"IngestionPipeline.{name}=later. at .*test_calls.py"):
+            pipeline_of(listed(3), **{name: declared})
+    with pytest.raises(GraphError, match=r"Right: process=\[later\]"):
+        pipeline_of(listed(3), process=later)

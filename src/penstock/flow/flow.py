@@ -123,6 +123,8 @@ class Flow(Methods[T_co], Terminals[T_co]):
         With the statistics of a run, it also says what every stage did, how long it took, and whether a
         stage or the subscriber is the bottleneck.
         """
+        if statistics is not None and not isinstance(statistics, Statistics):
+            refuse("explain", "Statistics", statistics, advice="Pass subscription.statistics().")
         return str(self.graph(statistics))
 
     def __or__(self, step: Callable[[Flow[T_co]], R]) -> R:

@@ -129,7 +129,7 @@ class Methods(Stream[T_co]):
         """Merge sorted flows into one sorted flow, like ``heapq.merge``."""
         return op.merge_sorted(*others, key=key, reverse=reverse)(self._flow)
 
-    def pause_when(self, paused: Flow[bool]) -> Flow[T_co]:
+    def pause_when(self, paused: Joinable[bool]) -> Flow[T_co]:
         """Let no item pass while the latest item of ``paused`` is true; no item is lost."""
         return op.pause_when(paused)(self._flow)
 
@@ -199,23 +199,25 @@ class Methods(Stream[T_co]):
         return make.zip(*others, strict=strict)(self._flow)
 
     @overload
-    def zip_longest(self, a: Flow[A], /) -> Flow[tuple[T_co | None, A | None]]: ...
+    def zip_longest(self, a: Joinable[A], /) -> Flow[tuple[T_co | None, A | None]]: ...
 
     @overload
-    def zip_longest(self, a: Flow[A], /, *, fillvalue: F) -> Flow[tuple[T_co | F, A | F]]: ...
-
-    @overload
-    def zip_longest(self, a: Flow[A], b: Flow[B], /) -> Flow[tuple[T_co | None, A | None, B | None]]: ...
+    def zip_longest(self, a: Joinable[A], /, *, fillvalue: F) -> Flow[tuple[T_co | F, A | F]]: ...
 
     @overload
     def zip_longest(
-        self, a: Flow[A], b: Flow[B], /, *, fillvalue: F
+        self, a: Joinable[A], b: Joinable[B], /
+    ) -> Flow[tuple[T_co | None, A | None, B | None]]: ...
+
+    @overload
+    def zip_longest(
+        self, a: Joinable[A], b: Joinable[B], /, *, fillvalue: F
     ) -> Flow[tuple[T_co | F, A | F, B | F]]: ...
 
     @overload
-    def zip_longest(self, *others: Flow[Any], fillvalue: object = None) -> Flow[tuple[Any, ...]]: ...
+    def zip_longest(self, *others: Joinable[Any], fillvalue: object = None) -> Flow[tuple[Any, ...]]: ...
 
-    def zip_longest(self, *others: Flow[Any], fillvalue: object = None) -> Any:
+    def zip_longest(self, *others: Joinable[Any], fillvalue: object = None) -> Any:
         """Yield tuples of the first items of all flows, and so on, to the end of the longest flow."""
         make: Any = op
         return make.zip_longest(*others, fillvalue=fillvalue)(self._flow)
@@ -659,7 +661,7 @@ class Methods(Stream[T_co]):
         """Replace each item, an iterable, by its items."""
         return op.unbatch()(self._flow)
 
-    def skip_until(self, other: Flow[Any]) -> Flow[T_co]:
+    def skip_until(self, other: Joinable[Any]) -> Flow[T_co]:
         """Drop items until ``other`` yields an item; then close ``other`` and keep all items."""
         return op.skip_until(other)(self._flow)
 

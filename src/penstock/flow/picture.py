@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,9 @@ __all__ = ["Edge", "Graph", "GraphNode", "graph_of"]
 
 LONGEST = 48
 """The most characters of a parameter that are shown."""
+
+SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, range)
+"""The types of parameters of which the size is shown."""
 
 MOST_BOUNDS = 100_000
 """After so many steps the bounds left are not computed: thousands of chained windows would need millions."""
@@ -200,7 +203,7 @@ def _shown(value: Any) -> str:
         result = getattr(value, "__qualname__", type(value).__name__).rpartition(".<locals>.")[2]
     elif value is None or isinstance(value, bool | int | float | str | range):
         result = redact(repr(value.value if isinstance(value, Enum) else value))
-    elif isinstance(value, Sized):
+    elif isinstance(value, SIZED):  # the length of an object of the user may be costly, or an error
         result = f"<{len(value):,} items>"
     else:
         result = type(value).__name__

@@ -80,7 +80,7 @@ class Delivery:
             if ledger is not None:
                 await ledger.open(self._key)
             held = await sink.open(None, restart=True)
-        opened = await ledger.open(self._key, restart=self._restart) if ledger else None
+        opened = await ledger.open(self._key, restart=self._restart) if ledger is not None else None
         position = opened.position if opened else None
         self._epoch = opened.epoch if opened else 0
         if sink is None:

@@ -233,7 +233,7 @@ class Ingestion:
             duration=clock_of_the_loop().monotonic() - self._began,
             bytes_read=self._bytes_read, resumed=self._resumed,
             nothing_to_do=not any(session.values()) and summary.state in ("running", "completed"),
-            sink=self._sink.describe() if self._sink else None,
+            sink=self._sink.describe() if self._sink is not None else None,
             ledger=getattr(self._ledger, "place", None),
             limited=summary.limited, reason=summary.reason,
             # completed for a reason: the limit, or a wrong number of documents

@@ -13,6 +13,7 @@ from penstock.ledger.postgres.reading import reading as reading_postgres
 from penstock.ledger.postgres.text import is_postgres
 from penstock.ledger.sqlite.ledger import SqliteLedger
 from penstock.ledger.sqlite.reading import reading as reading_sqlite
+from penstock.runtime.arguments import assembled_at
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -33,7 +34,8 @@ def ledger_from(place: Place) -> ThreadedLedger:
     """
     if not isinstance(place, str | os.PathLike):
         raise GraphError(
-            f"a ledger is a Ledger, a path or a URL, not {type(place).__name__}: ledger='run.db'"
+            f"a ledger is a Ledger, a path or a URL, not {type(place).__name__} "
+            f"(at {assembled_at()}): ledger='run.db'"
         )
     name = os.fspath(place)
     if is_postgres(name):

@@ -1,18 +1,15 @@
-"""Helpers for writing an operator: attach its node to a flow, and get the nodes of its arguments."""
+"""Helpers for writing an operator: ``attach`` its node to a flow, and get the nodes of its arguments."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
-from penstock.runtime.stream import Stream, building, flow_of, node_of
+from penstock.runtime.stream import Stream, attach, building, node_of
 from penstock.sources.from_async_iterable import from_async_iterable
 from penstock.sources.from_iterable import from_iterable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from penstock.flow import Flow
     from penstock.runtime.node import Node
 
@@ -30,27 +27,6 @@ class Same(Protocol):
     def __call__(self, flow: Flow[T], /) -> Flow[T]:
         """Apply the operator to a flow."""
         ...
-
-
-def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
-    """Return an operator: it takes a flow and returns the flow of ``make(node)``."""
-    operator = _operator_called()
-
-    def step(flow: Flow[Any], /) -> Flow[Any]:
-        return flow_of(make(node_of(f"the input of {operator}", flow)))
-
-    return step
-
-
-def _operator_called() -> str:
-    """Return the name of the operator that calls ``attach``, perhaps through a helper of its family."""
-    frame, name = sys._getframe(2), "an operator"  # noqa: SLF001  as in ``assembled_at``
-    while frame.f_globals.get("__name__", "").startswith("penstock.operators."):
-        name = frame.f_code.co_name
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return name
 
 
 def nodes_of(operator: str, others: Iterable[object]) -> tuple[Node, ...]:

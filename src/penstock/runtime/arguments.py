@@ -28,6 +28,7 @@ AWAITING = {
     "for_each": "for_each_async({})",
     "from_iterable": "from_callable({}) and unbatch()",
     "from_async_iterable": "an async generator function (one with yield)",
+    "through": "an async generator function (one with yield)",
     "from_pages": "an async generator function (one with yield)",
 }
 """What awaits a function that this operator or terminal only calls."""

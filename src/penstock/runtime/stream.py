@@ -7,6 +7,7 @@ it. Therefore ``penstock.flow`` registers its classes here.
 from __future__ import annotations
 
 import inspect
+import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -96,3 +97,25 @@ def building(operator: str, function: Callable[..., object]) -> Callable[..., No
         return node_of(f"what the function of {operator} returns", returned)
 
     return build
+
+
+def attach(make: Callable[[Node], Node]) -> Callable[[Flow[Any]], Flow[Any]]:
+    """Return an operator: it takes a flow and returns the flow of ``make(node)``."""
+    operator = _operator_called()
+
+    def step(flow: Flow[Any], /) -> Flow[Any]:
+        return flow_of(make(node_of(f"the input of {operator}", flow)))
+
+    return step
+
+
+def _operator_called() -> str:
+    """Return the name of the operator that calls ``attach``, perhaps through a helper of its family."""
+    frame = sys._getframe(2)  # noqa: SLF001  as in ``assembled_at``
+    name = frame.f_code.co_name
+    while frame.f_globals.get("__name__", "").startswith("penstock.operators."):
+        name = frame.f_code.co_name
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return "an operator" if name.startswith("<") else name

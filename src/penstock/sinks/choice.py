@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from penstock.abc import Sink
 from penstock.errors import GraphError
+from penstock.runtime.arguments import assembled_at
 from penstock.sinks.databases.duckdb import DuckDBSink
 from penstock.sinks.databases.postgres import PostgresSink
 from penstock.sinks.databases.sqlite import SqliteSink
@@ -48,8 +49,8 @@ def sink_from(target: Target) -> Sink:
         return SeveralSinks(*map(sink_from, target)) if len(target) != 1 else sink_from(target[0])
     if not isinstance(target, str | os.PathLike):
         raise GraphError(
-            f"an output is a Sink, a path, a URL or a list of them, not {type(target).__name__}: "
-            "sink='articles.jsonl'"
+            f"an output is a Sink, a path, a URL or a list of them, not {type(target).__name__} "
+            f"(at {assembled_at()}): sink='articles.jsonl'"
         )
     name = os.fspath(target)
     scheme, separator, _ = name.partition("://")

@@ -142,7 +142,8 @@ class PagesStage(PumpStage):
                 page.estimated_total if page.estimated_total is not None else self.estimated_total
             )
             self.promised = page.promised if page.promised is not None else self.promised
-            return page.items, page.position if self._seekable else None
+            items = page.items if type(page.items) is list else list(page.items)
+            return items, page.position if self._seekable else None
         if not isinstance(page, list | tuple):
             given = type(page).__name__
             msg = f"{self._node.describe()} takes pages (lists or Page objects), but one is a {given}"

@@ -22,16 +22,17 @@ class OwnLoop:
 
     The loop runs in the calling thread. If that thread has a running loop already, as in a notebook, it runs
     in a thread of its own, and the caller waits. Ctrl-C cancels the coroutine, waits for its end, and raises
-    ``KeyboardInterrupt``. Between two calls the loop stands still.
+    ``KeyboardInterrupt``. Between two calls the loop stands still. ``loop_factory`` may make another kind of
+    loop.
     """
 
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
+    def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
+        self._runner = asyncio.Runner(loop_factory=loop_factory)
         self._thread: ThreadPoolExecutor | None = None
         self._task: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> Self:
-        if _loop_runs_here():
+        if loop_runs_here():
             self._thread = ThreadPoolExecutor(1, "penstock sync")
         return self
 
@@ -75,7 +76,8 @@ def _result(future: Future[R]) -> R:
             raise asyncio.CancelledError
 
 
-def _loop_runs_here() -> bool:
+def loop_runs_here() -> bool:
+    """Return whether an event loop runs in the calling thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -83,9 +85,12 @@ def _loop_runs_here() -> bool:
     return True
 
 
-def run_in_own_loop(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+def run_in_own_loop(
+    work: Callable[[], Coroutine[Any, Any, R]],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> R:
     """Await ``work()`` in an event loop of its own; see ``OwnLoop``."""
-    with OwnLoop() as loop:
+    with OwnLoop(loop_factory) as loop:
         return loop.run(work)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from penstock.testing import faults, laws, ledger_laws, sink_laws
 from penstock.testing.exploring import Explored, RaceFound, explore, replay
+from penstock.testing.laws.mistakes import SubjectError
 from penstock.testing.laws.subject import LawViolation, Subject
 from penstock.testing.leaks import Leak, no_leaks
 from penstock.testing.ledgers import RecordingLedger
@@ -39,6 +40,7 @@ __all__ = [
     "Sleep",
     "SourceCounts",
     "Subject",
+    "SubjectError",
     "TestSource",
     "Until",
     "VirtualClock",

@@ -16,6 +16,8 @@ import selectors
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from penstock.system.own_loop import loop_runs_here, run_in_own_loop
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -138,11 +140,14 @@ class VirtualClock:
 def run(main: Coroutine[Any, Any, T], *, loop_factory: Callable[[], VirtualTimeLoop] = VirtualTimeLoop) -> T:
     """Run ``main`` to its end in virtual time and return its result.
 
-    Like ``asyncio.run``, it cancels tasks that ``main`` leaves behind.
+    Like ``asyncio.run``, it cancels tasks that ``main`` leaves behind. If an event loop is running already,
+    as in a notebook, ``main`` runs in a thread, and the caller waits.
 
     Raises:
         Deadlock: nothing can run any more and ``main`` is not done.
     """
+    if loop_runs_here():
+        return run_in_own_loop(lambda: main, loop_factory)
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(main)
 

@@ -12,8 +12,7 @@ from penstock.runtime.node import node
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
-    from penstock.flow import Flow
-    from penstock.operators.attach import Same
+    from penstock.operators.attach import Joinable, Same
     from penstock.runtime.node import Site
     from penstock.runtime.order import Order
     from penstock.runtime.upstream import Marks
@@ -22,7 +21,7 @@ MOST = 64
 """How many signals to request at once; only the last one counts."""
 
 
-def pause_when(paused: Flow[bool]) -> Same:
+def pause_when(paused: Joinable[bool]) -> Same:
     """Let no item pass while the latest item of ``paused`` is true; no item is lost.
 
     Items pass until ``paused`` yields its first true item. While it is paused, upstream is not requested, and

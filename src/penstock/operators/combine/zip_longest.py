@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
+    from penstock.operators.attach import Joinable
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks
 
@@ -25,22 +26,22 @@ T = TypeVar("T")
 
 
 @overload
-def zip_longest(a: Flow[A], /) -> Callable[[Flow[T]], Flow[tuple[T | None, A | None]]]: ...
+def zip_longest(a: Joinable[A], /) -> Callable[[Flow[T]], Flow[tuple[T | None, A | None]]]: ...
 @overload
-def zip_longest(a: Flow[A], /, *, fillvalue: F) -> Callable[[Flow[T]], Flow[tuple[T | F, A | F]]]: ...
+def zip_longest(a: Joinable[A], /, *, fillvalue: F) -> Callable[[Flow[T]], Flow[tuple[T | F, A | F]]]: ...
 @overload
 def zip_longest(
-    a: Flow[A], b: Flow[B], /
+    a: Joinable[A], b: Joinable[B], /
 ) -> Callable[[Flow[T]], Flow[tuple[T | None, A | None, B | None]]]: ...
 @overload
 def zip_longest(
-    a: Flow[A], b: Flow[B], /, *, fillvalue: F
+    a: Joinable[A], b: Joinable[B], /, *, fillvalue: F
 ) -> Callable[[Flow[T]], Flow[tuple[T | F, A | F, B | F]]]: ...
 @overload
 def zip_longest(
-    *others: Flow[Any], fillvalue: object = None
+    *others: Joinable[Any], fillvalue: object = None
 ) -> Callable[[Flow[Any]], Flow[tuple[Any, ...]]]: ...
-def zip_longest(*others: Flow[Any], fillvalue: object = None) -> Callable[[Flow[Any]], Flow[Any]]:
+def zip_longest(*others: Joinable[Any], fillvalue: object = None) -> Callable[[Flow[Any]], Flow[Any]]:
     """Yield tuples of the first items of all flows, and so on, to the end of the longest flow.
 
     ``fillvalue`` stands for the items of flows that have ended. All flows are requested from at the same

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.operators.attach import attach
 from penstock.operators.concurrency.one_by_one import OneByOne, OneByOneStage
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import function_for, text_for
 from penstock.runtime.missing import MISSING
 from penstock.runtime.node import node
 from penstock.runtime.stage import runs
@@ -38,6 +38,7 @@ def scan_async(
     ``scan``.
     """
     function_for("scan_async", function, asynchronous=True)
+    text_for("scan_async", "name", name, optional=True)
     return attach(lambda node: ScanAsync(inputs=(node,), function=function, seed=seed, name=name))
 
 

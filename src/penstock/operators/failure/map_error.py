@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from penstock.errors import NotAwaited
 from penstock.operators.attach import attach
 from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.arguments import function_for
 from penstock.runtime.failures import calling
+from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.skipping import Skipping
 from penstock.runtime.stage import runs
@@ -86,7 +88,7 @@ class _MapErrorStage(FailureStage):
 
     def map(self, error: Exception) -> Exception:
         """Return the error that replaces ``error``."""
-        new: Any = self._node.function(error)
+        new: Any = plain_result(self._node.function(error), "map_error", self._node.origin)
         if isinstance(new, Exception):
             return new
         msg = f"the function of map_error must return an exception; it returned {type(new).__name__}"
@@ -111,6 +113,8 @@ class _MappedSkipping(Skipping):
 
     def refuses(self, error: Exception, item: Any) -> BaseException | None:
         stage = self._stage
+        if isinstance(error, NotAwaited):
+            return error  # a mistake of the flow: see on_error_skip
         try:
             with calling(stage.site.vertex.node):
                 new = stage.map(error)
@@ -135,7 +139,7 @@ class _TapErrorStage(FailureStage):
     def _handle(self, error: Exception) -> None:
         try:
             with calling(self._node):
-                self._node.function(error)
+                plain_result(self._node.function(error), "tap_error", self._node.origin)
         except Exception as own:  # noqa: BLE001  it never masks the error of upstream
             error.add_note(f"penstock: the function of {self._node.describe()} failed too: {own!r}")
         raise error

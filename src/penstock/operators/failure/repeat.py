@@ -11,6 +11,7 @@ from penstock.operators.failure.failure_stage import FailureStage
 from penstock.runtime.arguments import function_for, positive, seconds_for
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure, raised_by_user
+from penstock.runtime.functions import Plain
 from penstock.runtime.graph import refuse_single_use
 from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate, Pace
@@ -50,7 +51,7 @@ def repeat(
     if every is not None:
         every = seconds_for("repeat", "every", every, zero=True)
     if until is not None:
-        function_for("repeat", until)
+        function_for("repeat", until, "until")
     return attach(lambda node: Repeat(inputs=(node,), times=times, every=every, until=until))
 
 
@@ -91,6 +92,7 @@ class _RepeatStage(FailureStage):
         self._said: list[bool] = []  # what it says of each item of the last list
         self._items: list[Any] = []  # upstream's last list, if there is an ``until``
         self._passed = 0  # how many of these were received
+        self._until = None if node.until is None else Plain.of(node, node.until)
         self._pace = Pace()
         self._refused: Failure | None = None  # its error for the next item
         self._idle = True  # whether the present round has delivered no item so far
@@ -151,7 +153,8 @@ class _RepeatStage(FailureStage):
 
     def _judged(self, n: int) -> list[Any]:
         """Ask ``until`` about some of the items, and return those before the first on which it fails."""
-        began, until = self.run.clock.monotonic(), self._node.until
+        began = self.run.clock.monotonic()
+        until = None if self._until is None else self._until.function
         items = self._items[self._passed : self._passed + min(n, self._pace.size)]
         try:
             for item in items:

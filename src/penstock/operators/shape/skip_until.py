@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from penstock.operators.attach import attach
+from penstock.operators.attach import attach, joined
 from penstock.runtime.inputs import JoinStage, places_of
 from penstock.runtime.node import Node, Site, node
 from penstock.runtime.order import Order
-from penstock.runtime.stream import node_of
 
 if TYPE_CHECKING:
-    from penstock.flow import Flow
-    from penstock.operators.attach import Same
+    from penstock.operators.attach import Joinable, Same
     from penstock.runtime.upstream import Marks
 
 
-def skip_until(other: Flow[Any]) -> Same:
+def skip_until(other: Joinable[Any]) -> Same:
     """Drop items until ``other`` yields an item; then close ``other`` and keep all items.
 
     An item that arrives at the same moment as the item of ``other`` is kept. If ``other`` fails, the flow
     fails. If ``other`` completes without an item, all items are dropped. A resumed run resumes ``other``
     from its own position, so a timer starts again.
     """
-    signal = node_of("the argument of skip_until", other)
+    signal = joined("the argument of skip_until", other)
     return attach(lambda node: SkipUntil(inputs=(node, signal)))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.elements.stateful import Stateful
-from penstock.runtime.arguments import assembled_at, positive
+from penstock.runtime.arguments import assembled_at, flag_for, positive
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -57,6 +57,7 @@ def lines(
         max_length: The most characters of a line, without its end; a longer one is a ``ValueError``. Set it
             if the bytes are not trusted: without it, a line may fill the memory. ``None`` sets no limit.
     """
+    flag_for("lines", keepends=keepends)
     if max_length is not None:
         positive("lines", "max_length", max_length)
     splitter = _Splitter(_Decoder("lines", encoding, errors), keepends=keepends, max_length=max_length)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.errors import GraphError
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import assembled_at, function_for, positive
+from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.failures import Failure, raised_by_user
 from penstock.runtime.fifo import Fifo
 from penstock.runtime.node import Node, Site, node
@@ -47,14 +45,7 @@ def through(
         holds: How many items the generator holds at most. ``max_in_flight`` needs it; without it there is
             no bound.
     """
-    if inspect.iscoroutinefunction(function):
-        name = getattr(function, "__name__", repr(function))
-        msg = (
-            f"through({name}) at {assembled_at()}: the function must yield; "
-            "an async def without a yield returns one result. Use collect and map_async for that."
-        )
-        raise GraphError(msg)
-    function_for("through", function, asynchronous=True, yields=True)
+    function_for("through", function, yields=True)
     if holds is not None:
         positive("through", "holds", holds, least=0)
     return attach(lambda node: Through(inputs=(node,), function=function, holds=holds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ from penstock.testing.laws.subject import Subject, judge, require
 from penstock.testing.script import Planted, Poison, Raise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
 
 
 def errors_speak(subject: Subject, *, operator: str | None = None, file: str | None = None) -> None:
@@ -25,26 +27,45 @@ def errors_speak(subject: Subject, *, operator: str | None = None, file: str | N
     Args:
         subject: The subject.
         operator: A name that the note must have, if known.
-        file: The file that assembles the flow; by default the file of the factory.
+        file: The file that assembles the flow. ``None`` accepts each file outside of Penstock whose code
+            the factory runs: its own one, and those of operators that it uses.
     """
-    place = file or Path(subject.factory.__code__.co_filename).name
+    places = [file] if file is not None else _files_of(subject)
 
     async def main() -> None:
         for index, script in enumerate(subject.inputs):
             error = (await outcome_of(subject.ending(index, len(script) // 2, Raise()), (2,))).error
             if error is not None:
                 _check_type(error, "a source")
-                _check_note(error, None, ".py")
+                _check_note(error, None, [])
         for poisoned in _poisoned(subject, partial(Planted, "planted")):
             error = (await outcome_of(poisoned, (2,))).error
             if error is not None:
                 _check_type(error, "a function")
-                _check_note(error, operator, place)
+                _check_note(error, operator, places)
                 _check_traceback(error)
         for poisoned in _poisoned(subject, partial(StopIteration, "stray")):
             await _check_stop_iteration(subject, poisoned)
 
-    judge("errors_speak", main, operator=operator, file=place, subject=subject)
+    judge("errors_speak", main, operator=operator, file=file, subject=subject)
+
+
+def _files_of(subject: Subject) -> list[str]:
+    """Return the names of the files whose functions the factory runs, without Penstock's and Python's."""
+    files: set[str] = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if event == "call" and package != "penstock" and package not in sys.stdlib_module_names:
+            files.add(Path(frame.f_code.co_filename).name)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        subject.start()
+    finally:
+        sys.setprofile(before)
+    return sorted(files)
 
 
 def _poisoned(subject: Subject, make: Any) -> Iterator[Subject]:
@@ -58,15 +79,15 @@ def _check_type(error: BaseException, culprit: str) -> None:
     require(isinstance(error, Planted), "errors_speak", text)
 
 
-def _check_note(error: BaseException, operator: str | None, place: str) -> None:
+def _check_note(error: BaseException, operator: str | None, places: Sequence[str]) -> None:
     notes: list[str] = getattr(error, "__notes__", [])
-    located = [note for note in notes if re.search(re.escape(place) + r":\d+", note)]
-    text = (
-        f"a note of the error should say where the operator was assembled, as *{place}:line; use add_note()"
-    )
+    place = "|".join(map(re.escape, places)) or r"\S"
+    located = [note for note in notes if re.search(f"(?:{place}):\\d+", note)]
+    named = " or ".join(places) or "file"
+    text = f"a note of the error should say where the operator was assembled, as {named}:line; use add_note()"
     require(bool(located), "errors_speak", text, notes=notes)
-    named = operator is None or any(re.search(rf"\b{re.escape(operator)}\b", note) for note in located)
-    require(named, "errors_speak", f"a note should name the operator {operator}", notes=notes)
+    told = operator is None or any(re.search(rf"\b{re.escape(operator)}\b", note) for note in located)
+    require(told, "errors_speak", f"a note should name the operator {operator}", notes=notes)
 
 
 def _check_traceback(error: BaseException) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from penstock.errors import Pickled
+from penstock.testing.laws.mistakes import SubjectError, build, call_model, refuse_inputs
 from penstock.testing.laws.rules import rules_of
 from penstock.testing.script import Forever, Poison, Raise, Sleep, Stalled, Wait, items_of, paced, played
 from penstock.testing.sources import TestSource
@@ -28,8 +29,11 @@ class LawViolation(Pickled, AssertionError):
     """A flow, sink or ledger broke the law named ``law``.
 
     ``message`` says what was seen and what was wanted. ``replay`` holds the parameters that show the
-    violation again. ``rules`` are the Reactive Streams rules that the law tests.
+    violation again. ``rules`` are the Reactive Streams rules that the law tests. ``advice`` says with which
+    fact about the flow the law would hold; it may be empty.
     """
+
+    advice = ""
 
     def __init__(self, law: str, message: str, **replay: Any) -> None:
         super().__init__(law, message)
@@ -41,6 +45,8 @@ class LawViolation(Pickled, AssertionError):
     def __str__(self) -> str:
         lines = [f"law of {self.law}: {self.message}"]
         lines += [f"{key} = {value!r}" for key, value in self.replay.items() if key != "subject"]
+        if self.advice:
+            lines.append(self.advice)
         if self.rules:
             lines.append(f"Reactive Streams {', '.join(self.rules)}")
         return "\n  ".join(lines)
@@ -113,6 +119,9 @@ class Subject:
     same: Callable[[Any], Any] = field(default=lambda item: item)
     patience: float = 1e6
 
+    def __post_init__(self) -> None:
+        refuse_inputs(self.inputs)
+
     def start(
         self, *, on_handed: Callable[[], None] | None = None, on_close: Sequence[Instruction] = ()
     ) -> Trial:
@@ -127,7 +136,7 @@ class Subject:
             )
             for script in self.inputs
         )
-        return Trial(self, self.factory(*sources), sources)
+        return Trial(self, build(self.factory, sources), sources)
 
     def fed(self, *inputs: Sequence[Any], **changes: Any) -> Subject:
         """Return this subject with other inputs, and other changes."""
@@ -178,9 +187,11 @@ class Subject:
             return None
         out: list[Any] = []
         try:
-            out.extend(self.model(*(played(script) for script in self.inputs)))
+            out.extend(call_model(self.model, [played(script) for script in self.inputs]))
         except Stalled:
             pass
+        except SubjectError:
+            raise
         except Exception:  # noqa: BLE001, S110  the planted fault: the items before it are the answer
             pass
         return out
@@ -236,10 +247,13 @@ def judge(law: str, main: Callable[[], Coroutine[Any, Any, T]], **replay: Any) -
 
     Raises:
         LawViolation: ``main`` raised it, or ended with a deadlock or another exception.
+        SubjectError: the subject is described wrongly.
     """
     replay = {key: value for key, value in replay.items() if value is not None}
     try:
         return run(main())
+    except SubjectError:
+        raise
     except LawViolation as violation:
         violation.replay.update(replay)
         raise
