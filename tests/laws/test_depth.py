@@ -8,6 +8,7 @@ import itertools
 import json
 import sys
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,6 @@ import pytest
 import penstock as ps
 import penstock.operators as op
 from penstock.errors import PositionError
-from penstock.runtime import node
 from penstock.testing import TestSource, laws, no_leaks, run
 
 from ..length import LONG, cases  # noqa: TID252  tests are no installed package
@@ -99,7 +99,7 @@ def test_keeps_the_law_where_the_stack_is_cut(
     law: str, entry: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every operator keeps every law if the Python stack is cut before every stage."""
-    monkeypatch.setattr(node, "DEEPEST", 1)
+    monkeypatch.setattr(import_module("penstock.runtime.node"), "DEEPEST", 1)
     keeps(law, entry)
 
 
