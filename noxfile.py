@@ -149,9 +149,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def methods(session: nox.Session) -> None:
-    """Write the methods of ``Flow`` from the operators, and ``Flow.sync`` from the terminals."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    """Write the methods of ``Flow``, ``Flow.sync``, and the generated pages of the docs."""
+    _install(session, "lint")
     for name in ("methods", "sync"):
         session.run("python", f"tests/generate_{name}.py")
         session.run("ruff", "check", "--select=I", "--fix", f"src/penstock/flow/{name}.py")
         session.run("ruff", "format", f"src/penstock/flow/{name}.py")
+    for name in ("operator_pages", "reference"):
+        session.run("python", f"tests/generate_{name}.py")

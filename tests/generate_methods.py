@@ -115,7 +115,9 @@ class Generator:
 
     def module(self, name: str) -> Module:
         """Read a module, or return it if it was read before."""
-        return self.modules.setdefault(name, Module.read(name))
+        if name not in self.modules:
+            self.modules[name] = Module.read(name)
+        return self.modules[name]
 
     def text(self) -> str:
         """Return the text of the generated module; ``ruff format`` gives it its final form."""

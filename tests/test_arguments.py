@@ -16,7 +16,7 @@ import pytest
 import penstock as ps
 import penstock.operators as op
 from penstock.adapters import pubmed
-from penstock.errors import GraphError, NotResumable
+from penstock.errors import GraphError, NotResumable, PositionError
 from penstock.flow import Flow
 from penstock.ledger import MemoryLedger
 from penstock.sinks import MemorySink, callback
@@ -150,7 +150,7 @@ def test_arguments_of_a_wrong_kind_are_refused(name: str) -> None:
             what = f"{name}({parameter.name}={value!r})"
             try:
                 called(function, parameter, value)
-            except GraphError as error:
+            except (GraphError, PositionError) as error:
                 text = str(error)
             except Exception as error:  # noqa: BLE001  reported
                 pytest.fail(f"{what} raises {error!r}")

@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import penstock as ps
 import penstock.operators as op
+from penstock import testing
 from penstock.adapters.pubmed.sample import write_sample
-from penstock.testing import laws
+from penstock.flow.terminals import Terminals
+from penstock.testing import laws, run
+
+from .generate_operator_pages import entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+VIRTUAL = {"operators.md", "how_do_i.md"}
+"""The pages whose code runs in virtual time: their examples wait for seconds."""
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -38,7 +45,7 @@ def execute(code: str, name: str, namespace: dict[str, Any]) -> None:
     compiled = compile(code, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     outcome = eval(compiled, namespace)  # noqa: S307  the code is our own
     if inspect.iscoroutine(outcome):
-        asyncio.run(outcome)
+        (run if Path(name).name in VIRTUAL else asyncio.run)(outcome)
 
 
 @pytest.fixture(scope="session")
@@ -68,19 +75,19 @@ def test_no_code_goes_unrun(page: Path) -> None:
     assert len(fences) == len(list(blocks(page)))
 
 
-def rows(page: str) -> dict[str, list[str]]:
-    """Return the rows of a page's tables whose first cell is a name in code: name to the other cells."""
-    found: dict[str, list[str]] = {}
-    for line in (ROOT / "docs" / page).read_text("utf-8").splitlines():
-        if named := re.match(r"^\| `(\w+)(?:\(\w*\))?` \|(.*)\|$", line):
-            found[named[1]] = [cell.strip() for cell in named[2].split("|")]
-    return found
-
-
 def test_operators_are_those_that_there_are() -> None:
-    """The table has a row for each name in ``penstock.operators.__all__`` and for nothing else."""
-    assert sorted({*op.__all__} - {*rows("operators.md")}) == [], "add a row for each to docs/operators.md"
-    assert sorted({*rows("operators.md")} - {*op.__all__}) == [], "penstock.operators does not export these"
+    """The catalogue has an entry for each name in ``penstock.operators.__all__`` and for nothing else."""
+    told = {*entries("operators")}
+    assert sorted({*op.__all__} - told) == [], "add an entry for each to tests/catalogue/operators.toml"
+    assert sorted(told - {*op.__all__}) == [], "penstock.operators does not export these"
+
+
+def test_sources_and_terminals_are_those_that_there_are() -> None:
+    """The catalogue has an entry for each function in ``penstock`` that makes a flow, and for each terminal."""
+    made = {name for name in ps.__all__ if inspect.isfunction(getattr(ps, name))} - {*op.__all__}
+    assert {*entries("sources")} == made | {"DeadLetters"}, "see tests/catalogue/sources.toml"
+    terminals = {name for name, one in vars(Terminals).items() if inspect.iscoroutinefunction(one)}
+    assert {*entries("terminals")} == terminals, "see tests/catalogue/terminals.toml"
 
 
 def built(name: str) -> Node:
@@ -88,7 +95,6 @@ def built(name: str) -> Node:
 
     ``arguments`` holds sample arguments of each operator that takes anything else than one function.
     """
-    import penstock as ps
     from penstock.adapters import pubmed
     from penstock.ledger import MemoryLedger
 
@@ -129,12 +135,12 @@ def built(name: str) -> Node:
 
 
 @pytest.mark.parametrize("name", op.__all__)
-def test_what_the_table_says_of_an_operator_is_so(name: str) -> None:
-    """Order, and whether a position has a state of it, stand in the table as the nodes have them."""
-    _, order, _, state = rows("operators.md")[name]
+def test_what_the_page_says_of_an_operator_is_so(name: str) -> None:
+    """Order, and whether a position has a state of it, stand in the catalogue as the nodes have them."""
+    entry = entries("operators")[name]
     node = built(name)
-    assert order.split()[0] == node.order.value
-    assert (not state.startswith("\N{EN DASH}")) == (
+    assert entry["order"].split()[0] == node.order.value
+    assert (not entry["state"].startswith("\N{EN DASH}")) == (
         node.stateful and name not in {"where", "batch_progress"}
     )
 
@@ -160,3 +166,22 @@ def test_examples_named_in_the_pages_exist() -> None:
     there = {path.name for path in (ROOT / "examples").glob("*.py")}
     assert set().union(*named.values()) <= there
     assert named[ROOT / "README.md"] == there
+
+
+def test_our_names_for_those_of_others_exist() -> None:
+    """Each name in a column "Penstock" of the tables is an operator, or is where its prefix says."""
+    homes = {"ps": ps, "flow": ps.Flow, "testing": testing, "": op}
+    tables = (ROOT / "docs" / "coming_from.md").read_text("utf-8").split("| Penstock |")[1:]
+    cells = [line.split(" | ")[1] for text in tables for line in text.split("\n\n")[0].splitlines()[2:]]
+    named = [
+        re.match(r"(?:(\w+)\.)?(\w+)", code) for cell in cells for code in re.findall(r"`([^`]+)`", cell)
+    ]
+    assert len(named) > 200
+    assert [n[0] for n in named if n and not hasattr(homes[n[1] or ""], n[2])] == []
+
+
+def test_every_question_is_answered_with_code() -> None:
+    """There are at least 40 questions "How do I …?", and each answer has code, which the test above runs."""
+    answers = (ROOT / "docs" / "how_do_i.md").read_text("utf-8").split("\n### … ")[1:]
+    assert len(answers) >= 40
+    assert [answer.splitlines()[0] for answer in answers if "```python\n" not in answer] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.metadata
 import json
@@ -122,6 +123,28 @@ def test_links_between_pages_lead_somewhere(page):
     targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", pages()[page])
     here = (ROOT / page).parent
     assert [target for target in targets if not (here / target).exists()] == []
+
+
+@functools.cache
+def anchors(page: str) -> set[str]:
+    """Return the anchors of the headings of a page."""
+    prose = re.sub(r"^```.*?^```$", "", pages()[page], flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles}
+
+
+@pytest.mark.parametrize("page", pages())
+def test_links_to_headings_lead_somewhere(page):
+    """A link with an anchor names a heading of its page."""
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", pages()[page])
+    here = (ROOT / page).parent
+    places = [
+        (str((here / target).resolve().relative_to(ROOT)) if target else page, to) for target, to in links
+    ]
+    written = [
+        (target, to) for target, to in places if not to.startswith("penstock.")
+    ]  # mkdocstrings makes those
+    assert [(target, to) for target, to in written if to not in anchors(target)] == []
 
 
 def test_ci_runs_exactly_the_test_command_of_the_readme():

@@ -69,7 +69,8 @@ def test_the_laws_hold_with_other_tasks(entry: Entry, kind: str, monkeypatch: py
 
     monkeypatch.setattr(VirtualTimeLoop, "__init__", init)
     for law in cases([NAMES[ENTRIES.index(entry) // 12 % len(NAMES)]], NAMES):
-        keep(entry, law)
+        if (kind, law) != ("debug", "fair"):  # it counts lines of Python, also those of asyncio's checks
+            keep(entry, law)
 
 
 @pytest.mark.parametrize("kind", ["eager", "uvloop"])

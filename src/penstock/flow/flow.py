@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from aioreactive import AsyncObserver
 
 from penstock import operators
 from penstock.abc import Statistics
-from penstock.errors import GraphError
+from penstock.errors import GraphError, PositionError
 from penstock.flow.methods import Methods
 from penstock.flow.picture import graph_of
 from penstock.flow.sync import SyncFlow
 from penstock.flow.terminals import Terminals
 from penstock.fusion.drive import iterate
 from penstock.interop import aioreactive as bridge
-from penstock.runtime.arguments import assembled_at, positive, refuse
+from penstock.runtime.arguments import assembled_at, positive, refuse, shown
 from penstock.runtime.graph import runs_of
 from penstock.runtime.node import Node
 from penstock.runtime.stream import describes
@@ -62,6 +63,11 @@ class Flow(Methods[T_co], Terminals[T_co]):
         if callable(position) or isinstance(position, AsyncObserver):
             advice = "To receive items, use await flow.for_each(...), or await flow.subscribe_async(...)."
             refuse("subscribe", "a position of an earlier run", position, advice=advice)
+        if position is not None and not isinstance(position, Mapping):
+            msg = (
+                f"subscribe({shown(position)}) at {assembled_at()}: this is not a position of an earlier run"
+            )
+            raise PositionError(msg)
         return Running(self.node, position, assembled_at())
 
     @property

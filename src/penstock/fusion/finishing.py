@@ -35,10 +35,12 @@ class FinishingStage(FusedStage):
                 return []  # a drained run has not completed
             self._cell.expanded = min(self._cell.expanded, -1)
             self._outputs = self._begin()
+        if self.run.strained():
+            await self.run.breathe()
         before = self._cell.expanded
         out: list[Any] = []
         try:
-            await self._take(self._outputs, out, n)
+            self._take(self._outputs, out, n)
         except BaseException as error:  # noqa: BLE001  raised again, now or behind the outputs before it
             self._failure = Failure(raised_by_user(error, self._vertices[-1].node.describe()))
             if not out or isinstance(error, KeyboardInterrupt | SystemExit):
@@ -56,11 +58,9 @@ class FinishingStage(FusedStage):
             outputs = plain_result(finish(self._cell.states[-1]), node.operator, node.origin, "finish")
             yield from islice(outputs, -1 - self._cell.expanded, None)
 
-    async def _take(self, outputs: Iterator[Any], out: list[Any], n: int) -> None:
+    def _take(self, outputs: Iterator[Any], out: list[Any], n: int) -> None:
         """Move up to ``n`` outputs to ``out``; stop early rather than block the event loop (law 11)."""
         clock = self.run.clock.monotonic
-        if self.run.strained():
-            await self.run.breathe()
         while len(out) < n and not (out and self.run.strained()):
             began, had = clock(), len(out)
             wanted = min(self._pace.size, n - had)

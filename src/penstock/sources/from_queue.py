@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.runtime.arguments import refuse
 from penstock.runtime.node import Node, Site, node
-from penstock.runtime.run import LARGEST_SLICE, Gate, Pace, Run
+from penstock.runtime.run import Gate, Pace, Run
 from penstock.runtime.stream import flow_of
 from penstock.sources.source import SourceNode, SourceStage
 
@@ -77,7 +77,7 @@ class _QueueStage(SourceStage):
         self._getter = _Getter(self.run)
         self._not_done = 0  # items delivered for which task_done was not called yet
         self._ended = False
-        self._pace = Pace(LARGEST_SLICE)
+        self._pace = Pace(64)
 
     async def _request(self, n: int) -> list[Any]:
         self._task_done(self._not_done)

@@ -11,7 +11,7 @@ from penstock.operators.attach import attach, nodes_of
 from penstock.operators.combine.join import JoinNode
 from penstock.runtime.arguments import flag_for, function_for
 from penstock.runtime.failures import Failure, calling
-from penstock.runtime.functions import plain_result
+from penstock.runtime.functions import Plain
 from penstock.runtime.inputs import JoinStage
 from penstock.runtime.node import node
 from penstock.runtime.run import SLICE, Pace
@@ -91,6 +91,8 @@ class _SortedStage(JoinStage):
         self._news: list[Input] = []
         self._gone = False  # whether an input that is not known has failed, or was drained
         self._picks: list[int] = []
+        self._by = Plain.of(node, node.key)
+        self._rank: Callable[[Any], Any] | None = None  # the function of ``_by``, for one slice
         self._plain = node.key is None and not node.reverse
         self._failure: Failure | None = None
         self._pace = Pace()
@@ -130,7 +132,7 @@ class _SortedStage(JoinStage):
 
     def _pick(self, out: list[Any], n: int) -> None:
         heap, picks, branches, plain = self._heap, self._picks, self.inputs, self._plain
-        began = len(picks)
+        began, self._rank = len(picks), self._by.function
         try:
             while len(out) < n and self._look() and heap:
                 while True:
@@ -168,10 +170,7 @@ class _SortedStage(JoinStage):
 
     def _key(self, item: Any) -> Any:
         """Return what to compare an item by."""
-        node = self._node
-        key = item if node.key is None else node.key(item)
-        if not self._heap:  # one of the first keys, or the only one
-            plain_result(key, node.operator, node.origin, "key")
+        key = item if self._rank is None else self._rank(item)
         return _Descending(key) if self._node.reverse else key
 
     def over(self) -> bool:

@@ -91,5 +91,5 @@ class _PauseStage(JoinStage):
     def ask(self, n: int) -> None:
         items, signals = self.inputs
         signals.want(MOST)
-        if not self._paused:
+        if not self._paused or self.run.draining:  # a drained input tells that it has ended
             items.want(n)

@@ -19,7 +19,7 @@ from penstock.operators.concurrency.overflow import Overflow, put_within
 from penstock.operators.fanout.stuck import NOBODY_JOINS, Watch
 from penstock.runtime.chunks import Chunks
 from penstock.runtime.failures import Failure, annotate
-from penstock.runtime.run import LARGEST_SLICE, Gate, Pace
+from penstock.runtime.run import Gate, Pace
 from penstock.runtime.stage import stop
 from penstock.runtime.subscription import Running
 from penstock.runtime.tasks import start_task
@@ -124,7 +124,7 @@ class SharedRun:
         self.loop = asyncio.get_running_loop()
         self.where = node.describe()
         self.queues: list[SubscriberQueue] = []
-        self.pace = Pace(LARGEST_SLICE)  # of ``distribute``, for subclasses that look at each item
+        self.pace = Pace(8)  # of ``distribute``, for subclasses that look at each item
         self.ended = False
         self.closing: asyncio.Task[None] | None = None
         self._running: Running[Any] = Running(node.inputs[0])

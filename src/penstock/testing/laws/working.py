@@ -28,7 +28,7 @@ _LINE = 0.00001
 _MOST_ITEMS = 75
 """Items between two turns of the loop: three times what the law allows, for the slice that overruns."""
 
-_MOST_LINES = 1_500
+_MOST_LINES = 1_800
 """Lines between two turns of the loop: the same."""
 
 _REQUESTS = 10
