@@ -206,6 +206,25 @@ def test_thousands_of_one_kind(kind: str) -> None:
     assert len(flow.graph().to_svg()) < 4_000 * (count + 1)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no eager tasks")
+@pytest.mark.parametrize("kind", ["share", "broadcast", "merge", "buffer"])
+def test_eager_tasks_do_not_fill_the_stack(kind: str) -> None:
+    """Hundreds of chained operators that start tasks work with eager tasks too, and close."""
+    flow: ps.Flow[Any] = ps.range_(3)
+    for _ in range(400):
+        flow = KINDS[kind](flow)
+
+    async def main() -> None:
+        factory: Any = vars(asyncio)["eager_task_factory"]
+        asyncio.get_running_loop().set_task_factory(factory)
+        async with flow.subscribe() as subscription:
+            assert await items_of(subscription, 2) == [0, 1, 2]
+        async with flow.subscribe() as subscription:
+            assert await subscription.request(1) == [0]
+
+    run(main())
+
+
 @pytest.mark.parametrize("kind", ["merge", "zip", "concat", "broadcast"])
 def test_thousands_of_inputs_and_branches(kind: str) -> None:
     """A node has thousands of inputs or branches, and every item comes through."""

@@ -6,7 +6,8 @@ documentation.
 Read ``node``, ``graph`` and ``stream`` for the description; ``run``, ``upstream``, ``stage`` and
 ``subscription`` for the run. Several stages share the other files: ``passing``, ``chunks``, ``feeder``,
 ``inputs``, ``numbered``, ``pump``, ``errand``, ``built_at_runtime``, ``policy``, ``skipping``, ``failures``,
-``clock``. ``arguments`` checks what operators are called with.
+``clock``. ``arguments`` checks what operators are called with. ``facts``, ``cut`` and ``places`` serve deep
+graphs.
 """
 
 from penstock.runtime.chunks import Chunks

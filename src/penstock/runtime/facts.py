@@ -46,7 +46,7 @@ def _remembered(name: str, found: property) -> property:
     def get(self: Node) -> Any:
         facts = self.facts
         if name not in facts:
-            if any(name not in one.facts for one in self.inputs):
+            if self.inputs and any(name not in one.facts for one in self.inputs):
                 _find_out(self.inputs, name)
             facts[name] = compute(self)
         return facts[name]

@@ -49,8 +49,10 @@ def resolve(root: Node) -> Vertex:
             stack.append((node, True))
             stack += [(one, False) for one in reversed(inputs)]
             continue
-        own = tuple(above[len(above) - len(inputs) :])
-        del above[len(above) - len(inputs) :]
+        own: tuple[Vertex, ...] = ()
+        if inputs:
+            own = tuple(above[-len(inputs) :])
+            del above[-len(inputs) :]
         name = ""
         if node.stateful or len(inputs) > 1:  # the joins too: they tell the shape of the graph
             name = node.name or f"{node.operator}{node.structure}#{entries}"

@@ -10,6 +10,7 @@ from weakref import ref
 from penstock.errors import SubscriptionClosed
 from penstock.runtime.clock import clock_of_the_loop
 from penstock.runtime.failures import CLOSED, Failure
+from penstock.runtime.tasks import start_task
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -170,7 +171,7 @@ class Run:
         outer = _running_in.get()
         token = _running_in.set(outer if outer and outer[0] is self._mark else (self._mark, outer))
         try:
-            task = asyncio.get_running_loop().create_task(work, name=f"penstock {name}")
+            task = start_task(work, f"penstock {name}")
         finally:
             _running_in.reset(token)
         self.tasks.add(task)

@@ -17,6 +17,7 @@ from penstock.runtime.graph import position_of, require_resumable, resolve, stat
 from penstock.runtime.node import Site
 from penstock.runtime.places import Places, figures
 from penstock.runtime.run import Run
+from penstock.runtime.tasks import start_task
 from penstock.system import close_all
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Running(Subscription[T_co]):
         if self._closing is None:
             self.run.closed = True
             self.run.wake()
-            self._closing = asyncio.get_running_loop().create_task(self._close(), name="penstock aclose")
+            self._closing = start_task(self._close(), "penstock aclose")
             # Read its error also if the caller is cancelled: asyncio warns of errors that were never read.
             self._closing.add_done_callback(lambda task: task.cancelled() or task.exception())
             if self._failure is not None:

@@ -22,6 +22,7 @@ from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.run import Gate, Pace
 from penstock.runtime.stage import stop
 from penstock.runtime.subscription import Running
+from penstock.runtime.tasks import start_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -195,7 +196,7 @@ class SharedRun:
     async def close(self, failure: Failure | None = None) -> None:
         """Stop the pump and close upstream; the remaining subscribers receive ``failure``."""
         if self.closing is None:
-            self.closing = asyncio.get_running_loop().create_task(self._close(), name="penstock shared close")
+            self.closing = start_task(self._close(), "penstock shared close")
             # retrieve the outcome even if the caller is cancelled meanwhile
             self.closing.add_done_callback(lambda task: task.cancelled() or task.exception())
             if failure is not None:
