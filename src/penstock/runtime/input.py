@@ -115,9 +115,10 @@ class Input:
         else:
             self._wanted.open()
 
-    def rest(self) -> None:
-        """Let the task request nothing, if it has not begun."""
-        self._demand = 0
+    def rest(self) -> bool:
+        """Let the task request nothing, if it has not begun; return whether it has not."""
+        rests, self._demand = self._demand > 0, 0
+        return rests and not self.ended
 
     def withdraw(self) -> None:
         """Cancel the task's request, because the request of the stage was cancelled."""

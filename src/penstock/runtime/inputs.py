@@ -104,7 +104,8 @@ class JoinStage(Stage[Any]):
     def told(self, one: Input) -> None:
         """Note that an input holds a new chunk, or has ended."""
         self._requesting.pop(one, None)
-        one.note()
+        if not one.moved:
+            one.note()
         if one.ended:
             self.alive -= 1
             if one.failure is not None:
@@ -134,13 +135,13 @@ class JoinStage(Stage[Any]):
         for one in self.changed:
             one.moved = False
             self.record(one)
-            if one.idle:
+            if one.taken >= one.size and one.idle:
                 self.idle[one] = None
         self.changed.clear()
 
     def record(self, one: Input) -> None:
         """Write the place of an input into the history."""
-        self._history.put(one.index, one.place)
+        self._history.put(one.index, (one.page, one.taken))
 
     def now(self) -> Places:
         """Return where the inputs stand now."""
@@ -211,8 +212,7 @@ class JoinStage(Stage[Any]):
     def rest(self) -> None:
         """Let the inputs that were asked and have not begun request nothing."""
         for one in self._asked_now:
-            one.rest()
-            if one.idle:
+            if one.rest():
                 self.idle[one] = None
                 self._requesting.pop(one, None)
         self._asked_now.clear()

@@ -260,7 +260,8 @@ class Gate:
     async def wait(self, deadline: float | None = None) -> None:
         """Wait until the gate opens or the loop's time is ``deadline``."""
         run = self.run
-        run.check()
+        if run.closed or run.failure is not None:
+            run.check()
         if self._opened:
             self._opened = False
             return
@@ -277,7 +278,8 @@ class Gate:
             if timer is not None:
                 timer.cancel()
         run.stretch = run.clock.monotonic()
-        run.check()
+        if run.closed or run.failure is not None:
+            run.check()
 
     def open(self) -> None:
         """Wake the waiting task, or let the next one pass."""

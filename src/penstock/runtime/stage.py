@@ -44,10 +44,12 @@ class Stage(Upstream[T]):
 
     async def request(self, n: int) -> list[T]:
         """Count the request, then call ``_request``."""
-        n = min(n, sys.maxsize)  # lists and islice cannot count further
+        if n > sys.maxsize:  # lists and islice cannot count further
+            n = sys.maxsize
         self.requests += 1
         self.requested += n
-        began = self._asked = self.run.clock.monotonic()
+        clock = self.run.clock.monotonic
+        began = self._asked = clock()
         if self.since is None:
             self.since = began
         try:
@@ -57,7 +59,7 @@ class Stage(Upstream[T]):
                 raise
             reraise(error, self.site.vertex.node.describe())
         finally:
-            self.waiting += self.run.clock.monotonic() - began
+            self.waiting += clock() - began
             self._asked = None
         self.delivered += len(items)
         return items

@@ -140,8 +140,8 @@ class LatestStage(JoinStage):
     """Remembers the latest item of each input from number ``first`` on, and where it stands.
 
     Its state lists the inputs whose latest item a resumed run reads again. ``reread`` are those that are
-    not read yet. ``steps`` are the inputs of the items that went into the last chunk, ``ends`` the number
-    of steps up to each of its outputs. ``holding`` are the inputs that hold items, in their turns.
+    not read yet. ``steps`` are the inputs of the items that went into the last chunk: ``lead`` steps without
+    an output, then one for each output. ``holding`` are the inputs that hold items, in their turns.
     """
 
     def __init__(self, site: Site, missing: Any = NONE, *, first: int = 0) -> None:
@@ -153,7 +153,7 @@ class LatestStage(JoinStage):
         self.reread: set[int] = set(site.state or ())
         self.absent = len(self.remembered) if missing is NONE else 0  # inputs that have yielded no item
         self.steps: list[int] = []
-        self.ends: list[int] = []
+        self.lead = 0
         self.holding: deque[Input] = deque()
         self._silent: list[Input] = []  # those that have ended, and perhaps yielded no item
         self._before: tuple[Place | None, ...] = ()  # the origins before the last chunk
@@ -174,7 +174,7 @@ class LatestStage(JoinStage):
                 self.reread.discard(index)  # the item is gone
         if not self.reread:
             self.advance()
-        self._before, self.steps, self.ends = tuple(self.origins), [], []
+        self._before, self.steps, self.lead = tuple(self.origins), [], 0
 
     def advance(self) -> None:
         """Move on to newer items that yield no output."""
@@ -191,11 +191,11 @@ class LatestStage(JoinStage):
 
     def marks(self) -> Marks:
         key, reread, remembered = self.site.vertex.id, frozenset(self.reread), self.remembered
-        steps, ends, places = tuple(self.steps), tuple(self.ends), self.places()
+        steps, lead, places = tuple(self.steps), self.lead, self.places()
         origins = tuple(self.origins) if self.start is None else self._before
 
         def at(i: int) -> States:
-            counts = Counter(steps[: ends[i - 1]] if 0 < i <= len(ends) else ())
+            counts = Counter(steps[: lead + i] if i else ())
             states: States = {}
             held = set(reread)
             for index, ((page, offset), origin) in enumerate(zip(places, origins, strict=True)):
@@ -234,18 +234,26 @@ class _CombineStage(LatestStage):
         out: list[tuple[Any, ...]] = []
         if self.reread:
             return out
-        latest, holding = self.latest, self.holding
+        latest, holding, steps = self.latest, self.holding, self.steps
         while holding and len(out) < n:
             branch = holding.popleft()
-            if not branch.left:
+            index, at = branch.index, branch.taken
+            if at >= branch.size:
                 continue
-            self.remember(branch.index)
-            self.steps.append(branch.index)
+            if self.absent and latest[index] is NONE:
+                self.absent -= 1
+            latest[index] = branch.items[at]
+            branch.taken = at = at + 1
+            steps.append(index)
             if not self.absent:
                 out.append(tuple(latest))
-                self.ends.append(len(self.steps))
-            if branch.left:
+            if at < branch.size:
                 holding.append(branch)
+        self.lead = len(steps) - len(out)
+        for index in set(steps):
+            branch = self.inputs[index]
+            self.origins[index] = branch.page, branch.taken - 1
+            branch.note()
         return out
 
     def over(self) -> bool:

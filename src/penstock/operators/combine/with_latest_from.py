@@ -79,7 +79,6 @@ class _WithLatestStage(LatestStage):
             return []
         items = first.take(n)
         self.steps = [0] * len(items)
-        self.ends = list(range(1, len(items) + 1))
         others = tuple(self.latest[1:])
         return [(item, *others) for item in items]
 
