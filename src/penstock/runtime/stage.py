@@ -44,7 +44,7 @@ class Stage(Upstream[T]):
 
     async def request(self, n: int) -> list[T]:
         """Count the request, then call ``_request``."""
-        if n > sys.maxsize:  # lists and islice cannot count further
+        if n > sys.maxsize:  # noqa: PLR1730  faster than min; lists and islice cannot count further
             n = sys.maxsize
         self.requests += 1
         self.requested += n
