@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import penstock.operators as op
-from penstock import from_callable, from_future, from_queue, iterate, range_, unfold
+from penstock import from_callable, from_future, from_queue, iterate, just, never, range_, unfold
 from penstock.errors import AlreadySubscribed, GraphError, NotResumable, PositionError, SubscriptionClosed
 from penstock.testing import Planted, VirtualTimeLoop, no_leaks
 from penstock.testing import run as virtually
@@ -512,5 +512,22 @@ def test_a_queue_that_is_shut_down_ends_the_flow(immediate: bool) -> None:
         queue.put_nowait(1)
         queue.shutdown(immediate=immediate)
         assert await from_queue(queue).to_list() == ([] if immediate else [1])
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("join", ["merge", "zip", "combine_latest", "interleave", "flat_map_merge"])
+def test_a_queue_behind_a_join_ends_without_cancelling_the_consumer(join: str) -> None:
+    """Draining ends the wait for an item of the queue; the task that waits for the join is not cancelled."""
+
+    async def main() -> None:
+        queue: asyncio.Queue[int] = asyncio.Queue()
+        flow: Any = from_queue(queue)
+        shaped = flow.flat_map_merge(just) if join == "flat_map_merge" else getattr(flow, join)(never())
+        async with no_leaks(), shaped.subscribe() as subscription:
+            asking = asyncio.ensure_future(subscription.request(1))
+            await asyncio.sleep(0.01)
+            await subscription.drain()
+            assert await asking == []
 
     virtually(main())
