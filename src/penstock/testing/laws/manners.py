@@ -30,9 +30,9 @@ def errors_speak(subject: Subject, *, operator: str | None = None, file: str | N
         file: The file that assembles the flow. ``None`` accepts each file outside of Penstock whose code
             the factory runs: its own one, and those of operators that it uses.
     """
-    places = [file] if file is not None else _files_of(subject)
 
     async def main() -> None:
+        places = [file] if file is not None else _files_of(subject)
         for index, script in enumerate(subject.inputs):
             error = (await outcome_of(subject.ending(index, len(script) // 2, Raise()), (2,))).error
             if error is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -131,9 +132,12 @@ def _lines(line: Callable[[], None]) -> Iterator[None]:
             line()
         return ran
 
-    before = sys.gettrace()
+    before, collects = sys.gettrace(), gc.isenabled()
+    gc.disable()  # finalizers of other tests' objects are no work of this flow
     sys.settrace(called)
     try:
         yield
     finally:
         sys.settrace(before)
+        if collects:
+            gc.enable()
