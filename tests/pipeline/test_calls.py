@@ -456,3 +456,23 @@ def test_async_functions_that_nobody_awaits_end_the_run() -> None:
             pipeline_of(listed(3), **{name: declared})
     with pytest.raises(GraphError, match=r"Right: process=\[later\]"):
         pipeline_of(listed(3), process=later)
+
+
+def test_the_calls_without_await_agree_with_those_that_await() -> None:
+    """``pipeline.sync`` gives the same documents and events, outside of a running loop and inside one."""
+    wanted = ids(asyncio.run(pipeline_of(listed(5)).run_async()).documents)
+
+    def call() -> None:
+        pipeline, sink = pipeline_of(listed(5)), MemorySink()
+        assert ids([*pipeline.sync.iter_results()]) == wanted
+        assert ids(pipeline.sync.run_async().documents) == wanted
+        kinds = [type(event).__name__ for event in pipeline.sync.stream_events()]
+        assert kinds.count("DocumentCompleted") == len(wanted)
+        pipeline.sync.run(sink)
+        assert ids(sink.documents) == wanted
+
+    async def cell() -> None:
+        call()
+
+    call()
+    asyncio.run(cell())
