@@ -112,7 +112,7 @@ def test_any_operator_can_be_chained() -> None:
 
     for entry in CHAINED[:: 1 if LONG else 6]:
         try:
-            with little_stack(400):
+            with little_stack(500):
                 run(main(entry))
         except BaseException as error:  # noqa: BLE001  of any operator
             failed[entry.name] = error
