@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from penstock.operators.combine.flattening import FlatteningNode, InnerFlow, flattening
-from penstock.operators.combine.join import raise_failure
-from penstock.runtime.inputs import JoinStage
+from penstock.operators.combine.flattening import FlatteningNode, flattening
+from penstock.operators.combine.present_flow import PresentFlowStage
 from penstock.runtime.order import Order
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from penstock.abc import JSON
     from penstock.flow import Flow
-    from penstock.runtime.node import Site
-    from penstock.runtime.upstream import Marks
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -50,54 +46,13 @@ class SwitchMap(FlatteningNode):
 
 
 @runs(SwitchMap)
-class _SwitchMapStage(JoinStage):
-    """Its state is that of the present item's flow; the input's position stands before that item.
-
-    ``branches`` are the input, then the present flow if there is one.
-    """
-
-    def __init__(self, site: Site, node: SwitchMap) -> None:
-        super().__init__(site)
-        self._node = node
-        self._outer = self.inputs[0]
-        self._present: InnerFlow | None = None
-        self._state: JSON = site.state  # of a resumed run, until its flow is built
-
-    def marks(self) -> Marks:
-        key, present, state = self.site.vertex.id, self._present, self._state
-        if present is None:
-            page, offset = self._outer.place
-            return lambda _: {**page(offset), key: state}
-        page, offset = present.origin
-        (inner, at), moved = self.places()[1], self.start is not None
-        return lambda i: {**page(offset), key: present.built.state(inner(at + (i if moved else 0)))}
-
+class _SwitchMapStage(PresentFlowStage):
     def prepare(self) -> None:
         """End the present flow if there is a new item, and start the flow of that one."""
-        outer = self._outer
-        if outer.left and not self.run.draining:
-            built = self._node.built(self.site, outer.items[outer.at], self._state)
-            self._replace(InnerFlow(built, outer.place, self))
-            self._state = None
-            outer.at += 1
-
-    def _replace(self, flow: InnerFlow | None) -> None:
-        if self._present is not None:
-            self._present.release()
-        self._present = flow
-        self.inputs = [self._outer] if flow is None else [self._outer, flow]
-
-    def collect(self, n: int) -> list[Any]:
-        return self._present.take(n) if self._present is not None else []
-
-    def over(self) -> bool:
-        raise_failure(self.inputs[::-1])
-        if self._present is not None and self._present.over:
-            self._replace(None)
-        idle = self.run.draining if self._outer.left else self._outer.ended
-        return idle and (self._present is None or self._present.ended)
+        if self.outer.left and not self.run.draining:
+            self.present_next()
 
     def ask(self, n: int) -> None:
-        self._outer.want(1)
-        if self._present is not None:
-            self._present.want(n)
+        self.outer.want(1)
+        if self.present is not None:
+            self.present.want(n)
