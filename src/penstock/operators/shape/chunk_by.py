@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach
-from penstock.operators.shape.cutting import ShapingStage
+from penstock.operators.shape.gathering import GatheringNode, GatheringStage
 from penstock.runtime.arguments import function_for
-from penstock.runtime.functions import Plain
-from penstock.runtime.node import Node, Site, node
+from penstock.runtime.node import Site, node
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -34,52 +32,30 @@ def chunk_by(key: Callable[[T], object]) -> Callable[[Flow[T]], Flow[list[T]]]:
 
 
 @node
-class ChunkBy(Node):
+class ChunkBy(GatheringNode):
     """Gathers lists of neighbours with equal ``function(item)``."""
 
     operator = "chunk_by"
 
-    function: Callable[[Any], object]
-
-    def bound(self, n: int) -> float:  # noqa: ARG002
-        return math.inf
-
-    @property
-    def skippable(self) -> bool:
-        return True
-
-    def start(self, site: Site) -> ShapingStage:
+    def start(self, site: Site) -> GatheringStage:
         return _ChunkByStage(site, self)
 
 
-class _ChunkByStage(ShapingStage):
+class _ChunkByStage(GatheringStage):
     def __init__(self, site: Site, node: ChunkBy) -> None:
-        super().__init__(site)
-        self._calls = Plain.of(node, node.function)
+        super().__init__(site, node)
         self._key: Any = None
-        self._list: list[Any] = []
-
-    def demand(self, n: int) -> int:
-        return n
 
     def take(self, items: list[Any]) -> None:
-        function = self._calls.function
+        function = self.calls.function
         for number, item in enumerate(items, self.done):
             try:
                 key = function(item)
-                ends = len(self._list) > 0 and not key == self._key  # noqa: SIM201  as groupby compares
+                ends = len(self.unfinished) > 0 and not key == self._key  # noqa: SIM201  as groupby compares
             except BaseException as error:  # noqa: BLE001  it ends the run, or leaves out the item
                 self.skip(error, item)
                 continue
             if ends:
-                self._close(number)
+                self.close(number)
             self._key = key
-            self._list.append(item)
-
-    def _close(self, low: int) -> None:
-        done, self._list = self._list, []
-        self.put([done], [low])
-
-    def finish(self) -> None:
-        if self._list:
-            self._close(self.done)
+            self.unfinished.append(item)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from penstock.operators.attach import attach
-from penstock.operators.shape.cutting import ShapingStage
+from penstock.operators.shape.gathering import GatheringNode, GatheringStage
 from penstock.runtime.arguments import choice_for, function_for
-from penstock.runtime.functions import Plain
-from penstock.runtime.node import Node, Site, node
+from penstock.runtime.node import Site, node
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -39,37 +37,24 @@ def split(
 
 
 @node
-class SplitList(Node):
+class SplitList(GatheringNode):
     """Gathers lists of the items between those for which ``function(item)`` is true."""
 
     operator = "split"
 
-    function: Callable[[Any], object]
     keep: str | None = None
 
-    def bound(self, n: int) -> float:  # noqa: ARG002
-        return math.inf
-
-    @property
-    def skippable(self) -> bool:
-        return True
-
-    def start(self, site: Site) -> ShapingStage:
+    def start(self, site: Site) -> GatheringStage:
         return _SplitStage(site, self)
 
 
-class _SplitStage(ShapingStage):
+class _SplitStage(GatheringStage):
     def __init__(self, site: Site, node: SplitList) -> None:
-        super().__init__(site)
-        self._calls = Plain.of(node, node.function)
+        super().__init__(site, node)
         self._keep = node.keep
-        self._list: list[Any] = []
-
-    def demand(self, n: int) -> int:
-        return n
 
     def take(self, items: list[Any]) -> None:
-        function, keep = self._calls.function, self._keep
+        function, keep = self.calls.function, self._keep
         for number, item in enumerate(items, self.done):
             try:
                 separates = function(item)
@@ -77,20 +62,12 @@ class _SplitStage(ShapingStage):
                 self.skip(error, item)
                 continue
             if not separates:
-                self._list.append(item)
+                self.unfinished.append(item)
             elif keep == "before":
-                if self._list:
-                    self._close(number)
-                self._list.append(item)
+                if self.unfinished:
+                    self.close(number)
+                self.unfinished.append(item)
             else:
                 if keep == "after":
-                    self._list.append(item)
-                self._close(number + 1)
-
-    def _close(self, low: int) -> None:
-        done, self._list = self._list, []
-        self.put([done], [low])
-
-    def finish(self) -> None:
-        if self._list:
-            self._close(self.done)
+                    self.unfinished.append(item)
+                self.close(number + 1)

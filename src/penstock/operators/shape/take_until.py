@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach, joined
+from penstock.operators.shape.until import UntilNode
 from penstock.runtime.inputs import JoinStage, places_of
-from penstock.runtime.node import Node, Site, node
-from penstock.runtime.order import Order
+from penstock.runtime.node import Site, node
 
 if TYPE_CHECKING:
     from penstock.operators.attach import Joinable, Same
@@ -26,19 +26,10 @@ def take_until(other: Joinable[Any]) -> Same:
 
 
 @node
-class TakeUntil(Node):
+class TakeUntil(UntilNode):
     """Yields the items of the first input until the second one yields an item."""
 
     operator = "take_until"
-    own_order = Order.TIMED
-    stateful = True
-
-    def bound(self, n: int) -> float:
-        return self.inputs[0].bound(n) + self.inputs[1].bound(1)
-
-    @property
-    def repeatable(self) -> bool:
-        return False  # in a resumed run the signal may arrive before the next item
 
     def start(self, site: Site) -> JoinStage:
         return _TakeUntilStage(site)
@@ -65,9 +56,7 @@ class _TakeUntilStage(JoinStage):
         items, signal = self.inputs
         self._signalled = signal.left > 0
         if not self._signalled:
-            for branch in (items, signal):
-                if branch.failed and branch.failure is not None:
-                    branch.failure.throw()
+            self.throw()
         return self._signalled or items.ended
 
     def marks(self) -> Marks:
