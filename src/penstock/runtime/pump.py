@@ -74,7 +74,7 @@ class PumpStage(Stage[Any]):
         try:
             await self._fill()
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and (self._closed or self.run.closed):
+            if self.stopped_by(error):
                 raise
             if not self.run.over(error):
                 self._fail(error)

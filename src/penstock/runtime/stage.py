@@ -92,6 +92,10 @@ class Stage(Upstream[T]):
     async def _stop(self) -> None:
         """End this stage's own tasks, generators and files."""
 
+    def stopped_by(self, error: BaseException) -> bool:
+        """Return whether ``error`` cancels a task of this stage because the stage or the run is closed."""
+        return isinstance(error, asyncio.CancelledError) and (self._closed or self.run.closed)
+
     def forget_failures(self) -> None:
         """Drop the errors that this stage keeps: their tracebacks keep the frames of the run alive."""
         for value in vars(self).values():

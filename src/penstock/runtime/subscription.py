@@ -172,16 +172,13 @@ class Running(Subscription[T_co]):
         if self._closing is None:
             self.run.closed = True
             self.run.wake()
-            self._closing = start_task(self._close(), "penstock aclose")
+            self._closing = start_task(_close(self.run, self._stage), "penstock aclose")
             # Read its error also if the caller is cancelled: asyncio warns of errors that were never read.
             self._closing.add_done_callback(lambda task: task.cancelled() or task.exception())
             if self._failure is not None:
                 self._failure.forget()
         if not self._closing.done() and not self.run.inside():  # the closing waits for tasks of the run
             await asyncio.shield(self._closing)
-
-    def _close(self) -> Coroutine[Any, Any, None]:
-        return _close(self.run, self._stage)
 
     def __del__(self) -> None:
         if getattr(self, "_closing", self) is not None or sys.is_finalizing():  # or __init__ failed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.concurrency.pool import PoolStage
@@ -90,7 +89,7 @@ class AwaitingStage(PoolStage):
                     try:
                         value = await function(item)
                     except BaseException as error:
-                        if isinstance(error, asyncio.CancelledError) and (self._closed or self.run.closed):
+                        if self.stopped_by(error):
                             raise
                         if self.run.over(error) or not await self._skips(number, item, error):
                             return

@@ -165,7 +165,7 @@ class OneByOneStage(Stage[Any]):
         try:
             await self.work(item)
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and (self._closed or self.run.closed):
+            if self.stopped_by(error):
                 raise
             if self.run.over(error) or not self._skips(error, item):
                 return

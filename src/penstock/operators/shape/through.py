@@ -126,7 +126,7 @@ class _ThroughStage(Stage[Any]):
         try:
             await self._pull()
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and (self._closed or self.run.closed):
+            if self.stopped_by(error):
                 raise
             if self.run.over(error):
                 return
