@@ -117,6 +117,19 @@ class Penstock:
         return process
 
 
+def read_until_commit(penstock: Penstock, process: Running, output: str) -> str:
+    """Read events of a run to ``output`` until ``penstock status`` knows of its first commit; return the status."""
+    assert process.stdout is not None
+    for _ in range(20):
+        status = penstock("status", output)
+        assert status.returncode == 0, status.stderr
+        if re.search(r"^  completed +1\d\d$", status.stdout, re.MULTILINE):
+            return status.stdout
+        for _ in range(10):  # its commit is under way, and the run waits for its reader again
+            assert process.stdout.readline()
+    raise AssertionError(status.stdout)
+
+
 def environment(**more: str) -> dict[str, str]:
     """Return an environment with the ``penstock`` under test, and the same output on every machine."""
     path = os.pathsep.join([str(COMMAND.parent), os.environ.get("PATH", "")])

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import PATIENCE, RECORDS, article, articles, pmid
+from .conftest import PATIENCE, RECORDS, article, articles, pmid, read_until_commit
 
 if TYPE_CHECKING:
     from .conftest import Penstock
@@ -131,16 +130,7 @@ def test_killed_again_and_again(penstock: Penstock, sample: Path, undisturbed: b
 def test_status_while_a_run_is_going(penstock: Penstock, sample: Path) -> None:
     """Status works beside a running process and does not disturb it."""
     process = in_the_middle(penstock, sample, lines=230)
-    assert process.stdout is not None
-    for _ in range(10):
-        status = penstock("status", "out.jsonl")
-        assert status.returncode == 0, status.stderr
-        if re.search(r"^  completed +1\d\d$", status.stdout, re.MULTILINE):  # the first checkpoint
-            break
-        for _ in range(10):  # its commit is under way, and the run waits for its reader again
-            assert process.stdout.readline()
-    else:
-        pytest.fail(status.stdout)
+    read_until_commit(penstock, process, "out.jsonl")
     words = said(process)
     assert process.returncode == 0, words
 

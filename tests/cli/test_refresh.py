@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import PATIENCE, article, articles, pmid
+from .conftest import PATIENCE, article, articles, pmid, read_until_commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,8 +132,9 @@ def test_a_refresh_that_is_stopped(penstock: Penstock, kind: str, number: signal
     words = ["ingest", "pubmed", "--to", OUTPUTS[kind], "--no-progress", "--events", "--refresh", "a.xml"]
     process = penstock.start(*words)
     assert process.stdout is not None
-    for _ in range(470):  # two events a document; the commit of the second hundred waits for the first
+    for _ in range(230):  # two events a document
         assert process.stdout.readline()
+    read_until_commit(penstock, process, OUTPUTS[kind])
     process.send_signal(number)
     told = process.communicate(timeout=PATIENCE)[1].decode()
     command = f"penstock {' '.join(words)}"
