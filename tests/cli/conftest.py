@@ -120,7 +120,7 @@ class Penstock:
 def read_until_commit(penstock: Penstock, process: Running, output: str) -> str:
     """Read events of a run to ``output`` until ``penstock status`` knows of its first commit; return the status."""
     assert process.stdout is not None
-    for _ in range(20):
+    for _ in range(60):  # a slice of 256 events may be written before its commit begins
         status = penstock("status", output)
         assert status.returncode == 0, status.stderr
         if re.search(r"^  completed +1\d\d$", status.stdout, re.MULTILINE):

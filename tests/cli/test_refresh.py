@@ -26,7 +26,7 @@ OUTPUTS = {
     "duckdb": "duckdb:///out.duckdb",
 }
 MANY = 200
-LONG = {n: f"title {n}" for n in range(1, 260)}  # two commits
+LONG = {n: f"title {n}" for n in range(1, 500)}  # several commits
 BEFORE = {n: f"title {n}" for n in range(1, MANY)}
 AFTER = {
     **BEFORE,
