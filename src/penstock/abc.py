@@ -371,6 +371,27 @@ class Sink(ABC):
             SinkError: the output cannot be opened; the message says what to do.
         """
 
+    async def claim(self) -> None:  # noqa: B027  nothing to do for most outputs
+        """Take the output for this run without changing it; ``open`` with ``restart`` follows.
+
+        A restart claims the output before the ledger notes that it has begun. So if the output cannot be
+        opened, nothing is lost.
+
+        Raises:
+            SinkError: the output cannot be opened.
+        """
+
+    async def verify(self) -> None:  # noqa: B027  nobody else can reach some outputs
+        """Check, at the end of a run, that the open output is still where it was, as ``commit`` left it.
+
+        ``commit`` itself should notice this too, as far as that is cheap: otherwise a run writes for hours
+        into a file that another program has removed.
+
+        Raises:
+            SinkMismatch: another program has removed, renamed, replaced, truncated or changed the output. The
+                message says what was kept.
+        """
+
     @abstractmethod
     async def write(self, documents: Sequence[Document]) -> None:
         """Take documents, in order. They need not be durable before ``commit``."""

@@ -22,7 +22,15 @@ from penstock.ingest.run import Ingestion
 from penstock.ingest.summary import RunSummary
 from penstock.ledger import ledger_from
 from penstock.redact import redact_json
-from penstock.runtime.arguments import flag_for, function_for, name_of, positive, refuse, text_for
+from penstock.runtime.arguments import (
+    assembled_at,
+    flag_for,
+    function_for,
+    name_of,
+    positive,
+    refuse,
+    text_for,
+)
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import SeveralSinks, sink_from
 from penstock.system.own_loop import iterate_in_own_loop, run_in_own_loop
@@ -144,6 +152,7 @@ class IngestionPipeline:
         self._plan = Plan(
             adapter, settings, key=key or source.name, checkpoint_every=checkpoint_every,
             skip_completed=skip_completed, grace=grace, restart=restart, refresh=refresh, hooks=hooks,
+            began=assembled_at(),
         )  # fmt: skip
         self._ledger = ledger
         self._running: Ingestion | None = None

@@ -11,7 +11,7 @@ from penstock.errors import GraphError
 from penstock.events import DocumentCompleted
 from penstock.ingest.delivery import Batch, Delivery
 from penstock.ingest.transfer import Transfer
-from penstock.runtime.arguments import positive, refuse, text_for
+from penstock.runtime.arguments import assembled_at, positive, refuse, text_for
 from penstock.runtime.graph import require_resumable
 from penstock.runtime.subscription import Running
 
@@ -55,7 +55,7 @@ async def deliver(
     refuse_checkpoint(root, "into(sink)")
     if ledger is not None:
         require_resumable(root, "into(sink, ledger=...)")
-    delivery, total = Delivery(sink, ledger, key), 0
+    delivery, total = Delivery(sink, ledger, key, began=assembled_at()), 0
 
     def read(items: list[Any]) -> Batch:
         nonlocal total
@@ -69,8 +69,7 @@ async def deliver(
         return lambda: (position(), counts)
 
     async def end() -> None:
-        await delivery.commit(*mark()())
-        await delivery.finish()
+        await delivery.end(*mark()(), completed=True)
 
     try:
         opened, position = await delivery.open()

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from penstock.errors import SinkError, SinkMismatch
 from penstock.sinks.databases.file import FileDatabaseSink, FileTable
 from penstock.sinks.databases.rows import DELETED, ORDER, Row
-from penstock.system import primary_code, sqlite_reason
+from penstock.system import Watch, primary_code, save, sqlite_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _LEDGER_ID = 0x50454E53
 """The ``application_id`` of a ledger. A ledger and an output need two files."""
@@ -25,6 +26,7 @@ _CACHE_KIB = 8192
 _MAX_WAL_BYTES = 16 << 20
 _CACHED_STATEMENTS = 8
 """Few, because each keeps the values that were bound to it last."""
+_PAGE_BYTES = 512  # the smallest page
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -54,6 +56,14 @@ class _SqliteTable(FileTable):
         if sys.platform == "darwin":
             self.execute("PRAGMA fullfsync=ON")
             self.execute("PRAGMA checkpoint_fullfsync=ON")
+
+    def watch(self) -> Watch:
+        [(shrinks,)] = self.execute("PRAGMA auto_vacuum")
+        return Watch(self.path, beside="-wal", least=_PAGE_BYTES, may_shrink=bool(shrinks))
+
+    def keep(self, path: Path) -> None:
+        self.db.rollback()
+        save(self.db, path)
 
     def _discard(self) -> None:
         if self.db is not None:

@@ -36,8 +36,7 @@ class PartsFolder(FileOutput):
     """
 
     def __init__(self, path: Path, storage: Storage, suffix: str) -> None:
-        super().__init__(path, storage.lock(path))
-        self._storage = storage
+        super().__init__(path, storage)
         self._suffix = suffix
         self._format = f"parts{suffix}"
         self._marker = ""
@@ -160,12 +159,25 @@ class PartsFolder(FileOutput):
             "digest": _digest(self._parts, self._tail), "marker": self._marker,
         }  # fmt: skip
 
+    def _harm(self, *, thorough: bool) -> str | None:
+        for name, size in reversed(self._parts):
+            now = self._storage.look(self.path / name)
+            if now is None:
+                return f"has lost {name}, which another program removed or renamed"
+            if now.size != size:
+                return f"has {name} with {now.size} bytes, and {size} were written"
+            if not thorough:
+                break
+        return None
+
     def _discard(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):  # the next open tries again
                 file.close()
-                self._storage.remove(self._temporary())
+            with contextlib.suppress(OSError):
+                if self._is_ours:
+                    self._storage.remove(self._temporary())
 
 
 def _is_temporary(name: str) -> bool:
