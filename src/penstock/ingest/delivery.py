@@ -112,6 +112,8 @@ class Delivery:
             held = await sink.open(opened.record if opened else None)
         if sink.transactional:
             return await self._agree(sink, opened, held)
+        if self._ledger is not None:
+            await self._ledger.confirm(self._key, self._epoch)  # drops a note of a restart that was killed
         if opened is not None and fresh:
             # an output that was created belongs to this ledger from now on, even if nothing follows
             await self._write(Commit(self._epoch + 1, position or {}, counts=opened.counts))

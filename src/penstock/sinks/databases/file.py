@@ -43,10 +43,10 @@ class FileTable(Table):
         self.path = self.path.absolute()  # from now on, whatever the working directory is
         return DiskStorage().lock(self.path)
 
-    def _harm(self, *, thorough: bool) -> str | None:  # noqa: ARG002  every look sees all there is to see
+    def _harm(self, *, thorough: bool) -> str | None:
         watch = self._watch
         if watch is None or (happened := watch.harm()) is None:
-            return None
+            return super()._harm(thorough=thorough)
         return f"{happened.what}; {watch.whereabouts(self.keep)}" if happened.gone else happened.what
 
     def _open(self, record: JSON, *, restart: bool) -> Commit | None:

@@ -153,7 +153,8 @@ class Table(Output):
     def _claim(self) -> None:
         self.connect()
         self.begin()
-        self._find()  # the next open rolls back
+        self._find()
+        self.execute("ROLLBACK")
 
     def _prepare(self, *, restart: bool) -> Commit | None:
         found, columns = self._find()
@@ -245,6 +246,16 @@ class Table(Output):
                 f"the output {self.name} has lost its columns {', '.join(missing)}; "
                 f"put them back, {START_OVER}"
             )
+
+    def _harm(self, *, thorough: bool) -> str | None:
+        if not thorough:
+            return None  # the commit itself finds out whether the last one is still there
+        held = self.execute(
+            f"SELECT epoch FROM {self.commits} WHERE table_name = {self.mark}", (self.key_name,)
+        )
+        if held != [(self._epoch,)]:
+            return f"no longer holds commit {self._epoch}: another program has changed it"
+        return None if self.columns(self.table) else "has lost its table, which another program dropped"
 
     # -- writing
 
