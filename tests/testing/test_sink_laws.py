@@ -174,6 +174,16 @@ class RecordsAreNoJson(MemorySink):
         return {"record": object(), **await super().commit(commit)}
 
 
+class SkipsWhatItCannotWrite(MemorySink):
+    async def write(self, documents):
+        await super().write([document for document in documents if "\0" not in document.title])
+
+
+class TakesOnlyTheFirst(MemorySink):
+    async def write(self, documents):
+        await super().write(documents[:1])
+
+
 MUTANTS = [
     ("committed", Reorders),
     ("committed", ClipsTitles),
@@ -188,6 +198,8 @@ MUTANTS = [
     ("strange_records", StrangeIsFresh),
     ("not_open", OpensItself),
     ("not_open", WrongError),
+    ("strange_documents", SkipsWhatItCannotWrite),
+    ("unwritable_documents", TakesOnlyTheFirst),
     ("manners", SaysALot),
 ]
 
