@@ -155,6 +155,11 @@ class Source(ABC):
     """Where documents come from. An adapter consists of these four methods."""
 
     name: ClassVar[str]
+    checked: ClassVar[bool] = False
+    """Whether every sink can write what ``parse`` returns, under the id of ``identify``; see ``checked_id``.
+
+    If not, Penstock checks each document, which takes about 10 µs if a sink follows and 1 µs otherwise. A
+    subclass does not inherit it."""
 
     @property
     def parameters(self) -> dict[str, Any]:

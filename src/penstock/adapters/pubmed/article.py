@@ -43,7 +43,7 @@ class Draft:
     """
 
     metadata: dict[str, Any]
-    version: str = ""
+    version: str | None = None
     title: str = ""
     parts: dict[str, Any] = field(default_factory=dict)
 
@@ -135,10 +135,10 @@ def each(key: str, read: Callable[[Element], Any], *, complete: str = "") -> Han
 
 
 def read_pmid(element: Element, draft: Draft) -> None:
-    """Read the record's own PMID, which is the first one, and its version; it is 1 in files before 2010."""
-    if not draft.version:
+    """Read the record's own PMID, which is the first one, and its version."""
+    if draft.version is None:
         draft.metadata["pmid"] = text_of(element)
-        draft.version = element.get("Version") or "1"
+        draft.version = element.get("Version", "")
 
 
 def read_title(element: Element, draft: Draft) -> None:
