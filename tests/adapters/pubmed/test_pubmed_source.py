@@ -176,7 +176,7 @@ async def test_the_file_that_is_next_must_be_there(folder: Path) -> None:
     assert records == []
     assert error == (
         "the earlier run stopped in 'n1.xml.gz', which is not among the files now: "
-        "add it to the files, or start over"
+        "add it to the files, or read everything again with refresh=True (--refresh)"
     )
 
 

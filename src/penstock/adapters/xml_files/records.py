@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.xml_files.encoding import Utf8Stream
+from penstock.adapters.xml_files.opening import open_input
+from penstock.adapters.xml_files.raw import NotReady
 from penstock.adapters.xml_files.reader import ByteReader, Unpacking
 from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES, Piece, RecordSplitter
 from penstock.document import RawRecord
@@ -61,9 +63,9 @@ class FileRecords:
         self._start = start
         self._format = format
         self._reader: ByteReader | None = None
-        self._encoding = Utf8Stream(file.path)
+        self._encoding = Utf8Stream(file.place)
         self._splitter = RecordSplitter(
-            format.roots, where=file.path, nested=format.nested, max_record_bytes=format.max_record_bytes
+            format.roots, where=file.place, nested=format.nested, max_record_bytes=format.max_record_bytes
         )
         self._records: deque[RawRecord] = deque()
         self._bytes = 0
@@ -119,7 +121,7 @@ class FileRecords:
     def _read(self) -> None:
         try:
             if self._reader is None:
-                self._reader = ByteReader(self.file.path, self._format.unpacking)
+                self._reader = open_input(self.file, self._format.unpacking)
             data = self._reader.read()
             if data:
                 self._accept(self._splitter.feed(self._encoding.feed(data)))
@@ -127,6 +129,8 @@ class FileRecords:
                 self._accept(self._splitter.feed(self._encoding.close()))
                 self._ended = True
                 self._splitter.close()
+        except NotReady:
+            return
         except SourceError as error:
             self._ended = True
             self._error = error

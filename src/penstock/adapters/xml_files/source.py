@@ -8,12 +8,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import JSON, Page, Source
-from penstock.adapters.xml_files.inventory import as_text
+from penstock.adapters.xml_files.inventory import as_text, find_files
 from penstock.adapters.xml_files.reader import Unpacking
 from penstock.adapters.xml_files.reading import LocalReading, Reading
 from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES
 from penstock.adapters.xml_files.walk import Walk, states_of
 from penstock.adapters.xml_files.workers import RemoteReading, Workers
+from penstock.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,14 +30,15 @@ class XmlFilesSource(Source):
     No file is opened before the first page is requested. Files are read only on demand, and outside of the
     event loop. Memory holds one page per open file and the bytes that were read with it.
 
-    A position is ``{"files": {name: {"fingerprint", "index", "done"}}, "next": name, "page_size": n}``.
-    ``index`` counts the records of that file that were delivered, ``done`` is true when there are no more,
-    and ``next`` is the file of the next page. Files that appear later are new, whatever their names. Files
-    that were begun are finished first. If a file changed after it was read, that is an error: it is neither
-    read again nor skipped.
+    A position is ``{"files": {name: {"fingerprint", "place", "index", "done"}}, "next": name,
+    "page_size": n}``. ``place`` is a digest of where the file is, ``index`` counts the records of that file
+    that were delivered, ``done`` is true when there are no more, and ``next`` is the file of the next page.
+    Files that appear later are new, whatever their names. Files that were begun are finished first. If a file
+    changed after it was read, that is an error: it is neither read again nor skipped.
 
     Args:
-        paths: Files and globs (``*``, ``?``, ``[…]``, ``**``, ``~``), at least one.
+        paths: Files and globs (``*``, ``?``, ``[…]``, ``**``, ``~``), at least one, read in this order. A zip
+            or tar archive stands for the files in it; ``-`` is standard input.
         page_size: Records per page, at most.
         max_record_bytes: A larger record is not kept in memory; it becomes a `DocumentError`, and its first
             64 KiB are stored in the dead letter. 64 MiB by default.
@@ -80,6 +82,13 @@ class XmlFilesSource(Source):
         """The paths and globs, unchanged."""
         return self._parameters
 
+    def inputs(self) -> list[str]:
+        """Return the files in the order in which they are read."""
+        try:
+            return [as_text(file.place) for file in find_files(self._paths, self._unpacking)]
+        except SourceError as error:
+            return [str(error)]
+
     @property
     @abstractmethod
     def format(self) -> Format:
@@ -103,11 +112,11 @@ class XmlFilesSource(Source):
         layout = self.format
 
         def read(file: InputFile, start: int, first: int) -> Reading:
-            if workers is None:
+            if workers is None or file.stream:
                 return LocalReading(file, layout, start, first, self.page_size)
             return RemoteReading(file, workers, start, first, self.page_size)
 
-        walk = Walk(position, self.page_size, self.processes, read)
+        walk = Walk(position, self.page_size, self.processes, read, self._unpacking)
         try:
             async with aclosing(walk.pages(self._paths)) as pages:
                 async for page in pages:

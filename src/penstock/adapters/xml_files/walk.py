@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import JSON, Page
-from penstock.adapters.xml_files.inventory import InputFile, find_files, fingerprint
+from penstock.adapters.xml_files.identity import fingerprint_of, place_of, recognised, size_of
+from penstock.adapters.xml_files.inventory import InputFile, find_files
 from penstock.adapters.xml_files.reading import FailedReading, Reading
-from penstock.errors import PositionError, SourceChanged, SourceError
+from penstock.errors import PositionError, SourceError
 from penstock.system.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
+    from penstock.adapters.xml_files.reader import Unpacking
     from penstock.document import RawRecord
 
 _NEW: dict[str, Any] = {"done": False, "index": 0}
@@ -34,6 +35,7 @@ class Walk:
         page_size: Records per page, at most.
         width: Files that are open at the same time, at most.
         read: Returns the `Reading` of a file, given the first record and the size of the first page.
+        unpacking: How much an archive may unpack to.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class Walk:
         page_size: int,
         width: int,
         read: Callable[[InputFile, int, int], Reading],
+        unpacking: Unpacking,
     ) -> None:
+        self._unpacking = unpacking
         self._states = states_of(position)
         self._next: str | None = position["next"] if position else None
         self._first_size = max(page_size, position["page_size"]) if position else page_size
@@ -78,37 +82,33 @@ class Walk:
             await self._open.pop().aclose()
 
     async def _begin(self, paths: Sequence[str]) -> None:
-        files = await in_thread(find_files, list(paths))
-        for file in files:
-            self._sizes[file.name] = await in_thread(_size, file.path)
-            if file.name in self._states:
-                await self._check(file)
-        if self._next is not None and self._next not in self._sizes:
+        self._files = await in_thread(self._found, list(paths))
+        names = {file.name for file in self._files}
+        if self._next is not None and self._next not in names:
             message = (
                 f"the earlier run stopped in {self._next!r}, which is not among the files now: "
-                "add it to the files, or start over"
+                "add it to the files, or read everything again with refresh=True (--refresh)"
             )
             raise SourceError(message)
-        waiting = [file for file in files if not self._states.get(file.name, _NEW)["done"]]
-        # First the file of the next page, then the files already begun, then the new ones by name.
+        waiting = [file for file in self._files if not self._states.get(file.name, _NEW)["done"]]
+        # First the file of the next page, then the files already begun, then the new ones in their order.
         waiting.sort(key=lambda file: (file.name != self._next, file.name not in self._states))
         self._waiting.extend(waiting)
         await self._refill()
 
-    async def _check(self, file: InputFile) -> None:
-        known, found = self._states[file.name]["fingerprint"], await in_thread(fingerprint, file.path)
-        if known != found:
-            message = (
-                f"{file.path} has changed since an earlier run read it as {file.name!r} "
-                f"(fingerprint {known} then, {found} now): read everything again with refresh=True "
-                "(--refresh), or rename it to read it as a new file"
-            )
-            raise SourceChanged(message)
+    def _found(self, paths: list[str]) -> list[InputFile]:
+        files = recognised(find_files(paths, self._unpacking), self._states)
+        self._sizes = {file.name: size_of(file) for file in files}
+        return files
 
     async def _requeue(self, reading: Reading) -> None:
         """Record the progress of a file, then close it if it is finished, or queue it for its next turn."""
-        name = reading.file.name
-        self._put(name, self._states[name]["fingerprint"], reading.index, done=reading.finished)
+        self._put(
+            reading.file,
+            self._states[reading.file.name]["fingerprint"],
+            reading.index,
+            done=reading.finished,
+        )
         if reading.finished:
             await reading.aclose()
         else:
@@ -135,16 +135,16 @@ class Walk:
     async def _open_file(self, file: InputFile) -> Reading:
         try:
             if file.name not in self._states:
-                self._put(file.name, await in_thread(fingerprint, file.path), 0, done=False)
+                self._put(file, await in_thread(fingerprint_of, file), 0, done=False)
         except SourceError as error:
             return FailedReading(file, error)
         first = self._first_size if file.name == self._next else self._page_size
         return self._read(file, self._states[file.name]["index"], first)
 
-    def _put(self, name: str, fingerprint: str, index: int, *, done: bool) -> None:
+    def _put(self, file: InputFile, fingerprint: str, index: int, *, done: bool) -> None:
         # Always a new dictionary, so that a position never changes after it was sent.
-        state = {"fingerprint": fingerprint, "index": index, "done": done}
-        self._states = {**self._states, name: state}
+        state = {"fingerprint": fingerprint, "place": place_of(file), "index": index, "done": done}
+        self._states = {**self._states, file.name: state}
         self._unreported = True
 
     def _page(self, items: list[RawRecord]) -> Page[RawRecord]:
@@ -187,11 +187,3 @@ def states_of(position: JSON) -> dict[str, Any]:
         message = f"not a position of a source of files: {position!r:.200}"
         raise PositionError(message)
     return states
-
-
-def _size(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror or error}"
-        raise SourceError(message) from error
