@@ -141,14 +141,14 @@ class FileRecords:
                 index = self.seen
                 self.seen += 1
                 if index >= self._start:
-                    self._records.append(self._record(part, index))
+                    self._records.append(self._record(part, index, piece.namespaces))
                     self._bytes += len(part.data)
 
-    def _record(self, piece: Piece, index: int) -> RawRecord:
+    def _record(self, piece: Piece, index: int, namespaces: Mapping[str, str]) -> RawRecord:
         key = f"{self.file.name}#{index}"
         context: dict[str, Any] = {}
-        if self._splitter.namespaces:
-            context["namespaces"] = self._splitter.namespaces
+        if namespaces:
+            context["namespaces"] = namespaces
         if piece.fault:
             context["fault"] = piece.fault
         return RawRecord(key, piece.data, context)
