@@ -378,3 +378,16 @@ async def test_older_sets(tmp_path: Path) -> None:
     ]
     assert documents[0].metadata["date_created"] == {"date": "1999", "raw": "1999"}
     assert [source.identify(record) for record in records] == ["PMID:1.1", "PMID:2.1"]
+
+
+async def test_bare_records_and_several_sets(tmp_path: Path) -> None:
+    """A file without a set, or with several, has the records that files of their own have."""
+    one, two, old = articles(1, 2), articles(3), b"<MedlineCitation><PMID>4</PMID></MedlineCitation>"
+    bare = one.removeprefix(b"<PubmedArticleSet>").removesuffix(b"</PubmedArticleSet>")
+    (tmp_path / "bare.xml").write_bytes(bare + old)
+    (tmp_path / "sets.xml").write_bytes(one + b"\n<?xml version='1.0'?>" + two + old)
+    source = PubMedSource(tmp_path / "*.xml")
+    found = flat(await pages(tmp_path / "*.xml"))
+    ids = [source.identify(raw) for raw in found]
+    assert ids == [f"PMID:{number}.1" for number in (1, 2, 4, 1, 2, 3, 4)]
+    assert all(source.parse(raw).is_ok() for raw in found)

@@ -167,8 +167,8 @@ class RecordSplitter:
             self._records = [name.encode() for name in self._roots[self._prolog.root]]
             self._starts = [b"<" + name for name in self._records]
             outside = [self._root_end]
-            if self._prolog.bare:  # such records end where others, or a set, begin
-                outside = [token for token in self._openings if token[1:2] not in b"?!"]
+            if self._prolog.bare:  # such a record also ends where a set begins
+                outside = [b"<" + root.encode() for root in self._roots]
             self._borders = [*dict.fromkeys([*self._starts, *outside])]
             self._check_encoding()
             # This many bytes at the end of the buffer may be the beginning of a token.
