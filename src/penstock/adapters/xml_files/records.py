@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.adapters.xml_files.encoding import Utf8Stream
 from penstock.adapters.xml_files.opening import open_input
@@ -24,6 +24,31 @@ def _itself(piece: Piece) -> Iterable[Piece]:
     return (piece,)
 
 
+class TextSplitter(Protocol):
+    """Splits text into records."""
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Take the next bytes and return the records that they complete."""
+        ...
+
+    def close(self) -> list[Piece]:
+        """End the text and return the last record."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """A format of text.
+
+    Args:
+        begins: Whether a file that begins with these bytes has this format; ``None`` if more are needed.
+        splitter: Returns a splitter, given the largest size of a record.
+    """
+
+    begins: Callable[[bytes], bool | None]
+    splitter: Callable[[int], TextSplitter]
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """The format of a kind of XML file.
@@ -34,6 +59,7 @@ class Format:
         nested: Whether records may contain elements of their own name.
         max_record_bytes: A larger record becomes a faulty one.
         unpacking: How much a compressed file may unpack to.
+        text: Another format of the same records, which is no XML.
     """
 
     roots: Mapping[str, Sequence[str]]
@@ -41,6 +67,7 @@ class Format:
     nested: bool = False
     max_record_bytes: int = MAX_RECORD_BYTES
     unpacking: Unpacking = Unpacking()  # noqa: RUF009 - frozen
+    text: TextFormat | None = None
 
 
 class FileRecords:
@@ -64,9 +91,8 @@ class FileRecords:
         self._format = format
         self._reader: ByteReader | None = None
         self._encoding = Utf8Stream(file.place)
-        self._splitter = RecordSplitter(
-            format.roots, where=file.place, nested=format.nested, max_record_bytes=format.max_record_bytes
-        )
+        self._splitter: RecordSplitter | TextSplitter | None = None
+        self._begin = b""  # kept back until the format is known
         self._records: deque[RawRecord] = deque()
         self._bytes = 0
         self._ended = False
@@ -124,16 +150,35 @@ class FileRecords:
                 self._reader = open_input(self.file, self._format.unpacking)
             data = self._reader.read()
             if data:
-                self._accept(self._splitter.feed(self._encoding.feed(data)))
+                self._split(self._encoding.feed(data))
             else:
-                self._accept(self._splitter.feed(self._encoding.close()))
+                self._split(self._encoding.close(), last=True)
                 self._ended = True
-                self._splitter.close()
+                self._accept(self._splitter.close() or () if self._splitter else ())
         except NotReady:
             return
         except SourceError as error:
             self._ended = True
             self._error = error
+
+    def _split(self, data: bytes, *, last: bool = False) -> None:
+        if self._splitter is None:
+            data = self._begin = self._begin + data
+            text, layout = self._format.text, self._format
+            is_text = text.begins(data) if text is not None else False
+            if is_text is None and not last:
+                return
+            if is_text and text is not None:
+                self._splitter = text.splitter(layout.max_record_bytes)
+            else:
+                self._splitter = RecordSplitter(
+                    layout.roots,
+                    where=self.file.place,
+                    nested=layout.nested,
+                    max_record_bytes=layout.max_record_bytes,
+                )
+            self._begin = b""
+        self._accept(self._splitter.feed(data))
 
     def _accept(self, pieces: Iterable[Piece]) -> None:
         for piece in pieces:

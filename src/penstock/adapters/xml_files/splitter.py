@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_RECORD_BYTES = 64 * 1024 * 1024
-_HEAD_BYTES = 64 * 1024  # kept of a record that is too large: enough to identify it
+HEAD_BYTES = 64 * 1024  # kept of a record that is too large: enough to identify it
 
 
 class Piece(NamedTuple):
@@ -156,7 +156,7 @@ class RecordSplitter:
         self._start -= count
 
     def _keep_head(self) -> None:
-        self._head = bytes(self._scan.buffer[self._start : self._start + min(_HEAD_BYTES, self._max)])
+        self._head = bytes(self._scan.buffer[self._start : self._start + min(HEAD_BYTES, self._max)])
 
     # -- Each of these steps returns whether the buffer may contain more to do.
 
