@@ -282,7 +282,7 @@ async def test_wrong_files(tmp_path: Path) -> None:
     for content, message in [
         (b"<html><body/></html>", "has the root element <html>, not <PubmedArticleSet> or "),
         (b"<eFetchResult><ERROR>x</ERROR></eFetchResult>", "has the root element <eFetchResult>"),
-        (b"PMID- 1", "is not XML: it begins with b'PMID- 1'"),
+        (b"Dear PMID", "is not XML: it begins with b'Dear PMID'"),
         (os.urandom(300).replace(b"<", b" "), "is not XML"),
     ]:
         path = tmp_path / "a.xml"

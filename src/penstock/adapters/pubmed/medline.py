@@ -3,8 +3,8 @@
 A record is a list of fields: a tag of two to four characters, filled up with blanks, then ``- `` and the
 value; further lines of a value begin with blanks (https://www.nlm.nih.gov/bsd/mms/medlineelements.html).
 Records are separated by empty lines. A record is converted to XML and read by the parser of XML, so both
-formats give the same document, as far as the text has the data. A field without a counterpart in the XML becomes an
-element of its own name; so it ends in ``metadata["extra"]``, as an unknown element does.
+formats give the same document, as far as the text has the data. A field without a counterpart in the XML
+becomes an element of its own name; so it ends in ``metadata["extra"]``, as an unknown element does.
 """
 
 from __future__ import annotations
