@@ -284,6 +284,8 @@ class MedlineRecord:
         data = [
             (path[2:], text) for path, texts in self._found.items() if path.startswith("-") for text in texts
         ]
+        if self._model:
+            citation.append(("Article/-", ""))  # the attribute needs its element
         inside = pmid + _nested(citation, {"Article": article})
         whole = _wrap("MedlineCitation", inside, **attributes) + _wrap("PubmedData", _nested(data, {}))
         return _wrap("PubmedArticle", whole).encode("utf-8")
