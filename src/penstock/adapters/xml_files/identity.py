@@ -29,18 +29,22 @@ if TYPE_CHECKING:
 
 STREAM = "stream"
 """The fingerprint of every stream: it cannot be read twice."""
+UNREADABLE = "unreadable"
+"""The fingerprint of a file that could not be opened."""
 
 _EDGE = 64 * 1024
 _SAMPLE = 4 * 1024
 _SAMPLES = 14
 
 
-def recognised(files: Sequence[InputFile], states: Mapping[str, Any]) -> list[InputFile]:
+def recognised(files: Sequence[InputFile], states: dict[str, Any]) -> list[InputFile]:
     """Return ``files`` under the names that they have in ``states``, and new ones under new names.
+
+    If a file was skipped as a bad one, and has changed since, its state is removed from ``states``.
 
     Raises:
         SourceChanged: a file has other content than an earlier run read in its place.
-        SourceError: a file of an earlier run cannot be read, or is a stream that was not read to its end.
+        SourceError: a file is a stream that an earlier run did not read to its end.
     """
     for file in files:
         _refuse_half_read(file, states)
@@ -58,7 +62,7 @@ def recognised(files: Sequence[InputFile], states: Mapping[str, Any]) -> list[In
 class _Old:
     """The files of earlier runs that are not recognised yet, and the names of those that are."""
 
-    def __init__(self, files: Sequence[InputFile], states: Mapping[str, Any]) -> None:
+    def __init__(self, files: Sequence[InputFile], states: dict[str, Any]) -> None:
         self.names: dict[int, str] = {}
         self._files = files
         self._states = states
@@ -83,11 +87,15 @@ class _Old:
                 if index not in self.names and not file.stream:
                     self._take_moved(index, same_base=same_base)
         for index, name in self._changed.items():
-            if index not in self.names and name in self._left:
+            if index in self.names or name not in self._left:
+                continue
+            if not self._states[name].get("bad"):
                 raise self._has_changed(index, name)
+            self._take(index, name)
+            del self._states[name]
 
     def _take_moved(self, index: int, *, same_base: bool) -> None:
-        base, size = PurePosixPath(self._files[index].place).name, f"{size_of(self._files[index])}-"
+        base, size = PurePosixPath(self._files[index].place).name, self._size(index)
         for name in self._left:
             fingerprint = self._states[name]["fingerprint"]
             right_base = not same_base or PurePosixPath(name).name == base
@@ -95,13 +103,23 @@ class _Old:
                 self._take(index, name)
                 return
 
+    def _size(self, index: int) -> str:
+        """Return what the fingerprint begins with; most files need no fingerprint then."""
+        try:
+            return f"{size_of(self._files[index])}-"
+        except SourceError:
+            return UNREADABLE
+
     def _take(self, index: int, name: str) -> None:
         self.names[index] = name
         self._left.pop(name, None)
 
     def _print(self, index: int) -> str:
         if index not in self._prints:
-            self._prints[index] = fingerprint_of(self._files[index])
+            try:
+                self._prints[index] = fingerprint_of(self._files[index])
+            except SourceError:  # raised again when it is this file's turn
+                self._prints[index] = UNREADABLE
         return self._prints[index]
 
     def _has_changed(self, index: int, name: str) -> SourceChanged:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from penstock.abc import JSON, Page, Source
 from penstock.adapters.xml_files.inventory import as_text, find_files
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from penstock.adapters.xml_files.inventory import InputFile
     from penstock.adapters.xml_files.records import Format
     from penstock.document import RawRecord
+
+
+OnBadFile = Literal["stop", "skip"]
+"""What to do about a file that cannot be read."""
 
 
 class XmlFilesSource(Source):
@@ -48,6 +52,9 @@ class XmlFilesSource(Source):
         processes: Processes that parse files, one file each. With more than one, files take turns page by
             page: the order of records is different, but always the same. Each process parses up to two pages
             ahead. A run may be resumed with another number.
+        on_bad_file: What happens if a file cannot be read, or not to its end: ``stop`` raises the error,
+            ``skip`` yields one bad record for it and continues with the next file. A file that was skipped
+            and has changed since is read from its beginning by the next run.
 
     Raises:
         TypeError: a path is not a string or path.
@@ -62,6 +69,7 @@ class XmlFilesSource(Source):
         max_ratio: int | None = None,
         max_unpacked_bytes: int | None = None,
         processes: int = 1,
+        on_bad_file: OnBadFile = "stop",
     ) -> None:
         if not paths:
             message = f"{type(self).__name__} needs at least one file or glob, for example 'data/*.xml.gz'"
@@ -75,6 +83,10 @@ class XmlFilesSource(Source):
             _limit("max_unpacked_bytes", max_unpacked_bytes, usual.max_bytes),
         )
         self.processes = positive("processes", processes)
+        if on_bad_file not in get_args(OnBadFile):
+            message = f"on_bad_file must be 'stop' or 'skip', not {on_bad_file!r}"
+            raise ValueError(message)
+        self._skip_bad = on_bad_file == "skip"
         self._parameters = {"paths": [as_text(path) for path in self._paths]}
 
     @property
@@ -116,7 +128,7 @@ class XmlFilesSource(Source):
                 return LocalReading(file, layout, start, first, self.page_size)
             return RemoteReading(file, workers, start, first, self.page_size)
 
-        walk = Walk(position, self.page_size, self.processes, read, self._unpacking)
+        walk = Walk(position, self.page_size, self.processes, read, self._unpacking, skip_bad=self._skip_bad)
         try:
             async with aclosing(walk.pages(self._paths)) as pages:
                 async for page in pages:

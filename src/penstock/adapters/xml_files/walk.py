@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import JSON, Page
-from penstock.adapters.xml_files.identity import fingerprint_of, place_of, recognised, size_of
+from penstock.adapters.xml_files.identity import UNREADABLE, fingerprint_of, place_of, recognised, size_of
 from penstock.adapters.xml_files.inventory import InputFile, find_files
-from penstock.adapters.xml_files.reading import FailedReading, Reading
+from penstock.adapters.xml_files.reading import FailedReading, Reading, SkippedReading
 from penstock.errors import PositionError, SourceError
 from penstock.system.threads import in_thread
 
@@ -36,6 +36,7 @@ class Walk:
         width: Files that are open at the same time, at most.
         read: Returns the `Reading` of a file, given the first record and the size of the first page.
         unpacking: How much an archive may unpack to.
+        skip_bad: Whether a file that cannot be read (further) becomes one bad record instead of an error.
     """
 
     def __init__(
@@ -45,8 +46,11 @@ class Walk:
         width: int,
         read: Callable[[InputFile, int, int], Reading],
         unpacking: Unpacking,
+        *,
+        skip_bad: bool = False,
     ) -> None:
         self._unpacking = unpacking
+        self._skip_bad = skip_bad
         self._states = states_of(position)
         self._next: str | None = position["next"] if position else None
         self._first_size = max(page_size, position["page_size"]) if position else page_size
@@ -66,8 +70,7 @@ class Walk:
         """
         await self._begin(paths)
         while self._open:
-            reading = self._open[0]
-            await reading.ready()
+            reading = await self._ready()
             items = reading.take()
             self._open.popleft()
             await self._requeue(reading)
@@ -75,6 +78,20 @@ class Walk:
             yield self._page(items)
         if self._unreported:  # the last files had no records, or no more than earlier runs have read
             yield self._page([])
+
+    async def _ready(self) -> Reading:
+        """Return the first open file when it has a page; in place of a bad file one bad record."""
+        reading = self._open[0]
+        try:
+            await reading.ready()
+        except SourceError as error:
+            if not self._skip_bad:
+                raise
+            await reading.aclose()
+            if reading.file.name not in self._states:
+                self._put(reading.file, UNREADABLE, 0, done=False)
+            reading = self._open[0] = SkippedReading(reading, error)
+        return reading
 
     async def aclose(self) -> None:
         """Close every open file."""
@@ -97,8 +114,9 @@ class Walk:
         await self._refill()
 
     def _found(self, paths: list[str]) -> list[InputFile]:
+        self._states = dict(self._states)
         files = recognised(find_files(paths, self._unpacking), self._states)
-        self._sizes = {file.name: size_of(file) for file in files}
+        self._sizes = {file.name: _size(file) for file in files}
         return files
 
     async def _requeue(self, reading: Reading) -> None:
@@ -108,6 +126,7 @@ class Walk:
             self._states[reading.file.name]["fingerprint"],
             reading.index,
             done=reading.finished,
+            bad=isinstance(reading, SkippedReading),
         )
         if reading.finished:
             await reading.aclose()
@@ -141,9 +160,11 @@ class Walk:
         first = self._first_size if file.name == self._next else self._page_size
         return self._read(file, self._states[file.name]["index"], first)
 
-    def _put(self, file: InputFile, fingerprint: str, index: int, *, done: bool) -> None:
+    def _put(self, file: InputFile, fingerprint: str, index: int, *, done: bool, bad: bool = False) -> None:
         # Always a new dictionary, so that a position never changes after it was sent.
         state = {"fingerprint": fingerprint, "place": place_of(file), "index": index, "done": done}
+        if bad:
+            state["bad"] = True
         self._states = {**self._states, file.name: state}
         self._unreported = True
 
@@ -187,3 +208,10 @@ def states_of(position: JSON) -> dict[str, Any]:
         message = f"not a position of a source of files: {position!r:.200}"
         raise PositionError(message)
     return states
+
+
+def _size(file: InputFile) -> int:
+    try:
+        return size_of(file)
+    except SourceError:  # raised again when it is this file's turn
+        return 0
