@@ -166,6 +166,10 @@ class Source(ABC):
         """The query of this source, as JSON, for ``DocumentStarted``. Contains no secrets."""
         return {}
 
+    def inputs(self) -> list[str]:
+        """Return what would be read, in order, for ``explain``; may look at the disk. By default unknown."""
+        return []
+
     @abstractmethod
     def fetch(self, position: JSON) -> AsyncIterator[Page[RawRecord]]:
         """Yield pages of records, from the beginning (``None``) or from the position of an earlier page.

@@ -28,7 +28,7 @@ _MARKS = (
 )
 _LONGEST_MARK = 4
 _DECLARATION = re.compile(rb"<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
-_DECLARATION_BYTES = 1024  # a declaration that is longer is ignored
+DECLARATION_BYTES = 1024  # a declaration that is longer is ignored
 _ASCII_COMPATIBLE = {"utf-8", "ascii", "utf-8-sig"}
 
 
@@ -83,7 +83,7 @@ class Utf8Stream:
         return self._decode(self._decoder, data)
 
     def _declared(self, data: bytes) -> str:
-        match = _DECLARATION.match(data[:_DECLARATION_BYTES])
+        match = _DECLARATION.match(data[:DECLARATION_BYTES])
         if match is None:
             return "utf-8"
         name = match[1].decode("ascii")
@@ -105,10 +105,24 @@ class Utf8Stream:
             raise SourceError(message) from error
 
 
+def declared_encoding(data: bytes) -> str:
+    """Return the encoding that the XML declaration at the start of ``data`` names; ``""`` if it names none.
+
+    All names of an encoding give the same result.
+    """
+    match = _DECLARATION.match(data)
+    name = match[1].decode("ascii") if match else ""
+    try:
+        name = codecs.lookup(name).name if name else ""
+    except LookupError:
+        return name
+    return "utf-8" if name in _ASCII_COMPATIBLE else name
+
+
 def _decidable(data: bytes) -> bool:
     """Return whether the first bytes tell the encoding: an XML declaration must be complete."""
     if len(data) < _LONGEST_MARK:
         return False
     if not data.startswith(b"<?xm"):
         return True
-    return b">" in data or len(data) >= _DECLARATION_BYTES
+    return b">" in data or len(data) >= DECLARATION_BYTES
