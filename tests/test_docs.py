@@ -110,7 +110,7 @@ def built(name: str) -> Node:
              "zip_latest", "zip_longest"), (ps.just(1),)
         ),
         "cast": (int,), "unwrap": (), "pairwise": (), "start_with": (1,),
-        "default_if_empty": (1,), "switch_if_empty": (ps.just(1),), "collect": (), "materialize": (),
+        "default_if_empty": (1,), "switch_if_empty": (ps.just(1),), "collect": (), "on_error_replace": (0,), "materialize": (),
         "dematerialize": (), "unbatch": (), "sliding": (3, 2), "skip_last": (3,), "take_last": (3,),
         "take_until": (ps.just(1),),
         **dict.fromkeys(("concat_map", "exhaust_map", "flat_map_merge", "switch_map"), (ps.just,)),
@@ -118,7 +118,7 @@ def built(name: str) -> Node:
         "keep_alive": (1, 0), "log": (),
     }  # fmt: skip
     source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])
-    if name == "on_error_skip":
+    if name in {"on_error_skip", "on_error_replace"}:
         source = source.map(str)  # something that can be skipped
     if name == "distinct":
         return op.distinct(capacity=9)(source).node

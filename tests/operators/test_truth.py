@@ -161,6 +161,7 @@ OPERATORS: dict[str, Callable[[Flow[Any]], Any]] = {
     "merge": lambda s: s.merge(three()),
     "merge_sorted": lambda s: s.merge_sorted(three(), key=Function(id)),
     "on_error_resume": lambda s: s.map(SAME).on_error_resume(FLOW),
+    "on_error_replace": lambda s: s.map(Function(failing)).on_error_replace(by=Function(lambda *_: Untold())),
     "on_error_skip": lambda s: s.map(Function(failing)).on_error_skip(Function(lambda *_: Untold())),
     "pairwise": lambda s: s.pairwise(),
     "partition": lambda s: joined(s.partition(TRUE)),

@@ -464,6 +464,36 @@ class Methods(Stream[T_co]):
         """Call ``function(error)`` when upstream fails, then fail with that error."""
         return op.tap_error(function)(self._flow)
 
+    @overload
+    def on_error_replace(
+        self,
+        value: U,
+        *,
+        limit: int | None = None,
+        errors: type[Exception] | tuple[type[Exception], ...] = Exception,
+    ) -> Flow[T_co | U]: ...
+
+    @overload
+    def on_error_replace(
+        self,
+        *,
+        by: Callable[[Exception, Any], U],
+        limit: int | None = None,
+        errors: type[Exception] | tuple[type[Exception], ...] = Exception,
+    ) -> Flow[T_co | U]: ...
+
+    def on_error_replace(
+        self,
+        value: Any = None,
+        *,
+        by: Callable[[Exception, Any], Any] | None = None,
+        limit: int | None = None,
+        errors: type[Exception] | tuple[type[Exception], ...] = Exception,
+    ) -> Any:
+        """Yield a value in the place of each item on which the function in front of it fails, and continue."""
+        make: Any = op
+        return make.on_error_replace(value, by=by, limit=limit, errors=errors)(self._flow)
+
     def on_error_resume(
         self, function: Callable[[Exception], Flow[U]], *, order: str | None = None
     ) -> Flow[T_co | U]:

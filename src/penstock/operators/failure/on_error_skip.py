@@ -6,14 +6,13 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import GraphError, NotAwaited
+from penstock.errors import GraphError
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import assembled_at, function_for, positive
-from penstock.runtime.failures import calling
+from penstock.operators.failure.answering import Answering, Answers, limits
+from penstock.runtime.arguments import function_for
 from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
-from penstock.runtime.skipping import Skipping
 from penstock.runtime.stage import Stage, runs
 from penstock.runtime.stream import Stream
 from penstock.sources.source import SourceNode
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
     from penstock.runtime.run import Run
+    from penstock.runtime.skipping import Skipping
     from penstock.runtime.upstream import Marks, Upstream
 
 
@@ -60,14 +60,7 @@ def on_error_skip(
     Raises:
         GraphError: nothing upstream can be skipped.
     """
-    if limit is not None:
-        positive("on_error_skip", "limit", limit, least=0)
-    try:
-        isinstance(None, errors)
-    except TypeError:
-        place = assembled_at()
-        msg = f"on_error_skip(errors={errors!r}) at {place}: errors must be one or more exception types"
-        raise GraphError(msg) from None
+    limits("on_error_skip", limit, errors)
     letters: DeadLetterQueue | None = None
     report: Any = function
     if isinstance(function, Stream) and isinstance(function.node, DeadLetterSource):
@@ -139,15 +132,13 @@ class DeadLetterQueue:
 
 
 @node
-class OnErrorSkip(Node):
+class OnErrorSkip(Answers):
     """Skips items on which a function upstream fails, and calls ``function(error, item)``."""
 
     operator = "on_error_skip"
 
     function: Callable[[Exception, Any], object]
-    limit: int | None
     letters: DeadLetterQueue | None
-    errors: type[Exception] | tuple[type[Exception], ...] = Exception
 
     def __post_init__(self) -> None:
         """Refuse an upstream in which nothing can be skipped."""
@@ -161,21 +152,23 @@ class OnErrorSkip(Node):
             raise GraphError(msg)
 
 
-class _Skipping(Skipping):
+class _Skipping(Answering):
     """One run of ``on_error_skip``, as the stages upstream see it."""
 
-    __slots__ = ("_left", "_letters", "_next", "_node", "_run")
+    __slots__ = ("_function", "_letters", "_origin", "_run")
+
+    did = "skipped"
 
     def __init__(self, run: Run, node: OnErrorSkip, following: Skipping | None) -> None:
+        super().__init__(node, following)
         self._run = run
-        self._node = node
-        self._next = following
+        self._function = node.function
         self._letters = node.letters
-        self._left = node.limit
+        self._origin = node.origin
 
     @property
     def full(self) -> bool:
-        return self._full or (self._next is not None and self._next.full)
+        return self._full or super().full
 
     @property
     def _full(self) -> bool:
@@ -184,29 +177,10 @@ class _Skipping(Skipping):
     async def pause(self, gate: Gate) -> None:
         while self._letters is not None and self._full:
             await self._letters.wait(gate)
-        if self._next is not None:
-            await self._next.pause(gate)
+        await super().pause(gate)
 
-    def _passes_on(self, error: Exception, item: Any) -> BaseException | None:
-        return error if self._next is None else self._next.refuses(error, item)
-
-    def refuses(self, error: Exception, item: Any) -> BaseException | None:
-        if isinstance(error, NotAwaited):
-            return error  # every item would fail
-        if not isinstance(error, self._node.errors):
-            return self._passes_on(error, item)
-        if self._left == 0:
-            limit = self._node.limit
-            error.add_note(f"penstock: {self._node.describe()} had skipped {limit} items, its limit")
-            return error
-        try:
-            with calling(self._node):
-                plain_result(self._node.function(error, item), "on_error_skip", self._node.origin)
-        except BaseException as own:  # noqa: BLE001  the stage that asked raises it
-            return self._passes_on(own, item) if isinstance(own, Exception) else own
-        if self._left is not None:
-            self._left -= 1
-        return None
+    def answer(self, error: Exception, item: Any) -> None:
+        plain_result(self._function(error, item), "on_error_skip", self._origin)
 
 
 @runs(OnErrorSkip)
