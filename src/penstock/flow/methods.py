@@ -644,7 +644,9 @@ class Methods(Stream[T_co]):
     def batch(self: Methods[T], size: int, *, strict: bool) -> Flow[list[T]]: ...
 
     @overload
-    def batch(self: Methods[T], size: float, *, by: Callable[[T], float]) -> Flow[list[T]]: ...
+    def batch(
+        self: Methods[T], size: float, within: float | None = None, *, by: Callable[[T], float]
+    ) -> Flow[list[T]]: ...
 
     def batch(
         self,
