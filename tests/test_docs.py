@@ -101,7 +101,7 @@ def built(name: str) -> Node:
     arguments: dict[str, tuple[Any, ...]] = {
         "scan": (max, 0), "stateful": (0, divmod), "intersperse": (0,), "element_at": (2,), "decode": (), "lines": (),
         "skip_until": (ps.just(1),), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
-        "prefetch": (5,), "limit_rate": (5,), "broadcast": (2,), "partition_by": (str, 2), "replay": (3,),
+        "prefetch": (5,), "limit_demand": (5,), "broadcast": (2,), "partition_by": (str, 2), "replay": (3,),
         "share": (), "cache": (60,), "publish": (), "window": (3,),
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
         "batch_progress": (), "repeat": (), "circuit_breaker": (),

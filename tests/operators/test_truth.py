@@ -151,7 +151,7 @@ OPERATORS: dict[str, Callable[[Flow[Any]], Any]] = {
     "interleave": lambda s: s.interleave(three()),
     "intersperse": lambda s: s.intersperse(Untold()),
     "keep_alive": lambda s: s.concat(ps.timer(5)).keep_alive(2, Untold()),
-    "limit_rate": lambda s: s.limit_rate(2),
+    "limit_demand": lambda s: s.limit_demand(2),
     "log": lambda s: s.log(level="CRITICAL"),
     "map": lambda s: s.map(SAME),
     "map_async": lambda s: s.map_async(waiting),

@@ -270,9 +270,9 @@ class Methods(Stream[T_co]):
         """Map each item to ``function(item)``, called in up to ``concurrency`` threads."""
         return op.map_thread(function, concurrency, ordered=ordered, window=window)(self._flow)
 
-    def limit_rate(self, high: int, low: int | None = None) -> Flow[T_co]:
+    def limit_demand(self, high: int, low: int | None = None) -> Flow[T_co]:
         """Request ``high`` items first, and ``low`` more each time ``low`` of them were taken."""
-        return op.limit_rate(high, low)(self._flow)
+        return op.limit_demand(high, low)(self._flow)
 
     def prefetch(self, count: int) -> Flow[T_co]:
         """Request ``count`` items ahead, and more when three quarters of them were taken."""

@@ -21,7 +21,7 @@ from penstock.operators.combine import zip as zip  # noqa: A004
 from penstock.operators.concurrency import (
     buffer,
     filter_async,
-    limit_rate,
+    limit_demand,
     map_async,
     map_process,
     map_thread,
@@ -149,7 +149,7 @@ __all__ = [
     "interleave",
     "intersperse",
     "keep_alive",
-    "limit_rate",
+    "limit_demand",
     "lines",
     "log",
     "map",
