@@ -42,7 +42,7 @@ def blocks(page: Path) -> Iterator[str]:
 
 def execute(code: str, name: str, namespace: dict[str, Any]) -> None:
     """Run a block as a notebook would: ``await`` may stand outside of functions."""
-    compiled = compile(code, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    compiled = compile(code, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     outcome = eval(compiled, namespace)  # noqa: S307  the code is our own
     if inspect.iscoroutine(outcome):
         (run if Path(name).name in VIRTUAL else asyncio.run)(outcome)
