@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import GraphError
+from penstock.errors import BranchStuck, GraphError
 from penstock.operators.attach import attach
 from penstock.operators.failure.answering import Answering, Answers, limits
 from penstock.runtime.arguments import function_for
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from penstock.runtime.skipping import Skipping
     from penstock.runtime.upstream import Marks, Upstream
 
+
+log = logging.getLogger("penstock.dead_letters")
 
 __all__ = ["DeadLetterQueue", "DeadLetterSource", "OnErrorSkip", "Skipped", "on_error_skip"]
 
@@ -83,11 +87,13 @@ class Skipped:
 class DeadLetterQueue:
     """Failures of any number of runs, until a reader takes them."""
 
-    __slots__ = ("_begun", "_capacity", "_gates", "_writers", "failures")
+    __slots__ = ("_begun", "_capacity", "_gates", "_patience", "_writers", "failures", "readers")
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, patience: float | None) -> None:
         self.failures: deque[Skipped] = deque()
+        self.readers: set[object] = set()
         self._capacity = capacity
+        self._patience = patience
         self._writers: set[object] = set()
         self._begun = False
         self._gates: dict[Gate, None] = {}
@@ -117,13 +123,40 @@ class DeadLetterQueue:
         self._writers.discard(run)
         self.wake()
 
-    async def wait(self, gate: Gate) -> None:
-        """Wait until the queue or its writers change."""
+    async def wait(self, gate: Gate, deadline: float | None = None) -> None:
+        """Wait until the queue or its writers change, or until ``deadline``."""
         self._gates[gate] = None
         try:
-            await gate.wait()
+            await gate.wait(deadline)
         finally:
             self._gates.pop(gate, None)
+
+    async def wait_for_room(self, gate: Gate, waits: Callable[[], bool], where: str) -> None:
+        """Wait while the queue is full and ``waits()``.
+
+        Raises:
+            BranchStuck: nobody has begun to read within the seconds of ``patience``.
+        """
+        clock = asyncio.get_running_loop().time
+        due = None if self._patience is None else clock() + self._patience
+        while waits():
+            await self.wait(gate, due)
+            if due is not None and clock() >= due and waits():
+                self._give_up(where)
+                due = None
+
+    def _give_up(self, where: str) -> None:
+        """Fail if nobody reads; otherwise log a warning."""
+        full = f"the DeadLetters of {where} are full ({self._capacity} failures)"
+        seconds = f"{self._patience:g} s"
+        if self.readers:
+            log.warning("penstock: %s and have held the run back for %s: their reader is slow", full, seconds)
+            return
+        msg = (
+            f"{full}, and nobody has begun to read them for {seconds}. Read them at the same time, as in "
+            "asyncio.gather(good.to_list(), letters.to_list()), or raise their capacity."
+        )
+        raise BranchStuck(msg)
 
     def wake(self) -> None:
         """Wake all waiting runs and readers."""
@@ -175,8 +208,8 @@ class _Skipping(Answering):
         return self._letters is not None and self._letters.full and not self._run.draining
 
     async def pause(self, gate: Gate) -> None:
-        while self._letters is not None and self._full:
-            await self._letters.wait(gate)
+        if self._letters is not None and self._full:
+            await self._letters.wait_for_room(gate, lambda: self._full, self._node.describe())
         await super().pause(gate)
 
     def answer(self, error: Exception, item: Any) -> None:
@@ -255,6 +288,7 @@ class _DeadLetterStage(Stage[Skipped]):
 
     async def _request(self, n: int) -> list[Skipped]:
         letters = self._letters
+        letters.readers.add(self)
         if self.run.strained():
             await self.run.breathe()
         while not letters.failures and not letters.over and not self.run.draining:
@@ -263,3 +297,6 @@ class _DeadLetterStage(Stage[Skipped]):
         if out:
             letters.wake()
         return out
+
+    async def _stop(self) -> None:
+        self._letters.readers.discard(self)
