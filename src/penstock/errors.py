@@ -138,7 +138,8 @@ class CircuitOpen(PenstockError):
 class BranchStuck(PenstockError):
     """Subscribers of one shared run wait for one whose queue is full and that is not read.
 
-    The message names that subscriber, its capacity, and what helps.
+    So does a run whose ``DeadLetters`` are full, if nobody reads them. The message names what is full, its
+    capacity, and what helps.
     """
 
 

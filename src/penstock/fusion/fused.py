@@ -169,7 +169,7 @@ class FusedStage(Stage[Any]):
             self._generator = None
             k = self._loop.blame(error)
             error = raised_by_user(error, self._vertices[-1 if k is None else k].node.describe())
-            self._failure = self._refused(error, k)
+            self._failure = self._refused(error, k, out)
             if self._failure is not None:
                 if out and not isinstance(error, KeyboardInterrupt | SystemExit):
                     return True  # outputs before the failure are delivered first (law 4)
@@ -185,21 +185,28 @@ class FusedStage(Stage[Any]):
             self._end_early()
         return False
 
-    def _refused(self, error: BaseException, k: int | None) -> Failure | None:
-        """Return the failure of the run, or ``None`` after dropping the input on which element ``k`` failed.
+    def _refused(self, error: BaseException, k: int | None, out: list[Any]) -> Failure | None:
+        """Return the failure of the run, or ``None`` if the input on which element ``k`` failed was handled.
 
-        The input is dropped as if by a filter in the element's place: the elements before it have counted it.
+        Then it is dropped as if by a filter in the element's place: the elements before it have counted it.
+        Or a value in ``out`` replaces it; the elements behind ``k`` do not see that value.
         """
         if self._skipping is None or k is None or not isinstance(error, Exception):
             return Failure(error)
-        fault = self._skipping.refuses(error, self._loop.given(error, self._elements[k]))
-        if fault is None:
-            self._taken -= self._slice.__length_hint__()
-            self._slice = iter(())
-            self._cell.expanded = 0
+        item = self._loop.given(error, self._elements[k])
+        answer = self._skipping.handle(error, item, self._elements[k])
+        if isinstance(answer, BaseException):
+            return Failure(answer)
+        self._taken -= self._slice.__length_hint__()
+        self._slice = iter(())
+        self._cell.expanded = 0
+        if answer is None:
             self.dropped += 1
-            return None
-        return Failure(fault)
+        else:
+            out.append(answer.value)
+            if self._tracked:
+                self._log.append(self._cursor())
+        return None
 
     def _finished(self, states: tuple[Any, ...]) -> bool:
         return any(self._elements[k].finished(state) for k, state in zip(self._held, states, strict=True))

@@ -50,7 +50,8 @@ def group_by(
 
     Args:
         key: Returns the key of an item; it must be hashable.
-        max_groups: How many groups may be open at the same time.
+        max_groups: How many groups may be open at the same time. It bounds memory; ``on_limit`` says what
+            more of them mean.
         capacity: How many items a group may hold before all others wait for its reader.
         on_limit: What happens when an item would start one group too many: ``error`` fails the flow with
             ``GroupError``; ``complete_oldest`` completes the group that has gone longest without an item.
