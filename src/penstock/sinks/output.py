@@ -129,6 +129,8 @@ class Output(ABC):
         try:
             yield
         except self.errors as error:
+            if action != "open":
+                self._check_lock()  # if it was lost, that is the reason
             intact = "" if action == "open" else "; what was committed is intact"
             raise SinkError(
                 f"cannot {action} the output {self.name}: {self.reason(error)}{intact}"

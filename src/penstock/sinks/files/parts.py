@@ -40,6 +40,8 @@ class PartsFolder(FileOutput):
         self._suffix = suffix
         self._format = f"parts{suffix}"
         self._marker = ""
+        self._run = uuid4().hex[:8]
+        """Makes temporary names unique: a run that lost its lock must not publish the part of another."""
         self._parts: list[tuple[str, int]] = []
         self._tail = b""  # of the last part
         self._file: StoredFile | None = None
@@ -142,7 +144,7 @@ class PartsFolder(FileOutput):
         return self._file
 
     def _temporary(self) -> Path:
-        return self.path / f".{self._name(len(self._parts) + 1)}.tmp"
+        return self.path / f".{self._name(len(self._parts) + 1)}.{self._run}.tmp"
 
     def _commit(self) -> JSON:
         if self._file is not None:
@@ -152,6 +154,7 @@ class PartsFolder(FileOutput):
             self._tail = read_tail(self._file, size)
             self._file.close()
             self._file = None
+            self._check_lock()  # fsync may take long
             self._publish(self._temporary(), name)
             self._parts.append((name, size))
         return {
