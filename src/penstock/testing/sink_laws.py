@@ -262,7 +262,7 @@ async def guarded(use: _Use) -> None:
 
     The next commit notices it, or ``verify`` at the end of the run. The error names the output.
     """
-    harms = getattr(use.kind, "harms", lambda _: {})
+    harms: Any = getattr(use.kind, "harms", lambda _: {})
     for name in harms(use.sink):
         for commits in (True, False):
             use.epoch = 0
