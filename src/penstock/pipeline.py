@@ -33,6 +33,7 @@ from penstock.runtime.arguments import (
 )
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import SeveralSinks, sink_from
+from penstock.system import Ended
 from penstock.system.own_loop import iterate_in_own_loop, run_in_own_loop
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class IngestionPipeline:
         documents: list[Document] = []
         failures: list[DocumentFailed] = []
         run = self._begin(None)
-        async with aclosing(run.chunks()) as chunks:
+        async with Ended(run.chunks()) as chunks:
             async for events in chunks:
                 for event in events:
                     if isinstance(event, DocumentCompleted):
@@ -200,7 +201,7 @@ class IngestionPipeline:
                 call resumes behind them.
         """
         run = self._begin(self._sink_from(sink))
-        async with aclosing(run.chunks()) as chunks:
+        async with Ended(run.chunks()) as chunks:
             async for _ in chunks:
                 pass
         return run.summary()

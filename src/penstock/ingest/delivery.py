@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,8 @@ class Delivery:
         try:
             return await self._open()
         finally:
-            began_at.reset(token)
+            with suppress(ValueError):  # a dropped coroutine ends in another context
+                began_at.reset(token)
 
     async def _open(self) -> tuple[Opened | None, Position | None]:
         sink, held = self._sink, None

@@ -7,7 +7,7 @@ give a sink another ``Storage``, which loses everything that was not fsynced.
 from __future__ import annotations
 
 from penstock.system.abandoned import acquire_lock, release_abandoned
-from penstock.system.closing import close_all
+from penstock.system.closing import Ended, close_all
 from penstock.system.files import DiskStorage, Storage, StoredFile
 from penstock.system.lock import FileLock, Holder, Lock, holder_of, lock_path
 from penstock.system.postgres import end_with_client, limit_lock_waits, lock_holder, postgres_parameters
@@ -18,6 +18,7 @@ from penstock.system.worker import Worker, began
 
 __all__ = [
     "DiskStorage",
+    "Ended",
     "FileLock",
     "Harm",
     "Holder",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import sys
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +16,7 @@ from penstock.sinks.databases.rows import DELETED, ORDER, Row
 from penstock.system import Watch, primary_code, save, sqlite_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 _LEDGER_ID = 0x50454E53
@@ -108,14 +108,20 @@ class _SqliteTable(FileTable):
             values += [None] * ((count - len(rows)) * len(rows[0]))
             self.db.execute(statement(count), values)
 
-    @cache  # noqa: B019  one table lives as long as its sink
-    def _upsert_statement(self, count: int) -> str:
+    @cached_property
+    def _upsert_statement(self) -> Callable[[int], str]:
+        return cache(self._make_upsert_statement)  # of this table alone: a cached method would keep it alive
+
+    def _make_upsert_statement(self, count: int) -> str:
         marks = f"({', '.join('?' * len(self.options.columns))})"
         rows = f"SELECT * FROM (VALUES {', '.join([marks] * count)}) WHERE column1 IS NOT NULL"
         return f"{self.insert_clause}{rows}{self.upsert_clause}"
 
-    @cache  # noqa: B019  one table lives as long as its sink
-    def _delete_statement(self, count: int) -> str:
+    @cached_property
+    def _delete_statement(self) -> Callable[[int], str]:
+        return cache(self._make_delete_statement)
+
+    def _make_delete_statement(self, count: int) -> str:
         key, order = (self.quoted(self.options.columns[at]) for at in (self.options.key, ORDER))
         return (
             f"WITH gone(k, o) AS (VALUES {', '.join(['(?, ?)'] * count)})"
