@@ -88,6 +88,6 @@ def _from_keywords(text: str) -> str:
 def _refused(why: str) -> GraphError:
     return GraphError(
         f"an output or ledger that looks like a connection string was refused: {why}. Write "
-        "postgresql://host:5432/database?user=name, with the password in ~/.pgpass or PGPASSWORD; for a file of "
-        "that name write ./ before it"
+        "postgresql://host:5432/database?user=name, with the password in ~/.pgpass or PGPASSWORD; for a file "
+        "of that name write ./ before it"
     )

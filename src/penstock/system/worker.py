@@ -7,6 +7,7 @@ import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from penstock.system.threads import starting_a_thread
 from penstock.system.yielding import yielding_to_threads
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class Worker:
             # After a cancelled ``aclose`` the previous thread may still run its last call: wait for it.
             self._executor = ThreadPoolExecutor(1, self._name, _wait_for, (self._last,))
         abandoned, self._abandoned = self._abandoned, []
-        return await self._outcome(self._executor.submit(_after, abandoned, call))
+        with starting_a_thread():
+            future = self._executor.submit(_after, abandoned, call)
+        return await self._outcome(future)
 
     async def aclose(self, last: Callable[[], None]) -> None:
         """Make the call ``last``, wait for it, and end the thread; a later ``run`` starts another thread.
