@@ -140,7 +140,7 @@ class _EagerStage(JoinStage):
             return lambda _: {**page(offset), key: state}
         first, (inner, at), moved = self._flows[0], self.places()[1], self.start is not None
         page, offset = first.origin
-        return lambda i: {**page(offset), key: first.built.state(inner(at + (i if moved else 0)))}
+        return lambda i: {**page(offset), key: first.built.state_behind(inner, at + (i if moved else 0))}
 
     def prepare(self) -> None:
         """Release the flows that have been delivered, and build the next ones."""
