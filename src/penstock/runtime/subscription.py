@@ -184,7 +184,7 @@ class Running(Subscription[T_co]):
         if getattr(self, "_closing", self) is not None or sys.is_finalizing():  # or __init__ failed
             return
         loop = self._loop
-        if loop is None and not self.run.begun and self.run.shared_nodes():
+        if loop is None and not self.run.begun and any(True for _ in self.run.shared_nodes()):
             with suppress(RuntimeError):  # other subscribers wait for this one
                 loop = asyncio.get_running_loop()
         if loop is None or loop.is_closed():

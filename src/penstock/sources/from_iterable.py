@@ -35,8 +35,11 @@ def from_iterable(items: Iterable[T] | Callable[[], Iterable[T]], *, name: str |
     ``AlreadySubscribed``; pass a function that creates a new one instead. The position is the index of the
     next item. A resumed run skips the items before it, so the input must be the same again.
     """
-    text_for("from_iterable", "name", name, optional=True)
-    if isinstance(items, Iterator):
+    if name is not None:
+        text_for("from_iterable", "name", name)
+    if type(items) in QUICK:
+        pass  # a flow may be built for each item of another one, and the checks cost more than all else
+    elif isinstance(items, Iterator):
         items = OneShot(items, "from_iterable(rows) instead of from_iterable(rows())")
     elif callable(items) and not isinstance(items, Iterable):
         function_for("from_iterable", items)
@@ -61,6 +64,8 @@ class FromIterable(SourceNode):
 
 
 class _IterableStage(IndexedStage):
+    instant = True
+
     def __init__(self, site: Site, node: FromIterable) -> None:
         super().__init__(site)
         self._node = node
@@ -132,7 +137,9 @@ class _IterableStage(IndexedStage):
 
     def _fill(self, iterator: Iterator[Any], out: list[Any], n: int) -> None:
         if self._quick:
-            out.extend(islice(iterator, min(n, MANY)))
+            most = min(n, MANY)
+            out.extend(islice(iterator, most))
+            self.exhausted = len(out) < most
             return
         while len(out) < n:
             began, size = self.run.clock.monotonic(), min(self._pace.size, n - len(out))
