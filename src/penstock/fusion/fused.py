@@ -104,9 +104,11 @@ class FusedStage(Stage[Any]):
 
     @property
     def exhausted(self) -> bool:  # type: ignore[override]
-        """Whether upstream is, and all that it returned was processed."""
-        done = self._generator is None and self._taken >= len(self._page) and self._failure is None
-        return done and self._last is None and self._upstream.exhausted
+        """Whether upstream is, and all that it returned was processed, into no more than one item each."""
+        if self._last is not None or self._failure is not None or not self._upstream.exhausted:
+            return False
+        left: int = self._slice.__length_hint__()
+        return self._taken >= len(self._page) and not left
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._upstream

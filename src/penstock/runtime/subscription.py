@@ -131,6 +131,11 @@ class Running(Subscription[T_co]):
     def position(self) -> Position:
         return self.bookmark()()
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether it is known that no item follows, though perhaps no request has found the end."""
+        return self._failure is None and (self._ended or self._stage.exhausted)
+
     def bookmark(self) -> Callable[[], Position]:
         """Return a function that returns the present position, even if it is called later."""
         require_resumable(self._vertex.node, "a position of this flow")

@@ -61,7 +61,7 @@ class Upstream(ABC, Generic[T]):
     """
 
     exhausted: bool = False
-    """Whether the next request to an ``instant`` stage would find the end."""
+    """Whether it is known that no item follows the last chunk: the next request would find the end."""
 
     @abstractmethod
     async def request(self, n: int) -> list[T]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Sized
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -71,10 +71,15 @@ class _IterableStage(IndexedStage):
         self._node = node
         self._to_skip = self._index
         self._iterator: Iterator[Any] | None = None
-        self._quick = False
+        self._quick: Sized | None = None  # the items, if they are in memory
         self._pace = Pace()
         self._failure: Failure | None = None
         self._ended = False
+
+    @property
+    def exhausted(self) -> bool:  # type: ignore[override]
+        """Whether all items that are in memory were delivered."""
+        return self._quick is not None and self._index >= len(self._quick)
 
     async def _request(self, n: int) -> list[Any]:
         self._before = self._index
@@ -105,8 +110,8 @@ class _IterableStage(IndexedStage):
             items = items()
         elif not isinstance(items, Iterable):
             items = self._made(items)
-        self._quick = type(items) in QUICK
-        if self._quick and self._to_skip:  # skipping takes almost no time here
+        self._quick = cast("Sized", items) if type(items) in QUICK else None
+        if self._quick is not None and self._to_skip:  # skipping takes almost no time here
             skip, self._to_skip = self._to_skip, 0
             if isinstance(items, range):
                 items, skip = items[skip:], 0
@@ -136,10 +141,8 @@ class _IterableStage(IndexedStage):
         self._pace.took(self.run.clock.monotonic() - began)
 
     def _fill(self, iterator: Iterator[Any], out: list[Any], n: int) -> None:
-        if self._quick:
-            most = min(n, MANY)
-            out.extend(islice(iterator, most))
-            self.exhausted = len(out) < most
+        if self._quick is not None:
+            out.extend(islice(iterator, min(n, MANY)))
             return
         while len(out) < n:
             began, size = self.run.clock.monotonic(), min(self._pace.size, n - len(out))

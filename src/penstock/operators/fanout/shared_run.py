@@ -269,6 +269,10 @@ class SharedRun:
     def _readers(self) -> Iterator[SubscriberStage]:
         return (queue.reader for queue in self.queues if queue.reader is not None and not queue.closed)
 
+    def complete(self) -> bool:
+        """Return whether the queues have received all items, though upstream was not asked for its end."""
+        return not self._asking and self._running.exhausted
+
     async def close(self, failure: Failure | None = None) -> None:
         """Stop the pump and close upstream; the remaining subscribers receive ``failure``."""
         if self.closing is None:
