@@ -74,6 +74,7 @@ class FusedStage(Stage[Any]):
         expanded = last.expanded(chain[-1].state) if last.expands else 0
         self._cell = Cell(tuple(self._elements[k].restore(chain[k].state) for k in self._held), expanded)
         self._skipping = chain[-1].skipping
+        self.instant = upstream.instant and self._skipping is None
         self._gate = Gate(self.run)
         self._one_to_one = self._skipping is None and all(element.one_to_one for element in self._elements)
         self._loop = compile_loop(tuple(self._elements), tracked=self._tracked and not self._one_to_one)
@@ -100,6 +101,14 @@ class FusedStage(Stage[Any]):
         """Inputs of the page that were not processed yet, and inputs in the unfinished batch."""
         left: int = self._slice.__length_hint__()
         return len(self._page) - self._taken + left + len(self._cell.batch)
+
+    @property
+    def exhausted(self) -> bool:  # type: ignore[override]
+        """Whether upstream is, and all that it returned was processed, into no more than one item each."""
+        if self._last is not None or self._failure is not None or not self._upstream.exhausted:
+            return False
+        left: int = self._slice.__length_hint__()
+        return self._taken >= len(self._page) and not left
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._upstream
@@ -217,7 +226,7 @@ class FusedStage(Stage[Any]):
         if generator is not None:
             generator.close()
         self._ended = True
-        self.run.release(self._upstream.aclose())
+        self.run.release(self._upstream)
 
     async def _finish(self, n: int) -> list[Any]:  # noqa: ARG002  for overrides
         """At the end, return the unfinished batch."""

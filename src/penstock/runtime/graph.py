@@ -36,6 +36,10 @@ def resolve(root: Node) -> Vertex:
         GraphError: two nodes were given the same ``name=``.
     """
     run: list[Vertex] = []
+    if not root.inputs:  # often: an operator may build the flow of a source for each of its items
+        name = (root.name or f"{root.operator}{root.structure}#0") if root.stateful else ""
+        run.append(Vertex(root, name, (), run, 0, 0))
+        return run[0]
     above: list[Vertex] = []  # whose consumer was not reached yet
     stack = [(root, False)]
     entries = 0

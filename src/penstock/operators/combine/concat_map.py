@@ -106,7 +106,7 @@ class _ConcatMapStage(Stage[Any]):
                 return items
             self._here = (self._here[0], 1)
             self._items, self._inner = [], None
-            self.run.release(inner.stage.aclose())
+            self.run.release(inner.stage)
 
     async def _open(self) -> bool:
         """Build the flow of the next item; return whether there is one."""

@@ -81,7 +81,7 @@ class OneByOneStage(Stage[Any]):
     def end(self) -> None:
         """Complete behind the outputs so far, and close upstream."""
         self._ended = True
-        self.run.release(self._upstream.aclose())
+        self.run.release(self._upstream)
 
     def dump(self, state: Any) -> JSON:
         """Return a state as JSON."""

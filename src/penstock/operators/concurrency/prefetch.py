@@ -60,6 +60,9 @@ class Prefetch(Buffer):
 
     low: int
 
+    def at_once(self, n: int) -> int:  # noqa: ARG002  upstream sees only requests of the sizes that it promises
+        return 0
+
     def feeder(self, upstream: Upstream[Any], stage: BufferStage) -> Feeder:
         return _Replenished(upstream, self.capacity, stage.wake, self.low)
 

@@ -175,7 +175,7 @@ class GroupRun(NestedRun):
         if len(self.groups) >= self.node.max_groups:
             self._make_room(key, parts)
         group = self.groups[key] = GroupQueue(self, self.node.capacity, key)
-        self.queues.append(group)
+        self.add(group)
         self.outer.put([flow_of(InnerGroup(origin=self.node.origin, queue=group, key=key))])
         return group
 
@@ -188,7 +188,7 @@ class GroupRun(NestedRun):
         _, oldest = self.groups.popitem(last=False)
         oldest.put(parts.pop(oldest, []))
         oldest.end()
-        self.queues.remove(oldest)
+        self.discard(oldest)
 
     def remove(self, queue: SubscriberQueue) -> None:
         """Close a queue; if it belongs to a group, the next item of its key starts another group."""
