@@ -85,9 +85,13 @@ def test_rare_elements() -> None:
 
 
 def test_elements_of_a_newer_dtd_are_kept() -> None:
-    """Unknown elements are kept as text, by tag."""
+    """Unknown elements are kept as text, by path."""
     document = parse_record(article("<New>1</New>", "<New>2 <b>3</b></New>", "<Newer/>"))
-    assert document.metadata["extra"] == {"New": ["1", "2 3"], "Newer": [""]}
+    assert document.metadata["extra"] == {
+        "MedlineCitation/Article/New": ["1"],
+        "MedlineCitation/New": ["2 3"],
+        "PubmedData/Newer": [""],
+    }
 
 
 def test_versions() -> None:

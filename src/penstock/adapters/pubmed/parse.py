@@ -17,6 +17,7 @@ from lxml.etree import XMLSyntaxError, fromstring
 from penstock.adapters.pubmed.article import Draft, Table, read_children, read_citation, read_pubmed_data
 from penstock.adapters.pubmed.book import read_book_document
 from penstock.adapters.pubmed.elements import first_value, text_of
+from penstock.adapters.pubmed.known import fits, set_apart
 from penstock.adapters.pubmed.parts import PARSER, cut_out
 from penstock.adapters.pubmed.schema import PubMedMetadata, empty
 from penstock.document import Document, content_hash, id_number, trusted_document
@@ -111,7 +112,9 @@ def parse_record(
         root = _root(data, key, namespaces)
         if root.tag == "PMID":
             return _deletion(root, data, key, keep_raw=keep_raw)
+        extra = {} if fits(root) else set_apart(root)
         draft = _read_record(root, {})
+        draft.metadata["extra"] = extra
     metadata = draft.metadata
     metadata["pmid"] = pmid = _pmid(metadata["pmid"], key)
     version = _version(draft.version or "", key)
@@ -147,12 +150,13 @@ def abstract_text(sections: list[Section]) -> str:
 def _deletion(root: Element, data: bytes, key: str, *, keep_raw: bool) -> Document:
     pmid = _pmid(text_of(root), key)
     version = _version(root.get("Version", ""), key)
+    extra = {} if fits(root) else set_apart(root)
     return Document(
         doc_id=document_id(pmid, version),
         record_id=_record_id(pmid),
         source=SOURCE,
         version=version,
-        metadata={"pmid": pmid, "kind": "deletion"},
+        metadata={"pmid": pmid, "kind": "deletion"} | ({"extra": extra} if extra else {}),
         content_hash=content_hash(data),
         deleted=True,
         raw=data if keep_raw else None,
@@ -170,7 +174,9 @@ def _read_cut(data: bytes) -> Draft | None:
         root = fromstring(rest, PARSER)
     except XMLSyntaxError:
         return None
-    draft = _read_record(root, parts) if root.tag in _KINDS else None
+    if not fits(root):
+        return None
+    draft = _read_record(root, parts)
     return None if parts else draft
 
 
