@@ -102,6 +102,7 @@ USES: dict[str, Use] = {
     "map_error": lambda f: unfinished().map_error(f),
     "on_error_resume": lambda f: unfinished().on_error_resume(f),
     "on_error_skip": lambda f: TWO.map(lambda x: 1 // 0).on_error_skip(f),
+    "on_error_replace": lambda f: TWO.map(lambda x: 1 // 0).on_error_replace(by=f),
     "finally_do": TWO.finally_do,
     "circuit_breaker": lambda f: unfinished().circuit_breaker(counts=f),
     "repeat": lambda f: TWO.repeat(2, until=f),
