@@ -255,6 +255,16 @@ class EmptiesWhenClaimed(MemorySink):
         self.documents.clear()
 
 
+class SkipsWhatItCannotWrite(MemorySink):
+    async def write(self, documents):
+        await super().write([document for document in documents if "\0" not in document.title])
+
+
+class TakesOnlyTheFirst(MemorySink):
+    async def write(self, documents):
+        await super().write(documents[:1])
+
+
 MUTANTS = [
     ("claimed", EmptiesWhenClaimed),
     ("committed", Reorders),
@@ -270,6 +280,8 @@ MUTANTS = [
     ("strange_records", StrangeIsFresh),
     ("not_open", OpensItself),
     ("not_open", WrongError),
+    ("strange_documents", SkipsWhatItCannotWrite),
+    ("unwritable_documents", TakesOnlyTheFirst),
     ("manners", SaysALot),
 ]
 

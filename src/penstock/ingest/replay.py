@@ -170,7 +170,7 @@ async def replay(
 
     try:
         opened, position = await delivery.open()
-        node = plan.adapter.events(replace(plan.settings, limit=None), fetch=one.fetch)
+        node = plan.adapter.events(replace(plan.settings, limit=None, writable=True), fetch=one.fetch)
         async with Running[Any](node) as subscription:
             request, clock = subscription.request, subscription.run.clock
             await Transfer(delivery, request, clock, plan.checkpoint_every, one.read, mark, end).run()

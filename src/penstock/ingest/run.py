@@ -147,7 +147,7 @@ class Ingestion:
 
     def _subscribe(self, position: Position | None) -> Running[PipelineEvent]:
         plan, ledger = self._plan, self._ledger
-        changes: dict[str, Any] = {"pipeline_id": self._pipeline_id}
+        changes: dict[str, Any] = {"pipeline_id": self._pipeline_id, "writable": self._sink is not None}
         if ledger is not None:
             changes["run"] = self._number
             if plan.skip_completed and self._number > 1:  # the first run has nothing to compare with

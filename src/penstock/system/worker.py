@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
+from penstock.system.threads import starting_a_thread
 from penstock.system.yielding import yielding_to_threads
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class Worker:
             self._loop, self._began = asyncio.get_running_loop(), began.get()
             working.add(self)
         abandoned, self._abandoned = self._abandoned, []
-        return await self._outcome(self._executor.submit(_after, abandoned, call))
+        with starting_a_thread():
+            future = self._executor.submit(_after, abandoned, call)
+        return await self._outcome(future)
 
     async def aclose(self, last: Callable[[], None]) -> None:
         """Make the call ``last``, wait for it, and end the thread; a later ``run`` starts another thread.

@@ -70,6 +70,7 @@ class Open(msgspec.Struct, tag=True, array_like=True):
 
     name: str
     path: str
+    member: tuple[str, int, str] | None
     start: int
     first: int
     count: int

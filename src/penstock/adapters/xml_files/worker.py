@@ -9,6 +9,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, BinaryIO
 
+from penstock.adapters.xml_files.archives import Member
 from penstock.adapters.xml_files.frames import (
     LENGTH,
     Failed,
@@ -52,7 +53,8 @@ def serve(source: XmlFilesSource, questions: BinaryIO, answers: BinaryIO) -> Non
         if isinstance(question, Open):
             if records is not None:
                 records.close()
-            file = InputFile(question.name, question.path)
+            member = None if question.member is None else Member(*question.member)
+            file = InputFile(question.name, question.path, member)
             records = FileRecords(file, source.format, question.start)
             first, count = question.first, question.count
         elif records is not None and not records.finished:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.xml_files.frames import More, Open, Parsed, decode_answer, encode
@@ -81,7 +82,8 @@ class RemoteReading(Reading):
         self.start = self.index = start
         self.seen = self.consumed = 0
         self.finished = False
-        self._question = Open(file.name, file.path, start, first, count)
+        member = None if file.member is None else astuple(file.member)
+        self._question = Open(file.name, file.path, member, start, first, count)
         self._workers = workers
         self._worker: Process | None = None
         self._page: Parsed | None = None
@@ -98,7 +100,7 @@ class RemoteReading(Reading):
             try:
                 answer = decode_answer(await self._worker.receive())
             except WorkerDied as error:
-                message = f"{self.file.path} cannot be read further: the process that parses it {error}"
+                message = f"{self.file.place} cannot be read further: the process that parses it {error}"
                 self._error = SourceError(message)
             else:
                 self._accept(answer)
@@ -112,7 +114,7 @@ class RemoteReading(Reading):
             self.finished = answer.finished and not answer.rows
         elif answer.crash:
             self._error = RuntimeError(
-                f"parsing {self.file.path} in another process failed: {answer.message}"
+                f"parsing {self.file.place} in another process failed: {answer.message}"
             )
             self._error.add_note(answer.crash)
         else:

@@ -12,6 +12,7 @@ from penstock.sinks.databases.sink import DatabaseSink
 from penstock.sinks.databases.table import Table, check_table_name
 from penstock.sinks.databases.urls import file_url, parse_file_url
 from penstock.system import DiskStorage, Watch
+from penstock.system.places import file_path
 
 if TYPE_CHECKING:
     import os
@@ -83,7 +84,7 @@ class FileDatabaseSink(DatabaseSink):
         deleted: Deleted = "mark",
         include_raw: bool = False,
     ) -> None:
-        self._path = Path(path)
+        self._path = file_path(path)
         super().__init__(self._table_type(self._path, table, TableOptions(versions, deleted, include_raw)))
 
     @classmethod

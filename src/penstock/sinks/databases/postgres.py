@@ -23,6 +23,7 @@ from penstock.system import (
     postgres_parameters,
     release_abandoned,
 )
+from penstock.system.places import connection_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,12 +75,13 @@ class PostgresSink(DatabaseSink):
         include_raw: bool = False,
     ) -> None:
         options = TableOptions(versions, deleted, include_raw)
-        super().__init__(_PostgresTable(_connection_parameters(url), table, options))
+        known = connection_url(url) or "none://?"
+        super().__init__(_PostgresTable(_connection_parameters(known), table, options))
 
     @classmethod
     def from_url(cls, url: str) -> PostgresSink:
         """Return the sink of ``postgresql://…?table=…&versions=…&deleted=…&raw=true``."""
-        parsed = parse_url(url)
+        parsed = parse_url(connection_url(url) or "none://?")
         rest = f"?{urlencode(parsed.rest, quote_via=quote)}" if parsed.rest else ""
         return cls(parsed.base + rest, **parsed.options)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.sinks.files.appended import AppendedFile
@@ -10,6 +9,7 @@ from penstock.sinks.files.codecs import CODECS
 from penstock.sinks.files.lines import encode_lines
 from penstock.sinks.files.sink import FileSink
 from penstock.system import DiskStorage
+from penstock.system.places import file_path
 
 if TYPE_CHECKING:
     import os
@@ -53,7 +53,7 @@ class JsonLinesSink(FileSink):
         include_raw: bool = False,
         storage: Storage | None = None,
     ) -> None:
-        path = Path(path)
+        path = file_path(path)
         codec = CODECS.get(path.suffix.lower(), CODECS[""])
         codec.new()  # raises now if a library is not installed
         super().__init__(path, AppendedFile(path, storage or DiskStorage(), codec))
