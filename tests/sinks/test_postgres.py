@@ -83,16 +83,14 @@ async def test_a_wait_for_another_session_ends(database, monkeypatch, way):
     sink = database.new()
     await sink.open(None)
     await sink.commit(Commit(1, {}))
+    await sink.write([Document(doc_id="d", source="test")])
     with psycopg.connect(database.base, application_name="stopped") as other:
         lock = "SHARE" if way == "commit" else "ACCESS SHARE"
         other.execute(f"LOCK TABLE documents IN {lock} MODE")
         held = rf"it is held by server process {other.info.backend_pid} \(stopped from .*\), since \d{{4}}-"
+        waiting = sink.open(None, restart=True) if way == "restart" else sink.commit(Commit(2, {}))
         with pytest.raises(SinkError, match=held):
-            if way == "restart":
-                await sink.open(None, restart=True)
-            else:
-                await sink.write([Document(doc_id="d", source="test")])
-                await sink.commit(Commit(2, {}))
+            await waiting
         other.rollback()
     assert (await sink.open(None)).epoch == 1
     await sink.aclose()
