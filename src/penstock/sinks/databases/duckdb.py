@@ -54,9 +54,16 @@ class _DuckDBTable(FileTable):
     def watch(self) -> Watch:
         return Watch(self.path, least=_HEADER_BYTES, may_shrink=True)
 
-    def keep(self, path: Path) -> None:
+    def empty_log(self) -> bool:
         if self._in_transaction:
             self.execute("ROLLBACK")
+        try:
+            self.execute("CHECKPOINT")
+        except self._duckdb.Error:
+            return False
+        return True
+
+    def keep(self, path: Path) -> None:
         [(name,)] = self.execute("SELECT current_database()")
         place = str(path).replace("'", "''")
         self.execute(f"ATTACH '{place}' AS penstock_kept")
