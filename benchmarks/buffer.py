@@ -80,7 +80,9 @@ def rows() -> list[Row]:
             )
             result += [
                 at_least(f"buffer({capacity}), by Queue({capacity})", found, "buffer", "queue", target),
-                at_least(f"prefetch({capacity}), by Queue({capacity})", found, "prefetch", "queue", prefetching),
+                at_least(
+                    f"prefetch({capacity}), by Queue({capacity})", found, "prefetch", "queue", prefetching
+                ),
                 at_least(
                     f"(buffer({capacity}) in an async for, by Queue({capacity}))",
                     found,
