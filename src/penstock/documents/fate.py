@@ -18,6 +18,7 @@ from penstock.documents.settings import checked
 from penstock.errors import DocumentError, NotAwaited
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted
 from penstock.redact import redact, redact_json
+from penstock.runtime.failures import text_of
 from penstock.runtime.functions import Plain
 from penstock.runtime.policy import Series, is_retryable
 
@@ -188,7 +189,7 @@ class Fate:
         trace = None if known else redact("".join(traceback.format_exception(error)))
         return DocumentFailed(
             context.run.clock.time(), context.pipeline_id, self.doc_id, context.name,
-            redact(str(error)), type(error).__name__, retries,
+            redact(text_of(error)), type(error).__name__, retries,
             is_retryable(error) if policy is None else policy.retries(error), delay is not None,
             trace, raw.data, raw.key, redact_json(raw.context),
         )  # fmt: skip
