@@ -22,9 +22,18 @@ from penstock.ingest.run import Ingestion
 from penstock.ingest.summary import RunSummary
 from penstock.ledger import ledger_from
 from penstock.redact import redact, redact_json
-from penstock.runtime.arguments import flag_for, function_for, name_of, positive, refuse, text_for
+from penstock.runtime.arguments import (
+    assembled_at,
+    flag_for,
+    function_for,
+    name_of,
+    positive,
+    refuse,
+    text_for,
+)
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import SeveralSinks, sink_from
+from penstock.system import Ended
 from penstock.system.own_loop import iterate_in_own_loop, run_in_own_loop
 
 if TYPE_CHECKING:
@@ -144,6 +153,7 @@ class IngestionPipeline:
         self._plan = Plan(
             adapter, settings, key=key or source.name, checkpoint_every=checkpoint_every,
             skip_completed=skip_completed, grace=grace, restart=restart, refresh=refresh, hooks=hooks,
+            began=assembled_at(),
         )  # fmt: skip
         self._ledger = ledger
         self._running: Ingestion | None = None
@@ -173,7 +183,7 @@ class IngestionPipeline:
         documents: list[Document] = []
         failures: list[DocumentFailed] = []
         run = self._begin(None)
-        async with aclosing(run.chunks()) as chunks:
+        async with Ended(run.chunks()) as chunks:
             async for events in chunks:
                 for event in events:
                     if isinstance(event, DocumentCompleted):
@@ -193,7 +203,7 @@ class IngestionPipeline:
         to = self._sink_from(sink)
         self._plan.adapter.source.check()  # a mistyped path leaves no empty output behind
         run = self._begin(to)
-        async with aclosing(run.chunks()) as chunks:
+        async with Ended(run.chunks()) as chunks:
             async for _ in chunks:
                 pass
         return run.summary()

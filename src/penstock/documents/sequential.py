@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from penstock.documents.fate import Fate
+from penstock.documents.fate import Fate, unwritable
 from penstock.documents.stage import Cursor, DocumentStage
 from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
 from penstock.runtime.run import STRETCH, Pace
@@ -159,7 +159,8 @@ class SequentialDocumentStage(DocumentStage):
         """
         context, source = self.context, self.context.source
         name, parameters, pipeline_id = source.name, context.parameters, context.pipeline_id
-        now, identify, parse = self.run.clock.time, source.identify, source.parse
+        now, identify, parse, checks = self.run.clock.time, context.name_of, source.parse, context.checks
+        json = self.settings.writable
         at, delivered = self._at, 0
         due = at + self._until_progress
         try:
@@ -175,6 +176,8 @@ class SequentialDocumentStage(DocumentStage):
                 try:
                     result = parse(raw)
                     document = result.ok if result.tag == "ok" else _raise(result.error)
+                    if checks and (fault := unwritable(document, json=json)):
+                        _raise(fault)
                 except Exception as error:  # noqa: BLE001  a bad record is data
                     self._count(at, delivered)
                     self._fate = fate = Fate(context, raw, began, 1)

@@ -47,6 +47,7 @@ class PubMedSource(XmlFilesSource):
     """
 
     name: ClassVar[str] = SOURCE
+    checked: ClassVar[bool] = True
 
     @property
     def format(self) -> Format:

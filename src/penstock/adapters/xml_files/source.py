@@ -49,7 +49,8 @@ class XmlFilesSource(Source):
         max_ratio: A gzip file that unpacks to more than this many times its size is refused, once 16 MiB were
             unpacked. 200 by default.
         max_unpacked_bytes: A gzip file that unpacks to more bytes than this is refused. 100 GiB by default.
-        processes: Processes that parse files, one file each. With more than one, files take turns page by
+        processes: Processes that parse files, one file each; ``concurrency`` of a pipeline is another number,
+            for its steps. With more than one, files take turns page by
             page: the order of records is different, but always the same. Each process parses up to two pages
             ahead. A run may be resumed with another number.
         on_bad_file: What happens if a file cannot be read, or not to its end: ``stop`` raises the error,
