@@ -170,6 +170,10 @@ class Source(ABC):
         """Return what would be read, in order, for ``explain``; may look at the disk. By default unknown."""
         return []
 
+    def check(self) -> None:
+        """Raise ``SourceError`` if an input is certainly missing; called before an output is opened."""
+        return
+
     @abstractmethod
     def fetch(self, position: JSON) -> AsyncIterator[Page[RawRecord]]:
         """Yield pages of records, from the beginning (``None``) or from the position of an earlier page.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from penstock.errors import GraphError
+from penstock.errors import GraphError, install_command
 from penstock.sinks.databases.file import FileDatabaseSink, FileTable
 from penstock.sinks.databases.rows import DELETED, ORDER, Row, TableOptions
 from penstock.system import Watch, reason_in
@@ -35,7 +35,7 @@ class _DuckDBTable(FileTable):
             import pyarrow as pa
         except ImportError:
             raise GraphError(
-                "writing to DuckDB needs duckdb and pyarrow: pip install 'penstock[duckdb]'"
+                f"writing to DuckDB needs duckdb and pyarrow: {install_command('duckdb')}"
             ) from None
         self._duckdb, self._pa = duckdb, pa
         kinds = {"deleted": pa.bool_(), "raw": pa.binary()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import GraphError
+from penstock.errors import GraphError, install_command
 from penstock.sinks.files.lines import encode_metadata, map_texts, replace_surrogates
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class DocumentTable:
         try:
             import pyarrow as pa
         except ImportError:
-            raise GraphError("writing Parquet needs pyarrow: pip install 'penstock[parquet]'") from None
+            raise GraphError(f"writing Parquet needs pyarrow: {install_command('parquet')}") from None
         self._pa = pa
         self._flatten = {path: (path.split("."), kind) for path, kind in flatten.items()}
         self._include_raw = include_raw

@@ -54,7 +54,7 @@ class PartsFolder(FileOutput):
         if not restart and (others := [n for n in names if n != _MARKER and not _is_temporary(n)]):
             raise SinkMismatch(
                 f"the folder {self.path} already holds {others[0]!r}, which this ledger does not know; "
-                "choose another folder, or restart to remove its parts"
+                "choose another folder, or remove its parts with restart=True (--restart)"
             )
         self._remove([name for name in names if self._number(name) or _is_temporary(name)])
         self._marker = uuid4().hex
