@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from penstock.adapters.registry import AdapterEntry, find_adapter, find_adapters
+from penstock.cli.commands import STDIN
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.job import Job, UsageProblem
 from penstock.cli.options import Debug, Json, Outputs, RunOptions
@@ -87,6 +88,7 @@ def _ingest_command(entry: AdapterEntry[Any]) -> Callable[..., int]:
             )
         if not to:
             raise UsageProblem("no output: name one, as in --to OUT.jsonl (--help shows the options)")
+        files = tuple("-" if name == STDIN else name for name in files)
         outputs = [output_of(word) for word in to]
         place = place_of(ledger) if ledger else default_ledger(outputs[0])
         return ingest(Job(entry, files, settings, options, outputs[0], place, also=tuple(outputs[1:])))
