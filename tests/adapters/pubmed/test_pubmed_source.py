@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import re
+import tracemalloc
 import shutil
 import sys
 from itertools import pairwise
@@ -332,7 +333,7 @@ async def test_bad_records_are_isolated(tmp_path: Path) -> None:
         ("PMID:2.1", "record a.xml#1 cannot be parsed as XML: …"),
         ("PMID:3.1", "record a.xml#2 cannot be parsed as XML: …"),
         *[("record a.xml#3 has no PMID, so it cannot be identified",) * 2],
-        *[("record a.xml#4 has a PMID that is not a number: 'x'",) * 2],
+        *[("the PMID of record a.xml#4 is not a number of 1 to 18 digits: 'x'",) * 2],
         ("PMID:6.1", "record a.xml#5 cannot be read: its end tag is missing"),
         ("PMID:7.1", f"record a.xml#6 cannot be read: {TOO_LARGE}"),
         *[("record a.xml#7 cannot be read: it is not a record of this set",) * 2],
@@ -378,3 +379,25 @@ async def test_older_sets(tmp_path: Path) -> None:
     ]
     assert documents[0].metadata["date_created"] == {"date": "1999", "raw": "1999"}
     assert [source.identify(record) for record in records] == ["PMID:1.1", "PMID:2.1"]
+
+
+def test_a_long_list_of_deletions_is_split_bit_by_bit() -> None:
+    """Of a list of 200,000 PMIDs no more than a few hundred records are in memory at once."""
+    data = b"<DeleteCitation>" + b"<PMID>12345678</PMID>" * 200_000 + b"</DeleteCitation>"
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in deletions_of(Piece("DeleteCitation", data, 0)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 200_000
+    assert peak < 3_000_000
+
+
+@pytest.mark.parametrize("inside", [b"<a/>" * 300_000, b"x" * 14_000_000 + "\U0001f600".encode()])
+def test_a_record_that_would_need_much_memory_is_refused(inside: bytes) -> None:
+    """A tree of tiny elements, or a huge text with wide characters, is not even parsed."""
+    record = article(1).encode().replace(b"</Article>", inside * 3 + b"</Article>")[:16_000_000]
+    for look in (parse_record, identify_record):
+        with pytest.raises(DocumentError, match="MiB of memory to parse"):
+            look(b"<PubmedArticle><!-- -->" + record[len("<PubmedArticle>") :])

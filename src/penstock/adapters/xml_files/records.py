@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.xml_files.encoding import Utf8Stream
@@ -16,6 +17,9 @@ from penstock.errors import SourceError
 
 if TYPE_CHECKING:
     from penstock.adapters.xml_files.inventory import InputFile
+
+
+_PARTS_AT_ONCE = 256
 
 
 def _itself(piece: Piece) -> Iterable[Piece]:
@@ -31,6 +35,7 @@ class Format:
         expand: Splits an element that stands for several records; called with each one.
         nested: Whether records may contain elements of their own name.
         max_record_bytes: A larger record becomes a faulty one.
+        limits: Other limits, for records of these names.
         unpacking: How much a compressed file may unpack to.
     """
 
@@ -38,6 +43,7 @@ class Format:
     expand: Callable[[Piece], Iterable[Piece]] = _itself
     nested: bool = False
     max_record_bytes: int = MAX_RECORD_BYTES
+    limits: Mapping[str, int] = field(default_factory=dict)
     unpacking: Unpacking = Unpacking()  # noqa: RUF009 - frozen
 
 
@@ -63,10 +69,16 @@ class FileRecords:
         self._reader: ByteReader | None = None
         self._encoding = Utf8Stream(file.path)
         self._splitter = RecordSplitter(
-            format.roots, where=file.path, nested=format.nested, max_record_bytes=format.max_record_bytes
+            format.roots,
+            where=file.path,
+            nested=format.nested,
+            max_record_bytes=format.max_record_bytes,
+            limits=format.limits,
         )
+        self._parts: Iterator[Piece] = iter(())  # found and not looked at yet; a list of them is split late
         self._records: deque[RawRecord] = deque()
         self._bytes = 0
+        self._read_all = False
         self._ended = False
         self._error: SourceError | None = None
 
@@ -93,7 +105,11 @@ class FileRecords:
         while not self._ended and len(self._records) <= count and self._bytes <= size:
             if time.monotonic() > until:
                 return False
-            self._read()
+            if not self._accept():
+                if self._read_all:
+                    self._ended = True
+                else:
+                    self._read()
         if self._error is not None and not self._records:
             raise self._error
         return True
@@ -122,23 +138,29 @@ class FileRecords:
                 self._reader = ByteReader(self.file.path, self._format.unpacking)
             data = self._reader.read()
             if data:
-                self._accept(self._splitter.feed(self._encoding.feed(data)))
+                self._split(self._splitter.feed(self._encoding.feed(data)))
             else:
-                self._accept(self._splitter.feed(self._encoding.close()))
-                self._ended = True
+                self._split(self._splitter.feed(self._encoding.close()))
+                self._read_all = True
                 self._splitter.close()
         except SourceError as error:
-            self._ended = True
+            self._read_all = True
             self._error = error
 
-    def _accept(self, pieces: Iterable[Piece]) -> None:
-        for piece in pieces:
-            for part in self._format.expand(piece):
-                index = self.seen
-                self.seen += 1
-                if index >= self._start:
-                    self._records.append(self._record(part, index))
-                    self._bytes += len(part.data)
+    def _split(self, pieces: list[Piece]) -> None:
+        self._parts = chain.from_iterable(map(self._format.expand, pieces))
+
+    def _accept(self) -> bool:
+        """Take some of the parts that were found; return whether there were any."""
+        found = False
+        for part in islice(self._parts, _PARTS_AT_ONCE):
+            found = True
+            index = self.seen
+            self.seen += 1
+            if index >= self._start:
+                self._records.append(self._record(part, index))
+                self._bytes += len(part.data)
+        return found
 
     def _record(self, piece: Piece, index: int) -> RawRecord:
         key = f"{self.file.name}#{index}"
