@@ -47,7 +47,8 @@ def pubmed(
         page_size: The most records in one page.
         processes: The number of processes that parse files; one process parses a whole file. With more than
             one, files take turns by pages: documents come in another order, the same one in every run.
-        max_record_bytes: A larger record fails and is not held in memory (64 MiB by default).
+        max_record_bytes: A larger record fails and is not held in memory (16 MiB by default; 64 for
+            a list of deletions).
         max_ratio: A gzip file that unpacks to more than this many times its size is refused (200 by default).
         max_unpacked_bytes: A gzip file that unpacks to more bytes is refused (100 GiB by default).
         on_bad_file: With ``skip``, a file that cannot be read, or not to its end, becomes one failed document

@@ -27,7 +27,7 @@ class PubMedSettings(BaseModel):
     max_record_bytes: int | None = Field(
         default=None,
         ge=1,
-        description="A larger record fails and is not held in memory. The default is 64 MiB.",
+        description="A larger record fails and is not held in memory. Default: 16 MiB (64 for deletions).",
     )
     max_ratio: int | None = Field(
         default=None,

@@ -5,7 +5,8 @@ lxml builds a tree of all elements, and a Python object for each element that is
 
 * Dates, publication types, the journal's catalogue entry and the history repeat hundreds of times in a
   baseline file. Equal bytes of a whole element have an equal value, so they are parsed once.
-* MeSH headings are a third of a record. Nearly all have one form, which a regular expression checks exactly.
+* MeSH headings, references and the ids of the article are half of a record. Nearly all have one form, which a
+  regular expression checks exactly.
 
 An empty element takes the place of each part; its name is the part's with ``_`` in front. The result is the
 same as without the shortcut:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element as Element
 
-    from penstock.adapters.pubmed.schema import MeshHeading, Term
+    from penstock.adapters.pubmed.schema import Identifier, MeshHeading, Reference, Term
 
 T = TypeVar("T")
 
@@ -62,6 +63,18 @@ _HEADINGS = re.compile(
         b"S<", _SPACE + b"<"
     ).replace(b"NameT", b"Name" + _TERM)
 )
+# The same, also with bytes of UTF-8: `_decoded` checks these.
+_ANY_TEXT = rb"[ -%'-;=?-~\x80-\xff]*+(?:&amp;[ -%'-;=?-~\x80-\xff]*+)*+"
+_IDS = rb'S<ArticleIdList>(?:S<ArticleId IdType="[A-Za-z]*">T</ArticleId>)*+S</ArticleIdList>'
+_ARTICLE_IDS, _REFERENCES = (
+    re.compile(pattern.replace(b"S<", _SPACE + b"<").replace(b">T<", b">" + _ANY_TEXT + b"<"))
+    for pattern in (
+        _IDS,
+        rb"<ReferenceList>(?:S<Title>T</Title>)?(?:S<Reference>S<Citation>T</Citation>(?:%s)?S</Reference>)*+"
+        rb"S</ReferenceList>" % _IDS,
+    )
+)
+_NAMED = re.compile(r'<(T|C|A)(?:itle|itation|rticleId)(?: IdType="(\w*)")?>([^<]*)')
 _TERMS = re.compile(r'<([DQ])\w+ UI="(\w*)" MajorTopicYN="(\w)"(?: Type="(\w*)")?>([^<]*)')
 
 
@@ -147,6 +160,44 @@ def _headings(data: bytes) -> list[MeshHeading] | None:
     return headings
 
 
+def _decoded(data: bytes) -> str | None:
+    """Return the text of a part that has no entity but ``&amp;``; ``None`` if XML does not allow it."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    if not data.isascii() and ("\ufffe" in text or "\uffff" in text):
+        return None
+    return text.replace("&amp;", "&")
+
+
+def _article_ids(data: bytes) -> list[Identifier] | None:
+    """Read an ``ArticleIdList``; return ``None`` if it does not have the usual form."""
+    text = _decoded(data) if _ARTICLE_IDS.fullmatch(data) else None
+    if text is None:
+        return None
+    return [{"type": kind, "value": value.strip()} for _, kind, value in _NAMED.findall(text)]
+
+
+def _references(data: bytes) -> list[Reference] | None:
+    """Read a ``ReferenceList`` as `read_references` does; ``None`` if it does not have the usual form."""
+    text = _decoded(data) if _REFERENCES.fullmatch(data) else None
+    if text is None:
+        return None
+    section = ""
+    ids: list[Identifier] = []
+    references: list[Reference] = []
+    for sort, kind, value in _NAMED.findall(text):
+        if sort == "A":
+            ids.append({"type": kind, "value": value.strip()})
+        elif sort == "C":
+            ids = []
+            references.append({"citation": value.strip(), "section": section, "ids": ids})
+        else:
+            section = value.strip()
+    return references
+
+
 # In the order of a record: the search for each part begins after the previous one.
 _PARTS = (
     _part("DateCompleted", _remembered(read_date, dict.copy)),
@@ -156,4 +207,6 @@ _PARTS = (
     _part("MedlineJournalInfo", _remembered(read_journal_info, dict.copy)),
     _part("MeshHeadingList", _headings),
     _part("History", _remembered(_events, _copies)),
+    _part("ArticleIdList", _article_ids),
+    _part("ReferenceList", _references),
 )

@@ -45,7 +45,7 @@ class XmlFilesSource(Source):
             or tar archive stands for the files in it; ``-`` is standard input.
         page_size: Records per page, at most.
         max_record_bytes: A larger record is not kept in memory; it becomes a `DocumentError`, and its first
-            64 KiB are stored in the dead letter. 64 MiB by default.
+            64 KiB are stored in the dead letter. 16 MiB by default.
         max_ratio: A gzip file that unpacks to more than this many times its size is refused, once 16 MiB were
             unpacked. 200 by default.
         max_unpacked_bytes: A gzip file that unpacks to more bytes than this is refused. 100 GiB by default.
