@@ -1,8 +1,8 @@
 """Time per item, as the number of items grows, and as the number of inputs, branches or groups grows.
 
 ``python benchmarks/growth.py [WORD...]`` prints a line for every flow of the laws' catalogue (those with a word in
-their name), requested one item at a time and all at once, and for every operator that takes many flows or makes many.
-A run that would take longer than ``--longest`` seconds is left out.
+their name), requested one item at a time, 256 at a time and all at once, and for every operator that takes many flows
+or makes many, also with each size of request. A run that would take longer than ``--longest`` seconds is left out.
 Time per item must stay the same. A line is marked when ten times as many take more than twice as long per item; a
 sorted merge may take twice as long, because its time per item grows with the logarithm.
 
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from tests.laws.entry import Entry
 
 ITEMS = (1_000, 10_000, 100_000)
-INPUTS = (100, 1_000, 10_000)
+INPUTS = (1_000, 10_000, 100_000)
 ALL = 10**9
+REQUESTS = {1: "requested one at a time", 256: "requested 256 at a time", ALL: "requested at once"}
 LIMIT = 2.0
 """How many times longer an item may take if there are ten times as many."""
 SORTED = 3.0
@@ -92,79 +93,99 @@ async def same(x: int) -> int:
     return x
 
 
-async def together(flows: Sequence[ps.Flow[Any]]) -> None:
-    await asyncio.gather(*(read(flow, 1) for flow in flows))
+async def together(flows: Sequence[ps.Flow[Any]], n: int) -> None:
+    await asyncio.gather(*(read(flow, n) for flow in flows))
 
 
-async def each(flow: ps.Flow[Any], concurrency: int) -> None:
-    await read(flow | op.map_async(lambda inner: read(inner, 1), concurrency), 1)
+async def each(flow: ps.Flow[Any], concurrency: int, n: int) -> None:
+    await read(flow | op.map_async(lambda inner: read(inner, n), concurrency), n)
 
 
-def joined(join: Callable[..., Any], n: int = 1, **options: Any) -> Callable[[int], tuple[Any, int]]:
-    """Return the work of a join of ``count`` flows of two items, and how many items that is."""
+Work = tuple[Any, int]
+"""What is awaited, and how many items that is."""
 
-    def work(count: int) -> tuple[Any, int]:
+
+def joined(join: Callable[..., Any], **options: Any) -> Callable[[int, int], Work]:
+    """Return the work of a join of ``count`` flows of two items."""
+
+    def work(count: int, n: int) -> Work:
         first, *others = pairs(count)
         return read(first | join(*others, **options), n), 2 * count
 
     return work
 
 
-def tuples(join: Callable[..., Any], rows: int) -> Callable[[int], tuple[Any, int]]:
-    """Return the work of a join that makes tuples of ``count`` items, and how many items go into ``rows`` of them."""
+def tuples(join: Callable[..., Any], rows: int) -> Callable[[int, int], Work]:
+    """Return the work of a join that makes ``rows`` tuples of ``count`` items."""
 
-    def work(count: int) -> tuple[Any, int]:
+    def work(count: int, n: int) -> Work:
         first, *others = pairs(count)
-        return read(first | join(*others) | op.take(rows), 1), rows * count
+        return read(first | join(*others) | op.take(rows), n), rows * count
 
     return work
 
 
-WIDE: dict[str, Callable[[int], tuple[Any, int]]] = {
+def flattened(operator: Callable[[int], Any]) -> Callable[[int, int], Work]:
+    """Return the work of an operator that makes a flow of two items of each of ``count`` items."""
+    return lambda count, n: (read(ps.range_(count) | operator(count), n), 2 * count)
+
+
+def rejoined(count: int, n: int) -> Work:
+    first, *others = ps.range_(10) | op.broadcast(count)
+    return read(first | op.merge(*others), n), 10 * count
+
+
+def twice(x: int) -> ps.Flow[int]:
+    return ps.just(x, x)
+
+
+def one_group(groups: int) -> Callable[[int], int]:
+    return lambda x: x % groups
+
+
+WIDE: dict[str, Callable[[int, int], Work]] = {
+    "concat": joined(op.concat),
     "merge": joined(op.merge),
-    "merge, all at once": joined(op.merge, ALL),
-    "merge(max_concurrent=8)": joined(op.merge, max_concurrent=8),
+    "merge(concurrency=8)": joined(op.merge, concurrency=8),
     "merge_sorted": joined(op.merge_sorted),
     "interleave": joined(op.interleave),
     "race": joined(op.race),
     "zip": tuples(op.zip, 2),
-    "combine_latest": tuples(op.combine_latest, 50),
+    "zip_longest": tuples(op.zip_longest, 2),
+    "combine_latest": tuples(op.combine_latest, 10),
     "with_latest_from": tuples(op.with_latest_from, 1),
-    "broadcast, by branches": lambda count: (together(ps.range_(10) | op.broadcast(count)), 10 * count),
-    "partition_by, by branches": lambda count: (
-        together(ps.range_(2 * count) | op.partition_by(lambda x: x, count)),
+    "broadcast, by branches": lambda count, n: (together(ps.range_(10) | op.broadcast(count), n), 10 * count),
+    "broadcast, its branches merged": rejoined,
+    "partition_by, by branches": lambda count, n: (
+        together(ps.range_(2 * count) | op.partition_by(one_group(count), count), n),
         2 * count,
     ),
-    "share, by subscribers": lambda count: (together([ps.range_(10) | op.share()] * count), 10 * count),
-    "group_by, by groups": lambda count: (
-        each(ps.range_(2 * count) | op.group_by(lambda x: x % count, count), count),
+    "share, by subscribers": lambda count, n: (together([ps.range_(10) | op.share()] * count, n), 10 * count),
+    "group_by, by groups": lambda count, n: (
+        each(ps.range_(2 * count) | op.group_by(one_group(count), count), count, n),
         2 * count,
     ),
-    "group_by(complete_oldest)": lambda count: (
-        read(ps.range_(2 * count) | op.group_by(lambda x: x, 100, on_limit="complete_oldest"), 1),
+    "group_by(complete_oldest)": lambda count, n: (
+        read(ps.range_(2 * count) | op.group_by(lambda x: x, 100, on_limit="complete_oldest"), n),
         2 * count,
     ),
-    "window": lambda count: (read(ps.range_(2 * count) | op.window(2), 1), 2 * count),
-    "map_async, by concurrency": lambda count: (
-        read(ps.range_(2 * count) | op.map_async(same, count), 1),
+    "window": lambda count, n: (read(ps.range_(2 * count) | op.window(2), n), 2 * count),
+    "map_async, by concurrency": lambda count, n: (
+        read(ps.range_(2 * count) | op.map_async(same, count), n),
         2 * count,
     ),
-    "map_async(ordered=False)": lambda count: (
-        read(ps.range_(2 * count) | op.map_async(same, count, ordered=False) | op.map(str), 1),
+    "map_async(ordered=False)": lambda count, n: (
+        read(ps.range_(2 * count) | op.map_async(same, count, ordered=False) | op.map(str), n),
         2 * count,
     ),
-    "flat_map_merge, by concurrency": lambda count: (
-        read(ps.range_(count) | op.flat_map_merge(lambda x: ps.just(x, x), count), 1),
-        2 * count,
-    ),
-    "concat_map": lambda count: (
-        read(ps.range_(count) | op.concat_map(lambda x: ps.just(x, x)), 1),
-        2 * count,
-    ),
-    "one page": lambda count: (read(ps.from_pages(lambda: page_of(count)), 1), count),
-    "sliding(n)": lambda count: (read(ps.range_(count + 10) | op.sliding(count), 1), 10 * count),
-    "collect, behind small requests": lambda count: (
-        read(ps.range_(count) | op.buffer(1) | op.collect(), 1),
+    "flat_map_merge, by concurrency": flattened(lambda count: op.flat_map_merge(twice, count)),
+    "flat_map_merge(8)": flattened(lambda _: op.flat_map_merge(twice, 8)),
+    "concat_map": flattened(lambda _: op.concat_map(twice)),
+    "concat_map, by concurrency": flattened(lambda count: op.concat_map(twice, concurrency=count)),
+    "one page": lambda count, n: (read(ps.from_pages(lambda: page_of(count)), n), count),
+    "sliding(n)": lambda count, n: (read(ps.range_(count + 10) | op.sliding(count), n), 10 * count),
+    "collect, behind small requests": lambda count, n: (
+        read(ps.range_(count) | op.prefetch(1) | op.collect(), n),
         count,
     ),
 }
@@ -174,10 +195,12 @@ async def page_of(count: int) -> Any:
     yield list(range(count))
 
 
-def of_wide(work: Callable[[int], tuple[Any, int]]) -> Callable[[int], tuple[float, int]]:
+def of_wide(work: Callable[[int, int], Work], n: int) -> Callable[[int], tuple[float, int]]:
+    """Return the seconds that this work needs for a number of inputs, and how many items that is."""
+
     def measured(count: int) -> tuple[float, int]:
         async def main() -> tuple[float, int]:
-            reading, items = work(count)
+            reading, items = work(count, n)
             began = time.process_time()
             await reading
             return time.process_time() - began, items
@@ -210,10 +233,10 @@ def grown(
 
 
 def line(name: str, seconds: Sequence[float], sizes: Sequence[int]) -> bool:
-    """Print a line; return whether the time per item stays the same."""
+    """Print a line; return whether the time per item stays the same, as far as it was measured."""
     limit = SORTED if "sorted" in name else LIMIT
     steps = [later / earlier for earlier, later in itertools.pairwise(seconds)]
-    flat = all(step <= limit for step in steps) and len(seconds) > 1
+    flat = all(step <= limit for step in steps)
     columns = " ".join(f"{per_item(each):>10}" for each in seconds) + " " * 11 * (len(sizes) - len(seconds))
     say(
         f"  {name:66} {columns}   {' '.join(f'{step:5.2f}' for step in steps):12} {'' if flat else 'GROWS'}".rstrip()
@@ -238,14 +261,15 @@ def main() -> None:
         if not asked.words or any(word in name for word in asked.words):
             growing += not line(name, [*grown(measured, sizes, asked.longest)], sizes)
 
-    for n, title in ((1, "requested one at a time"), (ALL, "requested at once")):
+    for n, title in REQUESTS.items():
         heading(f"items, {title}", ITEMS)
         for entry in ENTRIES:
             if entry.inputs:
                 measure(entry.name, of_entry(entry, n), ITEMS)
-    heading("inputs, branches, groups, workers, or the size of one item", INPUTS)
-    for name, work in WIDE.items():
-        measure(name, of_wide(work), INPUTS)
+    for n, title in REQUESTS.items():
+        heading(f"inputs, branches, groups, workers, or the size of one item, {title}", INPUTS)
+        for name, work in WIDE.items():
+            measure(name, of_wide(work, n), INPUTS)
     say(f"\n{growing} grow" if growing else "\nnone grows")
 
 

@@ -141,7 +141,7 @@ def rows() -> list[Row]:
             found, "merge, generators", "aiostream merge, generators", 10,
         ),
         at_least("8-way zip of ready items, by aiostream's", found, "zip", "aiostream zip", 10),
-        at_least("flat_map_merge, by aiostream's flatmap", flat, "flat_map_merge", "aiostream flatmap", None),
+        at_least("flat_map_merge, by aiostream's flatmap", flat, "flat_map_merge", "aiostream flatmap", 10),
         at_most("8-way merge_sorted, by heapq.merge alone", found, "merge_sorted", "heapq.merge", 3),
         at_most("(8-way interleave, by merge)", found, "interleave", "merge, ready", None),
     ]  # fmt: skip

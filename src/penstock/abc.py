@@ -172,6 +172,10 @@ class Source(ABC):
         """Return what would be read, in order, for ``explain``; may look at the disk. By default unknown."""
         return []
 
+    def check(self) -> None:
+        """Raise ``SourceError`` if an input is certainly missing; called before an output is opened."""
+        return
+
     @abstractmethod
     def fetch(self, position: JSON) -> AsyncIterator[Page[RawRecord]]:
         """Yield pages of records, from the beginning (``None``) or from the position of an earlier page.
@@ -383,24 +387,15 @@ class Sink(ABC):
         """
 
     async def claim(self) -> None:  # noqa: B027  nothing to do for most outputs
-        """Take the output for this run without changing it; ``open`` with ``restart`` follows.
+        """Check that ``open`` with ``restart``, which follows, is possible; change nothing.
 
-        A restart claims the output before the ledger notes that it has begun. So if the output cannot be
-        opened, nothing is lost.
-
-        Raises:
-            SinkError: the output cannot be opened.
+        Raises ``SinkError`` if it is not. Then the ledger has not noted that a restart has begun.
         """
 
     async def verify(self) -> None:  # noqa: B027  nobody else can reach some outputs
-        """Check, at the end of a run, that the open output is still where it was, as ``commit`` left it.
+        """Raise ``SinkMismatch`` if another program has removed, moved, cut or changed the open output.
 
-        ``commit`` itself should notice this too, as far as that is cheap: otherwise a run writes for hours
-        into a file that another program has removed.
-
-        Raises:
-            SinkMismatch: another program has removed, renamed, replaced, truncated or changed the output. The
-                message says what was kept.
+        Called at the end of a run. ``commit`` should notice the same, as far as that is cheap.
         """
 
     @abstractmethod

@@ -200,7 +200,9 @@ class IngestionPipeline:
             PenstockError: the source, the sink or the ledger failed. Committed documents stay, and the same
                 call resumes behind them.
         """
-        run = self._begin(self._sink_from(sink))
+        to = self._sink_from(sink)
+        self._plan.adapter.source.check()  # a mistyped path leaves no empty output behind
+        run = self._begin(to)
         async with Ended(run.chunks()) as chunks:
             async for _ in chunks:
                 pass

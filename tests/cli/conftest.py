@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gzip
 import os
 import re
 import shlex
@@ -159,11 +160,10 @@ def penstock(tmp_path: Path):
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file of generated records, long enough for four checkpoints."""
-    from penstock.adapters.pubmed.sample import write_sample
-
+    """Return a file of long but simple records, enough of them for four checkpoints."""
     path = tmp_path_factory.mktemp("sample") / "sample.xml.gz"
-    write_sample(path, RECORDS)
+    records = (article(pmid(1 + k), f"Title {k} {'of many words ' * 350}") for k in range(RECORDS))
+    path.write_bytes(gzip.compress(articles(*records)))
     return path
 
 

@@ -14,6 +14,7 @@ from penstock.cli.job import Job
 from penstock.cli.options import RunOptions
 from penstock.cli.outputs import default_ledger, file_of, output_of, shown
 
+from ..length import cases  # noqa: TID252  tests are no installed package
 from .conftest import RECORDS, Penstock
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ PLACES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("output", PLACES)
+@pytest.mark.parametrize("output", cases([PLACES[1], *PLACES[4::2]], PLACES))
 def test_the_ledger_is_found_by_the_output(penstock: Penstock, sample: Path, output: str) -> None:
     """Every command finds the ledger by the output, its file, or the ledger."""
     done = penstock("ingest", "pubmed", sample, "--to", output)

@@ -31,24 +31,10 @@ from .models import (
     unseen,
     windows,
 )
+from .steps import NEWER, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operator with its model; ``free``: the order of its input does not matter."""
-
-    name: str
-    apply: Callable[[Any], Any]
-    model: Callable[[Iterator[Any]], Iterator[Any]]
-    free: bool = True
-    disorders: bool = False
-    folds: bool = False
-    closes_early: bool = False
-    prefetches: bool = False
-    adds: bool = False  # whether it emits items that come from no input
 
 
 def summed(size: int) -> Step:
@@ -167,6 +153,8 @@ def _shapes() -> list[st.SearchStrategy[Step]]:
 
 
 STEPS: st.SearchStrategy[Step] = st.one_of(
+    *(NEWER[:1] * 8),
+    *NEWER[1:],
     st.just(Step("map", op.map(add), lambda items: map(add, items))),
     st.just(Step("filter", op.filter(third), lambda items: filter(third, items))),
     st.just(Step("flat_map", op.flat_map(lazily), flat(lazily))),
@@ -290,7 +278,7 @@ class Graph:
             k + other.inputs,
             disordered=how == "merge" or disordered,
             keeps_order=self.keeps_order and other.keeps_order,
-            folds=self.folds or other.folds or how in {"zip", "sequence_equal"},
+            folds=self.folds or other.folds or how in {"zip", "zip_longest", "sequence_equal"},
             closes_early=self.closes_early or other.closes_early or how in {"zip", "sequence_equal"},
             prefetches=self.prefetches or other.prefetches or how == "sequence_equal",
         )
@@ -306,6 +294,10 @@ JOINS: dict[
     "zip": (
         lambda other, one: one | op.zip(other) | op.map(sum),
         lambda one, other: map(sum, zip(one, other, strict=False)),
+    ),
+    "zip_longest": (
+        lambda other, one: one | op.zip_longest(other, fillvalue=0) | op.map(sum),
+        lambda one, other: map(sum, itertools.zip_longest(one, other, fillvalue=0)),
     ),
     "sequence_equal": (
         lambda other, one: one | op.sequence_equal(other) | op.map(int),

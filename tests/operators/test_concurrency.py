@@ -235,6 +235,23 @@ def test_buffer_changes_nothing_but_holds_no_more(count: int, capacity: int, sch
     virtually(main())
 
 
+def test_a_request_passes_an_empty_buffer() -> None:
+    """It receives as many items as it wants if upstream has them; a buffer that may lose some never does this."""
+
+    async def first(flow: Any, n: int) -> tuple[int, int]:
+        async with flow.subscribe() as subscription:
+            count = len(await subscription.request(n))
+            await asyncio.sleep(1)
+            return count, len(await subscription.request(n))
+
+    numbers = from_iterable(range(100))
+    assert virtually(first(numbers.buffer(4), 20)) == (20, 4)
+    assert virtually(first(numbers.buffer(4), 2)) == (2, 2)
+    assert virtually(first(numbers.batch(3).buffer(4), 20)) == (4, 4)  # 20 lists would be more than M(n)
+    assert virtually(first(numbers.limit_rate(4), 20)) == (4, 3)
+    assert virtually(first(numbers.buffer(4, "drop_newest"), 20)) == (4, 4)
+
+
 def test_buffer_works_while_the_consumer_does() -> None:
     """Ten items, produced and consumed in one second each, take eleven seconds instead of twenty."""
 

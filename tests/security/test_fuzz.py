@@ -10,7 +10,7 @@ import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock import IngestionPipeline
@@ -36,6 +36,9 @@ SNIPPETS = [
     b"<PubmedArticle>", b"</PubmedArticle>", b"</PubmedArticleSet>", b"\xff\xfe", b"\xc3", b"'", b'"', b"<PMID>",
     b"<PMID Version='1'>77</PMID>", b"\xef\xbb\xbf", b"xmlns:p='u'", b"<p:x/>", "\u202e\ud7ff".encode(),
 ]  # fmt: skip
+
+FEWER = settings(max_examples=settings.default.max_examples // 2)
+"""Each example is a whole run with files of its own."""
 
 edits = st.lists(
     st.tuples(
@@ -123,18 +126,21 @@ def check(data: bytes) -> None:
             assert ended.counts["completed"] + ended.counts["failed"] == records
 
 
+@FEWER
 @given(mutated())
 def test_mutated_xml(data: bytes) -> None:
     """Every record completes or fails; the run succeeds, or raises an error of the file."""
     check(data)
 
 
+@FEWER
 @given(packed())
 def test_mutated_gzip(data: bytes) -> None:
     """The same for a gzip file with damage anywhere."""
     check(data)
 
 
+@FEWER
 @given(st.one_of(st.binary(max_size=300), st.lists(st.sampled_from(SNIPPETS), max_size=30).map(b"".join)))
 def test_any_bytes(data: bytes) -> None:
     """The same for random bytes, and for pieces of XML in any order."""

@@ -147,7 +147,8 @@ HOLD = """
 import asyncio, sys
 from penstock.sinks import JsonLinesSink
 async def main():
-    await JsonLinesSink(sys.argv[1]).open(None)
+    sink = JsonLinesSink(sys.argv[1])
+    await sink.open(None)
     sys.stdout.write("open\\n")
     sys.stdout.flush()
     sys.stdin.read()
@@ -262,7 +263,8 @@ if os.geteuid() == 0:
     os.seteuid(65534)
 async def main():
     try:
-        await JsonLinesSink(sys.argv[1]).open(None)
+        sink = JsonLinesSink(sys.argv[1])
+    await sink.open(None)
     except SinkError as error:
         sys.stdout.write(str(error))
 asyncio.run(main())

@@ -19,7 +19,7 @@ import pytest
 
 from penstock.abc import Commit
 from penstock.document import Document
-from penstock.errors import SinkError, SinkMismatch
+from penstock.errors import SinkError, SinkMismatch, install_command
 from penstock.sinks import ParquetSink, sink_from
 from penstock.sinks.files.lines import encode_lines
 from penstock.testing.faults import Faults, FaultyStorage, FragileDisk
@@ -239,7 +239,7 @@ def test_without_pyarrow_it_says_how_to_get_it(tmp_path):
         "try: ParquetSink('x')\nexcept Exception as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "pip install 'penstock[parquet]'" in said
+    assert install_command("parquet") in said
 
 
 # -- a disk that forgets

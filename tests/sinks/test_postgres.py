@@ -13,8 +13,9 @@ from penstock import IngestionPipeline, from_iterable
 from penstock.abc import Commit
 from penstock.adapters import Adapter
 from penstock.document import Document
-from penstock.errors import GraphError, SinkError
+from penstock.errors import GraphError, SinkError, install_command
 from penstock.sinks import PostgresSink, SeveralSinks, sink_from
+from penstock.sinks.databases import postgres
 from penstock.testing.faults import CuttingProxy
 
 from ..scripted import Record, ScriptedSource  # noqa: TID252  tests are no installed package
@@ -72,6 +73,27 @@ async def test_the_holder_of_a_table_is_named(database, monkeypatch):
 
 
 # -- the server goes away
+
+
+@pytest.mark.parametrize("way", ["restart", "commit"])
+async def test_a_wait_for_another_session_ends(database, monkeypatch, way):
+    """A reader in a long transaction keeps the table from being emptied, and a lock keeps rows from coming."""
+    monkeypatch.setattr(postgres, "_LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(postgres, "_WRITE_SECONDS", 0.3)
+    sink = database.new()
+    await sink.open(None)
+    await sink.commit(Commit(1, {}))
+    await sink.write([Document(doc_id="d", source="test")])
+    with psycopg.connect(database.base, application_name="stopped") as other:
+        lock = "SHARE" if way == "commit" else "ACCESS SHARE"
+        other.execute(f"LOCK TABLE documents IN {lock} MODE")
+        held = rf"it is held by server process {other.info.backend_pid} \(stopped from .*\), since \d{{4}}-"
+        waiting = sink.open(None, restart=True) if way == "restart" else sink.commit(Commit(2, {}))
+        with pytest.raises(SinkError, match=held):
+            await waiting
+        other.rollback()
+    assert (await sink.open(None)).epoch == 1
+    await sink.aclose()
 
 
 def pipeline(ledger, hooks=()):
@@ -211,5 +233,5 @@ def test_without_psycopg_it_says_how_to_get_it():
         "    try: sink_from(url)\n    except Exception as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "pip install 'penstock[postgres]'" in said
-    assert "pip install 'penstock[duckdb]'" in said
+    assert install_command("postgres") in said
+    assert install_command("duckdb") in said

@@ -19,6 +19,7 @@ from penstock.documents.writable import fault_of
 from penstock.errors import DocumentError, NotAwaited, UnwritableDocument
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted
 from penstock.redact import redact, redact_json
+from penstock.runtime.failures import text_of
 from penstock.runtime.functions import Plain
 from penstock.runtime.policy import Series, is_retryable
 
@@ -199,7 +200,7 @@ class Fate:
         trace = None if known else redact("".join(traceback.format_exception(error)))
         return DocumentFailed(
             context.run.clock.time(), context.pipeline_id, self.doc_id, context.name,
-            redact(str(error)), type(error).__name__, retries,
+            redact(text_of(error)), type(error).__name__, retries,
             not never and (is_retryable(error) if policy is None else policy.retries(error)),
             delay is not None, trace, raw.data, raw.key, redact_json(raw.context),
         )  # fmt: skip

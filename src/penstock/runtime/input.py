@@ -109,7 +109,8 @@ class Input:
         if self.ended or self._busy or self.taken < self.size or self.want_now(n):
             return
         if self.stage.instant and self._stage.patient and self.stage.run.strained():
-            return  # the stage pauses now, and asks again
+            self._stage.put_off = True  # the stage pauses now, and asks again
+            return
         self._demand = n
         self._stage.asking(self)
         if self._task is None:

@@ -63,6 +63,8 @@ class JoinStage(Stage[Any]):
 
         If none of them got an answer before the pause, they are asked by tasks, however long all else takes.
         """
+        self.put_off = False
+        """Whether some of them wait for the pause."""
         self._answers = 0
         self.wanted = 0
         """How many items the present request asks of each input."""
@@ -215,10 +217,12 @@ class JoinStage(Stage[Any]):
                 self.finish()
                 break
             self.note_changes()
+            self.put_off = False
             self.ask(self.wanted)
             self.patient = self._answers > answers
+            pauses = self.put_off or self.run.strained()
             with withdrawing(self):
-                await (self.run.breathe() if self.run.strained() else self.ready.wait())
+                await (self.run.breathe() if pauses else self.ready.wait())
         return []
 
     def rest(self) -> None:

@@ -13,7 +13,7 @@ from penstock.system.lock import FileLock, Holder, Lock, holder_of, lock_path
 from penstock.system.postgres import end_with_client, limit_lock_waits, lock_holder, postgres_parameters
 from penstock.system.presence import Harm, Sight, Watch, copy, harm, whereabouts
 from penstock.system.reasons import reason, reason_in
-from penstock.system.sqlite import primary_code, save, sqlite_reason
+from penstock.system.sqlite import empty_log, primary_code, save, sqlite_reason
 from penstock.system.worker import Worker, began
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "began",
     "close_all",
     "copy",
+    "empty_log",
     "end_with_client",
     "harm",
     "holder_of",

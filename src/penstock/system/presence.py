@@ -71,15 +71,16 @@ def harm(was: Sight, now: Sight | None, *, may_grow: bool = False) -> Harm | Non
     return None
 
 
-def whereabouts(path: Path, identity: str, keep: Callable[[Path], None]) -> str:
+def whereabouts(path: Path, identity: str, keep: Callable[[Path], None], *, is_complete: bool = True) -> str:
     """Say where the content of an open file is whose name ``path`` is gone. If it has no name, keep it.
 
     Args:
         path: The name that the file had.
         identity: The file.
         keep: Writes the content into a new file of the name that it is given.
+        is_complete: Whether the file itself has everything; a part may be in its log.
     """
-    if (name := name_now(identity)) is not None:
+    if is_complete and (name := name_now(identity)) is not None:
         return f"what was written is in {name} now"
     kept = free_name(path)
     try:
@@ -164,6 +165,7 @@ class Watch:
         self._was_beside = now
         return None
 
-    def whereabouts(self, keep: Callable[[Path], None]) -> str:
+    def whereabouts(self, keep: Callable[[Path], None], *, is_complete: bool) -> str:
         """See ``whereabouts``."""
-        return whereabouts(self.path, self._was.identity if self._was is not None else "", keep)
+        identity = self._was.identity if self._was is not None else ""
+        return whereabouts(self.path, identity, keep, is_complete=is_complete)

@@ -32,6 +32,21 @@ def sqlite_reason(path: Path, error: sqlite3.Error) -> str:
     return _input_output(path, message) if primary == sqlite3.SQLITE_IOERR else message
 
 
+def empty_log(db: sqlite3.Connection) -> bool:
+    """Write everything of the write-ahead log into the file itself, outside of a transaction.
+
+    Returns:
+        Whether that succeeded. SQLite would not do it on closing if the file has another name by then.
+    """
+    import sqlite3
+
+    try:
+        ((is_busy, *_),) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error:
+        return False
+    return not is_busy
+
+
 def save(db: sqlite3.Connection, path: Path) -> None:
     """Write what ``db`` holds into the new database ``path``, durably, or not at all."""
     import sqlite3

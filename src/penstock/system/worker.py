@@ -89,8 +89,9 @@ class Worker:
             self._warn("was dropped before its end")
 
     def _warn(self, what: str) -> None:
-        run = f"the run that began at {self._began}" if self._began else f"the work of {self._name}"
-        warnings.warn(f"{run} {what}; what it held is released", ResourceWarning, stacklevel=3, source=self)
+        if self._began:
+            msg = f"the run that began at {self._began} {what}; what it held is released"
+            warnings.warn(msg, ResourceWarning, stacklevel=3, source=self)
 
     async def _outcome(self, future: Future[T]) -> T:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from penstock.abc import JSON, Page, Source
-from penstock.adapters.xml_files.inventory import as_text, find_files
+from penstock.adapters.xml_files.inventory import as_text, check_paths, find_files
 from penstock.adapters.xml_files.reader import Unpacking
 from penstock.adapters.xml_files.reading import LocalReading, Reading
 from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES
@@ -94,6 +94,10 @@ class XmlFilesSource(Source):
     def parameters(self) -> dict[str, Any]:
         """The paths and globs, unchanged."""
         return self._parameters
+
+    def check(self) -> None:
+        """Raise `SourceError` if a path does not exist, or a glob matches nothing."""
+        check_paths(self._paths)
 
     def inputs(self) -> list[str]:
         """Return the files in the order in which they are read."""

@@ -105,7 +105,7 @@ def _check_place(path: Path) -> None:
 def _create(path: Path) -> None:
     """Create the ledger under another name and rename it, so that an empty file never is a ledger."""
     log = beside(path, "-wal")
-    if log.exists():
+    if log.exists() and log.stat().st_size:
         raise LedgerCorrupt(
             f"the ledger {path} is gone, but {log.name} beside it holds a part of it; "
             f"put {path.name} back, or delete {log.name} to begin anew"

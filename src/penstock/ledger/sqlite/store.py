@@ -14,7 +14,7 @@ from penstock.ledger.sqlite.connection import connect, transaction
 from penstock.ledger.sqlite.errors import SqliteErrors
 from penstock.ledger.sqlite.tables import SqliteTables
 from penstock.ledger.store import Store
-from penstock.system import DiskStorage, Watch, save
+from penstock.system import DiskStorage, Watch, empty_log, save
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,7 +88,10 @@ class SqliteStore(Store[SqliteTables]):
         if watch is None or (happened := watch.harm()) is None:
             return
         tables.db.rollback()
-        kept = f"; {watch.whereabouts(partial(save, tables.db))}" if happened.gone else ""
+        kept = ""
+        if happened.gone:
+            is_complete, keep = empty_log(tables.db), partial(save, tables.db)
+            kept = f"; {watch.whereabouts(keep, is_complete=is_complete)}"
         raise LedgerError(
             f"the ledger {self.place} {happened.what}{kept}; put it back as it was and run again, "
             "or restart from the beginning"

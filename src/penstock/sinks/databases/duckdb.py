@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.columns import ListOf, Struct
-from penstock.errors import GraphError
+from penstock.errors import GraphError, install_command
 from penstock.sinks.databases.file import FileDatabaseSink, FileTable
 from penstock.sinks.databases.rows import DELETED, ORDER, Row, TableOptions
 from penstock.sinks.files.arrow import table_of
@@ -42,7 +42,7 @@ class _DuckDBTable(FileTable):
             import pyarrow  # noqa: F401, ICN001
         except ImportError:
             raise GraphError(
-                "writing to DuckDB needs duckdb and pyarrow: pip install 'penstock[duckdb]'"
+                f"writing to DuckDB needs duckdb and pyarrow: {install_command('duckdb')}"
             ) from None
         self._duckdb = duckdb
         self.errors = (duckdb.Error, OSError)
@@ -67,9 +67,16 @@ class _DuckDBTable(FileTable):
     def watch(self) -> Watch:
         return Watch(self.path, least=_HEADER_BYTES, may_shrink=True)
 
-    def keep(self, path: Path) -> None:
+    def empty_log(self) -> bool:
         if self._in_transaction:
             self.execute("ROLLBACK")
+        try:
+            self.execute("CHECKPOINT")
+        except self._duckdb.Error:
+            return False
+        return True
+
+    def keep(self, path: Path) -> None:
         [(name,)] = self.execute("SELECT current_database()")
         place = str(path).replace("'", "''")
         self.execute(f"ATTACH '{place}' AS penstock_kept")

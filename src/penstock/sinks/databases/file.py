@@ -39,6 +39,10 @@ class FileTable(Table):
         """Return what looks after the open file."""
 
     @abstractmethod
+    def empty_log(self) -> bool:
+        """Roll back what was not committed, and write the database's log into the file, if possible."""
+
+    @abstractmethod
     def keep(self, path: Path) -> None:
         """Write everything that was committed into a new database at ``path``."""
 
@@ -50,7 +54,9 @@ class FileTable(Table):
         watch = self._watch
         if watch is None or (happened := watch.harm()) is None:
             return super()._harm(thorough=thorough)
-        return f"{happened.what}; {watch.whereabouts(self.keep)}" if happened.gone else happened.what
+        if not happened.gone:
+            return happened.what
+        return f"{happened.what}; {watch.whereabouts(self.keep, is_complete=self.empty_log())}"
 
     def _open(self, record: JSON, *, restart: bool) -> Commit | None:
         if self.path.is_dir():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlencode
 
 from penstock.columns import Scalar
-from penstock.errors import GraphError, SinkError
+from penstock.errors import GraphError, SinkError, install_command
 from penstock.sinks.databases.rows import DELETED, ORDER, Deleted, Row, TableOptions, Versions
 from penstock.sinks.databases.sink import DatabaseSink
 from penstock.sinks.databases.table import Table, check_table_name
@@ -99,7 +99,7 @@ def _connection_parameters(url: str) -> dict[str, Any]:
     try:
         import psycopg
     except ImportError:
-        raise GraphError("writing to PostgreSQL needs psycopg: pip install 'penstock[postgres]'") from None
+        raise GraphError(f"writing to PostgreSQL needs psycopg: {install_command('postgres')}") from None
     parameters, is_valid = postgres_parameters(""), not url.partition("://")[2]
     if AUTHORITY.fullmatch(url) is not None:
         with contextlib.suppress(psycopg.Error):

@@ -14,7 +14,7 @@ from penstock.columns import Scalar
 from penstock.errors import SinkError, SinkMismatch
 from penstock.sinks.databases.file import FileDatabaseSink, FileTable
 from penstock.sinks.databases.rows import DELETED, ORDER, Row
-from penstock.system import Watch, primary_code, save, sqlite_reason
+from penstock.system import Watch, empty_log, primary_code, save, sqlite_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,8 +78,11 @@ class _SqliteTable(FileTable):
         [(shrinks,)] = self.execute("PRAGMA auto_vacuum")
         return Watch(self.path, beside="-wal", least=_PAGE_BYTES, may_shrink=bool(shrinks))
 
-    def keep(self, path: Path) -> None:
+    def empty_log(self) -> bool:
         self.db.rollback()
+        return empty_log(self.db)
+
+    def keep(self, path: Path) -> None:
         save(self.db, path)
 
     def _discard(self) -> None:

@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from penstock.columns import ListOf, Scalar, held
-from penstock.errors import GraphError
+from penstock.errors import GraphError, install_command
 from penstock.sinks.files.lines import encode_rows, json_of, map_texts, replace_surrogates
 from penstock.sinks.layout import ENVELOPE, METADATA
 
@@ -38,7 +38,7 @@ class DocumentTable:
         try:
             import pyarrow as pa
         except ImportError:
-            raise GraphError("writing Parquet needs pyarrow: pip install 'penstock[parquet]'") from None
+            raise GraphError(f"writing Parquet needs pyarrow: {install_command('parquet')}") from None
         self._pa = pa
         self.layout = layout
         self._envelope = [column for column in layout.columns if column not in layout.typed]

@@ -53,7 +53,7 @@ class PartsFolder(FileOutput):
         if not restart and (others := [name for name in names if not _is_temporary(name)]):
             raise SinkMismatch(
                 f"the folder {self.path} already holds {others[0]!r}, which this ledger does not know; "
-                "choose another folder, or restart to remove its parts"
+                "choose another folder, or remove its parts with restart=True (--restart)"
             )
         self._remove([name for name in names if self._number(name) or _is_temporary(name)])
         self._parts, self._tail, self.count = [], b"", 0
