@@ -155,6 +155,8 @@ class Source(ABC):
     """Where documents come from. An adapter consists of these four methods."""
 
     name: ClassVar[str]
+    schema: ClassVar[type | None] = None
+    """A class whose annotations are the typed columns of the documents; see ``penstock.columns``."""
     checked: ClassVar[bool] = False
     """Whether every sink can write what ``parse`` returns, under the id of ``identify``; see ``checked_id``.
 
@@ -407,6 +409,12 @@ class Sink(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Release the output without committing. Idempotent."""
+
+    def use_schema(self, schema: type | None) -> None:  # noqa: B027  most sinks need none
+        """Take the typed columns of the documents (``Source.schema``); called before ``open``.
+
+        By default, and for a sink that was given a schema of its own, this does nothing.
+        """
 
     def describe(self) -> str:
         """Return a name of the output for messages."""

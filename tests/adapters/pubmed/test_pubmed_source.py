@@ -379,7 +379,11 @@ async def test_older_sets(tmp_path: Path) -> None:
         ("PMID:1.1", "T", False),
         ("PMID:2.1", "", True),
     ]
-    assert documents[0].metadata["date_created"] == {"date": "1999", "raw": "1999"}
+    assert documents[0].metadata["date_created"] == {
+        "date": "1999",
+        "precision": "year",
+        "raw": "1999",
+    }
     assert [source.identify(record) for record in records] == ["PMID:1.1", "PMID:2.1"]
 
 

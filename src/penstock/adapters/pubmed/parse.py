@@ -19,7 +19,7 @@ from penstock.adapters.pubmed.book import read_book_document
 from penstock.adapters.pubmed.elements import first_value, text_of
 from penstock.adapters.pubmed.known import fits, set_apart
 from penstock.adapters.pubmed.parts import PARSER, cut_out
-from penstock.adapters.pubmed.schema import PubMedMetadata, empty
+from penstock.adapters.pubmed.schema import PubMedMetadata, drop_absent, empty
 from penstock.document import Document, content_hash, id_number, trusted_document
 from penstock.errors import DocumentError
 
@@ -46,6 +46,7 @@ _KINDS = {
     "PMID": "deletion",
 }
 _empty_metadata = empty(PubMedMetadata)
+_drop_absent = drop_absent(PubMedMetadata)
 # A record begins with its own PMID; the PMIDs of other records (cited, commented) come later.
 _OWN_PMID = re.compile(
     rb"(?:<(?:PubmedArticle|PubmedBookArticle)\s*>\s*)?"
@@ -123,6 +124,7 @@ def parse_record(
     article_ids = metadata["article_ids"]
     metadata["doi"] = first_value(article_ids, "doi") or first_value(metadata["elocation_ids"], "doi")
     metadata["pmc"] = first_value(article_ids, "pmc")
+    _drop_absent(metadata)
     return trusted_document(
         {
             "doc_id": document_id(pmid, version),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element as Element
 
-    from penstock.adapters.pubmed.schema import Identifier, MeshHeading, Reference, Term
+    from penstock.adapters.pubmed.schema import Identifier, MeshHeading, Qualifier, Reference
 
 T = TypeVar("T")
 
@@ -148,7 +148,7 @@ def _headings(data: bytes) -> list[MeshHeading] | None:
     if not _HEADINGS.fullmatch(data):
         return None
     headings: list[MeshHeading] = []
-    qualifiers: list[Term] = []
+    qualifiers: list[Qualifier] = []
     for sort, ui, major, kind, text in _TERMS.findall(data.decode("ascii").replace("&amp;", "&")):
         if sort == "Q":
             qualifiers.append({"name": text.strip(), "ui": ui, "major": major == "Y"})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from expression import Error, Result
 
+from penstock.adapters.pubmed.columns import PubMedColumns
 from penstock.adapters.pubmed.medline import (
     MedlineSplitter,
     begins_medline,
@@ -45,10 +46,11 @@ class PubMedSource(XmlFilesSource):
 
     Each ``PubmedArticle`` and ``PubmedBookArticle`` is a record. Each ``PMID`` of a ``DeleteCitation`` is a
     record too, and becomes a tombstone (``Document.deleted``). A ``doc_id`` is ``PMID:<number>.<version>``.
-    `PubMedMetadata` describes the ``metadata``.
+    `PubMedMetadata` describes the ``metadata``, and `PubMedColumns` the typed columns.
     """
 
     name: ClassVar[str] = SOURCE
+    schema: ClassVar[type | None] = PubMedColumns
     checked: ClassVar[bool] = True
 
     @property
