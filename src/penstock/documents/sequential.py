@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from penstock.documents.fate import Fate
+from penstock.documents.parsed import ParsedRecord
 from penstock.documents.stage import Cursor, DocumentStage
 from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
 from penstock.runtime.run import STRETCH, Pace
@@ -164,17 +165,21 @@ class SequentialDocumentStage(DocumentStage):
         due = at + self._until_progress
         try:
             for raw in islice(self._page, at, None):
-                began = now()
+                parsed = raw if type(raw) is ParsedRecord else None
+                began = now() if parsed is None else parsed.began
                 try:
-                    doc_id = identify(raw)
+                    doc_id = identify(raw) if parsed is None else parsed.known_id()
                 except Exception:  # noqa: BLE001  _work handles it
                     yield from self._no_longer_plainly(at)
                     return
                 delivered = 1
                 yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
                 try:
-                    result = parse(raw)
-                    document = result.ok if result.tag == "ok" else _raise(result.error)
+                    if parsed is None:
+                        result = parse(raw)
+                        document = result.ok if result.tag == "ok" else _raise(result.error)
+                    else:
+                        document = parsed.document()
                 except Exception as error:  # noqa: BLE001  a bad record is data
                     self._count(at, delivered)
                     self._fate = fate = Fate(context, raw, began, 1)

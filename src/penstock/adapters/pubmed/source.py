@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 from expression import Error, Result
 
 from penstock.adapters.pubmed.parse import SOURCE, identify_record, parse_record
-from penstock.adapters.xml_files.frames import ParsedRecord
 from penstock.adapters.xml_files.outcome import ok
 from penstock.adapters.xml_files.records import Format
 from penstock.adapters.xml_files.source import XmlFilesSource
@@ -52,8 +51,6 @@ class PubMedSource(XmlFilesSource):
 
     def identify(self, raw: RawRecord) -> str:
         """Return ``PMID:<number>.<version>``; raise `DocumentError` if there is no PMID."""
-        if isinstance(raw, ParsedRecord):
-            return raw.identity()
         try:
             return identify_record(raw.data, raw.key, raw.context.get("namespaces"))
         except DocumentError:
@@ -64,8 +61,6 @@ class PubMedSource(XmlFilesSource):
 
     def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
         """Parse the record; see `parse_record`."""
-        if isinstance(raw, ParsedRecord):
-            return raw.document()
         fault = _fault(raw)
         if fault is not None:
             return Error(fault)

@@ -13,7 +13,6 @@ from penstock.adapters.xml_files.reader import Unpacking
 from penstock.adapters.xml_files.reading import LocalReading, Reading
 from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES
 from penstock.adapters.xml_files.walk import Walk, states_of
-from penstock.adapters.xml_files.workers import RemoteReading, Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class XmlFilesSource(Source):
-    """Reads the records of XML files, gzipped or not, one file after the other or several at the same time.
+    """Reads the records of XML files, gzipped or not, one file after the other.
 
     No file is opened before the first page is requested. Files are read only on demand, and outside of the
     event loop. Memory holds one page per open file and the bytes that were read with it.
@@ -43,9 +42,6 @@ class XmlFilesSource(Source):
         max_ratio: A gzip file that unpacks to more than this many times its size is refused, once 16 MiB were
             unpacked. 200 by default.
         max_unpacked_bytes: A gzip file that unpacks to more bytes than this is refused. 100 GiB by default.
-        processes: Processes that parse files, one file each. With more than one, files take turns page by
-            page: the order of records is different, but always the same. Each process parses up to two pages
-            ahead. A run may be resumed with another number.
 
     Raises:
         TypeError: a path is not a string or path.
@@ -59,7 +55,6 @@ class XmlFilesSource(Source):
         max_record_bytes: int | None = None,
         max_ratio: int | None = None,
         max_unpacked_bytes: int | None = None,
-        processes: int = 1,
     ) -> None:
         if not paths:
             message = f"{type(self).__name__} needs at least one file or glob, for example 'data/*.xml.gz'"
@@ -72,7 +67,6 @@ class XmlFilesSource(Source):
             _limit("max_ratio", max_ratio, usual.max_ratio),
             _limit("max_unpacked_bytes", max_unpacked_bytes, usual.max_bytes),
         )
-        self.processes = positive("processes", processes)
         self._parameters = {"paths": [as_text(path) for path in self._paths]}
 
     @property
@@ -99,31 +93,18 @@ class XmlFilesSource(Source):
                 delivered.
             PositionError: ``position`` does not belong to a source of this kind.
         """
-        workers = Workers(type(self), self._options()) if self.processes > 1 else None
         layout = self.format
 
         def read(file: InputFile, start: int, first: int) -> Reading:
-            if workers is None:
-                return LocalReading(file, layout, start, first, self.page_size)
-            return RemoteReading(file, workers, start, first, self.page_size)
+            return LocalReading(file, layout, start, first, self.page_size)
 
-        walk = Walk(position, self.page_size, self.processes, read)
+        walk = Walk(position, self.page_size, 1, read)
         try:
             async with aclosing(walk.pages(self._paths)) as pages:
                 async for page in pages:
                     yield page
         finally:
             await walk.aclose()
-            if workers is not None:
-                await workers.aclose()
-
-    def _options(self) -> dict[str, Any]:
-        """Return the keyword arguments for an equal source in another process, as JSON."""
-        return {
-            "max_record_bytes": self._max_record_bytes,
-            "max_ratio": self._unpacking.max_ratio,
-            "max_unpacked_bytes": self._unpacking.max_bytes,
-        }
 
 
 def _path(path: str | os.PathLike[str]) -> str:
