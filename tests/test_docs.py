@@ -42,7 +42,7 @@ def blocks(page: Path) -> Iterator[str]:
 
 def execute(code: str, name: str, namespace: dict[str, Any]) -> None:
     """Run a block as a notebook would: ``await`` may stand outside of functions."""
-    compiled = compile(code, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    compiled = compile(code, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     outcome = eval(compiled, namespace)  # noqa: S307  the code is our own
     if inspect.iscoroutine(outcome):
         (run if Path(name).name in VIRTUAL else asyncio.run)(outcome)
@@ -101,7 +101,7 @@ def built(name: str) -> Node:
     arguments: dict[str, tuple[Any, ...]] = {
         "scan": (max, 0), "stateful": (0, divmod), "intersperse": (0,), "element_at": (2,), "decode": (), "lines": (),
         "skip_until": (ps.just(1),), "take": (3,), "skip": (3,), "batch": (4,), "buffer": (5,), "retry": (),
-        "prefetch": (5,), "limit_rate": (5,), "broadcast": (2,), "partition_by": (str, 2), "replay": (3,),
+        "prefetch": (5,), "limit_demand": (5,), "broadcast": (2,), "partition_by": (str, 2), "replay": (3,),
         "share": (), "cache": (60,), "publish": (), "window": (3,),
         "enumerate": (), "distinct_until_changed": (), "concat": (ps.just(1),), "merge": (ps.just(1),),
         "batch_progress": (), "repeat": (), "circuit_breaker": (),
@@ -110,7 +110,7 @@ def built(name: str) -> Node:
              "zip_latest", "zip_longest"), (ps.just(1),)
         ),
         "cast": (int,), "unwrap": (), "pairwise": (), "start_with": (1,),
-        "default_if_empty": (1,), "switch_if_empty": (ps.just(1),), "collect": (), "materialize": (),
+        "default_if_empty": (1,), "switch_if_empty": (ps.just(1),), "collect": (), "on_error_replace": (0,), "materialize": (),
         "dematerialize": (), "unbatch": (), "sliding": (3, 2), "skip_last": (3,), "take_last": (3,),
         "take_until": (ps.just(1),),
         **dict.fromkeys(("concat_map", "exhaust_map", "flat_map_merge", "switch_map"), (ps.just,)),
@@ -118,7 +118,7 @@ def built(name: str) -> Node:
         "keep_alive": (1, 0), "log": (),
     }  # fmt: skip
     source: Any = pubmed("x.xml") if name in {"where", "batch_progress"} else ps.from_iterable([1])
-    if name == "on_error_skip":
+    if name in {"on_error_skip", "on_error_replace"}:
         source = source.map(str)  # something that can be skipped
     if name == "distinct":
         return op.distinct(capacity=9)(source).node

@@ -26,6 +26,7 @@ from penstock.operators.combine.joins import (
     merge_sorted,
     race,
     zip_latest,
+    zip_longest,
 )
 from penstock.operators.combine.joins import zip as zip  # noqa: A004
 from penstock.operators.elements.notifications import Completed, Failed, Next, Notification
@@ -118,4 +119,5 @@ __all__ = [
     "using",
     "zip",
     "zip_latest",
+    "zip_longest",
 ]

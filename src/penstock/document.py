@@ -3,12 +3,82 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Document", "RawRecord", "content_hash", "trusted_document"]
+from penstock.errors import DocumentError
+
+__all__ = [
+    "Document",
+    "RawRecord",
+    "checked_id",
+    "content_hash",
+    "fault_of_id",
+    "id_number",
+    "trusted_document",
+]
+
+MAX_ID_BYTES = 1000
+"""Of an id in UTF-8. PostgreSQL takes keys of up to 2,704 bytes."""
+
+_MAX_DIGITS = 18  # then the number fits into 64 bits
+# Controls, separators of lines, halves of surrogate pairs, and characters that are none.
+_NOT_IN_IDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+_NUMBER = re.compile(rf"0*([1-9][0-9]{{0,{_MAX_DIGITS - 1}}})")
+
+
+def fault_of_id(doc_id: object) -> str:
+    """Return why ``doc_id`` cannot be the id of a document, as half a sentence; ``""`` if it can."""
+    if not isinstance(doc_id, str):
+        return f"its doc_id is {type(doc_id).__name__}, not text"
+    if not doc_id:
+        return "its doc_id is empty"
+    if doc_id != doc_id.strip():
+        return f"its doc_id {doc_id[:60]!r} begins or ends with a blank"
+    if _NOT_IN_IDS.search(doc_id):
+        return f"its doc_id {doc_id[:60]!r} contains a character that no id may have"
+    size = len(doc_id) if doc_id.isascii() else len(doc_id.encode())
+    if size > MAX_ID_BYTES:
+        return f"its doc_id has {size} bytes, more than {MAX_ID_BYTES}"
+    return ""
+
+
+def checked_id(doc_id: str) -> str:
+    """Return ``doc_id`` if it can be the id of a document, of any adapter.
+
+    An id is text of 1 to 1,000 bytes in UTF-8. It neither begins nor ends with a blank, and contains no
+    control character, no separator of lines, and no half of a surrogate pair.
+
+    Raises:
+        DocumentError: it cannot be an id.
+    """
+    fault = fault_of_id(doc_id)
+    if fault:
+        message = f"the record cannot be identified: {fault}"
+        raise DocumentError(message)
+    return doc_id
+
+
+def id_number(text: str, what: str) -> str:
+    """Return a number in an id in its only form: no blanks around it, no leading zeros.
+
+    A number is 1 to 18 ASCII digits, and at least 1.
+
+    Args:
+        text: As the source has it.
+        what: How the message calls it.
+
+    Raises:
+        DocumentError: it is not such a number.
+    """
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None:
+        message = f"{what} is not a number of 1 to {_MAX_DIGITS} digits: {text[:40]!r}"
+        raise DocumentError(message)
+    return match[1]
 
 
 def content_hash(data: bytes) -> str:

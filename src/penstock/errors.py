@@ -21,6 +21,7 @@
   · SourceError                a source cannot be read (missing, truncated, of another format)
     - SourceChanged            an input has changed since an earlier run
   · DocumentError              one document is bad; this alone does not end a run
+    - UnwritableDocument       no sink can write it, as the adapter or a step left it
   · WireError                  an event cannot be written or read as JSON (also a ``ValueError``)
   · AdapterError               an adapter is unknown, or its entry point cannot be used
   · LedgerError
@@ -64,6 +65,7 @@ __all__ = [
     "SubscriptionError",
     "TooManyItems",
     "UnwrapError",
+    "UnwritableDocument",
     "WireError",
     "WorkerDied",
 ]
@@ -136,7 +138,8 @@ class CircuitOpen(PenstockError):
 class BranchStuck(PenstockError):
     """Subscribers of one shared run wait for one whose queue is full and that is not read.
 
-    The message names that subscriber, its capacity, and what helps.
+    So does a run whose ``DeadLetters`` are full, if nobody reads them. The message names what is full, its
+    capacity, and what helps.
     """
 
 
@@ -204,6 +207,10 @@ class DocumentError(PenstockError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class UnwritableDocument(DocumentError):
+    """No sink can write a document as the adapter or a processing step left it. It is never tried again."""
 
 
 class WireError(PenstockError, ValueError):

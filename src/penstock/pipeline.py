@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.abc import Ledger, Sink
+from penstock.abc import Ledger, Sink, Source
 from penstock.documents.settings import Settings
 from penstock.errors import GraphError
 from penstock.events import (
@@ -21,10 +21,19 @@ from penstock.ingest.replay import Replayed, replay
 from penstock.ingest.run import Ingestion
 from penstock.ingest.summary import RunSummary
 from penstock.ledger import ledger_from
-from penstock.redact import redact_json
-from penstock.runtime.arguments import flag_for, function_for, name_of, positive, refuse, text_for
+from penstock.redact import redact, redact_json
+from penstock.runtime.arguments import (
+    assembled_at,
+    flag_for,
+    function_for,
+    name_of,
+    positive,
+    refuse,
+    text_for,
+)
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import SeveralSinks, sink_from
+from penstock.system import Ended
 from penstock.system.own_loop import iterate_in_own_loop, run_in_own_loop
 
 if TYPE_CHECKING:
@@ -144,6 +153,7 @@ class IngestionPipeline:
         self._plan = Plan(
             adapter, settings, key=key or source.name, checkpoint_every=checkpoint_every,
             skip_completed=skip_completed, grace=grace, restart=restart, refresh=refresh, hooks=hooks,
+            began=assembled_at(),
         )  # fmt: skip
         self._ledger = ledger
         self._running: Ingestion | None = None
@@ -173,7 +183,7 @@ class IngestionPipeline:
         documents: list[Document] = []
         failures: list[DocumentFailed] = []
         run = self._begin(None)
-        async with aclosing(run.chunks()) as chunks:
+        async with Ended(run.chunks()) as chunks:
             async for events in chunks:
                 for event in events:
                     if isinstance(event, DocumentCompleted):
@@ -191,7 +201,7 @@ class IngestionPipeline:
                 call resumes behind them.
         """
         run = self._begin(self._sink_from(sink))
-        async with aclosing(run.chunks()) as chunks:
+        async with Ended(run.chunks()) as chunks:
             async for _ in chunks:
                 pass
         return run.summary()
@@ -261,7 +271,7 @@ class IngestionPipeline:
     def explain(self, sink: Target | None = None) -> str:
         """Describe what happens to each document, and what a crash can do to the output."""
         source = self._plan.adapter.source
-        lines = [f"source      {source.name} {redact_json(source.parameters)}"]
+        lines = [f"source      {source.name} {redact_json(source.parameters)}", *_inputs_of(source)]
         settings = self._plan.settings
         if settings.process:
             names = ", ".join(getattr(step, "__name__", repr(step)) for step in settings.process)
@@ -312,6 +322,20 @@ class IngestionPipeline:
             self._stopping = False
             self._running.stop()
         return self._running
+
+
+_SHOWN = 10
+
+
+def _inputs_of(source: Source) -> Iterator[str]:
+    """Yield the inputs in the order in which they are read; of many, the first and the last."""
+    inputs = source.inputs()
+    left_out = len(inputs) - _SHOWN
+    for number, name in enumerate(inputs, 1):
+        if left_out <= 0 or not _SHOWN - 2 < number <= len(inputs) - 2:
+            yield f"{'inputs' if number == 1 else '':<12}{number}. {redact(name)}"
+        elif number == _SHOWN - 1:
+            yield f"{'':<12}... {left_out:,} more"
 
 
 class SyncPipeline:

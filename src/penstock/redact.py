@@ -13,9 +13,11 @@ _NAMES = (
     r"(?:[\w-]*[_-])?(?:passw(?:or)?d|pwd|passphrase|secrets?|tokens?|api[_-]?key|access[_-]?key(?:[_-]?id)?"
     r"|secret[_-]?key|private[_-]?key|credentials?|signature|sig|authorization|cookie)|apikey|accesskey|auth"
 )
-_SECRET_NAME = re.compile(rf"(?:{_NAMES})\Z", re.IGNORECASE)
-# Up to the last @ before the path: a password may contain an @, though it should not.
-_USERINFO = re.compile(r"(?<=://)[^\s/?#\"'<>]+(?=@)")
+_SECRET_NAME = re.compile(rf"(?:{_NAMES}|(?:[\w-]*[_-])?(?:pw|pass))\Z", re.IGNORECASE)
+# Up to the last @ before the path: a password may contain an @, though it should not. A URL within a URL, or
+# a user and password that were encoded as one, have %40 instead.
+_USERINFO = re.compile(r"(?<=://)[^\s/?#\"'<>]+(?=@|%40)")
+_ENCODED_USERINFO = re.compile(r"(%3A%2F%2F)[^\s/?#\"'<>&]+(?=@|%40)", re.IGNORECASE)
 _HEADER = re.compile(
     r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(\s*+[\"']?+\s*+[:=]\s*+[\"']?+)(?!\*\*\*)[^\r\n\"']+",
     re.IGNORECASE,
@@ -23,6 +25,13 @@ _HEADER = re.compile(
 _BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/-]{8,}=*", re.IGNORECASE)
 _ASSIGNED = re.compile(
     rf"(?<![\w-])((?:{_NAMES})[\"']?+\s*+(?:=|:(?!//))\s*+)"
+    r"(?![\"']?\*\*\*)(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s&;,\"'<>)\]}]+)",
+    re.IGNORECASE,
+)
+
+# Short names that are also words of prose: only with a "=", or in quotes.
+_SHORT = re.compile(
+    r"(?<![\w-])((?:[\w-]*[_-])?(?:pw|pass)(?:\s*+=\s*+|[\"']\s*+[:=]\s*+))"
     r"(?![\"']?\*\*\*)(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s&;,\"'<>)\]}]+)",
     re.IGNORECASE,
 )
@@ -35,13 +44,13 @@ def redact(text: str) -> str:
     fields with telling names (``password=``, ``api_key=``, ``"token": "…"``), and the headers
     ``Authorization`` and ``Cookie``. It cannot recognise a secret under another name.
     """
-    if "@" in text and "://" in text:
-        text = _USERINFO.sub(HIDDEN, text)
+    if "@" in text or "%40" in text:
+        text = _ENCODED_USERINFO.sub(rf"\1{HIDDEN}", _USERINFO.sub(HIDDEN, text))
     if "=" not in text and ":" not in text and " " not in text:
         return text
     text = _HEADER.sub(rf"\1\2{HIDDEN}", text)
     text = _BEARER.sub(rf"\1 {HIDDEN}", text)
-    return _ASSIGNED.sub(rf"\1{HIDDEN}", text)
+    return _SHORT.sub(rf"\1{HIDDEN}", _ASSIGNED.sub(rf"\1{HIDDEN}", text))
 
 
 def redact_json(value: Any) -> Any:

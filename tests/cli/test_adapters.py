@@ -142,7 +142,7 @@ def test_the_list_has_every_adapter_and_reports_the_broken_one(shell: WithPlugin
     assert (done.returncode, done.stderr) == (0, f"penstock: warning: {BROKEN}\n")
     assert "lines: Lines of text.\n  inputs  Text files.\n  from    pen-lines 1.2\n" in done.stdout
     assert "count: Counts.\n  inputs  none\n" in done.stdout
-    assert "pubmed: Citations from PubMed XML files.\n" in done.stdout
+    assert "pubmed: Citations from PubMed XML files or MEDLINE text.\n" in done.stdout
 
 
 def test_the_list_for_programs(shell: WithPlugins) -> None:

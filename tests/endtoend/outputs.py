@@ -104,4 +104,5 @@ OUTPUTS = {
     "several": together([*ONES.values()]),
     **DATABASES,
     "a file and a database": together([ONES["jsonl"], DATABASES["sqlite"]]),
+    "a file and DuckDB": together([ONES["jsonl"], DATABASES["duckdb"]]),
 }

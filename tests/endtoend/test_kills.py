@@ -73,7 +73,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("kind", cases(["several", "duckdb", "a file and a database"], OUTPUTS))
+@pytest.mark.parametrize("kind", cases(["several", "a file and DuckDB"], OUTPUTS))
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, sample: str, kind: str) -> None:
     """Runs killed at random instants, some during a commit, end with the same documents and sums."""
     output = OUTPUTS[kind]
@@ -106,7 +106,7 @@ def test_a_killed_run_into_postgresql(tmp_path: Path, sample: str, postgres_serv
     assert done.kills == KILLS
 
 
-@pytest.mark.parametrize("kind", cases(["a table beside it", "a table elsewhere"], LEDGERS))
+@pytest.mark.parametrize("kind", cases(["a table beside it"], LEDGERS))
 def test_a_killed_run_with_a_ledger_in_postgresql(
     tmp_path: Path, sample: str, postgres_server: PostgresServer, kind: str
 ) -> None:

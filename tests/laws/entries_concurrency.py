@@ -135,9 +135,9 @@ def _fetching_entries() -> Iterator[Entry]:
     yield Entry("prefetch", ("prefetch",), lambda s: s | op.prefetch(4), model=iter, bound=lambda n: n + 4)
     for high, low in ((5, 2), (3, 0), (1, None)):
         yield Entry(
-            f"limit_rate({high}, {low})",
-            ("limit_rate",),
-            lambda s, high=high, low=low: s | op.limit_rate(high, low),
+            f"limit_demand({high}, {low})",
+            ("limit_demand",),
+            lambda s, high=high, low=low: s | op.limit_demand(high, low),
             model=iter,
             bound=lambda n, high=high: n + high,
         )

@@ -19,7 +19,7 @@ from .functions import add, lazily, total
 from .models import batched, flat, scanned, tapped, unbounded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from penstock.testing import TestSource
 
@@ -159,6 +159,46 @@ def gathered(items: Iterator[int]) -> Iterator[list[int]]:
 
 
 def ignored(error: Exception, item: object) -> None: ...
+
+
+def told_of(_: Exception, item: int) -> int:
+    """Return an item for one that broke; a poisoned one may be counted, but not added."""
+    return -int.__add__(item, 1)
+
+
+async def breaking_later(x: int) -> int:
+    await asyncio.sleep(1)
+    return breaking(x)
+
+
+def replaced(
+    function: Callable[[int], Iterable[int]],
+) -> Callable[[Iterator[int]], Iterator[int]]:
+    """Return the model of ``function`` over each item, where ``told_of`` follows the outputs before an error."""
+
+    def model(items: Iterator[int]) -> Iterator[int]:
+        for item in items:
+            out: list[int] = []
+            try:
+                out.extend(function(item))
+            except Exception as error:  # noqa: BLE001  every error counts
+                out.append(told_of(error, item))
+            yield from out
+
+    return model
+
+
+def broken_at_four(function: Callable[[int, int], int]) -> Callable[[Iterator[int]], Iterator[int]]:
+    """Return the model of a scan, with ``breaking`` behind it, where -1 replaces an item that is ``Broken``."""
+
+    def model(items: Iterator[int]) -> Iterator[int]:
+        for state in scanned(function, 0)(items):
+            try:
+                yield breaking(state)
+            except Broken:
+                yield -1
+
+    return model
 
 
 def ended(_: object) -> None: ...
@@ -306,6 +346,59 @@ ENTRIES = [
         ),
         model=gathered,
         known={"folds": True, "prefetches": True},
+        skip=("errors_speak",),
+    ),
+    Entry(
+        "on_error_replace",
+        ("on_error_replace",),
+        lambda s: s | op.map(breaking) | op.map(add) | op.on_error_replace(by=told_of),
+        model=replaced(lambda x: [add(breaking(x))]),
+        bound=float,
+        skip=("errors_speak",),  # it handles every error of a function
+    ),
+    Entry(
+        "on_error_replace(numbered flat_map) behind another",
+        ("on_error_replace",),
+        lambda s: (
+            s
+            | op.flat_map(generous)
+            | op.on_error_skip(ignored, errors=LookupError)
+            | op.on_error_replace(-1, errors=KeyError)
+            | op.on_error_replace(by=told_of)
+            | op.buffer(2)
+        ),
+        model=replaced(generous),
+        known={"prefetches": True},
+        skip=("errors_speak",),
+    ),
+    Entry(
+        "on_error_replace(scan) of one kind",
+        ("on_error_replace",),
+        lambda s: (
+            s | op.scan(total, 0) | op.map(breaking) | op.on_error_replace(-1, errors=Broken) | op.buffer(2)
+        ),
+        model=broken_at_four(total),
+        noted="scan",
+        known={"prefetches": True},
+    ),
+    *(
+        Entry(
+            f"on_error_replace(map_async, ordered={ordered})",
+            ("on_error_replace",),
+            lambda s, ordered=ordered: (
+                s | op.map_async(breaking_later, 2, ordered=ordered) | op.on_error_replace(by=told_of)
+            ),
+            model=replaced(lambda x: [breaking(x)]),
+            known={"prefetches": True, "keeps_order": ordered},
+            skip=("errors_speak",),
+        )
+        for ordered in (True, False)
+    ),
+    Entry(
+        "on_error_replace(tap_async)",
+        ("on_error_replace",),
+        lambda s: s | op.tap_async(breaking_later) | op.on_error_replace(by=told_of),
+        model=replaced(lambda x: [x + (breaking(x) - x - 100)]),
         skip=("errors_speak",),
     ),
     Entry(

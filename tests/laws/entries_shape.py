@@ -130,6 +130,17 @@ def _batch_entries() -> Iterator[Entry]:
             known={"folds": True},
             bound=unbounded,
         )
+    for k, script in cases([(7, (9, 0, 0, 2, 5, 4, 8))], itertools.product((1, 3, 7), (INPUT,))):
+        yield Entry(
+            f"batch({k}, within=1e5, by=) of {script}",
+            ("batch",),
+            lambda s, k=k: s | op.batch(k, 1e5, by=touched),
+            (script,),
+            model=weighed(touched, k),
+            noted="batch",
+            known={"folds": True, "prefetches": True},
+            bound=unbounded,
+        )
     for k in cases((3,), (1, 2, 3, 6)):  # the laws want a flow that does not fail by itself
         yield Entry(
             f"batch({k}, strict=True)",
@@ -158,6 +169,14 @@ def _batch_entries() -> Iterator[Entry]:
             known={"folds": True, "prefetches": True},
             skip=("prefix",),  # a failure drops an unfinished list; after a stall it would have been emitted
         )
+    yield Entry(
+        "batch(3, 0.5, by=)|unbatch",
+        ("batch", "unbatch"),
+        lambda s: s | op.batch(3, 0.5, by=touched) | op.unbatch(),
+        model=iter,
+        known={"folds": True, "prefetches": True},
+        skip=("prefix",),
+    )
 
 
 ENTRIES = [

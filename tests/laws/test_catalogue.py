@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,38 +12,37 @@ import penstock as ps
 import penstock.operators as op
 from penstock.testing import laws
 
-from ..length import LONG  # noqa: TID252  tests are no installed package
 from .catalogue import ENTRIES
-from .entry import Entry, checkpointed
+from .everyday import keep, laws_of
+
+if TYPE_CHECKING:
+    from .entry import Entry
 
 OF_EVENTS = {"batch_progress", "where"}
 """Operators that only a flow of an adapter's events takes; tests/documents hold them to a model."""
 
-EVERYDAY = {"cancel_safe": ("turns", 0, 4), "closing": ("turns", 0, 7), "settled_by_demand": ("stops", 1, 3)}
-"""What the laws that cost most try every day: the argument that names moments, the first, and then each k-th."""
 
-
-@pytest.mark.parametrize("law", laws.LAWS)
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_keeps(law: str, entry: Entry) -> None:
-    """The law holds with its own default schedules, cuts and failures.
+def test_keeps(entry: Entry) -> None:
+    """The laws hold with their own default schedules, cuts and failures.
 
-    Every day three laws disturb a run only at its first moment and at each fourth, seventh or third moment
-    after it; neighbouring entries begin with different ones. ``nox -s laws`` tries every moment.
+    ``everyday.py`` says which laws an entry is held to every day, and at which moments.
     """
-    if law in entry.skip:
-        pytest.skip("does not apply; the catalogue says why")
-    options: dict[str, Any] = {}
-    if law == "settled_by_demand":
-        options["attach"] = checkpointed
-    if law == "errors_speak":
-        options["operator"] = entry.noted
-    if law == "fair":
-        options["items"] = 160  # more than may pass between two turns of the loop
-    if law in EVERYDAY and not LONG:
-        name, first, step = EVERYDAY[law]
-        options[name] = [first, *range(first + 1 + ENTRIES.index(entry) % step, 10_000, step)]
-    laws.LAWS[law](entry.subject, **options)
+    broken: list[Exception] = []
+    for law in laws_of(entry):
+        try:
+            keep(law, entry)
+        except laws.LawViolation as violation:
+            broken.append(violation)
+    if broken:
+        raise ExceptionGroup(f"{entry.name} breaks laws", broken)
+
+
+def test_every_operator_is_held_to_every_law_every_day() -> None:
+    """For each operator and each law, an entry that the law applies to is held to it, if there is one."""
+    for law in laws.LAWS:
+        held = {name for entry in ENTRIES if law in laws_of(entry) for name in entry.operators}
+        assert held == {name for entry in ENTRIES if law not in entry.skip for name in entry.operators}
 
 
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.bound], ids=lambda entry: entry.name)

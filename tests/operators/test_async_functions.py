@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import inspect
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
@@ -103,6 +102,7 @@ USES: dict[str, Use] = {
     "map_error": lambda f: unfinished().map_error(f),
     "on_error_resume": lambda f: unfinished().on_error_resume(f),
     "on_error_skip": lambda f: TWO.map(lambda x: 1 // 0).on_error_skip(f),
+    "on_error_replace": lambda f: TWO.map(lambda x: 1 // 0).on_error_replace(by=f),
     "finally_do": TWO.finally_do,
     "circuit_breaker": lambda f: unfinished().circuit_breaker(counts=f),
     "repeat": lambda f: TWO.repeat(2, until=f),
@@ -156,12 +156,18 @@ def test_async_functions_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", [*USES, *AWAITED])
 def test_hidden_async_functions_are_refused(name: str) -> None:
     """A function that returns a coroutine fails the run at its first result, and the coroutine is closed."""
+    made: list[Any] = []
+
+    def hidden(*_: object) -> object:
+        made.append(later())
+        return made[-1]
+
     with pytest.raises(
         NotAwaited, match=r"test_async_functions.py.*returned an awaitable \(coroutine\)"
     ) as caught:
-        run({**USES, **AWAITED}[name](lazily))
+        run({**USES, **AWAITED}[name](hidden))
     assert isinstance(caught.value, TypeError)
-    gc.collect()
+    assert {inspect.getcoroutinestate(coroutine) for coroutine in made} == {inspect.CORO_CLOSED}
 
 
 def test_every_operator_that_takes_a_function_is_tried() -> None:

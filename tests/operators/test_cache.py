@@ -76,6 +76,32 @@ def test_what_is_not_kept() -> None:
     virtually(main())
 
 
+def test_all_items_are_kept_although_the_end_was_not_read() -> None:
+    """A run that is left behind its last item counts as ended, if its source is known to have no more."""
+    calls: list[str] = []
+
+    async def load() -> int:
+        calls.append("load")
+        await asyncio.sleep(1)
+        return 5
+
+    async def main() -> None:
+        async with no_leaks():
+            loaded = ps.from_callable(load).map(str).filter(bool) | op.cache(60)
+            assert [await loaded.first(), await loaded.first(), *await loaded.to_list()] == ["5"] * 3
+            assert calls == ["load"]
+            await asyncio.sleep(60)
+            assert await (loaded | op.take(1)).to_list() == ["5"]
+            assert calls == ["load"] * 2
+            numbers: list[int] = []
+            several = ps.just(1, 2, 3).tap(numbers.append) | op.cache()
+            for n in (2, 3, 3):
+                assert len(await (several | op.take(n)).to_list()) == n
+            assert numbers == [1, 2, 1, 2, 3]
+
+    virtually(main())
+
+
 def test_a_late_subscriber_catches_up() -> None:
     """It receives the items before it at once, then those that both wait for."""
 

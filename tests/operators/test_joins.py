@@ -26,6 +26,7 @@ JOINS: dict[str, dict[str, Any]] = {
     "zip": {"strict": True},
     "combine_latest": {},
     "zip_latest": {"partial": False, "default": 0},
+    "zip_longest": {"fillvalue": 0},
 }
 """The joins, each with arguments that are not the default."""
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import penstock.operators as op
 from penstock import DeadLetters, RetryPolicy, Skipped, fail, from_iterable, just
-from penstock.errors import GraphError, NotResumable
+from penstock.errors import BranchStuck, GraphError, NotResumable
 from penstock.testing import Planted, Raise, TestSource, no_leaks
 from penstock.testing import run as virtually
 
@@ -368,7 +368,7 @@ def test_unread_letters_make_the_calls_wait() -> None:
     """At most as many failures exceed the capacity as there are concurrent calls."""
 
     async def main() -> None:
-        letters = DeadLetters(3)
+        letters = DeadLetters(3, patience=None)
         source = TestSource(range(99))
 
         async def fails(x: int) -> int:
@@ -459,3 +459,42 @@ def test_letters_have_no_position() -> None:
     """A failure that was read is gone, so the flow has no position."""
     with pytest.raises(NotResumable, match="dead_letters"):
         DeadLetters().retry()
+
+
+def test_dead_letters_that_nobody_reads_end_the_run_after_patience(caplog: pytest.LogCaptureFixture) -> None:
+    """The run does not wait for ever in silence; a reader that is only slow is waited for, with a warning."""
+
+    async def later(x: int) -> int:
+        await asyncio.sleep(0)
+        return picky(2)(x)
+
+    async def main(flow: Any, *, read: bool, patience: float | None = 5) -> Any:
+        letters = DeadLetters(2, patience=patience)
+        good = flow | op.on_error_skip(letters)
+        if read:
+            async with letters.subscribe() as reading:
+                task = asyncio.ensure_future(good.to_list())
+                failures = []
+                while items := await reading.request(1):
+                    failures += items
+                    await asyncio.sleep(100)
+                return [*failures, *await task]
+        async with no_leaks(), asyncio.timeout(50):
+            return await good.to_list()
+
+    for flow in (
+        from_iterable(range(40)).map(picky(2)),
+        from_iterable(range(40)).map_async(later, 2),
+        from_iterable(range(40)).tap_async(later),
+        from_iterable(range(40)).split(picky(2)),
+    ):
+        with pytest.raises(
+            BranchStuck, match=r"are full \(2 failures\), and nobody has begun to read them for 5 s"
+        ):
+            virtually(main(flow, read=False))
+        with pytest.raises(TimeoutError):
+            virtually(main(flow, read=False, patience=None))
+        assert not caplog.text
+        assert len(virtually(main(flow, read=True))) > 8
+        assert "have held the run back for 5 s" in caplog.text
+        caplog.clear()

@@ -1,4 +1,4 @@
-"""Overflow strategies, ``prefetch`` and ``limit_rate`` in virtual time, against small models."""
+"""Overflow strategies, ``prefetch`` and ``limit_demand`` in virtual time, against small models."""
 
 from __future__ import annotations
 
@@ -140,14 +140,14 @@ def test_prefetch_asks_again_at_three_quarters() -> None:
     ("high", "low", "asked"),
     [(10, 3, [10, 3, 3, 3]), (10, 0, [10, 10]), (10, None, [10, 8]), (3, 3, [3] * 4)],
 )
-def test_limit_rate_asks_as_reactor_does(high: int, low: int | None, asked: list[int]) -> None:
+def test_limit_demand_asks_as_reactor_does(high: int, low: int | None, asked: list[int]) -> None:
     """Upstream gets a request for ``high``, then for ``low`` at a time, whatever downstream requests."""
-    assert asked_of(op.limit_rate(high, low), [1] * 10) == asked
+    assert asked_of(op.limit_demand(high, low), [1] * 10) == asked
 
 
-def test_limit_rate_caps_a_large_request() -> None:
+def test_limit_demand_caps_a_large_request() -> None:
     """A request for more than ``high`` items requests only ``high`` from upstream."""
-    assert max(asked_of(op.limit_rate(10, 5), [1000] * 5)) == 10
+    assert max(asked_of(op.limit_demand(10, 5), [1000] * 5)) == 10
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_limit_rate_caps_a_large_request() -> None:
         (lambda: op.buffer(1, "block"), "overflow must be one of 'wait', 'drop_oldest'"),  # type: ignore[arg-type]
         (lambda: op.buffer(0, "latest"), "capacity"),
         (lambda: op.prefetch(0), "count"),
-        (lambda: op.limit_rate(3, 4), "low must be at most high"),
-        (lambda: op.limit_rate(3, -1), "low"),
+        (lambda: op.limit_demand(3, 4), "low must be at most high"),
+        (lambda: op.limit_demand(3, -1), "low"),
     ],
 )
 def test_nonsense_is_refused_when_the_graph_is_built(make: Callable[[], object], message: str) -> None:

@@ -245,8 +245,8 @@ def test_many_windows_of_one_chunk() -> None:
         (op.batch, "batch at .* needs a size, or seconds"),
         (lambda: op.batch(2.5), "size must be a whole number"),
         (lambda: op.batch(2, by=3), "batch takes a function"),  # type: ignore[arg-type]
-        (lambda: op.batch(2, by=float("nan").__mul__, strict=True), "only one of by, strict and within"),
-        (lambda: op.batch(within=2, strict=True), "only one of by, strict and within"),
+        (lambda: op.batch(2, by=float("nan").__mul__, strict=True), "strict goes with neither by nor within"),
+        (lambda: op.batch(within=2, strict=True), "strict goes with neither by nor within"),
         (lambda: op.batch(by=len), "needs a size"),
         (lambda: op.chunk_by("x"), "chunk_by takes a function as key, not str"),  # type: ignore[arg-type]
         (lambda: op.batch(2, within=float("nan")), "within must be a finite number"),

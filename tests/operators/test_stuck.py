@@ -80,6 +80,26 @@ async def listed(flow: ps.Flow[Any], split: tuple[ps.Flow[Any], ...]) -> list[An
     return await flow.to_list()
 
 
+@pytest.mark.parametrize(
+    "never",
+    [
+        lambda flow: flow | op.merge(ps.never()),
+        lambda flow: flow | op.race(ps.never()),
+        lambda flow: flow | op.take_until(ps.never()),
+    ],
+)
+def test_a_branch_that_waits_for_what_never_comes_fails_at_once(never: Callable[[Any], Any]) -> None:
+    """``never`` yields nothing, so it does not count as a part of the flow that may still move."""
+
+    async def main() -> None:
+        first, second = TestSource(list(ITEMS)) | op.broadcast(2, capacity=CAPACITY)
+        with pytest.raises(BranchStuck):
+            await (never(first | op.filter(lambda x: x >= 30)) | op.zip(second)).to_list()
+        assert now() < 1
+
+    checked(main)
+
+
 @pytest.mark.parametrize("join", [*PAIRING, "merge", "combine_latest"])
 def test_branches_that_meet_again_work_or_fail_at_once(join: str) -> None:
     """A lead within the capacity changes nothing; with a larger one the run fails at once, instead of waiting.

@@ -18,7 +18,7 @@ from penstock.testing import run as virtually
 from penstock.testing.script import Raise, Sleep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 GAPS = st.lists(st.integers(0, 6), max_size=12)
 
@@ -53,7 +53,11 @@ async def heard(flow: ps.Flow[Any], n: int = 1) -> list[tuple[float, Any]]:
 
 
 def lists_by_time(
-    times: list[float], size: int | None, within: float, end: float
+    times: list[float],
+    size: int | None,
+    within: float,
+    end: float,
+    weights: Callable[[int], int] = lambda _: 1,
 ) -> list[tuple[float, list[int]]]:
     """Return each list and when it is delivered; the last one at the end, if that comes before its deadline."""
     out: list[tuple[float, list[int]]] = []
@@ -63,9 +67,12 @@ def lists_by_time(
         if held and moment > first + within:
             out.append((first + within, held))
             held = []
+        if held and size is not None and sum(map(weights, [*held, number])) > size:
+            out.append((moment, held))
+            held = []
         first = first if held else moment
         held = [*held, number]
-        if len(held) == size:
+        if size is not None and sum(map(weights, held)) >= size:
             out.append((moment, held))
             held = []
     if held:
@@ -81,6 +88,40 @@ def test_lists_go_out_when_full_or_old(gaps: list[int], size: int | None, within
     end = (times[-1] if times else 0) + rest
     flow = at_times(times, end=rest) | op.batch(size, within=limit)
     assert virtually(heard(flow)) == lists_by_time(times, size, limit, end)
+
+
+@given(
+    GAPS,
+    st.integers(0, 6),
+    st.lists(st.integers(0, 4), min_size=20, max_size=20),
+    st.integers(0, 9),
+    st.integers(0, 9),
+)
+def test_lists_go_out_when_heavy_or_old(
+    gaps: list[int], size: int, weights: list[int], within: int, rest: int
+) -> None:
+    """With ``by`` and ``within``, a list is delivered when its weight is reached, or when it is old."""
+    times = sums(gaps)
+    limit = within + 0.5
+    end = (times[-1] if times else 0) + rest
+    weight = lambda number: weights[number % 20]  # noqa: E731
+    flow = at_times(times, end=rest) | op.batch(size, limit, by=weight)
+    assert virtually(heard(flow)) == lists_by_time(times, size, limit, end, weight)
+
+
+def test_up_to_two_lists_gather_by_weight_while_nobody_asks() -> None:
+    """Each request to upstream is for as many items as the list has, so it is at most doubled."""
+    source = TestSource(range(1000))
+
+    async def main() -> tuple[list[Any], int]:
+        async with (source | op.batch(10, 5, by=lambda _: 1)).subscribe() as subscription:
+            first = await subscription.request(1)
+            await asyncio.sleep(100)
+            return first, source.counts.handed
+
+    lists, handed = virtually(main())
+    assert lists == [[*range(10)]]
+    assert handed <= 10 + 20
 
 
 def test_items_gather_while_nobody_asks() -> None:

@@ -101,7 +101,7 @@ class Machine:
 def test_each_call_goes_wrong_once(kind, kill, after):
     """After a power cut or an error, before or after any call, the next process ends like an undisturbed one.
 
-    Every day each case takes every third call; the four cases of one output together take every call.
+    Every day each case takes every eighth call; the four cases of one output take different calls.
     """
 
     async def main():
@@ -110,7 +110,7 @@ def test_each_call_goes_wrong_once(kind, kill, after):
         assert {"write", "fsync", "fsync_folder", "ledger.commit", "ledger.finish"} <= set(counted.log)
         assert ("rename" in counted.log) == ("parquet" in KINDS[kind])
         wanted = await whole.outcome()
-        for at in sampled(range(counted.calls), 3, kill + after):
+        for at in sampled(range(counted.calls), 8, 2 * (2 * kill + after)):
             machine = Machine(KINDS[kind], at)
             faults = Faults(at, kill=kill, after=after)
             ended = await machine.process(faults)

@@ -115,7 +115,7 @@ async def test_new_changed_unchanged_and_deleted_documents_are_counted() -> None
 def test_every_single_fault(kind: str, kill: bool, concurrent: bool) -> None:
     """A refresh is killed, or fails once, before or after any call: the next refresh ends like an undisturbed one.
 
-    Every day each case takes every second call; the cases of one output together take every call.
+    Every day each case takes every fourth call; the cases of one output together take every call.
     """
 
     async def main() -> None:
@@ -124,7 +124,7 @@ def test_every_single_fault(kind: str, kill: bool, concurrent: bool) -> None:
         whole = await outcome(machine)
         whole |= {name: sorted(whole[name]) for name in OUTPUTS if concurrent}
         assert counting.calls > 12
-        for at in sampled(range(counting.calls), 2, kill + concurrent):
+        for at in sampled(range(counting.calls), 4, 2 * kill + concurrent):
             for after in (False, True):
                 machine, fault = (
                     await read_before(kind, BEFORE, concurrent=concurrent),

@@ -23,6 +23,12 @@ from penstock.redact import redact, redact_json
         ('{"token": "s3cret", "n": 1}', '{"token": ***, "n": 1}'),
         ("Authorization: Basic dXNlcjpwdw==", "Authorization: ***"),
         ("sent Bearer s3cret-s3cret to it", "sent Bearer *** to it"),
+        ("Server=db;Uid=me;Pw=s3cret;", "Server=db;Uid=me;Pw=***;"),
+        ("db_pass = 's3 cret' x", "db_pass = *** x"),
+        ('{"pass": "s3cret", "n": 1}', '{"pass": ***, "n": 1}'),
+        ("https://me%3As3cret%40host/a", "https://***%40host/a"),
+        ("?next=https%3A%2F%2Fme%3As3cret%40host%2Fa&n=1", "?next=https%3A%2F%2F***%40host%2Fa&n=1"),
+        ("?next=https%3a%2f%2fme:s3cret@host/a", "?next=https%3a%2f%2f***@host/a"),
     ],
 )
 def test_a_secret_is_hidden(text: str, shown: str) -> None:
@@ -40,6 +46,7 @@ def test_a_secret_is_hidden(text: str, shown: str) -> None:
         "write to a@b.org, or see https://host/path?page=2",
         "author: Smith; keywords: signatures, passwords",
         'File "/a/b.py", line 3, in password_of',
+        "first pass: 3 records; by-pass, and the compass = north",
     ],
 )
 def test_ordinary_words_are_not_changed(text: str) -> None:

@@ -16,7 +16,7 @@ from penstock.document import Document
 from penstock.sinks import JsonLinesSink, MemorySink, ParquetSink
 from penstock.sinks.files.lines import encode_lines
 
-from .databases import DATABASES, FILE_DATABASES, database_of
+from .databases import DATABASES, FILE_DATABASES, database_of, harms_of, lose_lock, wipe
 
 
 class MemoryKind:
@@ -71,6 +71,18 @@ class JsonLinesKind:
     def shorten(self, sink):
         self._path.write_bytes(self._path.read_bytes()[:-1])
 
+    def harms(self, sink):
+        return {
+            **harms_of(self._path),
+            "appended to": lambda: self._path.write_bytes(self._path.read_bytes() + b"x"),
+        }
+
+    def wipe(self):
+        wipe(self._path.parent)
+
+    def lose_lock(self, sink):
+        lose_lock(self._path)
+
 
 class ParquetKind:
     """A folder. A crash leaves complete parts, and perhaps one part with its temporary name."""
@@ -102,6 +114,20 @@ class ParquetKind:
 
     def shorten(self, sink):
         self._last().write_bytes(self._last().read_bytes()[:-1])
+
+    def harms(self, sink):
+        part = self._path / "part-00000001.parquet"
+        return {
+            "renamed as a folder": lambda: self._path.rename(self._path.with_name("moved")),
+            "emptied": lambda: wipe(self._path),
+            **{f"{name} in its last part": harm for name, harm in harms_of(part).items()},
+        }
+
+    def wipe(self):
+        wipe(self._path.parent)
+
+    def lose_lock(self, sink):
+        lose_lock(self._path)
 
     def _last(self):
         return max(self._path.glob("part-*.parquet"))

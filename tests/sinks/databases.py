@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
 import sqlite3
 from itertools import count
 
@@ -15,6 +17,7 @@ from penstock.document import Document
 from penstock.sinks import sink_from
 from penstock.sinks.databases.duckdb import _SETTINGS
 from penstock.sinks.files.lines import encode_lines
+from penstock.system.lock import _ours, lock_path
 
 FIELDS = (
     "doc_id",
@@ -37,6 +40,39 @@ def document_of(row):
     metadata = fields.pop("metadata")
     metadata = json.loads(metadata) if isinstance(metadata, str) else metadata
     return Document(**{**fields, "metadata": metadata, "deleted": bool(fields["deleted"])})
+
+
+def harms_of(path):
+    """Return what another program may do to an open file, by name."""
+
+    def replace():
+        (path.parent / "another").write_bytes(b"")
+        (path.parent / "another").rename(path)
+
+    def rotate():
+        path.rename(path.with_name(f"{path.name}.1"))
+        path.write_bytes(b"")
+
+    return {
+        "removed": path.unlink,
+        "renamed": lambda: path.rename(path.with_name(f"{path.name}.1")),
+        "replaced": replace,
+        "rotated": rotate,
+        "truncated": lambda: os.truncate(path, 0),
+    }
+
+
+def wipe(folder):
+    """Remove everything in ``folder``."""
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def lose_lock(path):
+    """Remove the lock file of ``path``, and let this process forget that it holds the lock."""
+    lock = lock_path(path)
+    lock.unlink()
+    del _ours[lock]
 
 
 class DatabaseKind:
@@ -107,7 +143,20 @@ class DatabaseKind:
         return self.new()
 
 
-class SqliteKind(DatabaseKind):
+class FileDatabaseKind(DatabaseKind):
+    """A database that is one file."""
+
+    def harms(self, sink):
+        return harms_of(self.path)
+
+    def wipe(self):
+        wipe(self.path.parent)
+
+    def lose_lock(self, sink):
+        lose_lock(self.path)
+
+
+class SqliteKind(FileDatabaseKind):
     """A SQLite file."""
 
     limit = 200_000
@@ -123,7 +172,7 @@ class SqliteKind(DatabaseKind):
             return db.execute(statement, values).fetchall()
 
 
-class DuckDBKind(DatabaseKind):
+class DuckDBKind(FileDatabaseKind):
     """A DuckDB file, which one process at a time can open."""
 
     limit = 700_000
@@ -157,6 +206,18 @@ class PostgresKind(DatabaseKind):
         self.server = server
         self.base = _bases[server]
         self.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+    def harms(self, sink):
+        return {
+            "dropped": lambda: self.query(f'DROP TABLE "{self.table}"'),
+            "forgotten": lambda: self.query("DELETE FROM penstock_commits"),
+        }
+
+    def wipe(self):
+        self.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+    def lose_lock(self, sink):
+        self.query(f"SELECT pg_terminate_backend({sink._table.db.info.backend_pid})")
 
     def query(self, statement, *values):
         with psycopg.connect(self.base, autocommit=True) as db:

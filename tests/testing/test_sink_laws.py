@@ -174,7 +174,99 @@ class RecordsAreNoJson(MemorySink):
         return {"record": object(), **await super().commit(commit)}
 
 
+class SharedSink(MemorySink):
+    """A correct sink whose documents others can reach: the last one that was opened has the lock."""
+
+    def __init__(self, shared):
+        super().__init__()
+        self.shared = shared
+        self.documents = shared.documents
+
+    async def open(self, record, *, restart=False):
+        self._committed = len(self.documents)
+        await super().open(record, restart=restart)
+        self.shared.holder, self.shared.size = self, len(self.documents)
+
+    async def write(self, documents):
+        self.check_lock()
+        await super().write(documents)
+        self.shared.size += len(documents)
+
+    async def commit(self, commit):
+        self.check_lock()
+        return await super().commit(commit)
+
+    async def verify(self):
+        if len(self.documents) != self.shared.size:
+            raise SinkError("memory was emptied")
+
+    async def aclose(self):
+        if self.shared.holder is self:
+            await super().aclose()
+
+    def check_lock(self):
+        if self.shared.holder not in (self, None):
+            raise SinkError("memory is written by another")
+
+
+class SharedKind(Kind):
+    """An output that several sinks share."""
+
+    def __init__(self, sink_type=SharedSink):
+        super().__init__(sink_type)
+        self.documents, self.holder, self.size = [], None, 0
+
+    def new(self):
+        return self.sink_type(self)
+
+    def shorten(self, sink):
+        del sink.documents[-1]
+
+    def harms(self, sink):
+        return {"emptied": self.documents.clear}
+
+    def wipe(self):
+        self.documents.clear()
+
+    def lose_lock(self, sink):
+        self.holder = None
+
+
+class Unwatched(SharedSink):
+    async def verify(self):
+        pass
+
+
+class Unfenced(SharedSink):
+    def check_lock(self):
+        pass
+
+
+class UndoesWhatIsNotItsOwn(SharedSink):
+    async def aclose(self):
+        await MemorySink.aclose(self)
+
+
+SHARED_MUTANTS = [("guarded", Unwatched), ("fenced", Unfenced), ("fenced", UndoesWhatIsNotItsOwn)]
+
+
+class EmptiesWhenClaimed(MemorySink):
+    async def claim(self):
+        self.documents.clear()
+
+
+class SkipsWhatItCannotWrite(MemorySink):
+    async def write(self, documents):
+        await super().write([document for document in documents if "\0" not in document.title])
+
+
+class TakesOnlyTheFirst(MemorySink):
+    async def write(self, documents):
+        await super().write(documents[:1])
+
+
 MUTANTS = [
+    ("claimed", EmptiesWhenClaimed),
     ("committed", Reorders),
     ("committed", ClipsTitles),
     ("committed", RecordsAreNoJson),
@@ -188,6 +280,8 @@ MUTANTS = [
     ("strange_records", StrangeIsFresh),
     ("not_open", OpensItself),
     ("not_open", WrongError),
+    ("strange_documents", SkipsWhatItCannotWrite),
+    ("unwritable_documents", TakesOnlyTheFirst),
     ("manners", SaysALot),
 ]
 
@@ -242,12 +336,20 @@ async def test_each_law_of_a_transactional_sink_can_fail(law, mutant):
     assert found.value.law == law
 
 
+@pytest.mark.parametrize(("law", "mutant"), SHARED_MUTANTS)
+async def test_each_law_of_an_output_that_others_reach_can_fail(law, mutant):
+    """The law of that name finds a sink that does not look after its output."""
+    with pytest.raises(LawViolation) as found:
+        await first_violation(law, lambda: SharedKind(mutant))
+    assert found.value.law == law
+
+
 def test_every_law_has_a_mutant():
     """Each law has a sink that breaks it."""
-    assert {law for law, _ in MUTANTS} == set(sink_laws.LAWS)
+    assert {law for law, _ in MUTANTS + SHARED_MUTANTS} == set(sink_laws.LAWS)
 
 
-@pytest.mark.parametrize("make", [Kind, DatabaseKind])
+@pytest.mark.parametrize("make", [Kind, DatabaseKind, SharedKind])
 def test_all_laws_at_once(make):
     """A correct sink passes, whether it is transactional or not."""
     sink_laws.check(make)

@@ -26,6 +26,21 @@ def joined(n: Flow[int], m: Flow[int], s: Flow[str]) -> None:
     assert_type(n | op.sequence_equal(m), Flow[bool])
 
 
+def joined_with_others(n: Flow[int], s: Flow[str], numbers: list[int]) -> None:
+    """Operators that join flows take iterables and async iterables, too."""
+    assert_type(n.concat(numbers), Flow[int])
+    assert_type(n.merge(range(3), n.map(abs)), Flow[int])
+    assert_type(n | op.interleave(numbers), Flow[int])
+    assert_type(n.merge_sorted(numbers), Flow[int])
+    assert_type(n.race(numbers), Flow[int])
+    assert_type(s.zip(numbers), Flow[tuple[str, int]])
+    assert_type(s.zip_longest(numbers), Flow[tuple[str | None, int | None]])
+    assert_type(s.combine_latest(numbers), Flow[tuple[str, int]])
+    assert_type(s.with_latest_from(numbers), Flow[tuple[str, int]])
+    assert_type(n.sequence_equal(numbers), Flow[bool])
+    assert_type(n.pause_when([True]), Flow[int])
+
+
 def flattened(n: Flow[int], s: Flow[str]) -> None:
     assert_type(n.concat_map(lambda x: s.take(x).skip(1)), Flow[str])
     assert_type(n.flat_map_merge(lambda x: s.take(x).skip(1), 4), Flow[str])

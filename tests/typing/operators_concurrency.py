@@ -29,7 +29,7 @@ def by_methods(numbers: Flow[int]) -> None:
     assert_type(numbers.buffer(4), Flow[int])
     assert_type(numbers.buffer(4, "drop_oldest"), Flow[int])
     assert_type(numbers.prefetch(4), Flow[int])
-    assert_type(numbers.limit_rate(4, 2), Flow[int])
+    assert_type(numbers.limit_demand(4, 2), Flow[int])
 
 
 def by_operators(numbers: Flow[int]) -> None:
@@ -39,7 +39,7 @@ def by_operators(numbers: Flow[int]) -> None:
     assert_type(numbers | op.map_async(promised), Flow[bytes])
     assert_type(numbers | op.buffer(4, overflow="latest"), Flow[int])
     assert_type(numbers | op.prefetch(4), Flow[int])
-    assert_type(numbers | op.limit_rate(4), Flow[int])
+    assert_type(numbers | op.limit_demand(4), Flow[int])
 
 
 async def added(total: float, number: int) -> float:

@@ -15,7 +15,7 @@ numbers: Flow[int] = ps.from_iterable([1, 2, 3])
 def functions() -> None:
     assert_type(numbers | op.buffer(3, "latest"), Flow[int])
     assert_type(numbers | op.prefetch(3), Flow[int])
-    assert_type(numbers | op.limit_rate(5, 2), Flow[int])
+    assert_type(numbers | op.limit_demand(5, 2), Flow[int])
     assert_type(numbers | op.broadcast(2), tuple[Flow[int], ...])
     assert_type(numbers | op.share(), Flow[int])
     assert_type(numbers | op.replay(3), Flow[int])

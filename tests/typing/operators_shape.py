@@ -61,6 +61,7 @@ def lists(numbers: Flow[int]) -> None:
     assert_type(numbers.batch(within=1.5), Flow[list[int]])
     assert_type(numbers.batch(2, strict=True), Flow[list[int]])
     assert_type(just("a").batch(9.5, by=lambda text: len(text) + 1), Flow[list[str]])
+    assert_type(just("a").batch(9.5, within=2, by=lambda text: len(text) + 1), Flow[list[str]])
     assert_type(numbers | op.batch(2, strict=True), Flow[list[int]])
     assert_type(numbers | op.batch(9, by=int.bit_length), Flow[list[int]])
     assert_type(numbers.sliding(3, 2, partial=True), Flow[list[int]])

@@ -112,3 +112,30 @@ def joined(n: Flow[int], s: Flow[str], b: Flow[bytes]) -> None:
     assert_type(ps.zip_latest(n, s), Flow[tuple[int | None, str | None]])
     assert_type(ps.zip_latest([n, n]), Flow[tuple[Any, ...]])
     assert_type(ps.zip(n, s).starmap(lambda x, y: y * x), Flow[str])
+    assert_type(ps.zip_longest(n, s), Flow[tuple[int | None, str | None]])
+    assert_type(ps.zip_longest(n, s, fillvalue=b""), Flow[tuple[int | bytes, str | bytes]])
+    assert_type(ps.zip_longest(n, s, b), Flow[tuple[int | None, str | None, bytes | None]])
+    assert_type(ps.zip_longest(n, s, b, fillvalue=0), Flow[tuple[int, str | int, bytes | int]])
+    assert_type(ps.zip_longest([n, n]), Flow[tuple[int | None, ...]])
+    assert_type(ps.zip_longest(n, n, n, n), Flow[tuple[Any, ...]])
+
+
+def joined_with_others(n: Flow[int], s: Flow[str], numbers: list[int]) -> None:
+    """The joins take flows, iterables and async iterables, and any iterable of these."""
+    assert_type(ps.merge(n, numbers, range(3)), Flow[int])
+    assert_type(ps.merge(numbers, n), Flow[int])
+    assert_type(ps.concat(arriving(), [b"x"]), Flow[bytes])
+    assert_type(ps.concat(arriving()), Flow[bytes])
+    assert_type(ps.race([numbers, range(3)]), Flow[int])
+    assert_type(ps.interleave(numbers, numbers), Flow[int])
+    assert_type(ps.merge_sorted(numbers, n, key=lambda x: -x), Flow[int])
+    assert_type(ps.merge_sorted([numbers, numbers], reverse=True), Flow[int])
+    assert_type(ps.zip(numbers, s), Flow[tuple[int, str]])
+    assert_type(ps.zip(s, arriving(), numbers), Flow[tuple[str, bytes, int]])
+    assert_type(ps.zip([numbers, range(3)], strict=True), Flow[tuple[int, ...]])
+    assert_type(ps.combine_latest(numbers, s), Flow[tuple[int, str]])
+    assert_type(ps.zip_longest(numbers, s), Flow[tuple[int | None, str | None]])
+    assert_type(ps.zip_latest(numbers, s), Flow[tuple[int | None, str | None]])
+    ps.merge(3)  # type: ignore[call-overload]
+    ps.merge(numbers)  # type: ignore[arg-type]
+    ps.zip(n, 3)  # type: ignore[call-overload]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import penstock.adapters.pubmed as _package  # loaded first: it would otherwise replace the function
 from penstock.adapters.adapter import Adapter
@@ -36,17 +36,22 @@ def pubmed(
     max_record_bytes: int | None = None,
     max_ratio: int | None = None,
     max_unpacked_bytes: int | None = None,
+    on_bad_file: Literal["stop", "skip"] = "stop",
 ) -> Adapter:
-    """Read PubMed XML files (baseline, update, efetch), gzipped or not, as an adapter.
+    """Read PubMed XML files (baseline, update, efetch) or MEDLINE text, gzipped or not, as an adapter.
 
     Args:
-        paths: Files and globs, at least one. The files of a glob are read in the order of their names.
+        paths: Files and globs, at least one, read in this order. The files of a glob are sorted by name, with
+            numbers compared as numbers. A zip or tar archive stands for the files in it; ``-`` is standard
+            input.
         page_size: The most records in one page.
         processes: How many processes parse; by default as many as there are processors, once the input turns
             out to be large enough. 1 parses in this process. Documents and their order are always the same.
         max_record_bytes: A larger record fails and is not held in memory (64 MiB by default).
         max_ratio: A gzip file that unpacks to more than this many times its size is refused (200 by default).
         max_unpacked_bytes: A gzip file that unpacks to more bytes is refused (100 GiB by default).
+        on_bad_file: With ``skip``, a file that cannot be read, or not to its end, becomes one failed document
+            and a dead letter, and the next file is read. With ``stop`` it ends the run.
 
     Raises:
         TypeError: a path is neither a string nor a path.
@@ -60,6 +65,7 @@ def pubmed(
         max_record_bytes=max_record_bytes,
         max_ratio=max_ratio,
         max_unpacked_bytes=max_unpacked_bytes,
+        on_bad_file=on_bad_file,
     )
     return Adapter(source, page_size=page_size, processes=processes)
 

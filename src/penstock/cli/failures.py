@@ -56,6 +56,8 @@ def _sentence(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:
         return _system_error(error)
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return "no thread can be started: raise the limit of threads or memory (ulimit -u, ulimit -v)"
     if isinstance(error, MemoryError):
         return "out of memory; nothing that was committed is lost"
     kind = type(error).__name__

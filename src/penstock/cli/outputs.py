@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
+from penstock.errors import GraphError
+from penstock.system.paths import user_path
+from penstock.system.places import connection_url, file_path
+
 LEDGER_SUFFIX: Final = ".ledger.db"
 """The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` by default."""
 
@@ -21,14 +25,17 @@ _DEFAULT_TABLE = "documents"
 
 def output_of(word: str) -> Output:
     """Return the output that ``word`` names."""
-    return word if "://" in word or word.endswith("/") else Path(word)
+    url = connection_url(word)
+    if url is not None:
+        return url
+    return user_path(word, GraphError) if word.endswith("/") else file_path(word)
 
 
 def place_of(word: str) -> Place:
     """Return the ledger that ``word`` names."""
     if word.startswith("sqlite:///") and "?" not in word:
-        return Path(unquote(word.removeprefix("sqlite:///")))
-    return word if "://" in word else Path(word)
+        return Path(user_path(unquote(word.removeprefix("sqlite:///")), GraphError))
+    return connection_url(word) or file_path(word)
 
 
 def shown(output: Output) -> str:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from penstock.abc import Source
-from penstock.document import Document, content_hash
+from penstock.document import Document, checked_id, content_hash
+from penstock.documents.encoded import EncodedDocument
 from penstock.documents.parsed import ParsedRecord, parse_with
 from penstock.documents.revised_ids import RevisedIds
 from penstock.documents.settings import checked
-from penstock.errors import DocumentError, NotAwaited
+from penstock.documents.writable import fault_of
+from penstock.errors import DocumentError, NotAwaited, UnwritableDocument
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted
 from penstock.redact import redact, redact_json
 from penstock.runtime.functions import Plain
@@ -43,13 +45,20 @@ class Context:
         self.validates = type(source).validate is not Source.validate
         self.where = [Plain(function, "where") for function in settings.where]
         self.revised = RevisedIds() if settings.revised is None else settings.revised
+        known = vars(type(source)).get("checked", False)  # a class that inherits may parse in another way
+        self.name_of = source.identify if known else self._checked_id
+        self.checks = not known or bool(settings.process)
+        """Whether a document may be one that no sink can write."""
+
+    def _checked_id(self, raw: RawRecord) -> str:
+        return checked_id(self.source.identify(raw))
 
     def identify(self, raw: RawRecord) -> tuple[str, Exception | None]:
         """Return the document's id; if the source finds none, the record's key and the error."""
         if type(raw) is ParsedRecord and raw.outcome is not None:
             return (raw.key, _as_error(raw.outcome)) if raw.doc_id is None else (raw.doc_id, None)
         try:
-            return self.source.identify(raw), None
+            return self.name_of(raw), None
         except Exception as error:  # noqa: BLE001  a bad record is data
             return raw.key, error
 
@@ -183,6 +192,8 @@ class Fate:
     def finish(self) -> DocumentCompleted | DocumentFailed | None:
         """Return the event that ends the attempt; ``None`` if the document is left out."""
         context, outcome = self._context, self._outcome
+        if context.checks and isinstance(outcome, Document):
+            outcome = unwritable(outcome, json=context.settings.writable) or outcome
         if isinstance(outcome, Document):
             self.retry_at, ended = None, context.run.clock.time()
             duration = max(ended - self._began, 0.0)
@@ -199,7 +210,8 @@ class Fate:
         policy, now = context.settings.retry, asyncio.get_running_loop().time()
         if self._series is None:
             self._series = Series(policy, retries + 1)
-        delay = self._series.failed(error, now)
+        never = isinstance(error, UnwritableDocument)
+        delay = None if never else self._series.failed(error, now)
         self.retry_at = None if delay is None else now + delay
         self._retries += 1
         known = isinstance(error, DocumentError)
@@ -207,6 +219,21 @@ class Fate:
         return DocumentFailed(
             context.run.clock.time(), context.pipeline_id, self.doc_id, context.name,
             redact(str(error)), type(error).__name__, retries,
-            is_retryable(error) if policy is None else policy.retries(error), delay is not None,
-            trace, raw.data, raw.key, redact_json(raw.context),
+            not never and (is_retryable(error) if policy is None else policy.retries(error)),
+            delay is not None, trace, raw.data, raw.key, redact_json(raw.context),
         )  # fmt: skip
+
+
+def unwritable(document: Document, *, json: bool = True) -> UnwritableDocument | None:
+    """Return the error of a document that no sink can write; ``None`` if every sink can. See `fault_of`.
+
+    What another process has encoded for the sink was checked there.
+    """
+    if type(document) is EncodedDocument:
+        return None
+    fault = fault_of(document, json=json)
+    if not fault:
+        return None
+    return UnwritableDocument(
+        f"this document cannot be written: {fault}; correct the adapter or the step that left it so"
+    )

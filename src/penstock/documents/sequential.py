@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from penstock.documents.fate import Fate
+from penstock.documents.fate import Fate, unwritable
 from penstock.documents.parsed import ParsedRecord
 from penstock.documents.stage import Cursor, DocumentStage
 from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from types import GeneratorType
 
+    from expression import Result
+
     from penstock.abc import Source
-    from penstock.document import RawRecord
+    from penstock.document import Document, RawRecord
     from penstock.documents.settings import Settings
+    from penstock.errors import DocumentError
     from penstock.runtime.node import Site
 
 
@@ -160,7 +163,8 @@ class SequentialDocumentStage(DocumentStage):
         """
         context, source = self.context, self.context.source
         name, parameters, pipeline_id = source.name, context.parameters, context.pipeline_id
-        now, identify, parse = self.run.clock.time, source.identify, source.parse
+        now, identify, parse, checks = self.run.clock.time, context.name_of, source.parse, context.checks
+        json = self.settings.writable
         at, delivered = self._at, 0
         due = at + self._until_progress
         try:
@@ -175,11 +179,9 @@ class SequentialDocumentStage(DocumentStage):
                 delivered = 1
                 yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
                 try:
-                    if parsed is None:
-                        result = parse(raw)
-                        document = result.ok if result.tag == "ok" else _raise(result.error)
-                    else:
-                        document = parsed.document()
+                    document = _document_in(parse(raw)) if parsed is None else parsed.document()
+                    if checks and (fault := unwritable(document, json=json)):
+                        _raise(fault)
                 except Exception as error:  # noqa: BLE001  a bad record is data
                     self._count(at, delivered)
                     self._fate = fate = Fate(context, raw, began, 1)
@@ -302,6 +304,10 @@ class SequentialDocumentStage(DocumentStage):
         if self._delivered:
             self.state.open[0] = self._delivered
         return self._page_marks, self._at, self.state.to_json()
+
+
+def _document_in(result: Result[Document, DocumentError]) -> Document:
+    return result.ok if result.tag == "ok" else _raise(result.error)
 
 
 def _raise(error: Exception) -> NoReturn:

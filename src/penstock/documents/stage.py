@@ -151,7 +151,7 @@ class DocumentStage(Stage[PipelineEvent]):
     def end_by_limit(self) -> None:
         """End the run because enough documents were processed."""
         self.state.limited = True
-        self.run.release(self.upstream.aclose())
+        self.run.release(self.upstream)
         self._finish("completed", f"limited to {self.settings.limit} documents")
 
     def _change(self, old: str, new: str, reason: str | None = None) -> None:

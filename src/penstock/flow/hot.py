@@ -8,6 +8,7 @@ from penstock.flow.flow import Flow
 from penstock.operators.failure.on_error_skip import DeadLetterQueue, DeadLetterSource, Skipped
 from penstock.operators.fanout.group_by import InnerGroup
 from penstock.operators.fanout.publish import Publish
+from penstock.operators.fanout.stuck import PATIENCE, patience_of
 from penstock.runtime.arguments import positive
 from penstock.runtime.stream import describes
 
@@ -54,10 +55,16 @@ class DeadLetters(Flow[Skipped]):
     Any number of runs may write to it. It completes when all of them have ended and every failure was read.
     Each failure goes to one reader. While ``capacity`` failures are unread, the writing runs request nothing
     from upstream: read it at the same time, on the same event loop. It has no position.
+
+    Args:
+        capacity: How many failures may be unread.
+        patience: Seconds for which a run waits for failures to be read. Then it fails with ``BranchStuck`` if
+            nobody has begun to read them, and logs a warning otherwise. ``None`` waits without end.
     """
 
     __slots__ = ()
 
-    def __init__(self, capacity: int = 100) -> None:
+    def __init__(self, capacity: int = 100, *, patience: float | None = PATIENCE) -> None:
         positive("DeadLetters", "capacity", capacity)
-        super().__init__(DeadLetterSource(letters=DeadLetterQueue(capacity)))
+        patience = patience_of("DeadLetters", patience)
+        super().__init__(DeadLetterSource(letters=DeadLetterQueue(capacity, patience)))

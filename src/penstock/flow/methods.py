@@ -270,9 +270,9 @@ class Methods(Stream[T_co]):
         """Map each item to ``function(item)``, called in up to ``concurrency`` threads."""
         return op.map_thread(function, concurrency, ordered=ordered, window=window)(self._flow)
 
-    def limit_rate(self, high: int, low: int | None = None) -> Flow[T_co]:
+    def limit_demand(self, high: int, low: int | None = None) -> Flow[T_co]:
         """Request ``high`` items first, and ``low`` more each time ``low`` of them were taken."""
-        return op.limit_rate(high, low)(self._flow)
+        return op.limit_demand(high, low)(self._flow)
 
     def prefetch(self, count: int) -> Flow[T_co]:
         """Request ``count`` items ahead, and more when three quarters of them were taken."""
@@ -464,6 +464,36 @@ class Methods(Stream[T_co]):
         """Call ``function(error)`` when upstream fails, then fail with that error."""
         return op.tap_error(function)(self._flow)
 
+    @overload
+    def on_error_replace(
+        self,
+        value: U,
+        *,
+        limit: int | None = None,
+        errors: type[Exception] | tuple[type[Exception], ...] = Exception,
+    ) -> Flow[T_co | U]: ...
+
+    @overload
+    def on_error_replace(
+        self,
+        *,
+        by: Callable[[Exception, Any], U],
+        limit: int | None = None,
+        errors: type[Exception] | tuple[type[Exception], ...] = Exception,
+    ) -> Flow[T_co | U]: ...
+
+    def on_error_replace(
+        self,
+        value: Any = None,
+        *,
+        by: Callable[[Exception, Any], Any] | None = None,
+        limit: int | None = None,
+        errors: type[Exception] | tuple[type[Exception], ...] = Exception,
+    ) -> Any:
+        """Yield a value in the place of each item on which the function in front of it fails, and continue."""
+        make: Any = op
+        return make.on_error_replace(value, by=by, limit=limit, errors=errors)(self._flow)
+
     def on_error_resume(
         self, function: Callable[[Exception], Flow[U]], *, order: str | None = None
     ) -> Flow[T_co | U]:
@@ -614,7 +644,9 @@ class Methods(Stream[T_co]):
     def batch(self: Methods[T], size: int, *, strict: bool) -> Flow[list[T]]: ...
 
     @overload
-    def batch(self: Methods[T], size: float, *, by: Callable[[T], float]) -> Flow[list[T]]: ...
+    def batch(
+        self: Methods[T], size: float, within: float | None = None, *, by: Callable[[T], float]
+    ) -> Flow[list[T]]: ...
 
     def batch(
         self,

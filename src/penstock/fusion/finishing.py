@@ -21,6 +21,7 @@ class FinishingStage(FusedStage):
     delivered, it is negative: ``-1`` stands before the first of them, ``-2`` behind it, and so on.
     """
 
+    exhausted = False  # there may be outputs behind the last input
     _outputs: Iterator[Any] | None = None
 
     async def _turn_page(self, n: int) -> bool:

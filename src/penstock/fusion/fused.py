@@ -74,6 +74,7 @@ class FusedStage(Stage[Any]):
         expanded = last.expanded(chain[-1].state) if last.expands else 0
         self._cell = Cell(tuple(self._elements[k].restore(chain[k].state) for k in self._held), expanded)
         self._skipping = chain[-1].skipping
+        self.instant = upstream.instant and self._skipping is None
         self._gate = Gate(self.run)
         self._one_to_one = self._skipping is None and all(element.one_to_one for element in self._elements)
         self._loop = compile_loop(tuple(self._elements), tracked=self._tracked and not self._one_to_one)
@@ -100,6 +101,14 @@ class FusedStage(Stage[Any]):
         """Inputs of the page that were not processed yet, and inputs in the unfinished batch."""
         left: int = self._slice.__length_hint__()
         return len(self._page) - self._taken + left + len(self._cell.batch)
+
+    @property
+    def exhausted(self) -> bool:  # type: ignore[override]
+        """Whether upstream is, and all that it returned was processed, into no more than one item each."""
+        if self._last is not None or self._failure is not None or not self._upstream.exhausted:
+            return False
+        left: int = self._slice.__length_hint__()
+        return self._taken >= len(self._page) and not left
 
     def upstreams(self) -> Iterator[Upstream[Any]]:
         yield self._upstream
@@ -169,7 +178,7 @@ class FusedStage(Stage[Any]):
             self._generator = None
             k = self._loop.blame(error)
             error = raised_by_user(error, self._vertices[-1 if k is None else k].node.describe())
-            self._failure = self._refused(error, k)
+            self._failure = self._refused(error, k, out)
             if self._failure is not None:
                 if out and not isinstance(error, KeyboardInterrupt | SystemExit):
                     return True  # outputs before the failure are delivered first (law 4)
@@ -185,21 +194,28 @@ class FusedStage(Stage[Any]):
             self._end_early()
         return False
 
-    def _refused(self, error: BaseException, k: int | None) -> Failure | None:
-        """Return the failure of the run, or ``None`` after dropping the input on which element ``k`` failed.
+    def _refused(self, error: BaseException, k: int | None, out: list[Any]) -> Failure | None:
+        """Return the failure of the run, or ``None`` if the input on which element ``k`` failed was handled.
 
-        The input is dropped as if by a filter in the element's place: the elements before it have counted it.
+        Then it is dropped as if by a filter in the element's place: the elements before it have counted it.
+        Or a value in ``out`` replaces it; the elements behind ``k`` do not see that value.
         """
         if self._skipping is None or k is None or not isinstance(error, Exception):
             return Failure(error)
-        fault = self._skipping.refuses(error, self._loop.given(error, self._elements[k]))
-        if fault is None:
-            self._taken -= self._slice.__length_hint__()
-            self._slice = iter(())
-            self._cell.expanded = 0
+        item = self._loop.given(error, self._elements[k])
+        answer = self._skipping.handle(error, item, self._elements[k])
+        if isinstance(answer, BaseException):
+            return Failure(answer)
+        self._taken -= self._slice.__length_hint__()
+        self._slice = iter(())
+        self._cell.expanded = 0
+        if answer is None:
             self.dropped += 1
-            return None
-        return Failure(fault)
+        else:
+            out.append(answer.value)
+            if self._tracked:
+                self._log.append(self._cursor())
+        return None
 
     def _finished(self, states: tuple[Any, ...]) -> bool:
         return any(self._elements[k].finished(state) for k, state in zip(self._held, states, strict=True))
@@ -210,7 +226,7 @@ class FusedStage(Stage[Any]):
         if generator is not None:
             generator.close()
         self._ended = True
-        self.run.release(self._upstream.aclose())
+        self.run.release(self._upstream)
 
     async def _finish(self, n: int) -> list[Any]:  # noqa: ARG002  for overrides
         """At the end, return the unfinished batch."""

@@ -17,11 +17,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.abc import Commit, DeadLetter, DocumentState, Ledger, Position, Sink
 from penstock.errors import SinkMismatch
+from penstock.ingest.restart import note_restart, restart_begun
+from penstock.system import began as began_at
 
 if TYPE_CHECKING:
     from penstock.abc import Opened
@@ -49,13 +52,28 @@ class Delivery:
         ledger: Where state goes; ``None`` stores none.
         key: The ledger's key.
         restart: Empty the ledger and the sink first.
+        refresh: The source is read from its beginning, so the ledger may be older than a database.
+        began: Where the run began (``file:line``), for a warning if it is dropped.
     """
 
-    def __init__(self, sink: Sink | None, ledger: Ledger | None, key: str, *, restart: bool = False) -> None:
+    def __init__(
+        self,
+        sink: Sink | None,
+        ledger: Ledger | None,
+        key: str,
+        *,
+        restart: bool = False,
+        refresh: bool = False,
+        began: str = "",
+    ) -> None:
         self._sink = sink
         self._ledger = ledger
         self._key = key
         self._restart = restart
+        self._refresh = refresh
+        self._began = began
+        self.outdated = False
+        """Whether the ledger lacks commits that the sink holds; only a refresh may go on."""
         self._epoch = 0
         self._batch = Batch()  # taken since the last commit began; the sink may have its documents
         self._task: asyncio.Task[None] | None = None
@@ -71,16 +89,20 @@ class Delivery:
     async def open(self) -> tuple[Opened | None, Position | None]:
         """Open both. Returns what the ledger knows, and the position to start from.
 
-        A restart opens the ledger and empties the sink before the ledger forgets: if one of them cannot be
-        opened, nothing is lost. If the process is killed in between, the next run refuses the emptied sink,
-        unless it is a restart too.
+        Goes on with a restart that was interrupted.
         """
-        ledger, sink, held = self._ledger, self._sink, None
-        if self._restart and sink is not None:
-            if ledger is not None:
-                await ledger.open(self._key)
-            held = await sink.open(None, restart=True)
-        opened = await ledger.open(self._key, restart=self._restart) if ledger is not None else None
+        token = began_at.set(self._began)
+        try:
+            return await self._open()
+        finally:
+            with suppress(ValueError):  # a dropped coroutine ends in another context
+                began_at.reset(token)
+
+    async def _open(self) -> tuple[Opened | None, Position | None]:
+        sink, held = self._sink, None
+        opened, restarts = await self._open_ledger()
+        if restarts and sink is not None:
+            opened, held = await self._start_over(sink, opened)
         position = opened.position if opened else None
         self._epoch = opened.epoch if opened else 0
         if sink is None:
@@ -88,15 +110,36 @@ class Delivery:
         fresh = opened is not None and opened.record is None
         if opened is not None and fresh and opened.position and not sink.transactional:
             raise SinkMismatch(_without_output(self._key, sink))
-        if not self._restart:
+        if not restarts:
             held = await sink.open(opened.record if opened else None)
         if sink.transactional:
             return await self._agree(sink, opened, held)
+        if self._ledger is not None:
+            await self._ledger.confirm(self._key, self._epoch)  # drops a note of a restart that was killed
         if opened is not None and fresh:
             # an output that was created belongs to this ledger from now on, even if nothing follows
             await self._write(Commit(self._epoch + 1, position or {}, counts=opened.counts))
             self._epoch += 1
         return opened, position
+
+    async def _open_ledger(self) -> tuple[Opened | None, bool]:
+        """Return what the ledger knows, and whether to empty the sink."""
+        ledger, sink = self._ledger, self._sink
+        if ledger is None:
+            return None, self._restart
+        opened = await ledger.open(self._key, restart=self._restart and sink is None)
+        if sink is None or (not self._restart and not restart_begun(opened, sink)):
+            return opened, False
+        return opened, True
+
+    async def _start_over(self, sink: Sink, opened: Opened | None) -> tuple[Opened | None, Commit | None]:
+        """Empty the sink, then let the ledger forget. If the sink cannot be opened, nothing is lost."""
+        await sink.claim()
+        if self._ledger is None or opened is None:
+            return None, await sink.open(None, restart=True)
+        await note_restart(self._ledger, self._key, opened, sink)
+        held = await sink.open(None, restart=True)
+        return await self._ledger.open(self._key, restart=True), held
 
     async def _agree(
         self, sink: Sink, opened: Opened | None, held: Commit | None
@@ -105,6 +148,10 @@ class Delivery:
         self._epoch = held.epoch if held else 0
         if opened is not None and self._epoch < opened.epoch:
             raise SinkMismatch(_behind(self._key, opened.epoch, sink, self._epoch))
+        if opened is not None and self._epoch > opened.epoch + 1:
+            if not self._refresh:
+                raise SinkMismatch(_older(self._key, opened.epoch, sink, self._epoch))
+            self.outdated = True
         if self._ledger is not None:
             await self._ledger.confirm(self._key, self._epoch)
         if opened is not None and held is not None and self._epoch > opened.epoch and opened.resumed:
@@ -188,10 +235,13 @@ class Delivery:
             task, self._task = self._task, None
             task.result()
 
-    async def finish(self) -> None:
-        """End the logical run as completed; the next one begins behind its position."""
+    async def end(self, position: Position, counts: dict[str, int], *, completed: bool) -> None:
+        """Commit the last documents, verify the output, and end the logical run if it is ``completed``."""
+        await self.commit(position, counts)
         await self.settled()
-        if self._ledger is not None:
+        if self._sink is not None:
+            await self._sink.verify()
+        if completed and self._ledger is not None:
             await self._ledger.finish(self._key, "completed")
 
     async def begin_anew(self) -> Opened | None:
@@ -239,4 +289,13 @@ def _behind(key: str, epoch: int, sink: Sink, held: int) -> str:
     return (
         f"the ledger's {key!r} is at commit {epoch}, but {sink.describe()} holds commit {held}; use the "
         "output of its earlier runs, or give this one another key= or ledger, or restart to begin anew"
+    )
+
+
+def _older(key: str, epoch: int, sink: Sink, held: int) -> str:
+    return (
+        f"the ledger's {key!r} is older than the output: it is at commit {epoch}, but {sink.describe()} "
+        f"holds commit {held}. So it lacks states and dead letters; it was deleted, or restored from a "
+        "backup. Put the newest ledger back; or refresh (--refresh), which reads everything again; "
+        "or restart to begin anew"
     )

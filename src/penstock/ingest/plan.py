@@ -54,3 +54,5 @@ class Plan:
     restart: bool
     refresh: bool
     hooks: tuple[Hook, ...]
+    began: str = ""
+    """Where the pipeline was made: ``file:line``."""

@@ -156,7 +156,7 @@ async def replay(
     can be resumed later as if no replay had run.
     """
     one = _Replay(plan.adapter.source, ledger, plan.key, wanted)
-    delivery = Delivery(sink, ledger, plan.key)
+    delivery = Delivery(sink, ledger, plan.key, began=plan.began)
 
     def reached() -> tuple[Position, dict[str, int]]:
         return position or {}, opened.counts if opened else {}
@@ -165,15 +165,12 @@ async def replay(
         return reached
 
     async def end() -> None:
-        await delivery.commit(*reached())
-        if opened is not None and opened.resumed:
-            await delivery.settled()  # an interrupted run stays open
-        else:
-            await delivery.finish()
+        interrupted = opened is not None and opened.resumed  # stays open
+        await delivery.end(*reached(), completed=not interrupted)
 
     try:
         opened, position = await delivery.open()
-        node = plan.adapter.events(replace(plan.settings, limit=None), fetch=one.fetch)
+        node = plan.adapter.events(replace(plan.settings, limit=None, writable=True), fetch=one.fetch)
         async with Running[Any](node) as subscription:
             request, clock = subscription.request, subscription.run.clock
             await Transfer(delivery, request, clock, plan.checkpoint_every, one.read, mark, end).run()

@@ -94,7 +94,9 @@ class Ingestion:
     async def _delivering(self) -> AsyncGenerator[Delivery, None]:
         """Close the delivery and an owned ledger in the end."""
         plan = self._plan
-        self._delivery = delivery = Delivery(self._sink, self._ledger, plan.key, restart=plan.restart)
+        self._delivery = delivery = Delivery(
+            self._sink, self._ledger, plan.key, restart=plan.restart, refresh=plan.refresh, began=plan.began
+        )
         async with AsyncExitStack() as exits:
             exits.callback(self.over.set)
             if self._owned and self._ledger is not None:
@@ -134,7 +136,8 @@ class Ingestion:
     ) -> tuple[Opened, Position | None]:
         """Return where a refresh begins: at the position of an interrupted refresh, or at the beginning."""
         state = EventStageState.in_position(position)
-        if opened.resumed and state.first_run == opened.run and state.state != "failed":
+        interrupted = opened.resumed and state.first_run == opened.run and state.state != "failed"
+        if interrupted and not delivery.outdated:
             return opened, position
         if opened.resumed and opened.counts:
             # The interrupted run took only new records, or its source failed and may have changed. End it, so
@@ -144,7 +147,7 @@ class Ingestion:
 
     def _subscribe(self, position: Position | None) -> Running[PipelineEvent]:
         plan, ledger = self._plan, self._ledger
-        changes: dict[str, Any] = {"pipeline_id": self._pipeline_id}
+        changes: dict[str, Any] = {"pipeline_id": self._pipeline_id, "writable": self._sink is not None}
         if ledger is not None:
             changes["run"] = self._number
             if plan.skip_completed and self._number > 1:  # the first run has nothing to compare with
@@ -222,10 +225,8 @@ class Ingestion:
                 summary.reset()
             if not self._stopping:
                 summary.state = "completed"
-        await delivery.commit(position, summary.counts)
-        if summary.state == "completed" and not summary.limited:
-            await delivery.finish()
-        await delivery.settled()
+        completed = summary.state == "completed" and not summary.limited
+        await delivery.end(position, summary.counts, completed=completed)
 
     def summary(self) -> RunSummary:
         """Return the outcome of the run, so far."""

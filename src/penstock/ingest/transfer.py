@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.fusion.drive import SlowStart
+from penstock.system import Ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -59,6 +59,6 @@ class Transfer:
 
     async def run(self) -> None:
         """Move all items."""
-        async with aclosing(self.chunks()) as chunks:
+        async with Ended(self.chunks()) as chunks:
             async for _ in chunks:
                 pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
@@ -14,6 +13,7 @@ from penstock.ledger.postgres.text import is_postgres
 from penstock.ledger.sqlite.ledger import SqliteLedger
 from penstock.ledger.sqlite.reading import reading as reading_sqlite
 from penstock.runtime.arguments import assembled_at
+from penstock.system.places import connection_url, file_path
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -37,20 +37,29 @@ def ledger_from(place: Place) -> ThreadedLedger:
             f"a ledger is a Ledger, a path or a URL, not {type(place).__name__} "
             f"(at {assembled_at()}): ledger='run.db'"
         )
-    name = os.fspath(place)
-    if is_postgres(name):
-        return PostgresLedger(name)
-    scheme, separator, rest = name.partition("://")
-    if separator and scheme == "sqlite" and len(rest) > 1 and rest[0] == "/" and "?" not in rest:
-        return SqliteLedger(unquote(rest[1:]))
-    if separator and "/" not in scheme:
-        raise GraphError(
-            f"no ledger is known for {scheme}://...; name the path of a file, sqlite:///path, "
-            "or postgresql://host/database"
-        )
-    return SqliteLedger(place)
+    url = connection_url(place)
+    if url is None:
+        return SqliteLedger(place)
+    if is_postgres(url):
+        return PostgresLedger(url)
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite" and len(rest) > 1 and rest[0] == "/" and "?" not in rest:
+        return SqliteLedger(sqlite_path(url))
+    raise GraphError(
+        f"no ledger is known for {scheme}://...; name the path of a file, sqlite:///path, "
+        "or postgresql://host/database"
+    )
+
+
+def sqlite_path(url: str) -> str:
+    """Return the path in ``sqlite:///path``, as one that cannot be taken for a URL."""
+    path = unquote(url.partition("://")[2][1:])
+    return path if path.startswith(("/", "~")) else f"./{path}"
 
 
 def reading(place: Place) -> AbstractContextManager[Tables]:
     """Open the ledger at ``place`` for reading, also while a run writes it; take no lock."""
-    return reading_postgres(str(place)) if is_postgres(place) else reading_sqlite(Path(place))
+    url = connection_url(place)
+    if url is not None and is_postgres(url):
+        return reading_postgres(url)
+    return reading_sqlite(file_path(place if url is None else sqlite_path(url)))

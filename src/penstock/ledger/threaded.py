@@ -31,7 +31,7 @@ class ThreadedLedger(Ledger):
 
     def __init__(self, store: Store[Any]) -> None:
         self._store = store
-        self._worker = Worker("penstock-ledger")
+        self._worker = Worker("penstock-ledger", store.close)
 
     async def open(self, key: str, *, restart: bool = False) -> Opened:
         """See ``Ledger.open``."""

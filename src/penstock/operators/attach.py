@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from penstock.flow import Flow
     from penstock.runtime.node import Node
 
-__all__ = ["Joinable", "Same", "attach", "building", "joined", "nodes_of"]
+__all__ = ["Alone", "Joinable", "Same", "attach", "building", "joined", "nodes_of"]
 
 T = TypeVar("T")
 
 Joinable: TypeAlias = "Flow[T] | AsyncIterable[T] | Iterable[T]"
 """What operators join with their input: a flow, or an iterable of any kind."""
+
+Alone: TypeAlias = "Flow[T] | AsyncIterable[T]"
+"""What a join of many takes as its only argument: an iterable would be one of flows."""
 
 
 class Same(Protocol):

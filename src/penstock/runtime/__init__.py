@@ -3,7 +3,7 @@
 The names in ``__all__`` are public: an operator of your own needs no others. See "Write an operator" in the
 documentation.
 
-Read ``node``, ``graph`` and ``stream`` for the description; ``run``, ``upstream``, ``stage`` and
+Read ``node``, ``graph``, ``positions`` and ``stream`` for the description; ``run``, ``upstream``, ``stage`` and
 ``subscription`` for the run. Several stages share the other files: ``passing``, ``chunks``, ``feeder``,
 ``inputs``, ``numbered``, ``pump``, ``errand``, ``built_at_runtime``, ``policy``, ``skipping``, ``failures``,
 ``clock``. ``arguments`` checks what operators are called with. ``facts``, ``cut`` and ``places`` serve deep

@@ -50,10 +50,10 @@ def assembled_at() -> str:
     frame = sys._getframe(1)  # noqa: SLF001  the documented way to look at one frame without building a stack
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        own = module == "penstock" or module.startswith("penstock.")
-        file = frame.f_code.co_filename
-        if module != "dataclasses" and not own and file != "<string>" and not file.startswith("<penstock "):
-            return f"{file}:{frame.f_lineno}"
+        if not (module.startswith("penstock.") or module in {"penstock", "dataclasses"}):
+            file = frame.f_code.co_filename
+            if file != "<string>" and not file.startswith("<penstock "):
+                return f"{file}:{frame.f_lineno}"
         if frame.f_back is None:
             break
         frame = frame.f_back

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import GraphError
 from penstock.runtime.failures import calling
-from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
+from penstock.runtime.graph import require_resumable, resolve, states_of
 from penstock.runtime.node import Node, Promise, Site, node
 from penstock.runtime.order import Order
+from penstock.runtime.positions import Inner, Present, Stored, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from penstock.abc import JSON
-    from penstock.runtime.upstream import States, Upstream
+    from penstock.runtime.upstream import Marks, States, Upstream
 
 
 @node
@@ -65,7 +65,7 @@ class BuiltFlow:
         self,
         site: Site,
         build: Callable[[], Node],
-        state: JSON = None,
+        state: Any = None,
         *,
         tracked: bool = True,
         order: Order | None = None,
@@ -82,7 +82,7 @@ class BuiltFlow:
                 f"there. Put the checkpoint behind: {owner.operator}(...) | op.checkpoint(...)."
             )
             raise GraphError(msg)
-        states = states_of(vertex, state) if state is not None else {}
+        states = states_of(vertex, _read(state)) if state is not None else {}
         self._vertex = vertex
         inner = Site(
             vertex, site.run, states, tracked,
@@ -90,22 +90,37 @@ class BuiltFlow:
         )  # fmt: skip
         self.stage: Upstream[Any] = inner.start()
 
-    def state_at(self) -> Callable[[int], JSON]:
+    def state_at(self) -> Callable[[int], Any]:
         """Return a function from ``i`` to the state behind the first ``i`` items of the last chunk.
 
-        The function stays valid. It raises ``NotResumable`` if the built flow cannot give a position.
+        The function stays valid. What it returns becomes JSON when it is part of a position: there may be
+        thousands of flows that have built each other.
         """
-        marks, state = self.stage.marks(), self.state
-        return lambda i: state(marks(i))
+        marks = self.stage.marks()
+        return lambda i: self.state_behind(marks, i)
 
-    def state(self, states: States) -> JSON:
-        """Return ``states``, which came from the marks of the stage, as a position.
+    def state_behind(self, marks: Marks, i: int) -> Any:
+        """Return such a state, from marks of the stage."""
+        return _Built(self._vertex, marks, i)
 
-        Raises:
-            NotResumable: the built flow cannot give a position.
-        """
+    def state(self, states: States) -> Any:
+        """Return ``states``, which came from the marks of the stage, as such a state."""
+        return _Built(self._vertex, lambda _: states, 0)
+
+
+class _Built(Present):
+    __slots__ = ()
+
+    def values(self) -> Iterable[tuple[str, Any, str]]:
         require_resumable(self._vertex.node, "resuming a flow that was built at run time")
-        return position_of(self._vertex, states)
+        return super().values()
+
+
+def _read(state: Any) -> Any:
+    """Return the position in a state: the run itself may start a flow again, without writing JSON."""
+    if isinstance(state, Stored):
+        return state.position
+    return written(state) if isinstance(state, Inner) else state
 
 
 def _too_loose(site: Site, promise: Promise, built: Node) -> None:

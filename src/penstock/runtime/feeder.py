@@ -52,13 +52,17 @@ class Feeder:
         """Hold items that came from upstream."""
         self.held.put(items, self.stage.marks())
 
-    async def ask(self) -> bool:
-        """Ask upstream for as many items as there is room for. False if it was being asked, or has ended."""
+    async def ask(self, n: int = 0) -> bool:
+        """Ask upstream for as many items as there is room for, or for ``n`` if that is more.
+
+        Only a stage that takes the items at once passes ``n``. Return whether it asked: upstream may be asked
+        already, or have ended.
+        """
         if self._asking or self.ended:
             return False
         self._asking = True
         try:
-            items = await self.stage.request(self.room())
+            items = await self.stage.request(max(self.room(), n))
             if items:
                 self.put(items)
             else:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from penstock.errors import GraphError, NotResumable, PositionError
 from penstock.runtime.node import Vertex
-from penstock.runtime.upstream import evaluated
+from penstock.runtime.positions import VERSION, Present, nodes_of, written
 
 if TYPE_CHECKING:
     from penstock.abc import Position
     from penstock.runtime.node import Node
     from penstock.runtime.upstream import States
-
-VERSION = 1
 
 MOST_NAMES = 20
 """How many operators a message names."""
@@ -39,6 +36,10 @@ def resolve(root: Node) -> Vertex:
         GraphError: two nodes were given the same ``name=``.
     """
     run: list[Vertex] = []
+    if not root.inputs:  # often: an operator may build the flow of a source for each of its items
+        name = (root.name or f"{root.operator}{root.structure}#0") if root.stateful else ""
+        run.append(Vertex(root, name, (), run, 0, 0))
+        return run[0]
     above: list[Vertex] = []  # whose consumer was not reached yet
     stack = [(root, False)]
     entries = 0
@@ -107,19 +108,7 @@ def position_of(root: Vertex, states: States) -> Position:
     Raises:
         PositionError: the state of some operator is not JSON.
     """
-    nodes: dict[str, Any] = {}
-    found = evaluated(states)
-    for vertex in root.within():
-        if vertex.id:
-            try:
-                nodes[vertex.id] = json.loads(json.dumps(found.get(vertex.id)))
-            except (TypeError, ValueError) as error:
-                msg = (
-                    f"the state of {vertex.node.describe()} is not JSON, so the flow has no position: "
-                    f"{error}. Keep it to numbers, strings, booleans, None, lists and dicts with string keys."
-                )
-                raise PositionError(msg) from error
-    return {"v": VERSION, "nodes": nodes}
+    return written(Present(root, lambda _: states, 0))
 
 
 def states_of(root: Vertex, position: Position) -> States:
@@ -131,7 +120,7 @@ def states_of(root: Vertex, position: Position) -> States:
     if not isinstance(position, Mapping) or position.get("v") != VERSION or "nodes" not in position:
         msg = f"this is not a position of version {VERSION}: {str(position)[:200]}"
         raise PositionError(msg)
-    nodes = position["nodes"]
+    nodes = nodes_of(position)
     wanted = root.ids
     if set(nodes) != set(wanted):
         added, gone = _difference(wanted, list(nodes))

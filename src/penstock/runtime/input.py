@@ -25,6 +25,8 @@ class Input:
     is told to the stage, so that it need not look at every input.
     """
 
+    instant = False  # to close it, a task must be stopped
+
     __slots__ = (
         "_busy", "_demand", "_stage", "_task", "_wanted", "_withdrawn",
         "drained", "ended", "failure", "index", "items", "moved", "page", "size", "stage", "taken",
@@ -104,8 +106,10 @@ class Input:
 
     def want(self, n: int) -> None:
         """Let the task request up to ``n`` items, unless some are left or requested."""
-        if self.ended or self._busy or self.taken < self.size:
+        if self.ended or self._busy or self.taken < self.size or self.want_now(n):
             return
+        if self.stage.instant and self._stage.patient and self.stage.run.strained():
+            return  # the stage pauses now, and asks again
         self._demand = n
         self._stage.asking(self)
         if self._task is None:
@@ -114,6 +118,35 @@ class Input:
             )
         else:
             self._wanted.open()
+
+    def want_now(self, n: int) -> bool:
+        """Request up to ``n`` items without a task, unless some are left or requested; return whether it did.
+
+        Only an ``instant`` stage is asked so, and only while the run is not strained. If it becomes so, the
+        request is cancelled, and loses nothing: the task continues after a pause.
+        """
+        run = self.stage.run
+        if not self.stage.instant or self.ended or self._busy or self._demand or self.taken < self.size:
+            return False
+        if run.strained() or (self._withdrawn and any(not task.done() for task in self._withdrawn)):
+            return False
+        if self.stage.exhausted:
+            self._stage.idle.pop(self, None)
+            self._came([], _moved(self.page, self.taken))
+            return True
+        request = self.stage.request(n)
+        try:
+            request.send(None)
+        except StopIteration as answer:
+            self._stage.idle.pop(self, None)
+            self._came(answer.value, self.stage.marks())
+            return True
+        except Exception as error:  # noqa: BLE001  raised later, in the request of the stage
+            self._stage.idle.pop(self, None)
+            self._failed(error)
+            return True
+        request.close()
+        return False
 
     def rest(self) -> bool:
         """Let the task request nothing, if it has not begun; return whether it has not."""
@@ -140,17 +173,22 @@ class Input:
                 while not self._demand:
                     await self._wanted.wait()
                 n, self._demand, self._busy = self._demand, 0, True
-                self._came(await stage.request(n))
+                items = await stage.request(n)
+                self._came(items, stage.marks())
                 if self.ended:
                     break
         except Exception as error:  # noqa: BLE001  raised later, in the request of the stage
-            if not stage.run.over(error):
-                self.failure = Failure(error)
-            self._came([])
+            self._failed(error)
 
-    def _came(self, items: list[Any]) -> None:
+    def _failed(self, error: Exception) -> None:
+        """Hold an error, unless it says that the run was closed."""
+        if not self.stage.run.over(error):
+            self.failure = Failure(error)
+        self._came([], self.stage.marks())
+
+    def _came(self, items: list[Any], page: Marks) -> None:
         """Hold the next chunk; an empty one is the end."""
-        self.items, self.size, self.taken, self.page = items, len(items), 0, self.stage.marks()
+        self.items, self.size, self.taken, self.page = items, len(items), 0, page
         self._busy = False
         if not items:
             self.drained = self.failure is None and self.stage.run.draining
@@ -184,7 +222,7 @@ class Input:
         self._stage.forget(self)
         if self._task is not None:
             self.stage.run.cancel(self._task)  # at once, so that it cannot move the position any more
-        self.stage.run.release(self.aclose())
+        self.stage.run.release(self if self._task is not None or self._withdrawn else self.stage)
 
 
 def _moved(page: Marks, at: int) -> Marks:

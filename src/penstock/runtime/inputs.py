@@ -58,6 +58,14 @@ class JoinStage(Stage[Any]):
         """The inputs whose place has changed since the history has it."""
         self.idle: dict[Input, None] = {}
         self.alive = 0
+        self.patient = True
+        """Whether inputs that need no task may wait for the pause of a strained run, and be asked again then.
+
+        If none of them got an answer before the pause, they are asked by tasks, however long all else takes.
+        """
+        self._answers = 0
+        self.wanted = 0
+        """How many items the present request asks of each input."""
         self._requesting: dict[Input, None] = {}  # whose tasks request, or will
         self._asked_now: list[Input] = []  # those of them that were asked in the present request
         self.faults: list[Input] = []
@@ -103,6 +111,7 @@ class JoinStage(Stage[Any]):
 
     def told(self, one: Input) -> None:
         """Note that an input holds a new chunk, or has ended."""
+        self._answers += 1
         self._requesting.pop(one, None)
         if not one.moved:
             one.note()
@@ -192,7 +201,9 @@ class JoinStage(Stage[Any]):
         if self.run.strained():
             await self.run.breathe()
         clock = self.run.clock.monotonic
+        self.wanted = min(n, LARGEST_SLICE)
         while not self.done:
+            answers = self._answers
             self.prepare()
             start, began = self.now(), clock()
             out = self.collect(min(n, self._pace.size))
@@ -204,7 +215,8 @@ class JoinStage(Stage[Any]):
                 self.finish()
                 break
             self.note_changes()
-            self.ask(min(n, LARGEST_SLICE))
+            self.ask(self.wanted)
+            self.patient = self._answers > answers
             with withdrawing(self):
                 await (self.run.breathe() if self.run.strained() else self.ready.wait())
         return []

@@ -21,6 +21,8 @@ class Order(StrEnum):
 
     def loosest(self, *others: Order) -> Order:
         """Return the loosest of this order and ``others``."""
+        if all(other is self for other in others):  # nearly always
+            return self
         ranks = list(Order)
         return max((self, *others), key=ranks.index)
 

@@ -39,6 +39,11 @@ class PumpStage(Stage[Any]):
     def buffered(self) -> int:
         return len(self._queue)
 
+    @property
+    def exhausted(self) -> bool:  # type: ignore[override]
+        """Whether the task has ended, and all its items were taken."""
+        return self._ended and self._failure is None and not self._queue
+
     def upstreams(self) -> Iterator[Upstream[Any]]:
         return iter(())
 

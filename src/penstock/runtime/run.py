@@ -13,7 +13,7 @@ from penstock.runtime.failures import CLOSED, Failure
 from penstock.runtime.tasks import start_task
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
     from penstock.abc import Clock
     from penstock.runtime.node import Node, Vertex
@@ -40,6 +40,19 @@ class HotInput(Protocol):
 
     def enter(self) -> None:
         """Begin, without awaiting; if this takes time, tell ``Run.entering``."""
+        ...
+
+
+class Releasable(Protocol):
+    """Something that a run can close before its end."""
+
+    @property
+    def instant(self) -> bool:
+        """Whether closing it waits for nothing."""
+        ...
+
+    def aclose(self) -> Coroutine[Any, Any, None]:
+        """Close it."""
         ...
 
 
@@ -135,11 +148,10 @@ class Run:
             self.entering[future] = None
             future.add_done_callback(lambda _: self.entering.pop(future, None))
 
-    def shared_nodes(self) -> list[Node]:
-        """Return the nodes of the graph that read from a shared run, also those that start later."""
-        if self.root is None:
-            return []
-        return [vertex.node for vertex in self.root.within() if vertex.node.shared]
+    def shared_nodes(self) -> Iterator[Node]:
+        """Yield the nodes of the graph that read from a shared run, also those that start later."""
+        vertices = () if self.root is None else self.root.within()
+        return (vertex.node for vertex in vertices if vertex.node.shared)
 
     def stands_still(self, others: frozenset[object]) -> bool:
         """Return whether nothing in this run ever moves again, if none of the runs in ``others`` does.
@@ -212,8 +224,19 @@ class Run:
         if self.on_failure is not None:
             self.on_failure(self.failure)
 
-    def release(self, closing: Coroutine[Any, Any, None]) -> None:
-        """Close something in a task, so that no request waits for it; ``aclose`` raises errors of it."""
+    def release(self, stage: Releasable) -> None:
+        """Close something, so that no request waits for it; ``aclose`` raises errors of it.
+
+        That needs a task, unless the closing waits for nothing.
+        """
+        closing = stage.aclose()
+        if stage.instant:
+            try:
+                closing.send(None)
+            except StopIteration:
+                return
+            except Exception as error:  # noqa: BLE001  a task raises it, for ``aclose``
+                closing = _raising(error)
         task = self.spawn(closing, "release", result_is_read=True)
         self.releases[task] = None
         task.add_done_callback(self._forget)
@@ -228,6 +251,10 @@ class Run:
         for gate in tuple(self.gates):
             if not gate.for_task:
                 gate.open()
+
+
+async def _raising(error: Exception) -> None:
+    raise error
 
 
 class Gate:

@@ -1,15 +1,24 @@
-"""``Skipping``: a stage asks it whether it may skip an item on which a function failed."""
+"""``Skipping``: a stage asks it what becomes of an item on which a function failed."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from penstock.runtime.node import Node
     from penstock.runtime.run import Gate
 
 
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """The value that goes on in the place of an item on which a function failed."""
+
+    value: Any
+
+
 class Skipping(Protocol):
-    """The ``on_error_skip`` downstream, as seen by a stage."""
+    """The ``on_error_skip`` or ``on_error_replace`` downstream, as seen by a stage."""
 
     @property
     def full(self) -> bool:
@@ -20,6 +29,10 @@ class Skipping(Protocol):
         """Wait, at a gate of the stage, until failures were read."""
         ...
 
-    def refuses(self, error: Exception, item: Any) -> BaseException | None:
-        """Report a failure. Returns ``None`` if the item is skipped, otherwise the error of the run."""
+    def handle(self, error: Exception, item: Any, node: Node) -> BaseException | Instead | None:
+        """Report that the function of ``node`` failed on ``item``.
+
+        Returns ``None`` if the item is skipped, ``Instead`` if a value replaces it, otherwise the error that
+        ends the run.
+        """
         ...

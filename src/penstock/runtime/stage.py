@@ -99,7 +99,7 @@ class Stage(Upstream[T]):
     def forget_failures(self) -> None:
         """Drop the errors that this stage keeps: their tracebacks keep the frames of the run alive."""
         for value in vars(self).values():
-            if isinstance(value, Failure):
+            if type(value) is Failure:
                 value.forget()
 
     def waited(self, now: float) -> float:

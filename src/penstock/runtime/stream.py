@@ -55,7 +55,9 @@ def describes(*kinds: type) -> Callable[[S], S]:
 
 def flow_of(node: Node) -> Flow[Any]:
     """Return the flow that ``node`` describes: a ``Flow``, or the class registered for its type."""
-    kind = next(_KINDS[base] for base in type(node).__mro__ if base in _KINDS)
+    kind = _KINDS.get(type(node))
+    if kind is None:
+        kind = _KINDS[type(node)] = next(_KINDS[base] for base in type(node).__mro__ if base in _KINDS)
     return cast("Flow[Any]", kind(node))
 
 
@@ -93,7 +95,10 @@ def building(operator: str, function: Callable[..., object]) -> Callable[..., No
 
     @wraps(function)  # pictures of the graph show its name
     def build(*args: Any) -> Node:
-        returned = plain_result(function(*args), operator, origin)
+        returned = function(*args)
+        if isinstance(returned, Stream):
+            return returned.node
+        plain_result(returned, operator, origin)
         return node_of(f"what the function of {operator} returns", returned)
 
     return build

@@ -131,6 +131,11 @@ class Running(Subscription[T_co]):
     def position(self) -> Position:
         return self.bookmark()()
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether it is known that no item follows, though perhaps no request has found the end."""
+        return self._failure is None and (self._ended or self._stage.exhausted)
+
     def bookmark(self) -> Callable[[], Position]:
         """Return a function that returns the present position, even if it is called later."""
         require_resumable(self._vertex.node, "a position of this flow")
@@ -184,7 +189,7 @@ class Running(Subscription[T_co]):
         if getattr(self, "_closing", self) is not None or sys.is_finalizing():  # or __init__ failed
             return
         loop = self._loop
-        if loop is None and not self.run.begun and self.run.shared_nodes():
+        if loop is None and not self.run.begun and any(True for _ in self.run.shared_nodes()):
             with suppress(RuntimeError):  # other subscribers wait for this one
                 loop = asyncio.get_running_loop()
         if loop is None or loop.is_closed():

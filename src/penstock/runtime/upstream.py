@@ -54,6 +54,15 @@ class Upstream(ABC, Generic[T]):
 
     run: Run
 
+    instant: bool = False
+    """Whether its requests wait for nothing but turns of the loop, and only when the run is strained.
+
+    Closing it waits for nothing at all. So a stage that has several inputs asks this one without a task.
+    """
+
+    exhausted: bool = False
+    """Whether it is known that no item follows the last chunk: the next request would find the end."""
+
     @abstractmethod
     async def request(self, n: int) -> list[T]:
         """Return 1 to ``n`` items; an empty list means the end.

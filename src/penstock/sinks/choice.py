@@ -16,6 +16,7 @@ from penstock.sinks.databases.urls import shown_url
 from penstock.sinks.files.jsonl import JsonLinesSink
 from penstock.sinks.files.parquet import ParquetSink
 from penstock.sinks.several import SeveralSinks
+from penstock.system.places import connection_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,16 +53,17 @@ def sink_from(target: Target) -> Sink:
             f"an output is a Sink, a path, a URL or a list of them, not {type(target).__name__} "
             f"(at {assembled_at()}): sink='articles.jsonl'"
         )
-    name = os.fspath(target)
-    scheme, separator, _ = name.partition("://")
-    if separator:
+    url = connection_url(target)
+    name = os.fspath(target) if url is None else url
+    scheme = name.partition("://")[0]
+    if url is not None:
         if (make := _BY_SCHEME.get(scheme)) is not None:
             return make(name)
     else:
         for ending, make in _BY_ENDING.items():
             if name.lower().endswith(ending):
                 return make(name)
-    shown = shown_url(name) if separator else name  # a URL may hold a password
+    shown = shown_url(name) if url is not None else name  # a URL may hold a password
     known = ", ".join([*_BY_ENDING, *(f"{scheme}://" for scheme in _BY_SCHEME)])
     raise GraphError(
         f"no sink is known for {shown!r}; name an output that ends or begins with one of: {known}"

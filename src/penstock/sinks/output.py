@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.abc import JSON, Commit, Sink
 from penstock.errors import SinkError, SinkMismatch
-from penstock.system import Worker, reason
+from penstock.system import Worker, acquire_lock, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,17 +28,18 @@ class Output(ABC):
 
     Args:
         name: How messages call the output.
-        lock: Keeps other processes from writing to it while it is open.
     """
 
     errors: tuple[type[Exception], ...] = (OSError,)
     """The exceptions that are raised again as ``SinkError``."""
 
-    def __init__(self, name: str, lock: Lock | None = None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self._lock = lock
+        self._lock: Lock | None = None
         self._is_open = False
         self._failed: SinkError | None = None
+        self._is_ours = True
+        """False once the lock was lost, or another program has changed the output: then nothing is undone."""
 
     @abstractmethod
     def _open(self, record: JSON, *, restart: bool) -> Commit | None:
@@ -47,6 +48,14 @@ class Output(ABC):
     @abstractmethod
     def _discard(self) -> None:
         """Discard what was not committed, as far as possible, and close. Idempotent; raises nothing."""
+
+    def _harm(self, *, thorough: bool) -> str | None:  # noqa: ARG002  see the subclasses
+        """Return what another program did to the open output, and what was kept of it, or ``None``.
+
+        The text ends a sentence that begins with the output. ``thorough`` is the look at the end of a run.
+        The others must be cheap, as each commit makes them.
+        """
+        return None
 
     def reason(self, error: Exception) -> str:
         """Say why ``error`` was raised and what to do about it, as the second half of a sentence."""
@@ -65,14 +74,36 @@ class Output(ABC):
         self._is_open = True
         return commit
 
+    def claim(self) -> None:
+        """See ``Sink.claim``."""
+        self.close()
+        try:
+            with self._raising_sink_errors("open"):
+                self._acquire_lock()
+                self._claim()
+        except BaseException:
+            self.close()
+            raise
+
+    def _claim(self) -> None:  # noqa: B027  the lock is enough for most
+        """Check that the output can be opened; the lock is held."""
+
+    def _make_lock(self) -> Lock | None:
+        """Return the lock that keeps other processes from writing to the output while it is open, if any."""
+        return None
+
     def _acquire_lock(self) -> None:
-        if self._lock is not None and (holder := self._lock.acquire()) is not None:
+        self._lock = self._make_lock()
+        if self._lock is not None and (holder := acquire_lock(self._lock)) is not None:
             raise self.held_by(holder)
 
     def close(self) -> None:
         """Discard what was not committed, and release the output. Idempotent."""
+        if self._is_open and self._lock is not None and self._lock.lost() is not None:
+            self._is_ours = False
         self._is_open, self._failed = False, None
         self._discard()
+        self._is_ours = True
         if self._lock is not None:
             self._lock.release()
 
@@ -85,6 +116,7 @@ class Output(ABC):
             raise not_open(self.name)
         try:
             with self._raising_sink_errors("write to"):
+                self._check_lock()
                 yield
         except BaseException as error:
             interrupted = f"a write to the output {self.name} was interrupted; open the output again"
@@ -97,10 +129,33 @@ class Output(ABC):
         try:
             yield
         except self.errors as error:
+            if action != "open":
+                self._check_lock()  # if it was lost, that is the reason
             intact = "" if action == "open" else "; what was committed is intact"
             raise SinkError(
                 f"cannot {action} the output {self.name}: {self.reason(error)}{intact}"
             ) from error
+
+    def _check_lock(self) -> None:
+        if self._lock is not None and (how := self._lock.lost()) is not None:
+            self._is_ours = False
+            raise SinkError(
+                f"this run lost its lock on the output {self.name}: {how}. It has changed nothing since; "
+                "let one run at a time write to an output, and run again"
+            )
+
+    def check_presence(self, *, thorough: bool = False) -> None:
+        """Raise ``SinkMismatch`` if the open output is no longer where it was, or as it was left."""
+        if (happened := self._harm(thorough=thorough)) is not None:
+            self._is_ours = False
+            raise SinkMismatch(
+                f"the output {self.name} {happened}; put it back as it was and run again, {START_OVER}"
+            )
+
+    def verify(self) -> None:
+        """See ``Sink.verify``."""
+        with self.writing():
+            self.check_presence(thorough=True)
 
     def held_by(self, holder: object) -> SinkError:
         """Return the error for an output that ``holder`` is writing."""
@@ -117,7 +172,7 @@ class OutputSink(Sink):
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._worker = Worker("penstock-sink")
+        self._worker = Worker("penstock-sink", output.close)
         self._is_open = False
 
     def describe(self) -> str:
@@ -134,6 +189,15 @@ class OutputSink(Sink):
         commit = await self._worker.run(partial(self._output.open, record, restart=restart))
         self._is_open = True
         return commit
+
+    async def claim(self) -> None:
+        """See ``Sink.claim``."""
+        await self._worker.run(self._output.claim)
+
+    async def verify(self) -> None:
+        """See ``Sink.verify``."""
+        self._check_open()
+        await self._worker.run(self._output.verify)
 
     async def aclose(self) -> None:
         """See ``Sink.aclose``; discards what was not committed."""

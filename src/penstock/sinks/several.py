@@ -59,6 +59,16 @@ class SeveralSinks(Sink):
             raise
         return None
 
+    async def claim(self) -> None:
+        """See ``Sink.claim``; claims every sink."""
+        for sink in self.sinks:
+            await sink.claim()
+
+    async def verify(self) -> None:
+        """See ``Sink.verify``; verifies every sink."""
+        for sink in self.sinks:
+            await sink.verify()
+
     def _records_of(self, record: JSON) -> list[JSON]:
         """Return the record of each sink."""
         if record is None:

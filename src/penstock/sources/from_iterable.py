@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Sized
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -35,8 +35,11 @@ def from_iterable(items: Iterable[T] | Callable[[], Iterable[T]], *, name: str |
     ``AlreadySubscribed``; pass a function that creates a new one instead. The position is the index of the
     next item. A resumed run skips the items before it, so the input must be the same again.
     """
-    text_for("from_iterable", "name", name, optional=True)
-    if isinstance(items, Iterator):
+    if name is not None:
+        text_for("from_iterable", "name", name)
+    if type(items) in QUICK:
+        pass  # a flow may be built for each item of another one, and the checks cost more than all else
+    elif isinstance(items, Iterator):
         items = OneShot(items, "from_iterable(rows) instead of from_iterable(rows())")
     elif callable(items) and not isinstance(items, Iterable):
         function_for("from_iterable", items)
@@ -61,15 +64,22 @@ class FromIterable(SourceNode):
 
 
 class _IterableStage(IndexedStage):
+    instant = True
+
     def __init__(self, site: Site, node: FromIterable) -> None:
         super().__init__(site)
         self._node = node
         self._to_skip = self._index
         self._iterator: Iterator[Any] | None = None
-        self._quick = False
+        self._quick: Sized | None = None  # the items, if they are in memory
         self._pace = Pace()
         self._failure: Failure | None = None
         self._ended = False
+
+    @property
+    def exhausted(self) -> bool:  # type: ignore[override]
+        """Whether all items that are in memory were delivered."""
+        return self._quick is not None and self._index >= len(self._quick)
 
     async def _request(self, n: int) -> list[Any]:
         self._before = self._index
@@ -100,8 +110,8 @@ class _IterableStage(IndexedStage):
             items = items()
         elif not isinstance(items, Iterable):
             items = self._made(items)
-        self._quick = type(items) in QUICK
-        if self._quick and self._to_skip:  # skipping takes almost no time here
+        self._quick = cast("Sized", items) if type(items) in QUICK else None
+        if self._quick is not None and self._to_skip:  # skipping takes almost no time here
             skip, self._to_skip = self._to_skip, 0
             if isinstance(items, range):
                 items, skip = items[skip:], 0
@@ -131,7 +141,7 @@ class _IterableStage(IndexedStage):
         self._pace.took(self.run.clock.monotonic() - began)
 
     def _fill(self, iterator: Iterator[Any], out: list[Any], n: int) -> None:
-        if self._quick:
+        if self._quick is not None:
             out.extend(islice(iterator, min(n, MANY)))
             return
         while len(out) < n:

@@ -92,7 +92,7 @@ class Never(SourceNode):
 class _NeverStage(SourceStage):
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self._gate = Gate(self.run)
+        self._gate = Gate(self.run, own=True)
 
     async def _request(self, n: int) -> list[Any]:  # noqa: ARG002
         while not self.run.draining:

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+
+Item = TypeVar("Item")
+
+
+class Ended(Generic[Item]):
+    """``aclosing`` for a generator in a coroutine that may be thrown away, as when its event loop is closed.
+
+    The generator of such a coroutine still runs and cannot be closed: Python would report an error.
+    """
+
+    def __init__(self, generator: AsyncGenerator[Item, None]) -> None:
+        self._generator = generator
+
+    async def __aenter__(self) -> AsyncGenerator[Item, None]:
+        return self._generator
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not GeneratorExit or not getattr(self._generator, "ag_running", False):
+            await self._generator.aclose()
 
 
 async def close_all(closers: Iterable[Callable[[], Awaitable[object]]]) -> None:

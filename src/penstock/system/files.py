@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.system.lock import FileLock, lock_path
+from penstock.system.presence import Sight, identity_of, look
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +85,10 @@ class Storage(Protocol):
         """Create the folder ``path`` durably if it does not exist; its parent must exist."""
         ...
 
+    def look(self, path: Path) -> Sight | None:
+        """Return what the name ``path`` leads to now; ``None`` if to nothing. It costs one call."""
+        ...
+
     def names(self, folder: Path) -> list[str]:
         """Return the names in ``folder``, sorted; raises ``FileNotFoundError`` if it does not exist."""
         ...
@@ -105,7 +110,7 @@ class _DiskFile:
         if not stat.S_ISREG(status.st_mode):
             self.close()
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        self._identity = f"{status.st_dev:x}:{status.st_ino:x}"
+        self._identity = identity_of(status)
 
     @property
     def identity(self) -> str:
@@ -138,6 +143,10 @@ class _DiskFile:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", -1) >= 0:
+            self.close()
 
 
 if sys.platform == "darwin":
@@ -183,6 +192,10 @@ class DiskStorage:
         if not path.is_dir():
             path.mkdir()
             self.fsync_folder(path.parent)
+
+    def look(self, path: Path) -> Sight | None:
+        """See ``Storage.look``."""
+        return look(path)
 
     def names(self, folder: Path) -> list[str]:
         """See ``Storage.names``."""

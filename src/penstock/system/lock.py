@@ -30,7 +30,7 @@ _BEYOND_CONTENT = 1 << 30
 _HOLDING, _SHOWING = 0, 1
 _SHOWING_TRIES = 100
 """One per millisecond; ``holder_of`` keeps the second byte for much less, unless its process is stopped."""
-_mutex = threading.Lock()
+_mutex = threading.RLock()  # reentrant: the collector may drop a lock while this thread takes another
 _ours: dict[Path, Holder] = {}
 
 
@@ -46,10 +46,12 @@ class Holder:
         if not self.pid:
             return "another process"
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
-        who = "this process" if self._is_me() else "process"
+        who = "this process" if self.is_this_process else "process"
         return f"{who} {self.pid} on {self.host} since {when}"
 
-    def _is_me(self) -> bool:
+    @property
+    def is_this_process(self) -> bool:
+        """Whether this process is the holder."""
         return self.pid == os.getpid() and self.host == socket.gethostname()
 
 
@@ -58,6 +60,13 @@ class Lock(Protocol):
 
     def acquire(self) -> Holder | None:
         """Take the lock and return ``None``, or return its other holder; never waits."""
+        ...
+
+    def lost(self) -> str | None:
+        """Return how the lock was lost since ``acquire``, as the end of a sentence, or ``None``.
+
+        Who lost the lock must not change what it guards: another process may have taken it.
+        """
         ...
 
     def release(self) -> None:
@@ -77,6 +86,7 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
+        self._me: Holder | None = None
 
     def acquire(self) -> Holder | None:
         """Take the lock and return ``None``, or return its other holder; never waits.
@@ -101,21 +111,40 @@ class FileLock:
                 os.close(fd)
                 raise
             self._fd = fd
-            _ours[self._path] = me
+            self._me = _ours[self._path] = me
             return None
 
+    def lost(self) -> str | None:
+        """See ``Lock.lost``: the side file is gone or is another one. Costs two calls of the system."""
+        fd, me = self._fd, self._me
+        if fd is None or me is None:
+            return "it was released"
+        if me.pid != os.getpid():
+            return f"it belongs to the process {me.pid}, which has forked this one"
+        if _is_same(fd, self._path):
+            return None
+        if not self._path.exists():
+            return f"its lock file {self._path} was removed"
+        return f"its lock file {self._path} was removed, and {_read(self._path)} has taken the lock"
+
     def release(self) -> None:
-        """Release the lock and remove the side file. Idempotent."""
+        """Release the lock, and remove the side file if it is still ours. Idempotent."""
         with _mutex:
             fd, self._fd = self._fd, None
             if fd is None:
                 return
-            if _ours.pop(self._path, None) is None:  # inherited by a fork: the parent holds the lock
-                os.close(fd)
-                return
-            with contextlib.suppress(OSError):  # Windows does not remove open files: the file stays, unlocked
-                self._path.unlink()
+            # A fork inherits the descriptor, but the parent holds the lock. And if someone has removed the
+            # side file, the one that is there now belongs to another holder.
+            if _ours.get(self._path) is self._me:
+                del _ours[self._path]
+                with contextlib.suppress(OSError):  # Windows does not remove open files: it stays, unlocked
+                    if _is_same(fd, self._path):
+                        self._path.unlink()
             os.close(fd)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # also after a failed __init__, and while Python ends
+            self.release()
 
 
 def holder_of(path: Path) -> Holder | None:
@@ -218,7 +247,7 @@ if hasattr(os, "register_at_fork"):
     # A forked child inherits the table but not the locks, and perhaps a mutex that no thread will release.
     def _after_fork() -> None:
         global _mutex  # noqa: PLW0603 - a fork must replace it
-        _mutex = threading.Lock()
+        _mutex = threading.RLock()
         _ours.clear()
 
     os.register_at_fork(after_in_child=_after_fork)

@@ -43,3 +43,33 @@ def end_with_client(db: psycopg.Connection[Any]) -> None:
 
     with contextlib.suppress(psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue):
         db.execute("SET client_connection_check_interval = '1s'")
+
+
+def limit_lock_waits(db: psycopg.Connection[Any], seconds: float) -> None:
+    """Let a statement that waits longer than this for a lock fail with ``LockNotAvailable``."""
+    db.execute(f"SET lock_timeout = {int(seconds * 1000)}".encode())
+
+
+_LOCKING = """
+SELECT pid, application_name, coalesce(host(client_addr), 'this machine'), xact_start::timestamp(0)::text
+FROM pg_stat_activity AS session
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND EXISTS (
+    SELECT FROM pg_locks AS held LEFT JOIN pg_class ON pg_class.oid = held.relation
+    WHERE held.pid = session.pid AND held.granted
+        AND (relnamespace = to_regnamespace(%s) OR locktype = 'advisory')
+)
+ORDER BY xact_start LIMIT 1
+"""
+
+
+def lock_holder(db: psycopg.Connection[Any], schema: str) -> str:
+    """Say which session holds a lock in ``schema``, and since when: the one with the oldest transaction.
+
+    Call it outside of a transaction.
+    """
+    import psycopg
+
+    with contextlib.suppress(psycopg.Error):
+        if (found := db.execute(_LOCKING, (schema,)).fetchone()) is not None:
+            return "server process {} ({} from {}), since {}".format(*found)
+    return "another session"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,18 @@ def sqlite_reason(path: Path, error: sqlite3.Error) -> str:
         return f"{error}; check that the file and its folder exist and can be written"
     message = f"{error}, {getattr(error, 'sqlite_errorname', 'unnamed')}"
     return _input_output(path, message) if primary == sqlite3.SQLITE_IOERR else message
+
+
+def save(db: sqlite3.Connection, path: Path) -> None:
+    """Write what ``db`` holds into the new database ``path``, durably, or not at all."""
+    import sqlite3
+
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as kept:
+            db.backup(kept)
+    except sqlite3.Error:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _input_output(path: Path, message: str) -> str:

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from penstock.errors import PenstockError
 from penstock.system.yielding import yielding_to_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+@contextmanager
+def starting_a_thread() -> Iterator[None]:
+    """Turn the error of a system that starts no further thread into one that says what to do.
+
+    Raises:
+        PenstockError: no thread can be started.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "start new thread" not in str(error):  # the words of Python
+            raise
+        raise PenstockError(
+            "no thread can be started: this process has reached its limit of threads or memory; raise it "
+            "(ulimit -u, ulimit -v), or close other programs, and run again"
+        ) from error
 
 
 async def to_the_end(future: asyncio.Future[R]) -> R:
@@ -37,4 +57,6 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
     """
     loop = asyncio.get_running_loop()
     with yielding_to_threads():
-        return await to_the_end(loop.run_in_executor(None, lambda: function(*args, **kwargs)))
+        with starting_a_thread():
+            future = loop.run_in_executor(None, lambda: function(*args, **kwargs))
+        return await to_the_end(future)

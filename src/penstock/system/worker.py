@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
+import warnings
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
+from penstock.system.threads import starting_a_thread
 from penstock.system.yielding import yielding_to_threads
 
 if TYPE_CHECKING:
@@ -14,16 +19,32 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+began: ContextVar[str] = ContextVar("began", default="")
+"""Where the run began that opens a sink or a ledger now: ``file:line``."""
+
+working: WeakSet[Worker] = WeakSet()
+"""The workers of this process that were used."""
+
+_RELEASE_SECONDS = 5.0
+"""A release waits for the call under way."""
+
 
 class Worker:
     """Runs calls one after another on one thread, which the first call starts.
 
     If ``run`` is cancelled, its call still runs in its turn, before the calls of later ``run`` and
     ``aclose``. If that call fails, the next ``run`` raises its error instead of making its own call.
+
+    Args:
+        name: Of the thread.
+        release: Releases what the calls hold, on the thread, if the event loop was closed before ``aclose``.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, release: Callable[[], None] = lambda: None) -> None:
         self._name = name
+        self._release = release
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._began = ""
         self._executor: ThreadPoolExecutor | None = None
         self._last: Future[None] | None = None
         self._abandoned: list[Future[Any]] = []
@@ -33,8 +54,12 @@ class Worker:
         if self._executor is None:
             # After a cancelled ``aclose`` the previous thread may still run its last call: wait for it.
             self._executor = ThreadPoolExecutor(1, self._name, _wait_for, (self._last,))
+            self._loop, self._began = asyncio.get_running_loop(), began.get()
+            working.add(self)
         abandoned, self._abandoned = self._abandoned, []
-        return await self._outcome(self._executor.submit(_after, abandoned, call))
+        with starting_a_thread():
+            future = self._executor.submit(_after, abandoned, call)
+        return await self._outcome(future)
 
     async def aclose(self, last: Callable[[], None]) -> None:
         """Make the call ``last``, wait for it, and end the thread; a later ``run`` starts another thread.
@@ -48,6 +73,24 @@ class Worker:
             executor.shutdown(wait=False)  # submitted calls still run
         if self._last is not None:
             await self._outcome(self._last)
+
+    def release_if_abandoned(self) -> None:
+        """Release what the calls hold if the event loop is closed, so that nobody can await ``aclose``."""
+        if self._executor is None or self._loop is None or not self._loop.is_closed():
+            return
+        executor, self._executor = self._executor, None
+        self._warn("was left unfinished when its event loop was closed")
+        self._last = executor.submit(self._release)
+        executor.shutdown(wait=False)
+        wait([self._last], timeout=_RELEASE_SECONDS)
+
+    def __del__(self) -> None:
+        if getattr(self, "_executor", None) is not None and not sys.is_finalizing():
+            self._warn("was dropped before its end")
+
+    def _warn(self, what: str) -> None:
+        run = f"the run that began at {self._began}" if self._began else f"the work of {self._name}"
+        warnings.warn(f"{run} {what}; what it held is released", ResourceWarning, stacklevel=3, source=self)
 
     async def _outcome(self, future: Future[T]) -> T:
         loop = asyncio.get_running_loop()

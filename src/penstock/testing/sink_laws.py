@@ -43,6 +43,11 @@ class SinkKind(Protocol):
     ``meddle(sink)`` changes its end, and ``stored(sink)`` returns the output as it is stored. These three are
     called on a closed sink. ``kept(document)`` is for a sink that stores only some fields of a document: it
     returns the document with these fields alone. ``doc_id`` must be one of them.
+
+    Three more are for an output that others can reach while a sink has it open. ``harms(sink)`` returns
+    functions by name. Each does what another program may do to the open output: it removes, renames,
+    replaces or truncates it. ``wipe()`` removes what is left after that, when the sink is closed.
+    ``lose_lock(sink)`` takes the lock of an open sink away, as if somebody had removed its lock file.
     """
 
     def new(self) -> Sink:
@@ -249,6 +254,65 @@ async def _harmed(use: _Use, how: str, word: str) -> None:
         await use.open(record)
     if stored(use.sink) != before:
         raise use.broken("a refused output should stay as it was; it changed")
+
+
+@_law
+async def guarded(use: _Use) -> None:
+    """An output that another program removed, renamed, replaced or cut ends the run with a ``SinkError``.
+
+    The next commit notices it, or ``verify`` at the end of the run. The error names the output.
+    """
+    harms: Any = getattr(use.kind, "harms", lambda _: {})
+    for name in harms(use.sink):
+        for commits in (True, False):
+            use.epoch = 0
+            await use.open()
+            await use.write(0, 3)
+            await use.commit()
+            await use.sink.verify()
+            harms(use.sink)[name]()
+            with use.refused(f"an output that was {name}", SinkError, use.sink.describe()):
+                if commits:
+                    await use.write(3, 6)
+                    await use.commit()
+                await use.sink.verify()
+            await use.sink.aclose()
+            use.kind.wipe()  # type: ignore[attr-defined]
+            use.sink = use.kind.new()
+
+
+@_law
+async def fenced(use: _Use) -> None:
+    """A sink that lost its lock changes nothing: its output now belongs to another run."""
+    lose_lock = getattr(use.kind, "lose_lock", None)
+    if lose_lock is None:
+        return
+    record = await use.three()
+    await use.open(record)
+    await use.write(3, 1500 if not use.transactional else 6, size=1000)  # a file sink has written some of it
+    lose_lock(use.sink)
+    first, use.sink = use.sink, use.kind.new()
+    try:
+        await use.open(record)
+        await use.write(7, 9)
+        await use.commit()
+        await use.sink.aclose()
+        with use.refused("a commit without the lock", SinkError, first.describe()):
+            await first.write(_documents(9, 12))
+            await first.commit(Commit(use.epoch + 1, {}))
+    finally:
+        await first.aclose()
+    await use.holds(0, 1, 2, 7, 8, after="a sink without its lock was closed")
+
+
+@_law
+async def claimed(use: _Use) -> None:
+    """``claim`` changes nothing; ``open`` with ``restart`` may follow."""
+    await use.three()
+    await use.sink.claim()
+    await use.holds(*range(3), after="a claim")
+    use.same("the commit held after a claim and a restart", await use.open(restart=True), None)
+    await use.holds(after="a claim and a restart")
 
 
 @_law

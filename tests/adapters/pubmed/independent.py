@@ -364,6 +364,16 @@ def article(element) -> dict[str, Any]:
     return document(all_of(element, f"{citation}/PMID")[0], text(element, f"{inner}/ArticleTitle"), metadata)
 
 
+def links(element) -> dict[str, list[str]]:
+    """Read the places in the NCBI Bookshelf to which titles link, by path: no reader takes them."""
+    found: dict[str, list[str]] = {}
+    for title in element.xpath(".//*[@book or @part or @sec]"):
+        path = "/".join([*(above.tag for above in [*title.iterancestors()][-3::-1]), title.tag])
+        for name, value in title.attrib.items():
+            found.setdefault(f"{path}@{name}", []).append(value)
+    return found
+
+
 def book_article(element) -> dict[str, Any]:
     [inner] = all_of(element, "BookDocument")
     abstracts = all_of(inner, "Abstract")
@@ -423,7 +433,7 @@ def book_article(element) -> dict[str, Any]:
         "general_notes": [],
         "conflict_of_interest": "",
         "objects": [],
-        "extra": {},
+        "extra": links(element),
     }
     title = text(inner, "ArticleTitle") or text(inner, "Book/BookTitle")
     return document(all_of(inner, "PMID")[0], title, metadata)

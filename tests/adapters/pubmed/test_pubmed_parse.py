@@ -85,9 +85,13 @@ def test_rare_elements() -> None:
 
 
 def test_elements_of_a_newer_dtd_are_kept() -> None:
-    """Unknown elements are kept as text, by tag."""
+    """Unknown elements are kept as text, by path."""
     document = parse_record(article("<New>1</New>", "<New>2 <b>3</b></New>", "<Newer/>"))
-    assert document.metadata["extra"] == {"New": ["1", "2 3"], "Newer": [""]}
+    assert document.metadata["extra"] == {
+        "MedlineCitation/Article/New": ["1"],
+        "MedlineCitation/New": ["2 3"],
+        "PubmedData/Newer": [""],
+    }
 
 
 def test_versions() -> None:
@@ -116,6 +120,11 @@ def record(content: str, kind: str = "PubmedArticle", citation: str = "MedlineCi
         record("<BookDocument><PMID Version='3'>8</PMID>", "PubmedBookArticle", "BookDocument"),
         "<BookDocument><PMID Version='3'>8</PMID></BookDocument>",
         "<PMID Version='3'>8</PMID>",
+        "<PMID Version=' 03 '> 0008\n</PMID>",
+        record("<MedlineCitation><PMID Version='003'>8</PMID>"),
+        record("<MedlineCitation><PMID Version='3'>0008</PMID>"),
+        record("<MedlineCitation><PMID Version='3 '><i>8</i></PMID>"),
+        record("<MedlineCitation><PMID Version='3'>8</PMID><PMID>9</PMID>"),
     ],
 )
 def test_identify_agrees_with_parse(data: str) -> None:
@@ -140,7 +149,13 @@ def test_identify_agrees_with_parse(data: str) -> None:
             record("<MedlineCitation><Article><PMID>1</PMID></Article>").encode(),
             "no PMID",
         ),
-        (b"<PMID>12 34</PMID>", "record k has a PMID that is not a number: '12 34'"),
+        (b"<PMID>0</PMID>", "the PMID of record k is not a number"),
+        (b"<PMID>1/2</PMID>", "the PMID of record k is not a number"),
+        (b"<PMID>\xd9\xa1</PMID>", "the PMID of record k is not a number"),
+        (b"<PMID Version='1/2'>1</PMID>", "the version of record k is not a number"),
+        (b"<PMID Version='0'>1</PMID>", "the version of record k is not a number"),
+        (record("<MedlineCitation><PMID/><PMID>1</PMID>").encode(), "no PMID"),
+        (b"<PMID>12 34</PMID>", "the PMID of record k is not a number of 1 to 18 digits: '12 34'"),
     ],
 )
 def test_bad_records(data: bytes, message: str) -> None:

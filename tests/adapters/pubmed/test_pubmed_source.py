@@ -172,7 +172,7 @@ async def test_the_file_that_is_next_must_be_there(folder: Path) -> None:
     assert records == []
     assert error == (
         "the earlier run stopped in 'n1.xml.gz', which is not among the files now: "
-        "add it to the files, or start over"
+        "add it to the files, or read everything again with refresh=True (--refresh)"
     )
 
 
@@ -278,7 +278,7 @@ async def test_wrong_files(tmp_path: Path) -> None:
     for content, message in [
         (b"<html><body/></html>", "has the root element <html>, not <PubmedArticleSet> or "),
         (b"<eFetchResult><ERROR>x</ERROR></eFetchResult>", "has the root element <eFetchResult>"),
-        (b"PMID- 1", "is not XML: it begins with b'PMID- 1'"),
+        (b"Dear PMID", "is not XML: it begins with b'Dear PMID'"),
         (os.urandom(300).replace(b"<", b" "), "is not XML"),
     ]:
         path = tmp_path / "a.xml"
@@ -374,3 +374,16 @@ async def test_older_sets(tmp_path: Path) -> None:
     ]
     assert documents[0].metadata["date_created"] == {"date": "1999", "raw": "1999"}
     assert [source.identify(record) for record in records] == ["PMID:1.1", "PMID:2.1"]
+
+
+async def test_bare_records_and_several_sets(tmp_path: Path) -> None:
+    """A file without a set, or with several, has the records that files of their own have."""
+    one, two, old = articles(1, 2), articles(3), b"<MedlineCitation><PMID>4</PMID></MedlineCitation>"
+    bare = one.removeprefix(b"<PubmedArticleSet>").removesuffix(b"</PubmedArticleSet>")
+    (tmp_path / "bare.xml").write_bytes(bare + old)
+    (tmp_path / "sets.xml").write_bytes(one + b"\n<?xml version='1.0'?>" + two + old)
+    source = PubMedSource(tmp_path / "*.xml")
+    found = flat(await pages(tmp_path / "*.xml"))
+    ids = [source.identify(raw) for raw in found]
+    assert ids == [f"PMID:{number}.1" for number in (1, 2, 4, 1, 2, 3, 4)]
+    assert all(source.parse(raw).is_ok() for raw in found)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+from contextlib import suppress
+from encodings.aliases import aliases
 
 import pytest
 from hypothesis import given
@@ -57,9 +59,9 @@ def test_a_declaration_that_contradicts_the_bytes() -> None:
     assert transcode(data, 7) == data
 
 
-@pytest.mark.parametrize("name", ["klingon", "hex", "rot13", "zlib"])
+@pytest.mark.parametrize("name", ["klingon", "hex", "rot13", "zlib", "undefined", "idna", "unicode_escape"])
 def test_an_unknown_encoding_is_named(name: str) -> None:
-    """The error names an unknown encoding; codecs that are not text encodings count as unknown."""
+    """The error names an unknown encoding; codecs that are not encodings of files count as unknown."""
     with pytest.raises(SourceError, match=f"a.xml declares the encoding '{name}', which"):
         transcode(f"<?xml version='1.0' encoding='{name}'?><a/>".encode(), 100)
 
@@ -68,3 +70,13 @@ def test_bytes_that_are_invalid_in_the_encoding() -> None:
     """A file that ends within a character is an error; it is not shortened."""
     with pytest.raises(SourceError, match="is damaged: it is not valid utf-16 "):
         transcode("<a/>".encode("utf-16") + b"x", 100)
+
+
+def test_every_codec_of_python_is_read_or_refused() -> None:
+    """Whatever encoding a file declares, and whatever its bytes are, the result is UTF-8 or a `SourceError`."""
+    for name in sorted({*aliases, *aliases.values(), "undefined", "mbcs", "idna", "punycode", "x" * 500}):
+        for body in (b"<a>b</a>", b"<a>\xff\xfe\x80\x1b$B</a>", b"\\x \\", b"+AAA-~{"):
+            with suppress(SourceError):
+                transcode(b"<?xml version='1.0' encoding='%s'?>%s" % (name.encode(), body), 11).decode(
+                    "utf-8"
+                )

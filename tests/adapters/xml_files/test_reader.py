@@ -114,7 +114,7 @@ def test_something_else_after_the_gzip_data(tmp_path: Path, rest: bytes) -> None
     ("content", "message"),
     [
         (b"", "is empty (0 bytes): fetch it again"),
-        (b"PK\x03\x04rest", "is a zip archive, which cannot be read: unpack it, or compress it with gzip"),
+        (b"PK\x03\x04rest", "is a zip archive, which cannot be read: give it a name that ends in .zip"),
         (b"BZh91AY", "is bzip2, which"),
         (b"\xfd7zXZ\x00", "is xz, which"),
         (b"\x28\xb5\x2f\xfd", "is zstandard, which"),

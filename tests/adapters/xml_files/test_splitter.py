@@ -276,7 +276,10 @@ def test_a_record_that_is_too_large_is_not_kept(size: int) -> None:
             r"ends within the record that begins at byte 17.*\(1 records before it\)",
         ),
         (b"<Set><!-- ", "ends before </Set>"),
-        (b"<Set/><Set/>", "continues after </Set> at byte 6"),
+        (b"<Set/><Other/>", "continues after </Set> at byte 6"),
+        (b"<Set/><?xml version='1.0'?>", "ends within its prolog"),
+        (b"<Set/><Set>", "is truncated: it ends before </Set>"),
+        (b"<Rec/><Rec>", "is truncated: it ends within the record that begins at byte 6"),
         (b"<Set></Set>x", "continues after </Set> at byte 11"),
         (b"<Set></Set><!-- ", "ends in the middle of the markup after </Set>"),
         (b"<Set></Set><", "ends in the middle of the markup after </Set>"),
@@ -296,10 +299,39 @@ def test_an_empty_set_has_no_records(document: bytes) -> None:
 
 
 def test_namespaces_of_the_root_are_kept() -> None:
-    """The splitter keeps the prefixes that the root declares, because a record on its own lacks them."""
-    splitter = RecordSplitter(ROOTS)
-    splitter.feed(b"<Set xmlns:a='u:1' xmlns='u:0' xmlns:b = \"u:2&amp;&quot;\"><Rec/>")
-    assert splitter.namespaces == {"a": "u:1", "b": 'u:2&"'}
+    """A record has the prefixes that the root of its own set declares, because it lacks them on its own."""
+    first = b"<Set xmlns:a='u:1' xmlns='u:0' xmlns:b = \"u:2&amp;&quot;\"><Rec/></Set>"
+    found = split([first + b"<Set xmlns:a='u:3'><Rec/></Set><Set><Rec/></Set>"])
+    assert [piece.namespaces for piece in found] == [{"a": "u:1", "b": 'u:2&"'}, {"a": "u:3"}, {}]
+
+
+PARTS = {
+    b"<Set><Rec>1</Rec><Gone/></Set>": [b"<Rec>1</Rec>", b"<Gone/>"],
+    b"<?xml version='1.0'?><!DOCTYPE Set SYSTEM 's.dtd'>\n<Set>\n<Record a='>'>2</Record></Set>\n": [
+        b"<Record a='>'>2</Record>"
+    ],
+    b"<Rec>3<![CDATA[</Rec>]]></Rec>\n<Gone>4</Gone>": [b"<Rec>3<![CDATA[</Rec>]]></Rec>", b"<Gone>4</Gone>"],
+    b"\xef\xbb\xbf<?xml version='1.0' encoding='UTF-8'?><Set/>": [],
+    b"<!-- <Rec> --><?note x?>": [],
+    b"<Rec>5<Record>6</Record>": [b"<Rec>5", b"<Record>6</Record>"],  # an end tag is missing
+}
+
+
+@given(st.lists(st.sampled_from(list(PARTS)), min_size=1, max_size=6), st.integers(1, 40))
+def test_several_sets_and_bare_records_in_one_file(parts: list[bytes], size: int) -> None:
+    """Sets one after the other, and records without a set, are split like files of their own."""
+    document = b"".join([b"<Set/>", *parts, b"<Set/>"])
+    chunks = [document[at : at + size] for at in range(0, len(document), size)]
+    assert [piece.data for piece in split(chunks)] == [data for part in parts for data in PARTS[part]]
+
+
+def test_sets_of_several_encodings_in_one_file() -> None:
+    """Another encoding in the middle is an error, not wrong text; another name of the same one is none."""
+    first = b"<?xml version='1.0' encoding='latin1'?><Set><Rec/></Set>"
+    assert len(split([first + b"<?xml version='1.0' encoding='ISO-8859-1'?><Set><Rec/></Set>"])) == 2
+    pieces, error = split_until_error([first + b"<?xml version='1.0' encoding='utf-8'?><Set><Rec/></Set>"])
+    assert len(pieces) == 1
+    assert "changes its encoding from iso8859-1 to utf-8 before byte 99" in error
 
 
 def test_the_error_is_raised_again() -> None:

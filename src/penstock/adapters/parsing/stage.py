@@ -12,7 +12,7 @@ from penstock.abc import Source
 from penstock.adapters.parsing import boot
 from penstock.adapters.parsing.node import CHUNK
 from penstock.adapters.parsing.work import Answers, Chunk, Job
-from penstock.document import content_hash
+from penstock.document import checked_id, content_hash
 from penstock.errors import WorkerDied
 from penstock.runtime.failures import Failure
 from penstock.runtime.pages import Pages
@@ -262,7 +262,7 @@ class ParsingStage(Stage[Any]):
         pairs: list[tuple[str, str]] = []
         for place, raw in enumerate(records):
             try:
-                pairs.append((identify(raw), content_hash(raw.data)))
+                pairs.append((checked_id(identify(raw)), content_hash(raw.data)))
                 asked.append(place)
             except Exception:  # noqa: BLE001  a bad record is data
                 places.append(place)

@@ -18,8 +18,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from penstock.abc import Source
-from penstock.document import Document, RawRecord
+from penstock.document import Document, RawRecord, checked_id
 from penstock.documents.parsed import parse_with
+from penstock.documents.writable import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +49,7 @@ class Parser:
     def __init__(self, source: Source, encode: Callable[[Document], bytes] | None) -> None:
         self._source = source
         self._encode = encode
+        self._known = bool(vars(type(source)).get("checked", False))  # as in the event stage
         self._validates = type(source).validate is not Source.validate
 
     def answers(self, records: list[tuple[str, bytes, dict[str, Any]]]) -> bytes:
@@ -61,7 +63,7 @@ class Parser:
 
     def _answer(self, raw: RawRecord) -> Answer:
         try:
-            doc_id = self._source.identify(raw)
+            doc_id = self._source.identify(raw) if self._known else checked_id(self._source.identify(raw))
         except Exception as error:  # noqa: BLE001 - a bad record is data
             return _failed(NAMELESS, None, error)
         try:
@@ -70,7 +72,7 @@ class Parser:
             return _failed(FAILED, doc_id, error)
         if not isinstance(outcome, Document):
             return _failed(FAILED, doc_id, outcome)
-        if self._encode is not None and type(outcome) is Document:
+        if self._encode is not None and type(outcome) is Document and (self._known or not fault_of(outcome)):
             with suppress(Exception):  # what cannot be encoded is sent as it is
                 line = self._encode(outcome)
                 return ENCODED, doc_id, (outcome.content_hash, outcome.deleted, line, outcome.doc_id)

@@ -1,7 +1,6 @@
 """Reads ``MedlineCitation``, ``Article`` and ``PubmedData``, child by child.
 
-A *table* maps the tag of a child to its handler. The text of an unknown child goes to
-``metadata["extra"]``, so that elements of a newer DTD are not lost.
+A *table* maps the tag of a child to its handler. What no handler takes is kept by `set_apart`.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Draft:
     """
 
     metadata: dict[str, Any]
-    version: str = ""
+    version: str | None = None
     title: str = ""
     parts: dict[str, Any] = field(default_factory=dict)
 
@@ -53,18 +52,12 @@ Table: TypeAlias = Mapping[str, Handler]
 
 
 def read_children(element: Element, draft: Draft, table: Table) -> None:
-    """Call the handler of each child; keep the text of unknown children."""
+    """Call the handler of each child that has one."""
     find = table.get
     for child in element:
         handler = find(child.tag)
         if handler is not None:
             handler(child, draft)
-        else:
-            _keep(child, draft)
-
-
-def _keep(element: Element, draft: Draft) -> None:
-    draft.metadata["extra"].setdefault(element.tag, []).append(text_of(element))
 
 
 def put(key: str, read: Callable[[Element], Any]) -> Handler:
@@ -97,14 +90,12 @@ def extend(key: str, read: Callable[[Element], list[Any]]) -> Handler:
 def part(take: Callable[[dict[str, Any], Any], None]) -> Handler:
     """Return a handler that calls ``take`` with the metadata and the value of the part that was cut out here.
 
-    If no part was cut out, an element of that name is unknown.
+    If no part was cut out, an element of that name is unknown, and left out.
     """
 
     def handler(element: Element, draft: Draft) -> None:
         value = draft.parts.pop(element.tag, None)
-        if value is None:
-            _keep(element, draft)
-        else:
+        if value is not None:
             take(draft.metadata, value)
 
     return handler
@@ -135,10 +126,10 @@ def each(key: str, read: Callable[[Element], Any], *, complete: str = "") -> Han
 
 
 def read_pmid(element: Element, draft: Draft) -> None:
-    """Read the record's own PMID, which is the first one, and its version; it is 1 in files before 2010."""
-    if not draft.version:
+    """Read the record's own PMID, which is the first one, and its version."""
+    if draft.version is None:
         draft.metadata["pmid"] = text_of(element)
-        draft.version = element.get("Version") or "1"
+        draft.version = element.get("Version", "")
 
 
 def read_title(element: Element, draft: Draft) -> None:

@@ -75,14 +75,14 @@ def _normalise(parts: tuple[tuple[str, str | None], ...]) -> _Known:
     year, month, day, season = part("Year", ""), part("Month", ""), part("Day", ""), part("Season", "")
     hour, minute = part("Hour", ""), part("Minute", "")
     raw = " ".join(text for tag, text in texts.items() if text and tag not in ("Hour", "Minute"))
+    timed = f"{raw} {hour}:{minute}".strip() if hour or minute else raw
     number = _month(month)
     if part("MedlineDate") and not year:
-        return medline_date(raw)
+        return medline_date(raw)._replace(raw=timed)
     if season or (month and number is None):
-        return medline_date(f"{year} {season or month} {day}")._replace(raw=raw)
+        return medline_date(f"{year} {season or month} {day}")._replace(raw=timed)
     if hour or minute:
-        date = _with_time(_iso(_number(year), number, _number(day)), hour, minute)
-        return _Known(date, f"{raw} {hour}:{minute}".strip())
+        return _Known(_with_time(_iso(_number(year), number, _number(day)), hour, minute), timed)
     return _Known(_iso(_number(year), number, _number(day)), raw)
 
 

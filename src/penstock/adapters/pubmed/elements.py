@@ -147,26 +147,18 @@ def read_term(element: Element) -> Term:
 
 
 def read_mesh(element: Element) -> list[MeshHeading]:
-    """Read a ``MeshHeadingList``: each descriptor begins a heading, and its qualifiers follow it."""
+    """Read a ``MeshHeadingList``."""
     headings: list[MeshHeading] = []
-    qualifiers: list[Term] = []
-    for child in element.iter("DescriptorName", "QualifierName"):
-        get = child.get
-        if child.tag == "QualifierName":
-            qualifiers.append(
-                {"name": text_of(child), "ui": get("UI", ""), "major": get("MajorTopicYN") == "Y"}
-            )
-            continue
-        qualifiers = []
-        headings.append(
-            {
-                "name": text_of(child),
-                "ui": get("UI", ""),
-                "major": get("MajorTopicYN") == "Y",
-                "type": get("Type", ""),
-                "qualifiers": qualifiers,
-            }
-        )
+    for each in element:
+        qualifiers: list[Term] = []
+        heading: MeshHeading = {"name": "", "ui": "", "major": False, "type": "", "qualifiers": qualifiers}
+        headings.append(heading)
+        for child in each:
+            name, ui, major = text_of(child), child.get("UI", ""), child.get("MajorTopicYN") == "Y"
+            if child.tag == "QualifierName":
+                qualifiers.append({"name": name, "ui": ui, "major": major})
+            else:
+                heading |= {"name": name, "ui": ui, "major": major, "type": child.get("Type", "")}
     return headings
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,6 +40,10 @@ class PubMedSettings(BaseModel):
         ge=1,
         description="Refuse a gzip file that unpacks to more bytes than this. The default is 100 GiB.",
     )
+    on_bad_file: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="Skip a file that cannot be read, as one failed document, or stop the run.",
+    )
 
 
 def _build(inputs: Sequence[str], settings: PubMedSettings) -> Adapter:
@@ -56,8 +60,8 @@ def _replay() -> Adapter:
 
 entry = AdapterEntry(
     name="pubmed",
-    description="Citations from PubMed XML files.",
-    inputs="PubMed XML files (baseline, update or efetch), gzipped or not, or patterns like '*.xml.gz'.",
+    description="Citations from PubMed XML files or MEDLINE text.",
+    inputs="PubMed XML or MEDLINE files, gzipped or not, archives of them, patterns like '*.xml.gz', or -.",
     settings=PubMedSettings,
     build=_build,
     replay=_replay,

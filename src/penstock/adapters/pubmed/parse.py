@@ -17,9 +17,10 @@ from lxml.etree import XMLSyntaxError, fromstring
 from penstock.adapters.pubmed.article import Draft, Table, read_children, read_citation, read_pubmed_data
 from penstock.adapters.pubmed.book import read_book_document
 from penstock.adapters.pubmed.elements import first_value, text_of
+from penstock.adapters.pubmed.known import fits, set_apart
 from penstock.adapters.pubmed.parts import PARSER, cut_out
 from penstock.adapters.pubmed.schema import PubMedMetadata, empty
-from penstock.document import Document, content_hash, trusted_document
+from penstock.document import Document, content_hash, id_number, trusted_document
 from penstock.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _empty_metadata = empty(PubMedMetadata)
 _OWN_PMID = re.compile(
     rb"(?:<(?:PubmedArticle|PubmedBookArticle)\s*>\s*)?"
     rb"(?:<(?:MedlineCitation|BookDocument)(?:\s[^<>]*)?>\s*)?"
-    rb"<PMID(?:\s+Version\s*=\s*[\"']([0-9]+)[\"'])?\s*>\s*([0-9]+)\s*</PMID\s*>"
+    rb"<PMID(?:\s+Version\s*=\s*[\"']([1-9][0-9]{,8})[\"'])?\s*>\s*([1-9][0-9]{,17})\s*</PMID\s*>"
 )
 
 
@@ -79,7 +80,7 @@ def identify_record(data: bytes, key: str = "", namespaces: Mapping[str, str] | 
     own = root if root.tag == "PMID" else next(iter(root.iterfind(_OWN_PATH.get(root.tag, "PMID"))), None)
     if own is None:
         raise _no_pmid(key)
-    return document_id(_checked(text_of(own), key), own.get("Version") or "1")
+    return document_id(_pmid(text_of(own), key), _version(own.get("Version", ""), key))
 
 
 _OWN_PATH = {"PubmedArticle": "MedlineCitation/PMID", "PubmedBookArticle": "BookDocument/PMID"}
@@ -111,17 +112,21 @@ def parse_record(
         root = _root(data, key, namespaces)
         if root.tag == "PMID":
             return _deletion(root, data, key, keep_raw=keep_raw)
+        extra = {} if fits(root) else set_apart(root)
         draft = _read_record(root, {})
+        draft.metadata["extra"] = extra
     metadata = draft.metadata
+    metadata["pmid"] = pmid = _pmid(metadata["pmid"], key)
+    version = _version(draft.version or "", key)
     article_ids = metadata["article_ids"]
     metadata["doi"] = first_value(article_ids, "doi") or first_value(metadata["elocation_ids"], "doi")
     metadata["pmc"] = first_value(article_ids, "pmc")
     return trusted_document(
         {
-            "doc_id": document_id(_checked(metadata["pmid"], key), draft.version),
+            "doc_id": document_id(pmid, version),
             "source": SOURCE,
-            "record_id": _record_id(metadata["pmid"]),
-            "version": draft.version,
+            "record_id": _record_id(pmid),
+            "version": version,
             "title": draft.title,
             "content": abstract_text(metadata["abstract"]),
             "metadata": metadata,
@@ -143,14 +148,15 @@ def abstract_text(sections: list[Section]) -> str:
 
 
 def _deletion(root: Element, data: bytes, key: str, *, keep_raw: bool) -> Document:
-    pmid = _checked(text_of(root), key)
-    version = root.get("Version") or "1"
+    pmid = _pmid(text_of(root), key)
+    version = _version(root.get("Version", ""), key)
+    extra = {} if fits(root) else set_apart(root)
     return Document(
         doc_id=document_id(pmid, version),
         record_id=_record_id(pmid),
         source=SOURCE,
         version=version,
-        metadata={"pmid": pmid, "kind": "deletion"},
+        metadata={"pmid": pmid, "kind": "deletion"} | ({"extra": extra} if extra else {}),
         content_hash=content_hash(data),
         deleted=True,
         raw=data if keep_raw else None,
@@ -168,7 +174,9 @@ def _read_cut(data: bytes) -> Draft | None:
         root = fromstring(rest, PARSER)
     except XMLSyntaxError:
         return None
-    draft = _read_record(root, parts) if root.tag in _KINDS else None
+    if not fits(root):
+        return None
+    draft = _read_record(root, parts)
     return None if parts else draft
 
 
@@ -209,13 +217,15 @@ def _wrapped(data: bytes, namespaces: Mapping[str, str]) -> bytes:
     return b"<_ %s>%s</_>" % (declarations.encode(), data)
 
 
-def _checked(pmid: str, key: str) -> str:
-    if not pmid:
+def _pmid(text: str, key: str) -> str:
+    if not text:
         raise _no_pmid(key)
-    if not (pmid.isascii() and pmid.isdigit()):
-        message = f"{_where(key)} has a PMID that is not a number: {pmid[:40]!r}"
-        raise DocumentError(message)
-    return pmid
+    return id_number(text, f"the PMID of {_where(key)}")
+
+
+def _version(text: str, key: str) -> str:
+    """Return the version of an id; it is 1 in files before 2010."""
+    return "1" if text in ("1", "") else id_number(text, f"the version of {_where(key)}")
 
 
 def _no_pmid(key: str) -> DocumentError:

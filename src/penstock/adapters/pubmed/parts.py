@@ -27,6 +27,7 @@ from lxml.etree import XMLParser, XMLSyntaxError, fromstring
 
 from penstock.adapters.pubmed.dates import read_date
 from penstock.adapters.pubmed.elements import read_event, read_journal_info, read_term
+from penstock.adapters.pubmed.known import fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,14 +98,22 @@ def _part(tag: str, read: Callable[[bytes], Any]) -> tuple[str, bytes, bytes, by
 
 
 def _remembered(read: Callable[[Element], T], copy: Callable[[T], T]) -> Callable[[bytes], T | None]:
-    """Return a reader that parses equal bytes once; it returns ``None`` for malformed or too long ones."""
-    known = lru_cache(_KNOWN)(lambda data: read(fromstring(data, PARSER)))
+    """Return a reader that parses equal bytes once.
+
+    It returns ``None`` for what is malformed or too long, or has something that ``read`` does not take.
+    """
+
+    @lru_cache(_KNOWN)
+    def known(data: bytes) -> T | None:
+        root = fromstring(data, PARSER)
+        return read(root) if fits(root) else None
 
     def reader(data: bytes) -> T | None:
         try:
-            return copy(known(data)) if len(data) <= _LONGEST else None
+            value = known(data) if len(data) <= _LONGEST else None
         except XMLSyntaxError:
             return None  # parsing the whole record will report the error and its place
+        return None if value is None else copy(value)
 
     return reader
 

@@ -213,7 +213,7 @@ class PubMedMetadata(TypedDict):
 
     pmid: str
     kind: str
-    """``article``, ``book`` or ``deletion``; a deletion has only this key and ``pmid``."""
+    """``article``, ``book`` or ``deletion``; a deletion has only this key, ``pmid``, and any ``extra``."""
     status: str
     owner: str
     indexing_method: str
@@ -267,7 +267,11 @@ class PubMedMetadata(TypedDict):
     conflict_of_interest: str
     objects: list[LinkedObject]
     extra: dict[str, list[str]]
-    """The texts of unknown elements by tag, so that nothing of a newer DTD is lost."""
+    """All that has no other key, so that nothing of a newer DTD is lost.
+
+    Texts by their path in the record: ``MedlineCitation/Article/New``, and ``…/New@kind`` for an attribute.
+    Also all forms of an element that should be single and is not. Attributes of MathML are left out.
+    """
 
 
 def empty(schema: type) -> Callable[[], dict[str, Any]]:

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from expression import Error, Result
 
+from penstock.adapters.pubmed.medline import (
+    MedlineSplitter,
+    begins_medline,
+    is_medline,
+    medline_pmid,
+    medline_xml,
+)
 from penstock.adapters.pubmed.parse import SOURCE, identify_record, parse_record
 from penstock.adapters.xml_files.outcome import ok
-from penstock.adapters.xml_files.records import Format
+from penstock.adapters.xml_files.records import Format, TextFormat
 from penstock.adapters.xml_files.source import XmlFilesSource
 from penstock.adapters.xml_files.splitter import Piece, RecordSplitter
+from penstock.document import content_hash
 from penstock.errors import DocumentError, SourceError
 
 if TYPE_CHECKING:
@@ -30,7 +38,7 @@ _DELETIONS = ("DeleteCitation", "DeleteDocument")
 
 
 class PubMedSource(XmlFilesSource):
-    """Citations from PubMed XML files; see `XmlFilesSource` for arguments, reading and resuming.
+    """Citations from PubMed XML or MEDLINE text; see `XmlFilesSource` for arguments, reading and resuming.
 
     Each ``PubmedArticle`` and ``PubmedBookArticle`` is a record. Each ``PMID`` of a ``DeleteCitation`` is a
     record too, and becomes a tombstone (``Document.deleted``). A ``doc_id`` is ``PMID:<number>.<version>``.
@@ -38,6 +46,7 @@ class PubMedSource(XmlFilesSource):
     """
 
     name: ClassVar[str] = SOURCE
+    checked: ClassVar[bool] = True
 
     @property
     def format(self) -> Format:
@@ -47,12 +56,14 @@ class PubMedSource(XmlFilesSource):
             expand=deletions_of,
             max_record_bytes=self._max_record_bytes,
             unpacking=self._unpacking,
+            text=TextFormat(begins_medline, MedlineSplitter),
         )
 
     def identify(self, raw: RawRecord) -> str:
         """Return ``PMID:<number>.<version>``; raise `DocumentError` if there is no PMID."""
+        data = medline_pmid(raw.data) if is_medline(raw.data) else raw.data
         try:
-            return identify_record(raw.data, raw.key, raw.context.get("namespaces"))
+            return identify_record(data, raw.key, raw.context.get("namespaces"))
         except DocumentError:
             fault = _fault(raw)
             if fault is not None:
@@ -65,9 +76,18 @@ class PubMedSource(XmlFilesSource):
         if fault is not None:
             return Error(fault)
         try:
+            if is_medline(raw.data):
+                return ok(parse_medline(raw))
             return ok(parse_record(raw.data, raw.key, raw.context.get("namespaces")))
         except DocumentError as error:
             return Error(error)
+
+
+def parse_medline(raw: RawRecord) -> Document:
+    """Parse a record of MEDLINE text; raise `DocumentError` if it cannot be read."""
+    document = parse_record(medline_xml(raw.data, raw.key), raw.key)
+    document.content_hash = content_hash(raw.data)
+    return document
 
 
 def deletions_of(piece: Piece) -> Iterable[Piece]:

@@ -28,7 +28,16 @@ _MARKS = (
 )
 _LONGEST_MARK = 4
 _DECLARATION = re.compile(rb"<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
-_DECLARATION_BYTES = 1024  # a declaration that is longer is ignored
+DECLARATION_BYTES = 1024  # a declaration that is longer is ignored
+# Python calls them encodings of text, but they are escapes, or for names of hosts.
+_NOT_FOR_FILES = {
+    "unicode-escape",
+    "raw-unicode-escape",
+    "unicode_escape",
+    "raw_unicode_escape",
+    "idna",
+    "punycode",
+}
 _ASCII_COMPATIBLE = {"utf-8", "ascii", "utf-8-sig"}
 
 
@@ -83,16 +92,17 @@ class Utf8Stream:
         return self._decode(self._decoder, data)
 
     def _declared(self, data: bytes) -> str:
-        match = _DECLARATION.match(data[:_DECLARATION_BYTES])
+        match = _DECLARATION.match(data[:DECLARATION_BYTES])
         if match is None:
             return "utf-8"
         name = match[1].decode("ascii")
-        try:
-            info = codecs.lookup(name)
-            "".encode(name)  # fails for codecs that are not text encodings, such as "hex"
-        except LookupError:
-            message = f"{self._where} declares the encoding {name!r}, which Python does not know"
-            raise SourceError(message) from None
+        info = _text_codec(name)
+        if info is None:
+            message = (
+                f"{self._where} declares the encoding {name!r}, which Python cannot read: convert it to "
+                "UTF-8, or correct the declaration if it is wrong"
+            )
+            raise SourceError(message)
         # The declaration is readable as ASCII, so the file cannot be UTF-16 or UTF-32.
         wide = info.name.startswith(("utf-16", "utf-32"))
         return "utf-8" if wide or info.name in _ASCII_COMPATIBLE else info.name
@@ -100,9 +110,34 @@ class Utf8Stream:
     def _decode(self, decoder: IncrementalDecoder, data: bytes, *, final: bool = False) -> bytes:
         try:
             return decoder.decode(data, final).encode("utf-8")
-        except UnicodeError as error:
+        except ValueError as error:  # a UnicodeError, from most codecs
             message = f"{self._where} is damaged: it is not valid {self._encoding} ({error}); fetch it again"
             raise SourceError(message) from error
+
+
+def _text_codec(name: str) -> codecs.CodecInfo | None:
+    """Return the codec of that name if text can be stored in it as XML."""
+    try:
+        info = codecs.lookup(name)
+        "".encode(name)  # fails for codecs that are not text encodings, such as "hex"
+        codecs.getincrementaldecoder(name)("strict").decode(b"", final=True)
+    except (LookupError, ValueError, TypeError, OSError):  # OSError: a code page that Windows does not have
+        return None
+    return None if info.name in _NOT_FOR_FILES else info
+
+
+def declared_encoding(data: bytes) -> str:
+    """Return the encoding that the XML declaration at the start of ``data`` names; ``""`` if it names none.
+
+    All names of an encoding give the same result.
+    """
+    match = _DECLARATION.match(data)
+    name = match[1].decode("ascii") if match else ""
+    try:
+        name = codecs.lookup(name).name if name else ""
+    except LookupError:
+        return name
+    return "utf-8" if name in _ASCII_COMPATIBLE else name
 
 
 def _decidable(data: bytes) -> bool:
@@ -111,4 +146,4 @@ def _decidable(data: bytes) -> bool:
         return False
     if not data.startswith(b"<?xm"):
         return True
-    return b">" in data or len(data) >= _DECLARATION_BYTES
+    return b">" in data or len(data) >= DECLARATION_BYTES

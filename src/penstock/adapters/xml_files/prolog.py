@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import unescape
 
+from penstock.adapters.xml_files.encoding import DECLARATION_BYTES, declared_encoding
 from penstock.adapters.xml_files.scanner import TAG_NAME
 from penstock.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
     from penstock.adapters.xml_files.scanner import Scanner
 
@@ -29,11 +30,11 @@ class Prolog:
 
     Args:
         scan: The stream.
-        roots: The root elements that are accepted.
+        roots: The root elements that are accepted, and the records of each.
         where: The name of the stream, for messages.
     """
 
-    def __init__(self, scan: Scanner, roots: Iterable[str], where: str) -> None:
+    def __init__(self, scan: Scanner, roots: Mapping[str, Sequence[str]], where: str) -> None:
         self._scan = scan
         self._roots = roots
         self._where = where
@@ -43,6 +44,10 @@ class Prolog:
         """Whether the root is an empty-element tag."""
         self.namespaces: dict[str, str] = {}
         """The prefixes that the root declares, with their URIs."""
+        self.bare = False
+        """Whether the records have no root around them; ``root`` is then the one that they usually have."""
+        self.encoding = ""
+        """The encoding that the XML declaration names, if there is one."""
 
     def step(self) -> bool:
         """Read one item of the prolog; return whether the buffer may contain more.
@@ -55,19 +60,29 @@ class Prolog:
             return False
         if scan.buffer[scan.at] != ord("<"):
             raise self._not_xml()
+        if scan.buffer.startswith(b"<?xml", scan.at) and not self._read_declaration():
+            return False
         if scan.enter_opaque(cdata=False):
             return True
         if scan.buffer.startswith(b"<!", scan.at):
             return self._read_doctype()
         return self._read_root()
 
-    def ends_early(self) -> SourceError:
-        """Return the error for a stream that ends before its root begins."""
+    def ends_early(self, *, further: bool) -> SourceError:
+        """Return the error for a stream that ends before its root, or that of a further set, begins."""
         scan = self._scan
-        if not bytes(scan.buffer[scan.at :]).strip():
+        if not further and not bytes(scan.buffer[scan.at :]).strip():
             return SourceError(f"{self._where} contains no XML element; {_HINT}")
         size = scan.base + len(scan.buffer)
         return SourceError(f"{self._where} ends within its prolog, after {size} bytes: fetch it again")
+
+    def _read_declaration(self) -> bool:
+        """Read the encoding; return ``False`` if the declaration has not arrived yet."""
+        scan = self._scan
+        if scan.buffer.find(b"?>", scan.at) < 0 and len(scan.buffer) - scan.at <= DECLARATION_BYTES:
+            return False
+        self.encoding = declared_encoding(bytes(scan.buffer[scan.at : scan.at + DECLARATION_BYTES]))
+        return True
 
     def _read_doctype(self) -> bool:
         scan = self._scan
@@ -91,6 +106,9 @@ class Prolog:
         if end is None:
             return self._wait_for_more()
         name = match[1].decode("utf-8", "replace")
+        if name not in self._roots and (usual := self._root_of(name)) is not None:
+            self.root, self.bare = usual, True
+            return True
         if name not in self._roots:
             wanted = " or ".join(f"<{root}>" for root in self._roots)
             message = f"{self._where} has the root element <{name}>, not {wanted}: {_HINT}"
@@ -106,6 +124,9 @@ class Prolog:
         scan.at = end
         self.root = name
         return True
+
+    def _root_of(self, record: str) -> str | None:
+        return next((root for root, records in self._roots.items() if record in records), None)
 
     def _wait_for_more(self) -> bool:
         if len(self._scan.buffer) - self._scan.at > _MAX_BYTES:

@@ -7,16 +7,16 @@ it in a thread and stop between two calls.
 from __future__ import annotations
 
 import os
-import stat
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from penstock.adapters.xml_files.raw import FileInput, NotReady, RawInput, open_file
 from penstock.errors import SourceError
 
+__all__ = ["CHUNK", "FREE", "ByteReader", "NotReady", "Unpacking", "open_file"]
+
 if TYPE_CHECKING:
-    from io import FileIO
     from typing import Self
 
 _gzip_engine: Any
@@ -29,7 +29,7 @@ CHUNK = 256 * 1024
 """The most bytes that one `ByteReader.read` returns."""
 
 _COMPRESSED_CHUNK = 16 * 1024
-_FREE = 16 * 1024 * 1024  # allowed from any file, because a short repetitive text is not a bomb
+FREE = 16 * 1024 * 1024  # allowed from any file, because a short repetitive text is not a bomb
 _GZIP_WINDOW = 31  # tells zlib to expect a gzip header and checksum
 _GZIP_MAGIC = b"\x1f\x8b"
 _FOREIGN = {
@@ -39,6 +39,9 @@ _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "zstandard",
     b"7z\xbc\xaf": "a 7z archive",
 }
+_UNPACK = "unpack it, or compress it with gzip"
+_ADVICE = {b"PK\x03\x04": "give it a name that ends in .zip, or unpack it"}
+_LONGEST_MAGIC = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +72,38 @@ class ByteReader:
     Args:
         path: The file.
         unpacking: How much it may unpack to if it is compressed.
+        raw: Where its bytes come from if it is no regular file; ``path`` is then its name in messages.
 
     Raises:
         SourceError: the file is missing, a directory, not a regular file, empty, unreadable, or compressed
-            with a format other than gzip.
+            with a format other than gzip. For a stream, `read` raises this.
     """
 
-    def __init__(self, path: str | os.PathLike[str], unpacking: Unpacking = Unpacking()) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        unpacking: Unpacking = Unpacking(),
+        raw: RawInput | None = None,
+    ) -> None:
         self.path = os.fspath(path)
         self._unpacking = unpacking
         self._unpacked = 0
-        self._file = open_file(self.path)
+        self._raw = raw or FileInput(self.path)
+        self.size = self._raw.size
+        self.consumed = 0
+        self._member: _Decompressor | None = None
+        self._members = 0
+        self._input = b""
+        self._begun = False
         try:
-            status = os.fstat(self._file.fileno())
-            self.size = status.st_size
-            self._mtime = status.st_mtime_ns
-            self.consumed = 0
-            self._member: _Decompressor | None = None
-            self._members = 0
-            self._input = self._read_file(CHUNK)
-            self._begin()
+            if self.size is not None:
+                self._begin()
         except BaseException:
-            self._file.close()
+            self._raw.close()
             raise
 
-    size: int
-    """Bytes on disk when the file was opened."""
+    size: int | None
+    """Bytes on disk when the file was opened; ``None`` if it is a stream."""
     consumed: int
     """Bytes read from disk so far."""
 
@@ -103,13 +112,20 @@ class ByteReader:
         """Whether the file is gzip."""
         return self._gzip
 
+    @property
+    def _of(self) -> str:
+        return "of a stream" if self.size is None else f"of {self.size}"
+
     def read(self) -> bytes:
         """Return the next 1 to `CHUNK` bytes of content, or ``b""`` at the end of the file.
 
         Raises:
             SourceError: the gzip data is damaged or ends early (everything before was returned), unpacks to
                 more than ``unpacking`` allows, the disk fails, or the file changed while it was read.
+            NotReady: it is a stream, and nothing has arrived yet. Call again.
         """
+        if not self._begun:
+            self._begin()
         data = self._read_gzip() if self._gzip else self._read_plain()
         if not data:
             self._check_unchanged()
@@ -117,7 +133,7 @@ class ByteReader:
 
     def close(self) -> None:
         """Close the file. Idempotent."""
-        self._file.close()
+        self._raw.close()
 
     def __enter__(self) -> Self:
         return self
@@ -126,18 +142,21 @@ class ByteReader:
         self.close()
 
     def _begin(self) -> None:
+        while len(self._input) < _LONGEST_MAGIC and (data := self._read_file(CHUNK)):
+            self._input += data
         if not self._input:
             message = f"{self.path} is empty (0 bytes): fetch it again"
             raise SourceError(message)
         self._gzip = self._input.startswith(_GZIP_MAGIC)
         for magic, what in _FOREIGN.items():
             if self._input.startswith(magic):
-                message = f"{self.path} is {what}, which cannot be read: unpack it, or compress it with gzip"
+                message = f"{self.path} is {what}, which cannot be read: {_ADVICE.get(magic, _UNPACK)}"
                 raise SourceError(message)
+        self._begun = True
 
     def _read_file(self, size: int) -> bytes:
         try:
-            data = self._file.read(size)
+            data = self._raw.read(size)
         except OSError as error:
             message = f"{self.path} cannot be read at byte {self.consumed}: {error.strerror or error}"
             raise SourceError(message) from error
@@ -162,7 +181,7 @@ class ByteReader:
                 self._member = None
             if data:
                 return data
-            if not member.eof and not self._input and self.consumed >= self.size:
+            if not member.eof and not self._input and (self.size is None or self.consumed >= self.size):
                 self._input = self._read_file(_COMPRESSED_CHUNK)
                 if not self._input:
                     raise self._truncated()
@@ -173,7 +192,7 @@ class ByteReader:
         except (zlib.error, _gzip_engine.error) as error:
             message = (
                 f"{self.path} is damaged: its gzip data is invalid before byte {self.consumed} "
-                f"of {self.size} ({error}); fetch it again"
+                f"{self._of} ({error}); fetch it again"
             )
             raise SourceError(message) from error
         self._input = member.unconsumed_tail
@@ -185,8 +204,8 @@ class ByteReader:
         unpacked, allowed = self._unpacked, self._unpacking
         if unpacked > allowed.max_bytes:
             what = f"more than the {allowed.max_bytes} bytes that max_unpacked_bytes allows"
-        elif unpacked > _FREE and unpacked > allowed.max_ratio * self.consumed:
-            read = f"byte {self.consumed} of {self.size}"
+        elif unpacked > FREE and unpacked > allowed.max_ratio * self.consumed:
+            read = f"byte {self.consumed} {self._of}"
             what = f"more than {allowed.max_ratio} times its bytes (up to {read}), the limit of max_ratio"
         else:
             return
@@ -208,7 +227,7 @@ class ByteReader:
         if not self._input.startswith(_GZIP_MAGIC):
             message = (
                 f"{self.path} contains other data after its gzip data "
-                f"(at byte {self.consumed - len(self._input)} of {self.size}); fetch it again"
+                f"(at byte {self.consumed - len(self._input)} {self._of}); fetch it again"
             )
             raise SourceError(message)
         self._members += 1
@@ -221,28 +240,6 @@ class ByteReader:
         )
 
     def _check_unchanged(self) -> None:
-        status = os.fstat(self._file.fileno())
-        if (status.st_size, status.st_mtime_ns) != (self.size, self._mtime):
+        if not self._raw.unchanged():
             message = f"{self.path} changed while it was read: run again when no program writes to it"
             raise SourceError(message)
-
-
-def open_file(path: str) -> FileIO:
-    """Open a regular file for reading, unbuffered.
-
-    Raises:
-        SourceError: it is missing, a directory, a pipe or a device, or reading it is not permitted.
-    """
-    file = Path(path)
-    try:
-        mode = file.stat().st_mode
-        if stat.S_ISREG(mode):
-            return file.open("rb", buffering=0)
-    except OSError as error:
-        message = f"{path} cannot be opened: {error.strerror or error}"
-        raise SourceError(message) from error
-    if stat.S_ISDIR(mode):
-        message = f"{path} is a directory: name its files, for example {str(file / '*.xml.gz')!r}"
-    else:
-        message = f"{path} is not a regular file and cannot be read twice: save it to a file first"
-    raise SourceError(message)

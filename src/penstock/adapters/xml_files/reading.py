@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from penstock.adapters.xml_files.records import FileRecords, Format
+from penstock.document import RawRecord
 from penstock.system.threads import in_thread
 
 if TYPE_CHECKING:
     from penstock.adapters.xml_files.inventory import InputFile
-    from penstock.document import RawRecord
     from penstock.errors import SourceError
 
 PAGE_BYTES = 8 * 1024 * 1024
@@ -130,6 +130,42 @@ class FailedReading(Reading):
     def take(self) -> list[RawRecord]:
         """Return nothing."""
         return []
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+class SkippedReading(Reading):
+    """The rest of a file that cannot be read further: one bad record, in place of the first that is missing.
+
+    Args:
+        before: The file as it was read until then.
+        error: Why it cannot be read further.
+    """
+
+    finished = False
+
+    def __init__(self, before: Reading, error: SourceError) -> None:
+        self.file = before.file
+        self.start = before.start
+        self.index = before.index
+        self.seen = before.index + 1
+        self.consumed = before.consumed
+        self._error = error
+
+    async def begin(self) -> None:
+        """Do nothing."""
+
+    async def ready(self) -> None:
+        """Do nothing."""
+
+    def take(self) -> list[RawRecord]:
+        """Return the bad record."""
+        context = {"fault": f"{self._error}; the file was skipped from here on (on_bad_file='skip')"}
+        record = RawRecord(f"{self.file.name}#{self.index}", b"", context)
+        self.index += 1
+        self.finished = True
+        return [record]
 
     async def aclose(self) -> None:
         """Do nothing."""

@@ -6,9 +6,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.adapters.xml_files.encoding import Utf8Stream
+from penstock.adapters.xml_files.opening import open_input
+from penstock.adapters.xml_files.raw import NotReady
 from penstock.adapters.xml_files.reader import ByteReader, Unpacking
 from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES, Piece, RecordSplitter
 from penstock.document import RawRecord
@@ -22,6 +24,31 @@ def _itself(piece: Piece) -> Iterable[Piece]:
     return (piece,)
 
 
+class TextSplitter(Protocol):
+    """Splits text into records."""
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Take the next bytes and return the records that they complete."""
+        ...
+
+    def close(self) -> list[Piece]:
+        """End the text and return the last record."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """A format of text.
+
+    Args:
+        begins: Whether a file that begins with these bytes has this format; ``None`` if more are needed.
+        splitter: Returns a splitter, given the largest size of a record.
+    """
+
+    begins: Callable[[bytes], bool | None]
+    splitter: Callable[[int], TextSplitter]
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """The format of a kind of XML file.
@@ -32,6 +59,7 @@ class Format:
         nested: Whether records may contain elements of their own name.
         max_record_bytes: A larger record becomes a faulty one.
         unpacking: How much a compressed file may unpack to.
+        text: Another format of the same records, which is no XML.
     """
 
     roots: Mapping[str, Sequence[str]]
@@ -39,6 +67,7 @@ class Format:
     nested: bool = False
     max_record_bytes: int = MAX_RECORD_BYTES
     unpacking: Unpacking = Unpacking()  # noqa: RUF009 - frozen
+    text: TextFormat | None = None
 
 
 class FileRecords:
@@ -61,10 +90,9 @@ class FileRecords:
         self._start = start
         self._format = format
         self._reader: ByteReader | None = None
-        self._encoding = Utf8Stream(file.path)
-        self._splitter = RecordSplitter(
-            format.roots, where=file.path, nested=format.nested, max_record_bytes=format.max_record_bytes
-        )
+        self._encoding = Utf8Stream(file.place)
+        self._splitter: RecordSplitter | TextSplitter | None = None
+        self._begin = b""  # kept back until the format is known
         self._records: deque[RawRecord] = deque()
         self._bytes = 0
         self._ended = False
@@ -119,17 +147,38 @@ class FileRecords:
     def _read(self) -> None:
         try:
             if self._reader is None:
-                self._reader = ByteReader(self.file.path, self._format.unpacking)
+                self._reader = open_input(self.file, self._format.unpacking)
             data = self._reader.read()
             if data:
-                self._accept(self._splitter.feed(self._encoding.feed(data)))
+                self._split(self._encoding.feed(data))
             else:
-                self._accept(self._splitter.feed(self._encoding.close()))
+                self._split(self._encoding.close(), last=True)
                 self._ended = True
-                self._splitter.close()
+                self._accept(self._splitter.close() or () if self._splitter else ())
+        except NotReady:
+            return
         except SourceError as error:
             self._ended = True
             self._error = error
+
+    def _split(self, data: bytes, *, last: bool = False) -> None:
+        if self._splitter is None:
+            data = self._begin = self._begin + data
+            text, layout = self._format.text, self._format
+            is_text = text.begins(data) if text is not None else False
+            if is_text is None and not last:
+                return
+            if is_text and text is not None:
+                self._splitter = text.splitter(layout.max_record_bytes)
+            else:
+                self._splitter = RecordSplitter(
+                    layout.roots,
+                    where=self.file.place,
+                    nested=layout.nested,
+                    max_record_bytes=layout.max_record_bytes,
+                )
+            self._begin = b""
+        self._accept(self._splitter.feed(data))
 
     def _accept(self, pieces: Iterable[Piece]) -> None:
         for piece in pieces:
@@ -137,14 +186,14 @@ class FileRecords:
                 index = self.seen
                 self.seen += 1
                 if index >= self._start:
-                    self._records.append(self._record(part, index))
+                    self._records.append(self._record(part, index, piece.namespaces))
                     self._bytes += len(part.data)
 
-    def _record(self, piece: Piece, index: int) -> RawRecord:
+    def _record(self, piece: Piece, index: int, namespaces: Mapping[str, str]) -> RawRecord:
         key = f"{self.file.name}#{index}"
         context: dict[str, Any] = {}
-        if self._splitter.namespaces:
-            context["namespaces"] = self._splitter.namespaces
+        if namespaces:
+            context["namespaces"] = namespaces
         if piece.fault:
             context["fault"] = piece.fault
         return RawRecord(key, piece.data, context)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from penstock.abc import JSON, Page, Source
-from penstock.adapters.xml_files.inventory import as_text
+from penstock.adapters.xml_files.inventory import as_text, find_files
 from penstock.adapters.xml_files.reader import Unpacking
 from penstock.adapters.xml_files.reading import LocalReading, Reading
 from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES
 from penstock.adapters.xml_files.walk import Walk, states_of
+from penstock.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,26 +23,34 @@ if TYPE_CHECKING:
     from penstock.document import RawRecord
 
 
+OnBadFile = Literal["stop", "skip"]
+"""What to do about a file that cannot be read."""
+
+
 class XmlFilesSource(Source):
     """Reads the records of XML files, gzipped or not, one file after the other.
 
     No file is opened before the first page is requested. Files are read only on demand, and outside of the
     event loop. Memory holds one page per open file and the bytes that were read with it.
 
-    A position is ``{"files": {name: {"fingerprint", "index", "done"}}, "next": name, "page_size": n}``.
-    ``index`` counts the records of that file that were delivered, ``done`` is true when there are no more,
-    and ``next`` is the file of the next page. Files that appear later are new, whatever their names. Files
-    that were begun are finished first. If a file changed after it was read, that is an error: it is neither
-    read again nor skipped.
+    A position is ``{"files": {name: {"fingerprint", "place", "index", "done"}}, "next": name,
+    "page_size": n}``. ``place`` is a digest of where the file is, ``index`` counts the records of that file
+    that were delivered, ``done`` is true when there are no more, and ``next`` is the file of the next page.
+    Files that appear later are new, whatever their names. Files that were begun are finished first. If a file
+    changed after it was read, that is an error: it is neither read again nor skipped.
 
     Args:
-        paths: Files and globs (``*``, ``?``, ``[…]``, ``**``, ``~``), at least one.
+        paths: Files and globs (``*``, ``?``, ``[…]``, ``**``, ``~``), at least one, read in this order. A zip
+            or tar archive stands for the files in it; ``-`` is standard input.
         page_size: Records per page, at most.
         max_record_bytes: A larger record is not kept in memory; it becomes a `DocumentError`, and its first
             64 KiB are stored in the dead letter. 64 MiB by default.
         max_ratio: A gzip file that unpacks to more than this many times its size is refused, once 16 MiB were
             unpacked. 200 by default.
         max_unpacked_bytes: A gzip file that unpacks to more bytes than this is refused. 100 GiB by default.
+        on_bad_file: What happens if a file cannot be read, or not to its end: ``stop`` raises the error,
+            ``skip`` yields one bad record for it and continues with the next file. A file that was skipped
+            and has changed since is read from its beginning by the next run.
 
     Raises:
         TypeError: a path is not a string or path.
@@ -55,6 +64,7 @@ class XmlFilesSource(Source):
         max_record_bytes: int | None = None,
         max_ratio: int | None = None,
         max_unpacked_bytes: int | None = None,
+        on_bad_file: OnBadFile = "stop",
     ) -> None:
         if not paths:
             message = f"{type(self).__name__} needs at least one file or glob, for example 'data/*.xml.gz'"
@@ -67,12 +77,23 @@ class XmlFilesSource(Source):
             _limit("max_ratio", max_ratio, usual.max_ratio),
             _limit("max_unpacked_bytes", max_unpacked_bytes, usual.max_bytes),
         )
+        if on_bad_file not in get_args(OnBadFile):
+            message = f"on_bad_file must be 'stop' or 'skip', not {on_bad_file!r}"
+            raise ValueError(message)
+        self._skip_bad = on_bad_file == "skip"
         self._parameters = {"paths": [as_text(path) for path in self._paths]}
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The paths and globs, unchanged."""
         return self._parameters
+
+    def inputs(self) -> list[str]:
+        """Return the files in the order in which they are read."""
+        try:
+            return [as_text(file.place) for file in find_files(self._paths, self._unpacking)]
+        except SourceError as error:
+            return [str(error)]
 
     @property
     @abstractmethod
@@ -98,7 +119,7 @@ class XmlFilesSource(Source):
         def read(file: InputFile, start: int, first: int) -> Reading:
             return LocalReading(file, layout, start, first, self.page_size)
 
-        walk = Walk(position, self.page_size, 1, read)
+        walk = Walk(position, self.page_size, 1, read, self._unpacking, skip_bad=self._skip_bad)
         try:
             async with aclosing(walk.pages(self._paths)) as pages:
                 async for page in pages:

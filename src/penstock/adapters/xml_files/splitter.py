@@ -13,13 +13,19 @@ continues at the next safe place:
 * With ``nested=True`` records may contain elements of their own name: tags are counted. Other children of the
   root are skipped.
 
+A stream may hold several sets one after the other, each with its own declaration, document type and
+namespaces, and records without a set around them (*bare* ones), as collected pages of a service often do. All
+of it must have one encoding.
+
 An error of the stream itself (it ends too early, is not XML, or has another root) is raised after all records
 before it were returned.
 """
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from penstock.adapters.xml_files.prolog import Prolog
@@ -30,20 +36,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_RECORD_BYTES = 64 * 1024 * 1024
-_HEAD_BYTES = 64 * 1024  # kept of a record that is too large: enough to identify it
+HEAD_BYTES = 64 * 1024  # kept of a record that is too large: enough to identify it
 
 
 class Piece(NamedTuple):
     """One record: the name of its element, its bytes, and the offset of its first byte in the (UTF-8) stream.
 
     ``fault`` is empty, or says why these bytes are not a whole record. ``data`` is then what was found, or
-    the first 64 KiB of a record that is too large.
+    the first 64 KiB of a record that is too large. ``namespaces`` are the prefixes that the root element
+    declares: a record on its own lacks them.
     """
 
     name: str
     data: bytes
     offset: int
     fault: str = ""
+    namespaces: Mapping[str, str] = MappingProxyType({})
 
 
 class _State(Enum):
@@ -77,6 +85,13 @@ class RecordSplitter:
         self._max = max_record_bytes
         self._scan = Scanner()
         self._prolog = Prolog(self._scan, roots, where)
+        self._openings = [
+            b"<?xml",
+            b"<!DOCTYPE",
+            *{b"<" + name.encode() for root, records in roots.items() for name in (root, *records)},
+        ]
+        self._longest = max(map(len, self._openings)) + 1
+        self._encoding: str | None = None
         self._state = _State.PROLOG
         self._start = 0  # where the current record begins in the buffer
         self._name = b""  # of the current record's element; empty if it is not an element
@@ -86,11 +101,6 @@ class RecordSplitter:
         self._found: list[Piece] = []
         self._error: SourceError | None = None
         self.count = 0
-
-    @property
-    def namespaces(self) -> dict[str, str]:
-        """The prefixes that the root element declares: a record on its own lacks them."""
-        return self._prolog.namespaces
 
     def feed(self, data: bytes) -> list[Piece]:
         """Take the next bytes and return the records that they complete.
@@ -113,7 +123,8 @@ class RecordSplitter:
         Raises:
             SourceError: it ends before its root element does.
         """
-        complete = self._state is _State.EPILOG and not self._scan.until and not self._scan.buffer
+        over = self._state is _State.EPILOG or (self._state is _State.BETWEEN and self._prolog.bare)
+        complete = over and not self._scan.until and not self._scan.buffer
         if self._error is None and not complete:
             self._error = self._ends_early()
         if self._error is not None:
@@ -145,7 +156,7 @@ class RecordSplitter:
         self._start -= count
 
     def _keep_head(self) -> None:
-        self._head = bytes(self._scan.buffer[self._start : self._start + min(_HEAD_BYTES, self._max)])
+        self._head = bytes(self._scan.buffer[self._start : self._start + min(HEAD_BYTES, self._max)])
 
     # -- Each of these steps returns whether the buffer may contain more to do.
 
@@ -155,7 +166,11 @@ class RecordSplitter:
             self._root_end = b"</" + self._prolog.root.encode()
             self._records = [name.encode() for name in self._roots[self._prolog.root]]
             self._starts = [b"<" + name for name in self._records]
-            self._borders = [*self._starts, self._root_end]
+            outside = [self._root_end]
+            if self._prolog.bare:  # such a record also ends where a set begins
+                outside = [b"<" + root.encode() for root in self._roots]
+            self._borders = [*dict.fromkeys([*self._starts, *outside])]
+            self._check_encoding()
             # This many bytes at the end of the buffer may be the beginning of a token.
             self._overlap = max(len(token) for token in (*self._borders, b"<![CDATA[")) + 2
             self._state = _State.EPILOG if self._prolog.empty else _State.BETWEEN
@@ -174,9 +189,33 @@ class RecordSplitter:
                 return self._open(name, at + len(start))
         if buffer.startswith(self._root_end, at) and buffer[at + len(self._root_end)] in NAME_ENDS:
             return self._end_root()
-        if scan.enter_opaque(cdata=self._nested):
+        if (self._prolog.bare and self._begin_set()) or scan.enter_opaque(cdata=self._nested):
             return True
         return self._foreign()
+
+    def _begin_set(self) -> bool:
+        """Return whether a further set, or a bare record, begins at the cursor, and prepare to read it."""
+        scan = self._scan
+        if scan.buffer.startswith(BOM_UTF8, scan.at):
+            scan.at += len(BOM_UTF8)
+            return True
+        for token in self._openings:
+            after = scan.at + len(token)
+            if scan.buffer[scan.at : after].upper() == token.upper() and scan.buffer[after] in NAME_ENDS:
+                self._prolog = Prolog(scan, self._roots, self._where)
+                self._state = _State.PROLOG
+                return True
+        return False
+
+    def _check_encoding(self) -> None:
+        encoding = self._prolog.encoding
+        if self._encoding is None:
+            self._encoding = encoding or "utf-8"
+        elif encoding not in ("", self._encoding):
+            raise self._broken(
+                f"changes its encoding from {self._encoding} to {encoding} before byte "
+                f"{self._scan.base + self._scan.at}: put its sets into files of their own"
+            )
 
     def _end_root(self) -> bool:
         scan = self._scan
@@ -310,7 +349,8 @@ class RecordSplitter:
         if fault:
             data = data.rstrip()
         if self._emit or fault:
-            self._found.append(Piece(self._name.decode(), data, scan.base + self._start, fault))
+            namespaces = self._prolog.namespaces
+            self._found.append(Piece(self._name.decode(), data, scan.base + self._start, fault, namespaces))
             self.count += 1
         scan.at = end
         self._head = None
@@ -321,13 +361,14 @@ class RecordSplitter:
         scan = self._scan
         if not scan.leave_opaque() or not scan.skip_space():
             return False
-        if scan.enter_opaque(cdata=False):
+        known = scan.buffer[scan.at] in (ord("<"), BOM_UTF8[0])
+        if known and len(scan.buffer) - scan.at < self._longest and scan.buffer.find(b">", scan.at) < 0:
+            return False  # too short to tell what it is
+        if self._begin_set() or scan.enter_opaque(cdata=False):
             return True
-        if len(scan.buffer) - scan.at < len(b"<!--") and scan.buffer[scan.at] == ord("<"):
-            return False
         raise self._broken(
-            f"continues after </{self._prolog.root}> at byte {scan.base + scan.at}: "
-            "if it is several files in one, split them"
+            f"continues after </{self._prolog.root}> at byte {scan.base + scan.at} with something else: "
+            "remove it, or fetch the file again"
         )
 
     # -- Errors
@@ -337,7 +378,7 @@ class RecordSplitter:
 
     def _ends_early(self) -> SourceError:
         if self._state is _State.PROLOG:
-            return self._prolog.ends_early()
+            return self._prolog.ends_early(further=self._encoding is not None)
         root = self._prolog.root
         if self._state is _State.EPILOG:
             return self._broken(f"ends in the middle of the markup after </{root}>")

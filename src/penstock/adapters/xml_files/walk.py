@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import JSON, Page
-from penstock.adapters.xml_files.inventory import InputFile, find_files, fingerprint
-from penstock.adapters.xml_files.reading import FailedReading, Reading
-from penstock.errors import PositionError, SourceChanged, SourceError
+from penstock.adapters.xml_files.identity import UNREADABLE, fingerprint_of, place_of, recognised, size_of
+from penstock.adapters.xml_files.inventory import InputFile, find_files
+from penstock.adapters.xml_files.reading import FailedReading, Reading, SkippedReading
+from penstock.errors import PositionError, SourceError
 from penstock.system.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
+    from penstock.adapters.xml_files.reader import Unpacking
     from penstock.document import RawRecord
 
 _NEW: dict[str, Any] = {"done": False, "index": 0}
@@ -34,6 +35,8 @@ class Walk:
         page_size: Records per page, at most.
         width: Files that are open at the same time, at most.
         read: Returns the `Reading` of a file, given the first record and the size of the first page.
+        unpacking: How much an archive may unpack to.
+        skip_bad: Whether a file that cannot be read (further) becomes one bad record instead of an error.
     """
 
     def __init__(
@@ -42,7 +45,12 @@ class Walk:
         page_size: int,
         width: int,
         read: Callable[[InputFile, int, int], Reading],
+        unpacking: Unpacking,
+        *,
+        skip_bad: bool = False,
     ) -> None:
+        self._unpacking = unpacking
+        self._skip_bad = skip_bad
         self._states = states_of(position)
         self._next: str | None = position["next"] if position else None
         self._first_size = max(page_size, position["page_size"]) if position else page_size
@@ -62,8 +70,7 @@ class Walk:
         """
         await self._begin(paths)
         while self._open:
-            reading = self._open[0]
-            await reading.ready()
+            reading = await self._ready()
             items = reading.take()
             self._open.popleft()
             await self._requeue(reading)
@@ -72,43 +79,55 @@ class Walk:
         if self._unreported:  # the last files had no records, or no more than earlier runs have read
             yield self._page([])
 
+    async def _ready(self) -> Reading:
+        """Return the first open file when it has a page; in place of a bad file one bad record."""
+        reading = self._open[0]
+        try:
+            await reading.ready()
+        except SourceError as error:
+            if not self._skip_bad:
+                raise
+            await reading.aclose()
+            if reading.file.name not in self._states:
+                self._put(reading.file, UNREADABLE, 0, done=False)
+            reading = self._open[0] = SkippedReading(reading, error)
+        return reading
+
     async def aclose(self) -> None:
         """Close every open file."""
         while self._open:
             await self._open.pop().aclose()
 
     async def _begin(self, paths: Sequence[str]) -> None:
-        files = await in_thread(find_files, list(paths))
-        for file in files:
-            self._sizes[file.name] = await in_thread(_size, file.path)
-            if file.name in self._states:
-                await self._check(file)
-        if self._next is not None and self._next not in self._sizes:
+        self._files = await in_thread(self._found, list(paths))
+        names = {file.name for file in self._files}
+        if self._next is not None and self._next not in names:
             message = (
                 f"the earlier run stopped in {self._next!r}, which is not among the files now: "
-                "add it to the files, or start over"
+                "add it to the files, or read everything again with refresh=True (--refresh)"
             )
             raise SourceError(message)
-        waiting = [file for file in files if not self._states.get(file.name, _NEW)["done"]]
-        # First the file of the next page, then the files already begun, then the new ones by name.
+        waiting = [file for file in self._files if not self._states.get(file.name, _NEW)["done"]]
+        # First the file of the next page, then the files already begun, then the new ones in their order.
         waiting.sort(key=lambda file: (file.name != self._next, file.name not in self._states))
         self._waiting.extend(waiting)
         await self._refill()
 
-    async def _check(self, file: InputFile) -> None:
-        known, found = self._states[file.name]["fingerprint"], await in_thread(fingerprint, file.path)
-        if known != found:
-            message = (
-                f"{file.path} has changed since an earlier run read it as {file.name!r} "
-                f"(fingerprint {known} then, {found} now): read everything again with refresh=True "
-                "(--refresh), or rename it to read it as a new file"
-            )
-            raise SourceChanged(message)
+    def _found(self, paths: list[str]) -> list[InputFile]:
+        self._states = dict(self._states)
+        files = recognised(find_files(paths, self._unpacking), self._states)
+        self._sizes = {file.name: _size(file) for file in files}
+        return files
 
     async def _requeue(self, reading: Reading) -> None:
         """Record the progress of a file, then close it if it is finished, or queue it for its next turn."""
-        name = reading.file.name
-        self._put(name, self._states[name]["fingerprint"], reading.index, done=reading.finished)
+        self._put(
+            reading.file,
+            self._states[reading.file.name]["fingerprint"],
+            reading.index,
+            done=reading.finished,
+            bad=isinstance(reading, SkippedReading),
+        )
         if reading.finished:
             await reading.aclose()
         else:
@@ -135,16 +154,18 @@ class Walk:
     async def _open_file(self, file: InputFile) -> Reading:
         try:
             if file.name not in self._states:
-                self._put(file.name, await in_thread(fingerprint, file.path), 0, done=False)
+                self._put(file, await in_thread(fingerprint_of, file), 0, done=False)
         except SourceError as error:
             return FailedReading(file, error)
         first = self._first_size if file.name == self._next else self._page_size
         return self._read(file, self._states[file.name]["index"], first)
 
-    def _put(self, name: str, fingerprint: str, index: int, *, done: bool) -> None:
+    def _put(self, file: InputFile, fingerprint: str, index: int, *, done: bool, bad: bool = False) -> None:
         # Always a new dictionary, so that a position never changes after it was sent.
-        state = {"fingerprint": fingerprint, "index": index, "done": done}
-        self._states = {**self._states, name: state}
+        state = {"fingerprint": fingerprint, "place": place_of(file), "index": index, "done": done}
+        if bad:
+            state["bad"] = True
+        self._states = {**self._states, file.name: state}
         self._unreported = True
 
     def _page(self, items: list[RawRecord]) -> Page[RawRecord]:
@@ -189,9 +210,8 @@ def states_of(position: JSON) -> dict[str, Any]:
     return states
 
 
-def _size(path: str) -> int:
+def _size(file: InputFile) -> int:
     try:
-        return Path(path).stat().st_size
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror or error}"
-        raise SourceError(message) from error
+        return size_of(file)
+    except SourceError:  # raised again when it is this file's turn
+        return 0

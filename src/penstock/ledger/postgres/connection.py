@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import LedgerError
 from penstock.ledger.postgres.text import shown
-from penstock.system import end_with_client, postgres_parameters
+from penstock.system import end_with_client, limit_lock_waits, postgres_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import psycopg
 
     Database = psycopg.Connection[Any]
+
+_LOCK_SECONDS = 10.0
+"""How long a statement waits for another session: its client may be stopped, or cut off, in a transaction."""
 
 
 def connect(url: str, name: str) -> Database:
@@ -39,8 +42,9 @@ def connect(url: str, name: str) -> Database:
         )
     try:
         db.execute("SET search_path = penstock_ledger")
-        db.execute("SET synchronous_commit = on; SET statement_timeout = 0; SET lock_timeout = 0")
+        db.execute("SET synchronous_commit = on; SET statement_timeout = 0")
         db.execute("SET client_min_messages = warning; SET idle_in_transaction_session_timeout = 0")
+        limit_lock_waits(db, _LOCK_SECONDS)
         end_with_client(db)
     except BaseException:
         db.close()

@@ -44,6 +44,13 @@ class PostgresErrors:
             "penstock_ledger, move its output away and begin anew"
         )
 
+    def locked(self, holder: str) -> LedgerBusy:
+        """Return the error for a lock that another session did not release in time."""
+        return LedgerBusy(
+            f"the ledger {self.place} is held by {holder}, and did not become free; "
+            "end that session or wait for it, then run again"
+        )
+
     @contextmanager
     def explained(self, doing: str) -> Iterator[None]:
         """Turn errors of psycopg into ``LedgerError``; ``doing`` is such as "write to"."""

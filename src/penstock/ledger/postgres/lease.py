@@ -14,6 +14,7 @@ import socket
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 from penstock.errors import LedgerBusy
 from penstock.system import Holder
@@ -139,10 +140,13 @@ def give_back(db: psycopg.Connection[Any], token: str, key_id: int | None = None
 
 
 class Renewal:
-    """A thread that calls ``renew`` every ``every`` seconds, even while the event loop is busy."""
+    """A thread that calls ``renew`` every ``every`` seconds, even while the event loop is busy.
+
+    ``renew`` is a method. The thread ends when its object is collected.
+    """
 
     def __init__(self, renew: Callable[[], None], every: float) -> None:
-        self._renew = renew
+        self._renew = WeakMethod(renew)
         self._every = every
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="penstock-lease", daemon=True)
@@ -160,4 +164,8 @@ class Renewal:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._every):
-            self._renew()
+            renew = self._renew()
+            if renew is None:
+                break
+            renew()
+            del renew  # keeps the object alive

@@ -6,6 +6,7 @@ from penstock.errors import GraphError, MissingExtra
 from penstock.ledger.postgres.store import PostgresStore
 from penstock.ledger.postgres.text import is_postgres
 from penstock.ledger.threaded import ThreadedLedger
+from penstock.system.places import connection_url
 
 
 class PostgresLedger(ThreadedLedger):
@@ -22,8 +23,9 @@ class PostgresLedger(ThreadedLedger):
     next ``open`` connects again and continues from the last commit.
 
     Args:
-        url: ``postgresql://user@host:port/database``, or another URL that libpq understands. A password in it
-            is never shown. ``PGPASSWORD`` or ``~/.pgpass`` keep the password out of the command line.
+        url: ``postgresql://user@host:port/database``, or ``host=... dbname=...`` as for libpq. A
+            password in it is never shown. ``PGPASSWORD`` or ``~/.pgpass`` keep the password out of the
+            command line.
         lease: Seconds.
 
     Raises:
@@ -36,6 +38,7 @@ class PostgresLedger(ThreadedLedger):
             import psycopg  # noqa: F401  imported here to report its absence when the pipeline is built
         except ImportError as error:
             raise MissingExtra("A ledger in PostgreSQL", "postgres") from error
+        url = connection_url(url) or ""
         if not is_postgres(url):
             raise GraphError("PostgresLedger takes a URL such as postgresql://user@host/database")
         if not lease > 0:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+SCHEMA = "penstock_ledger"
+"""Where the tables are."""
+
 _LOCK = 0x50454E53
 """The advisory lock that is held while a ledger is created or migrated."""
 

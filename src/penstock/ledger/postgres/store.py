@@ -13,10 +13,11 @@ from penstock.ledger.postgres import lease
 from penstock.ledger.postgres.commit import confirm_commits, write_commit
 from penstock.ledger.postgres.connection import connect, transaction
 from penstock.ledger.postgres.errors import PostgresErrors
-from penstock.ledger.postgres.schema import prepare
+from penstock.ledger.postgres.schema import SCHEMA, prepare
 from penstock.ledger.postgres.tables import PostgresTables
 from penstock.ledger.records import to_json
 from penstock.ledger.store import Store
+from penstock.system import lock_holder, release_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +62,8 @@ class PostgresStore(Store[PostgresTables]):
         if self._tables is None:
             db = connect(self._url, "penstock ledger")
             try:
-                prepare(db, self.place)
+                with self._naming_the_holder(db):
+                    prepare(db, self.place)
             except BaseException:
                 db.close()
                 raise
@@ -71,7 +73,7 @@ class PostgresStore(Store[PostgresTables]):
 
     def _when_free(self, name: str, call: Callable[[], T]) -> T:
         """Make a call that takes a lease; try again while the holder may be about to lose it."""
-        began = time.monotonic()
+        began, is_first = time.monotonic(), True
         while True:
             try:
                 return call()
@@ -82,6 +84,9 @@ class PostgresStore(Store[PostgresTables]):
                         f"{name!r} in the ledger {self.place} is in use by {held.holder}; "
                         "wait for it or stop it, then run again"
                     ) from None
+                if is_first and held.holder.is_this_process:
+                    release_abandoned()
+            is_first = False
             time.sleep(_RETRY_SECONDS)
 
     def close(self) -> None:
@@ -95,6 +100,11 @@ class PostgresStore(Store[PostgresTables]):
 
             with contextlib.suppress(psycopg.Error):  # the leases then expire
                 lease.give_back(tables.db, self._fence.token)
+            tables.db.close()
+
+    def __del__(self) -> None:
+        tables = getattr(self, "_tables", None)
+        if tables is not None:  # dropped: the end of the session frees the leases
             tables.db.close()
 
     def _forget_connection(self) -> tuple[PostgresTables | None, lease.Renewal | None]:
@@ -136,13 +146,26 @@ class PostgresStore(Store[PostgresTables]):
         """Keep the lease's thread out, and explain errors; forget a connection that broke."""
         with self._mutex:
             try:
-                with self._errors.explained(doing):
+                with self._errors.explained(doing), self._naming_the_holder():
                     yield
             finally:
                 if self._tables is not None and self._tables.db.closed:
                     _, renewal = self._forget_connection()
                     if renewal is not None:
                         renewal.stop_soon()
+
+    @contextlib.contextmanager
+    def _naming_the_holder(self, db: psycopg.Connection[Any] | None = None) -> Iterator[None]:
+        """Raise ``LedgerBusy`` if another session does not release a lock in time; it says which session."""
+        from psycopg.errors import LockNotAvailable
+
+        try:
+            yield
+        except LockNotAvailable as error:
+            if db is None and self._tables is not None:
+                db = self._tables.db
+            holder = "another session" if db is None else lock_holder(db, SCHEMA)
+            raise self._errors.locked(holder) from error
 
     # -- writing under the lease
 

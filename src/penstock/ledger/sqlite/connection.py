@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from penstock.errors import LedgerBusy, LedgerCorrupt, LedgerError
 from penstock.ledger.sqlite import schema, wal
 from penstock.ledger.sqlite.errors import SqliteErrors
-from penstock.system import DiskStorage
+from penstock.system import DiskStorage, acquire_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def connect(path: Path, lock: Lock) -> sqlite3.Connection:
     """
     with SqliteErrors(path).explained("open"):
         _check_place(path)
-        if (holder := lock.acquire()) is not None:
+        if (holder := acquire_lock(lock)) is not None:
             raise LedgerBusy(
                 f"the ledger {path} is in use by {holder}; wait for it or stop it, then run again"
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from penstock.ledger.sqlite.store import SqliteStore
 from penstock.ledger.threaded import ThreadedLedger
+from penstock.system.places import file_path
 
 
 class SqliteLedger(ThreadedLedger):
@@ -22,7 +23,7 @@ class SqliteLedger(ThreadedLedger):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
+        self._path = file_path(path)
         super().__init__(SqliteStore(self._path))
 
     @property

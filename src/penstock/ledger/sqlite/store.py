@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
+from penstock.errors import LedgerBusy, LedgerError
 from penstock.ledger.records import KEPT_COMMITS, checksum, commit_texts, to_json
 from penstock.ledger.sqlite.connection import connect, transaction
 from penstock.ledger.sqlite.errors import SqliteErrors
 from penstock.ledger.sqlite.tables import SqliteTables
 from penstock.ledger.store import Store
-from penstock.system import DiskStorage
+from penstock.system import DiskStorage, Watch, save
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +33,8 @@ class SqliteStore(Store[SqliteTables]):
         super().__init__(str(path))
         self._path = path
         self._errors = SqliteErrors(path)
-        self._lock: Lock = DiskStorage().lock(path)
+        self._lock: Lock | None = None
+        self._watch: Watch | None = None
 
     def _explained(self, doing: str) -> AbstractContextManager[None]:
         return self._errors.explained(doing)
@@ -46,13 +49,16 @@ class SqliteStore(Store[SqliteTables]):
 
     def _connected(self) -> SqliteTables:
         if self._tables is None:
-            tables = SqliteTables(connect(self._path, self._lock), self._errors.corrupt)
+            path = self._path.absolute()  # from now on, whatever the working directory is
+            self._lock = lock = DiskStorage().lock(path)
+            tables = SqliteTables(connect(self._path, lock), self._errors.corrupt)
             try:
+                self._watch = Watch(path, beside="-wal")
                 with self._explained("read"):
                     self._keys = tables.load_keys()
             except BaseException:
                 tables.db.close()
-                self._lock.release()
+                lock.release()
                 raise
             self._tables = tables
         return self._tables
@@ -64,7 +70,36 @@ class SqliteStore(Store[SqliteTables]):
         if tables is not None:
             with contextlib.suppress(sqlite3.Error):  # on a full disk the log stays; the next open replays it
                 tables.db.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _check_ours(self, tables: SqliteTables) -> None:
+        """Raise if another program has removed, replaced or cut the file, or if the lock was lost.
+
+        Call it inside a transaction, because SQLite then keeps other writers out; it rolls back.
+        """
+        how = self._lock.lost() if self._lock is not None else None
+        if how is not None:
+            raise LedgerBusy(
+                f"this run lost its lock on the ledger {self.place}: {how}. It has committed nothing since; "
+                "let one run at a time use a ledger, and run again"
+            )
+        watch = self._watch
+        if watch is None or (happened := watch.harm()) is None:
+            return
+        tables.db.rollback()
+        kept = f"; {watch.whereabouts(partial(save, tables.db))}" if happened.gone else ""
+        raise LedgerError(
+            f"the ledger {self.place} {happened.what}{kept}; put it back as it was and run again, "
+            "or restart from the beginning"
+        )
+
+    @contextlib.contextmanager
+    def _transaction(self, tables: SqliteTables) -> Iterator[None]:
+        """Run the block in a transaction, if the file and the lock are still ours."""
+        with transaction(tables.db):
+            self._check_ours(tables)
+            yield
 
     def _begin(self, tables: SqliteTables, name: str, *, restart: bool) -> Opened:
         key = self._keys.get(name)
@@ -73,7 +108,7 @@ class SqliteStore(Store[SqliteTables]):
             return tables.last_commit(key).opened(key, resumed=True)
         if key is not None and not restart:
             tables.merge(key)  # an earlier merge may have been interrupted
-        with transaction(tables.db):
+        with self._transaction(tables):
             if key is not None and restart:
                 tables.forget(key)
             key = tables.begin_run(name, key, restart=restart)
@@ -87,7 +122,7 @@ class SqliteStore(Store[SqliteTables]):
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[SqliteTables]:
         tables, _ = self._opened(name)
-        with self._explained("write to"), transaction(tables.db):
+        with self._explained("write to"), self._transaction(tables):
             yield tables
 
     def _commit(self, key: Key, commit: Commit) -> int:
@@ -117,7 +152,7 @@ class SqliteStore(Store[SqliteTables]):
 
     def _finish(self, tables: SqliteTables, key: Key) -> None:
         counts = tables.last_commit(key).counts_of(key.run)
-        with transaction(tables.db):
+        with self._transaction(tables):
             tables.end_run(key, to_json(counts, "counts"))
         key.running = key.open = False
         tables.merge(key)
@@ -129,7 +164,7 @@ class SqliteStore(Store[SqliteTables]):
         if key is None:
             return 0
         before = key.letters
-        with self._explained("write to"), transaction(tables.db):
+        with self._explained("write to"), self._transaction(tables):
             left = tables.drop_letters(key, records)
             tables.save_key(key, key.epoch, left)
         key.letters = left

@@ -69,7 +69,7 @@ class _ConcatStage(Stage[Any]):
             if items:
                 return items
             self._done = (*self._done, self._current.marks())
-            self.run.release(self._current.aclose())
+            self.run.release(self._current)
             self._current = None
             if not self.run.draining:  # otherwise the input may not have ended by itself
                 self._index += 1

@@ -106,7 +106,7 @@ class _ConcatMapStage(Stage[Any]):
                 return items
             self._here = (self._here[0], 1)
             self._items, self._inner = [], None
-            self.run.release(inner.stage.aclose())
+            self.run.release(inner.stage)
 
     async def _open(self) -> bool:
         """Build the flow of the next item; return whether there is one."""
@@ -140,7 +140,7 @@ class _EagerStage(JoinStage):
             return lambda _: {**page(offset), key: state}
         first, (inner, at), moved = self._flows[0], self.places()[1], self.start is not None
         page, offset = first.origin
-        return lambda i: {**page(offset), key: first.built.state(inner(at + (i if moved else 0)))}
+        return lambda i: {**page(offset), key: first.built.state_behind(inner, at + (i if moved else 0))}
 
     def prepare(self) -> None:
         """Release the flows that have been delivered, and build the next ones."""

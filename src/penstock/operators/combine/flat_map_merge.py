@@ -139,7 +139,34 @@ class _FlatMapMergeStage(JoinStage):
             self._over.append(one)
 
     def prepare(self) -> None:
-        """Release the flows that have ended, and start others."""
+        """Release the flows that have ended, start others in their place, and ask those that need no task.
+
+        So one request takes items from as many flows as may run, although some have ended in the one before.
+        """
+        outer, most, run = self._outer, self._node.concurrency, self.run
+        while True:
+            self._release()
+            if self._failure is None and not run.draining:
+                self._fill()
+            self._ask_now()
+            if not (self._over or (outer.left and len(self._running) < most)) or run.strained():
+                return
+            if self._failure is not None or run.draining:
+                return
+
+    def _ask_now(self) -> None:
+        """Ask the inputs without items that need no task."""
+        for one in self.changed:  # their places go into the history later: they may change again
+            if one.taken >= one.size and one.idle:
+                self.idle[one] = None
+        room = self._node.concurrency - len(self._running)
+        for one in tuple(self.idle):
+            n = room if one is self._outer else self.wanted
+            if n:
+                one.want_now(n)
+
+    def _release(self) -> None:
+        """Release the flows that have ended."""
         for flow in self._over:
             del self._running[flow.index]
             flow.note()
@@ -149,8 +176,6 @@ class _FlatMapMergeStage(JoinStage):
         self._over.clear()
         if self._outer.over and self._first not in self._running:
             self._first = None  # the input has fewer items than before
-        if self._failure is None and not self.run.draining:
-            self._fill()
 
     def _fill(self) -> None:
         """Start the flows of the inputs that have arrived, as long as there is room, and time (law 11)."""

@@ -1,4 +1,7 @@
-"""The joins as functions of many flows: ``merge(a, b, c)`` is ``a | op.merge(b, c)``."""
+"""The joins as functions of many flows: ``merge(a, b, c)`` is ``a | op.merge(b, c)``.
+
+A single argument that is an iterable holds the flows. So the types of one argument and of several differ.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.flow import Flow
+    from penstock.operators.attach import Alone, Joinable
 
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
+F = TypeVar("F")
 T = TypeVar("T")
 
 
 @overload
-def concat(*flows: Flow[T]) -> Flow[T]: ...
+def concat(flows: Iterable[Joinable[T]] = (), /) -> Flow[T]: ...
 @overload
-def concat(flows: Iterable[Flow[T]], /) -> Flow[T]: ...
+def concat(flow: Alone[T], /, *others: Joinable[T]) -> Flow[T]: ...
+@overload
+def concat(one: Joinable[T], other: Joinable[T], /, *others: Joinable[T]) -> Flow[T]: ...
 def concat(*flows: Any) -> Flow[Any]:
     """Create a flow of the items of several flows; each starts when the one before has completed.
 
@@ -36,10 +43,21 @@ def concat(*flows: Any) -> Flow[Any]:
 
 
 @overload
-def merge(*flows: Flow[T], concurrency: int | None = None, delay_errors: bool = False) -> Flow[T]: ...
+def merge(
+    flows: Iterable[Joinable[T]] = (), /, *, concurrency: int | None = None, delay_errors: bool = False
+) -> Flow[T]: ...
 @overload
 def merge(
-    flows: Iterable[Flow[T]], /, *, concurrency: int | None = None, delay_errors: bool = False
+    flow: Alone[T], /, *others: Joinable[T], concurrency: int | None = None, delay_errors: bool = False
+) -> Flow[T]: ...
+@overload
+def merge(
+    one: Joinable[T],
+    other: Joinable[T],
+    /,
+    *others: Joinable[T],
+    concurrency: int | None = None,
+    delay_errors: bool = False,
 ) -> Flow[T]: ...
 def merge(*flows: Any, concurrency: int | None = None, delay_errors: bool = False) -> Flow[Any]:
     """Create a flow of the items of several flows as they arrive; the order within each flow is kept.
@@ -53,9 +71,11 @@ def merge(*flows: Any, concurrency: int | None = None, delay_errors: bool = Fals
 
 
 @overload
-def interleave(*flows: Flow[T]) -> Flow[T]: ...
+def interleave(flows: Iterable[Joinable[T]] = (), /) -> Flow[T]: ...
 @overload
-def interleave(flows: Iterable[Flow[T]], /) -> Flow[T]: ...
+def interleave(flow: Alone[T], /, *others: Joinable[T]) -> Flow[T]: ...
+@overload
+def interleave(one: Joinable[T], other: Joinable[T], /, *others: Joinable[T]) -> Flow[T]: ...
 def interleave(*flows: Any) -> Flow[Any]:
     """Create a flow of one item of each flow in turn; flows that have ended are skipped.
 
@@ -66,11 +86,20 @@ def interleave(*flows: Any) -> Flow[Any]:
 
 @overload
 def merge_sorted(
-    *flows: Flow[T], key: Callable[[T], Any] | None = None, reverse: bool = False
+    flows: Iterable[Joinable[T]] = (), /, *, key: Callable[[T], Any] | None = None, reverse: bool = False
 ) -> Flow[T]: ...
 @overload
 def merge_sorted(
-    flows: Iterable[Flow[T]], /, *, key: Callable[[T], Any] | None = None, reverse: bool = False
+    flow: Alone[T], /, *others: Joinable[T], key: Callable[[T], Any] | None = None, reverse: bool = False
+) -> Flow[T]: ...
+@overload
+def merge_sorted(
+    one: Joinable[T],
+    other: Joinable[T],
+    /,
+    *others: Joinable[T],
+    key: Callable[[T], Any] | None = None,
+    reverse: bool = False,
 ) -> Flow[T]: ...
 def merge_sorted(*flows: Any, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> Flow[Any]:
     """Create one sorted flow from several sorted flows, like ``heapq.merge``.
@@ -84,9 +113,11 @@ def merge_sorted(*flows: Any, key: Callable[[Any], Any] | None = None, reverse: 
 
 
 @overload
-def race(*flows: Flow[T]) -> Flow[T]: ...
+def race(flows: Iterable[Joinable[T]] = (), /) -> Flow[T]: ...
 @overload
-def race(flows: Iterable[Flow[T]], /) -> Flow[T]: ...
+def race(flow: Alone[T], /, *others: Joinable[T]) -> Flow[T]: ...
+@overload
+def race(one: Joinable[T], other: Joinable[T], /, *others: Joinable[T]) -> Flow[T]: ...
 def race(*flows: Any) -> Flow[Any]:
     """Create a flow of the items of the flow that is first to yield one; the others are closed at once.
 
@@ -97,23 +128,25 @@ def race(*flows: Any) -> Flow[Any]:
 
 
 @overload
-def zip(a: Flow[A], /, *, strict: bool = False) -> Flow[tuple[A]]: ...  # noqa: A001
+def zip(flows: Iterable[Joinable[T]] = (), /, *, strict: bool = False) -> Flow[tuple[T, ...]]: ...  # noqa: A001
 @overload
-def zip(a: Flow[A], b: Flow[B], /, *, strict: bool = False) -> Flow[tuple[A, B]]: ...  # noqa: A001
+def zip(a: Alone[A], /, *, strict: bool = False) -> Flow[tuple[A]]: ...  # noqa: A001
 @overload
-def zip(a: Flow[A], b: Flow[B], c: Flow[C], /, *, strict: bool = False) -> Flow[tuple[A, B, C]]: ...  # noqa: A001
+def zip(a: Joinable[A], b: Joinable[B], /, *, strict: bool = False) -> Flow[tuple[A, B]]: ...  # noqa: A001
 @overload
 def zip(  # noqa: A001
-    a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /, *, strict: bool = False
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], /, *, strict: bool = False
+) -> Flow[tuple[A, B, C]]: ...
+@overload
+def zip(  # noqa: A001
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /, *, strict: bool = False
 ) -> Flow[tuple[A, B, C, D]]: ...
 @overload
 def zip(  # noqa: A001
-    a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], e: Flow[E], /, *, strict: bool = False
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], e: Joinable[E], /, *, strict: bool = False
 ) -> Flow[tuple[A, B, C, D, E]]: ...
 @overload
-def zip(*flows: Flow[Any], strict: bool = False) -> Flow[tuple[Any, ...]]: ...  # noqa: A001
-@overload
-def zip(flows: Iterable[Flow[T]], /, *, strict: bool = False) -> Flow[tuple[T, ...]]: ...  # noqa: A001
+def zip(*flows: Joinable[Any], strict: bool = False) -> Flow[tuple[Any, ...]]: ...  # noqa: A001
 def zip(*flows: Any, strict: bool = False) -> Flow[Any]:  # noqa: A001  the field's name
     """Create a flow of tuples: the first items of all flows, then the second items, and so on.
 
@@ -125,21 +158,51 @@ def zip(*flows: Any, strict: bool = False) -> Flow[Any]:  # noqa: A001  the fiel
 
 
 @overload
-def combine_latest(a: Flow[A], /) -> Flow[tuple[A]]: ...
+def zip_longest(flows: Iterable[Joinable[T]] = (), /) -> Flow[tuple[T | None, ...]]: ...
 @overload
-def combine_latest(a: Flow[A], b: Flow[B], /) -> Flow[tuple[A, B]]: ...
+def zip_longest(flows: Iterable[Joinable[T]] = (), /, *, fillvalue: F) -> Flow[tuple[T | F, ...]]: ...
 @overload
-def combine_latest(a: Flow[A], b: Flow[B], c: Flow[C], /) -> Flow[tuple[A, B, C]]: ...
+def zip_longest(a: Joinable[A], b: Joinable[B], /) -> Flow[tuple[A | None, B | None]]: ...
 @overload
-def combine_latest(a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], /) -> Flow[tuple[A, B, C, D]]: ...
+def zip_longest(a: Joinable[A], b: Joinable[B], /, *, fillvalue: F) -> Flow[tuple[A | F, B | F]]: ...
+@overload
+def zip_longest(
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], /
+) -> Flow[tuple[A | None, B | None, C | None]]: ...
+@overload
+def zip_longest(
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], /, *, fillvalue: F
+) -> Flow[tuple[A | F, B | F, C | F]]: ...
+@overload
+def zip_longest(*flows: Joinable[Any], fillvalue: object = None) -> Flow[tuple[Any, ...]]: ...
+def zip_longest(*flows: Any, fillvalue: object = None) -> Flow[Any]:
+    """Create a flow of tuples of the first items of all flows, and so on, to the end of the longest flow.
+
+    Args:
+        flows: The flows, or one iterable of flows. Without a flow it is empty.
+        fillvalue: Stands for the items of flows that have ended.
+    """
+    return _joined(op.zip_longest, flows, fillvalue=fillvalue)
+
+
+@overload
+def combine_latest(flows: Iterable[Joinable[T]] = (), /) -> Flow[tuple[T, ...]]: ...
+@overload
+def combine_latest(a: Alone[A], /) -> Flow[tuple[A]]: ...
+@overload
+def combine_latest(a: Joinable[A], b: Joinable[B], /) -> Flow[tuple[A, B]]: ...
+@overload
+def combine_latest(a: Joinable[A], b: Joinable[B], c: Joinable[C], /) -> Flow[tuple[A, B, C]]: ...
 @overload
 def combine_latest(
-    a: Flow[A], b: Flow[B], c: Flow[C], d: Flow[D], e: Flow[E], /
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], /
+) -> Flow[tuple[A, B, C, D]]: ...
+@overload
+def combine_latest(
+    a: Joinable[A], b: Joinable[B], c: Joinable[C], d: Joinable[D], e: Joinable[E], /
 ) -> Flow[tuple[A, B, C, D, E]]: ...
 @overload
-def combine_latest(*flows: Flow[Any]) -> Flow[tuple[Any, ...]]: ...
-@overload
-def combine_latest(flows: Iterable[Flow[T]], /) -> Flow[tuple[T, ...]]: ...
+def combine_latest(*flows: Joinable[Any]) -> Flow[tuple[Any, ...]]: ...
 def combine_latest(*flows: Any) -> Flow[Any]:
     """Create a flow of tuples of the latest items of all flows, one each time a flow yields an item.
 
@@ -151,14 +214,14 @@ def combine_latest(*flows: Any) -> Flow[Any]:
 
 @overload
 def zip_latest(
-    a: Flow[A], b: Flow[B], /, *, partial: bool = True, default: None = None
-) -> Flow[tuple[A | None, B | None]]: ...
-@overload
-def zip_latest(*flows: Flow[Any], partial: bool = True, default: Any = None) -> Flow[tuple[Any, ...]]: ...
+    flows: Iterable[Joinable[Any]] = (), /, *, partial: bool = True, default: Any = None
+) -> Flow[tuple[Any, ...]]: ...
 @overload
 def zip_latest(
-    flows: Iterable[Flow[Any]], /, *, partial: bool = True, default: Any = None
-) -> Flow[tuple[Any, ...]]: ...
+    a: Joinable[A], b: Joinable[B], /, *, partial: bool = True, default: None = None
+) -> Flow[tuple[A | None, B | None]]: ...
+@overload
+def zip_latest(*flows: Joinable[Any], partial: bool = True, default: Any = None) -> Flow[tuple[Any, ...]]: ...
 def zip_latest(*flows: Any, partial: bool = True, default: Any = None) -> Flow[Any]:
     """Create a flow of tuples of the latest items of all flows, from the first item on.
 

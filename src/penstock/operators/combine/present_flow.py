@@ -34,7 +34,7 @@ class PresentFlowStage(JoinStage):
             return lambda _: {**page(offset), key: state}
         page, offset = present.origin
         (inner, at), moved = self.places()[1], self.start is not None
-        return lambda i: {**page(offset), key: present.built.state(inner(at + (i if moved else 0)))}
+        return lambda i: {**page(offset), key: present.built.state_behind(inner, at + (i if moved else 0))}
 
     def present_next(self) -> None:
         """Build the flow of the input's next item; it replaces the present flow."""

@@ -5,7 +5,7 @@ from penstock.operators.concurrency.filter_async import filter_async
 from penstock.operators.concurrency.map_async import map_async
 from penstock.operators.concurrency.map_process import map_process
 from penstock.operators.concurrency.map_thread import map_thread
-from penstock.operators.concurrency.prefetch import limit_rate, prefetch
+from penstock.operators.concurrency.prefetch import limit_demand, prefetch
 from penstock.operators.concurrency.scan_async import scan_async
 from penstock.operators.concurrency.tap_async import tap_async
 from penstock.operators.concurrency.while_async import skip_while_async, take_while_async
@@ -13,7 +13,7 @@ from penstock.operators.concurrency.while_async import skip_while_async, take_wh
 __all__ = [
     "buffer",
     "filter_async",
-    "limit_rate",
+    "limit_demand",
     "map_async",
     "map_process",
     "map_thread",

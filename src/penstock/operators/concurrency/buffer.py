@@ -8,6 +8,7 @@ from penstock.errors import BufferOverflow
 from penstock.operators.attach import attach
 from penstock.operators.concurrency.overflow import Overflow, put_within, strategy
 from penstock.runtime.arguments import positive
+from penstock.runtime.facts import bound_of
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.feeder import Feeder, FeederStage
 from penstock.runtime.node import Node, node
@@ -60,6 +61,16 @@ class Buffer(Node):
         """Return M_up(capacity) + n, and + capacity if a whole chunk may arrive when it is full."""
         above = self.inputs[0].bound(self.capacity)
         return above + n if self.overflow is Overflow.WAIT else above + self.capacity + n
+
+    def at_once(self, n: int) -> int:
+        """Return how many items a request for ``n`` may fetch for itself, when the buffer is empty.
+
+        These items pass the buffer, so ``capacity`` does not limit them, but ``bound(n)`` does.
+        """
+        if self.overflow is not Overflow.WAIT or n <= self.capacity:
+            return 0
+        above = self.inputs[0]
+        return n if bound_of(above, n) <= bound_of(above, self.capacity) + n else 0
 
     def feeder(self, upstream: Upstream[Any], stage: BufferStage) -> Feeder:
         """Return the task that fetches for ``stage``, and what it holds."""
@@ -115,11 +126,20 @@ class _LossyFeeder(Feeder):
 
 @runs(Buffer)
 class BufferStage(FeederStage[Feeder]):
-    """Delivers the items that a feeder holds."""
+    """Delivers the items that a feeder holds.
+
+    A request that finds none asks upstream itself. Upstream may be ready, and then one turn of the loop moves
+    as many items as are wanted, not only as many as the buffer holds.
+    """
 
     def __init__(self, site: Site, node: Buffer) -> None:
         super().__init__(site)
         self._feeder = node.feeder(site.input(), self)
+        self._node = node
+        self._at_once = (
+            0,
+            0,
+        )  # the last request that asked upstream itself: its n, and how many it asked for
 
     def wake(self) -> None:
         """Let the pending request look at the feeder again."""
@@ -131,7 +151,9 @@ class BufferStage(FeederStage[Feeder]):
         if self.run.strained():
             await self.run.breathe()
         while not feeder.held and not feeder.ended:
-            if not await feeder.ask():
+            if self._at_once[0] != n:
+                self._at_once = n, self._node.at_once(n)
+            if not await feeder.ask(self._at_once[1]):
                 feeder.feed()
                 await self._ready.wait()
         items = feeder.held.take(n)

@@ -12,7 +12,7 @@ from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
 from penstock.runtime.arguments import flag_for, function_for
 from penstock.runtime.functions import plain_result
 from penstock.runtime.stage import runs
-from penstock.system.threads import to_the_end
+from penstock.system.threads import starting_a_thread, to_the_end
 from penstock.system.yielding import yielding_to_threads
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class _ThreadStage(AwaitingStage):
             self._threads = ThreadPoolExecutor(self._node.concurrency, "penstock map_thread")
         loop, context = asyncio.get_running_loop(), copy_context()
         with yielding_to_threads():
-            return await to_the_end(loop.run_in_executor(self._threads, _called, context, self._node, item))
+            with starting_a_thread():
+                future = loop.run_in_executor(self._threads, _called, context, self._node, item)
+            return await to_the_end(future)
 
     async def _stop(self) -> None:
         try:

@@ -81,7 +81,7 @@ class OneByOneStage(Stage[Any]):
     def end(self) -> None:
         """Complete behind the outputs so far, and close upstream."""
         self._ended = True
-        self.run.release(self._upstream.aclose())
+        self.run.release(self._upstream)
 
     def dump(self, state: Any) -> JSON:
         """Return a state as JSON."""
@@ -174,14 +174,18 @@ class OneByOneStage(Stage[Any]):
             self._out.append((self._put.pop(), self._cursor()))
 
     def _skips(self, error: BaseException, item: Any) -> bool:
-        """Leave the item out if an ``on_error_skip`` takes the error; otherwise keep the failure."""
-        error = raised_by_user(error, self.site.vertex.node.describe())
+        """Leave out or replace the item if something downstream handles the error; otherwise keep it."""
+        node = self.site.vertex.node
+        error = raised_by_user(error, node.describe())
         if self._skipping is not None and isinstance(error, Exception):
-            fault = self._skipping.refuses(error, item)
-            if fault is None:
-                self.dropped += 1
+            answer = self._skipping.handle(error, item, node)
+            if not isinstance(answer, BaseException):
+                if answer is None:
+                    self.dropped += 1
+                else:
+                    self.put(answer.value)
                 return True
-            error = fault
+            error = answer
         self._failure = Failure(error)
         return False
 

@@ -261,16 +261,16 @@ class PoolStage(Stage[Any]):
         self._ready.open()
 
     async def _skips(self, number: int, item: Any, error: BaseException) -> bool:
-        """Leave the input out, if there is an ``on_error_skip`` that takes the error; otherwise ``_fail``."""
+        """Leave out or replace the input, if something downstream handles the error; otherwise ``_fail``."""
         error = raised_by_user(error, self._node.describe())
         if self._skipping is None or not isinstance(error, Exception):
             self._fail(number, error)
             return False
-        fault = self._skipping.refuses(error, item)
-        if fault is not None:
-            self._fail(number, fault)
+        answer = self._skipping.handle(error, item, self._node)
+        if isinstance(answer, BaseException):
+            self._fail(number, answer)
             return False
-        self._put(number, DROPPED)
+        self._put(number, DROPPED if answer is None else answer.value)
         if self._skipping.full:
             await self._skipping.pause(Gate(self.run))
         return True

@@ -1,4 +1,4 @@
-"""The operators ``prefetch`` and ``limit_rate``: fetch ahead with few large requests."""
+"""The operators ``prefetch`` and ``limit_demand``: fetch ahead with few large requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def prefetch(count: int) -> Same:
     return attach(lambda node: Prefetch(inputs=(node,), capacity=count, low=three_quarters(count)))
 
 
-def limit_rate(high: int, low: int | None = None) -> Same:
+def limit_demand(high: int, low: int | None = None) -> Same:
     """Request ``high`` items first, and ``low`` more each time ``low`` of them were taken.
 
     The sizes of downstream's requests do not matter.
@@ -38,13 +38,13 @@ def limit_rate(high: int, low: int | None = None) -> Same:
         low: How many to request again, three quarters of ``high`` by default. 0 requests all of ``high``
             again when the last item was taken.
     """
-    positive("limit_rate", "high", high)
+    positive("limit_demand", "high", high)
     low = three_quarters(high) if low is None else low
-    positive("limit_rate", "low", low, least=0)
+    positive("limit_demand", "low", low, least=0)
     if low > high:
-        msg = f"limit_rate(high={high}, low={low}) at {assembled_at()}: low must be at most high"
+        msg = f"limit_demand(high={high}, low={low}) at {assembled_at()}: low must be at most high"
         raise GraphError(msg)
-    return attach(lambda node: LimitRate(inputs=(node,), capacity=high, low=low or high))
+    return attach(lambda node: LimitDemand(inputs=(node,), capacity=high, low=low or high))
 
 
 def three_quarters(count: int) -> int:
@@ -60,14 +60,17 @@ class Prefetch(Buffer):
 
     low: int
 
+    def at_once(self, n: int) -> int:  # noqa: ARG002  upstream sees only requests of the sizes that it promises
+        return 0
+
     def feeder(self, upstream: Upstream[Any], stage: BufferStage) -> Feeder:
         return _Replenished(upstream, self.capacity, stage.wake, self.low)
 
 
-class LimitRate(Prefetch):
+class LimitDemand(Prefetch):
     """The same with both limits chosen by the user."""
 
-    operator = "limit_rate"
+    operator = "limit_demand"
 
 
 class _Replenished(Feeder):

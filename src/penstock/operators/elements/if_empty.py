@@ -83,7 +83,7 @@ class _SwitchIfEmptyStage(Stage[Any]):
         items = await self._current.request(n)
         if self._choice == UNDECIDED and not items and not self.run.draining:
             self._ended = (self._current.marks(),)
-            self.run.release(self._current.aclose())
+            self.run.release(self._current)
             self._current = self.site.input(1, tracked=self.site.tracked)
             self._before = self._choice = SECOND
             items = await self._current.request(n)

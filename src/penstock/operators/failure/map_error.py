@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
     from penstock.runtime.run import Gate
+    from penstock.runtime.skipping import Instead
 
 
 def map_error(function: Callable[[Exception], Exception]) -> Same:
@@ -111,7 +112,7 @@ class _MappedSkipping(Skipping):
     async def pause(self, gate: Gate) -> None:
         await self._outer.pause(gate)
 
-    def refuses(self, error: Exception, item: Any) -> BaseException | None:
+    def handle(self, error: Exception, item: Any, node: Node) -> BaseException | Instead | None:
         stage = self._stage
         if isinstance(error, NotAwaited):
             return error  # a mistake of the flow: see on_error_skip
@@ -123,8 +124,9 @@ class _MappedSkipping(Skipping):
             return own
         if new is not error:
             new.__cause__ = error
-        stage.mapped = self._outer.refuses(new, item)
-        return stage.mapped
+        answer = self._outer.handle(new, item, node)
+        stage.mapped = answer if isinstance(answer, BaseException) else None
+        return answer
 
 
 @runs(TapError)

@@ -94,7 +94,7 @@ class _OnErrorResumeStage(FailureStage):
         if self._fallback is not None or self._state is not None:
             raise error
         self._build(error, None)
-        self.run.release(self.upstream.aclose())
+        self.run.release(self.upstream)
 
     def _build(self, error: Exception, state: JSON) -> None:
         build = partial(self._node.function, error)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import GraphError, NotAwaited
+from penstock.errors import BranchStuck, GraphError
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import assembled_at, function_for, positive
-from penstock.runtime.failures import calling
+from penstock.operators.failure.answering import Answering, Answers, limits
+from penstock.runtime.arguments import function_for
 from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
-from penstock.runtime.skipping import Skipping
 from penstock.runtime.stage import Stage, runs
 from penstock.runtime.stream import Stream
 from penstock.sources.source import SourceNode
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from penstock.operators.attach import Same
     from penstock.runtime.node import Site
     from penstock.runtime.run import Run
+    from penstock.runtime.skipping import Skipping
     from penstock.runtime.upstream import Marks, Upstream
 
+
+log = logging.getLogger("penstock.dead_letters")
 
 __all__ = ["DeadLetterQueue", "DeadLetterSource", "OnErrorSkip", "Skipped", "on_error_skip"]
 
@@ -60,14 +64,7 @@ def on_error_skip(
     Raises:
         GraphError: nothing upstream can be skipped.
     """
-    if limit is not None:
-        positive("on_error_skip", "limit", limit, least=0)
-    try:
-        isinstance(None, errors)
-    except TypeError:
-        place = assembled_at()
-        msg = f"on_error_skip(errors={errors!r}) at {place}: errors must be one or more exception types"
-        raise GraphError(msg) from None
+    limits("on_error_skip", limit, errors)
     letters: DeadLetterQueue | None = None
     report: Any = function
     if isinstance(function, Stream) and isinstance(function.node, DeadLetterSource):
@@ -90,11 +87,13 @@ class Skipped:
 class DeadLetterQueue:
     """Failures of any number of runs, until a reader takes them."""
 
-    __slots__ = ("_begun", "_capacity", "_gates", "_writers", "failures")
+    __slots__ = ("_begun", "_capacity", "_gates", "_patience", "_writers", "failures", "readers")
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, patience: float | None) -> None:
         self.failures: deque[Skipped] = deque()
+        self.readers: set[object] = set()
         self._capacity = capacity
+        self._patience = patience
         self._writers: set[object] = set()
         self._begun = False
         self._gates: dict[Gate, None] = {}
@@ -124,13 +123,40 @@ class DeadLetterQueue:
         self._writers.discard(run)
         self.wake()
 
-    async def wait(self, gate: Gate) -> None:
-        """Wait until the queue or its writers change."""
+    async def wait(self, gate: Gate, deadline: float | None = None) -> None:
+        """Wait until the queue or its writers change, or until ``deadline``."""
         self._gates[gate] = None
         try:
-            await gate.wait()
+            await gate.wait(deadline)
         finally:
             self._gates.pop(gate, None)
+
+    async def wait_for_room(self, gate: Gate, waits: Callable[[], bool], where: str) -> None:
+        """Wait while the queue is full and ``waits()``.
+
+        Raises:
+            BranchStuck: nobody has begun to read within the seconds of ``patience``.
+        """
+        clock = asyncio.get_running_loop().time
+        due = None if self._patience is None else clock() + self._patience
+        while waits():
+            await self.wait(gate, due)
+            if due is not None and clock() >= due and waits():
+                self._give_up(where)
+                due = None
+
+    def _give_up(self, where: str) -> None:
+        """Fail if nobody reads; otherwise log a warning."""
+        full = f"the DeadLetters of {where} are full ({self._capacity} failures)"
+        seconds = f"{self._patience:g} s"
+        if self.readers:
+            log.warning("penstock: %s and have held the run back for %s: their reader is slow", full, seconds)
+            return
+        msg = (
+            f"{full}, and nobody has begun to read them for {seconds}. Read them at the same time, as in "
+            "asyncio.gather(good.to_list(), letters.to_list()), or raise their capacity."
+        )
+        raise BranchStuck(msg)
 
     def wake(self) -> None:
         """Wake all waiting runs and readers."""
@@ -139,15 +165,13 @@ class DeadLetterQueue:
 
 
 @node
-class OnErrorSkip(Node):
+class OnErrorSkip(Answers):
     """Skips items on which a function upstream fails, and calls ``function(error, item)``."""
 
     operator = "on_error_skip"
 
     function: Callable[[Exception, Any], object]
-    limit: int | None
     letters: DeadLetterQueue | None
-    errors: type[Exception] | tuple[type[Exception], ...] = Exception
 
     def __post_init__(self) -> None:
         """Refuse an upstream in which nothing can be skipped."""
@@ -161,52 +185,35 @@ class OnErrorSkip(Node):
             raise GraphError(msg)
 
 
-class _Skipping(Skipping):
+class _Skipping(Answering):
     """One run of ``on_error_skip``, as the stages upstream see it."""
 
-    __slots__ = ("_left", "_letters", "_next", "_node", "_run")
+    __slots__ = ("_function", "_letters", "_origin", "_run")
+
+    did = "skipped"
 
     def __init__(self, run: Run, node: OnErrorSkip, following: Skipping | None) -> None:
+        super().__init__(node, following)
         self._run = run
-        self._node = node
-        self._next = following
+        self._function = node.function
         self._letters = node.letters
-        self._left = node.limit
+        self._origin = node.origin
 
     @property
     def full(self) -> bool:
-        return self._full or (self._next is not None and self._next.full)
+        return self._full or super().full
 
     @property
     def _full(self) -> bool:
         return self._letters is not None and self._letters.full and not self._run.draining
 
     async def pause(self, gate: Gate) -> None:
-        while self._letters is not None and self._full:
-            await self._letters.wait(gate)
-        if self._next is not None:
-            await self._next.pause(gate)
+        if self._letters is not None and self._full:
+            await self._letters.wait_for_room(gate, lambda: self._full, self._node.describe())
+        await super().pause(gate)
 
-    def _passes_on(self, error: Exception, item: Any) -> BaseException | None:
-        return error if self._next is None else self._next.refuses(error, item)
-
-    def refuses(self, error: Exception, item: Any) -> BaseException | None:
-        if isinstance(error, NotAwaited):
-            return error  # every item would fail
-        if not isinstance(error, self._node.errors):
-            return self._passes_on(error, item)
-        if self._left == 0:
-            limit = self._node.limit
-            error.add_note(f"penstock: {self._node.describe()} had skipped {limit} items, its limit")
-            return error
-        try:
-            with calling(self._node):
-                plain_result(self._node.function(error, item), "on_error_skip", self._node.origin)
-        except BaseException as own:  # noqa: BLE001  the stage that asked raises it
-            return self._passes_on(own, item) if isinstance(own, Exception) else own
-        if self._left is not None:
-            self._left -= 1
-        return None
+    def answer(self, error: Exception, item: Any) -> None:
+        plain_result(self._function(error, item), "on_error_skip", self._origin)
 
 
 @runs(OnErrorSkip)
@@ -281,6 +288,7 @@ class _DeadLetterStage(Stage[Skipped]):
 
     async def _request(self, n: int) -> list[Skipped]:
         letters = self._letters
+        letters.readers.add(self)
         if self.run.strained():
             await self.run.breathe()
         while not letters.failures and not letters.over and not self.run.draining:
@@ -289,3 +297,6 @@ class _DeadLetterStage(Stage[Skipped]):
         if out:
             letters.wake()
         return out
+
+    async def _stop(self) -> None:
+        self._letters.readers.discard(self)

@@ -82,4 +82,4 @@ class _RecoverStage(FailureStage):
                 raise error
             item = item.value
         self._over, self._last = True, [item]
-        self.run.release(self.upstream.aclose())
+        self.run.release(self.upstream)

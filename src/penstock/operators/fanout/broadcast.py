@@ -84,7 +84,8 @@ class BranchRun(SharedRun):
     def __init__(self, node: Branch) -> None:
         super().__init__(node)
         self.branches = [BranchQueue(self, node, index) for index in range(node.runs.count)]
-        self.queues = list(self.branches)
+        for branch in self.branches:
+            self.add(branch)
 
     def is_free(self, index: int, run: Run | None = None) -> bool:
         """Return whether a branch may be read: by any run, or only by ``run``, for which it is kept."""
@@ -106,7 +107,7 @@ class BranchRun(SharedRun):
 
     def unused(self) -> bool:
         """Return whether no branch is read or kept for a run."""
-        return all(branch.closed or branch.owner is None for branch in self.branches)
+        return all(branch.owner is None for branch in self.queues)  # those that were closed are not there
 
 
 class BranchRuns:
@@ -119,13 +120,16 @@ class BranchRuns:
     def __init__(self, count: int) -> None:
         self.count = count
         self._runs: list[BranchRun] = []
+        self._wanted = count  # how many branches no subscription has declined
         self._declined = [0] * count  # how many subscriptions of each were closed unread, for runs to come
 
     def reserve(self, node: Branch, run: Run) -> None:
         """Keep all branches that the graph of ``run`` reads in one shared run, if ``node`` is the first."""
-        others = [one for one in run.shared_nodes() if isinstance(one, Branch) and one.runs is self]
-        if others[0] is node:
-            self._run_for(node, {one.index for one in others}).keep({one.index for one in others}, run)
+        branches = (one for one in run.shared_nodes() if isinstance(one, Branch) and one.runs is self)
+        first = next(branches)
+        if first is node:
+            indices = {first.index, *(one.index for one in branches)}
+            self._run_for(node, indices).keep(indices, run)
 
     def enter(self, node: Branch, run: Run) -> SubscriberQueue:
         """Return the queue of a branch: the one that is kept for ``run``, or a free one."""
@@ -142,6 +146,7 @@ class BranchRuns:
         for index, count in enumerate(self._declined):
             if count:
                 self._declined[index] -= 1
+                self._wanted += count == 1
                 if index not in indices:
                     shared.remove(shared.branches[index])
         self._runs.append(shared)
@@ -153,8 +158,10 @@ class BranchRuns:
             if shared.is_free(node.index):
                 return shared.remove(shared.branches[node.index])
         self._declined[node.index] += 1
-        if all(self._declined):  # no branch is left that could start such a run
+        self._wanted -= self._declined[node.index] == 1
+        if not self._wanted:  # no branch is left that could start such a run
             self._declined = [count - 1 for count in self._declined]
+            self._wanted = self._declined.count(0)
             await decline_above(node)
         return None
 

@@ -31,8 +31,12 @@ def cache(
 
     The first subscriber begins the run. Each subscriber receives all items, from the first one on. One that
     comes while the run goes on joins it. One that comes within ``ttl`` seconds after its end receives the
-    kept items at once. The next one after that begins a new run. An error is not kept, and neither are the
-    items of a run that all subscribers have left before its end.
+    kept items at once. The next one after that begins a new run. An error is not kept.
+
+    A run that all subscribers leave before its end is closed, and its items are not kept: no task goes on
+    without a subscriber. So behind ``first()`` and ``take(n)`` items are kept only if the source is known to
+    have no more: one of a callable, a future, a collection, or of elements over them. ``single()`` and
+    ``to_list()`` read the end of any flow.
 
     All items are kept in memory; they are dropped when a new run begins. The kept items belong to the event
     loop of the run: a subscriber in another loop begins a new run.
@@ -75,6 +79,12 @@ class CacheRun(ShareRun):
             )
             raise BufferOverflow(msg)
         super().distribute(items)
+
+    async def close(self, failure: Failure | None = None) -> None:
+        """Close; keep the items if they are all that there are, such as the one item of a callable."""
+        if failure is None and not self.ended and self.complete():
+            self.finish(None)
+        await super().close(failure)
 
     def finish(self, failure: Failure | None) -> None:
         if failure is None and self._ttl is not None and not self.ended:

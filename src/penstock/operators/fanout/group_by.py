@@ -50,7 +50,8 @@ def group_by(
 
     Args:
         key: Returns the key of an item; it must be hashable.
-        max_groups: How many groups may be open at the same time.
+        max_groups: How many groups may be open at the same time. It bounds memory; ``on_limit`` says what
+            more of them mean.
         capacity: How many items a group may hold before all others wait for its reader.
         on_limit: What happens when an item would start one group too many: ``error`` fails the flow with
             ``GroupError``; ``complete_oldest`` completes the group that has gone longest without an item.
@@ -174,7 +175,7 @@ class GroupRun(NestedRun):
         if len(self.groups) >= self.node.max_groups:
             self._make_room(key, parts)
         group = self.groups[key] = GroupQueue(self, self.node.capacity, key)
-        self.queues.append(group)
+        self.add(group)
         self.outer.put([flow_of(InnerGroup(origin=self.node.origin, queue=group, key=key))])
         return group
 
@@ -187,7 +188,7 @@ class GroupRun(NestedRun):
         _, oldest = self.groups.popitem(last=False)
         oldest.put(parts.pop(oldest, []))
         oldest.end()
-        self.queues.remove(oldest)
+        self.discard(oldest)
 
     def remove(self, queue: SubscriberQueue) -> None:
         """Close a queue; if it belongs to a group, the next item of its key starts another group."""

@@ -47,11 +47,11 @@ class NestedRun(SharedRun):
     def __init__(self, node: SharedNode, flows: int) -> None:
         super().__init__(node)
         self.outer = SubscriberQueue(self, flows)
-        self.queues.append(self.outer)
+        self.add(self.outer)
 
     def remove(self, queue: SubscriberQueue) -> None:
         """Close a queue; with the outer one go all inner flows that are still in it."""
-        untaken = self.outer.held.take(len(self.outer.held)) if queue is self.outer else []
+        untaken = self.outer.take(len(self.outer.held)) if queue is self.outer else []
         for flow in untaken:
             self.remove(flow.node.queue)
         super().remove(queue)

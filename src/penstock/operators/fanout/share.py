@@ -82,7 +82,7 @@ class ShareRun(SharedRun):
         if self.ended:
             queue.end(self._failure)
         else:
-            self.queues.append(queue)
+            self.add(queue)
         return queue
 
     def finish(self, failure: Failure | None) -> None:

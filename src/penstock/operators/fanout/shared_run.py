@@ -25,7 +25,7 @@ from penstock.runtime.subscription import Running
 from penstock.runtime.tasks import start_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from penstock.operators.fanout.subscriber import SharedNode, SubscriberStage
     from penstock.runtime.places import Places
@@ -50,6 +50,33 @@ class _Items(Chunks):
         super().put(items, marks)
 
 
+class Tally:
+    """How often some numbers occur, to find the least and the most of them without looking at each."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+
+    def add(self, number: int) -> None:
+        """Count a number once more."""
+        self._counts[number] = self._counts.get(number, 0) + 1
+
+    def remove(self, number: int) -> None:
+        """Count a number once less."""
+        count = self._counts.pop(number) - 1
+        if count:
+            self._counts[number] = count
+
+    def most(self) -> int:
+        """Return the largest number, or 0 if there is none."""
+        return max(self._counts) if self._counts else 0
+
+    def least(self) -> float:
+        """Return the smallest number, or infinity if there is none."""
+        return min(self._counts) if self._counts else math.inf
+
+
 class SubscriberQueue:
     """The items that a shared run holds for one subscriber; then the end or a failure."""
 
@@ -62,8 +89,8 @@ class SubscriberQueue:
     def __init__(self, shared: SharedRun, capacity: int, overflow: Overflow = Overflow.WAIT) -> None:
         self.shared = shared
         self.held = _Items()
-        self.demand = 0
-        """How many items the subscriber waits for; 0 while it does not wait."""
+        self._demand = 0
+        self._counted: int | None = None  # its room, as the shared run has counted it
         self.reader: SubscriberStage | None = None
         self.owner: Run | None = None
         """The run that reads this queue, or will read it."""
@@ -77,6 +104,36 @@ class SubscriberQueue:
     def describe(self) -> str:
         """Return what an error calls it."""
         return "one subscriber"
+
+    @property
+    def demand(self) -> int:
+        """How many items the subscriber waits for; 0 while it does not wait."""
+        return self._demand
+
+    @demand.setter
+    def demand(self, n: int) -> None:
+        demands = self.shared.demands
+        if self._demand:
+            demands.remove(self._demand)
+        if n:
+            demands.add(n)
+        self._demand = n
+
+    def count(self, *, member: bool = True) -> None:
+        """Tell the shared run how much room there is, if this is one of its queues (``member``)."""
+        rooms, room = self.shared.rooms, self.room() if member else math.inf
+        if self._counted is not None:
+            rooms.remove(self._counted)
+        self._counted = None if room == math.inf else int(room)
+        if self._counted is not None:
+            rooms.add(self._counted)
+
+    def take(self, n: int) -> list[Any]:
+        """Remove and return up to ``n`` items."""
+        items = self.held.take(n)
+        if self._counted is not None:
+            self.count()
+        return items
 
     def room(self) -> float:
         """Return how many items may arrive before this queue holds the others back."""
@@ -93,6 +150,8 @@ class SubscriberQueue:
         except BufferOverflow as error:
             annotate(error, self.shared.where)
             self.end(Failure(error))
+        if self._counted is not None:
+            self.count()
         self.demand = 0
         self._wake()
 
@@ -100,11 +159,13 @@ class SubscriberQueue:
         """Add the end, or a failure, behind the items."""
         if not self.ended:
             self.ended, self.failure, self.demand = True, failure, 0
+            self.count()
             self._wake()
 
     def close(self) -> None:
         """Drop the items: the subscriber has left."""
         self.closed, self.demand, self.held, self.reader = True, 0, _Items(), None
+        self.count()
 
     def _wake(self) -> None:
         if self.reader is not None:
@@ -123,7 +184,12 @@ class SharedRun:
     def __init__(self, node: SharedNode) -> None:
         self.loop = asyncio.get_running_loop()
         self.where = node.describe()
-        self.queues: list[SubscriberQueue] = []
+        self.queues: dict[SubscriberQueue, None] = {}  # there may be thousands, and they leave in any order
+        self.demands = Tally()
+        """What the subscribers that wait have asked for."""
+        self.rooms = Tally()
+        """How much room the queues have, those that may not overflow."""
+        self._drained = False
         self.pace = Pace(8)  # of ``distribute``, for subclasses that look at each item
         self.ended = False
         self.closing: asyncio.Task[None] | None = None
@@ -150,7 +216,7 @@ class SharedRun:
         if self.over:
             return
         if self._task is None:
-            if self.waiting():
+            if self.demands.most():
                 self._task = self.run.spawn(self._pump(self._withdrawn), f"pump of {self.where}")
                 self.run.drivers = 0  # the pump, which requests, is a task of the run
         else:
@@ -158,7 +224,7 @@ class SharedRun:
 
     def withdraw(self) -> None:
         """Cancel the request to upstream if no subscriber waits any more."""
-        if self._asking and self._task is not None and not self.waiting():
+        if self._asking and self._task is not None and not self.demands.most():
             self.run.cancel(
                 self._task
             )  # requests are cancel-safe: the next pump continues where this one stopped
@@ -167,10 +233,10 @@ class SharedRun:
 
     def drain(self) -> bool:
         """Drain upstream if all subscribers are being drained; return whether they are."""
-        if all(reader.run.draining for reader in self._readers()):
+        if not self._drained and all(reader.run.draining for reader in self._readers()):
+            self._drained = True
             self._running.take_no_more()
-            return True
-        return False
+        return self._drained
 
     async def leave(self, queue: SubscriberQueue) -> None:
         """Remove the queue of a subscriber that leaves; the last one closes the run."""
@@ -181,17 +247,31 @@ class SharedRun:
     def remove(self, queue: SubscriberQueue) -> None:
         """Close a queue and continue without it."""
         queue.close()
-        if queue in self.queues:
-            self.queues.remove(queue)
+        self.discard(queue)
         self.withdraw()
         self.ask()
 
+    def add(self, queue: SubscriberQueue) -> None:
+        """Feed a queue from now on."""
+        self.queues[queue] = None
+        queue.count()
+
+    def discard(self, queue: SubscriberQueue) -> None:
+        """Feed a queue no more, if it was fed."""
+        if queue in self.queues:
+            del self.queues[queue]
+            queue.count(member=False)
+
     def unused(self) -> bool:
         """Return whether no subscriber is left."""
-        return not self._readers()
+        return next(self._readers(), None) is None
 
-    def _readers(self) -> list[SubscriberStage]:
-        return [queue.reader for queue in self.queues if queue.reader is not None and not queue.closed]
+    def _readers(self) -> Iterator[SubscriberStage]:
+        return (queue.reader for queue in self.queues if queue.reader is not None and not queue.closed)
+
+    def complete(self) -> bool:
+        """Return whether the queues have received all items, though upstream was not asked for its end."""
+        return not self._asking and self._running.exhausted
 
     async def close(self, failure: Failure | None = None) -> None:
         """Stop the pump and close upstream; the remaining subscribers receive ``failure``."""
@@ -218,16 +298,16 @@ class SharedRun:
 
     def wanted(self) -> int:
         """Return how many items to request: the largest demand, as far as every queue has room."""
-        demand = max((queue.demand for queue in self.queues), default=0)
-        return int(min(demand, *(queue.room() for queue in self.queues))) if demand else 0
+        demand = self.demands.most()
+        return int(min(demand, self.rooms.least())) if demand else 0
 
     def waiting(self) -> list[SubscriberQueue]:
         """Return the queues whose subscribers wait for items."""
-        return [queue for queue in self.queues if queue.demand]
+        return [queue for queue in self.queues if queue.demand] if self.demands.most() else []
 
     def full(self) -> list[SubscriberQueue]:
         """Return the queues that hold the others back."""
-        return [queue for queue in self.queues if queue.room() <= 0]
+        return [queue for queue in self.queues if queue.room() <= 0] if self.rooms.least() <= 0 else []
 
     def stands_still(self, others: frozenset[object]) -> bool:
         """Return whether a subscriber that waits gets nothing, if none of the runs in ``others`` moves."""
@@ -248,13 +328,13 @@ class SharedRun:
 
     def distribute(self, items: list[Any]) -> None:
         """Put items into the queues: here, all items into every queue."""
-        for queue in self.queues:
+        for queue in tuple(self.queues):
             queue.put(items)
 
     def finish(self, failure: Failure | None) -> None:
         """Put the end, or a failure, into every queue."""
         self.ended = True
-        for queue in self.queues:
+        for queue in tuple(self.queues):
             queue.end(failure)
 
     async def _pump(self, before: asyncio.Task[None] | None) -> None:
@@ -294,4 +374,4 @@ class _Demand(Gate):
         shared = self._shared()
         if shared is None or not super().still(others) or shared.wanted() > 0:
             return False
-        return shared.blocked(others) if shared.waiting() else shared.idle(others)
+        return shared.blocked(others) if shared.demands.most() else shared.idle(others)

@@ -58,8 +58,7 @@ class Watch:
         Raises:
             BranchStuck: the wait can never end, or has lasted for too long.
         """
-        waiting = shared.waiting()
-        full = shared.full() if waiting else []
+        full = shared.full() if shared.demands.most() else []
         if not full:
             self._since, self._looks, self._warned = None, 0, False
             return None

@@ -142,7 +142,7 @@ class SubscriberStage(Stage[Any]):
             await self.run.breathe()
         if not await self._until_ready(queue, n):
             return []
-        items = queue.held.take(n)
+        items = queue.take(n)
         if items:
             queue.shared.ask()
         elif queue.failure is not None:

@@ -131,7 +131,7 @@ class WindowRun(NestedRun):
         size, within = self.node.capacity, self.node.within
         self.window = SubscriberQueue(self, size)
         self.missing = size if self.node.counted else sys.maxsize
-        self.queues.append(self.window)
+        self.add(self.window)
         self.outer.put([flow_of(InnerWindow(origin=self.node.origin, queue=self.window))])
         if within is not None:
             self._timer = self.loop.call_later(within, self._expire)
@@ -148,8 +148,7 @@ class WindowRun(NestedRun):
         window, self.window = self.window, None
         if window is not None:
             window.end()
-            if window in self.queues:
-                self.queues.remove(window)
+            self.discard(window)
 
     def finish(self, failure: Failure | None) -> None:
         self._stop_timer()

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from penstock.runtime.stage import Stage
 
 
+def weight_of(value: float) -> float:
+    """Return the weight of an item that a function returned, or raise ``ValueError``."""
+    if value >= 0:
+        return value
+    msg = f"batch(by=…): the weight of an item must be a number, not negative; this one is {value!r}"
+    raise ValueError(msg)
+
+
 @node
 class BatchBy(GatheringNode):
     """Gathers lists in which the sum of ``function(item)`` is at most ``size``."""
@@ -34,7 +42,7 @@ class _BatchByStage(GatheringStage):
         size = self._size
         for number, item in enumerate(items, self.done):
             try:
-                weight = self._weight(item)
+                weight = weight_of(self.calls.function(item))
             except BaseException as error:  # noqa: BLE001  it ends the run, or leaves out the item
                 self.skip(error, item)
                 continue
@@ -44,13 +52,6 @@ class _BatchByStage(GatheringStage):
             self._sum += weight
             if self._sum >= size:
                 self.close(number + 1)
-
-    def _weight(self, item: Any) -> float:
-        weight: float = self.calls.function(item)
-        if weight >= 0:
-            return weight
-        msg = f"batch(by=…): the weight of an item must be a number, not negative; this one is {weight!r}"
-        raise ValueError(msg)
 
     def close(self, low: int) -> None:
         super().close(low)

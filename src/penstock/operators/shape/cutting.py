@@ -119,12 +119,13 @@ class ShapingStage(Stage[Any]):
 
     def skip(self, error: BaseException, item: Any) -> None:
         """Leave out the input on which a function failed, or raise the error that ends the run."""
-        error = raised_by_user(error, self.site.vertex.node.describe())
-        skipping = self.site.skipping
+        node, skipping = self.site.vertex.node, self.site.skipping
+        error = raised_by_user(error, node.describe())
         if skipping is None or not isinstance(error, Exception):
             raise error
-        if (fault := skipping.refuses(error, item)) is not None:
-            raise fault
+        answer = skipping.handle(error, item, node)  # on_error_replace does not cover these operators
+        if isinstance(answer, BaseException):
+            raise answer
 
     def forget(self) -> None:
         """Drop the marks that no later position needs."""

@@ -137,7 +137,7 @@ class _ThroughStage(Stage[Any]):
             self._ended = True
             self._ready.open()
         if not self.run.draining:
-            self.run.release(self._upstream.aclose())
+            self.run.release(self._upstream)
 
     async def _pull(self) -> None:
         async with aclosing(self._items()) as items, closing(self._outputs(items)) as outputs:

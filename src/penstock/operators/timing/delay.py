@@ -45,8 +45,8 @@ class _DelayFeeder(Feeder):
         super().put(items)
         self.due.append((len(items), asyncio.get_running_loop().time() + self._seconds))
 
-    async def ask(self) -> bool:
-        done = await super().ask()
+    async def ask(self, n: int = 0) -> bool:
+        done = await super().ask(n)
         if self.ended and self.end is None:
             self.end = asyncio.get_running_loop().time() + self._seconds
         return done

@@ -160,7 +160,7 @@ class _TimeoutStage(Stage[Any]):
         if self.run.draining:
             return []
         self._left = (self._current.marks(),)
-        self.run.release(self._current.aclose())
+        self.run.release(self._current)
         self._current = self.site.input(1, tracked=self.site.tracked)
         self._over, self._time_limit = True, TimeLimit(None)
         return await self._current.request(n)

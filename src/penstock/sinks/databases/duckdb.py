@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from penstock.errors import GraphError
 from penstock.sinks.databases.file import FileDatabaseSink, FileTable
 from penstock.sinks.databases.rows import DELETED, ORDER, Row, TableOptions
-from penstock.system import reason_in
+from penstock.system import Watch, reason_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _INCOMING = "penstock_incoming"
 _UPSERTS = 16
 """Groups of rows that are upserted before a plain insert is tried again."""
+_HEADER_BYTES = 3 * 4096
+"""Of a DuckDB file."""
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "512MB", "threads": 2}
 """By default DuckDB takes four fifths of the machine's memory and all of its processors."""
 
@@ -48,6 +50,18 @@ class _DuckDBTable(FileTable):
 
     def connect(self) -> None:
         self.db = self._duckdb.connect(str(self.path), config=_SETTINGS)
+
+    def watch(self) -> Watch:
+        return Watch(self.path, least=_HEADER_BYTES, may_shrink=True)
+
+    def keep(self, path: Path) -> None:
+        if self._in_transaction:
+            self.execute("ROLLBACK")
+        [(name,)] = self.execute("SELECT current_database()")
+        place = str(path).replace("'", "''")
+        self.execute(f"ATTACH '{place}' AS penstock_kept")
+        self.execute(f"COPY FROM DATABASE {self.quoted(name)} TO penstock_kept")
+        self.execute("DETACH penstock_kept")
 
     def _discard(self) -> None:
         self._in_transaction = False

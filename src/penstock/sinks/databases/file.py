@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -10,12 +11,14 @@ from penstock.sinks.databases.rows import Deleted, TableOptions, Versions
 from penstock.sinks.databases.sink import DatabaseSink
 from penstock.sinks.databases.table import Table, check_table_name
 from penstock.sinks.databases.urls import file_url, parse_file_url
-from penstock.system import DiskStorage
+from penstock.system import DiskStorage, Watch
+from penstock.system.places import file_path
 
 if TYPE_CHECKING:
     import os
 
     from penstock.abc import JSON, Commit
+    from penstock.system import Lock
 
 
 class FileTable(Table):
@@ -25,13 +28,38 @@ class FileTable(Table):
 
     def __init__(self, path: Path, table: str, options: TableOptions) -> None:
         url = file_url(self.scheme, path, check_table_name(table))
-        super().__init__(url, table, options, DiskStorage().lock(path))
+        super().__init__(url, table, options)
         self.path = path
+        self._watch: Watch | None = None
+
+    @abstractmethod
+    def watch(self) -> Watch:
+        """Return what looks after the open file."""
+
+    @abstractmethod
+    def keep(self, path: Path) -> None:
+        """Write everything that was committed into a new database at ``path``."""
+
+    def _make_lock(self) -> Lock:
+        self.path = self.path.absolute()  # from now on, whatever the working directory is
+        return DiskStorage().lock(self.path)
+
+    def _harm(self, *, thorough: bool) -> str | None:
+        watch = self._watch
+        if watch is None or (happened := watch.harm()) is None:
+            return super()._harm(thorough=thorough)
+        return f"{happened.what}; {watch.whereabouts(self.keep)}" if happened.gone else happened.what
 
     def _open(self, record: JSON, *, restart: bool) -> Commit | None:
         if self.path.is_dir():
             raise SinkError(f"cannot open the output {self.name}: it is a folder; name a file")
-        return super()._open(record, restart=restart)
+        commit = super()._open(record, restart=restart)
+        self._watch = self.watch()
+        return commit
+
+    def _discard(self) -> None:
+        self._watch = None
+        super()._discard()
 
 
 class FileDatabaseSink(DatabaseSink):
@@ -56,7 +84,7 @@ class FileDatabaseSink(DatabaseSink):
         deleted: Deleted = "mark",
         include_raw: bool = False,
     ) -> None:
-        self._path = Path(path)
+        self._path = file_path(path)
         super().__init__(self._table_type(self._path, table, TableOptions(versions, deleted, include_raw)))
 
     @classmethod

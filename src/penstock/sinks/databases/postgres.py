@@ -16,13 +16,24 @@ from penstock.sinks.databases.sink import DatabaseSink
 from penstock.sinks.databases.table import Table, check_table_name
 from penstock.sinks.databases.urls import AUTHORITY, parse_url
 from penstock.sinks.files.lines import map_texts
-from penstock.system import end_with_client, postgres_parameters
+from penstock.system import (
+    end_with_client,
+    limit_lock_waits,
+    lock_holder,
+    postgres_parameters,
+    release_abandoned,
+)
+from penstock.system.places import connection_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from penstock.abc import JSON, Commit
+
 _LOCK_SECONDS = 10.0
-"""How long to wait for the lock of a table: the server may not know yet that a client was killed."""
+"""How long to wait for a lock. The server may not know yet that a client was killed, or it may be stopped."""
+_WRITE_SECONDS = 60.0
+"""The same for a write: somebody may be creating an index."""
 _HOLDER = """
 SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'),
        a.backend_start::timestamp(0)::text
@@ -64,12 +75,13 @@ class PostgresSink(DatabaseSink):
         include_raw: bool = False,
     ) -> None:
         options = TableOptions(versions, deleted, include_raw)
-        super().__init__(_PostgresTable(_connection_parameters(url), table, options))
+        known = connection_url(url) or "none://?"
+        super().__init__(_PostgresTable(_connection_parameters(known), table, options))
 
     @classmethod
     def from_url(cls, url: str) -> PostgresSink:
         """Return the sink of ``postgresql://…?table=…&versions=…&deleted=…&raw=true``."""
-        parsed = parse_url(url)
+        parsed = parse_url(connection_url(url) or "none://?")
         rest = f"?{urlencode(parsed.rest, quote_via=quote)}" if parsed.rest else ""
         return cls(parsed.base + rest, **parsed.options)
 
@@ -137,6 +149,7 @@ class _PostgresTable(Table):
         self.db = self._psycopg.connect(**self._connection, autocommit=True)
         _register_arrays(self.db)
         end_with_client(self.db)
+        limit_lock_waits(self.db, _LOCK_SECONDS)
         if not self._schema:
             [(schema,)] = self.execute("SELECT current_schema()")
             if schema is None:
@@ -149,13 +162,27 @@ class _PostgresTable(Table):
         if self.execute("SHOW synchronous_commit") == [("off",)]:
             self.execute("SET synchronous_commit = on")
 
+    def _open(self, record: JSON, *, restart: bool) -> Commit | None:
+        commit = super()._open(record, restart=restart)
+        limit_lock_waits(self.db, _WRITE_SECONDS)
+        return commit
+
+    def __del__(self) -> None:
+        db = getattr(self, "db", None)
+        if db is not None:  # dropped: the end of the session frees the lock
+            db.close()
+
     def _lock_table(self) -> None:
         name, until = f"penstock {self._schema}.{self.table}", time.monotonic() + _LOCK_SECONDS
+        is_first = True
         while self.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)) != [(True,)]:
             if time.monotonic() > until:
                 found = self.execute(_HOLDER, (name,))
                 known = found and "server process {} ({} from {}) since {}".format(*found[0])
                 raise self.held_by(known or "another session")
+            if is_first:  # a run of this process may hold it that nobody ends any more
+                release_abandoned()
+            is_first = False
             time.sleep(0.1)
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -247,6 +274,12 @@ class _PostgresTable(Table):
     def reason(self, error: Exception) -> str:
         if not isinstance(error, self._psycopg.Error):
             return super().reason(error)
+        if isinstance(error, self._psycopg.errors.LockNotAvailable):
+            self.db.rollback()
+            return (
+                f"it is held by {lock_holder(self.db, self._schema)}, and did not become free; "
+                "end that session or wait for it, then run again"
+            )
         message = " ".join((str(error).strip() or type(error).__name__).split("\n", maxsplit=1)[0].split())
         if password := self._connection.get("password"):
             message = message.replace(password, "...")

@@ -6,17 +6,18 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import sys
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.errors import SinkError, SinkMismatch
 from penstock.sinks.databases.file import FileDatabaseSink, FileTable
 from penstock.sinks.databases.rows import DELETED, ORDER, Row
-from penstock.system import primary_code, sqlite_reason
+from penstock.system import Watch, primary_code, save, sqlite_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 _LEDGER_ID = 0x50454E53
 """The ``application_id`` of a ledger. A ledger and an output need two files."""
@@ -25,6 +26,7 @@ _CACHE_KIB = 8192
 _MAX_WAL_BYTES = 16 << 20
 _CACHED_STATEMENTS = 8
 """Few, because each keeps the values that were bound to it last."""
+_PAGE_BYTES = 512  # the smallest page
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -54,6 +56,14 @@ class _SqliteTable(FileTable):
         if sys.platform == "darwin":
             self.execute("PRAGMA fullfsync=ON")
             self.execute("PRAGMA checkpoint_fullfsync=ON")
+
+    def watch(self) -> Watch:
+        [(shrinks,)] = self.execute("PRAGMA auto_vacuum")
+        return Watch(self.path, beside="-wal", least=_PAGE_BYTES, may_shrink=bool(shrinks))
+
+    def keep(self, path: Path) -> None:
+        self.db.rollback()
+        save(self.db, path)
 
     def _discard(self) -> None:
         if self.db is not None:
@@ -98,14 +108,20 @@ class _SqliteTable(FileTable):
             values += [None] * ((count - len(rows)) * len(rows[0]))
             self.db.execute(statement(count), values)
 
-    @cache  # noqa: B019  one table lives as long as its sink
-    def _upsert_statement(self, count: int) -> str:
+    @cached_property
+    def _upsert_statement(self) -> Callable[[int], str]:
+        return cache(self._make_upsert_statement)  # of this table alone: a cached method would keep it alive
+
+    def _make_upsert_statement(self, count: int) -> str:
         marks = f"({', '.join('?' * len(self.options.columns))})"
         rows = f"SELECT * FROM (VALUES {', '.join([marks] * count)}) WHERE column1 IS NOT NULL"
         return f"{self.insert_clause}{rows}{self.upsert_clause}"
 
-    @cache  # noqa: B019  one table lives as long as its sink
-    def _delete_statement(self, count: int) -> str:
+    @cached_property
+    def _delete_statement(self) -> Callable[[int], str]:
+        return cache(self._make_delete_statement)
+
+    def _make_delete_statement(self, count: int) -> str:
         key, order = (self.quoted(self.options.columns[at]) for at in (self.options.key, ORDER))
         return (
             f"WITH gone(k, o) AS (VALUES {', '.join(['(?, ?)'] * count)})"

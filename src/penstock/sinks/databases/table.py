@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON
     from penstock.sinks.databases.rows import Row
-    from penstock.system import Lock
 
 COMMITS = "penstock_commits"
 _COMMIT_COLUMNS = ("table_name", "epoch", "position", "counts", "shape", "committed_at")
@@ -56,8 +55,8 @@ class Table(Output):
     emptying: ClassVar[str] = "DELETE FROM"
     """The statement that empties a table, up to its name."""
 
-    def __init__(self, name: str, table: str, options: TableOptions, lock: Lock | None = None) -> None:
-        super().__init__(name, lock)
+    def __init__(self, name: str, table: str, options: TableOptions) -> None:
+        super().__init__(name)
         self.table = table
         self.options = options
         self.db: Any = None
@@ -151,19 +150,15 @@ class Table(Output):
             with contextlib.suppress(*self.errors):
                 db.close()
 
+    def _claim(self) -> None:
+        self.connect()
+        self.begin()
+        self._find()
+        self.execute("ROLLBACK")
+
     def _prepare(self, *, restart: bool) -> Commit | None:
-        self._create_commits()
-        found = self.execute(
-            f"SELECT epoch, position, counts, shape FROM {self.commits} WHERE table_name = {self.mark}",
-            (self.key_name,),
-        )
-        columns = self.columns(self.table)
+        found, columns = self._find()
         if not found:
-            if columns:
-                raise SinkMismatch(
-                    f"the output {self.name} is a table that Penstock did not create; "
-                    "choose another with table="
-                )
             self._create_table()
             self._enter_empty_table()
             return None
@@ -174,6 +169,20 @@ class Table(Output):
             return None
         self._check_table(columns, options)
         return Commit(self._epoch, json.loads(position), counts=json.loads(counts)) if self._epoch else None
+
+    def _find(self) -> tuple[list[tuple[Any, ...]], list[str]]:
+        """Return the row of commits, if there is one, and the columns of the table, if it exists."""
+        self._create_commits()
+        found = self.execute(
+            f"SELECT epoch, position, counts, shape FROM {self.commits} WHERE table_name = {self.mark}",
+            (self.key_name,),
+        )
+        columns = self.columns(self.table)
+        if columns and not found:
+            raise SinkMismatch(
+                f"the output {self.name} is a table that Penstock did not create; choose another with table="
+            )
+        return found, columns
 
     def _create_commits(self) -> None:
         columns = self.columns(COMMITS)
@@ -238,6 +247,16 @@ class Table(Output):
                 f"put them back, {START_OVER}"
             )
 
+    def _harm(self, *, thorough: bool) -> str | None:
+        if not thorough:
+            return None  # the commit itself finds out whether the last one is still there
+        held = self.execute(
+            f"SELECT epoch FROM {self.commits} WHERE table_name = {self.mark}", (self.key_name,)
+        )
+        if held != [(self._epoch,)]:
+            return f"no longer holds commit {self._epoch}: another program has changed it"
+        return None if self.columns(self.table) else "has lost its table, which another program dropped"
+
     # -- writing
 
     def write(self, groups: Sequence[list[Row]]) -> None:
@@ -256,6 +275,7 @@ class Table(Output):
                 raise SinkError(
                     f"the output {self.name} holds commit {self._epoch}; commit {commit.epoch} comes too late"
                 )
+            self.check_presence()
             values = (commit.epoch, commit.position, commit.counts, _now(), self.key_name, self._epoch)
             if self.insert_and_advance(groups, values) != 1:
                 raise SinkMismatch(

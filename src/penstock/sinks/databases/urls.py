@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from penstock.errors import GraphError
+from penstock.system.paths import user_path
 
 AUTHORITY = re.compile(
     r"(?P<scheme>\w+)://(?:(?P<user>[^/?#@:]*)(?::[^/?#@]*)?@)?(?P<hosts>[^/?#@]*)(?P<rest>[^@]*)"
@@ -63,7 +64,7 @@ def parse_file_url(url: str) -> tuple[Path, dict[str, Any]]:
         raise GraphError(
             f"{shown_url(url)} has the unknown parameter {min(parsed.rest)!r}; known are {known}"
         )
-    return Path(path), parsed.options
+    return Path(user_path(path, GraphError)), parsed.options
 
 
 def file_url(scheme: str, path: Path, table: str) -> str:

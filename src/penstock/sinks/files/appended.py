@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import SinkMismatch
 from penstock.sinks.files.sink import TAIL, FileOutput, checksum, read_tail
 from penstock.sinks.output import START_OVER, read_record
+from penstock.system import Sight, copy, harm, whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +28,9 @@ class AppendedFile(FileOutput):
     """
 
     def __init__(self, path: Path, storage: Storage, codec: Codec) -> None:
-        super().__init__(path, storage.lock(path))
+        super().__init__(path, storage)
         self._codec = codec
         self._compressor: Compressor | None = None
-        self._storage = storage
         self._file: Any = None  # a StoredFile while open
         self._size = 0
         self._committed = 0
@@ -130,11 +131,21 @@ class AppendedFile(FileOutput):
         }  # fmt: skip
         return record if self._size else {**record, "file": self._file.identity}
 
+    def _harm(self, *, thorough: bool) -> str | None:  # noqa: ARG002  every look sees all there is to see
+        file = self._file
+        happened = harm(Sight(file.identity, self._size), self._storage.look(self.path))
+        if happened is None:
+            return None
+        if not happened.gone:
+            return happened.what
+        keep = partial(copy, self._storage, file, self._committed)
+        return f"{happened.what}; {whereabouts(self.path, file.identity, keep)}"
+
     def _discard(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):  # the next open tries again
-                if file.size() > self._committed:
+                if self._is_ours and file.size() > self._committed:
                     file.truncate(self._committed)
             with contextlib.suppress(OSError):
                 file.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from penstock.documents.encoded import encoded_as
@@ -12,6 +11,7 @@ from penstock.sinks.files.codecs import CODECS
 from penstock.sinks.files.lines import encode_line, encode_lines
 from penstock.sinks.files.sink import FileSink
 from penstock.system import DiskStorage
+from penstock.system.places import file_path
 
 if TYPE_CHECKING:
     import os
@@ -55,7 +55,7 @@ class JsonLinesSink(FileSink):
         include_raw: bool = False,
         storage: Storage | None = None,
     ) -> None:
-        path = Path(path)
+        path = file_path(path)
         codec = CODECS.get(path.suffix.lower(), CODECS[""])
         codec.new()  # raises now if a library is not installed
         super().__init__(path, AppendedFile(path, storage or DiskStorage(), codec))

@@ -13,14 +13,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from pydantic import BaseModel
 
+from penstock.documents.writable import encode_json, map_texts, plain_model, replace_surrogates
 from penstock.errors import SinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from penstock.document import Document
+
+__all__ = ["encode_lines", "encode_metadata", "map_texts", "replace_surrogates"]
 
 
 def encode_lines(documents: Sequence[Document], *, include_raw: bool = False) -> bytes:
@@ -52,11 +54,7 @@ def encode_metadata(document: Document) -> str:
 
 def _encode(value: Any, doc_id: str, what: str) -> bytes:
     try:
-        try:
-            return _ENCODER.encode(value)
-        except UnicodeEncodeError:
-            plain = msgspec.to_builtins(value, enc_hook=_plain)
-            return _ENCODER.encode(map_texts(replace_surrogates, plain))
+        return encode_json(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise SinkError(
             f"the {what} {doc_id!r} cannot be written as JSON ({error}); "
@@ -72,32 +70,4 @@ def _fields(document: Document, include_raw: bool) -> dict[str, Any]:  # noqa: F
     return fields
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} is not a JSON value")
-
-
-def map_texts(function: Callable[[str], str], value: Any) -> Any:
-    """Return a JSON value with ``function`` applied to each of its texts and keys."""
-    if isinstance(value, str):
-        return function(value)
-    if isinstance(value, dict):
-        return {map_texts(function, key): map_texts(function, item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [map_texts(function, item) for item in value]
-    return value
-
-
-def replace_surrogates(text: str) -> str:
-    """Return ``text`` with each lone surrogate, which UTF-8 cannot hold, replaced by U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
+_ENCODER = msgspec.json.Encoder(enc_hook=plain_model)

@@ -9,6 +9,7 @@ from penstock.sinks.files.arrow import DocumentTable
 from penstock.sinks.files.parts import PartsFolder
 from penstock.sinks.files.sink import FileSink
 from penstock.system import DiskStorage
+from penstock.system.places import file_path
 
 if TYPE_CHECKING:
     import os
@@ -53,7 +54,7 @@ class ParquetSink(FileSink):
         include_raw: bool = False,
         storage: Storage | None = None,
     ) -> None:
-        path = Path(path)
+        path = file_path(path)
         table = DocumentTable(flatten or {}, include_raw=include_raw)
         super().__init__(path, _ParquetFolder(path, storage or DiskStorage(), table, compression))
 

@@ -36,11 +36,12 @@ class PartsFolder(FileOutput):
     """
 
     def __init__(self, path: Path, storage: Storage, suffix: str) -> None:
-        super().__init__(path, storage.lock(path))
-        self._storage = storage
+        super().__init__(path, storage)
         self._suffix = suffix
         self._format = f"parts{suffix}"
         self._marker = ""
+        self._run = uuid4().hex[:8]
+        """Makes temporary names unique: a run that lost its lock must not publish the part of another."""
         self._parts: list[tuple[str, int]] = []
         self._tail = b""  # of the last part
         self._file: StoredFile | None = None
@@ -143,7 +144,7 @@ class PartsFolder(FileOutput):
         return self._file
 
     def _temporary(self) -> Path:
-        return self.path / f".{self._name(len(self._parts) + 1)}.tmp"
+        return self.path / f".{self._name(len(self._parts) + 1)}.{self._run}.tmp"
 
     def _commit(self) -> JSON:
         if self._file is not None:
@@ -153,6 +154,7 @@ class PartsFolder(FileOutput):
             self._tail = read_tail(self._file, size)
             self._file.close()
             self._file = None
+            self._check_lock()  # fsync may take long
             self._publish(self._temporary(), name)
             self._parts.append((name, size))
         return {
@@ -160,12 +162,25 @@ class PartsFolder(FileOutput):
             "digest": _digest(self._parts, self._tail), "marker": self._marker,
         }  # fmt: skip
 
+    def _harm(self, *, thorough: bool) -> str | None:
+        for name, size in reversed(self._parts):
+            now = self._storage.look(self.path / name)
+            if now is None:
+                return f"has lost {name}, which another program removed or renamed"
+            if now.size != size:
+                return f"has {name} with {now.size} bytes, and {size} were written"
+            if not thorough:
+                break
+        return None
+
     def _discard(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):  # the next open tries again
                 file.close()
-                self._storage.remove(self._temporary())
+            with contextlib.suppress(OSError):
+                if self._is_ours:
+                    self._storage.remove(self._temporary())
 
 
 def _is_temporary(name: str) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON, Commit
     from penstock.document import Document
-    from penstock.system import Lock, StoredFile
+    from penstock.system import Lock, Storage, StoredFile
 
 TAIL = 4096
 """Bytes at the end of a file by which a record recognises the file."""
@@ -25,10 +25,15 @@ TAIL = 4096
 class FileOutput(Output):
     """A file or folder that rolls back to the record of a commit; ``count`` is the documents in it."""
 
-    def __init__(self, path: Path, lock: Lock) -> None:
-        super().__init__(os.fspath(path), lock)
+    def __init__(self, path: Path, storage: Storage) -> None:
+        super().__init__(os.fspath(path))
         self.path = path
+        self._storage = storage
         self.count = 0
+
+    def _make_lock(self) -> Lock:
+        self.path = self.path.absolute()  # from now on, whatever the working directory is
+        return self._storage.lock(self.path)
 
     def _open(self, record: JSON, *, restart: bool) -> None:
         if record is None:
@@ -64,7 +69,10 @@ class FileOutput(Output):
             if items:
                 self._append(items)
                 self.count += count
-            return self._commit()
+            self.check_presence()  # before the output is changed
+            record = self._commit()
+            self.check_presence()  # before the ledger counts on it
+        return record
 
 
 class FileSink(OutputSink):

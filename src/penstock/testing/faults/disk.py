@@ -8,6 +8,8 @@ import random
 from itertools import count
 from typing import TYPE_CHECKING
 
+from penstock.system import Sight
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -71,6 +73,9 @@ class _NoLock:
     """A lock that is always free, as its holder ended when the power was cut."""
 
     def acquire(self) -> Holder | None:
+        return None
+
+    def lost(self) -> str | None:
         return None
 
     def release(self) -> None:
@@ -158,6 +163,11 @@ class FragileDisk:
 
     def make_folder(self, path: Path) -> None:
         """See ``Storage.make_folder``; every folder exists already."""
+
+    def look(self, path: Path) -> Sight | None:
+        """See ``Storage.look``."""
+        file = self._files.get(path)
+        return None if file is None else Sight(file.identity, file.size())
 
     def names(self, folder: Path) -> list[str]:
         """See ``Storage.names``."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.abc import DeadLetter, DocumentState
-    from penstock.system import Lock, Storage, StoredFile
+    from penstock.system import Lock, Sight, Storage, StoredFile
     from penstock.testing.faults.plan import Faults
 
 
@@ -45,6 +45,10 @@ class FaultyStorage:
     rename = _planned("rename")
     remove = _planned("remove")
     make_folder = _planned("make_folder")
+
+    def look(self, path: Path) -> Sight | None:
+        """See ``Storage.look``."""
+        return self._storage.look(path)
 
     def names(self, folder: Path) -> list[str]:
         """See ``Storage.names``."""
@@ -99,7 +103,7 @@ def _counted(name: str, error: type[Exception]) -> Callable[..., Any]:
 
 
 class FaultySink(Sink):
-    """A sink whose calls are counted, and fail as planned: ``sink.open``, ``sink.write``, ``sink.commit``.
+    """A sink whose calls are counted, and fail as planned: ``sink.open``, ``sink.commit`` and so on.
 
     After ``Faults.kill`` the output is as the real sink has written it by then: ``aclose`` is no longer
     passed on, as if the process were gone.
@@ -115,9 +119,11 @@ class FaultySink(Sink):
         """Return the description of the real sink."""
         return self._sink.describe()
 
+    claim = _counted("sink.claim", SinkError)
     open = _counted("sink.open", SinkError)
     write = _counted("sink.write", SinkError)
     commit = _counted("sink.commit", SinkError)
+    verify = _counted("sink.verify", SinkError)
 
     async def aclose(self) -> None:
         """Close the real sink, unless the process was killed; not counted."""

@@ -1,0 +1,52 @@
+"""A run that was stopped, and whose lock files somebody removed, changes nothing when it goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from penstock.adapters.pubmed.sample import write_sample
+
+from ..length import cases  # noqa: TID252  tests are no installed package
+from .outputs import OUTPUTS
+
+SCRIPT = Path(__file__).with_name("ingest.py")
+
+
+@pytest.mark.parametrize("kind", cases(["several"], [kind for kind in OUTPUTS if kind != "duckdb"]))
+def test_a_stopped_run_without_its_locks_touches_nothing(tmp_path: Path, kind: str) -> None:
+    """A second run completes the output meanwhile. The first one ends with an error, and the output stays."""
+    output, sample = OUTPUTS[kind], tmp_path / "sample.xml"
+    write_sample(sample, 120, seed=3)
+    settings = {"files": [str(sample)], "every": 7, "output": output.target}
+    command = [sys.executable, str(SCRIPT), json.dumps(settings)]
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    subprocess.run(command, cwd=one, check=True, stdout=subprocess.DEVNULL)
+    with subprocess.Popen(
+        command, cwd=two, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout is not None
+        for _ in range(60):
+            first.stdout.readline()
+        first.send_signal(signal.SIGSTOP)
+        for lock in two.glob("*.lock"):
+            lock.unlink()
+        # Stopped inside a transaction, it would keep SQLite's own lock: then let it take another step.
+        while subprocess.run(command, cwd=two, check=False, capture_output=True).returncode:
+            first.send_signal(signal.SIGCONT)
+            first.stdout.readline()
+            first.send_signal(signal.SIGSTOP)
+        completed = output.read(two)
+        first.send_signal(signal.SIGCONT)
+        _, stderr = first.communicate(timeout=60)
+    assert first.returncode == 1
+    assert "lost its lock" in stderr
+    assert output.read(two) == completed == output.read(one)
+    assert not [*two.glob("*.lock")]

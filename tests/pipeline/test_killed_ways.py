@@ -1,0 +1,182 @@
+"""A first run, a restart, a refresh and a replay are killed before and after every call that changes something.
+
+The calls are those of the sinks to the disk or the database, and all calls to the ledger. Files are on a disk
+that loses what was not fsynced; databases are real ones. The plain command goes on after a killed first run
+and a killed restart, the same command after a killed refresh and a killed replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from functools import partial
+from io import BytesIO
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from penstock import IngestionPipeline
+from penstock.adapters import Adapter
+from penstock.errors import PenstockError
+from penstock.ledger import MemoryLedger
+from penstock.sinks import JsonLinesSink, ParquetSink, SeveralSinks
+from penstock.testing.faults import Faults, FaultyLedger, FaultyStorage, FragileDisk, Killed
+
+from ..endtoend.outputs import unpack_zstd  # noqa: TID252  tests are no installed package
+from ..length import LONG  # noqa: TID252
+from ..scripted import Record, ScriptedSource  # noqa: TID252
+from ..sinks.databases import DATABASES, DatabaseKind, DuckDBKind, PostgresKind, SqliteKind  # noqa: TID252
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.abc import Sink
+
+FOLDER = Path("/disk")
+KINDS = ["ok", "bad", "ok", "gone", "ok", "ok", "crash", "ok"]
+MENDED = ["ok", "ok", "gone", "gone", "ok", "ok", "ok", "bad", "ok"]
+WAYS: dict[str, list[dict[str, Any]]] = {
+    "first run": [{}, {}],
+    "restart": [{"restart": True}, {}],
+    "refresh": [{"refresh": True, "kinds": MENDED}] * 2,
+    "replay": [{"replay": True, "kinds": MENDED}] * 2,
+}
+"""By what is killed: its options, and those of the run that goes on after it."""
+
+
+def lines(name: str, unpack: Callable[[bytes], bytes], disk: FragileDisk) -> list[Any]:
+    return [json.loads(line) for line in unpack(disk.content(FOLDER / name)).splitlines()]
+
+
+def rows(disk: FragileDisk) -> list[Any]:
+    folder = FOLDER / "out.parquet"
+    parts = [name for name in disk.names(folder) if name.startswith("part-")]
+    tables = [pq.read_table(BytesIO(disk.content(folder / name))) for name in parts]
+    return [row for table in tables for row in table.to_pylist()]
+
+
+FILES: dict[str, tuple[Callable[..., Sink], Callable[[FragileDisk], list[Any]]]] = {
+    "jsonl": (partial(JsonLinesSink, FOLDER / "out.jsonl"), partial(lines, "out.jsonl", bytes)),
+    "jsonl.gz": (
+        partial(JsonLinesSink, FOLDER / "out.jsonl.gz"),
+        partial(lines, "out.jsonl.gz", gzip.decompress),
+    ),
+    "jsonl.zst": (
+        partial(JsonLinesSink, FOLDER / "out.jsonl.zst"),
+        partial(lines, "out.jsonl.zst", unpack_zstd),
+    ),
+    "parquet": (partial(ParquetSink, FOLDER / "out.parquet"), rows),
+}
+OUTPUTS = {
+    **{name: [name] for name in (*FILES, *DATABASES)},
+    "several": ["parquet", "sqlite", "jsonl"],
+}
+
+
+class Machine:
+    """A disk, databases and a ledger that one process after the other uses."""
+
+    def __init__(self, kinds: list[str], databases: dict[str, DatabaseKind], seed: int) -> None:
+        self.disk = FragileDisk(seed)
+        self.books = MemoryLedger()
+        self.kinds = kinds
+        self.databases = databases
+
+    def sink(self, kind: str, faults: Faults) -> Any:
+        if kind in FILES:
+            return FILES[kind][0](storage=FaultyStorage(self.disk, faults))
+        sink = self.databases[kind].new()
+        for name in ("begin", "execute", "update", "insert_and_advance", "end"):
+            call = getattr(sink._table, name)  # type: ignore[attr-defined]
+            setattr(sink._table, name, self._counted(name, call, faults))  # type: ignore[attr-defined]
+        return sink
+
+    def _counted(self, name: str, call: Callable[..., Any], faults: Faults) -> Callable[..., Any]:
+        return lambda *args: faults.call(name, lambda: call(*args))
+
+    async def process(
+        self,
+        faults: Faults,
+        *,
+        kinds: list[str] = KINDS,
+        replay: bool = False,
+        **options: Any,
+    ) -> BaseException | None:
+        """Run the pipeline as one process; return its error or kill, if any."""
+        sinks = [self.sink(kind, faults) for kind in self.kinds]
+        pipeline = IngestionPipeline(
+            Adapter(ScriptedSource([Record(kind) for kind in kinds]), page_size=3),
+            ledger=FaultyLedger(self.books, faults),
+            checkpoint_every=3,
+            retry=None,
+            **options,
+        )
+        sink = SeveralSinks(*sinks) if len(sinks) > 1 else sinks[0]
+        try:
+            await (pipeline.replay(sink) if replay else pipeline.run(sink))
+        except (PenstockError, Killed) as error:
+            return error
+        finally:
+            await self.books.aclose()  # the process ends and releases its lock
+        return None
+
+    async def outcome(self) -> tuple[Any, ...]:
+        await self.books.open("scripted")
+        documents = [
+            FILES[kind][1](self.disk) if kind in FILES else self.databases[kind].documents()
+            for kind in self.kinds
+        ]
+        dead = sorted([letter.key async for letter in self.books.dead_letters("scripted")])
+        tally = await self.books.tally("scripted")
+        await self.books.aclose()
+        return documents, dead, tally
+
+
+def fresh(request: pytest.FixtureRequest, kinds: list[str], folder: Path) -> dict[str, DatabaseKind]:
+    """Return new databases of these kinds."""
+    made: dict[str, DatabaseKind] = {}
+    for kind in kinds:
+        if kind == "postgres":
+            made[kind] = PostgresKind(request.getfixturevalue("postgres_server"))
+        elif kind not in FILES:
+            made[kind] = {"sqlite": SqliteKind, "duckdb": DuckDBKind}[kind](folder)
+    return made
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_killed_at_any_call(request: pytest.FixtureRequest, tmp_path: Path, output: str, way: str) -> None:
+    """The next run is not refused, and leaves the output and the ledger of an undisturbed run.
+
+    Every day a few calls of each output and way; in the long run all of them.
+    """
+    numbers, (killed, next_one) = count(), WAYS[way]
+
+    async def prepared(seed: int) -> Machine:
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        machine = Machine(OUTPUTS[output], fresh(request, OUTPUTS[output], folder), seed)
+        if way != "first run":
+            assert await machine.process(Faults()) is None
+        return machine
+
+    async def main() -> None:
+        counted, whole = Faults(), await prepared(0)
+        assert await whole.process(counted, **killed) is None
+        wanted = await whole.outcome()
+        first = sum(map(ord, output + way))
+        for at in range(counted.calls) if LONG else range(first % 17, counted.calls, 17):
+            for after in (False, True) if LONG else (bool((first + at) % 2),):
+                machine = await prepared(at)
+                ended = await machine.process(Faults(at, after=after), **killed)
+                assert isinstance(ended, Killed), (at, counted.log)
+                machine.disk.cut_power()
+                again = await machine.process(Faults(), **next_one)
+                assert again is None, (at, after, counted.log[: at + 1])
+                assert await machine.outcome() == wanted, (at, after, counted.log[: at + 1])
+
+    asyncio.run(main())
