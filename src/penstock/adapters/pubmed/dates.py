@@ -54,6 +54,7 @@ _TOKEN = re.compile(r"\d+(?:st|nd|rd|th)?|[^\W\d_]+")
 _SEPARATOR = re.compile("[-/\u2010-\u2015]")
 _YEAR_DIGITS, _SHORT_YEAR_DIGITS = 4, 2
 _LAST_MONTH, _HOURS, _MINUTES = 12, 24, 60
+_ALWAYS = 28  # every month has a day of this number
 
 
 def read_date(element: Element) -> PubMedDate:
@@ -65,6 +66,27 @@ def read_date(element: Element) -> PubMedDate:
     if known.season:
         date["season"] = known.season
     return date
+
+
+def read_numbers(year: bytes, month: bytes, day: bytes, hour: bytes, minute: bytes) -> PubMedDate:
+    """Return what `read_date` does for a date of digits; ``hour`` and ``minute`` may be empty."""
+    known = _of_numbers(year, month, day, hour, minute)
+    return {"date": known.date, "raw": known.raw}
+
+
+@lru_cache(maxsize=8192)
+def _of_numbers(year: bytes, month: bytes, day: bytes, hour: bytes, minute: bytes) -> _Known:
+    texts = year.decode(), month.decode(), day.decode(), hour.decode(), minute.decode()
+    y, m, d = (int(text) for text in texts[:3])
+    if y and 1 <= m <= _LAST_MONTH and 1 <= d <= _ALWAYS:
+        date, raw = f"{y:04d}-{m:02d}-{d:02d}", " ".join(texts[:3])
+        if not hour:
+            return _Known(date, raw)
+        h, mm = int(hour), int(minute)
+        if h < _HOURS and mm < _MINUTES:
+            return _Known(f"{date}T{h:02d}:{mm:02d}", f"{raw} {texts[3]}:{texts[4]}")
+    tags = ("Year", "Month", "Day", "Hour", "Minute")
+    return _normalise(tuple([(tag, text) for tag, text in zip(tags, texts, strict=True) if text]))
 
 
 # Dates repeat: the 156,000 dates of one baseline file have a few thousand different values.
