@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
@@ -373,6 +373,15 @@ class Sink(ABC):
     transactional: ClassVar[bool] = False
     effectively_once: ClassVar[bool] = True
     """Whether a killed and resumed run has the output of an undisturbed run. Otherwise: at least once."""
+
+    @property
+    def encoder(self) -> Callable[[Document], bytes] | None:
+        """How to encode one document for this sink; ``None`` if only ``write`` knows.
+
+        Always the same object, which can be pickled: the processes that parse call it too. ``write`` then
+        gets documents whose bytes `penstock.documents.encoded.encoded_as` returns.
+        """
+        return None
 
     @abstractmethod
     async def open(self, record: JSON, *, restart: bool = False) -> Commit | None:

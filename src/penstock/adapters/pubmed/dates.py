@@ -60,6 +60,7 @@ _SEPARATOR = re.compile("[-/\u2010-\u2015]")
 _YEAR_DIGITS, _SHORT_YEAR_DIGITS = 4, 2
 _DAY = len("YYYY-MM-DD")
 _LAST_MONTH, _HOURS, _MINUTES = 12, 24, 60
+_ALWAYS = 28  # every month has a day of this number
 
 
 def read_date(element: Element) -> PubMedDate:
@@ -71,6 +72,27 @@ def read_date(element: Element) -> PubMedDate:
     if known.season:
         date["season"] = known.season
     return date
+
+
+def read_numbers(year: bytes, month: bytes, day: bytes, hour: bytes, minute: bytes) -> PubMedDate:
+    """Return what `read_date` does for a date of digits; ``hour`` and ``minute`` may be empty."""
+    known = _of_numbers(year, month, day, hour, minute)
+    return {"date": known.date, "precision": known.precision, "raw": known.raw}
+
+
+@lru_cache(maxsize=8192)
+def _of_numbers(year: bytes, month: bytes, day: bytes, hour: bytes, minute: bytes) -> _Known:
+    texts = year.decode(), month.decode(), day.decode(), hour.decode(), minute.decode()
+    y, m, d = (int(text) for text in texts[:3])
+    if y and 1 <= m <= _LAST_MONTH and 1 <= d <= _ALWAYS:
+        date, raw = f"{y:04d}-{m:02d}-{d:02d}", " ".join(texts[:3])
+        if not hour:
+            return _Known(date, raw, precision="day")
+        h, mm = int(hour), int(minute)
+        if h < _HOURS and mm < _MINUTES:
+            return _Known(f"{date}T{h:02d}:{mm:02d}", f"{raw} {texts[3]}:{texts[4]}", precision="day")
+    tags = ("Year", "Month", "Day", "Hour", "Minute")
+    return _normalise(tuple([(tag, text) for tag, text in zip(tags, texts, strict=True) if text]))
 
 
 # Dates repeat: the 156,000 dates of one baseline file have a few thousand different values.

@@ -15,7 +15,6 @@ from penstock.adapters.pubmed.medline import (
     medline_xml,
 )
 from penstock.adapters.pubmed.parse import SOURCE, identify_record, parse_record
-from penstock.adapters.xml_files.frames import ParsedRecord
 from penstock.adapters.xml_files.outcome import ok
 from penstock.adapters.xml_files.records import Format, TextFormat
 from penstock.adapters.xml_files.source import XmlFilesSource
@@ -68,8 +67,6 @@ class PubMedSource(XmlFilesSource):
 
     def identify(self, raw: RawRecord) -> str:
         """Return ``PMID:<number>.<version>``; raise `DocumentError` if there is no PMID."""
-        if isinstance(raw, ParsedRecord):
-            return raw.identity()
         data = medline_pmid(raw.data) if is_medline(raw.data) else raw.data
         try:
             return identify_record(data, raw.key, raw.context.get("namespaces"))
@@ -81,8 +78,6 @@ class PubMedSource(XmlFilesSource):
 
     def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
         """Parse the record; see `parse_record`."""
-        if isinstance(raw, ParsedRecord):
-            return raw.document()
         fault = _fault(raw)
         if fault is not None:
             return Error(fault)

@@ -38,6 +38,11 @@ def encode_lines(documents: Sequence[Document], *, include_raw: bool = False) ->
         return b"".join(_encode(row, row["doc_id"], "document") + b"\n" for row in rows)
 
 
+def encode_line(document: Document, *, include_raw: bool = False) -> bytes:
+    """Return one document as a line; see ``encode_lines``."""
+    return encode_lines((document,), include_raw=include_raw)
+
+
 def encode_rows(rows: Sequence[dict[str, Any]], documents: Sequence[Document]) -> bytes:
     """Return ``rows``, which hold values of ``documents``, as lines of JSON.
 
