@@ -96,7 +96,7 @@ def _failed(kind: int, doc_id: str | None, error: Exception) -> Answer:
         arrived = pickle.loads(data)  # noqa: S301  our own: many exceptions can be pickled, but not unpickled
         same = type(arrived) is type(error) and str(arrived) == str(error)
     except Exception:  # noqa: BLE001  an exception's own methods may raise anything
-        same = False
+        data, same = b"", False
     if not same:
         return UNSENT, doc_id, None
     return kind, doc_id, (data, "".join(traceback.format_exception(error)) if error.__traceback__ else "")
