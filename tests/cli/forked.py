@@ -1,4 +1,4 @@
-"""Run the command again and again: import it once, and fork for each call.
+"""Run the command, or a script, again and again: import the library once, and fork for each call.
 
 Starting Python and importing the command takes most of a second, a fork a few milliseconds. A call is a process of
 its own all the same, with its own arguments, folder, environment, limits and standard streams. It commits every 100
@@ -15,14 +15,16 @@ import json
 import os
 import pkgutil
 import resource
+import runpy
 import signal
 import socket
 import sys
 import threading
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from subprocess import DEVNULL, CompletedProcess, Popen, TimeoutExpired
-from typing import IO, Any
+from typing import IO, Any, Self
 
 _LARGEST = 1 << 16
 """Bytes of a request or of an answer."""
@@ -33,11 +35,14 @@ _PIPE = 1 << 12
 _EVERY = 100
 """Documents from one commit to the next."""
 
+LIBRARIES = ["cyclopts.help", "rich.console", "rich.progress", "duckdb", "psycopg"]
+"""Libraries that the command imports when it needs them. PyArrow starts a thread when it is imported: it is not here."""
+
 
 class Running:
     """A call that may still be going on: the part of ``subprocess.Popen`` that the tests use."""
 
-    def __init__(self, answers: socket.socket, stdout: IO[bytes], stderr: IO[bytes]) -> None:
+    def __init__(self, answers: socket.socket, stdout: IO[Any], stderr: IO[Any]) -> None:
         self._answers = answers
         self.stdout = stdout
         self.stderr = stderr
@@ -72,7 +77,20 @@ class Running:
         """Send SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
-    def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
+    def in_text(self) -> Any:
+        """Read both streams as text from now on."""
+        self.stdout, self.stderr = TextIOWrapper(self.stdout), TextIOWrapper(self.stderr)
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self.stdout, self.stderr):
+            stream.close()
+        self.wait()
+
+    def communicate(self, timeout: float | None = None) -> tuple[Any, Any]:
         """Read both streams to their ends, wait for the end, and return what was read."""
         readers = [_Reader(stream) for stream in (self.stdout, self.stderr)]
         self.wait(timeout)
@@ -83,10 +101,10 @@ class Running:
 class _Reader(threading.Thread):
     """Reads a stream to its end."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[Any]) -> None:
         super().__init__(daemon=True)
         self._stream = stream
-        self._read = b""
+        self._read: Any = b""
         self.start()
 
     def run(self) -> None:
@@ -185,12 +203,12 @@ def _waits(stdout: int, stderr: int, answers: int) -> bool:
 
 
 def import_everything() -> None:
-    """Import what a call may import, except for the libraries of outputs."""
+    """Import what a call may import, except for PyArrow."""
     import penstock
 
     names = [found.name for found in pkgutil.walk_packages(penstock.__path__, "penstock.")]
     ours = [name for name in names if not name.startswith(("penstock.__main__", "penstock.testing"))]
-    for name in [*ours, "cyclopts.help", "rich.console", "rich.progress"]:
+    for name in [*ours, *LIBRARIES]:
         importlib.import_module(name)
 
 
@@ -209,11 +227,19 @@ def become(called: dict[str, Any]) -> None:
     os.environ.update(called["environment"])
     os.chdir(called["folder"])
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes background processes ignore it
-    sys.path[:0] = [place for place in os.environ["PYTHONPATH"].split(os.pathsep) if place not in sys.path]
+    sys.path[:0] = [
+        place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place not in sys.path
+    ]
     for name, most in called["limits"].items():
         limit = getattr(resource, name)
         resource.setrlimit(limit, (most, resource.getrlimit(limit)[1]))
     sys.argv = called["command"]
+
+
+def run_script(path: str) -> int:
+    """Run a script as its own process would, and return the exit code."""
+    runpy.run_path(path, run_name="__main__")
+    return 0
 
 
 def leave(code: int) -> None:
@@ -237,7 +263,7 @@ if __name__ == "__main__":
             request = serve(listening)
         if request is not None:
             become(request)
-            leave(main())
+            leave(run_script(sys.argv[0]) if sys.argv[0].endswith(".py") else main())
     else:  # called like the command, in a process that starts from nothing
         hurry()
         sys.exit(main())
