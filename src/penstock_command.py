@@ -1,4 +1,4 @@
-"""The command ``penstock``, in a module of its own, so that Ctrl-C while Penstock is imported has an answer.
+"""The command ``penstock``: a module of its own, so that Ctrl-C while Penstock is imported has an answer.
 
 Importing ``penstock`` takes most of the time until a command begins.
 """

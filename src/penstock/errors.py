@@ -245,5 +245,33 @@ class MissingExtra(PenstockError, ImportError):
     """An optional library is not installed. The message is the command that installs it."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs an extra: pip install 'penstock[{extra}]'")
+        super().__init__(f"{feature} needs an extra: {install_command(extra)}")
         self.extra = extra
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra, in the way in which Penstock was installed."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        installed = distribution("penstock")
+    except PackageNotFoundError:  # a source checkout that was never installed
+        return f"pip install 'penstock[{extra}]'"
+    tool = "uv pip install" if (installed.read_text("INSTALLER") or "").strip() == "uv" else "pip install"
+    direct = json.loads(installed.read_text("direct_url.json") or "{}")
+    url = str(direct.get("url", ""))
+    if not url:
+        return f"{tool} 'penstock[{extra}]'"
+    if "dir_info" in direct:
+        editable = " -e" if direct["dir_info"].get("editable") else ""
+        return f"{tool}{editable} '{_path_of(url)}[{extra}]'"
+    vcs = f"{direct['vcs_info']['vcs']}+" if "vcs_info" in direct else ""
+    return f"{tool} 'penstock[{extra}] @ {vcs}{url}'"
+
+
+def _path_of(url: str) -> str:
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    return url2pathname(urlsplit(url).path)

@@ -39,7 +39,10 @@ def refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert done.stdout == ""
     sentence, *hints = done.stderr.splitlines()
-    assert all(hint.startswith(("penstock: to continue: ", "penstock: to read what has ")) for hint in hints)
+    assert all(
+        hint.startswith(("penstock: when the cause is removed, to continue: ", "penstock: to read what has "))
+        for hint in hints
+    )
     assert sentence.startswith("penstock: ")
     assert sentence.isprintable()
     assert "Traceback" not in sentence

@@ -9,6 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from penstock.cli.main import main
+from penstock.errors import install_command
 
 from .conftest import article, articles, pmid
 
@@ -102,7 +103,7 @@ def test_a_missing_extra_gives_the_command_that_installs_it() -> None:
     """Without cyclopts and rich: one sentence, and exit code 2."""
     done = run("-c", BARE, "ingest", "pubmed", "a.xml", "--to", "o.jsonl")
     assert done.returncode == 2
-    assert done.stderr == "penstock: The command line needs an extra: pip install 'penstock[cli]'\n"
+    assert done.stderr == f"penstock: The command line needs an extra: {install_command('cli')}\n"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])

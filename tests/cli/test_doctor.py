@@ -14,6 +14,7 @@ import pytest
 
 from penstock.cli import doctor
 from penstock.cli.doctor import expat_implies, findings, sqlite_implies
+from penstock.errors import install_command
 from penstock.testing.faults import SmallDisk
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def told(folder: Path) -> dict[str, str]:
 def test_an_extra_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing extra is a note with the command that installs it."""
     monkeypatch.setitem(doctor._EXTRAS, "zstd", ("no-such-library", "for nothing"))
-    assert told(tmp_path)["no no-such-library (for nothing): pip install 'penstock[zstd]'"] == "note"
+    assert told(tmp_path)[f"no no-such-library (for nothing): {install_command('zstd')}"] == "note"
 
 
 def test_an_fsync_that_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,15 @@
-"""The exceptions of Penstock can be sent to other processes."""
+"""The exceptions of Penstock: they can be sent to other processes, and their texts help."""
 
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 
 import pytest
 
 from penstock import errors
+from penstock.runtime.failures import text_of
+from penstock.runtime.policy import is_retryable
 from penstock.testing.exploring import RaceFound
 from penstock.testing.laws import LawViolation
 
@@ -28,3 +31,41 @@ def test_errors_can_be_pickled(name: str) -> None:
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301  our own bytes
     assert (type(copy), str(copy), copy.args) == (type(error), str(error), error.args)
     assert vars(copy) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({}, "pip install 'penstock[x]'"),
+        ({"INSTALLER": "uv\n"}, "uv pip install 'penstock[x]'"),
+        (
+            {"direct_url.json": '{"url": "file:///a%20b/p", "dir_info": {"editable": true}}'},
+            "pip install -e '/a b/p[x]'",
+        ),
+        ({"direct_url.json": '{"url": "file:///p", "dir_info": {}}'}, "pip install '/p[x]'"),
+        (
+            {"direct_url.json": '{"url": "https://h/r.git", "vcs_info": {"vcs": "git"}}'},
+            "pip install 'penstock[x] @ git+https://h/r.git'",
+        ),
+        (
+            {"direct_url.json": '{"url": "file:///p.whl", "archive_info": {}}'},
+            "pip install 'penstock[x] @ file:///p.whl'",
+        ),
+    ],
+)
+def test_the_command_for_an_extra_fits_the_installation(
+    monkeypatch, files: dict[str, str], command: str
+) -> None:
+    """A missing extra is installed from where Penstock came: an index, a folder, a repository or a wheel."""
+    installed = SimpleNamespace(read_text=files.get)
+    monkeypatch.setattr("importlib.metadata.distribution", lambda _: installed)
+    assert errors.install_command("x") == command
+
+
+def test_the_text_of_an_error() -> None:
+    """A group names the errors in it; an error without a text is its type; a group of timeouts may be retried."""
+    lost, timeout = ConnectionError("peer went away"), TimeoutError()
+    group = ExceptionGroup("unhandled errors", [lost, ExceptionGroup("", [timeout])])
+    assert text_of(group) == "ConnectionError: peer went away; TimeoutError"
+    assert is_retryable(group)
+    assert not is_retryable(ExceptionGroup("", [lost, ValueError("a")]))

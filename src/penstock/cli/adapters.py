@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from penstock.adapters.registry import AdapterEntry, find_adapter, find_adapters
+from penstock.cli.commands import STDIN
 from penstock.cli.exits import ALL_COMPLETED
-from penstock.cli.job import Job
+from penstock.cli.job import Job, UsageProblem
 from penstock.cli.options import Debug, Json, Outputs, RunOptions
 from penstock.cli.outputs import default_ledger, output_of, place_of
 from penstock.cli.text import clean, put
@@ -74,13 +75,20 @@ def _ingest_command(entry: AdapterEntry[Any]) -> Callable[..., int]:
 
     def command(
         *files: str,
-        to: Annotated[Outputs, Parameter(help=_TO)],
+        to: Annotated[Outputs | None, Parameter(help=_TO)] = None,
         ledger: Annotated[str | None, Parameter(help=_LEDGER)] = None,
         settings: Any,
         options: RunOptions = RunOptions(),  # noqa: B008  it is frozen
     ) -> int:
         from penstock.cli.ingest import ingest
 
+        if not files and entry.inputs is not None:
+            raise UsageProblem(
+                f"no files to read: name them, as in penstock ingest {entry.name} FILES --to OUT.jsonl"
+            )
+        if not to:
+            raise UsageProblem("no output: name one, as in --to OUT.jsonl (--help shows the options)")
+        files = tuple("-" if name == STDIN else name for name in files)
         outputs = [output_of(word) for word in to]
         place = place_of(ledger) if ledger else default_ledger(outputs[0])
         return ingest(Job(entry, files, settings, options, outputs[0], place, also=tuple(outputs[1:])))

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from inspect import BoundArguments
 
+STDIN = "stdin:"
+"""What stands for the input ``-`` while the words are parsed."""
+
 app = App(
     name="penstock",
     help="Move documents from any source to any sink:\nstreaming, resumable, in constant memory.",
@@ -59,6 +62,12 @@ def parse(words: Sequence[str]) -> tuple[Callable[..., object], BoundArguments]:
         CycloptsError: the command or its arguments are wrong.
         AdapterError: the words name an adapter that is unknown or cannot be used.
     """
+    # cyclopts takes a "-" for an option without a name.
+    takes_value = {"--to", "--ledger"}
+    words = [
+        STDIN if word == "-" and before not in takes_value else word
+        for before, word in zip(["", *words], words, strict=False)
+    ]
     if words[:1] == ["ingest"]:  # only then: loading adapters takes time
         from penstock.cli.adapters import add_ingest_commands
 

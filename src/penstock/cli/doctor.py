@@ -19,7 +19,7 @@ import penstock
 from penstock.cli.exits import ALL_COMPLETED, UNUSABLE
 from penstock.cli.options import Debug
 from penstock.cli.text import clean, count, put, size
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, install_command
 from penstock.system import DiskStorage, reason
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _extras() -> Iterator[Finding]:
         try:
             yield Finding(OK, f"{library} {version(library)}")
         except PackageNotFoundError:
-            yield Finding(NOTE, f"no {library} ({purpose}): pip install 'penstock[{extra}]'")
+            yield Finding(NOTE, f"no {library} ({purpose}): {install_command(extra)}")
 
 
 def _limits() -> Iterator[Finding]:

@@ -43,7 +43,7 @@ def ingest(job: Job) -> int:
         if isinstance(error, SourceChanged):
             error.add_note(f"{HINT}to read what has changed: {job.command(refresh=True)}")
         elif view.tally.settled:
-            error.add_note(f"{HINT}to continue: {job.command()}")
+            error.add_note(f"{HINT}when the cause is removed, to continue: {job.command()}")
         raise
     if run.reader_left:
         raise BrokenPipeError

@@ -113,7 +113,7 @@ class Job:
             "--debug": options.debug,
         }
         words += [flag for flag, given in flags.items() if given]
-        end_of_options = ["--"] if any(name.startswith("-") for name in self.files) else []
+        end_of_options = ["--"] if any(name.startswith("-") and name != "-" for name in self.files) else []
         return [*words, *more, *end_of_options, *self.files]
 
     def _settings(self) -> list[str]:

@@ -18,6 +18,25 @@ MISTAKEN = (StopIteration, StopAsyncIteration, asyncio.CancelledError)
 CLOSED = "this subscription was closed with aclose(); subscribe to the flow again for a new run"
 
 
+def text_of(error: BaseException) -> str:
+    """Return the text of ``error``; of a group those of the errors in it; without a text, its type."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_named(one) for one in members_of(error))
+    return str(error) or type(error).__name__
+
+
+def _named(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def members_of(error: BaseException) -> list[BaseException]:
+    """Return the errors in a group, and in groups in it; of any other error itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [inner for one in error.exceptions for inner in members_of(one)]
+
+
 def annotate(error: BaseException, where: str) -> None:
     """Add a note that names the operator which raised ``error``, unless it has such a note."""
     notes: list[str] = getattr(error, "__notes__", [])

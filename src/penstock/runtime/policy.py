@@ -18,7 +18,12 @@ RETRYABLE = (ConnectionError, TimeoutError)
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Return what the error says about itself, or whether it is a lost connection or a timeout."""
+    """Return what the error says about itself, or whether it is a lost connection or a timeout.
+
+    A group of errors is retryable if each error in it is.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_retryable, error.exceptions))
     if isinstance(error, DocumentError):
         return error.retryable
     marked = getattr(error, "is_retryable", None)

@@ -64,7 +64,8 @@ def sink_from(target: Target) -> Sink:
             if name.lower().endswith(ending):
                 return make(name)
     shown = shown_url(name) if url is not None else name  # a URL may hold a password
-    known = ", ".join([*_BY_ENDING, *(f"{scheme}://" for scheme in _BY_SCHEME)])
+    endings, schemes = ", ".join(_BY_ENDING), ", ".join(f"{scheme}://" for scheme in _BY_SCHEME)
     raise GraphError(
-        f"no sink is known for {shown!r}; name an output that ends or begins with one of: {known}"
+        f"no sink is known for {shown!r}; name a file or folder that ends in one of {endings}, or a database "
+        f"whose URL begins with one of {schemes}"
     )

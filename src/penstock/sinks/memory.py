@@ -38,7 +38,7 @@ class MemorySink(Sink):
         elif self._committed and not restart:
             raise SinkMismatch(
                 f"this memory sink already holds {self._committed} documents that this ledger does not know; "
-                "use a new sink, or restart to empty this one"
+                "use a new sink, or empty this one with restart=True"
             )
         del self.documents[offset:]
         self._committed = offset

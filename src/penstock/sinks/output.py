@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from penstock.system import Lock
 
-START_OVER = "or restart from the beginning"
+START_OVER = "or begin anew with restart=True (--restart), which empties the output"
 """The last advice when an output does not fit the ledger."""
 
 

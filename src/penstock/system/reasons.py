@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run again",
@@ -28,6 +29,13 @@ _REASONS = {
 
 def reason(error: OSError) -> str:
     """Return the cause of ``error`` and what to do, as the end of a sentence, without a full stop."""
+    if error.errno == errno.ENOENT and error.filename and Path(os.fsdecode(error.filename)).parent.is_dir():
+        is_link = Path(os.fsdecode(error.filename)).is_symlink()
+        return (
+            "it is a link to a file that is gone; correct it"
+            if is_link
+            else "it does not exist; check its name"
+        )
     if error.errno in _REASONS:
         return _REASONS[error.errno]
     return (error.strerror or str(error) or type(error).__name__).lower()

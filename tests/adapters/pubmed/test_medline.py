@@ -118,9 +118,9 @@ def test_a_record_of_many_fields() -> None:
     assert found["keywords"] == [{"text": "penstock", "major": True, "owner": "NOTNLM"}]
     assert [(c["type"], c["pmid"]) for c in found["comments_corrections"]] == [("CommentIn", "900000002")]
     assert found["extra"] == {
-        "GR": ["no slashes"],
-        "SO": ["J Made Up. 2019 Jul;12(3):101-9."],
-        "ZZZ": ["of a tag that nobody knows"],
+        "MedlineCitation/GR": ["no slashes"],
+        "MedlineCitation/SO": ["J Made Up. 2019 Jul;12(3):101-9."],
+        "MedlineCitation/ZZZ": ["of a tag that nobody knows"],
     }
 
 

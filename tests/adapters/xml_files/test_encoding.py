@@ -73,7 +73,7 @@ def test_bytes_that_are_invalid_in_the_encoding() -> None:
 
 
 def test_every_codec_of_python_is_read_or_refused() -> None:
-    """Whatever encoding a file declares, and whatever its bytes are, the result is UTF-8 or a `SourceError`."""
+    """Whatever encoding a file declares, and whatever its bytes are, no other error than a `SourceError` comes."""
     for name in sorted({*aliases, *aliases.values(), "undefined", "mbcs", "idna", "punycode", "x" * 500}):
         for body in (b"<a>b</a>", b"<a>\xff\xfe\x80\x1b$B</a>", b"\\x \\", b"+AAA-~{"):
             with suppress(SourceError):

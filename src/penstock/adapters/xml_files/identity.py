@@ -141,7 +141,7 @@ def _refuse_half_read(file: InputFile, states: Mapping[str, Any]) -> None:
             "again from there: feed it once more with refresh=True (--refresh), which skips documents that "
             "were taken, or save it to a file, which can be resumed"
         )
-        raise SourceError(message)
+        raise SourceChanged(message)
 
 
 def place_of(file: InputFile) -> str:

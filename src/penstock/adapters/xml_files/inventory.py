@@ -68,6 +68,12 @@ def find_files(patterns: Iterable[str], unpacking: Unpacking | None = None) -> l
     return named(files, ())
 
 
+def check_paths(patterns: Iterable[str]) -> None:
+    """Raise `SourceError` if a pattern matches nothing, or a file does not exist."""
+    for pattern in patterns:
+        _matches(pattern)
+
+
 def numbered(path: str) -> tuple[object, ...]:
     """Return the key by which the files of a glob are sorted: first the name of the file, then its folders.
 

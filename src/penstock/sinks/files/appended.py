@@ -42,7 +42,7 @@ class AppendedFile(FileOutput):
                 if not restart:
                     raise SinkMismatch(
                         f"the output {self.path} already holds data that this ledger does not know; "
-                        "choose another file, or restart to overwrite this one"
+                        "choose another file, or overwrite this one with restart=True (--restart)"
                     )
                 file.truncate(0)
                 file.fsync()

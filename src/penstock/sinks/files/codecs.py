@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from penstock.errors import GraphError
+from penstock.errors import GraphError, install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def _zstd() -> Compressor:
         import zstandard
     except ImportError:
         raise GraphError(
-            "writing .zst files needs zstandard: pip install 'penstock[zstd]', or name the output .jsonl.gz"
+            f"writing .zst files needs zstandard: {install_command('zstd')}, or name the output .jsonl.gz"
         ) from None
     compressor: Compressor = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
     return compressor
