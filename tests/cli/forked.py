@@ -46,6 +46,7 @@ class Running:
         self._answers = answers
         self.stdout = stdout
         self.stderr = stderr
+        self.stdin: IO[Any] | None = None
         self.returncode: int | None = None
         self.pid: int = json.loads(answers.recv(_LARGEST))
 
@@ -78,20 +79,25 @@ class Running:
         self.send_signal(signal.SIGKILL)
 
     def in_text(self) -> Any:
-        """Read both streams as text from now on."""
+        """Read and write text instead of bytes from now on."""
         self.stdout, self.stderr = TextIOWrapper(self.stdout), TextIOWrapper(self.stderr)
+        self.stdin = self.stdin and TextIOWrapper(self.stdin)
         return self
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for stream in (self.stdout, self.stderr):
-            stream.close()
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
         self.wait()
 
     def communicate(self, timeout: float | None = None) -> tuple[Any, Any]:
-        """Read both streams to their ends, wait for the end, and return what was read."""
+        """Close standard input, read both streams to their ends, wait for the end, and return what was read."""
+        if self.stdin is not None:
+            with suppress(BrokenPipeError):
+                self.stdin.close()
         readers = [_Reader(stream) for stream in (self.stdout, self.stderr)]
         self.wait(timeout)
         stdout, stderr = (reader.all() for reader in readers)
@@ -136,8 +142,14 @@ class Forks:
         folder: Path,
         environment: dict[str, str],
         limits: dict[str, int] | None = None,
+        *,
+        stdin: bool = False,
     ) -> Running:
-        """Start ``command`` in a session of its own; ``limits`` are names of ``resource`` and their values."""
+        """Start ``command`` in a session of its own; ``limits`` are names of ``resource`` and their values.
+
+        The first word is ``-c`` before code, the path of a script, or that of the command. With ``stdin`` the process
+        gets a pipe as its standard input.
+        """
         request = {
             "command": command,
             "folder": str(folder),
@@ -147,11 +159,14 @@ class Forks:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         streams, ends = zip(*(os.pipe() for _ in range(2)), strict=True)
         fcntl.fcntl(ends[0], fcntl.F_SETPIPE_SZ, _PIPE)
-        socket.send_fds(self._ours, [json.dumps(request).encode()], [*ends, theirs.fileno()])
+        read, write = os.pipe() if stdin else (os.open(os.devnull, os.O_RDONLY), None)
+        socket.send_fds(self._ours, [json.dumps(request).encode()], [read, *ends, theirs.fileno()])
         theirs.close()
-        for end in ends:
+        for end in (read, *ends):
             os.close(end)
-        return Running(ours, os.fdopen(streams[0], "rb"), os.fdopen(streams[1], "rb"))
+        running = Running(ours, os.fdopen(streams[0], "rb"), os.fdopen(streams[1], "rb"))
+        running.stdin = None if write is None else os.fdopen(write, "wb")
+        return running
 
     def run(
         self, command: list[str], folder: Path, environment: dict[str, str], patience: float, **limits: int
@@ -172,7 +187,7 @@ def serve(requests: socket.socket) -> dict[str, Any] | None:
     """Fork for each request, and answer with the process id and the exit code; in a fork, return the request."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes that wait
     while True:
-        message, descriptors, _, _ = socket.recv_fds(requests, _LARGEST, 3)
+        message, descriptors, _, _ = socket.recv_fds(requests, _LARGEST, 4)
         if not message:
             return None
         if not os.fork():
@@ -183,18 +198,18 @@ def serve(requests: socket.socket) -> dict[str, Any] | None:
             os.close(descriptor)
 
 
-def _waits(stdout: int, stderr: int, answers: int) -> bool:
+def _waits(stdin: int, stdout: int, stderr: int, answers: int) -> bool:
     """Fork again. Return False in the new process, and True when it has ended."""
     child = os.fork()
     if not child:
         os.setsid()
         os.close(answers)
-        for number, stream in enumerate((stdout, stderr), start=1):
+        for number, stream in enumerate((stdin, stdout, stderr)):
             os.dup2(stream, number)
             os.close(stream)
         return False
-    os.close(stdout)
-    os.close(stderr)
+    for stream in (stdin, stdout, stderr):
+        os.close(stream)
     with socket.socket(fileno=answers) as told:
         told.send(json.dumps(child).encode())
         _, status = os.waitpid(child, 0)
@@ -236,9 +251,13 @@ def become(called: dict[str, Any]) -> None:
     sys.argv = called["command"]
 
 
-def run_script(path: str) -> int:
-    """Run a script as its own process would, and return the exit code."""
-    runpy.run_path(path, run_name="__main__")
+def run_python(command: list[str]) -> int:
+    """Run a script, or the code behind ``-c``, as its own process would, and return the exit code."""
+    if command[0] == "-c":
+        code = command.pop(1)
+        exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102  the tests' own code
+    else:
+        runpy.run_path(command[0], run_name="__main__")
     return 0
 
 
@@ -263,7 +282,7 @@ if __name__ == "__main__":
             request = serve(listening)
         if request is not None:
             become(request)
-            leave(run_script(sys.argv[0]) if sys.argv[0].endswith(".py") else main())
+            leave(run_python(sys.argv) if sys.argv[0].endswith(("-c", ".py")) else main())
     else:  # called like the command, in a process that starts from nothing
         hurry()
         sys.exit(main())
