@@ -70,7 +70,7 @@ class Open(msgspec.Struct, tag=True, array_like=True):
 
     name: str
     path: str
-    member: tuple[str, int, str] | None
+    member: tuple[str, int, str, int] | None
     start: int
     first: int
     count: int

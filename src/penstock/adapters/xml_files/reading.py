@@ -10,6 +10,7 @@ from penstock.document import RawRecord
 from penstock.system.threads import in_thread
 
 if TYPE_CHECKING:
+    from penstock.adapters.xml_files.archives import OpenTars
     from penstock.adapters.xml_files.inventory import InputFile
     from penstock.errors import SourceError
 
@@ -67,21 +68,23 @@ class LocalReading(Reading):
         start: The index of the first record to read.
         first: Records in the first page, at most.
         count: Records in each later page, at most.
+        tars: Tar archives that stay open between their files.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each fact about the reading
         self,
         file: InputFile,
         format: Format,  # noqa: A002 - the right word
         start: int,
         first: int,
         count: int,
+        tars: OpenTars | None = None,
     ) -> None:
         self.file = file
         self.start = self.index = start
         self.seen = self.consumed = 0
         self.finished = False
-        self._records = FileRecords(file, format, start)
+        self._records = FileRecords(file, format, start, tars)
         self._size = first
         self._count = count
 

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from penstock.abc import JSON, Page, Source
+from penstock.adapters.xml_files.archives import OpenTars
 from penstock.adapters.xml_files.inventory import as_text, check_paths, find_files
 from penstock.adapters.xml_files.reader import Unpacking
 from penstock.adapters.xml_files.reading import LocalReading, Reading
@@ -126,11 +127,11 @@ class XmlFilesSource(Source):
             PositionError: ``position`` does not belong to a source of this kind.
         """
         workers = Workers(type(self), self._options()) if self.processes > 1 else None
-        layout = self.format
+        layout, tars = self.format, OpenTars()
 
         def read(file: InputFile, start: int, first: int) -> Reading:
             if workers is None or file.stream:
-                return LocalReading(file, layout, start, first, self.page_size)
+                return LocalReading(file, layout, start, first, self.page_size, tars)
             return RemoteReading(file, workers, start, first, self.page_size)
 
         walk = Walk(position, self.page_size, self.processes, read, self._unpacking, skip_bad=self._skip_bad)
@@ -140,6 +141,7 @@ class XmlFilesSource(Source):
                     yield page
         finally:
             await walk.aclose()
+            tars.close()
             if workers is not None:
                 await workers.aclose()
 

@@ -9,7 +9,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, BinaryIO
 
-from penstock.adapters.xml_files.archives import Member
+from penstock.adapters.xml_files.archives import Member, OpenTars
 from penstock.adapters.xml_files.frames import (
     LENGTH,
     Failed,
@@ -48,6 +48,7 @@ def main() -> None:
 def serve(source: XmlFilesSource, questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer each `More` with a page of the file that was opened last, until the questions end."""
     records: FileRecords | None = None
+    tars = OpenTars()
     first = count = 0
     for question in iter(lambda: _receive(questions), None):
         if isinstance(question, Open):
@@ -55,7 +56,7 @@ def serve(source: XmlFilesSource, questions: BinaryIO, answers: BinaryIO) -> Non
                 records.close()
             member = None if question.member is None else Member(*question.member)
             file = InputFile(question.name, question.path, member)
-            records = FileRecords(file, source.format, question.start)
+            records = FileRecords(file, source.format, question.start, tars)
             first, count = question.first, question.count
         elif records is not None and not records.finished:
             answers.write(frame(_page(source, records, first)))
