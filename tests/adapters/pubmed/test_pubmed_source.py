@@ -332,7 +332,7 @@ async def test_bad_records_are_isolated(tmp_path: Path) -> None:
         ("PMID:2.1", "record a.xml#1 cannot be parsed as XML: …"),
         ("PMID:3.1", "record a.xml#2 cannot be parsed as XML: …"),
         *[("record a.xml#3 has no PMID, so it cannot be identified",) * 2],
-        *[("record a.xml#4 has a PMID that is not a number: 'x'",) * 2],
+        *[("the PMID of record a.xml#4 is not a number of 1 to 18 digits: 'x'",) * 2],
         ("PMID:6.1", "record a.xml#5 cannot be read: its end tag is missing"),
         ("PMID:7.1", f"record a.xml#6 cannot be read: {TOO_LARGE}"),
         *[("record a.xml#7 cannot be read: it is not a record of this set",) * 2],

@@ -75,7 +75,9 @@ class MemberInput:
     ``release`` is called once, when it is closed, with whether everything could be read so far.
     """
 
-    def __init__(self, path: str, member: Member, content: IO[bytes], release: Callable[[bool], None]) -> None:
+    def __init__(
+        self, path: str, member: Member, content: IO[bytes], release: Callable[[bool], None]
+    ) -> None:
         self.size: int | None = member.size
         self._path = path
         self._content = content
@@ -109,6 +111,9 @@ def _explained(path: str) -> Iterator[None]:
         yield
     except (SourceError, MemoryError):
         raise
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror or error}"
+        raise SourceError(message) from error
     except Exception as error:  # the archive modules raise errors of five libraries
         message = f"{path} is not an archive, or is damaged ({error or type(error).__name__}): fetch it again"
         raise SourceError(message) from error
@@ -196,19 +201,27 @@ class _Tar:
         self._reader = ByteReader(path, unpacking)
         try:
             source = cast("IO[bytes]", _Reading(self._reader))
-            self._archive = tarfile.open(fileobj=source, mode="r|")
+            self._archive = tarfile.open(fileobj=source, mode="r|")  # noqa: SIM115 - read later
         except BaseException:
             self._reader.close()
             raise
 
     def next_file(self) -> tuple[int, tarfile.TarInfo, IO[bytes] | None] | None:
-        """Return the next file with its number, and its content if it is a regular file; ``None`` at the end."""
+        """Return the next file: its number, and its content if it is a regular file. ``None`` is the end."""
         info = self._archive.next()
         if info is None:
             return None
         self._archive.members = []  # type: ignore[attr-defined]  # otherwise it remembers every file
         self.number += 1
         return self.number - 1, info, self._archive.extractfile(info) if info.isreg() else None
+
+    def content_of(self, member: Member) -> IO[bytes] | None:
+        """Read on to a file and return its content; ``None`` if the archive does not have it there."""
+        while (found := self.next_file()) is not None:
+            number, info, content = found
+            if number == member.number:
+                return content if (info.name, info.size) == (member.name, member.size) else None
+        return None
 
     def close(self) -> None:
         self._reader.close()
@@ -237,14 +250,14 @@ class OpenTars:
             tar = None
         tar = tar or _Tar(path, unpacking)
         try:
-            while (found := tar.next_file()) is not None:
-                number, info, content = found
-                if number == member.number and (info.name, info.size) == (member.name, member.size) and content:
-                    return tar, content
-            raise _changed(path)
+            content = tar.content_of(member)
         except BaseException:
             tar.close()
             raise
+        if content is None:
+            tar.close()
+            raise _changed(path)
+        return tar, content
 
     def keep(self, tar: _Tar) -> None:
         """Keep the archive open for its next file."""

@@ -90,10 +90,14 @@ class Parsed(msgspec.Struct, tag=True, array_like=True):
 
 
 class Failed(msgspec.Struct, tag=True, array_like=True):
-    """The file cannot be read further. ``crash`` is a traceback if the cause is a bug in the program."""
+    """The file cannot be read further.
+
+    ``crash`` is a traceback if the cause is a bug in the program, ``number`` that of an error of the system.
+    """
 
     message: str
     crash: str = ""
+    number: int = 0
 
 
 Question = Open | More

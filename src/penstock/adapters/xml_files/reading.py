@@ -71,7 +71,7 @@ class LocalReading(Reading):
         tars: Tar archives that stay open between their files.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each fact about the reading
+    def __init__(
         self,
         file: InputFile,
         format: Format,  # noqa: A002 - the right word
@@ -155,6 +155,15 @@ class SkippedReading(Reading):
         self.seen = before.index + 1
         self.consumed = before.consumed
         self._error = error
+
+    @property
+    def again(self) -> int | None:
+        """The record at which the next run tries the file again; ``None`` if only a changed file can help.
+
+        An error of the system may pass: of a disk, a network, or missing permissions.
+        """
+        passing = isinstance(self._error.__cause__, OSError) and not self.file.stream
+        return self.seen - 1 if passing else None
 
     async def begin(self) -> None:
         """Do nothing."""

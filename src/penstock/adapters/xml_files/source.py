@@ -56,7 +56,8 @@ class XmlFilesSource(Source):
             ahead. A run may be resumed with another number.
         on_bad_file: What happens if a file cannot be read, or not to its end: ``stop`` raises the error,
             ``skip`` yields one bad record for it and continues with the next file. A file that was skipped
-            and has changed since is read from its beginning by the next run.
+            and has changed since is read from its beginning by the next run. If the system could not read
+            it (a disk, a network, missing permissions), the next run tries again where it stopped.
 
     Raises:
         TypeError: a path is not a string or path.

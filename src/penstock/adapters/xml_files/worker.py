@@ -79,7 +79,8 @@ def _page(source: XmlFilesSource, records: FileRecords, count: int) -> Answer:
         records.gather(count, PAGE_BYTES, _FOREVER)
         rows = [_parse(source, raw) for raw in records.take(count, PAGE_BYTES)]
     except SourceError as error:
-        return Failed(str(error))
+        cause = error.__cause__
+        return Failed(str(error), number=(cause.errno or 0) if isinstance(cause, OSError) else 0)
     except Exception as error:  # noqa: BLE001 - sent to the parent
         return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
     return Parsed(rows, records.seen, records.consumed, records.finished)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +120,8 @@ class RemoteReading(Reading):
             self._error.add_note(answer.crash)
         else:
             self._error = SourceError(answer.message)
+            if answer.number:
+                self._error.__cause__ = OSError(answer.number, os.strerror(answer.number))
 
     def take(self) -> list[RawRecord]:
         """Return the page and request one more."""
