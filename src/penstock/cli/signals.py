@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 CLOSING: Final = 2.0
 """Seconds between the second signal and the end of the process."""
 
+_STOPPED = (
+    b"penstock: stopped at once; what was committed is kept; repeat the command, without --restart, to "
+    b"continue\n"
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECOND = 2
 
@@ -104,5 +108,5 @@ def end_now() -> None:
             worker.kill()
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), b"\r\x1b[K\x1b[?25h")  # wipe the bar, show the cursor again
-    os.write(2, b"penstock: stopped at once; what was committed is kept, repeat the command to continue\n")
+    os.write(2, _STOPPED)
     os._exit(INTERRUPTED)

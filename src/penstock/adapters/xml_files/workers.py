@@ -103,6 +103,7 @@ class RemoteReading(Reading):
             except WorkerDied as error:
                 message = f"{self.file.place} cannot be read further: the process that parses it {error}"
                 self._error = SourceError(message)
+                self._error.__cause__ = error
             else:
                 self._accept(answer)
         if self._error is not None:

@@ -97,9 +97,9 @@ def _check_place(path: Path) -> None:
     if path.is_dir():
         raise LedgerError(f"the ledger {path} is a folder; name a file, such as {path / 'run.db'}")
     if not path.parent.is_dir():
-        raise LedgerError(
-            f"cannot open the ledger {path}: its folder {path.parent} does not exist; create it first"
-        )
+        is_file = path.parent.exists()
+        what = "is not a folder; correct the path" if is_file else "does not exist; create it first"
+        raise LedgerError(f"cannot open the ledger {path}: its folder {path.parent} {what}")
 
 
 def _create(path: Path) -> None:
