@@ -3,7 +3,7 @@
     python benchmarks/pubmed_parse.py [FILE] [--rounds 9] [--records 2000]
 
 FILE is a PubMed file: by default the baseline file of the corpus beside the checkout, or else a generated sample. Each
-round asks three questions of all ways in turn, so a busy machine slows all of them alike. Medians are reported.
+round asks two questions of all ways in turn, so a busy machine slows all of them alike. Medians are reported.
 
 1. *Trees*: parse one record to a tree and touch every element (tag, text, an attribute), as a reader does. lxml builds
    the tree in half the time of ``xml.etree``. Touching every element takes back some of that, because lxml creates
@@ -12,7 +12,6 @@ round asks three questions of all ways in turn, so a busy machine slows all of t
 2. *Documents*: the plain loop from file to documents (read, split, parse), compared with
    ``pubmed_parser.parse_medline_xml`` from PyPI: with its defaults, and with the flags for details (authors, references,
    MeSH subheadings, full dates). It still leaves out most of the content of a document.
-3. *Processes*: four files in one process and in two, by wall time. This needs free cores.
 
 Results for the baseline file on 2 shared cores, Python 3.11, lxml 6.1. On a quiet machine, per record: trees 41 µs
 (touched 74) with lxml, 81 (98) with ``xml.etree``, 88 for expat's events; documents 125 to 150 µs, of which reading and
@@ -23,7 +22,6 @@ two to six times as long, and the ratios were 1.7 to 2.5 (defaults) and 2.0 to 2
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gzip
 import statistics
 import tempfile
@@ -39,7 +37,7 @@ from lxml import etree
 from penstock.adapters.pubmed.parse import parse_record
 from penstock.adapters.pubmed.parts import PARSER
 from penstock.adapters.pubmed.sample import write_sample
-from penstock.adapters.pubmed.source import PUBMED_ROOTS, PubMedSource
+from penstock.adapters.pubmed.source import PUBMED_ROOTS
 from penstock.adapters.xml_files.reader import ByteReader
 from penstock.adapters.xml_files.splitter import RecordSplitter
 
@@ -116,17 +114,6 @@ def pubmed_parser_in_detail(path: Path) -> int:
     )
 
 
-def processes(paths: list[Path], count: int) -> int:
-    async def run() -> int:
-        source = PubMedSource(*paths, processes=count)
-        done = 0
-        async for page in source.fetch(None):
-            done += sum(source.parse(raw).is_ok() for raw in page.items)
-        return done
-
-    return asyncio.run(run())
-
-
 def measure(
     ways: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
 ) -> dict[str, list[float]]:
@@ -173,9 +160,8 @@ def compare(path: Path, folder: Path, rounds: int, count: int) -> None:
     every = max(only_split(path) // count, 1)
     records = list(islice(records_of(path), 0, None, every))[:count]
     articles = [record for record in records if record.startswith(b"<PubmedArticle>")]
-    files = [folder / f"part{number}.xml.gz" for number in range(4)]
-    for file in files:
-        write_set(file, articles)
+    file = folder / "part.xml.gz"
+    write_set(file, articles)
     print(f"{len(articles)} records of {path.name}, {sum(map(len, articles)) / len(articles):.0f} bytes each")
     some = articles[:500]
     trees = {
@@ -186,22 +172,12 @@ def compare(path: Path, folder: Path, rounds: int, count: int) -> None:
     }
     report("Trees, every element touched", measure(trees, rounds), len(some), "lxml, one record at a time")
     documents = {
-        "penstock": lambda: penstock_documents(files[0]),
-        "  of which reading and splitting": lambda: only_split(files[0]),
-        "pubmed_parser, defaults": lambda: pubmed_parser(files[0]),
-        "pubmed_parser, in detail": lambda: pubmed_parser_in_detail(files[0]),
+        "penstock": lambda: penstock_documents(file),
+        "  of which reading and splitting": lambda: only_split(file),
+        "pubmed_parser, defaults": lambda: pubmed_parser(file),
+        "pubmed_parser, in detail": lambda: pubmed_parser_in_detail(file),
     }
     report("Documents, from a file", measure(documents, rounds), len(articles), "penstock")
-    parallel = {
-        "one process": lambda: processes(files, 1),
-        "two processes": lambda: processes(files, 2),
-    }
-    report(
-        "Documents, from four files (starting the processes included)",
-        measure(parallel, max(rounds // 3, 1), time.perf_counter),
-        4 * len(articles),
-        "one process",
-    )
 
 
 if __name__ == "__main__":

@@ -245,8 +245,10 @@ class IngestionPipeline:
             raise GraphError(msg)
         owned = not isinstance(self._ledger, Ledger)
         ledger = self._ledger if isinstance(self._ledger, Ledger) else ledger_from(self._ledger)
+        output = sink_from(sink)
+        output.use_schema(self._plan.adapter.source.schema)
         try:
-            return await replay(self._plan, ledger, sink_from(sink), wanted=keys)
+            return await replay(self._plan, ledger, output, wanted=keys)
         finally:
             if owned:
                 await ledger.aclose()
@@ -313,6 +315,8 @@ class IngestionPipeline:
                 "of them: IngestionPipeline(adapter, ledger=...)"
             )
             raise GraphError(msg)
+        if sink is not None:
+            sink.use_schema(self._plan.adapter.source.schema)
         return sink
 
     def _begin(self, sink: Sink | None) -> Ingestion:

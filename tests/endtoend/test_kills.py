@@ -136,16 +136,16 @@ def test_a_killed_run_with_overlapping_documents(tmp_path: Path, sample: str) ->
     )
 
 
-def test_killed_runs_in_several_processes_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    """With files parsed in several processes, no document is lost or doubled."""
+def test_killed_runs_with_several_processes_end_like_an_undisturbed_one(tmp_path: Path) -> None:
+    """Where other processes parse, the output has the same lines in the same order."""
     files = [str(tmp_path / f"sample{k}.xml.gz") for k in range(3)]
     for k, file in enumerate(files):
         write_sample(file, 150, seed=k, malformed=3)
     kill_and_compare(
         command(files, 30, processes=2),
-        outcome(ONES["jsonl"].read, ordered=False),
+        outcome(ONES["jsonl"].read),
         tmp_path,
-        kills=max(KILLS // 5, 1),
+        kills=max(KILLS // 2, 1),
         seed=7,
     )
 

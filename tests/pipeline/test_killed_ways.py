@@ -172,8 +172,10 @@ def test_killed_at_any_call(request: pytest.FixtureRequest, tmp_path: Path, outp
         for at in range(counted.calls) if LONG else range(first % 17, counted.calls, 17):
             for after in (False, True) if LONG else (bool((first + at) % 2),):
                 machine = await prepared(at)
-                ended = await machine.process(Faults(at, after=after), **killed)
-                assert isinstance(ended, Killed), (at, counted.log)
+                faults = Faults(at, after=after)
+                ended = await machine.process(faults, **killed)
+                reached = faults.calls > at  # how many writes there are depends on how fast a commit is
+                assert isinstance(ended, Killed) == reached, (at, counted.log)
                 machine.disk.cut_power()
                 again = await machine.process(Faults(), **next_one)
                 assert again is None, (at, after, counted.log[: at + 1])

@@ -139,8 +139,7 @@ def stored_documents(path):
     if not parts:
         return []
     table = pyarrow.dataset.dataset(parts).to_table()
-    columns = [name for name in table.column_names if not name.startswith("metadata.")]
-    rows = table.select(columns).to_pylist()
+    rows = table.to_pylist()
     return [Document(**{**row, "metadata": json.loads(row["metadata"])}) for row in rows]
 
 

@@ -6,8 +6,11 @@ import json
 import random
 import subprocess
 import sys
+from contextlib import aclosing
+from datetime import date
 from io import BytesIO
 from pathlib import Path
+from typing import Annotated, NotRequired, TypedDict
 
 import duckdb
 import pyarrow.dataset
@@ -16,7 +19,7 @@ import pytest
 
 from penstock.abc import Commit
 from penstock.document import Document
-from penstock.errors import GraphError, SinkError, SinkMismatch, install_command
+from penstock.errors import SinkError, SinkMismatch, install_command
 from penstock.sinks import ParquetSink, sink_from
 from penstock.sinks.files.lines import encode_lines
 from penstock.testing.faults import Faults, FaultyStorage, FragileDisk
@@ -55,35 +58,53 @@ async def test_every_reader_takes_the_folder_as_one_table(tmp_path):
     assert (count, total) == (10, 45)
 
 
+class Deep(TypedDict):
+    list: NotRequired[list[str]]
+    flag: NotRequired[bool]
+
+
+class Columns:
+    """Columns of the documents below."""
+
+    n: int
+    deep: Annotated[Deep, "nested"]
+    x: Annotated[float, lambda document: document.metadata.get("deep", {}).get("x")]
+
+
 async def test_all_parts_have_one_schema(tmp_path):
-    """The types of columns come from the model and from ``flatten``, not from the documents."""
+    """The types of columns come from the model and from the schema, not from the documents."""
     odd = Document(doc_id="x", source="s", metadata={"n": "seven", "deep": {"list": ["a"], "flag": True}})
-    other = Document(doc_id="y", source="s", metadata={"n": 7, "deep": {"list": ["a", 1], "flag": 1, "x": 2}})
-    wanted = {"n": "int64", "deep.list": "list<string>", "deep.flag": "bool", "deep.x": "double"}
-    await written(ParquetSink(tmp_path / "out", flatten=wanted), [odd], [other])
+    other = Document(
+        doc_id="y", source="s", metadata={"n": 7, "deep": {"list": ["a", 1], "flag": True, "x": 2}}
+    )
+    await written(ParquetSink(tmp_path / "out", schema=Columns), [odd], [other])
     schemas = [pq.read_schema(path) for path in sorted((tmp_path / "out").glob("part-*"))]
     assert schemas[0] == schemas[1]
     table = pyarrow.dataset.dataset(tmp_path / "out").to_table()
-    assert table.column("metadata.n").to_pylist() == [None, 7]
-    assert table.column("metadata.deep.list").to_pylist() == [["a"], None]
-    assert table.column("metadata.deep.flag").to_pylist() == [True, None]
-    assert table.column("metadata.deep.x").to_pylist() == [None, 2.0]
-    assert [json.loads(text) for text in table.column("metadata").to_pylist()] == [
-        odd.metadata,
-        other.metadata,
-    ]
+    assert table.column("n").to_pylist() == [None, 7]
+    assert table.column("deep").to_pylist() == [
+        {"list": ["a"], "flag": True}, {"list": ["a", None], "flag": True},
+    ]  # fmt: skip
+    assert table.column("x").to_pylist() == [None, 2.0]
+    metadata = [json.loads(text) for text in table.column("metadata").to_pylist()]
+    assert metadata == [{"n": "seven"}, {"deep": other.metadata["deep"]}]
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"), [(2**63, "int64"), (True, "int64"), (1.5, "int64"), (1, "string"), (10**400, "double")]
+    ("value", "kind"),
+    [(2**63, int), (True, int), (1.5, int), (1, str), (10**400, float), ("2001-02-30", date)],
 )
 async def test_what_does_not_fit_its_column_is_null(tmp_path, value, kind):
-    """A value that does not fit its column is null there, and is kept in the column of all metadata."""
-    document = Document(doc_id="x", source="s", metadata={"v": value})
-    await written(ParquetSink(tmp_path / "out", flatten={"v": kind}), [document])
+    """A value that does not fit its column is null there, and stays in the column of other metadata."""
+    deep = "no number" if value == 10**400 else value  # in a list it would be infinite
+    document = Document(doc_id="x", source="s", metadata={"v": value, "list": [{"v": deep}]})
+    inner = type("Inner", (), {"__annotations__": {"v": kind}})
+    schema = type("One", (), {"__annotations__": {"v": kind, "list": list[inner]}})
+    await written(ParquetSink(tmp_path / "out", schema=schema), [document])
     table = pyarrow.dataset.dataset(tmp_path / "out").to_table()
-    assert table.column("metadata.v").to_pylist() == [None]
-    assert json.loads(table.column("metadata")[0].as_py()) == {"v": value}
+    assert table.column("v").to_pylist() == [None]
+    assert table.column("list").to_pylist() == [[{"v": None}]]
+    assert json.loads(table.column("metadata")[0].as_py()) == document.metadata
 
 
 async def test_text_that_utf8_cannot_hold(tmp_path):
@@ -153,18 +174,21 @@ async def test_large_documents_go_out_in_groups(tmp_path):
 
 
 async def test_a_foreign_folder_is_refused(tmp_path):
-    """Another folder is refused, even if it looks the same, and restart removes only parts."""
+    """Another folder is refused, and restart removes only parts."""
     await written(ParquetSink(tmp_path / "ours"), DOCUMENTS[:3])
-    record = await written(ParquetSink(tmp_path / "others"), DOCUMENTS[:3])
-    with pytest.raises(SinkMismatch, match="is not the one, but 3 documents were committed"):
-        await ParquetSink(tmp_path / "ours").open(record)
-    (tmp_path / "ours" / "notes.txt").write_text("keep")
+    record = await written(ParquetSink(tmp_path / "others"), DOCUMENTS[1:4])
+    empty = await written(ParquetSink(tmp_path / "empty"), [])
     sink = ParquetSink(tmp_path / "ours")
+    with pytest.raises(SinkMismatch, match=r"is not the one that was written.* 3 documents were committed"):
+        await sink.open(record)
+    with pytest.raises(SinkMismatch, match="is not the one, but 0 documents were committed"):
+        await sink.open(empty)
+    (tmp_path / "ours" / "notes.txt").write_text("keep")
     with pytest.raises(SinkMismatch, match="already holds"):
         await sink.open(None)
     await sink.open(None, restart=True)
     await sink.aclose()
-    assert sorted(p.name for p in (tmp_path / "ours").iterdir()) == ["_penstock.json", "notes.txt"]
+    assert sorted(p.name for p in (tmp_path / "ours").iterdir()) == ["notes.txt"]
 
 
 @pytest.mark.parametrize("harm", ["a part is gone", "the folder is gone"])
@@ -175,17 +199,18 @@ async def test_what_was_committed_must_be_there(tmp_path, harm):
         (tmp_path / "out" / "part-00000001.parquet").unlink()
     else:
         (tmp_path / "out").rename(tmp_path / "elsewhere")
+    sink = ParquetSink(tmp_path / "out")
     with pytest.raises(SinkMismatch, match=r"(lacks part-00000001\.parquet|is gone), but 5 documents"):
-        await ParquetSink(tmp_path / "out").open(record)
+        await sink.open(record)
+    await sink.aclose()
 
 
-def test_a_file_in_place_of_the_folder(tmp_path):
+async def test_a_file_in_place_of_the_folder(tmp_path):
     """A file in place of the folder is refused with a clear error."""
     (tmp_path / "out.parquet").write_bytes(b"")
-    import asyncio
-
-    with pytest.raises(SinkError, match=r"cannot open the output .*out\.parquet"):
-        asyncio.run(ParquetSink(tmp_path / "out.parquet").open(None))
+    async with aclosing(ParquetSink(tmp_path / "out.parquet")) as sink:
+        with pytest.raises(SinkError, match=r"cannot open the output .*out\.parquet"):
+            await sink.open(None)
 
 
 def test_chosen_by_name(tmp_path):
@@ -194,10 +219,16 @@ def test_chosen_by_name(tmp_path):
     assert isinstance(sink_from(tmp_path / "out.parquet"), ParquetSink)
 
 
-def test_types_are_checked_at_once(tmp_path):
-    """A misspelt type is refused when the sink is created, not at the first document."""
-    with pytest.raises(GraphError, match=r"'n': 'int'.*int64"):
-        ParquetSink(tmp_path, flatten={"n": "int"})
+async def test_other_columns_are_refused(tmp_path):
+    """A folder is not continued with other columns."""
+    record = await written(ParquetSink(tmp_path / "out", schema=Columns), DOCUMENTS[:3])
+    for other in (
+        ParquetSink(tmp_path / "out"),
+        ParquetSink(tmp_path / "out", schema=Columns, columns=["n"]),
+    ):
+        async with aclosing(other):
+            with pytest.raises(SinkMismatch, match="was written with other columns"):
+                await other.open(record)
 
 
 def test_without_pyarrow_it_says_how_to_get_it(tmp_path):

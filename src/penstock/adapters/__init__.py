@@ -32,7 +32,7 @@ del _package
 def pubmed(
     *paths: str | os.PathLike[str],
     page_size: int = PAGE_SIZE,
-    processes: int = 1,
+    processes: int | None = None,
     max_record_bytes: int | None = None,
     max_ratio: int | None = None,
     max_unpacked_bytes: int | None = None,
@@ -45,9 +45,10 @@ def pubmed(
             numbers compared as numbers. A zip or tar archive stands for the files in it; ``-`` is standard
             input.
         page_size: The most records in one page.
-        processes: The number of processes that parse files; one process parses a whole file. With more than
-            one, files take turns by pages: documents come in another order, the same one in every run.
-        max_record_bytes: A larger record fails and is not held in memory (64 MiB by default).
+        processes: How many processes parse; by default as many as there are processors, once the input turns
+            out to be large enough. 1 parses in this process. Documents and their order are always the same.
+        max_record_bytes: A larger record fails and is not held in memory (16 MiB by default; 64 for
+            a list of deletions).
         max_ratio: A gzip file that unpacks to more than this many times its size is refused (200 by default).
         max_unpacked_bytes: A gzip file that unpacks to more bytes is refused (100 GiB by default).
         on_bad_file: With ``skip``, a file that cannot be read, or not to its end, becomes one failed document
@@ -62,13 +63,12 @@ def pubmed(
     source = PubMedSource(
         *paths,
         page_size=page_size,
-        processes=processes,
         max_record_bytes=max_record_bytes,
         max_ratio=max_ratio,
         max_unpacked_bytes=max_unpacked_bytes,
         on_bad_file=on_bad_file,
     )
-    return Adapter(source, page_size=page_size)
+    return Adapter(source, page_size=page_size, processes=processes)
 
 
 def __getattr__(name: str) -> object:

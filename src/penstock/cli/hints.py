@@ -53,7 +53,7 @@ def hints_after(error: BaseException, job: Job, *, begun: bool) -> list[str]:
         return []
     if isinstance(error, DocumentError) and job.options.fail_fast:
         return [f"to go on with the documents behind it: {job.command(fail_fast=False)}"]
-    if isinstance(error, SourceError) and not isinstance(error.__cause__, OSError | WorkerDied):
+    if isinstance(error, SourceError) and not isinstance(error.__cause__, OSError):
         return _with_a_bad_input(job)
     words = next(words for kind, words in _BEFORE if isinstance(error, kind))
     return [f"{words}: {job.command()}"]

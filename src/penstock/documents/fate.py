@@ -13,6 +13,8 @@ from uuid import uuid4
 
 from penstock.abc import Source
 from penstock.document import Document, checked_id, content_hash
+from penstock.documents.encoded import EncodedDocument
+from penstock.documents.parsed import ParsedRecord, parse_with
 from penstock.documents.revised_ids import RevisedIds
 from penstock.documents.settings import checked
 from penstock.documents.writable import fault_of
@@ -54,20 +56,27 @@ class Context:
 
     def identify(self, raw: RawRecord) -> tuple[str, Exception | None]:
         """Return the document's id; if the source finds none, the record's key and the error."""
+        if type(raw) is ParsedRecord and raw.outcome is not None:
+            return (raw.key, _as_error(raw.outcome)) if raw.doc_id is None else (raw.doc_id, None)
         try:
             return self.name_of(raw), None
         except Exception as error:  # noqa: BLE001  a bad record is data
             return raw.key, error
 
     def read(self, raw: RawRecord) -> Document | Exception | None:
-        """Parse and validate a record. Returns the error if it is bad, ``None`` if ``where`` is false."""
+        """Parse and validate a record. Returns the error if it is bad, ``None`` if ``where`` is false.
+
+        A record that was parsed already is parsed again only for another attempt.
+        """
         try:
-            result = self.source.parse(raw)
-            if self.validates and result.tag == "ok":
-                result = self.source.validate(result.ok)
-            if result.tag == "error":
-                return result.error
-            return result.ok if all(accept.function(result.ok) for accept in self.where) else None
+            outcome: Document | Exception | None = None
+            if type(raw) is ParsedRecord:
+                outcome, raw.outcome = raw.outcome, None
+            if outcome is None:
+                outcome = parse_with(self.source, raw, validates=self.validates)
+            if isinstance(outcome, Exception):
+                return outcome
+            return outcome if all(accept.function(outcome) for accept in self.where) else None
         except NotAwaited:  # a fault of the pipeline: every document would fail
             raise
         except Exception as error:  # noqa: BLE001  a bad record is data
@@ -79,7 +88,7 @@ class Context:
         if self.settings.compare is None or not records:
             return same, changed
         named = [(i, *self.identify(raw), raw) for i, raw in enumerate(records)]
-        asked = [(i, doc_id, content_hash(raw.data)) for i, doc_id, error, raw in named if error is None]
+        asked = [(i, doc_id, _hash(raw)) for i, doc_id, error, raw in named if error is None]
         answers = await self.settings.compare([(doc_id, digest) for _, doc_id, digest in asked])
         for (i, _, _), standing in zip(asked, answers, strict=True):
             if standing != "new":
@@ -89,6 +98,16 @@ class Context:
     def outdated(self, raw: RawRecord) -> bool:
         """Whether this run has taken another content of an unchanged record's document before it."""
         return bool(self.revised) and self.identify(raw)[0] in self.revised
+
+
+def _as_error(outcome: Document | Exception) -> Exception | None:
+    return outcome if isinstance(outcome, Exception) else None
+
+
+def _hash(raw: RawRecord) -> str:
+    if type(raw) is ParsedRecord and isinstance(raw.outcome, Document):
+        return raw.outcome.content_hash
+    return content_hash(raw.data)
 
 
 class Fate:
@@ -110,7 +129,7 @@ class Fate:
     ) -> None:
         self._context = context
         self._raw = raw
-        self._began = began
+        self._began = raw.began if type(raw) is ParsedRecord else began
         self.doc_id, self._nameless = context.identify(raw)
         self.changed = changed
         self.retry_at: float | None = None
@@ -207,7 +226,12 @@ class Fate:
 
 
 def unwritable(document: Document, *, json: bool = True) -> UnwritableDocument | None:
-    """Return the error of a document that no sink can write; ``None`` if every sink can. See `fault_of`."""
+    """Return the error of a document that no sink can write; ``None`` if every sink can. See `fault_of`.
+
+    What another process has encoded for the sink was checked there.
+    """
+    if type(document) is EncodedDocument:
+        return None
     fault = fault_of(document, json=json)
     if not fault:
         return None

@@ -10,7 +10,7 @@ from penstock.document import content_hash
 if TYPE_CHECKING:
     from penstock.events import DocumentCompleted, DocumentFailed
 
-KEPT_BYTES = 64 << 20
+KEPT_BYTES = 16 << 20
 """Raw bytes that a letter keeps at most: ledgers limit the size of a row (SQLite's limit is 1 GB)."""
 CUT = "penstock_cut_from_bytes"
 """In the context of a letter that keeps only the beginning of its record: the size of the record in bytes."""

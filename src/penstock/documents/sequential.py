@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from penstock.documents.fate import Fate, unwritable
+from penstock.documents.parsed import ParsedRecord
 from penstock.documents.stage import Cursor, DocumentStage
 from penstock.events import DocumentCompleted, DocumentStarted, PipelineEvent
 from penstock.runtime.run import STRETCH, Pace
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from types import GeneratorType
 
+    from expression import Result
+
     from penstock.abc import Source
-    from penstock.document import RawRecord
+    from penstock.document import Document, RawRecord
     from penstock.documents.settings import Settings
+    from penstock.errors import DocumentError
     from penstock.runtime.node import Site
 
 
@@ -165,17 +169,17 @@ class SequentialDocumentStage(DocumentStage):
         due = at + self._until_progress
         try:
             for raw in islice(self._page, at, None):
-                began = now()
+                parsed = raw if type(raw) is ParsedRecord else None
+                began = now() if parsed is None else parsed.began
                 try:
-                    doc_id = identify(raw)
+                    doc_id = identify(raw) if parsed is None else parsed.known_id()
                 except Exception:  # noqa: BLE001  _work handles it
                     yield from self._no_longer_plainly(at)
                     return
                 delivered = 1
                 yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
                 try:
-                    result = parse(raw)
-                    document = result.ok if result.tag == "ok" else _raise(result.error)
+                    document = _document_in(parse(raw)) if parsed is None else parsed.document()
                     if checks and (fault := unwritable(document, json=json)):
                         _raise(fault)
                 except Exception as error:  # noqa: BLE001  a bad record is data
@@ -300,6 +304,10 @@ class SequentialDocumentStage(DocumentStage):
         if self._delivered:
             self.state.open[0] = self._delivered
         return self._page_marks, self._at, self.state.to_json()
+
+
+def _document_in(result: Result[Document, DocumentError]) -> Document:
+    return result.ok if result.tag == "ok" else _raise(result.error)
 
 
 def _raise(error: Exception) -> NoReturn:

@@ -21,8 +21,12 @@ class FinishingStage(FusedStage):
     delivered, it is negative: ``-1`` stands before the first of them, ``-2`` behind it, and so on.
     """
 
-    exhausted = False  # there may be outputs behind the last input
     _outputs: Iterator[Any] | None = None
+
+    @property
+    def exhausted(self) -> bool:  # type: ignore[override]
+        """Whether no item follows: not known, because there may be outputs behind the last input."""
+        return False
 
     async def _turn_page(self, n: int) -> bool:
         more = await super()._turn_page(n)

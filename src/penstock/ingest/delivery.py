@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from penstock.abc import Opened
     from penstock.document import Document
 
+_DEAD_BYTES = 16 << 20
+
 Reached = Callable[[], tuple[Position, dict[str, int]]]
 """Returns a position, and the counts of the logical run there."""
 
@@ -79,6 +81,7 @@ class Delivery:
         self._task: asyncio.Task[None] | None = None
         self.uncommitted = 0
         """Documents taken since the last commit began."""
+        self._dead_bytes = 0
         self._moved = False
         self._sound = True
         # False once the sink or the ledger has failed, or a write was cut short: a position committed after
@@ -166,10 +169,15 @@ class Delivery:
         mine.dead += batch.dead
         mine.resolved += batch.resolved
         self._moved = True
+        self._dead_bytes += sum(len(letter.raw) for letter in batch.dead)
         self.uncommitted += max(len(batch.documents), len(batch.states))
         if self._sink is not None and mine.documents and (self._task is None or self._task.done()):
             await self.settled()
             await self._hand_over()
+
+    def is_due(self, every: int) -> bool:
+        """Whether to commit: after ``every`` documents, or when the dead letters take too much memory."""
+        return self.uncommitted >= every or self._dead_bytes >= _DEAD_BYTES
 
     async def _hand_over(self) -> None:
         """Give the documents at hand to the sink."""
@@ -188,7 +196,7 @@ class Delivery:
         commit = Commit(
             self._epoch, position, batch.states, batch.dead, counts=counts, resolved=batch.resolved
         )
-        self.uncommitted, self._moved = 0, False
+        self.uncommitted, self._moved, self._dead_bytes = 0, False, 0
         if self._sink is not None or self._ledger is not None:
             work = self._write_soundly(commit)
             self._task = asyncio.get_running_loop().create_task(work, name="penstock commit")

@@ -70,6 +70,7 @@ async def deliver(
     refuse_checkpoint(root, "into(sink)")
     if ledger is not None:
         require_resumable(root, "into(sink, ledger=...)")
+    sink.use_schema(_schema_of(root))
     delivery = Delivery(sink, ledger, key, began=assembled_at())
     if isinstance(root, Documents):
         root = root.with_settings(writable=True)  # it knows which documents need no check
@@ -155,6 +156,18 @@ class _Arrivals:
             raw=raw if isinstance(raw, bytes) else None,
             key=f"document #{sum(self.counts.values())}",
         )
+
+
+def _schema_of(root: Node) -> type | None:
+    """Return the schema of the sources of documents, if they all have the same."""
+    found: set[type | None] = set()
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.inputs
+        if isinstance(node, Documents):
+            found.add(node.source.schema)
+    return found.pop() if len(found) == 1 else None
 
 
 def document_in(item: Any) -> Document | None:

@@ -10,6 +10,7 @@ from penstock.events import PipelineEvent
 
 if TYPE_CHECKING:
     from penstock.abc import Source
+    from penstock.document import Document
     from penstock.documents.settings import Settings
     from penstock.runtime.node import Node
 
@@ -25,8 +26,18 @@ class SourceOfEvents(Protocol):
         """Where documents come from."""
         ...
 
-    def events(self, settings: Settings, *, fetch: Callable[..., Any] | None = None, **changes: Any) -> Node:
-        """Return the event stage with these settings, reading through ``fetch`` if given."""
+    def events(
+        self,
+        settings: Settings,
+        *,
+        fetch: Callable[..., Any] | None = None,
+        encode: Callable[[Document], bytes] | None = None,
+        **changes: Any,
+    ) -> Node:
+        """Return the event stage with these settings, reading through ``fetch`` if given.
+
+        Where other processes parse, they ``encode`` documents for the sink.
+        """
         ...
 
 

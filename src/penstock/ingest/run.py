@@ -20,10 +20,10 @@ from penstock.runtime.pump import closing
 from penstock.runtime.subscription import Running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from penstock.abc import Ledger, Opened, Page, Position, Sink
-    from penstock.document import RawRecord
+    from penstock.document import Document, RawRecord
     from penstock.ingest.delivery import Reached
     from penstock.ingest.plan import Plan
 
@@ -153,11 +153,16 @@ class Ingestion:
             if plan.skip_completed and self._number > 1:  # the first run has nothing to compare with
                 changes["compare"] = lambda pairs: ledger.compare(plan.key, pairs)
                 changes["revised"] = self._revised
-        node = plan.adapter.events(plan.settings, fetch=self._fetch, **changes)
+        node = plan.adapter.events(plan.settings, fetch=self._fetch, encode=self._encoder(), **changes)
         self._subscription = Running(node, position)
         if self._stopping:
             self._subscription.take_no_more()
         return self._subscription
+
+    def _encoder(self) -> Callable[[Document], bytes] | None:
+        """Return how to encode a document for the sink, if nothing needs the document before."""
+        settings = self._plan.settings
+        return None if self._sink is None or settings.where or settings.process else self._sink.encoder
 
     async def _fetch(self, position: Any) -> AsyncIterator[Page[RawRecord]]:
         """Count the bytes of the source's records."""

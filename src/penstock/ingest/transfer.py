@@ -49,7 +49,7 @@ class Transfer:
                 yield items
                 reached = self.mark()  # before take() waits: it has the batch from its beginning
                 await delivery.take(batch)
-                if delivery.uncommitted >= self.commit_every:
+                if delivery.is_due(self.commit_every):
                     await delivery.commit(*reached())
                 demand.took(clock.monotonic() - began)
             await self.end()

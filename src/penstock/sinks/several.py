@@ -40,6 +40,11 @@ class SeveralSinks(Sink):
         self.sinks = sinks
         self._names = names
 
+    def use_schema(self, schema: type | None) -> None:
+        """See ``Sink.use_schema``."""
+        for sink in self.sinks:
+            sink.use_schema(schema)
+
     def describe(self) -> str:
         """Return the names of all outputs."""
         return ", ".join(self._names)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.errors import WorkerDied
@@ -27,6 +29,24 @@ LENGTH = 8
 _BUFFER = 4 * 1024 * 1024
 
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+
+
+def usable_cores() -> int:
+    """Return how many processors this process may use, by its affinity and the quota of its control group."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        cores = os.cpu_count() or 1
+    return max(1, min(cores, _quota()))
+
+
+def _quota() -> int:
+    """Return the processors that a container may use, rounded up (cgroup v2: ``cpu.max``)."""
+    try:
+        allowed, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return -(-int(allowed) // int(period))
+    except (OSError, ValueError):  # no control group, or no limit: "max"
+        return sys.maxsize
 
 
 def frame(body: bytes) -> bytes:

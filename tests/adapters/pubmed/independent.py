@@ -99,6 +99,10 @@ def ymd(year: str, month: str, day: str) -> str:
     return f"{ym(year, month)}-{int(day):02d}"
 
 
+def precision(known: str) -> str:
+    return ["", "year", "month", "day"][len(known[:10].split("-")) if known else 0]
+
+
 def free_date(words: str) -> dict[str, str]:
     for form, made in FORMS:
         match = re.fullmatch(form, words)
@@ -106,6 +110,7 @@ def free_date(words: str) -> dict[str, str]:
             start, end, season = made(*match.groups())
             return {
                 "date": start,
+                "precision": "range" if end > start else "season" if season else precision(start),
                 **({"end": end} if end > start else {}),
                 **({"season": season} if season else {}),
             }
@@ -133,7 +138,7 @@ def date(element) -> dict[str, str] | None:
             known = dt.date(int(year), number, int(day)).isoformat()
             if hour:
                 known += f"T{int(hour):02d}:{int(minute):02d}"
-    return {"date": known, "raw": raw}
+    return {"date": known, "precision": precision(known), "raw": raw}
 
 
 def date_at(element, expression: str) -> dict[str, str] | None:
@@ -223,8 +228,15 @@ def document(pmid, title: str, metadata: dict[str, Any]) -> dict[str, Any]:
         "version": version,
         "title": title,
         "content": joined(metadata.get("abstract", [])),
-        "metadata": metadata,
+        "metadata": given(metadata),
         "deleted": False,
+    }
+
+
+def given(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that have a value, in a book too."""
+    return {
+        key: given(one) if key == "book" and one else one for key, one in fields.items() if one is not None
     }
 
 

@@ -11,7 +11,6 @@ import sys
 import tarfile
 import threading
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,13 +18,14 @@ import pytest
 from penstock import IngestionPipeline
 from penstock.adapters import pubmed
 from penstock.adapters.pubmed.source import PubMedSource
-from penstock.adapters.xml_files import archives, reader, workers
+from penstock.adapters.xml_files import archives, reader
 from penstock.adapters.xml_files.raw import FileInput
 from penstock.adapters.xml_files.reader import ByteReader
 from penstock.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from penstock.abc import Page
     from penstock.document import RawRecord
@@ -145,29 +145,21 @@ async def test_a_bad_file_among_others(tmp_path: Path) -> None:
         await run(on_bad_file="stop")
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-async def test_a_passing_error_of_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
-) -> None:
+async def test_a_passing_error_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that the disk could not read to its end is read on by the next run, and nothing comes twice."""
     end = b"</PubmedArticle>"
     (tmp_path / "a.xml").write_bytes(articles(1, 60).replace(end, end + b" " * 9000))
     out, ledger = tmp_path / "out.jsonl", tmp_path / "run.db"
 
     async def run() -> tuple[int, int]:
-        adapter = pubmed(tmp_path / "*.xml", on_bad_file="skip", processes=processes)
+        adapter = pubmed(tmp_path / "*.xml", on_bad_file="skip")
         counts = (await IngestionPipeline(adapter, ledger=ledger).run(out)).counts
         return counts["completed"], counts["failed"]
 
-    path = str(tmp_path / "a.xml")
-    if processes == 1:
-        monkeypatch.setattr(reader, "FileInput", FailingDisk(path))
-    else:
-        monkeypatch.setattr(workers, "_PROGRAM", FAILING_PROGRAM.format(path=path))
+    monkeypatch.setattr(reader, "FileInput", FailingDisk(str(tmp_path / "a.xml")))
     completed, failed = await run()
     assert (0 < completed < 60, failed) == (True, 1)
-    if processes == 1:
-        assert await run() == (0, 1)  # it fails again
+    assert await run() == (0, 1)  # it fails again
     monkeypatch.undo()
     assert await run() == (60 - completed, 0)
     lines = out.read_text().splitlines()
@@ -193,14 +185,6 @@ class FailingDisk:
 
         file.read = failing  # type: ignore[method-assign]
         return file
-
-
-FAILING_PROGRAM = (
-    f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_kinds_of_files as t; "
-    "t.reader.FileInput = t.FailingDisk({path!r}); "
-    "from penstock.adapters.xml_files.worker import main; main()"
-)
-"""The program of a worker process with such a disk."""
 
 
 async def test_a_tar_is_read_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

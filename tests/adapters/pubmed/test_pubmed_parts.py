@@ -36,11 +36,18 @@ REGULAR = """\
   </MedlineCitation>
   <PubmedData>
     <History><PubMedPubDate PubStatus="entrez"><Year>1977</Year><Hour>0</Hour></PubMedPubDate></History>
+    <ArticleIdList><ArticleId IdType="doi">10.1/a&amp;amp;b</ArticleId><ArticleId IdType="pii"> ü </ArticleId>
+    </ArticleIdList>
+    <ReferenceList><Title>Works</Title>
+      <Reference><Citation>First &amp;lt; é　</Citation></Reference>
+      <Reference><Citation>Second</Citation>
+        <ArticleIdList><ArticleId IdType="pubmed">2</ArticleId></ArticleIdList></Reference>
+    </ReferenceList>
   </PubmedData>
 </PubmedArticle>"""
 TAGS = (
     *("DateCompleted", "DateRevised", "PubDate", "PublicationTypeList"),
-    *("MedlineJournalInfo", "MeshHeadingList", "History"),
+    *("MedlineJournalInfo", "MeshHeadingList", "History", "ArticleIdList", "ReferenceList"),
 )
 
 
@@ -123,13 +130,18 @@ def test_parts_in_other_places(tag: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "a]]>b", "&#65;", "&lt;", "\u00e9", "a\nb", "a<b>c</b>", "\x0b", "~`@"]
+    "text",
+    ["", " ", "a]]>b", "&#65;", "&lt;", "\u00e9", "a\nb", "a<b>c</b>", "\x0b", "~`@", "\ufffe", "\u2028\x85"],
 )
 def test_texts_of_headings(text: str) -> None:
     """Headings whose text is not plain are read by the parser."""
     check(REGULAR.replace("Animals", text))
     check(REGULAR.replace("D000818", text))
     check(REGULAR.replace("<MeshHeading>", f"<MeshHeading>{text}"))
+    check(REGULAR.replace("Second", text))
+    check(REGULAR.replace("Works", text))
+    check(REGULAR.replace("doi", text))
+    check(REGULAR.replace("<Reference>", f"<Reference>{text}"))
 
 
 @given(st.integers(0, 300), st.data())

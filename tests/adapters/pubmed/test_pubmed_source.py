@@ -9,14 +9,17 @@ import os
 import re
 import shutil
 import sys
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from penstock.adapters.pubmed.parse import identify_record, parse_record
 from penstock.adapters.pubmed.sample import write_sample
-from penstock.adapters.pubmed.source import PubMedSource
+from penstock.adapters.pubmed.source import PubMedSource, deletions_of
+from penstock.adapters.xml_files.splitter import Piece
 from penstock.errors import DocumentError, PositionError, SourceError
 
 from ...length import LONG  # noqa: TID252  tests are no installed package
@@ -151,20 +154,16 @@ async def test_the_same_files_from_elsewhere(folder: Path, monkeypatch) -> None:
     assert flat(rest) == flat(whole[2:])
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-async def test_the_page_that_was_begun_comes_first(folder: Path, processes: int) -> None:
-    """A run resumed within a page gets that page first.
-
-    New files, another page size, or another number of processes do not change this.
-    """
-    found = await pages(folder / "n*", page_size=10, processes=processes)
+async def test_the_page_that_was_begun_comes_first(folder: Path) -> None:
+    """A run resumed within a page gets that page first. New files or another page size do not change this."""
+    found = await pages(folder / "n*", page_size=10)
     for number, name in enumerate(("n0.xml", "n11.xml", "n2a.xml", "n9.xml")):
         write_sample(folder / name, 3, seed=20 + number)
     for page, following in [*pairwise(found)][:: 1 if LONG else 6]:
         if not following.items:
             continue
-        for size, other in ((4, 1), (10, 2), (100, 1)):
-            again = await pages(folder / "n*", position=page.position, page_size=size, processes=other)
+        for size in (4, 10, 100):
+            again = await pages(folder / "n*", position=page.position, page_size=size)
             first = flat(again)[: len(following.items)]
             assert [record.key for record in first] == [record.key for record in following.items]
 
@@ -376,7 +375,11 @@ async def test_older_sets(tmp_path: Path) -> None:
         ("PMID:1.1", "T", False),
         ("PMID:2.1", "", True),
     ]
-    assert documents[0].metadata["date_created"] == {"date": "1999", "raw": "1999"}
+    assert documents[0].metadata["date_created"] == {
+        "date": "1999",
+        "precision": "year",
+        "raw": "1999",
+    }
     assert [source.identify(record) for record in records] == ["PMID:1.1", "PMID:2.1"]
 
 
@@ -391,3 +394,27 @@ async def test_bare_records_and_several_sets(tmp_path: Path) -> None:
     ids = [source.identify(raw) for raw in found]
     assert ids == [f"PMID:{number}.1" for number in (1, 2, 4, 1, 2, 3, 4)]
     assert all(source.parse(raw).is_ok() for raw in found)
+
+
+def test_a_long_list_of_deletions_is_split_bit_by_bit() -> None:
+    """Of a list of 20,000 PMIDs no more than a few hundred records are in memory at once."""
+    data = b"<DeleteCitation>" + b"<PMID>12345678</PMID>" * 20_000 + b"</DeleteCitation>"
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in deletions_of(Piece("DeleteCitation", data, 0)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 20_000
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("inside", [b"<a/>" * 300_000, b"x" * 14_000_000 + "\U0001f600".encode()])
+def test_a_record_that_would_need_much_memory_is_refused(inside: bytes) -> None:
+    """A tree of tiny elements, or a huge text with wide characters, is not even parsed."""
+    record = (
+        article(1).encode().replace(b"</MedlineCitation>", inside * 3 + b"</MedlineCitation>")[:16_000_000]
+    )
+    for look in (parse_record, identify_record):
+        with pytest.raises(DocumentError, match="MiB of memory to parse"):
+            look(b"<PubmedArticle><!-- -->" + record[len("<PubmedArticle>") :])

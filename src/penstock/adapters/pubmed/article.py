@@ -297,6 +297,8 @@ _PUBMED_DATA: Table = {
     "_History": extend_part("history"),
     "PublicationStatus": put("publication_status", text_of),
     "ArticleIdList": each("article_ids", _identifier_by("IdType")),
+    "_ArticleIdList": extend_part("article_ids"),
+    "_ReferenceList": extend_part("references"),
     "ObjectList": each("objects", read_object),
     "ReferenceList": extend("references", read_references),
 }

@@ -29,7 +29,7 @@ from penstock.adapters.pubmed.elements import (
     text_of,
     texts_of,
 )
-from penstock.adapters.pubmed.schema import Book, empty
+from penstock.adapters.pubmed.schema import Book, drop_absent, empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from penstock.adapters.pubmed.schema import AuthorGroup, BookSection
 
 _empty_book = empty(Book)
+_drop_absent = drop_absent(Book)
 
 
 def read_book_document(element: Element, draft: Draft) -> None:
@@ -46,6 +47,7 @@ def read_book_document(element: Element, draft: Draft) -> None:
     draft.metadata["book"] = _empty_book()
     read_children(element, draft, _DOCUMENT)
     draft.title = draft.title or draft.metadata["book"]["title"]
+    _drop_absent(draft.metadata["book"])
 
 
 def _read_book(element: Element, draft: Draft) -> None:

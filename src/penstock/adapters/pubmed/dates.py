@@ -21,11 +21,13 @@ class PubMedDate(TypedDict):
     """One date of a citation.
 
     ``date`` is ``YYYY``, ``YYYY-MM``, ``YYYY-MM-DD`` or ``YYYY-MM-DDThh:mm``, or empty if there is no year.
-    ``raw`` is the original text, its parts joined by spaces (hour and minute as ``h:m``). A range has an
-    ``end`` in the same form. ``season`` is present if one was given.
+    ``precision`` is ``year``, ``month``, ``day``, ``season`` or ``range``, or empty without a date. ``raw``
+    is the original text, its parts joined by spaces (hour and minute as ``h:m``). A range has an ``end`` in
+    the same form as ``date``. ``season`` is present if one was given.
     """
 
     date: str
+    precision: str
     raw: str
     end: NotRequired[str]
     season: NotRequired[str]
@@ -36,8 +38,11 @@ class _Known(NamedTuple):
     raw: str
     end: str = ""
     season: str = ""
+    precision: str = ""
 
 
+_PRECISIONS = {0: "", 4: "year", 7: "month"}
+"""By the length of a date."""
 _MONTHS = {
     name[:length]: number
     for number, name in enumerate(
@@ -53,13 +58,15 @@ _SEASONS = frozenset({"spring", "summer", "autumn", "fall", "winter"})
 _TOKEN = re.compile(r"\d+(?:st|nd|rd|th)?|[^\W\d_]+")
 _SEPARATOR = re.compile("[-/\u2010-\u2015]")
 _YEAR_DIGITS, _SHORT_YEAR_DIGITS = 4, 2
+_DAY = len("YYYY-MM-DD")
 _LAST_MONTH, _HOURS, _MINUTES = 12, 24, 60
+_ALWAYS = 28  # every month has a day of this number
 
 
 def read_date(element: Element) -> PubMedDate:
     """Read a date of ``Year``, ``Month``, ``Day``, ``Hour``, ``Minute``, ``Season`` or ``MedlineDate``."""
     known = _normalise(tuple([(child.tag, child.text) for child in element]))
-    date: PubMedDate = {"date": known.date, "raw": known.raw}
+    date: PubMedDate = {"date": known.date, "precision": known.precision, "raw": known.raw}
     if known.end:
         date["end"] = known.end
     if known.season:
@@ -67,9 +74,38 @@ def read_date(element: Element) -> PubMedDate:
     return date
 
 
+def read_numbers(year: bytes, month: bytes, day: bytes, hour: bytes, minute: bytes) -> PubMedDate:
+    """Return what `read_date` does for a date of digits; ``hour`` and ``minute`` may be empty."""
+    known = _of_numbers(year, month, day, hour, minute)
+    return {"date": known.date, "precision": known.precision, "raw": known.raw}
+
+
+@lru_cache(maxsize=8192)
+def _of_numbers(year: bytes, month: bytes, day: bytes, hour: bytes, minute: bytes) -> _Known:
+    texts = year.decode(), month.decode(), day.decode(), hour.decode(), minute.decode()
+    y, m, d = (int(text) for text in texts[:3])
+    if y and 1 <= m <= _LAST_MONTH and 1 <= d <= _ALWAYS:
+        date, raw = f"{y:04d}-{m:02d}-{d:02d}", " ".join(texts[:3])
+        if not hour:
+            return _Known(date, raw, precision="day")
+        h, mm = int(hour), int(minute)
+        if h < _HOURS and mm < _MINUTES:
+            return _Known(f"{date}T{h:02d}:{mm:02d}", f"{raw} {texts[3]}:{texts[4]}", precision="day")
+    tags = ("Year", "Month", "Day", "Hour", "Minute")
+    return _normalise(tuple([(tag, text) for tag, text in zip(tags, texts, strict=True) if text]))
+
+
 # Dates repeat: the 156,000 dates of one baseline file have a few thousand different values.
 @lru_cache(maxsize=8192)
 def _normalise(parts: tuple[tuple[str, str | None], ...]) -> _Known:
+    known = _parse(parts)
+    precision = _PRECISIONS.get(len(known.date), "day")
+    if known.date and (known.end or known.season):
+        precision = "range" if known.end else "season"
+    return known._replace(precision=precision)
+
+
+def _parse(parts: tuple[tuple[str, str | None], ...]) -> _Known:
     texts = {tag: (text or "").strip() for tag, text in parts}
     part = texts.get
     year, month, day, season = part("Year", ""), part("Month", ""), part("Day", ""), part("Season", "")
@@ -112,6 +148,21 @@ def _iso(year: int | None, month: int | None = None, day: int | None = None) -> 
     if not day or day > monthrange(year, month)[1]:
         return f"{year:04d}-{month:02d}"
     return f"{year:04d}-{month:02d}-{day:02d}"
+
+
+@lru_cache(maxsize=8192)
+def first_day(date: str) -> str:
+    """Return the first day of a date of ``PubMedDate``, as ``YYYY-MM-DD``."""
+    return date[:10] + "-01-01"[len(date) - 4 :] if len(date) < _DAY else date[:_DAY]
+
+
+@lru_cache(maxsize=8192)
+def last_day(date: str) -> str:
+    """Return the last day of a date of ``PubMedDate``, as ``YYYY-MM-DD``."""
+    if len(date) >= _DAY:
+        return date[:_DAY]
+    year, month = int(date[:4]), int(date[5:7] or _LAST_MONTH)
+    return f"{year:04d}-{month:02d}-{monthrange(year, month)[1]:02d}"
 
 
 class _Side(NamedTuple):

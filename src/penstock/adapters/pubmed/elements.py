@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from penstock.adapters.pubmed.schema import (
         Affiliation,
         Author,
+        Chemical,
         CommentCorrection,
         DataBank,
         DatedEvent,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         Keyword,
         LinkedObject,
         MeshHeading,
+        Qualifier,
         Reference,
         Section,
         Term,
@@ -150,7 +152,7 @@ def read_mesh(element: Element) -> list[MeshHeading]:
     """Read a ``MeshHeadingList``."""
     headings: list[MeshHeading] = []
     for each in element:
-        qualifiers: list[Term] = []
+        qualifiers: list[Qualifier] = []
         heading: MeshHeading = {"name": "", "ui": "", "major": False, "type": "", "qualifiers": qualifiers}
         headings.append(heading)
         for child in each:
@@ -158,7 +160,8 @@ def read_mesh(element: Element) -> list[MeshHeading]:
             if child.tag == "QualifierName":
                 qualifiers.append({"name": name, "ui": ui, "major": major})
             else:
-                heading |= {"name": name, "ui": ui, "major": major, "type": child.get("Type", "")}
+                heading["name"], heading["ui"], heading["major"] = name, ui, major
+                heading["type"] = child.get("Type", "")
     return headings
 
 
@@ -175,9 +178,9 @@ def read_journal_info(element: Element) -> dict[str, str]:
     return {_JOURNAL_KEYS[child.tag]: text_of(child) for child in element if child.tag in _JOURNAL_KEYS}
 
 
-def read_chemical(element: Element) -> Term:
+def read_chemical(element: Element) -> Chemical:
     """Read a ``Chemical``."""
-    term: Term = {"name": "", "ui": "", "registry_number": ""}
+    term: Chemical = {"name": "", "ui": "", "registry_number": ""}
     for child in element:
         if child.tag == "NameOfSubstance":
             term["name"] = text_of(child)

@@ -19,15 +19,16 @@ class PubMedSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    processes: int = Field(
-        default=1,
+    processes: int | None = Field(
+        default=None,
         ge=1,
-        description="Parse files in this many processes. More than one changes the order of documents.",
+        description="Parse in this many processes. By default as many as there are processors, if the input "
+        "is large enough; 1 parses in this process. The output is the same.",
     )
     max_record_bytes: int | None = Field(
         default=None,
         ge=1,
-        description="A larger record fails and is not held in memory. The default is 64 MiB.",
+        description="A larger record fails and is not held in memory. Default: 16 MiB (64 for deletions).",
     )
     max_ratio: int | None = Field(
         default=None,

@@ -42,7 +42,8 @@ KNOWN = """
 <!ELEMENT Article (Journal?,ArticleTitle?,Pagination?,ELocationID*,Abstract?,AuthorList?,Language*,
     DataBankList?,GrantList?,(PublicationTypeList|_PublicationTypeList)?,VernacularTitle?,ArticleDate*)>
 <!ATTLIST Article PubModel CDATA #IMPLIED>
-<!ELEMENT PubmedData ((History|_History)?,PublicationStatus?,ArticleIdList*,ObjectList*,ReferenceList*)>
+<!ELEMENT PubmedData ((History|_History)?,PublicationStatus?,(ArticleIdList|_ArticleIdList)*,ObjectList*,
+    (ReferenceList|_ReferenceList)*)>
 <!ELEMENT PubmedBookArticle (BookDocument?,PubmedBookData?)>
 <!ELEMENT PubmedBookData ((History|_History)?,PublicationStatus?,ArticleIdList*,ObjectList*,ReferenceList*)>
 <!ELEMENT BookDocument (PMID?,ArticleIdList*,Book?,LocationLabel*,ArticleTitle?,VernacularTitle?,Pagination?,
@@ -148,6 +149,7 @@ _TEXTS = """
 """
 _PLACEHOLDERS = """
     _DateCompleted _DateRevised _PubDate _PublicationTypeList _MedlineJournalInfo _MeshHeadingList _History
+    _ArticleIdList _ReferenceList
 """
 
 

@@ -19,7 +19,7 @@ from penstock.adapters.pubmed.book import read_book_document
 from penstock.adapters.pubmed.elements import first_value, text_of
 from penstock.adapters.pubmed.known import fits, set_apart
 from penstock.adapters.pubmed.parts import PARSER, cut_out
-from penstock.adapters.pubmed.schema import PubMedMetadata, empty
+from penstock.adapters.pubmed.schema import PubMedMetadata, drop_absent, empty
 from penstock.document import Document, content_hash, id_number, trusted_document
 from penstock.errors import DocumentError
 
@@ -46,6 +46,7 @@ _KINDS = {
     "PMID": "deletion",
 }
 _empty_metadata = empty(PubMedMetadata)
+_drop_absent = drop_absent(PubMedMetadata)
 # A record begins with its own PMID; the PMIDs of other records (cited, commented) come later.
 _OWN_PMID = re.compile(
     rb"(?:<(?:PubmedArticle|PubmedBookArticle)\s*>\s*)?"
@@ -76,6 +77,7 @@ def identify_record(data: bytes, key: str = "", namespaces: Mapping[str, str] | 
     match = _OWN_PMID.match(data)
     if match:
         return document_id(match[2].decode(), (match[1] or b"1").decode())
+    _refuse_huge(data, key)
     root = _root(data, key, namespaces)
     own = root if root.tag == "PMID" else next(iter(root.iterfind(_OWN_PATH.get(root.tag, "PMID"))), None)
     if own is None:
@@ -107,6 +109,7 @@ def parse_record(
     Raises:
         DocumentError: it is not well-formed, is not a PubMed record, or has no PMID.
     """
+    _refuse_huge(data, key)
     draft = None if namespaces else _read_cut(data)
     if draft is None:
         root = _root(data, key, namespaces)
@@ -121,6 +124,7 @@ def parse_record(
     article_ids = metadata["article_ids"]
     metadata["doi"] = first_value(article_ids, "doi") or first_value(metadata["elocation_ids"], "doi")
     metadata["pmc"] = first_value(article_ids, "pmc")
+    _drop_absent(metadata)
     return trusted_document(
         {
             "doc_id": document_id(pmid, version),
@@ -209,6 +213,20 @@ def _root(data: bytes, key: str, namespaces: Mapping[str, str] | None) -> Elemen
     return root
 
 
+def _refuse_huge(data: bytes, key: str) -> None:
+    """Refuse a record whose tree and texts would take too much memory: libxml2 needs 120 bytes for a node."""
+    if len(data) < _NEVER_HUGE:
+        return
+    copies = 5 if data.isascii() else 12  # one character beyond U+FFFF makes a text four times as large
+    size = copies * len(data) + 240 * data.count(b"<") + 220 * data.count(b"=")
+    if size > _MAX_MEMORY:
+        need = f"{size >> 20} MiB of memory to parse"
+        message = f"{_where(key)} has {len(data):,} bytes and would need about {need}"
+        raise DocumentError(message)
+
+
+_NEVER_HUGE = 256 * 1024
+_MAX_MEMORY = 160 << 20
 _BEGINNINGS = tuple(f"<{tag}".encode() for tag in _KINDS)
 
 

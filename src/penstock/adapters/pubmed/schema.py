@@ -1,7 +1,8 @@
 """The keys of a PubMed document's ``metadata``, always present unless marked ``NotRequired``.
 
 A text is all the text of an element, without the tags of inline markup and MathML, stripped at the ends. The
-value of an absent element is ``""``, ``[]`` or ``None``. Y/N attributes are booleans.
+value of an absent element is ``""`` or ``[]``; no value is ever ``None``, so that each key has one type. Y/N
+attributes are booleans.
 Element and attribute names of the format are those of NLM's PubMed DTD
 (https://www.nlm.nih.gov/bsd/licensee/elements_descriptions.html).
 """
@@ -91,8 +92,22 @@ class Term(TypedDict):
     name: str
     ui: str
     type: NotRequired[str]
-    major: NotRequired[bool]
-    registry_number: NotRequired[str]
+
+
+class Qualifier(TypedDict):
+    """A qualifier of a MeSH descriptor."""
+
+    name: str
+    ui: str
+    major: bool
+
+
+class Chemical(TypedDict):
+    """A chemical substance."""
+
+    name: str
+    ui: str
+    registry_number: str
 
 
 class MeshHeading(TypedDict):
@@ -102,7 +117,7 @@ class MeshHeading(TypedDict):
     ui: str
     major: bool
     type: str
-    qualifiers: list[Term]
+    qualifiers: list[Qualifier]
 
 
 class Keyword(TypedDict):
@@ -190,9 +205,9 @@ class Book(TypedDict):
     title: str
     publisher: str
     publisher_location: str
-    beginning_date: PubMedDate | None
-    ending_date: PubMedDate | None
-    contribution_date: PubMedDate | None
+    beginning_date: NotRequired[PubMedDate]
+    ending_date: NotRequired[PubMedDate]
+    contribution_date: NotRequired[PubMedDate]
     author_groups: list[AuthorGroup]
     investigators: list[Author]
     volume: str
@@ -223,13 +238,13 @@ class PubMedMetadata(TypedDict):
     publication_model: str
     languages: list[str]
     vernacular_title: str
-    journal: Journal | None
-    book: Book | None
-    publication_date: PubMedDate | None
+    journal: NotRequired[Journal]
+    book: NotRequired[Book]
+    publication_date: NotRequired[PubMedDate]
     article_dates: list[DatedEvent]
-    date_created: PubMedDate | None
-    date_completed: PubMedDate | None
-    date_revised: PubMedDate | None
+    date_created: NotRequired[PubMedDate]
+    date_completed: NotRequired[PubMedDate]
+    date_revised: NotRequired[PubMedDate]
     history: list[DatedEvent]
     pages: str
     start_page: str
@@ -251,7 +266,7 @@ class PubMedMetadata(TypedDict):
     publication_types: list[Term]
     mesh: list[MeshHeading]
     supplementary_mesh: list[Term]
-    chemicals: list[Term]
+    chemicals: list[Chemical]
     gene_symbols: list[str]
     keywords: list[Keyword]
     citation_subsets: list[str]
@@ -277,7 +292,8 @@ class PubMedMetadata(TypedDict):
 def empty(schema: type) -> Callable[[], dict[str, Any]]:
     """Return a function that returns a new, empty dictionary of ``schema``.
 
-    Its values are ``""``, ``[]``, ``{}`` or ``None``, by type; a boolean is ``True``, for "complete".
+    Its values are ``""``, ``[]`` or ``{}``, by type; a boolean is ``True``, for "complete". A key that is not
+    required has the value ``None``, to keep its place; see `drop_absent`.
     """
     kinds = {key: get_origin(hint) or hint for key, hint in get_type_hints(schema).items()}
     plain: dict[type, Any] = {str: "", bool: True}
@@ -291,3 +307,16 @@ def empty(schema: type) -> Callable[[], dict[str, Any]]:
         return values
 
     return new
+
+
+def drop_absent(schema: type) -> Callable[[dict[str, Any]], None]:
+    """Return a function that removes the keys without a value from a dictionary of ``schema``."""
+    hints = get_type_hints(schema, include_extras=True).items()
+    optional = [key for key, hint in hints if get_origin(hint) is NotRequired]
+
+    def drop(values: dict[str, Any]) -> None:
+        for key in optional:
+            if values[key] is None:
+                del values[key]
+
+    return drop

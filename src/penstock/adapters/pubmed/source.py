@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from expression import Error, Result
 
+from penstock.adapters.pubmed.columns import PubMedColumns
 from penstock.adapters.pubmed.medline import (
     MedlineSplitter,
     begins_medline,
@@ -14,16 +15,15 @@ from penstock.adapters.pubmed.medline import (
     medline_xml,
 )
 from penstock.adapters.pubmed.parse import SOURCE, identify_record, parse_record
-from penstock.adapters.xml_files.frames import ParsedRecord
 from penstock.adapters.xml_files.outcome import ok
 from penstock.adapters.xml_files.records import Format, TextFormat
 from penstock.adapters.xml_files.source import XmlFilesSource
-from penstock.adapters.xml_files.splitter import Piece, RecordSplitter
+from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES, Piece, RecordSplitter
 from penstock.document import content_hash
 from penstock.errors import DocumentError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from penstock.document import Document, RawRecord
 
@@ -36,6 +36,8 @@ PUBMED_ROOTS = {
 """The root elements of PubMed's DTDs (the last two are from before 2015), and the records of each."""
 
 _DELETIONS = ("DeleteCitation", "DeleteDocument")
+_MAX_LIST_BYTES = 64 * 1024 * 1024  # a list is split and not parsed, so it may be larger than a record
+_CHUNK = 64 * 1024
 
 
 class PubMedSource(XmlFilesSource):
@@ -43,27 +45,28 @@ class PubMedSource(XmlFilesSource):
 
     Each ``PubmedArticle`` and ``PubmedBookArticle`` is a record. Each ``PMID`` of a ``DeleteCitation`` is a
     record too, and becomes a tombstone (``Document.deleted``). A ``doc_id`` is ``PMID:<number>.<version>``.
-    `PubMedMetadata` describes the ``metadata``.
+    `PubMedMetadata` describes the ``metadata``, and `PubMedColumns` the typed columns.
     """
 
     name: ClassVar[str] = SOURCE
+    schema: ClassVar[type | None] = PubMedColumns
     checked: ClassVar[bool] = True
 
     @property
     def format(self) -> Format:
         """The format of PubMed's files."""
+        usual = self._max_record_bytes == MAX_RECORD_BYTES
         return Format(
             PUBMED_ROOTS,
             expand=deletions_of,
             max_record_bytes=self._max_record_bytes,
+            limits=dict.fromkeys(_DELETIONS, _MAX_LIST_BYTES) if usual else {},
             unpacking=self._unpacking,
             text=TextFormat(begins_medline, MedlineSplitter),
         )
 
     def identify(self, raw: RawRecord) -> str:
         """Return ``PMID:<number>.<version>``; raise `DocumentError` if there is no PMID."""
-        if isinstance(raw, ParsedRecord):
-            return raw.identity()
         data = medline_pmid(raw.data) if is_medline(raw.data) else raw.data
         try:
             return identify_record(data, raw.key, raw.context.get("namespaces"))
@@ -75,8 +78,6 @@ class PubMedSource(XmlFilesSource):
 
     def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
         """Parse the record; see `parse_record`."""
-        if isinstance(raw, ParsedRecord):
-            return raw.document()
         fault = _fault(raw)
         if fault is not None:
             return Error(fault)
@@ -96,16 +97,24 @@ def parse_medline(raw: RawRecord) -> Document:
 
 
 def deletions_of(piece: Piece) -> Iterable[Piece]:
-    """Split a ``DeleteCitation`` into one record per ``PMID``; return any other record unchanged."""
+    """Split a ``DeleteCitation`` into one record per ``PMID``; return any other record unchanged.
+
+    A list is split bit by bit, because millions of records at once would not fit into memory. If it is
+    damaged, the records before the damage come first, and then the list itself with its fault.
+    """
     if piece.name not in _DELETIONS or piece.fault:
         return (piece,)
+    return _deletions(piece)
+
+
+def _deletions(piece: Piece) -> Iterator[Piece]:
     splitter = RecordSplitter({piece.name: ("PMID",)}, where=piece.name)
     try:
-        found = splitter.feed(piece.data)
+        for start in range(0, len(piece.data), _CHUNK):
+            yield from splitter.feed(piece.data[start : start + _CHUNK])
         splitter.close()
     except SourceError as error:
-        return (piece._replace(fault=f"its PMIDs cannot be read: {error}"),)
-    return found
+        yield piece._replace(fault=f"its PMIDs cannot be read: {error}")
 
 
 def _fault(raw: RawRecord) -> DocumentError | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.xml_files.records import FileRecords, Format
 from penstock.document import RawRecord
-from penstock.errors import WorkerDied
 from penstock.system.threads import in_thread
 
 if TYPE_CHECKING:
@@ -161,9 +160,9 @@ class SkippedReading(Reading):
     def again(self) -> int | None:
         """The record at which the next run tries the file again; ``None`` if only a changed file can help.
 
-        An error of the system may pass: of a disk, a network, missing permissions, a process that was killed.
+        An error of the system may pass: of a disk, a network, missing permissions.
         """
-        passing = isinstance(self._error.__cause__, OSError | WorkerDied) and not self.file.stream
+        passing = isinstance(self._error.__cause__, OSError) and not self.file.stream
         return self.seen - 1 if passing else None
 
     async def begin(self) -> None:

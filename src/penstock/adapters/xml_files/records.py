@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.adapters.xml_files.archives import OpenTars
@@ -19,6 +20,9 @@ from penstock.errors import SourceError
 
 if TYPE_CHECKING:
     from penstock.adapters.xml_files.inventory import InputFile
+
+
+_PARTS_AT_ONCE = 256
 
 
 def _itself(piece: Piece) -> Iterable[Piece]:
@@ -59,6 +63,7 @@ class Format:
         expand: Splits an element that stands for several records; called with each one.
         nested: Whether records may contain elements of their own name.
         max_record_bytes: A larger record becomes a faulty one.
+        limits: Other limits, for records of these names.
         unpacking: How much a compressed file may unpack to.
         text: Another format of the same records, which is no XML.
     """
@@ -67,6 +72,7 @@ class Format:
     expand: Callable[[Piece], Iterable[Piece]] = _itself
     nested: bool = False
     max_record_bytes: int = MAX_RECORD_BYTES
+    limits: Mapping[str, int] = field(default_factory=dict)
     unpacking: Unpacking = Unpacking()  # noqa: RUF009 - frozen
     text: TextFormat | None = None
 
@@ -103,8 +109,11 @@ class FileRecords:
         self._encoding = Utf8Stream(file.place)
         self._splitter: RecordSplitter | TextSplitter | None = None
         self._begin = b""  # kept back until the format is known
+        self._parts: Iterator[tuple[Piece, Mapping[str, str]]] = iter(())
+        """Found, and not looked at yet, each with its namespaces; a list of records is split late."""
         self._records: deque[RawRecord] = deque()
         self._bytes = 0
+        self._read_all = False
         self._ended = False
         self._error: SourceError | None = None
 
@@ -131,7 +140,11 @@ class FileRecords:
         while not self._ended and len(self._records) <= count and self._bytes <= size:
             if time.monotonic() > until:
                 return False
-            self._read()
+            if not self._accept():
+                if self._read_all:
+                    self._ended = True
+                else:
+                    self._read()
         if self._error is not None and not self._records:
             raise self._error
         return True
@@ -162,24 +175,25 @@ class FileRecords:
                 self._reader = open_input(self.file, self._format.unpacking, self._tars)
             data = self._reader.read()
             if data:
-                self._split(self._encoding.feed(data))
+                self._parts = self._split(self._encoding.feed(data))
             else:
-                self._split(self._encoding.close(), last=True)
-                self._ended = True
-                self._accept(self._splitter.close() or () if self._splitter else ())
+                self._parts = self._split(self._encoding.close(), last=True)
+                self._read_all = True
+                last = self._splitter.close() if self._splitter else None
+                self._parts = chain(self._parts, self._expanded(last or ()))
         except NotReady:
             return
         except SourceError as error:
-            self._ended = True
+            self._read_all = True
             self._error = error
 
-    def _split(self, data: bytes, *, last: bool = False) -> None:
+    def _split(self, data: bytes, *, last: bool = False) -> Iterator[tuple[Piece, Mapping[str, str]]]:
         if self._splitter is None:
             data = self._begin = self._begin + data
             text, layout = self._format.text, self._format
             is_text = text.begins(data) if text is not None else False
             if is_text is None and not last:
-                return
+                return iter(())
             if is_text and text is not None:
                 self._splitter = text.splitter(layout.max_record_bytes)
             else:
@@ -188,18 +202,27 @@ class FileRecords:
                     where=self.file.place,
                     nested=layout.nested,
                     max_record_bytes=layout.max_record_bytes,
+                    limits=layout.limits,
                 )
             self._begin = b""
-        self._accept(self._splitter.feed(data))
+        return self._expanded(self._splitter.feed(data))
 
-    def _accept(self, pieces: Iterable[Piece]) -> None:
+    def _expanded(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Mapping[str, str]]]:
         for piece in pieces:
             for part in self._format.expand(piece):
-                index = self.seen
-                self.seen += 1
-                if index >= self._start:
-                    self._records.append(self._record(part, index, piece.namespaces))
-                    self._bytes += len(part.data)
+                yield part, piece.namespaces
+
+    def _accept(self) -> bool:
+        """Take some of the parts that were found; return whether there were any."""
+        found = False
+        for part, namespaces in islice(self._parts, _PARTS_AT_ONCE):
+            found = True
+            index = self.seen
+            self.seen += 1
+            if index >= self._start:
+                self._records.append(self._record(part, index, namespaces))
+                self._bytes += len(part.data)
+        return found
 
     def _record(self, piece: Piece, index: int, namespaces: Mapping[str, str]) -> RawRecord:
         key = f"{self.file.name}#{index}"

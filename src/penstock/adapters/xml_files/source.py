@@ -14,7 +14,6 @@ from penstock.adapters.xml_files.reader import Unpacking
 from penstock.adapters.xml_files.reading import LocalReading, Reading
 from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES
 from penstock.adapters.xml_files.walk import Walk, states_of
-from penstock.adapters.xml_files.workers import RemoteReading, Workers
 from penstock.errors import SourceError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ OnBadFile = Literal["stop", "skip"]
 
 
 class XmlFilesSource(Source):
-    """Reads the records of XML files, gzipped or not, one file after the other or several at the same time.
+    """Reads the records of XML files, gzipped or not, one file after the other.
 
     No file is opened before the first page is requested. Files are read only on demand, and outside of the
     event loop. Memory holds one page per open file and the bytes that were read with it.
@@ -46,14 +45,10 @@ class XmlFilesSource(Source):
             or tar archive stands for the files in it; ``-`` is standard input.
         page_size: Records per page, at most.
         max_record_bytes: A larger record is not kept in memory; it becomes a `DocumentError`, and its first
-            64 KiB are stored in the dead letter. 64 MiB by default.
+            64 KiB are stored in the dead letter. 16 MiB by default.
         max_ratio: A gzip file that unpacks to more than this many times its size is refused, once 16 MiB were
             unpacked. 200 by default.
         max_unpacked_bytes: A gzip file that unpacks to more bytes than this is refused. 100 GiB by default.
-        processes: Processes that parse files, one file each; ``concurrency`` of a pipeline is another number,
-            for its steps. With more than one, files take turns page by
-            page: the order of records is different, but always the same. Each process parses up to two pages
-            ahead. A run may be resumed with another number.
         on_bad_file: What happens if a file cannot be read, or not to its end: ``stop`` raises the error,
             ``skip`` yields one bad record for it and continues with the next file. A file that was skipped
             and has changed since is read from its beginning by the next run. If the system could not read
@@ -71,7 +66,6 @@ class XmlFilesSource(Source):
         max_record_bytes: int | None = None,
         max_ratio: int | None = None,
         max_unpacked_bytes: int | None = None,
-        processes: int = 1,
         on_bad_file: OnBadFile = "stop",
     ) -> None:
         if not paths:
@@ -85,7 +79,6 @@ class XmlFilesSource(Source):
             _limit("max_ratio", max_ratio, usual.max_ratio),
             _limit("max_unpacked_bytes", max_unpacked_bytes, usual.max_bytes),
         )
-        self.processes = positive("processes", processes)
         if on_bad_file not in get_args(OnBadFile):
             message = f"on_bad_file must be 'stop' or 'skip', not {on_bad_file!r}"
             raise ValueError(message)
@@ -127,15 +120,12 @@ class XmlFilesSource(Source):
                 delivered.
             PositionError: ``position`` does not belong to a source of this kind.
         """
-        workers = Workers(type(self), self._options()) if self.processes > 1 else None
         layout, tars = self.format, OpenTars()
 
         def read(file: InputFile, start: int, first: int) -> Reading:
-            if workers is None or file.stream:
-                return LocalReading(file, layout, start, first, self.page_size, tars)
-            return RemoteReading(file, workers, start, first, self.page_size)
+            return LocalReading(file, layout, start, first, self.page_size, tars)
 
-        walk = Walk(position, self.page_size, self.processes, read, self._unpacking, skip_bad=self._skip_bad)
+        walk = Walk(position, self.page_size, 1, read, self._unpacking, skip_bad=self._skip_bad)
         try:
             async with aclosing(walk.pages(self._paths)) as pages:
                 async for page in pages:
@@ -143,16 +133,6 @@ class XmlFilesSource(Source):
         finally:
             await walk.aclose()
             tars.close()
-            if workers is not None:
-                await workers.aclose()
-
-    def _options(self) -> dict[str, Any]:
-        """Return the keyword arguments for an equal source in another process, as JSON."""
-        return {
-            "max_record_bytes": self._max_record_bytes,
-            "max_ratio": self._unpacking.max_ratio,
-            "max_unpacked_bytes": self._unpacking.max_bytes,
-        }
 
 
 def _path(path: str | os.PathLike[str]) -> str:

@@ -35,7 +35,7 @@ from penstock.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MAX_RECORD_BYTES = 64 * 1024 * 1024
+MAX_RECORD_BYTES = 16 * 1024 * 1024
 HEAD_BYTES = 64 * 1024  # kept of a record that is too large: enough to identify it
 
 
@@ -69,6 +69,7 @@ class RecordSplitter:
         where: The name of the stream, for messages.
         nested: Whether records may contain elements of their own name (see above).
         max_record_bytes: A larger record is not kept in memory; it becomes a faulty one.
+        limits: Other limits, for records of these names.
     """
 
     def __init__(
@@ -78,11 +79,13 @@ class RecordSplitter:
         where: str = "the XML",
         nested: bool = False,
         max_record_bytes: int = MAX_RECORD_BYTES,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         self._roots = roots
         self._where = where
         self._nested = nested
-        self._max = max_record_bytes
+        self._max = self._usual_max = max_record_bytes
+        self._limits = {name.encode(): limit for name, limit in (limits or {}).items()}
         self._scan = Scanner()
         self._prolog = Prolog(self._scan, roots, where)
         self._openings = [
@@ -234,6 +237,7 @@ class RecordSplitter:
         buffer, at = scan.buffer, scan.at
         if not self._nested:
             self._start, self._name, self._state = at, b"", _State.RECORD
+            self._max = self._usual_max
             return True
         if buffer[at] != ord("<"):
             end = buffer.find(b"<", at)
@@ -260,6 +264,7 @@ class RecordSplitter:
         self._start = scan.at
         self._emit = emit
         self._name = name
+        self._max = self._limits.get(name, self._usual_max)
         self._overlap = max(self._overlap, len(name) + len("</>") + 1)
         self._depth = 1
         scan.at = end

@@ -5,14 +5,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from penstock.columns import ListOf, Struct
 from penstock.errors import GraphError, install_command
 from penstock.sinks.databases.file import FileDatabaseSink, FileTable
 from penstock.sinks.databases.rows import DELETED, ORDER, Row, TableOptions
+from penstock.sinks.files.arrow import table_of
 from penstock.system import Watch, reason_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from penstock.columns import ColumnType
 
 _INCOMING = "penstock_incoming"
 _UPSERTS = 16
@@ -26,23 +30,32 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "5
 class _DuckDBTable(FileTable):
     scheme = "duckdb"
     group_rows: ClassVar[int] = 4096
-    types: ClassVar[dict[str, str]] = {"metadata": "JSON", "deleted": "BOOLEAN", "raw": "BLOB"}
+    types: ClassVar[dict[str, str]] = {
+        "json": "JSON", "int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN", "date": "DATE",
+        "bytes": "BLOB",
+    }  # fmt: skip
 
     def __init__(self, path: Path, table: str, options: TableOptions) -> None:
         super().__init__(path, table, options)
         try:
             import duckdb
-            import pyarrow as pa
+            import pyarrow  # noqa: F401, ICN001
         except ImportError:
             raise GraphError(
                 f"writing to DuckDB needs duckdb and pyarrow: {install_command('duckdb')}"
             ) from None
-        self._duckdb, self._pa = duckdb, pa
-        kinds = {"deleted": pa.bool_(), "raw": pa.binary()}
-        self._schema = pa.schema([(name, kinds.get(name, pa.string())) for name in options.columns])
+        self._duckdb = duckdb
         self.errors = (duckdb.Error, OSError)
         self._in_transaction = False
         self._upserts = 0
+
+    def sql_type(self, kind: ColumnType) -> str:
+        if isinstance(kind, ListOf):
+            return f"{self.sql_type(kind.item)}[]"
+        if isinstance(kind, Struct):
+            fields = [f"{self.quoted(name)} {self.sql_type(field)}" for name, field in kind.fields]
+            return f"STRUCT({', '.join(fields)})"
+        return super().sql_type(kind)
 
     @property
     def key_name(self) -> str:
@@ -127,15 +140,11 @@ class _DuckDBTable(FileTable):
         time of an upsert, and is always right in a first run. If such a row exists, the transaction is rolled
         back; the caller repeats it with upserts, and some later commits use upserts too.
         """
-        columns = [
-            self._pa.array(values, field.type)
-            for values, field in zip(zip(*rows, strict=True), self._schema, strict=True)
-        ]
         is_deleting = self.options.deleted == "delete" and any(row[DELETED] for row in rows)
         are_new = is_first and not is_deleting and not self._upserts
         self._upserts = max(0, self._upserts - 1)
         live, upsert = " WHERE NOT deleted" if is_deleting else "", "" if are_new else self.upsert_clause
-        self.db.register(_INCOMING, self._pa.Table.from_arrays(columns, schema=self._schema))
+        self.db.register(_INCOMING, table_of(self.options.columns, rows))
         try:
             if is_deleting:
                 self.execute(self._delete_statement)
@@ -152,7 +161,7 @@ class _DuckDBTable(FileTable):
 
     @property
     def _delete_statement(self) -> str:
-        key, order = (self.options.columns[at] for at in (self.options.key, ORDER))
+        key, order = (self.options.names[at] for at in (self.options.key, ORDER))
         return (
             f"DELETE FROM {self.target} AS t USING {_INCOMING} AS i"
             f" WHERE i.deleted AND t.{key} = i.{key} AND i.{order} >= t.{order}"
@@ -168,8 +177,9 @@ class _DuckDBTable(FileTable):
 class DuckDBSink(FileDatabaseSink):
     """Writes documents into a table of the DuckDB file ``path``; see ``FileDatabaseSink``.
 
-    While the sink is open, DuckDB lets no other program open the file. ``metadata`` has the type JSON. Rows
-    are inserted as Arrow tables. DuckDB may take 512 MB of memory.
+    While the sink is open, DuckDB lets no other program open the file. Lists and structs have the types LIST
+    and STRUCT, ``metadata`` has the type JSON. Rows are inserted as Arrow tables. DuckDB may take 512 MB of
+    memory.
 
     Raises:
         GraphError: duckdb or pyarrow is not installed; the message says how to install it.

@@ -11,11 +11,13 @@ from penstock.sinks.databases.rows import Deleted, TableOptions, Versions
 from penstock.sinks.databases.sink import DatabaseSink
 from penstock.sinks.databases.table import Table, check_table_name
 from penstock.sinks.databases.urls import file_url, parse_file_url
+from penstock.sinks.layout import Layout
 from penstock.system import DiskStorage, Watch
 from penstock.system.places import file_path
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from penstock.abc import JSON, Commit
     from penstock.system import Lock
@@ -73,7 +75,7 @@ class FileDatabaseSink(DatabaseSink):
 
     Args:
         path: The file; created if absent. Its folder must exist.
-        table, versions, deleted, include_raw: See ``DatabaseSink``.
+        table, versions, deleted, schema, columns, include_raw: See ``DatabaseSink``.
 
     Raises:
         GraphError: the table cannot have that name, or an option is unknown.
@@ -88,10 +90,13 @@ class FileDatabaseSink(DatabaseSink):
         table: str = "documents",
         versions: Versions = "replace",
         deleted: Deleted = "mark",
+        schema: type | None = None,
+        columns: Sequence[str] | None = None,
         include_raw: bool = False,
     ) -> None:
         self._path = file_path(path)
-        super().__init__(self._table_type(self._path, table, TableOptions(versions, deleted, include_raw)))
+        options = TableOptions(versions, deleted, Layout.of(schema, columns, include_raw=include_raw))
+        super().__init__(self._table_type(self._path, table, options))
 
     @classmethod
     def from_url(cls, url: str) -> Self:

@@ -7,15 +7,19 @@ import contextlib
 import json
 import struct
 import time
+from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlencode
 
+from penstock.columns import Scalar
 from penstock.errors import GraphError, SinkError, install_command
 from penstock.sinks.databases.rows import DELETED, ORDER, Deleted, Row, TableOptions, Versions
 from penstock.sinks.databases.sink import DatabaseSink
 from penstock.sinks.databases.table import Table, check_table_name
 from penstock.sinks.databases.urls import AUTHORITY, parse_url
 from penstock.sinks.files.lines import map_texts
+from penstock.sinks.layout import Layout
 from penstock.system import (
     end_with_client,
     limit_lock_waits,
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.abc import JSON, Commit
+    from penstock.columns import Column
 
 _LOCK_SECONDS = 10.0
 """How long to wait for a lock. The server may not know yet that a client was killed, or it may be stopped."""
@@ -52,13 +57,14 @@ class PostgresSink(DatabaseSink):
     time of COPY into a temporary table and an upsert from there.
 
     An advisory lock of the session lets one sink at a time write to a table; a connection pooler must
-    therefore pool by session. ``metadata`` is JSONB. PostgreSQL cannot store NUL: it becomes U+FFFD.
+    therefore pool by session. Lists, structs and
+    ``metadata`` are JSONB. PostgreSQL cannot store NUL: it becomes U+FFFD.
 
     Args:
         url: ``postgresql://user@host:5432/database``, as libpq takes it; libpq's environment variables fill
             in what it leaves out. The URL is never shown. Keep a password in ``~/.pgpass`` or ``PGPASSWORD``.
         table: The table, or ``schema.table``; the default schema is the first of the search path.
-        versions, deleted, include_raw: See ``DatabaseSink``.
+        versions, deleted, schema, columns, include_raw: See ``DatabaseSink``.
 
     Raises:
         GraphError: psycopg is not installed (the message says how to install it), the URL is malformed, the
@@ -72,9 +78,11 @@ class PostgresSink(DatabaseSink):
         table: str = "documents",
         versions: Versions = "replace",
         deleted: Deleted = "mark",
+        schema: type | None = None,
+        columns: Sequence[str] | None = None,
         include_raw: bool = False,
     ) -> None:
-        options = TableOptions(versions, deleted, include_raw)
+        options = TableOptions(versions, deleted, Layout.of(schema, columns, include_raw=include_raw))
         known = connection_url(url) or "none://?"
         super().__init__(_PostgresTable(_connection_parameters(known), table, options))
 
@@ -110,7 +118,8 @@ class _PostgresTable(Table):
     emptying = "TRUNCATE TABLE"
     types: ClassVar[dict[str, str]] = {
         "key": 'TEXT COLLATE "C"', "record_id": 'TEXT COLLATE "C"', "doc_id": 'TEXT COLLATE "C"',
-        "version_order": 'TEXT COLLATE "C"', "metadata": "JSONB", "deleted": "BOOLEAN", "raw": "BYTEA",
+        "version_order": 'TEXT COLLATE "C"', "json": "JSONB", "int": "BIGINT", "float": "FLOAT8",
+        "bool": "BOOLEAN", "date": "DATE", "bytes": "BYTEA",
     }  # fmt: skip
 
     def __init__(self, connection: dict[str, Any], table: str, options: TableOptions) -> None:
@@ -135,6 +144,11 @@ class _PostgresTable(Table):
     @property
     def commits(self) -> str:
         return f"{self.quoted(self._schema)}.{super().commits}"
+
+    def index_statement(self, column: Column) -> str:
+        name = self.quoted(column.name)
+        how = f"({name})" if isinstance(column.type, Scalar) else f"USING GIN ({name} jsonb_path_ops)"
+        return f"CREATE INDEX ON {self.target} {how}"
 
     def clean(self, text: str) -> str:
         return _replace_nul(super().clean(text))
@@ -248,7 +262,7 @@ class _PostgresTable(Table):
             return rows
         self.begin()
         deleted = [(row[self.options.key], row[ORDER]) for row in rows if row[DELETED]]
-        key, order = (self.options.columns[at] for at in (self.options.key, ORDER))
+        key, order = (self.options.names[at] for at in (self.options.key, ORDER))
         self.execute(
             f"DELETE FROM {self.target} AS t"
             " USING (SELECT unnest(%s::TEXT[]) AS k, unnest(%s::TEXT[]) AS o) AS i"
@@ -261,15 +275,14 @@ class _PostgresTable(Table):
     def _incoming_rows(self) -> str:
         """The rows of an ``INSERT``: one array for each column, unnested."""
         # In FROM, PostgreSQL would gather what unnest() returns, beyond 4 MB in a file.
-        columns = ", ".join(
-            f"unnest(%s::{_ELEMENTS.get(name, 'TEXT')}[]) AS {name}" for name in self.options.columns
-        )
-        names = ", ".join(f"i.{name}{_CASTS.get(name, '')}" for name in self.options.columns)
+        pairs = [(self.quoted(column.name), self.sql_type(column.type)) for column in self.options.columns]
+        columns = ", ".join(f"unnest(%s::{_element(kind)}[]) AS {name}" for name, kind in pairs)
+        names = ", ".join(f"i.{name}{'::JSONB' if kind == 'JSONB' else ''}" for name, kind in pairs)
         return f"SELECT {names} FROM (SELECT {columns}) AS i"
 
     def _arrays(self, rows: Sequence[Row]) -> list[_Array]:
         columns = zip(self.options.columns, zip(*rows, strict=True), strict=True)
-        return [_Array(values, _ELEMENTS.get(name, "TEXT")) for name, values in columns]
+        return [_Array(values, _element(self.sql_type(column.type))) for column, values in columns]
 
     def reason(self, error: Exception) -> str:
         if not isinstance(error, self._psycopg.Error):
@@ -296,12 +309,30 @@ _ADVICE = {
 }
 """By the beginning of a SQLSTATE."""
 
-_ELEMENTS = {"deleted": "BOOLEAN", "raw": "BYTEA"}
-_CASTS = {"metadata": "::JSONB"}
-_OIDS = {"BOOLEAN": 16, "BYTEA": 17, "TEXT": 25}
-_BOOLEANS = {False: b"\0", True: b"\1"}
+_OIDS = {"BIGINT": 20, "BOOLEAN": 16, "BYTEA": 17, "DATE": 1082, "FLOAT8": 701, "TEXT": 25}
 _LENGTH = struct.Struct("!i").pack
 _HEAD = struct.Struct("!iiIii").pack
+_EPOCH = date(2000, 1, 1).toordinal()
+
+
+def _element(kind: str) -> str:
+    """Return the type in which values are sent; JSON is sent as text."""
+    return "TEXT" if kind == "JSONB" else kind
+
+
+def _date_as_bytes(text: str) -> bytes:
+    return _LENGTH(date.fromisoformat(text).toordinal() - _EPOCH)
+
+
+_AS_BYTES: dict[str, Callable[[Any], bytes]] = {
+    "BIGINT": struct.Struct("!q").pack,
+    "BOOLEAN": {False: b"\0", True: b"\1"}.__getitem__,
+    "BYTEA": bytes,
+    "DATE": _date_as_bytes,
+    "FLOAT8": struct.Struct("!d").pack,
+    "TEXT": str.encode,
+}
+"""The binary form of a value, by its type in PostgreSQL."""
 
 
 class _Array:
@@ -312,13 +343,10 @@ class _Array:
     def __init__(self, values: Sequence[Any], element: str = "TEXT") -> None:
         head = _HEAD(1, 1, _OIDS[element], len(values), 1)  # one dimension, may hold NULL, first index 1
         parts = [head] * (2 * len(values) + 1)
-        if element == "BYTEA":
-            parts[1::2] = [_LENGTH(-1 if value is None else len(value)) for value in values]
-            parts[2::2] = [value or b"" for value in values]
-        else:
-            encoded = [v.encode() for v in values] if element == "TEXT" else [_BOOLEANS[v] for v in values]
-            parts[1::2] = map(_LENGTH, map(len, encoded))
-            parts[2::2] = encoded
+        convert = _AS_BYTES[element]
+        encoded = [None if value is None else convert(value) for value in values]
+        parts[1::2] = [_LENGTH(-1 if value is None else len(value)) for value in encoded]
+        parts[2::2] = [value or b"" for value in encoded]
         self.data = b"".join(parts)
 
 

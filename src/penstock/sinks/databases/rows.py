@@ -7,15 +7,18 @@ numbers padded, so that a comparison of text finds ``10`` newer than ``9``.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from penstock.columns import Column, Scalar
 from penstock.errors import GraphError
-from penstock.sinks.files.lines import encode_metadata, replace_surrogates
+from penstock.sinks.files.lines import json_of, replace_surrogates
+from penstock.sinks.layout import ENVELOPE, METADATA, RAW, Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from penstock.document import Document
 
@@ -23,16 +26,13 @@ Versions = Literal["replace", "keep"]
 Deleted = Literal["mark", "delete"]
 Row = tuple[Any, ...]
 
-COLUMNS = (
-    "record_id", "doc_id", "source", "version", "version_order", "title", "content", "metadata",
-    "content_hash", "deleted",
-)  # fmt: skip
-"""All columns but ``raw``."""
-RECORD_ID, DOC_ID, ORDER, TITLE, CONTENT, METADATA, DELETED, RAW = 0, 1, 4, 5, 6, 7, 9, 10
+_KEYS = ("record_id", "doc_id", "source", "version", "version_order", "content_hash", "deleted")
+"""Columns that every table has, first and in this order."""
+RECORD_ID, DOC_ID, ORDER, DELETED = 0, 1, 4, 6
 
 _DIGITS = re.compile("[0-9]+")
 _NUMBER_LENGTH = 20
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,37 @@ class TableOptions:
 
     versions: Versions = "replace"
     deleted: Deleted = "mark"
-    include_raw: bool = False
+    layout: Layout = Layout()  # noqa: RUF009  it is frozen
+    columns: tuple[Column, ...] = field(init=False)
+    """All columns of the table, in order: `_KEYS`, ``texts``, ``metadata``, ``raw``, ``typed``."""
+    texts: tuple[str, ...] = field(init=False)
+    has_metadata: bool = field(init=False)
+    has_raw: bool = field(init=False)
+    typed: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         for name, kinds in (("versions", get_args(Versions)), ("deleted", get_args(Deleted))):
             if getattr(self, name) not in kinds:
                 known = " or ".join(map(repr, kinds))
                 raise GraphError(f"{name} is {known}, not {getattr(self, name)!r}")
+        envelope = {column.name: column for column in ENVELOPE}
+        envelope["version_order"] = Column("version_order", Scalar("text"))
+        layout = self.layout
+        texts = tuple(column for column in layout.columns if column.name in ("title", "content"))
+        columns = [envelope[name] for name in _KEYS]
+        columns += [*texts, *([METADATA] if METADATA in layout.columns else [])]
+        columns += [*([RAW] if RAW in layout.columns else []), *layout.typed]
+        keep = object.__setattr__  # it is frozen
+        keep(self, "columns", tuple(columns))
+        keep(self, "texts", tuple(column.name for column in texts))
+        keep(self, "has_metadata", METADATA in layout.columns)
+        keep(self, "has_raw", RAW in layout.columns)
+        keep(self, "typed", tuple(column.name for column in layout.typed))
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """The names of the columns, in order."""
-        return (*COLUMNS, "raw") if self.include_raw else COLUMNS
+        return tuple(column.name for column in self.columns)
 
     @property
     def key(self) -> int:
@@ -65,8 +84,8 @@ class TableOptions:
 
     def as_json(self) -> dict[str, Any]:
         """Return the options as they are stored beside the table."""
-        raw = self.include_raw
-        return {"format": _FORMAT, "versions": self.versions, "deleted": self.deleted, "raw": raw}
+        columns = {column.name: str(column.type) for column in self.columns[len(_KEYS) :]}
+        return {"format": _FORMAT, "versions": self.versions, "deleted": self.deleted, "columns": columns}
 
 
 @lru_cache(1024)
@@ -75,35 +94,59 @@ def version_order(version: str) -> str:
     return _DIGITS.sub(lambda found: found[0].lstrip("0").rjust(_NUMBER_LENGTH, "0"), version)
 
 
-def make_rows(
-    documents: Sequence[Document],
-    clean: Callable[[str], str] = replace_surrogates,
-    clean_json: Callable[[str], str] = str,
-    *,
-    include_raw: bool = False,
-) -> list[Row]:
-    """Return ``documents`` as rows; ``clean`` and ``clean_json`` make any text and JSON fit the database.
+@dataclass(frozen=True, slots=True)
+class RowMaker:
+    """Makes the rows of a table. Lists and structs become JSON text.
 
-    Raises:
-        SinkError: the metadata of a document are not JSON; the message names the document.
+    Args:
+        options: Of the table.
+        clean: Makes any text fit the database.
+        clean_json: Makes any JSON text fit the database.
     """
-    rows: list[Row] = []
-    for document in documents:
+
+    options: TableOptions
+    clean: Callable[[str], str] = replace_surrogates
+    clean_json: Callable[[str], str] = str
+
+    def rows(self, documents: Sequence[Document]) -> list[Row]:
+        """Return ``documents`` as rows.
+
+        Raises:
+            SinkError: a value of a document is not JSON, or a column of it cannot be read; the message names
+                the document.
+        """
+        return list(map(self._row, documents))
+
+    def _row(self, document: Document) -> Row:
+        clean, options = self.clean, self.options
         doc_id, version = clean(document.doc_id), clean(document.version)
-        row = (
+        values, rest = options.layout.values(document)
+        get, stored = values.get, self._stored
+        fields = document.__dict__
+        return (
             clean(document.record_id) or doc_id,
             doc_id,
             clean(document.source),
             version,
             version_order(version),
-            clean(document.title),
-            clean(document.content),
-            clean_json(encode_metadata(document)),
             clean(document.content_hash),
             document.deleted,
+            *[clean(fields[name]) for name in options.texts],
+            *([self.clean_json(json_of(rest, document))] if options.has_metadata else []),
+            *([document.raw] if options.has_raw else []),
+            *[None if (value := get(name)) is None else stored(value, document) for name in options.typed],
         )
-        rows.append((*row, document.raw) if include_raw else row)
-    return rows
+
+    def _stored(self, value: Any, document: Document) -> Any:
+        """Return a value as the row holds it."""
+        if type(value) is str:
+            return self.clean(value)
+        if type(value) is list or type(value) is dict:
+            return self.clean_json(json_of(value, document)) if value else _EMPTY[type(value)]
+        return value
+
+
+_EMPTY: dict[type, str] = {list: "[]", dict: "{}"}
 
 
 @dataclass(slots=True)
@@ -129,7 +172,7 @@ class RowGroups:
         """Add ``rows``, and return the groups that are complete."""
         complete: list[list[Row]] = []
         options = self.options
-        key_at, deleting, raw = options.key, options.deleted == "delete", options.include_raw
+        key_at, deleting = options.key, options.deleted == "delete"
         for row in rows:
             key = row[key_at]
             before = self._rows.get(key)
@@ -139,8 +182,7 @@ class RowGroups:
             if before is not None and row[ORDER] < before[ORDER]:
                 continue
             self._rows[key] = row
-            self._size += len(row[TITLE]) + len(row[CONTENT]) + len(row[METADATA])
-            self._size += len(row[RAW] or b"") if raw else 0
+            self._size += sum([len(value) for value in row if isinstance(value, str | bytes)])
             if len(self._rows) >= self.max_rows or self._size >= self.max_size:
                 complete += self.take()
         return complete

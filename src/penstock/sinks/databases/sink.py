@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.errors import PositionError
-from penstock.sinks.databases.rows import RowGroups, make_rows
+from penstock.sinks.databases.rows import RowGroups, RowMaker
 from penstock.sinks.databases.table import CommitText
 from penstock.sinks.output import OutputSink
 
@@ -29,6 +30,8 @@ class DatabaseSink(OutputSink):
       older one that comes later is skipped. ``"keep"`` keeps one row per version.
     * ``deleted``: with ``"mark"`` a tombstone becomes a row with ``deleted`` set. With ``"delete"`` it
       deletes the row.
+    * ``schema``: a class that declares columns (see ``penstock.columns``); by default that of the adapter.
+    * ``columns``: the names of the columns to write, besides those that a table needs; all by default.
     * ``include_raw``: whether to write the raw bytes too.
 
     The table ``penstock_commits`` of the same database keeps the last commit. ``open`` returns it; a repeated
@@ -46,7 +49,19 @@ class DatabaseSink(OutputSink):
     def __init__(self, table: Table) -> None:
         super().__init__(table)
         self._table = table
-        self._groups = RowGroups(table.options, table.group_rows, table.group_size)
+        self._use_table()
+
+    def _use_table(self) -> None:
+        table = self._table
+        self._rows = RowMaker(table.options, table.clean, table.clean_json)
+        self._groups = RowGroups(table.options, table.max_rows, table.group_size)
+
+    def use_schema(self, schema: type | None) -> None:
+        """See ``Sink.use_schema``."""
+        options = self._table.options
+        if not options.layout.declared:
+            self._table.options = replace(options, layout=options.layout.with_schema(schema))
+            self._use_table()
 
     async def write(self, documents: Sequence[Document]) -> None:
         """See ``Sink.write``; rows reach the database in groups, the last ones with ``commit``.
@@ -56,11 +71,8 @@ class DatabaseSink(OutputSink):
                 are not JSON: then none of ``documents`` was taken.
         """
         self._check_open()
-        table = self._table
-        raw = table.options.include_raw
-        rows = make_rows(documents, table.clean, table.clean_json, include_raw=raw)
-        if groups := self._groups.add(rows):
-            await self._worker.run(partial(table.write, groups))
+        if groups := self._groups.add(self._rows.rows(documents)):
+            await self._worker.run(partial(self._table.write, groups))
 
     async def commit(self, commit: Commit) -> JSON:
         """See ``Sink.commit``; the record holds the epoch. Raises as ``write``.

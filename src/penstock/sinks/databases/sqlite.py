@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from penstock.columns import Scalar
 from penstock.errors import SinkError, SinkMismatch
 from penstock.sinks.databases.file import FileDatabaseSink, FileTable
 from penstock.sinks.databases.rows import DELETED, ORDER, Row
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from penstock.columns import Column
+
 _LEDGER_ID = 0x50454E53
 """The ``application_id`` of a ledger. A ledger and an output need two files."""
 _BUSY_SECONDS = 5.0
 _CACHE_KIB = 8192
+_MAX_VALUES = 32_766
+"""Values that a statement can bind, at most."""
 _MAX_WAL_BYTES = 16 << 20
 _CACHED_STATEMENTS = 8
 """Few, because each keeps the values that were bound to it last."""
@@ -33,9 +38,21 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 class _SqliteTable(FileTable):
     scheme = "sqlite"
     types: ClassVar[dict[str, str]] = {
-        "key": "TEXT COLLATE NOCASE", "deleted": "INTEGER", "raw": "BLOB",
+        "key": "TEXT COLLATE NOCASE", "int": "INTEGER", "float": "REAL", "bool": "INTEGER", "bytes": "BLOB",
     }  # fmt: skip
     errors = (sqlite3.Error, OSError, OverflowError)
+
+    @property
+    def max_rows(self) -> int:
+        # A power of two: see _execute_for.
+        fitting = _MAX_VALUES // len(self.options.columns)
+        return min(self.group_rows, 1 << (fitting.bit_length() - 1))
+
+    def index_statement(self, column: Column) -> str:
+        if not isinstance(column.type, Scalar):
+            return ""
+        name = self.quoted(f"{self.table}.{column.name}")
+        return f"CREATE INDEX {name} ON {self.target} ({self.quoted(column.name)})"
 
     def connect(self) -> None:
         uri = f"{self.path.absolute().as_uri()}?mode=rwc"
@@ -125,7 +142,7 @@ class _SqliteTable(FileTable):
         return cache(self._make_delete_statement)
 
     def _make_delete_statement(self, count: int) -> str:
-        key, order = (self.quoted(self.options.columns[at]) for at in (self.options.key, ORDER))
+        key, order = (self.quoted(self.options.names[at]) for at in (self.options.key, ORDER))
         return (
             f"WITH gone(k, o) AS (VALUES {', '.join(['(?, ?)'] * count)})"
             f" DELETE FROM {self.target} WHERE {key} IN"
@@ -147,7 +164,7 @@ class SqliteSink(FileDatabaseSink):
     """Writes documents into a table of the SQLite file ``path``; see ``FileDatabaseSink``.
 
     The file has a write-ahead log and ``synchronous=FULL``. Other programs may read it at any time.
-    ``metadata`` is JSON text, ``raw`` a BLOB.
+    Lists, structs and ``metadata`` are JSON text, dates are text, ``raw`` is a BLOB.
     """
 
     _table_type = _SqliteTable

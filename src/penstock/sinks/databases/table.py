@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.abc import Commit
+from penstock.columns import Scalar
 from penstock.errors import GraphError, SinkError, SinkMismatch
 from penstock.sinks.databases.rows import ORDER, TableOptions
 from penstock.sinks.files.lines import replace_surrogates
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.abc import JSON
+    from penstock.columns import Column, ColumnType
     from penstock.sinks.databases.rows import Row
 
 COMMITS = "penstock_commits"
@@ -51,7 +53,7 @@ class Table(Output):
     mark: ClassVar[str] = "?"
     """The placeholder of a bound value."""
     types: ClassVar[dict[str, str]] = {}
-    """The types of columns that are not ``TEXT``."""
+    """SQL types by the name of a column or the kind of a scalar; others are ``TEXT``."""
     emptying: ClassVar[str] = "DELETE FROM"
     """The statement that empties a table, up to its name."""
 
@@ -61,6 +63,11 @@ class Table(Output):
         self.options = options
         self.db: Any = None
         self._epoch = 0
+
+    @property
+    def max_rows(self) -> int:
+        """Rows that one statement writes, at most."""
+        return self.group_rows
 
     # -- what each database does in its own way
 
@@ -188,7 +195,7 @@ class Table(Output):
         columns = self.columns(COMMITS)
         if not columns:
             self.execute(
-                f"CREATE TABLE {self.commits} (table_name {self._type('key')} PRIMARY KEY,"
+                f"CREATE TABLE {self.commits} (table_name {self.types.get('key', 'TEXT')} PRIMARY KEY,"
                 " epoch BIGINT NOT NULL, position TEXT NOT NULL, counts TEXT NOT NULL, shape TEXT NOT NULL,"
                 " committed_at TEXT NOT NULL)"
             )
@@ -199,16 +206,28 @@ class Table(Output):
             )
 
     def _create_table(self) -> None:
-        names = self.options.columns
         columns = [
-            f"{self.quoted(name)} {self._type(name)}{' PRIMARY KEY' if at == self.options.key else ''}"
-            f"{'' if name == 'raw' else ' NOT NULL'}"
-            for at, name in enumerate(names)
+            f"{self.quoted(column.name)} {self.column_type(column)}"
+            f"{' PRIMARY KEY' if at == self.options.key else ''}"
+            f"{'' if column in self.options.layout.typed or column.name == 'raw' else ' NOT NULL'}"
+            for at, column in enumerate(self.options.columns)
         ]
         self.execute(f"CREATE TABLE {self.target} ({', '.join(columns)})")
+        for column in self.options.layout.typed:
+            if column.indexed and (statement := self.index_statement(column)):
+                self.execute(statement)
 
-    def _type(self, name: str) -> str:
-        return self.types.get(name, "TEXT")
+    def column_type(self, column: Column) -> str:
+        """Return the SQL type of a column."""
+        return self.types.get(column.name) or self.sql_type(column.type)
+
+    def sql_type(self, kind: ColumnType) -> str:
+        """Return the SQL type of a kind of values; by default lists and structs are JSON."""
+        return self.types.get(kind.kind if isinstance(kind, Scalar) else "json", "TEXT")
+
+    def index_statement(self, column: Column) -> str:  # noqa: ARG002  some databases have no indexes
+        """Return the statement that makes an index of a column, or ``""``."""
+        return ""
 
     def _enter_empty_table(self) -> None:
         """Write the row of commits for a new or emptied table."""
@@ -220,7 +239,7 @@ class Table(Output):
 
     def _empty_table(self, columns: list[str], options: str) -> None:
         """Remove all rows; create the table again if it is gone or has other options."""
-        if json.loads(options) == self.options.as_json() and set(self.options.columns) <= set(columns):
+        if json.loads(options) == self.options.as_json() and set(self.options.names) <= set(columns):
             self.execute(f"{self.emptying} {self.target}")
         else:
             self.execute(f"DROP TABLE IF EXISTS {self.target}")
@@ -235,13 +254,17 @@ class Table(Output):
                 f"put the table back, {START_OVER}"
             )
         then, now = json.loads(options), self.options.as_json()
-        if then != now:
-            was = ", ".join(f"{name}={then.get(name)!r}" for name in now if then.get(name) != now[name])
+        if then.get("format") != now["format"]:
             raise SinkMismatch(
-                f"the output {self.name} was begun with {was}; "
+                f"the output {self.name} was written by an earlier version of Penstock, with other columns; "
+                f"choose another table=, {START_OVER}"
+            )
+        if changed := _differences(then, now):
+            raise SinkMismatch(
+                f"the output {self.name} was begun with {changed}; "
                 f"use the same options again, or another table=, {START_OVER}"
             )
-        if missing := [name for name in self.options.columns if name not in columns]:
+        if missing := [name for name in self.options.names if name not in columns]:
             raise SinkMismatch(
                 f"the output {self.name} has lost its columns {', '.join(missing)}; "
                 f"put them back, {START_OVER}"
@@ -300,15 +323,23 @@ class Table(Output):
     @property
     def insert_clause(self) -> str:
         """The part of an ``INSERT`` before its rows."""
-        return f"INSERT INTO {self.target} ({', '.join(map(self.quoted, self.options.columns))}) "
+        return f"INSERT INTO {self.target} ({', '.join(map(self.quoted, self.options.names))}) "
 
     @property
     def upsert_clause(self) -> str:
         """The part of an ``INSERT`` after its rows: a row replaces one of the same key unless it is older."""
-        names = self.options.columns
+        names = self.options.names
         changes = ", ".join(f"{self.quoted(name)} = excluded.{self.quoted(name)}" for name in names)
         key, order = self.quoted(names[self.options.key]), self.quoted(names[ORDER])
         return f" ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE excluded.{order} >= {self.target}.{order}"
+
+
+def _differences(then: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return how the options of a table differ from those that it was begun with."""
+    before, after = then["columns"], now["columns"]
+    others = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    was = [f"{name}={then.get(name)!r}" for name in now if name != "columns" and then.get(name) != now[name]]
+    return ", ".join([*was, *([f"other columns ({', '.join(others)})"] if others else [])])
 
 
 def check_table_name(table: str) -> str:

@@ -1,104 +1,197 @@
 """Documents as Arrow tables. Every part of an output has the same schema.
 
-The columns are the fields of ``Document``, in its order. ``metadata`` is one column of JSON text, because
-types inferred from one part could differ from those of the next. Chosen values of ``metadata`` get typed
-columns, ``metadata.<path>``; the path consists of the keys of nested objects. A value of another type is null
-in its column, and stays in ``metadata``.
+The columns are those of `penstock.sinks.layout`: the fields of ``Document`` in its order, then the columns
+that the adapter declares. Their values go through JSON: pyarrow reads it thirty times as fast as objects.
 """
 
 from __future__ import annotations
 
+import json
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from penstock.columns import ListOf, Scalar, held
 from penstock.errors import GraphError, install_command
-from penstock.sinks.files.lines import encode_metadata, map_texts, replace_surrogates
+from penstock.sinks.files.lines import encode_rows, json_of, map_texts, replace_surrogates
+from penstock.sinks.layout import ENVELOPE, METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pyarrow as pa
 
+    from penstock.columns import Column, ColumnType
     from penstock.document import Document
+    from penstock.sinks.layout import Layout, Values
 
-_PYTHON_TYPES = {"string": str, "int64": int, "double": float, "bool": bool}
-_TEXT = ("doc_id", "source", "record_id", "version", "title", "content")
+_UNIQUE = frozenset({"doc_id", "record_id", "title", "content", "metadata", "content_hash", "raw"})
 
 
 class DocumentTable:
     """Builds Arrow tables of documents.
 
-    Args:
-        flatten: Typed columns, from paths into ``metadata`` to ``string``, ``int64``, ``double``, ``bool`` or
-            ``list<string>``.
-        include_raw: Whether there is a column of the raw bytes.
-
     Raises:
-        GraphError: a type is unknown, or pyarrow is not installed.
+        GraphError: pyarrow is not installed.
     """
 
-    def __init__(self, flatten: Mapping[str, str], *, include_raw: bool) -> None:
+    def __init__(self, layout: Layout) -> None:
         try:
             import pyarrow as pa
         except ImportError:
             raise GraphError(f"writing Parquet needs pyarrow: {install_command('parquet')}") from None
         self._pa = pa
-        self._flatten = {path: (path.split("."), kind) for path, kind in flatten.items()}
-        self._include_raw = include_raw
-        types = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_(),
-                 "list<string>": pa.list_(pa.string())}  # fmt: skip
-        for path, kind in flatten.items():
-            if kind not in types:
-                raise GraphError(
-                    f"flatten={{{path!r}: {kind!r}}}: the types of columns are {', '.join(types)}"
-                )
-        columns = [(name, pa.string(), False) for name in (*_TEXT, "metadata", "content_hash")]
-        columns += [("deleted", pa.bool_(), False)]
-        columns += [("raw", pa.binary(), True)] if include_raw else []
-        columns += [(f"metadata.{path}", types[kind], True) for path, kind in flatten.items()]
-        self.schema = pa.schema([pa.field(name, kind, nullable=null) for name, kind, null in columns])
+        self.layout = layout
+        self._envelope = [column for column in layout.columns if column not in layout.typed]
+        self.schema = _schema(layout.columns)
+
+    def repeating(self) -> list[str]:
+        """Return the paths, as Parquet writes them, of the texts that are worth a dictionary."""
+        return [
+            path
+            for column in self.layout.columns
+            if column.name not in _UNIQUE
+            for path in _paths(column.name, column.type)
+        ]
 
     def table(self, documents: Sequence[Document]) -> pa.Table:
         """Return ``documents`` as a table.
 
         Raises:
-            SinkError: the metadata of a document are not JSON; the message names the document.
+            SinkError: a value of a document is not JSON, or a column of it cannot be read; the message names
+                the document.
         """
-        columns: list[list[Any]] = [[getattr(document, name) for document in documents] for name in _TEXT]
-        columns.append([encode_metadata(document) for document in documents])
-        columns.append([document.content_hash for document in documents])
-        columns.append([document.deleted for document in documents])
-        if self._include_raw:
-            columns.append([document.raw for document in documents])
-        for keys, kind in self._flatten.values():
-            columns.append([_typed(_value_at(document.metadata, keys), kind) for document in documents])
+        found = [self.layout.values(document) for document in documents]
         try:
-            return self._table(columns)
-        except UnicodeEncodeError:  # a lone surrogate, which UTF-8 cannot hold
-            return self._table(map_texts(replace_surrogates, columns))
-
-    def _table(self, columns: list[list[Any]]) -> pa.Table:
-        arrays = [
-            self._pa.array(column, type=field.type)
-            for column, field in zip(columns, self.schema, strict=True)
+            typed = self._typed_table(documents, found)
+        except self._pa.ArrowInvalid:  # a value deep in a column has another type, or a struct more fields
+            found = [self.layout.exact(*values) for values in found]
+            typed = self._typed_table(documents, found)
+        columns: list[list[Any]] = [
+            [json_of(rest, document) for document, (_, rest) in zip(documents, found, strict=True)]
+            if column.name == "metadata"
+            else [getattr(document, column.name) for document in documents]
+            for column in self._envelope
         ]
-        return self._pa.Table.from_arrays(arrays, schema=self.schema)
-
-
-def _value_at(value: Any, keys: list[str]) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _typed(value: Any, kind: str) -> Any:
-    """Return ``value`` if it fits the type, ``None`` otherwise."""
-    if kind == "list<string>":
-        return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
-    if kind == "double" and type(value) is int:
         try:
-            return float(value)
-        except OverflowError:
-            return None
-    if kind == "int64" and isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return None
-    return value if type(value) is _PYTHON_TYPES[kind] else None
+            arrays = self._arrays(columns)
+        except UnicodeEncodeError:  # a lone surrogate, which UTF-8 cannot hold
+            arrays = self._arrays(map_texts(replace_surrogates, columns))
+        names = [column.name for column in self._envelope]
+        by_name = dict(zip(names, arrays, strict=True)) | dict(
+            zip(typed.column_names, typed.columns, strict=True)
+        )
+        return self._pa.table([by_name[name] for name in self.schema.names], schema=self.schema)
+
+    def _typed_table(self, documents: Sequence[Document], found: list[tuple[Values, Values]]) -> pa.Table:
+        lines = encode_rows([values for values, _ in found], documents)
+        return _read_json(self.layout.typed, lines)
+
+    def _arrays(self, columns: list[list[Any]]) -> list[Any]:
+        return [
+            self._pa.array(values, type=self.schema.field(column.name).type)
+            for values, column in zip(columns, self._envelope, strict=True)
+        ]
+
+
+def table_of(columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    """Return rows of a database (see ``penstock.sinks.databases.rows``) as a table; none may be absent."""
+    import pyarrow as pa
+
+    try:
+        return _table_of(columns, rows)
+    except pa.ArrowInvalid:
+        return _table_of(columns, [_exact(columns, row) for row in rows])
+
+
+def _table_of(columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    import pyarrow as pa
+
+    arrays: dict[str, Any] = {}
+    nested: list[tuple[Column, Sequence[str | None]]] = []
+    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if isinstance(column.type, Scalar):
+            stored = arrow_type(column.type, dates=False)
+            arrays[column.name] = pa.array(values, stored).cast(arrow_type(column.type))
+        else:
+            nested.append((column, values))
+    if nested:
+        keys = [f'"{column.name}":' for column, _ in nested]
+        lines = [
+            "{"
+            + ",".join([key + text for key, text in zip(keys, texts, strict=True) if text is not None])
+            + "}\n"
+            for texts in zip(*[values for _, values in nested], strict=True)
+        ]
+        typed = _read_json([column for column, _ in nested], "".join(lines).encode())
+        arrays.update(zip(typed.column_names, typed.columns, strict=True))
+    return pa.table([arrays[column.name] for column in columns], schema=_schema(columns))
+
+
+def _exact(columns: Sequence[Column], row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row with only what fits the types; what was left out goes to its ``metadata``."""
+    values = list(row)
+    rest: dict[str, Any] = {}
+    for at, column in enumerate(columns):
+        if not isinstance(column.type, Scalar) and row[at] is not None:
+            value, whole = held(column.type, json.loads(row[at]))
+            if not whole:
+                values[at] = json.dumps(value)
+                rest |= {column.name: json.loads(row[at])} if column.read is None else {}
+    if METADATA in columns and rest:
+        at = columns.index(METADATA)
+        values[at] = json.dumps(json.loads(row[at]) | rest, ensure_ascii=False)
+    return tuple(values)
+
+
+def _read_json(columns: Sequence[Column], lines: bytes) -> pa.Table:
+    """Return lines of JSON as a table.
+
+    Raises:
+        ArrowInvalid: a value does not fit the type of its column.
+    """
+    import pyarrow as pa
+    from pyarrow import json as arrow_json
+
+    if not columns:
+        return pa.table({})
+    stored, wanted = _schema(columns, dates=False), _schema(columns)
+    table = arrow_json.read_json(
+        BytesIO(lines),
+        read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        parse_options=arrow_json.ParseOptions(explicit_schema=stored, unexpected_field_behavior="error"),
+    ).select(stored.names)
+    return table if stored.equals(wanted) else table.cast(wanted)
+
+
+def _schema(columns: Sequence[Column], *, dates: bool = True) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field(column.name, arrow_type(column.type, dates=dates), nullable=column not in ENVELOPE)
+            for column in columns
+        ]
+    )
+
+
+def arrow_type(kind: ColumnType, *, dates: bool = True) -> Any:
+    """Return the Arrow type of a column; without ``dates`` a date is text, as in JSON."""
+    import pyarrow as pa
+
+    if isinstance(kind, ListOf):
+        return pa.list_(arrow_type(kind.item, dates=dates))
+    if isinstance(kind, Scalar):
+        types = {
+            "text": pa.string(), "json": pa.string(), "int": pa.int64(), "float": pa.float64(),
+            "bool": pa.bool_(), "bytes": pa.binary(), "date": pa.date32() if dates else pa.string(),
+        }  # fmt: skip
+        return types[kind.kind]
+    return pa.struct([(name, arrow_type(field, dates=dates)) for name, field in kind.fields])
+
+
+def _paths(path: str, kind: ColumnType) -> list[str]:
+    if isinstance(kind, ListOf):
+        return _paths(f"{path}.list.element", kind.item)
+    if isinstance(kind, Scalar):
+        return [path] if kind.kind == "text" else []
+    return [inner for name, field in kind.fields for inner in _paths(f"{path}.{name}", field)]

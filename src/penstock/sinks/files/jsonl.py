@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
+from penstock.documents.encoded import encoded_as
 from penstock.sinks.files.appended import AppendedFile
 from penstock.sinks.files.codecs import CODECS
-from penstock.sinks.files.lines import encode_lines
+from penstock.sinks.files.lines import encode_line, encode_lines
 from penstock.sinks.files.sink import FileSink
 from penstock.system import DiskStorage
 from penstock.system.places import file_path
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from penstock.document import Document
     from penstock.system import Storage
@@ -58,9 +60,27 @@ class JsonLinesSink(FileSink):
         codec.new()  # raises now if a library is not installed
         super().__init__(path, AppendedFile(path, storage or DiskStorage(), codec))
         self._include_raw = include_raw
+        self._encoder = partial(encode_line, include_raw=include_raw)
+
+    @property
+    def encoder(self) -> Callable[[Document], bytes]:
+        """See ``Sink.encoder``."""
+        return self._encoder
 
     def _collect(self, documents: Sequence[Document]) -> bool:
-        lines = encode_lines(documents, include_raw=self._include_raw)
+        lines = self._lines(documents)
         self._items.append(lines)
         self._size += len(lines)
         return self._size >= _BUFFER_BYTES
+
+    def _lines(self, documents: Sequence[Document]) -> bytes:
+        """Return the lines; other processes may have encoded some of them."""
+        form = self._encoder
+        found = [encoded_as(document, form) for document in documents]
+        if None not in found:
+            return b"".join(cast("list[bytes]", found))
+        if not any(found):
+            return encode_lines(documents, include_raw=self._include_raw)
+        return b"".join(
+            form(document) if line is None else line for document, line in zip(documents, found, strict=True)
+        )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from penstock.document import Document
 
-__all__ = ["encode_lines", "encode_metadata", "map_texts", "replace_surrogates"]
+__all__ = ["encode_lines", "encode_rows", "json_of", "map_texts", "replace_surrogates"]
 
 
 def encode_lines(documents: Sequence[Document], *, include_raw: bool = False) -> bytes:
@@ -38,13 +38,31 @@ def encode_lines(documents: Sequence[Document], *, include_raw: bool = False) ->
         return b"".join(_encode(row, row["doc_id"], "document") + b"\n" for row in rows)
 
 
-def encode_metadata(document: Document) -> str:
-    """Return the metadata of ``document`` as JSON text.
+def encode_line(document: Document, *, include_raw: bool = False) -> bytes:
+    """Return one document as a line; see ``encode_lines``."""
+    return encode_lines((document,), include_raw=include_raw)
+
+
+def encode_rows(rows: Sequence[dict[str, Any]], documents: Sequence[Document]) -> bytes:
+    """Return ``rows``, which hold values of ``documents``, as lines of JSON.
 
     Raises:
-        SinkError: the metadata are not JSON; the message names the document.
+        SinkError: a value is not JSON; the message names the document.
     """
-    return _encode(document.metadata, document.doc_id, "metadata of the document").decode()
+    try:
+        return _ENCODER.encode_lines(rows)
+    except (TypeError, ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
+        pairs = zip(rows, documents, strict=True)
+        return b"".join(_encode(row, document.doc_id, "document") + b"\n" for row, document in pairs)
+
+
+def json_of(value: Any, document: Document) -> str:
+    """Return a value of ``document`` as JSON text.
+
+    Raises:
+        SinkError: it is not JSON; the message names the document.
+    """
+    return _encode(value, document.doc_id, "metadata of the document").decode()
 
 
 def _encode(value: Any, doc_id: str, what: str) -> bytes:

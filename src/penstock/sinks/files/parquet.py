@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.errors import SinkMismatch
 from penstock.sinks.files.arrow import DocumentTable
 from penstock.sinks.files.parts import PartsFolder
-from penstock.sinks.files.sink import FileSink
+from penstock.sinks.files.sink import FileSink, checksum
+from penstock.sinks.layout import Layout
+from penstock.sinks.output import START_OVER
 from penstock.system import DiskStorage
 from penstock.system.places import file_path
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from penstock.abc import JSON
     from penstock.document import Document
@@ -30,33 +33,34 @@ class ParquetSink(FileSink):
 
     A part gets its name when it is durable, so readers see only complete parts. A commit without documents
     writes no part. ``open`` removes parts that no commit counts, and refuses a folder that lacks a committed
-    part. The columns are those of ``penstock.sinks.files.arrow``. Each commit writes a part, so commit less
-    often (``checkpoint_every``) for large data.
+    part, or has other columns. Each commit writes a part, so commit less often (``checkpoint_every``) for
+    large data. Lists and structs have nested types. Texts that repeat are dictionary-encoded.
 
     Args:
         path: The folder; created if absent. Its parent folder must exist.
-        flatten: Further columns: from paths into ``metadata`` (``"journal.title"``) to ``string``, ``int64``,
-            ``double``, ``bool`` or ``list<string>``.
+        schema: A class that declares columns; see `penstock.columns`. By default the schema of the adapter.
+        columns: The names of the columns to write; all by default.
         compression: A name that pyarrow knows.
         include_raw: Whether to write the raw bytes too.
         storage: Where files live; the real disk by default.
 
     Raises:
-        GraphError: pyarrow is not installed (the message says how to install it), or a type is unknown.
+        GraphError: pyarrow is not installed (the message says how to install it), or the schema is invalid.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        flatten: Mapping[str, str] | None = None,
+        schema: type | None = None,
+        columns: Sequence[str] | None = None,
         compression: str = "zstd",
         include_raw: bool = False,
         storage: Storage | None = None,
     ) -> None:
         path = file_path(path)
-        table = DocumentTable(flatten or {}, include_raw=include_raw)
-        super().__init__(path, _ParquetFolder(path, storage or DiskStorage(), table, compression))
+        layout = Layout.of(schema, columns, include_raw=include_raw)
+        super().__init__(path, _ParquetFolder(path, storage or DiskStorage(), layout, compression))
 
     def _collect(self, documents: Sequence[Document]) -> bool:
         self._items += documents
@@ -65,14 +69,26 @@ class ParquetSink(FileSink):
 
 
 class _ParquetFolder(PartsFolder):
-    def __init__(self, path: Path, storage: Storage, table: DocumentTable, compression: str) -> None:
-        import pyarrow as pa
-
+    def __init__(self, path: Path, storage: Storage, layout: Layout, compression: str) -> None:
         super().__init__(path, storage, ".parquet")
-        self._table = table
         self._compression = compression
         self._writer: Any = None
+        self.use_layout(layout)
+        import pyarrow as pa
+
         self.errors = (OSError, pa.ArrowException)
+
+    def use_layout(self, layout: Layout) -> None:
+        super().use_layout(layout)
+        self._table = DocumentTable(layout)
+
+    def _resume(self, record: JSON) -> None:
+        super()._resume(record)
+        if record.get("columns") != self._columns():
+            raise SinkMismatch(
+                f"the folder {self.path} was written with other columns; "
+                f"choose the same columns again, or another folder, {START_OVER}"
+            )
 
     def _append(self, items: list[Document]) -> None:
         """Write one row group."""
@@ -80,14 +96,20 @@ class _ParquetFolder(PartsFolder):
 
         if self._writer is None:
             file = _ArrowFile(self._part())
-            self._writer = ParquetWriter(file, self._table.schema, compression=self._compression)
+            repeating: Any = self._table.repeating()
+            self._writer = ParquetWriter(
+                file, self._table.schema, compression=self._compression, use_dictionary=repeating or False
+            )
         self._writer.write_table(self._table.table(items), row_group_size=_GROUP_ROWS)
 
     def _commit(self) -> JSON:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        return super()._commit()
+        return {**super()._commit(), "columns": self._columns()}
+
+    def _columns(self) -> str:
+        return checksum(str(self._table.schema).encode())
 
     def _discard(self) -> None:
         self._writer = None

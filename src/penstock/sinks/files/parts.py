@@ -1,8 +1,8 @@
 """A folder of files, one a commit, that rolls back to a commit by removing later files.
 
 A part is written under a temporary name, fsynced and renamed; then the folder is fsynced, and the ledger may
-count the part. The marker ``_penstock.json`` says which output the folder is. Readers of datasets skip names
-that begin with ``_`` or ``.``.
+count the part. Nothing else lies in the folder when no run is writing to it: some readers of datasets take
+every file of a folder.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from penstock.errors import SinkMismatch
-from penstock.sinks.files.sink import TAIL, FileOutput, checksum, read_tail
+from penstock.sinks.files.sink import FileOutput, checksum, read_tail
 from penstock.sinks.output import START_OVER, read_record
 
 if TYPE_CHECKING:
@@ -24,22 +24,21 @@ if TYPE_CHECKING:
     from penstock.abc import JSON
     from penstock.system import Storage, StoredFile
 
-_MARKER = "_penstock.json"
 _PART = re.compile(r"part-(\d{8})(\.\w+)")
 
 
 class PartsFolder(FileOutput):
     """One folder; the names of its parts end in ``suffix``. A subclass writes the documents.
 
-    A record holds the marker, the number of committed parts, and a checksum of their names, their sizes and
-    the last 4 KB of the last one. It does not show a change further up that keeps a size.
+    A record holds the number of committed parts, and a checksum of their names, their sizes and the last 4 KB
+    of the last one. It does not show a change further up that keeps a size. Without parts it holds the
+    identity of the folder.
     """
 
     def __init__(self, path: Path, storage: Storage, suffix: str) -> None:
         super().__init__(path, storage)
         self._suffix = suffix
         self._format = f"parts{suffix}"
-        self._marker = ""
         self._run = uuid4().hex[:8]
         """Makes temporary names unique: a run that lost its lock must not publish the part of another."""
         self._parts: list[tuple[str, int]] = []
@@ -51,25 +50,21 @@ class PartsFolder(FileOutput):
     def _begin(self, *, restart: bool) -> None:
         self._storage.make_folder(self.path)
         names = self._storage.names(self.path)
-        if not restart and (others := [n for n in names if n != _MARKER and not _is_temporary(n)]):
+        if not restart and (others := [name for name in names if not _is_temporary(name)]):
             raise SinkMismatch(
                 f"the folder {self.path} already holds {others[0]!r}, which this ledger does not know; "
                 "choose another folder, or remove its parts with restart=True (--restart)"
             )
         self._remove([name for name in names if self._number(name) or _is_temporary(name)])
-        self._marker = uuid4().hex
-        self._write_whole(_MARKER, json.dumps({"penstock": self._marker}).encode())
         self._parts, self._tail, self.count = [], b"", 0
 
     def _resume(self, record: JSON) -> None:
-        known = read_record(record, self._format, self.name, parts=int, rows=int, digest=str, marker=str)
+        known = read_record(record, self._format, self.name, parts=int, rows=int, digest=str)
         count, rows = known["parts"], known["rows"]
         try:
             names = self._storage.names(self.path)
         except FileNotFoundError:
             raise self._mismatch(rows, "is gone") from None
-        if self._read_marker() != known["marker"]:
-            raise self._mismatch(rows, "is not the one")
         parts = [self._name(number) for number in range(1, count + 1)]
         if missing := next((name for name in parts if name not in names), None):
             raise self._mismatch(rows, f"lacks {missing}")
@@ -80,8 +75,11 @@ class PartsFolder(FileOutput):
                 tail = read_tail(file, sizes[-1][1])
         if _digest(sizes, tail) != known["digest"]:
             raise self._mismatch(rows, "is not the one that was written, or was changed since")
-        self._remove([name for name in names if self._number(name) > count or _is_temporary(name)])
-        self._parts, self._tail, self.count, self._marker = sizes, tail, rows, known["marker"]
+        later = [name for name in names if self._number(name) > count]
+        if later and not count and record.get("folder") != self._folder_identity():
+            raise self._mismatch(rows, "is not the one")
+        self._remove([*later, *filter(_is_temporary, names)])
+        self._parts, self._tail, self.count = sizes, tail, rows
 
     def _mismatch(self, rows: int, problem: str) -> SinkMismatch:
         return SinkMismatch(
@@ -111,29 +109,6 @@ class PartsFolder(FileOutput):
         finally:
             file.close()
 
-    def _read_marker(self) -> str:
-        try:
-            with self._reading(_MARKER) as file:
-                return str(json.loads(file.read(0, TAIL))["penstock"])
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
-            return ""
-
-    def _write_whole(self, name: str, data: bytes) -> None:
-        """Write a small file that gets its name only when it is durable."""
-        temporary = self.path / f".part-{name}.tmp"
-        file = self._storage.open(temporary, create=True)
-        try:
-            file.truncate(0)
-            file.append(data)
-            file.fsync()
-        finally:
-            file.close()
-        self._publish(temporary, name)
-
-    def _publish(self, temporary: Path, name: str) -> None:
-        self._storage.rename(temporary, self.path / name)
-        self._storage.fsync_folder(self.path)
-
     # -- writing
 
     def _part(self) -> StoredFile:
@@ -155,12 +130,18 @@ class PartsFolder(FileOutput):
             self._file.close()
             self._file = None
             self._check_lock()  # fsync may take long
-            self._publish(self._temporary(), name)
+            self._storage.rename(self._temporary(), self.path / name)
+            self._storage.fsync_folder(self.path)
             self._parts.append((name, size))
-        return {
+        record = {
             "format": self._format, "parts": len(self._parts), "rows": self.count,
-            "digest": _digest(self._parts, self._tail), "marker": self._marker,
+            "digest": _digest(self._parts, self._tail),
         }  # fmt: skip
+        return record if self._parts else {**record, "folder": self._folder_identity()}
+
+    def _folder_identity(self) -> str:
+        sight = self._storage.look(self.path)
+        return sight.identity if sight else ""
 
     def _harm(self, *, thorough: bool) -> str | None:
         for name, size in reversed(self._parts):

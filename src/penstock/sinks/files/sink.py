@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from penstock.sinks.layout import Layout
 from penstock.sinks.output import Output, OutputSink
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class FileOutput(Output):
         self.path = path
         self._storage = storage
         self.count = 0
+        self.layout = Layout()
+
+    def use_layout(self, layout: Layout) -> None:
+        """Write these columns from the next ``open`` on."""
+        self.layout = layout
 
     def _make_lock(self) -> Lock:
         self.path = self.path.absolute()  # from now on, whatever the working directory is
@@ -90,6 +96,12 @@ class FileSink(OutputSink):
     def path(self) -> Path:
         """Where the output is."""
         return self._path
+
+    def use_schema(self, schema: type | None) -> None:
+        """See ``Sink.use_schema``."""
+        layout = self._file.layout
+        if not layout.declared:
+            self._file.use_layout(layout.with_schema(schema))
 
     @abstractmethod
     def _collect(self, documents: Sequence[Document]) -> bool:

@@ -115,6 +115,10 @@ class FaultySink(Sink):
         # class variables of a sink; set here, because one class serves sinks of both kinds
         vars(self).update(transactional=sink.transactional, effectively_once=sink.effectively_once)
 
+    def use_schema(self, schema: type | None) -> None:
+        """See ``Sink.use_schema``."""
+        self._sink.use_schema(schema)
+
     def describe(self) -> str:
         """Return the description of the real sink."""
         return self._sink.describe()

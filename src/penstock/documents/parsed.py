@@ -1,0 +1,47 @@
+"""Records that the parse stage of an adapter has parsed, before the event stage takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock.document import Document, RawRecord
+
+if TYPE_CHECKING:
+    from penstock.abc import Source
+
+
+@dataclass(slots=True)
+class ParsedRecord(RawRecord):
+    """A record with the outcome of its first attempt, which ran in another process.
+
+    Args:
+        doc_id: What ``identify`` returned; ``None`` if it raised ``outcome``.
+        outcome: The document, parsed and validated, or the error. ``None`` if another attempt is needed: the
+            outcome could not be sent from one process to another.
+        began: When the record was sent to be parsed (Unix time).
+    """
+
+    doc_id: str | None = None
+    outcome: Document | Exception | None = None
+    began: float = 0.0
+
+    def known_id(self) -> str:
+        """Return the ``doc_id`` if the record became a document; otherwise raise."""
+        if self.doc_id is None or not isinstance(self.outcome, Document):
+            raise LookupError(self.key)
+        return self.doc_id
+
+    def document(self) -> Document:
+        """Return the document of a record whose id is known."""
+        if not isinstance(self.outcome, Document):
+            raise LookupError(self.key)  # noqa: TRY004  no such document
+        return self.outcome
+
+
+def parse_with(source: Source, raw: RawRecord, *, validates: bool) -> Document | Exception:
+    """Parse and validate a record; return the document, or the error that the source returned."""
+    result = source.parse(raw)
+    if validates and result.tag == "ok":
+        result = source.validate(result.ok)
+    return result.error if result.tag == "error" else result.ok
