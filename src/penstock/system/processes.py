@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.errors import WorkerDied
-from penstock.system.threads import to_the_end
+from penstock.system.threads import starting_a_thread, to_the_end
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -74,14 +74,15 @@ class Process:
         await to_the_end(asyncio.ensure_future(self._spawn(self._log)))
 
     async def _spawn(self, log: BinaryIO) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", _BOOT + self._program, json.dumps(sys.path), *self._arguments),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            limit=_BUFFER,
-            start_new_session=True,
-        )
+        with starting_a_thread():  # some event loops wait for a process in a thread
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", _BOOT + self._program, json.dumps(sys.path), *self._arguments),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                limit=_BUFFER,
+                start_new_session=True,
+            )
 
     def send(self, *bodies: bytes) -> None:
         """Ask; the pipe buffers what the worker has not read yet."""

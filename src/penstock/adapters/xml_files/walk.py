@@ -126,7 +126,7 @@ class Walk:
             self._states[reading.file.name]["fingerprint"],
             reading.index,
             done=reading.finished,
-            bad=isinstance(reading, SkippedReading),
+            **({"bad": True, "again": reading.again} if isinstance(reading, SkippedReading) else {}),
         )
         if reading.finished:
             await reading.aclose()
@@ -160,11 +160,9 @@ class Walk:
         first = self._first_size if file.name == self._next else self._page_size
         return self._read(file, self._states[file.name]["index"], first)
 
-    def _put(self, file: InputFile, fingerprint: str, index: int, *, done: bool, bad: bool = False) -> None:
+    def _put(self, file: InputFile, fingerprint: str, index: int, *, done: bool, **more: Any) -> None:
         # Always a new dictionary, so that a position never changes after it was sent.
-        state = {"fingerprint": fingerprint, "place": place_of(file), "index": index, "done": done}
-        if bad:
-            state["bad"] = True
+        state = {"fingerprint": fingerprint, "place": place_of(file), "index": index, "done": done, **more}
         self._states = {**self._states, file.name: state}
         self._unreported = True
 
