@@ -116,7 +116,9 @@ async def written(folder: Path, adapter, **settings):
     async with ledger:
         summary = await IngestionPipeline(adapter, ledger=ledger, **settings).run(output)
         await ledger.open("numbers")
-        letters = [(one.key, one.error_type, one.raw) async for one in ledger.dead_letters(summary.key)]
+        letters = [
+            (one.key, one.doc_id, one.error_type, one.raw) async for one in ledger.dead_letters(summary.key)
+        ]
     return output.read_bytes(), letters, summary.counts
 
 
@@ -157,11 +159,21 @@ async def test_hooks_see_whole_documents(numbers, tmp_path: Path) -> None:
 
 
 async def test_a_deadly_record_is_a_dead_letter(numbers, tmp_path: Path) -> None:
-    """A record that kills each process that parses it fails; the records beside it become documents."""
+    """A record that kills each process that parses it fails; the records beside it become documents.
+
+    A replay gives it to other processes too, also with ``processes=1``, until it can be parsed.
+    """
     data = ["plain"] * 9 + ["deadly"] + ["plain"] * 9
     lines, letters, counts = await written(tmp_path / "a", Adapter(numbers(data, size=19), processes=2))
     assert (len(lines.splitlines()), counts["failed"]) == (18, 1)
-    assert letters == [("n#9", "DocumentError", b"deadly")]
+    assert letters == [("n#9", "N:9", "DocumentError", b"deadly")]
+    for mended, left in ((False, 1), (True, 0)):
+        adapter = Adapter(numbers(data, mended=mended), processes=1)
+        pipeline = IngestionPipeline(adapter, ledger=tmp_path / "a" / "run.db")
+        replayed = await pipeline.replay(tmp_path / "a" / "out.jsonl")
+        assert (replayed.completed, replayed.failed) == (1 - left, left)
+    documents = [json.loads(line) for line in (tmp_path / "a" / "out.jsonl").read_text().splitlines()]
+    assert [one["doc_id"] for one in documents].count("N:9") == 1
     assert children() == set()
 
 
@@ -309,3 +321,12 @@ async def test_pubmed_is_the_same(tmp_path: Path) -> None:
     write_sample(tmp_path / "n3.xml", 5, seed=3, malformed=2)
     one, two = [await events_of(pubmed(tmp_path / "n*", page_size=30, processes=n)) for n in (1, 2)]
     assert two == one
+
+
+async def test_pubmed_names_a_record_without_a_parser(tmp_path: Path) -> None:
+    """A look at the bytes finds the id of every usual record, and of no other."""
+    write_sample(tmp_path / "n.xml", 20, deletions=2)
+    source = pubmed(tmp_path / "n.xml").source
+    records = [raw async for page in source.fetch(None) for raw in page.items]
+    assert [source.glance(raw) for raw in records] == [source.identify(raw) for raw in records]
+    assert source.glance(RawRecord("k", b"<PubmedArticle><Other/></PubmedArticle>")) is None

@@ -238,7 +238,7 @@ class ParsingStage(Stage[Any]):
             self._fetch(len(records))
             self._exhausted = not records
             if records:
-                self._add(Chunk(records), places)
+                self._add(Chunk(records, self._node.source), places)
             if self._exhausted or not places:
                 self._ready.open()
             if self.run.strained():
@@ -269,6 +269,8 @@ class ParsingStage(Stage[Any]):
         return sorted(places + [place for place, standing in standings if standing != "unchanged"])
 
     def _add(self, chunk: Chunk, places: Sequence[int]) -> None:
+        if self._alone:
+            chunk.spare(self.run.clock.time())
         self._chunks.append(chunk)
         self._held_bytes += chunk.size
         for job in _jobs_of(chunk, places):
@@ -342,7 +344,7 @@ class ParsingStage(Stage[Any]):
             self._warn(error)
         self._alone = True  # what is fetched from now on is left as it is
         while self._jobs:
-            self._jobs.popleft().leave()
+            self._jobs.popleft().leave(self.run.clock.time())
         self._ready.open()
 
     async def _stop(self) -> None:
