@@ -139,10 +139,14 @@ async def test_a_stray_stop_iteration_is_no_end() -> None:
         return x + 1
 
     items: list[int] = []
-    async with iterate(0, stray).subscribe() as subscription:
-        with pytest.raises(RuntimeError, match=r"iterate at .* StopIteration"):
+
+    async def take_all() -> None:
+        async with iterate(0, stray).subscribe() as subscription:
             while True:
-                items += await subscription.request(9)
+                items.extend(await subscription.request(9))
+
+    with pytest.raises(RuntimeError, match=r"iterate at .* StopIteration"):
+        await take_all()
     assert items == [0, 1, 2]
 
 

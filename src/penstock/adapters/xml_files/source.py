@@ -125,7 +125,7 @@ class XmlFilesSource(Source):
         def read(file: InputFile, start: int, first: int) -> Reading:
             return LocalReading(file, layout, start, first, self.page_size, tars)
 
-        walk = Walk(position, self.page_size, 1, read, self._unpacking, skip_bad=self._skip_bad)
+        walk = Walk(position, self.page_size, read, self._unpacking, skip_bad=self._skip_bad)
         try:
             async with aclosing(walk.pages(self._paths)) as pages:
                 async for page in pages:
