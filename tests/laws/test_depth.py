@@ -229,6 +229,27 @@ def test_eager_tasks_do_not_fill_the_stack(kind: str) -> None:
     run(main())
 
 
+def test_nested_merges_are_one_stage() -> None:
+    """Merges that are each other's inputs are one stage, so an item takes the same work at any depth."""
+    count = 10_000 if LONG else 600
+    flow: ps.Flow[int] = ps.just(0)
+    for k in range(1, count):
+        flow = flow.merge(ps.just(k)) if k % 2 else ps.just(k).merge(flow)
+
+    async def main() -> None:
+        async with flow.subscribe() as subscription:
+            some = await subscription.request(count // 2)
+            stages = subscription.statistics().stages
+            assert len(stages) == count + 1
+            assert sorted(key for stage in stages for key in stage.nodes) == list(range(2 * count - 1))
+            position = json.loads(json.dumps(subscription.position))
+            assert sorted(some + await items_of(subscription)) == list(range(count))
+        async with flow.subscribe(position) as resumed:
+            assert sorted(some + await items_of(resumed)) == list(range(count))
+
+    run(main())
+
+
 @pytest.mark.parametrize("kind", ["merge", "zip", "concat", "broadcast"])
 def test_thousands_of_inputs_and_branches(kind: str) -> None:
     """A node has thousands of inputs or branches, and every item comes through."""
