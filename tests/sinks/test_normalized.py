@@ -212,7 +212,7 @@ async def test_the_laws_hold_for_child_tables(database, law, request):
     if (database.known_as(database.table),) in names:
         rows = database.query(f'SELECT record_id, "position", value FROM "{database.table}_letters"')
         documents = {one.record_id or one.doc_id: one.doc_id for one in database.documents()}
-        found = {key: "" for key in documents}
+        found = dict.fromkeys(documents, "")
         for key, _, letter in sorted(rows):
             found[key] += letter
         assert found == documents

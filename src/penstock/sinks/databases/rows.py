@@ -164,6 +164,7 @@ class RowMaker:
         return value
 
 
+_SIZED = (str, bytes)
 _EMPTY: dict[type, str] = {list: "[]", dict: "{}"}
 
 
@@ -200,7 +201,7 @@ class RowGroups:
             if before is not None and row[ORDER] < before[ORDER]:
                 continue
             self._rows[key] = row
-            self._size += sum([len(value) for value in row if isinstance(value, str | bytes)])
+            self._size += sum([len(value) for value in row if isinstance(value, _SIZED)])
             if len(self._rows) >= self.max_rows or self._size >= self.max_size:
                 complete += self.take()
         return complete

@@ -87,8 +87,15 @@ class DocumentTable:
     def _typed_table(
         self, documents: Sequence[Document], found: list[tuple[Values, Values]], *, are_exact: bool = False
     ) -> pa.Table:
-        lines = encode_rows([values for values, _ in found], documents)
-        return _read_json(self.layout.typed, lines, are_exact=are_exact)
+        rows = [values for values, _ in found]
+        empty = _empty_columns(
+            [(c, [row.get(c.name) for row in rows]) for c in self.layout.typed if _nests(c)]
+        )
+        if empty:
+            rows = [{name: value for name, value in row.items() if name not in empty} for row in rows]
+        others = [column for column in self.layout.typed if column.name not in empty]
+        table = _read_json(others, encode_rows(rows, documents), are_exact=are_exact)
+        return self._pa.table({**empty, **dict(zip(table.column_names, table.columns, strict=True))})
 
     def _arrays(self, columns: list[list[Any]]) -> list[Any]:
         return [
@@ -120,6 +127,8 @@ def _table_of(
             arrays[column.name] = pa.array(values, stored).cast(arrow_type(column.type))
         else:
             nested.append((column, values))
+    arrays.update(_empty_columns(nested))
+    nested = [(column, values) for column, values in nested if column.name not in arrays]
     if nested:
         keys = [f'"{column.name}":' for column, _ in nested]
         lines = [
@@ -131,6 +140,24 @@ def _table_of(
         typed = _read_json([column for column, _ in nested], "".join(lines).encode(), are_exact=are_exact)
         arrays.update(zip(typed.column_names, typed.columns, strict=True))
     return pa.table([arrays[column.name] for column in columns], schema=_schema(columns))
+
+
+def _nests(column: Column) -> bool:
+    return not isinstance(column.type, Scalar)
+
+
+def _empty_columns(columns: Sequence[tuple[Column, Sequence[Any]]]) -> dict[str, Any]:
+    """Return arrays for the columns without an item; JSON would be read in a third more of the time."""
+    import pyarrow as pa
+
+    found = {}
+    for column, values in columns:
+        if not any(value and value != "[]" for value in values):
+            lists = [None if value is None else [] for value in values]
+            is_list = isinstance(column.type, ListOf)
+            if is_list or not any(value is not None for value in values):
+                found[column.name] = pa.array(lists, arrow_type(column.type))
+    return found
 
 
 def _exact(columns: Sequence[Column], row: tuple[Any, ...]) -> tuple[Any, ...]:
