@@ -21,6 +21,7 @@ from penstock.document import RawRecord
 from penstock.errors import GraphError
 from penstock.events import BatchProgress, DocumentCompleted, DocumentFailed, DocumentStarted
 from penstock.ledger import SqliteLedger
+from penstock.system.forks import Workers
 
 from ...length import LONG, cases  # noqa: TID252  tests are no installed package
 
@@ -330,3 +331,27 @@ async def test_pubmed_names_a_record_without_a_parser(tmp_path: Path) -> None:
     records = [raw async for page in source.fetch(None) for raw in page.items]
     assert [source.glance(raw) for raw in records] == [source.identify(raw) for raw in records]
     assert source.glance(RawRecord("k", b"<PubmedArticle><Other/></PubmedArticle>")) is None
+
+
+THREADED = """
+import sys, threading
+from numbers_source import Numbers
+
+class Threaded(Numbers):
+    pass
+
+if "pytest" not in sys.modules:  # in another process
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+
+
+async def test_a_process_with_threads_is_not_forked(numbers, tmp_path: Path, monkeypatch) -> None:
+    """If the module of the source starts a thread, each worker is started afresh, and the events are the same."""
+    (tmp_path / "threaded.py").write_text(THREADED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from threaded import Threaded
+
+    monkeypatch.setattr(Workers, "_child", None)  # a fork would be an error
+    expected = await events_of(Adapter(numbers(KINDS), processes=1))
+    assert await events_of(Adapter(Threaded(KINDS), processes=2)) == expected
+    assert children() == set()
