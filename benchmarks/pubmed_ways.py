@@ -18,9 +18,12 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,20 +147,39 @@ def digest(path: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def watch(peaks: dict[int, int], ended: threading.Event) -> None:
+    """Keep the most resident memory of each process that this one has started, forks included, by its number.
+
+    ``ru_maxrss`` of children does not do: it counts what this process had when it started them.
+    """
+    while not ended.wait(0.2):
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(OSError, StopIteration):
+                lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
+                peaks[child.pid] = 1024 * int(
+                    next(one for one in lines if one.startswith("VmHWM")).split()[1]
+                )
+
+
 def main() -> None:
     way, output, files = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     run = WAYS[way](output, files)
     from penstock.cli.resources import peak_memory
 
+    peaks: dict[int, int] = {}
+    ended = threading.Event()
+    if way == "two processes":
+        threading.Thread(target=watch, args=(peaks, ended)).start()
     gc.collect()
     cpu, wall = time.process_time(), time.perf_counter()
     done = run()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    ended.set()
     done = done or lines_of(output)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = {
         "done": done, "wall": wall, "cpu": cpu, "children": children.ru_utime + children.ru_stime,
-        "peak": peak_memory().own, "worker": children.ru_maxrss * 1024, "digest": digest(output),
+        "peak": peak_memory().own, "worker": max(peaks.values(), default=0), "digest": digest(output),
     }  # fmt: skip
     print(json.dumps(found))
 
