@@ -115,8 +115,8 @@ class Forker:
             self._die_with_mother()
             self._work(questions, answers)
             code = 0
-        except BaseException:  # noqa: BLE001  the end of this process
-            sys.excepthook(*sys.exc_info())
+        except BaseException as error:  # noqa: BLE001  the end of this process
+            sys.excepthook(type(error), error, error.__traceback__)
         finally:
             with suppress(Exception):
                 sys.stdout.flush()
