@@ -178,6 +178,11 @@ def _read_article(element: Element, draft: Draft) -> None:
     read_children(element, draft, _ARTICLE)
 
 
+def _take_authors(metadata: dict[str, Any], value: tuple[list[Any], bool]) -> None:
+    metadata["authors"] += value[0]
+    metadata["authors_complete"] = value[1]
+
+
 def _read_other_abstract(element: Element, draft: Draft) -> None:
     sections, rights = read_abstract(element)
     draft.metadata["other_abstracts"].append(
@@ -283,6 +288,7 @@ _ARTICLE: Table = {
     "ELocationID": add("elocation_ids", _identifier_by("EIdType")),
     "Abstract": read_main_abstract,
     "AuthorList": read_authors,
+    "_AuthorList": part(_take_authors),
     "Language": add("languages", text_of),
     "DataBankList": each("databanks", read_databank, complete="databanks_complete"),
     "GrantList": each("grants", read_grant, complete="grants_complete"),

@@ -83,7 +83,7 @@ def read_abstract(element: Element) -> tuple[list[Section], str]:
 
 
 _NameKey: TypeAlias = Literal["last_name", "fore_name", "initials", "suffix", "collective_name"]
-_NAME_KEYS: dict[str, _NameKey] = {
+NAME_KEYS: dict[str, _NameKey] = {
     "LastName": "last_name",
     "ForeName": "fore_name",
     "FirstName": "fore_name",
@@ -110,7 +110,7 @@ def read_author(element: Element) -> Author:
     }
     for child in element:
         tag = child.tag
-        key = _NAME_KEYS.get(tag)
+        key = NAME_KEYS.get(tag)
         if key is not None:
             author[key] = text_of(child)
         elif tag == "AffiliationInfo":

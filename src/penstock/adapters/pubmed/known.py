@@ -39,7 +39,8 @@ KNOWN = """
     InvestigatorList*,GeneralNote*)>
 <!ATTLIST MedlineCitation Status CDATA #IMPLIED Owner CDATA #IMPLIED IndexingMethod CDATA #IMPLIED
     VersionID CDATA #IMPLIED VersionDate CDATA #IMPLIED>
-<!ELEMENT Article (Journal?,ArticleTitle?,Pagination?,ELocationID*,Abstract?,AuthorList?,Language*,
+<!ELEMENT Article (Journal?,ArticleTitle?,Pagination?,ELocationID*,Abstract?,
+    (AuthorList|_AuthorList)?,Language*,
     DataBankList?,GrantList?,(PublicationTypeList|_PublicationTypeList)?,VernacularTitle?,ArticleDate*)>
 <!ATTLIST Article PubModel CDATA #IMPLIED>
 <!ELEMENT PubmedData ((History|_History)?,PublicationStatus?,(ArticleIdList|_ArticleIdList)*,ObjectList*,
@@ -133,7 +134,7 @@ KNOWN = """
 <!ATTLIST Object Type CDATA #IMPLIED>
 <!ELEMENT Param %text;>
 <!ATTLIST Param Name CDATA #IMPLIED>
-<!ELEMENT ReferenceList (Title?,Reference*,ReferenceList*)>
+<!ELEMENT ReferenceList (Title?,((Reference+,ReferenceList*)|ReferenceList+))>
 <!ELEMENT Reference (Citation?,ArticleIdList*)>
 """
 _DATES = """DateCreated DateCompleted DateRevised PubDate BeginningDate EndingDate ContributionDate"""
@@ -148,8 +149,8 @@ _TEXTS = """
     LocationLabel Item
 """
 _PLACEHOLDERS = """
-    _DateCompleted _DateRevised _PubDate _PublicationTypeList _MedlineJournalInfo _MeshHeadingList _History
-    _ArticleIdList _ReferenceList
+    _DateCompleted _DateRevised _PubDate _AuthorList _PublicationTypeList _MedlineJournalInfo _MeshHeadingList
+    _History _ArticleIdList _ReferenceList
 """
 
 
@@ -252,6 +253,9 @@ def _walk(element: Element, kind: _Kind, path: str, extra: Extra) -> None:
             _keep(child, below, extra)
         else:
             _walk(child, _KINDS[tag], below, extra)
+    if element.tag == "ReferenceList" and next(element.iter("Reference"), None) is None:
+        for title in element.iterfind("Title"):  # the readers keep it with its references only
+            _add(extra, f"{path}/Title", text_of(title))
 
 
 def _walk_text(element: Element, kind: _Kind, path: str, extra: Extra) -> None:
