@@ -153,7 +153,7 @@ def _empty_columns(columns: Sequence[tuple[Column, Sequence[Any]]]) -> dict[str,
     found = {}
     for column, values in columns:
         if not any(value and value != "[]" for value in values):
-            lists = [None if value is None else [] for value in values]
+            lists: list[list[Any] | None] = [None if value is None else [] for value in values]
             is_list = isinstance(column.type, ListOf)
             if is_list or not any(value is not None for value in values):
                 found[column.name] = pa.array(lists, arrow_type(column.type))
