@@ -102,7 +102,7 @@ class FileDatabaseSink(DatabaseSink):
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """Return the sink of ``sqlite:///path.db?table=…&versions=…&deleted=…&raw=true``, or ``duckdb:///…``."""
+        """Return the sink of ``sqlite:///path.db?table=…&versions=…&deleted=…&tables=…&raw=true``, or ``duckdb:///…``."""
         path, options = parse_file_url(url)
         return cls(path, **options)
 

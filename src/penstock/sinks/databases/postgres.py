@@ -90,7 +90,7 @@ class PostgresSink(DatabaseSink):
 
     @classmethod
     def from_url(cls, url: str) -> PostgresSink:
-        """Return the sink of ``postgresql://…?table=…&versions=…&deleted=…&raw=true``."""
+        """Return the sink of ``postgresql://…?table=…&versions=…&deleted=…&tables=…&raw=true``."""
         parsed = parse_url(connection_url(url) or "none://?")
         rest = f"?{urlencode(parsed.rest, quote_via=quote)}" if parsed.rest else ""
         return cls(parsed.base + rest, **parsed.options)

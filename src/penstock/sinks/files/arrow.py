@@ -200,7 +200,9 @@ def _read_json(columns: Sequence[Column], lines: bytes, *, are_exact: bool = Fal
 
 def _has_large(values: Any, kind: ColumnType) -> bool:
     """Return whether a ``float`` within has a value that an integer may have been rounded to."""
-    import pyarrow.compute as pc
+    from pyarrow import compute
+
+    pc: Any = compute  # its functions are made when it is imported
 
     if not _holds_float(kind):
         return False
