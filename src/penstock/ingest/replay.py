@@ -170,7 +170,8 @@ async def replay(
 
     try:
         opened, position = await delivery.open()
-        node = plan.adapter.events(replace(plan.settings, limit=None, writable=True), fetch=one.fetch)
+        settings = replace(plan.settings, limit=None, writable=True, keep_raw=sink.wants_raw)
+        node = plan.adapter.events(settings, fetch=one.fetch)
         async with Running[Any](node) as subscription:
             request, clock = subscription.request, subscription.run.clock
             await Transfer(delivery, request, clock, plan.checkpoint_every, one.read, mark, end).run()
