@@ -2,8 +2,9 @@
 
     python benchmarks/pubmed_ways.py WAY OUTPUT FILE...
 
-Imports are done before the clock starts. ``cpu`` is the processor time of all threads; ``peak`` is the most resident
-memory, in bytes.
+Imports are done before the clock starts, but not those of worker processes. ``cpu`` is the processor time of all
+threads, ``children`` that of the processes that it started; ``peak`` is the most resident memory, in bytes, and
+``worker`` the most that one of those processes had.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -60,14 +62,24 @@ def pipeline(output: Path, files: list[str]) -> Callable[[], int]:
     from penstock.adapters import pubmed
 
     def run() -> int:
-        ingestion = IngestionPipeline(pubmed(*files), ledger=output.with_suffix(".db"))
+        ingestion = IngestionPipeline(pubmed(*files, processes=1), ledger=output.with_suffix(".db"))
         return asyncio.run(ingestion.run(output)).counts["completed"]
 
     return run
 
 
 def command(output: Path, files: list[str]) -> Callable[[], int]:
-    """Return a run of the command line."""
+    """Return a run of the command line that parses in its own process."""
+    return in_processes(1, output, files)
+
+
+def two_processes(output: Path, files: list[str]) -> Callable[[], int]:
+    """Return a run of the command line that parses in two other processes."""
+    return in_processes(2, output, files)
+
+
+def in_processes(n: int, output: Path, files: list[str]) -> Callable[[], int]:
+    """Return a run of the command line with ``--processes n``."""
     import penstock.cli.ingest
     from penstock.cli.main import main
 
@@ -75,7 +87,9 @@ def command(output: Path, files: list[str]) -> Callable[[], int]:
 
     def run() -> int:
         with contextlib.redirect_stdout(io.StringIO()):
-            code = main(["ingest", "pubmed", *files, "--to", str(output), "--no-progress"])
+            code = main(
+                ["ingest", "pubmed", *files, "--to", str(output), "--no-progress", "--processes", str(n)]
+            )
         assert code == 0, f"the command ended with {code}"
         return 0
 
@@ -110,6 +124,7 @@ WAYS = {
     "plain": plain,
     "pipeline": pipeline,
     "command": command,
+    "two processes": two_processes,
     "pubmed_parser": theirs,
     "pubmed_parser in detail": theirs_in_detail,
 }
@@ -139,7 +154,11 @@ def main() -> None:
     done = run()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     done = done or lines_of(output)
-    found = {"done": done, "wall": wall, "cpu": cpu, "peak": peak_memory().own, "digest": digest(output)}
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = {
+        "done": done, "wall": wall, "cpu": cpu, "children": children.ru_utime + children.ru_stime,
+        "peak": peak_memory().own, "worker": children.ru_maxrss * 1024, "digest": digest(output),
+    }  # fmt: skip
     print(json.dumps(found))
 
 

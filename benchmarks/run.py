@@ -16,6 +16,7 @@ NAMES = (
     "joins",
     "heartbeat",
     "pubmed",
+    "processes",
     "memory",
     "sinks",
 )

@@ -7,6 +7,9 @@ round, which matters in the shorter runs and little in the longer ones. Its thre
 (``penstock.system.yielding``); otherwise a second of work could take minutes.
 
 PostgreSQL is measured if PENSTOCK_POSTGRES names a database to write to.
+
+Then each kind of output writes 2,000 generated citations of PubMed twice: with the typed columns of the adapter, and
+without.
 """
 
 from __future__ import annotations
@@ -23,7 +26,11 @@ import msgspec
 from harness import Row, Way, at_most, measure
 
 from ledger import articles
+from penstock import IngestionPipeline
 from penstock.abc import Commit
+from penstock.adapters import pubmed
+from penstock.adapters.pubmed.columns import PubMedColumns
+from penstock.adapters.pubmed.sample import write_sample
 from penstock.sinks import sink_from
 from penstock.system.yielding import yielding_to_threads
 
@@ -71,9 +78,10 @@ def beside(work: Callable[[], Any]) -> Callable[[], object]:
     return lambda: asyncio.run(both())
 
 
-def ours(url: str, documents: list[Document]) -> Callable[[], Any]:
+def ours(url: str, documents: list[Document], schema: type | None = None) -> Callable[[], Any]:
     async def work() -> int:
         sink = sink_from(url)
+        sink.use_schema(schema)
         await sink.open(None, restart=True)
         for epoch, first in enumerate(range(0, len(documents), PER_COMMIT), 1):
             for page in range(first, first + PER_COMMIT, 100):
@@ -83,6 +91,39 @@ def ours(url: str, documents: list[Document]) -> Callable[[], Any]:
         return len(documents)
 
     return work
+
+
+def citations(count: int = 2000) -> list[Document]:
+    """Return generated citations, parsed."""
+
+    async def parsed(path: Path) -> list[Document]:
+        return [document async for document in IngestionPipeline(pubmed(path)).iter_results()]
+
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "citations.xml"
+        write_sample(path, count)
+        return asyncio.run(parsed(path))
+
+
+def typed_rows(folder: Path) -> list[Row]:
+    """Return what typed columns cost, for each kind of output."""
+    documents, result = citations(), []
+    targets = {
+        "JSON Lines": f"{folder}/{{}}.jsonl",
+        "Parquet": f"{folder}/{{}}.parquet",
+        "SQLite": f"sqlite:///{folder}/typed.db?table={{}}",
+        "DuckDB": f"duckdb:///{folder}/typed.duckdb?table={{}}",
+    }
+    if url := os.environ.get("PENSTOCK_POSTGRES"):
+        targets["PostgreSQL"] = f"{url}?table={{}}"
+    for what, target in targets.items():
+        ways = [
+            Way("typed", alone(ours(target.format("typed"), documents, PubMedColumns)), len(documents)),
+            Way("untyped", alone(ours(target.format("untyped"), documents)), len(documents)),
+        ]
+        said = f"{what}, typed columns, {len(documents):,}"
+        result.append(at_most(said, measure(ways, 5), "typed", "untyped", 1.3))
+    return result
 
 
 def rows_of(documents: list[Document]) -> list[tuple[Any, ...]]:
@@ -191,4 +232,5 @@ def rows() -> list[Row]:
                     ]
                     said = f"{what}, {kept} loop, {len(those):,}, by a hand-written loop"
                     result.append(at_most(said, measure(ways, rounds), "sink", "by hand", 1.2))
+        result += typed_rows(folder)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -61,6 +61,20 @@ def open_folder() -> Iterator[Path]:
         path = Path(folder)
         path.chmod(0o755)
         yield path
+
+
+@pytest.fixture
+def forking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``kill_at`` fork its processes: they do not import the library again."""
+    from penstock.testing.faults import killing
+
+    from .cli.conftest import Penstock, environment
+
+    def start(command: list[str], *, cwd: Path, env: dict[str, str] | None, **_: Any) -> Any:
+        words = [os.fspath(word) for word in command]
+        return Penstock.server().start(words, cwd, environment() if env is None else env).in_text()
+
+    monkeypatch.setattr(killing, "Popen", start)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,6 +32,7 @@ from penstock.operators.combine.joins import zip as zip  # noqa: A004
 from penstock.operators.elements.notifications import Completed, Failed, Next, Notification
 from penstock.operators.failure.on_error_skip import Skipped
 from penstock.runtime.order import Order
+from penstock.runtime.other_names import SOURCES, nearest
 from penstock.runtime.policy import RetryPolicy
 from penstock.sources.defer import defer
 from penstock.sources.from_async_iterable import from_async_iterable
@@ -52,13 +53,21 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """Import the ingestion pipeline when it is first used: streams alone do not need it."""
+    """Import the ingestion pipeline when it is first used: streams alone do not need it.
+
+    An unknown name is answered with a similar one, or with ours for that of another library.
+    """
     if name in {"IngestionPipeline", "IngestionResult", "RunSummary"}:
         from penstock import pipeline
 
         return getattr(pipeline, name)
     msg = f"module 'penstock' has no attribute {name!r}"
-    raise AttributeError(msg)
+    if not name.startswith("_"):
+        if name in operators.__all__:
+            msg = f"{msg}. It is an operator: flow.{name}(...), or flow | penstock.operators.{name}(...)"
+        elif ours := nearest(name, __all__, SOURCES):
+            msg = f"{msg}. Perhaps you want {ours}."
+    raise AttributeError(msg, name=name)
 
 
 __all__ = [

@@ -109,7 +109,7 @@ def test_a_missing_extra_gives_the_command_that_installs_it() -> None:
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
 def test_closed_streams_are_no_obstacle(penstock, closed: str) -> None:
     """With stdout or stderr closed the run completes, and no message ends up in a file."""
-    (penstock.folder / "a.xml").write_bytes(articles(*(article(pmid(n)) for n in range(20))))
+    (penstock.folder / "a.xml").write_bytes(articles(*(article(pmid(n)) for n in range(1, 21))))
     done = penstock.shell(f"penstock ingest pubmed a.xml --to out.jsonl {closed}")
     assert penstock("ingest", "pubmed", "a.xml", "--to", "open.jsonl").returncode == 0
     wanted = (penstock.folder / "open.jsonl").read_bytes()

@@ -16,7 +16,7 @@ from penstock.testing.faults import SmallDisk, kill_and_compare
 
 from ..endtoend.outputs import OUTPUTS, Output, table_for_each  # noqa: TID252  tests are no installed package
 from ..length import cases  # noqa: TID252
-from .conftest import OFTEN, PATIENCE, Penstock, environment
+from .conftest import COMMAND, PATIENCE, Penstock, environment
 
 if TYPE_CHECKING:
     from ..postgres import PostgresServer  # noqa: TID252
@@ -62,11 +62,12 @@ def the_sentence(code: int, words: str) -> str:
 
 
 @pytest.mark.parametrize("output", cases(["a file and a database"], KINDS), indirect=True)
+@pytest.mark.usefixtures("forking")
 def test_stopped_by_sigterm_again_and_again(tmp_path: Path, sample: Path, output: Output) -> None:
     """SIGTERM at random moments, also before the first commit and at the end: the same documents."""
 
     def command(folder: Path) -> list[str | Path]:
-        return [*OFTEN, *ingestion(output, sample, folder), "--events"]
+        return [COMMAND, *ingestion(output, sample, folder), "--events"]
 
     done = kill_and_compare(
         command,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from penstock.adapters.pubmed.sample import write_sample
 
+from ..cli.conftest import PATIENCE, Penstock, environment  # noqa: TID252  tests are no installed package
 from ..length import cases  # noqa: TID252  tests are no installed package
 from .outputs import OUTPUTS
 
@@ -24,29 +23,26 @@ def test_a_stopped_run_without_its_locks_touches_nothing(tmp_path: Path, kind: s
     output, sample = OUTPUTS[kind], tmp_path / "sample.xml"
     write_sample(sample, 120, seed=3)
     settings = {"files": [str(sample)], "every": 7, "output": output.target}
-    command = [sys.executable, str(SCRIPT), json.dumps(settings)]
+    command, forks = [str(SCRIPT), json.dumps(settings)], Penstock.server()
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
-    subprocess.run(command, cwd=one, check=True, stdout=subprocess.DEVNULL)
-    with subprocess.Popen(
-        command, cwd=two, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as first:
-        assert first.stdout is not None
+    assert forks.run(command, one, environment(), PATIENCE).returncode == 0
+    with forks.start(command, two, environment()) as first:
         for _ in range(60):
             first.stdout.readline()
         first.send_signal(signal.SIGSTOP)
         for lock in two.glob("*.lock"):
             lock.unlink()
         # Stopped inside a transaction, it would keep SQLite's own lock: then let it take another step.
-        while subprocess.run(command, cwd=two, check=False, capture_output=True).returncode:
+        while forks.run(command, two, environment(), PATIENCE).returncode:
             first.send_signal(signal.SIGCONT)
             first.stdout.readline()
             first.send_signal(signal.SIGSTOP)
         completed = output.read(two)
         first.send_signal(signal.SIGCONT)
-        _, stderr = first.communicate(timeout=60)
+        _, stderr = first.communicate(PATIENCE)
     assert first.returncode == 1
-    assert "lost its lock" in stderr
+    assert "lost its lock" in stderr.decode()
     assert output.read(two) == completed == output.read(one)
     assert not [*two.glob("*.lock")]

@@ -68,6 +68,14 @@ def _merged_entries() -> Iterator[Entry]:
             bound=lambda n, most=most: most * n,
         )
     yield Entry(
+        "merge of merges",
+        ("merge",),
+        lambda one, two, three: ps.empty() | op.merge(one | op.merge(two), three | op.merge(ps.empty())),
+        THREE,
+        model=itertools.chain,
+        bound=lambda n: 5 * n,
+    )
+    yield Entry(
         "flat_map behind a merge, cut within its expansions",
         ("merge",),
         lambda first, *others: first | op.merge(*others) | op.flat_map(twice),

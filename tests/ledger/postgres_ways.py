@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
@@ -13,6 +10,8 @@ import psycopg
 from penstock.abc import Commit, DeadLetter, DocumentState
 from penstock.errors import LedgerBusy
 from penstock.ledger import PostgresLedger
+
+from .. import forks  # noqa: TID252  tests are no installed package
 
 HERE = Path(__file__).parent
 
@@ -27,8 +26,7 @@ class Holder:
     """Another process that holds the key ``k``."""
 
     def __init__(self, url, lease):
-        command = [sys.executable, HERE / "hold_postgres.py", url, str(lease)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = forks.start(HERE / "hold_postgres.py", url, str(lease), text=True)
         self.began = self.hear()
 
     def hear(self):
@@ -44,10 +42,7 @@ class Holder:
 
     def end(self):
         self.process.kill()
-        for pipe in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-        self.process.wait()
+        self.process.communicate()
 
 
 def large(epoch):

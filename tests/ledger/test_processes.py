@@ -6,8 +6,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from penstock.abc import Commit, DeadLetter
 from penstock.errors import LedgerBusy
 from penstock.ledger import SqliteLedger, read_status
 
+from .. import forks  # noqa: TID252  tests are no installed package
 from ..length import LONG  # noqa: TID252  tests are no installed package
 
 HERE = Path(__file__).parent
@@ -24,9 +23,7 @@ KILLS = 12 if LONG else 2
 
 
 def start(script, path):
-    return subprocess.Popen(
-        [sys.executable, HERE / script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    return forks.start(HERE / script, path, text=True)
 
 
 @pytest.fixture

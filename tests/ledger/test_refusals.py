@@ -7,7 +7,6 @@ import os
 import resource
 import sqlite3
 import subprocess
-import sys
 from contextlib import contextmanager
 
 import pytest
@@ -15,6 +14,8 @@ import pytest
 from penstock.abc import Commit, DeadLetter, DocumentState
 from penstock.errors import LedgerBusy, LedgerError
 from penstock.ledger import SqliteLedger, read_status
+
+from .. import forks  # noqa: TID252  tests are no installed package
 
 
 def large(epoch):
@@ -155,8 +156,7 @@ asyncio.run(main(sys.argv[1]))
 
 
 def as_nobody(path):
-    command = [sys.executable, "-c", AS_NOBODY, path]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    ran = forks.finish("-c", AS_NOBODY, path, folder="/")
     assert not ran.stderr
     return ran.stdout.splitlines()
 

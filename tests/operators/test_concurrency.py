@@ -248,7 +248,7 @@ def test_a_request_passes_an_empty_buffer() -> None:
     assert virtually(first(numbers.buffer(4), 20)) == (20, 4)
     assert virtually(first(numbers.buffer(4), 2)) == (2, 2)
     assert virtually(first(numbers.batch(3).buffer(4), 20)) == (4, 4)  # 20 lists would be more than M(n)
-    assert virtually(first(numbers.limit_rate(4), 20)) == (4, 3)
+    assert virtually(first(numbers.limit_demand(4), 20)) == (4, 3)
     assert virtually(first(numbers.buffer(4, "drop_newest"), 20)) == (4, 4)
 
 

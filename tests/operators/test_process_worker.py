@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.operators.concurrency import process_worker
-from penstock.system.processes import frame
+from penstock.system.frames import framed as frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

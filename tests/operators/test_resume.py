@@ -48,10 +48,10 @@ async def test_settle_acknowledges_without_asking() -> None:
     async with numbers(ledger).subscribe() as subscription:
         await subscription.settle()
         assert committed(ledger) == []
-        await subscription.request(3)
+        items = await subscription.request(3)  # fewer than 3 if the machine is busy
         await subscription.settle()
         await subscription.settle()
-        assert committed(ledger) == [3]
+        assert committed(ledger) == [len(items)]
 
 
 async def test_what_was_not_acknowledged_comes_again() -> None:

@@ -9,8 +9,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from penstock.sinks import JsonLinesSink, SeveralSinks, sink_from
 from penstock.sinks.databases.rows import RowGroups, RowMaker, TableOptions, version_order
 from penstock.sinks.files.lines import encode_lines
 
+from .. import forks  # noqa: TID252  tests are no installed package
 from ..length import LONG, cases, sampled  # noqa: TID252  tests are no installed package
 
 KILLS = int(os.environ.get("PENSTOCK_SINK_KILLS", "3" if LONG else "1"))
@@ -492,15 +491,15 @@ WRITER = Path(__file__).with_name("write_database_until_killed.py")
 def test_a_killed_process_loses_nothing_it_committed(database):
     """A run that is killed again and again ends with the table of an undisturbed run."""
     total, rng, killed = 1000 + 300 * KILLS, random.Random(KILLS), 0
-    command = [sys.executable, WRITER, database.base + f"?table={database.table}", str(total)]
+    command = [WRITER, database.base + f"?table={database.table}", str(total)]
     for _ in range(KILLS):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        process = forks.start(*command)
         for _ in range(rng.randrange(1, 6)):
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
         process.communicate()
         killed += process.returncode == -signal.SIGKILL
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert forks.finish(*command).returncode == 0
     found = database.documents()
     assert [d.metadata["n"] for d in found] == list(range(total))
     assert all(len(d.title) == d.metadata["n"] * 31 % 2000 for d in found)
@@ -521,14 +520,14 @@ asyncio.run(main())
 
 
 def started(command):
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = forks.start(*command)
     assert process.stdout.readline() == b"open\n"
     return process
 
 
 async def test_two_processes_on_one_table(database):
     """The second process gets an error that names the first, and can write once the first was killed."""
-    command = [sys.executable, "-c", HOLD, database.base + f"?table={database.table}"]
+    command = ["-c", HOLD, database.base + f"?table={database.table}"]
     process = started(command)
     sink = database.new()
     with pytest.raises(

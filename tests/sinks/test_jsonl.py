@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from contextlib import aclosing
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from penstock.errors import SinkError, SinkMismatch
 from penstock.sinks import JsonLinesSink
 from penstock.sinks.files.lines import encode_lines
 
+from .. import forks  # noqa: TID252  tests are no installed package
 from ..length import LONG, cases  # noqa: TID252  tests are no installed package
 from .conftest import file_size_limit
 
@@ -159,9 +159,7 @@ asyncio.run(main())
 @pytest.fixture
 def holder(path):
     """Return a process that writes to the output."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    process = forks.start("-c", HOLD, path)
     assert process.stdout.readline() == b"open\n"
     yield process
     process.kill()
@@ -262,8 +260,7 @@ if os.geteuid() == 0:
     os.seteuid(65534)
 async def main():
     try:
-        sink = JsonLinesSink(sys.argv[1])
-        await sink.open(None)
+        await JsonLinesSink(sys.argv[1]).open(None)
     except SinkError as error:
         sys.stdout.write(str(error))
 asyncio.run(main())
@@ -279,8 +276,7 @@ def test_an_output_without_permission(open_folder, folder_mode, file_mode):
         path.touch()
         path.chmod(file_mode)
     path.parent.chmod(folder_mode)
-    command = [sys.executable, "-c", AS_NOBODY, path]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
+    told = forks.finish("-c", AS_NOBODY, path, folder="/").stdout
     path.parent.chmod(0o755)
     assert told == (
         f"cannot open the output {path}: permission denied; change its permissions, or choose another place"
@@ -331,14 +327,14 @@ def test_a_killed_process_loses_nothing_it_committed(path, seed):
     for kills, name in ((KILLS, "killed"), (0, "undisturbed")):
         folder = path.parent / name
         folder.mkdir()
-        command = [sys.executable, WRITE_UNTIL_KILLED, folder, str(seed)]
+        command = [WRITE_UNTIL_KILLED, folder, str(seed)]
         for kill in range(kills):
-            process = subprocess.Popen(command, stdout=subprocess.PIPE)
+            process = forks.start(*command)
             for _ in range(1 + (seed * 7 + kill * 3) % 11):
                 process.stdout.readline()
             process.send_signal(signal.SIGKILL)
             process.communicate()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        assert forks.finish(*command).returncode == 0
         wholes.append((folder / "out.jsonl").read_bytes())
     assert wholes[0] == wholes[1]
     assert wholes[1].count(b"\n") == 4000

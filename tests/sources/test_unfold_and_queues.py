@@ -138,10 +138,16 @@ async def test_a_stray_stop_iteration_is_no_end() -> None:
             raise StopIteration
         return x + 1
 
-    async with iterate(0, stray).subscribe() as subscription:
-        assert await subscription.request(9) == [0, 1, 2]
-        with pytest.raises(RuntimeError, match=r"iterate at .* StopIteration"):
-            await subscription.request(9)
+    items: list[int] = []
+
+    async def take_all() -> None:
+        async with iterate(0, stray).subscribe() as subscription:
+            while True:
+                items.extend(await subscription.request(9))
+
+    with pytest.raises(RuntimeError, match=r"iterate at .* StopIteration"):
+        await take_all()
+    assert items == [0, 1, 2]
 
 
 async def test_making_items_lets_others_run() -> None:

@@ -70,6 +70,13 @@ class Source(ABC):
     def identify(self, raw: RawRecord) -> str:
         """Return the ``doc_id`` without parsing the whole record; raise ``DocumentError`` if it has none."""
 
+    def glance(self, raw: RawRecord) -> str | None:  # noqa: ARG002  for those that override it
+        """Return the ``doc_id`` if a look at the bytes finds it, without a parser; by default ``None``.
+
+        Asked only of a record that killed the processes that parsed it, to name it among the dead letters.
+        """
+        return None
+
     @abstractmethod
     def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
         """Parse the record. Return bad input as an ``Error``; do not raise."""

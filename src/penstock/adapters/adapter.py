@@ -60,17 +60,21 @@ class Adapter(Flow[PipelineEvent]):
         *,
         fetch: Callable[..., Any] | None = None,
         encode: Callable[[Document], bytes] | None = None,
+        apart: bool = False,
         **changes: Any,
     ) -> Node:
         """Return the event stage of this adapter with other settings; it reads through ``fetch`` if given.
 
-        Where other processes parse, they also ``encode`` documents for a sink, if given.
+        Where other processes parse, they also ``encode`` documents for a sink, if given. If ``apart``, this
+        process parses nothing, whatever ``processes`` is: a record may kill the process that parses it.
         """
+        if apart:
+            _require_sendable(self.source)
         settings, source = replace(settings, **changes), self.source
         records: Node = FromPages(
             pages=fetch or source.fetch, seekable=True, page_size=self.page_size, name="fetch"
         )
-        crew = crew_for(self.processes)
+        crew = crew_for(self.processes, apart=apart)
         if crew is not None:
             records = Parsing(
                 inputs=(records,), source=source, crew=crew, encode=encode, compare=settings.compare

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from penstock.cli.eventstream import EventStream
 from penstock.cli.exits import INTERRUPTED
 from penstock.cli.failures import HINT
+from penstock.cli.globs import unquoted_glob
+from penstock.cli.hints import hints_after
 from penstock.cli.outputs import STDOUT, sink_of
 from penstock.cli.progress import PlainProgress, ProgressView, SilentProgress, is_live_terminal
 from penstock.cli.receipt import exit_code, receipt
 from penstock.cli.resources import peak_memory, spare_the_collector
 from penstock.cli.signals import CLOSING, Interrupts
-from penstock.cli.text import put
-from penstock.errors import SourceChanged
+from penstock.cli.text import clean, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,20 +32,19 @@ def ingest(job: Job) -> int:
     Raises:
         UsageProblem: the job would destroy one of its inputs.
         BrokenPipeError: the reader of the events went away; the run was drained.
-        Exception: an input, the ledger or the output cannot be used. If documents were processed before, a
-            note has the command that continues.
+        Exception: an input, the ledger or the output cannot be used. Notes of it say how to go on.
     """
     job.check()
+    if warning := unquoted_glob(job.files):
+        put(sys.stderr, f"penstock: {clean(warning)}")
     view = _view(job)
     run = _Run(job, view)
     try:
         with view:
             summary = run.to_its_end()
     except Exception as error:
-        if isinstance(error, SourceChanged):
-            error.add_note(f"{HINT}to read what has changed: {job.command(refresh=True)}")
-        elif view.tally.settled:
-            error.add_note(f"{HINT}when the cause is removed, to continue: {job.command()}")
+        for hint in hints_after(error, job, begun=view.tally.settled > 0):
+            error.add_note(f"{HINT}{hint}")
         raise
     if run.reader_left:
         raise BrokenPipeError

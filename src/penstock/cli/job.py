@@ -46,7 +46,15 @@ class Job:
         """All outputs."""
         return (self.to, *self.also)
 
-    def command(self, *, restart: bool = False, limited: bool = True, refresh: bool | None = None) -> str:
+    def command(
+        self,
+        *,
+        restart: bool = False,
+        limited: bool = True,
+        refresh: bool | None = None,
+        fail_fast: bool = True,
+        added: str = "",
+    ) -> str:
         """Return the command that repeats this job, quoted for a shell.
 
         A command of more than 2,000 characters is described in words instead: it is too long to paste.
@@ -57,19 +65,28 @@ class Job:
             limited: Keep ``--limit``.
             refresh: Add ``--refresh``. By default it is added if this job has it, so that an interrupted
                 refresh continues.
+            fail_fast: Keep ``--fail-fast``.
+            added: A setting that this job has and the one that was called had not, for the description.
         """
         again = ["--restart"] if restart else []
         if not restart and (self.options.refresh if refresh is None else refresh):
             again = ["--refresh"]
-        words = self._words(again, limited=limited) if self.repeat is None else [*self.repeat, *again]
+        words = (
+            self._words(again, limited=limited, fail_fast=fail_fast)
+            if self.repeat is None
+            else [*self.repeat, *again]
+        )
         command = shell_command([*program(), *words])
         if len(command) <= _LONGEST_COMMAND:
             return command
-        change = ""
+        changes = [f"{added} added"] if added else []
         if again and not (again == ["--refresh"] and self.options.refresh):
-            change = f" {again[0]} added,"
-        elif self.options.limit is not None and not limited:
-            change = " without --limit,"
+            changes.append(f"{again[0]} added")
+        if self.options.limit is not None and not limited:
+            changes.append("without --limit")
+        if self.options.fail_fast and not fail_fast:
+            changes.append("without --fail-fast")
+        change = "".join(f" {change}," for change in changes)
         return f"the same command again,{change} with its {len(self.files):,} files"
 
     def status_command(self) -> str:
@@ -102,7 +119,7 @@ class Job:
     def _key(self) -> list[str]:
         return _option("--key", self.options.key) if self.options.key else []
 
-    def _words(self, more: list[str], *, limited: bool) -> list[str]:
+    def _words(self, more: list[str], *, limited: bool, fail_fast: bool) -> list[str]:
         words = ["ingest", self.adapter.name]
         words += [word for output in self.outputs for word in _option("--to", shown(output))]
         words += [*self._ledger, *self._key, *self._settings()]
@@ -113,7 +130,7 @@ class Job:
         if options.limit is not None and limited:
             words += ["--limit", str(options.limit)]
         flags = {
-            "--fail-fast": options.fail_fast,
+            "--fail-fast": options.fail_fast and fail_fast,
             "--events": options.events,
             "--no-progress": not options.progress,
             "--debug": options.debug,

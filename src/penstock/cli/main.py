@@ -31,7 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(words)
     except KeyboardInterrupt:  # before or after the run, which handles its signals itself
-        put(sys.stderr, "penstock: interrupted; what was committed is kept, repeat the command to continue")
+        put(
+            sys.stderr,
+            "penstock: interrupted; what was committed is kept; repeat the command, without --restart, to "
+            "continue",
+        )
         return INTERRUPTED
     except BrokenPipeError:
         silence(sys.stdout)

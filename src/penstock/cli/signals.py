@@ -11,9 +11,11 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from penstock.cli.exits import INTERRUPTED
+from penstock.system.threads import starting_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 CLOSING: Final = 2.0
 """Seconds between the second signal and the end of the process."""
 
+_STOPPED = (
+    b"penstock: stopped at once; what was committed is kept; repeat the command, without --restart, to "
+    b"continue\n"
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECOND = 2
 
@@ -53,7 +59,14 @@ class Interrupts:
     def __enter__(self) -> Self:
         read, self._write = os.pipe()
         os.set_blocking(self._write, False)
-        threading.Thread(target=self._watch, args=(read,), name="penstock-signals", daemon=True).start()
+        watcher = threading.Thread(target=self._watch, args=(read,), name="penstock-signals", daemon=True)
+        try:
+            with starting_a_thread():
+                watcher.start()
+        except BaseException:
+            os.close(read)
+            os.close(self._write)
+            raise
         self._previous_pipe = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         self._previous = [signal.signal(number, _do_nothing) for number in _SIGNALS]
         return self
@@ -73,10 +86,10 @@ class Interrupts:
             self.count += 1
             if self.count == 1:
                 if self._patience is not None:
-                    patience.start()
+                    _start(patience)
                 self._first()
             elif self.count == _SECOND:
-                closing.start()
+                _start(closing)
                 self._second()
             else:
                 end_now()
@@ -89,6 +102,12 @@ def _timer(seconds: float) -> threading.Timer:
     timer = threading.Timer(seconds, end_now)
     timer.daemon = True
     return timer
+
+
+def _start(timer: threading.Timer) -> None:
+    """Start the timer; without a thread for it, only a further signal ends the process."""
+    with suppress(RuntimeError):
+        timer.start()
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:
@@ -104,5 +123,5 @@ def end_now() -> None:
             worker.kill()
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), b"\r\x1b[K\x1b[?25h")  # wipe the bar, show the cursor again
-    os.write(2, b"penstock: stopped at once; what was committed is kept, repeat the command to continue\n")
+    os.write(2, _STOPPED)
     os._exit(INTERRUPTED)

@@ -127,7 +127,7 @@ def _key(status: KeyStatus) -> list[str]:
     lines.append(f"  {commits}, the last {local_time(status.committed_at)} ({duration(ago)} ago)")
     lines.append("  position " + shorten(json.dumps(status.position), _LINE))
     if status.state == "interrupted":
-        lines.append("  to continue, repeat the command that started it")
+        lines.append("  to continue, repeat the command that started it, without --restart")
     return lines
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from penstock.document import fault_of_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from penstock.document import Document
 
@@ -45,7 +45,7 @@ def fault_of(document: Document, *, json: bool = True) -> str:
         return f"it has no {error.args[0]}"
 
 
-def _fault_of_types(fields: dict[str, Any]) -> str:
+def _fault_of_types(fields: Mapping[str, Any]) -> str:
     for name in _TEXTS:
         if not isinstance(fields[name], str):
             return f"its {name} is {_kind(fields[name])}, not text"
@@ -59,7 +59,7 @@ def _fault_of_types(fields: dict[str, Any]) -> str:
     return fault and fault.replace("its doc_id", "its record_id")
 
 
-def _fault_of_json(fields: dict[str, Any]) -> str:
+def _fault_of_json(fields: Mapping[str, Any]) -> str:
     try:
         data = encode_json({name: value for name, value in fields.items() if name != "raw"})
     except RecursionError:

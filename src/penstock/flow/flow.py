@@ -19,6 +19,7 @@ from penstock.interop import aioreactive as bridge
 from penstock.runtime.arguments import assembled_at, positive, refuse, shown
 from penstock.runtime.graph import runs_of
 from penstock.runtime.node import Node
+from penstock.runtime.other_names import OPERATORS, nearest
 from penstock.runtime.stream import describes
 from penstock.runtime.subscription import Running
 
@@ -146,7 +147,16 @@ class Flow(Methods[T_co], Terminals[T_co]):
             raise GraphError(msg)
         return step(self)
 
-    if not TYPE_CHECKING:  # type checkers report the mistake themselves
+    if not TYPE_CHECKING:  # type checkers report these mistakes themselves
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Answer an unknown name with a similar one, or with ours for that of another library."""
+            msg = f"a {type(self).__name__} has no {name!r}"
+            if not name.startswith("_"):
+                ours = nearest(name, dir(type(self)), OPERATORS)
+                advice = f"Perhaps you want {ours}." if ours else "The page Operators lists what there is."
+                msg = f"{msg}, at {assembled_at()}. {advice}"
+            raise AttributeError(msg, name=name, obj=self)
 
         def __getitem__(self, index: object) -> NoReturn:
             """Refuse ``for item in flow`` too: with ``__iter__``, a flow would count as an iterable."""

@@ -289,14 +289,16 @@ class Delivery:
 def _without_output(key: str, sink: Sink) -> str:
     return (
         f"the ledger's {key!r} was ingested without an output so far, so {sink.describe()} would lack all "
-        "earlier documents; give the output another key= or ledger, or restart to begin anew"
+        "earlier documents; give the output another key= or ledger, "
+        "or begin anew with restart=True (--restart)"
     )
 
 
 def _behind(key: str, epoch: int, sink: Sink, held: int) -> str:
     return (
         f"the ledger's {key!r} is at commit {epoch}, but {sink.describe()} holds commit {held}; use the "
-        "output of its earlier runs, or give this one another key= or ledger, or restart to begin anew"
+        "output of its earlier runs, or give this one another key= or ledger, "
+        "or begin anew with restart=True (--restart)"
     )
 
 
@@ -305,5 +307,5 @@ def _older(key: str, epoch: int, sink: Sink, held: int) -> str:
         f"the ledger's {key!r} is older than the output: it is at commit {epoch}, but {sink.describe()} "
         f"holds commit {held}. So it lacks states and dead letters; it was deleted, or restored from a "
         "backup. Put the newest ledger back; or refresh (--refresh), which reads everything again; "
-        "or restart to begin anew"
+        "or begin anew with restart=True (--restart)"
     )

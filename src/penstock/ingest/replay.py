@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.abc import DeadLetter, Page
 from penstock.document import RawRecord, content_hash
-from penstock.documents.letters import CUT, letter_of, state_of
+from penstock.documents.letters import CUT, DEADLY, letter_of, state_of
 from penstock.events import DocumentCompleted, DocumentFailed
 from penstock.ingest.delivery import Batch, Delivery
 from penstock.ingest.transfer import Transfer
@@ -57,6 +57,8 @@ class _Replay:
     result: Replayed = field(default_factory=Replayed)
     under_way: dict[str, dict[str, str]] = field(default_factory=dict)
     """By the document id that the source finds today: keys and content hashes of its letters under way."""
+    unnamed: dict[str, str] = field(default_factory=dict)
+    """By the content hash: the key of a letter under way whose record is not looked at in this process."""
     newest: dict[str, str] = field(default_factory=dict)
     """By the document id in the ledger: the key of its last letter. Holds the ids of all letters."""
 
@@ -83,6 +85,13 @@ class _Replay:
                 break
         yield Page(page, position=self.result.letters)
 
+    async def kills(self) -> bool:
+        """Return whether a record has killed processes that parsed it."""
+        async for letter in self.ledger.dead_letters(self.key):
+            if DEADLY in letter.context and (self.wanted is None or letter.key in self.wanted):
+                return True
+        return False
+
     def _refuse(self, letter: DeadLetter) -> None:
         """Count a letter that holds only a part of its record as failed, and leave it unchanged."""
         error = (
@@ -95,6 +104,9 @@ class _Replay:
     def _record(self, letter: DeadLetter) -> RawRecord:
         raw = RawRecord(letter.key, letter.raw, letter.context)
         self.result.letters += 1
+        if DEADLY in raw.context:  # ``identify`` may parse the record
+            self.unnamed[content_hash(letter.raw)] = letter.key
+            return raw
         try:
             doc_id = self.source.identify(raw)
         except Exception:  # noqa: BLE001  a record without an id is known by its key, as in the event stage
@@ -137,6 +149,8 @@ class _Replay:
         under_way = self.under_way.get(doc_id, {})
         same = (key for key, digest in under_way.items() if digest == document.content_hash)
         key = next(same, next(iter(under_way), None))
+        if key is None:
+            key = self.unnamed.pop(document.content_hash, None)
         return [] if key is None else self._settled(doc_id, key)
 
     def _settled(self, doc_id: str | None, key: str) -> list[str]:
@@ -171,7 +185,7 @@ async def replay(
     try:
         opened, position = await delivery.open()
         settings = replace(plan.settings, limit=None, writable=True, keep_raw=sink.wants_raw)
-        node = plan.adapter.events(settings, fetch=one.fetch)
+        node = plan.adapter.events(settings, fetch=one.fetch, apart=await one.kills())
         async with Running[Any](node) as subscription:
             request, clock = subscription.request, subscription.run.clock
             await Transfer(delivery, request, clock, plan.checkpoint_every, one.read, mark, end).run()

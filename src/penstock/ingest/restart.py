@@ -39,6 +39,6 @@ def restart_begun(opened: Opened, sink: Sink) -> bool:
     if record.get("output") != sink.describe():
         raise SinkMismatch(
             f"a restart into {record.get('output')} was interrupted: name that output again to go on, "
-            "or restart into this one"
+            "or begin anew in this one with restart=True (--restart)"
         )
     return True

@@ -26,6 +26,10 @@ AWAITING = {
     "take_while": "take_while_async({})",
     "skip_while": "skip_while_async({})",
     "for_each": "for_each_async({})",
+    "concat_map": "concat_map(lambda item: from_callable(lambda: {}(item)))",
+    "flat_map_merge": "flat_map_merge(lambda item: from_callable(lambda: {}(item)))",
+    "switch_map": "switch_map(lambda item: from_callable(lambda: {}(item)))",
+    "exhaust_map": "exhaust_map(lambda item: from_callable(lambda: {}(item)))",
     "from_iterable": "from_callable({}) and unbatch()",
     "from_async_iterable": "an async generator function (one with yield)",
     "through": "an async generator function (one with yield)",
@@ -36,6 +40,10 @@ AWAITING = {
 ITERATING = {
     "map": "concat_map(lambda item: from_async_iterable({}(item)))",
     "flat_map": "concat_map(lambda item: from_async_iterable({}(item)))",
+    "concat_map": "concat_map(lambda item: from_async_iterable({}(item)))",
+    "flat_map_merge": "flat_map_merge(lambda item: from_async_iterable({}(item)))",
+    "switch_map": "switch_map(lambda item: from_async_iterable({}(item)))",
+    "exhaust_map": "exhaust_map(lambda item: from_async_iterable({}(item)))",
     "from_iterable": "from_async_iterable({})",
     "from_callable": "from_async_iterable({})",
 }

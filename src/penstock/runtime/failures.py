@@ -42,6 +42,21 @@ def annotate(error: BaseException, where: str) -> None:
     notes: list[str] = getattr(error, "__notes__", [])
     if not any(note.startswith(PREFIX) for note in notes):
         error.add_note(PREFIX + where)
+        if isinstance(error, TypeError) and _awaited_a_plain_result(error):
+            operator = where.partition(" ")[0]
+            error.add_note(
+                f"penstock: {operator} awaits what its function returns, and that is no awaitable. "
+                f"Pass an async function, or use {operator.removesuffix('_async')}."
+            )
+
+
+def _awaited_a_plain_result(error: TypeError) -> bool:
+    """Whether an operator for async functions awaited the result of a plain one, which Python refused."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return module.startswith("penstock.operators.concurrency.") and "await" in str(error)
 
 
 def raised_by_user(error: BaseException, where: str) -> BaseException:

@@ -74,10 +74,13 @@ class JoinStage(Stage[Any]):
         """The inputs that have failed."""
         self._pace = Pace(LARGEST_SLICE)
         self._history: History[int, Place] = History({})
-        count = len(site.vertex.inputs)
-        self.inputs = [Input(site.input(i), self) for i in range(count)]
+        self.inputs = [Input(above.start(), self) for above in self.sites()]
         self.start: Places | None = None
         self.done = False
+
+    def sites(self) -> Sequence[Site]:
+        """Return where the inputs are started; called once, before there are inputs."""
+        return [self.site.above(i) for i in range(len(self.site.vertex.inputs))]
 
     @property
     def inputs(self) -> list[Input]:

@@ -89,6 +89,10 @@ def advice_for(given: object) -> str:
     return "Wrap it: from_iterable(...) for its items, or just(...) for the object itself."
 
 
+MAPPING = {"concat_map", "flat_map_merge", "switch_map", "exhaust_map"}
+"""The operators that run one flow for each item: for lists there is ``flat_map``."""
+
+
 def building(operator: str, function: Callable[..., object]) -> Callable[..., Node]:
     """Return ``function``, which must return a flow, as a function that returns the flow's node."""
     origin = assembled_at()
@@ -99,6 +103,12 @@ def building(operator: str, function: Callable[..., object]) -> Callable[..., No
         if isinstance(returned, Stream):
             return returned.node
         plain_result(returned, operator, origin)
+        if isinstance(returned, list | tuple | set | dict) and operator in MAPPING:
+            msg = (
+                f"what the function of {operator} returns must be a Flow, not {type(returned).__name__}, "
+                f"at {origin}. Use flat_map, which takes iterables, or wrap it: from_iterable(...)."
+            )
+            raise GraphError(msg)
         return node_of(f"what the function of {operator} returns", returned)
 
     return build

@@ -61,6 +61,8 @@ class Layout:
     _taken: frozenset[str] = field(init=False, repr=False)
     _known: set[tuple[Any, ...]] = field(init=False, repr=False, compare=False)
     """Names and types of values that fit their columns, as documents had them so far."""
+    _parts: dict[tuple[str, ...], tuple[list[str], list[str]]] = field(init=False, repr=False, compare=False)
+    """The keys of documents so far, parted."""
 
     def __post_init__(self) -> None:
         keep = object.__setattr__  # it is frozen
@@ -77,6 +79,7 @@ class Layout:
         keep(self, "_keys", {name: check for name, read, check in checked if read is None})
         keep(self, "_taken", frozenset(self._keys))
         keep(self, "_known", set())
+        keep(self, "_parts", {})
 
     @classmethod
     def of(
@@ -85,7 +88,8 @@ class Layout:
         """Return the layout for a class of columns (see `penstock.columns`) and the names that were chosen.
 
         Raises:
-            GraphError: the class declares no valid columns, no name was chosen, or a name comes twice.
+            GraphError: the class declares no valid columns, no name was chosen, or a name comes twice
+                or, with a class, is no column.
         """
         chosen = None if columns is None else tuple(columns)
         if chosen is not None and (not chosen or len(set(chosen)) < len(chosen)):
@@ -93,7 +97,10 @@ class Layout:
                 f"columns= names columns, each once, not {columns!r} (at {assembled_at()}): "
                 "columns=['doc_id', 'title']"
             )
-        return cls(columns_of(schema) if schema is not None else (), chosen, include_raw)
+        found = cls(columns_of(schema) if schema is not None else (), chosen, include_raw)
+        if schema is not None:
+            found.check()
+        return found
 
     def with_schema(self, schema: type | None) -> Self:
         """Return this layout for the columns that ``schema`` declares; the choice of columns stays.
@@ -137,9 +144,10 @@ class Layout:
         Raises:
             SinkError: a function that reads a column has failed; the message names the document.
         """
-        metadata, taken = document.metadata, self._taken
-        values = {name: value for name, value in metadata.items() if name in taken}
-        rest = {name: value for name, value in metadata.items() if name not in taken}
+        metadata = document.metadata
+        ours, others = self._parted(tuple(metadata))
+        values = {name: metadata[name] for name in ours}
+        rest = {name: metadata[name] for name in others}
         shape = (*values, *map(type, values.values()))
         if shape not in self._known:
             self._check(shape, values, rest)
@@ -154,6 +162,16 @@ class Layout:
             if value is not None and check(value):
                 values[name] = value
         return values, rest
+
+    def _parted(self, names: tuple[str, ...]) -> tuple[list[str], list[str]]:
+        """Return which of a document's keys have a column, and which have none."""
+        found = self._parts.get(names)
+        if found is None:
+            taken = self._taken
+            found = [name for name in names if name in taken], [name for name in names if name not in taken]
+            if len(self._parts) < _KNOWN_SHAPES:
+                self._parts[names] = found
+        return found
 
     def _check(self, shape: tuple[Any, ...], values: Values, rest: Values) -> None:
         """Move each value that does not fit its column to ``rest``; remember a shape where all fit."""

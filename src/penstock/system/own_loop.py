@@ -8,6 +8,8 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from penstock.system.threads import starting_a_thread
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 
@@ -29,6 +31,7 @@ class OwnLoop:
     def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
         self._runner = asyncio.Runner(loop_factory=loop_factory)
         self._thread: ThreadPoolExecutor | None = None
+        self._began = False
         self._task: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> Self:
@@ -37,17 +40,24 @@ class OwnLoop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._thread is None:
+        if self._thread is None or not self._began:
             self._runner.close()
             return
         with self._thread as thread:
             thread.submit(self._runner.close).result()
 
     def run(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """Await ``work()`` in the loop and return its result, or raise its error."""
+        """Await ``work()`` in the loop and return its result, or raise its error.
+
+        Raises:
+            PenstockError: the loop needs a thread, and none can be started.
+        """
         if self._thread is None:
             return self._runner.run(self._noted(work))
-        future = self._thread.submit(self._runner.run, self._noted(work), context=copy_context())
+        context = copy_context()
+        with starting_a_thread():
+            future = self._thread.submit(lambda: self._runner.run(self._noted(work), context=context))
+        self._began = True
         try:
             return _result(future)
         except (KeyboardInterrupt, asyncio.CancelledError):

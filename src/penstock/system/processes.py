@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.errors import WorkerDied
-from penstock.system.threads import to_the_end
+from penstock.system.frames import LENGTH, framed
+from penstock.system.threads import starting_a_thread, to_the_end
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-LENGTH = 8
-"""Bytes in front of each frame that say how long it is."""
-
-_BUFFER = 4 * 1024 * 1024
+BUFFER = 4 * 1024 * 1024
 
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 
@@ -49,22 +47,19 @@ def _quota() -> int:
         return sys.maxsize
 
 
-def frame(body: bytes) -> bytes:
-    """Return ``body`` with its length in front."""
-    return len(body).to_bytes(LENGTH, "big") + body
-
-
 class Process:
     """One worker process and the pipes to it.
 
     Args:
         program: Python code, run with this process's ``sys.path``.
         arguments: Its ``sys.argv[2:]``.
+        stdin: Its standard input, a file descriptor; by default a pipe for ``send``.
     """
 
-    def __init__(self, program: str, *arguments: str) -> None:
+    def __init__(self, program: str, *arguments: str, stdin: int = asyncio.subprocess.PIPE) -> None:
         self._program = program
         self._arguments = arguments
+        self._stdin = stdin
         self._process: asyncio.subprocess.Process | None = None
         self._log: BinaryIO | None = None
 
@@ -74,19 +69,20 @@ class Process:
         await to_the_end(asyncio.ensure_future(self._spawn(self._log)))
 
     async def _spawn(self, log: BinaryIO) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", _BOOT + self._program, json.dumps(sys.path), *self._arguments),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            limit=_BUFFER,
-            start_new_session=True,
-        )
+        with starting_a_thread():  # some event loops wait for a process in a thread
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", _BOOT + self._program, json.dumps(sys.path), *self._arguments),
+                stdin=self._stdin,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                limit=BUFFER,
+                start_new_session=True,
+            )
 
     def send(self, *bodies: bytes) -> None:
         """Ask; the pipe buffers what the worker has not read yet."""
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write(b"".join(map(frame, bodies)))
+            self._process.stdin.write(b"".join(map(framed, bodies)))
 
     async def receive(self) -> bytes:
         """Wait for the next answer.
@@ -102,14 +98,7 @@ class Process:
             return await process.stdout.readexactly(size)
         except (asyncio.IncompleteReadError, ConnectionError):
             code = await process.wait()
-        raise WorkerDied(f"died ({_cause(code)}){self._last_words()}")
-
-    def _last_words(self) -> str:
-        if self._log is None:
-            return ""
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return f": {lines[-1]}" if lines else ""
+        raise WorkerDied(f"died ({cause(code)}){last_words(self._log)}")
 
     def kill(self) -> None:
         """End it at once. Idempotent."""
@@ -122,14 +111,23 @@ class Process:
         if process is not None:
             if process.stdin is not None:
                 process.stdin.close()
-            while process.stdout is not None and await process.stdout.read(_BUFFER):
+            while process.stdout is not None and await process.stdout.read(BUFFER):
                 pass
             await process.wait()
         if self._log is not None:
             self._log.close()
 
 
-def _cause(code: int) -> str:
+def last_words(log: BinaryIO | None, end: bytes = b"\0") -> str:
+    """Return the last line of a log before ``end``, behind a colon; nothing if there is none."""
+    if log is None:
+        return ""
+    log.seek(0)
+    lines = log.read().partition(end)[0].decode(errors="replace").strip().splitlines()
+    return f": {lines[-1]}" if lines else ""
+
+
+def cause(code: int) -> str:
     """Say how a process ended."""
     if code >= 0:
         return f"exit code {code}"

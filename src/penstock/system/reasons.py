@@ -15,7 +15,7 @@ _REASONS = {
     errno.EPERM: "the system does not permit it; change its permissions, or choose another place",
     errno.EISDIR: "it is a folder; name a file",
     errno.ENOTDIR: "a part of its path is a file, not a folder; correct the path",
-    errno.ENOENT: "its folder does not exist; create it, or correct the path",
+    errno.ENOENT: "a file or folder of its path does not exist; check the path",
     errno.EINVAL: "it is not a regular file, so it could not be rolled back; name a regular file",
     errno.ENAMETOOLONG: "its name is too long; choose a shorter one",
     errno.ELOOP: "its symbolic links lead in a circle; name the file itself",
@@ -29,13 +29,13 @@ _REASONS = {
 
 def reason(error: OSError) -> str:
     """Return the cause of ``error`` and what to do, as the end of a sentence, without a full stop."""
-    if error.errno == errno.ENOENT and error.filename and Path(os.fsdecode(error.filename)).parent.is_dir():
-        is_link = Path(os.fsdecode(error.filename)).is_symlink()
-        return (
-            "it is a link to a file that is gone; correct it"
-            if is_link
-            else "it does not exist; check its name"
-        )
+    if error.errno == errno.ENOENT and error.filename:
+        path = Path(os.fsdecode(error.filename))
+        if path.is_symlink():
+            return "it is a link to a file that is gone; correct it"
+        if path.parent.is_dir():
+            return "it does not exist; check its name"
+        return "its folder does not exist; create it, or correct the path"
     if error.errno in _REASONS:
         return _REASONS[error.errno]
     return (error.strerror or str(error) or type(error).__name__).lower()

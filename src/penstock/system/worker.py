@@ -57,8 +57,14 @@ class Worker:
             self._loop, self._began = asyncio.get_running_loop(), began.get()
             working.add(self)
         abandoned, self._abandoned = self._abandoned, []
+        executor = self._executor
         with starting_a_thread():
-            future = self._executor.submit(_after, abandoned, call)
+            try:
+                future = executor.submit(_after, abandoned, call)
+            except RuntimeError:  # no thread: nothing runs, and a later call tries to start one again
+                self._executor = None
+                executor.shutdown(wait=False, cancel_futures=True)
+                raise
         return await self._outcome(future)
 
     async def aclose(self, last: Callable[[], None]) -> None:

@@ -86,12 +86,13 @@ def _open_generators(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:
 
 def _open_files() -> set[int]:
     """Return the open file descriptors of this process."""
-    found = set()
-    with suppress(OSError):
-        for number in map(int, os.listdir(_DESCRIPTORS)):  # noqa: PTH208  called often, and a Path costs more
-            with suppress(OSError):  # the descriptor of the listing itself is closed by now
-                os.fstat(number)
-                found.add(number)
+    try:
+        found = set(map(int, os.listdir(_DESCRIPTORS)))  # noqa: PTH208  called often, and a Path costs more
+        free = os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        return set()
+    os.close(free)
+    found.discard(free)  # the listing had it: a new descriptor is always the lowest free one
     return found
 
 

@@ -23,7 +23,9 @@ from penstock.abc import JSON, Commit, Sink
 from penstock.document import Document
 from penstock.errors import SinkError, SinkMismatch
 from penstock.sinks.files.lines import encode_lines
+from penstock.sources import from_iterable
 from penstock.testing.promises import Use, law_of
+from penstock.testing.strange_documents import STRANGE_DOCUMENTS, UNWRITABLE_DOCUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -337,6 +339,29 @@ async def not_open(use: _Use) -> None:
             await use.sink.commit(Commit(1, {}))
         await use.open(restart=True)
         await use.sink.aclose()
+
+
+@_law
+async def strange_documents(use: _Use) -> None:
+    """A sink takes every document that `fault_of` finds writable, however strange its values are."""
+    await use.open()
+    await use.sink.write(STRANGE_DOCUMENTS)
+    await use.commit()
+    came = {json.loads(line)["doc_id"] for line in (await use.lines()).splitlines()}
+    lost = [document.doc_id[:20] for document in STRANGE_DOCUMENTS if document.doc_id not in came]
+    use.same("the strange documents that the output lacks", lost, [])
+
+
+@_law
+async def unwritable_documents(use: _Use) -> None:
+    """A run loses only the documents that no sink can write; the sink gets all others."""
+    documents = _documents(0, len(UNWRITABLE_DOCUMENTS) + 1)
+    mixed = [each for pair in zip(documents, UNWRITABLE_DOCUMENTS, strict=False) for each in pair]
+    result = await from_iterable([*mixed, documents[-1]]).into(use.sink)
+    use.same(
+        "completed and failed documents", (result.documents, result.failed), (len(documents), len(mixed) // 2)
+    )
+    await use.holds(*range(len(documents)), after="a run with documents that no sink can write")
 
 
 @_law

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -10,13 +11,16 @@ import sys
 import tarfile
 import threading
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from penstock import IngestionPipeline
 from penstock.adapters import pubmed
 from penstock.adapters.pubmed.source import PubMedSource
+from penstock.adapters.xml_files import archives, reader
+from penstock.adapters.xml_files.raw import FileInput
+from penstock.adapters.xml_files.reader import ByteReader
 from penstock.errors import SourceError
 
 if TYPE_CHECKING:
@@ -139,6 +143,71 @@ async def test_a_bad_file_among_others(tmp_path: Path) -> None:
     (tmp_path / "n6.xml").write_bytes(b"no XML")
     with pytest.raises(SourceError, match=r"n6\.xml is not XML"):
         await run(on_bad_file="stop")
+
+
+async def test_a_passing_error_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that the disk could not read to its end is read on by the next run, and nothing comes twice."""
+    end = b"</PubmedArticle>"
+    (tmp_path / "a.xml").write_bytes(articles(1, 60).replace(end, end + b" " * 9000))
+    out, ledger = tmp_path / "out.jsonl", tmp_path / "run.db"
+
+    async def run() -> tuple[int, int]:
+        adapter = pubmed(tmp_path / "*.xml", on_bad_file="skip")
+        counts = (await IngestionPipeline(adapter, ledger=ledger).run(out)).counts
+        return counts["completed"], counts["failed"]
+
+    monkeypatch.setattr(reader, "FileInput", FailingDisk(str(tmp_path / "a.xml")))
+    completed, failed = await run()
+    assert (0 < completed < 60, failed) == (True, 1)
+    assert await run() == (0, 1)  # it fails again
+    monkeypatch.undo()
+    assert await run() == (60 - completed, 0)
+    lines = out.read_text().splitlines()
+    assert len(lines) == len({json.loads(line)["doc_id"] for line in lines}) == 60
+    assert await run() == (0, 0)
+
+
+class FailingDisk:
+    """A disk that reads no more than 256 KiB of one file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __call__(self, path: str) -> FileInput:
+        file = FileInput(path)
+        read, done = file.read, [0]
+
+        def failing(size: int) -> bytes:
+            if path == self.path and done[0]:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            done[0] += 1
+            return read(size)
+
+        file.read = failing  # type: ignore[method-assign]
+        return file
+
+
+async def test_a_tar_is_read_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that stand in a tar as text sorts are read by number; it is opened once more for a step back only."""
+    opened: list[str] = []
+
+    class Counted(ByteReader):
+        def __init__(self, path: str, *more: Any) -> None:
+            super().__init__(path, *more)
+            opened.append(path)
+
+    monkeypatch.setattr(archives, "ByteReader", Counted)
+    path = tmp_path / "all.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name in sorted(f"upd{number}.xml" for number in range(1, 25)):
+            data = articles(int(name[3:-4]), int(name[3:-4]))
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    source = PubMedSource("any")
+    records = flat(await pages(path))
+    assert [source.identify(raw) for raw in records] == [f"PMID:{number}.1" for number in range(1, 25)]
+    assert len(opened) == 3  # the list of its files, 1 to 9, and 10 to 24
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")

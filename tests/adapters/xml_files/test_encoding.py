@@ -73,10 +73,12 @@ def test_bytes_that_are_invalid_in_the_encoding() -> None:
 
 
 def test_every_codec_of_python_is_read_or_refused() -> None:
-    """Whatever encoding a file declares, and whatever its bytes are, no other error than a `SourceError` comes."""
+    """Whatever encoding a file declares, and whatever its bytes are, no other error than a `SourceError` comes.
+
+    Bytes of ASCII and UTF-8 are handed on as they are: each record is checked when it is parsed.
+    """
     for name in sorted({*aliases, *aliases.values(), "undefined", "mbcs", "idna", "punycode", "x" * 500}):
         for body in (b"<a>b</a>", b"<a>\xff\xfe\x80\x1b$B</a>", b"\\x \\", b"+AAA-~{"):
+            data = b"<?xml version='1.0' encoding='%s'?>%s" % (name.encode(), body)
             with suppress(SourceError):
-                transcode(b"<?xml version='1.0' encoding='%s'?>%s" % (name.encode(), body), 11).decode(
-                    "utf-8"
-                )
+                assert (found := transcode(data, 11)) == data or found.decode("utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from importlib.util import find_spec, module_from_spec
 from typing import Any
 
@@ -16,9 +17,22 @@ _LAZY = ("penstock", "penstock.adapters", "penstock.runtime", "penstock.system",
 
 def main() -> None:
     """Prepare the packages, then do the work."""
+    _worker().main()
+
+
+def fork() -> None:
+    """Prepare the packages, import the modules that the command line names, then fork workers."""
+    work = _worker().work
+    for name in sys.argv[2:]:
+        with suppress(Exception):  # the worker that needs it says so
+            importlib.import_module(name)
+    importlib.import_module("penstock.system.forking").main(work)
+
+
+def _worker() -> Any:
     for name in _LAZY:
         _load_later(name)
-    importlib.import_module("penstock.adapters.parsing.worker").main()
+    return importlib.import_module("penstock.adapters.parsing.worker")
 
 
 def _load_later(name: str) -> None:

@@ -35,8 +35,13 @@ class Crew:
     waits: bool
 
 
-def crew_for(processes: int | None) -> Crew | None:
-    """Return the crew for the argument ``processes``; ``None`` if this process parses."""
+def crew_for(processes: int | None, *, apart: bool = False) -> Crew | None:
+    """Return the crew for the argument ``processes``; ``None`` if this process parses.
+
+    If ``apart``, this process parses nothing: a record may kill the process that parses it.
+    """
+    if apart:
+        return Crew(processes or 1, waits=False)
     if processes is None:
         cores = min(usable_cores(), MOST_PROCESSES)
         return Crew(cores, waits=True) if cores > 1 else None

@@ -19,7 +19,7 @@ from penstock.runtime.pages import Pages
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import Stage, stop
 from penstock.system import close_all
-from penstock.system.processes import Process
+from penstock.system.forks import Workers
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from penstock.document import RawRecord
     from penstock.runtime.node import Site
     from penstock.runtime.upstream import Marks, States, Upstream
+    from penstock.system.forks import Forked
+    from penstock.system.processes import Process
+
+    Worker = Process | Forked
 
 AHEAD = 2
 """Jobs that a process has at a time: the one that it works on, and the next."""
@@ -51,7 +55,7 @@ UNKNOWN_WORK = 0.5
 FIRST_LOOK = 0.05
 """Seconds of work from which the rest is estimated."""
 
-_PROGRAM = f"import runpy; runpy.run_path({boot.__file__!r})['main']()"
+_PROGRAM = f"import runpy; runpy.run_path({boot.__file__!r})[{{!r}}]()"
 
 
 class ParsingStage(Stage[Any]):
@@ -79,8 +83,8 @@ class ParsingStage(Stage[Any]):
         self._preparing = False
         self._hired = 0  # processes that ``_prepare`` has started
         self._servers = 0  # tasks that keep a process at work
-        self._workers: list[Process] = []
-        self._spare: list[Process] = []  # have started, and have no task yet
+        self._workers = Workers(_PROGRAM.format("fork"), _PROGRAM.format("main"), _modules_of(node))
+        self._spare: list[Worker] = []  # have started, and have no task yet
         self._tasks: list[asyncio.Task[None]] = []
         self._false_starts = 0
         self._exhausted = False
@@ -202,14 +206,9 @@ class ParsingStage(Stage[Any]):
         finally:
             self._preparing = False
 
-    async def _hire(self) -> Process:
+    async def _hire(self) -> Worker:
         """Start a process and wait until it can parse."""
-        worker = Process(_PROGRAM)
-        self._workers.append(worker)  # before it starts, so that it is ended in any case
-        try:
-            await worker.start()
-        except OSError as error:
-            raise WorkerDied(f"cannot be started: {error}") from error
+        worker = await self._workers.start()
         worker.send(pickle.dumps((self._node.source, self._node.encode)))
         trouble = await worker.receive()
         if trouble:
@@ -239,7 +238,7 @@ class ParsingStage(Stage[Any]):
             self._fetch(len(records))
             self._exhausted = not records
             if records:
-                self._add(Chunk(records), places)
+                self._add(Chunk(records, self._node.source), places)
             if self._exhausted or not places:
                 self._ready.open()
             if self.run.strained():
@@ -270,6 +269,8 @@ class ParsingStage(Stage[Any]):
         return sorted(places + [place for place, standing in standings if standing != "unchanged"])
 
     def _add(self, chunk: Chunk, places: Sequence[int]) -> None:
+        if self._alone:
+            chunk.spare(self.run.clock.time())
         self._chunks.append(chunk)
         self._held_bytes += chunk.size
         for job in _jobs_of(chunk, places):
@@ -293,7 +294,7 @@ class ParsingStage(Stage[Any]):
     async def _work(self) -> None:
         """Keep one process at work; replace it if it dies."""
         gate = Gate(self.run, for_task=True, own=True)
-        worker: Process | None = None
+        worker: Worker | None = None
         mine: deque[Job] = deque()
         while True:
             if not mine and not self._jobs:
@@ -314,7 +315,7 @@ class ParsingStage(Stage[Any]):
             if self.run.strained():
                 await self.run.breathe()
 
-    def _send(self, worker: Process, mine: deque[Job]) -> None:
+    def _send(self, worker: Worker, mine: deque[Job]) -> None:
         while self._jobs and len(mine) < AHEAD:
             job = self._jobs.popleft()
             mine.append(job)
@@ -325,7 +326,7 @@ class ParsingStage(Stage[Any]):
         if not job.chunk.missing:
             self._ready.open()
 
-    def _bury(self, worker: Process | None, mine: deque[Job], error: WorkerDied) -> None:
+    def _bury(self, worker: Worker | None, mine: deque[Job], error: WorkerDied) -> None:
         """Put the jobs of a dead process back, the first one with what its death says about it."""
         if worker is None:
             self._false_starts += 1
@@ -343,7 +344,7 @@ class ParsingStage(Stage[Any]):
             self._warn(error)
         self._alone = True  # what is fetched from now on is left as it is
         while self._jobs:
-            self._jobs.popleft().leave()
+            self._jobs.popleft().leave(self.run.clock.time())
         self._ready.open()
 
     async def _stop(self) -> None:
@@ -353,10 +354,8 @@ class ParsingStage(Stage[Any]):
         try:
             await close_all([_stopper(self, task) for task in tasks])
         finally:
-            workers, self._workers = self._workers, []
-            for worker in workers:
-                worker.kill()
-            await close_all([worker.gone for worker in workers])
+            self._workers.kill()
+            await self._workers.gone()
 
     # -- positions -------------------------------------------------------------------------------
 
@@ -373,6 +372,12 @@ class ParsingStage(Stage[Any]):
 
 def _stopper(stage: ParsingStage, task: asyncio.Task[None]) -> Any:
     return lambda: stop(stage.run, task)
+
+
+def _modules_of(node: Parsing) -> list[str]:
+    """Return the modules that workers import to parse and to encode."""
+    found = {type(node.source).__module__, getattr(node.encode, "__module__", None)}
+    return sorted(name for name in found if name and name != "__main__")
 
 
 def _jobs_of(chunk: Chunk, places: Sequence[int]) -> Iterator[Job]:

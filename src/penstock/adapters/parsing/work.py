@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapters.parsing.worker import DOCUMENT, ENCODED, UNSENT, WHOLE
 from penstock.document import Document, trusted_document
 from penstock.documents.encoded import encoded_document
+from penstock.documents.letters import DEADLY
 from penstock.documents.parsed import ParsedRecord, parse_with
 from penstock.errors import DocumentError
 
@@ -27,10 +28,11 @@ DEATHS = 3
 class Chunk:
     """Records that were fetched together, in order; ``missing`` is how many are still being parsed."""
 
-    __slots__ = ("at", "missing", "records", "size")
+    __slots__ = ("at", "missing", "records", "size", "source")
 
-    def __init__(self, records: list[RawRecord]) -> None:
+    def __init__(self, records: list[RawRecord], source: Source) -> None:
         self.records: list[RawRecord] = records
+        self.source = source
         self.missing = 0
         self.size = sum(len(record.data) for record in records)
         self.at = 0
@@ -43,6 +45,23 @@ class Chunk:
         taken = self.records[self.at : self.at + n]
         self.at += len(taken)
         return taken
+
+    def condemn(self, place: int, why: str, began: float) -> None:
+        """Let a record fail without parsing it in this process, and mark it as one that kills."""
+        raw = self.records[place]
+        context = {**raw.context, DEADLY: DEATHS}
+        try:
+            doc_id = self.source.glance(raw)
+        except Exception:  # noqa: BLE001  a record without a name is known by its key
+            doc_id = None
+        error = DocumentError(f"the record {raw.key} was given up: {why}")
+        self.records[place] = ParsedRecord(raw.key, raw.data, context, doc_id, error, began)
+
+    def spare(self, began: float) -> None:
+        """Condemn the records that have killed before: this process must not parse them."""
+        for place, raw in enumerate(self.records):
+            if DEADLY in raw.context and type(raw) is not ParsedRecord:
+                self.condemn(place, "it has killed processes before, and now none could be started", began)
 
 
 @dataclass(slots=True, eq=False)
@@ -70,19 +89,14 @@ class Job:
             return [Job(self.chunk, [place], self.deaths) for place in self.places]
         if self.deaths < DEATHS:
             return [self]
-        self._condemn(how)
+        self.chunk.condemn(self.places[0], f"each of {DEATHS} processes that parsed it {how}", self.began)
+        self.chunk.missing -= 1
         return []
 
-    def _condemn(self, how: str) -> None:
-        place = self.places[0]
-        raw = self.chunk.records[place]
-        error = DocumentError(f"each of {DEATHS} processes that parsed the record {raw.key} {how}")
-        self.chunk.records[place] = ParsedRecord(raw.key, raw.data, raw.context, None, error, self.began)
-        self.chunk.missing -= 1
-
-    def leave(self) -> None:
+    def leave(self, now: float) -> None:
         """Leave the records as they are: the event stage parses them."""
         self.chunk.missing -= len(self.places)
+        self.chunk.spare(now)
 
 
 class Answers:

@@ -1,4 +1,4 @@
-"""The program of a worker that parses: it reads frames from standard input and answers on standard output.
+"""The work of a process that parses: it reads frames from one pipe and answers on another.
 
 The first frame holds the pickled source and encoder. The answer to it is empty, or says why they cannot be
 used. Each further frame is a pickled list of records ``(key, data, context)``; its answer is a pickled list
@@ -21,6 +21,7 @@ from penstock.abc import Source
 from penstock.document import Document, RawRecord, checked_id
 from penstock.documents.parsed import parse_with
 from penstock.documents.writable import fault_of
+from penstock.system.frames import LENGTH, framed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +33,6 @@ an error of parsing, an error of ``identify``, or nothing, because it cannot be 
 Answer = tuple[int, "str | None", Any]
 """What it holds, the ``doc_id``, and that; of an error, the pickled exception and its traceback or ``""``."""
 
-_LENGTH = 8  # as in penstock.system.processes
 _COLLECT_AFTER = 20_000  # new objects between two garbage collections: documents hold no cycles
 _PIPE_BYTES = 1 << 20
 _FIELDS = len(Document.model_fields)
@@ -96,7 +96,7 @@ def _failed(kind: int, doc_id: str | None, error: Exception) -> Answer:
         arrived = pickle.loads(data)  # noqa: S301  our own: many exceptions can be pickled, but not unpickled
         same = type(arrived) is type(error) and str(arrived) == str(error)
     except Exception:  # noqa: BLE001  an exception's own methods may raise anything
-        same = False
+        data, same = b"", False
     if not same:
         return UNSENT, doc_id, None
     return kind, doc_id, (data, "".join(traceback.format_exception(error)) if error.__traceback__ else "")
@@ -104,15 +104,20 @@ def _failed(kind: int, doc_id: str | None, error: Exception) -> Answer:
 
 def main() -> None:
     """Answer the frames of standard input on standard output, until the input ends."""
-    for stream in (sys.stdin, sys.stdout):
-        _enlarge(stream.fileno())
+    answers = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a print does not break the frames
+    work(sys.stdin.fileno(), answers)
+
+
+def work(questions: int, answers: int) -> None:
+    """Answer the frames of one pipe on another, until the first ends."""
+    for pipe in (questions, answers):
+        _enlarge(pipe)
     try:
-        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
-            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a print does not break the frames
-            for answer in _answers(sys.stdin.buffer):
-                answers.write(len(answer).to_bytes(_LENGTH, "big"))
-                answers.write(answer)
-                answers.flush()
+        with os.fdopen(questions, "rb") as asked, os.fdopen(answers, "wb") as out:
+            for answer in _answers(asked):
+                out.write(framed(answer))
+                out.flush()
     except BrokenPipeError:  # the parent is gone
         os._exit(0)
 
@@ -144,8 +149,8 @@ def _answers(questions: BinaryIO) -> Iterator[bytes]:
 
 def _read(stream: BinaryIO) -> bytes | None:
     """Return the next frame, or ``None`` if the input has ended."""
-    head = stream.read(_LENGTH)
-    if len(head) < _LENGTH:
+    head = stream.read(LENGTH)
+    if len(head) < LENGTH:
         return None
     size = int.from_bytes(head, "big")
     body = stream.read(size)

@@ -74,15 +74,20 @@ def identify_record(data: bytes, key: str = "", namespaces: Mapping[str, str] | 
     Raises:
         DocumentError: it has no PMID of its own, or is too damaged to find it.
     """
-    match = _OWN_PMID.match(data)
-    if match:
-        return document_id(match[2].decode(), (match[1] or b"1").decode())
+    if found := glance_record(data):
+        return found
     _refuse_huge(data, key)
     root = _root(data, key, namespaces)
     own = root if root.tag == "PMID" else next(iter(root.iterfind(_OWN_PATH.get(root.tag, "PMID"))), None)
     if own is None:
         raise _no_pmid(key)
     return document_id(_pmid(text_of(own), key), _version(own.get("Version", ""), key))
+
+
+def glance_record(data: bytes) -> str | None:
+    """Return the ``doc_id`` of a record if its first bytes are as usual."""
+    match = _OWN_PMID.match(data)
+    return document_id(match[2].decode(), (match[1] or b"1").decode()) if match else None
 
 
 _OWN_PATH = {"PubmedArticle": "MedlineCitation/PMID", "PubmedBookArticle": "BookDocument/PMID"}

@@ -14,7 +14,7 @@ from penstock.adapters.pubmed.medline import (
     medline_pmid,
     medline_xml,
 )
-from penstock.adapters.pubmed.parse import SOURCE, identify_record, parse_record
+from penstock.adapters.pubmed.parse import SOURCE, glance_record, identify_record, parse_record
 from penstock.adapters.xml_files.outcome import ok
 from penstock.adapters.xml_files.records import Format, TextFormat
 from penstock.adapters.xml_files.source import XmlFilesSource
@@ -75,6 +75,10 @@ class PubMedSource(XmlFilesSource):
             if fault is not None:
                 raise fault from None
             raise
+
+    def glance(self, raw: RawRecord) -> str | None:
+        """Return ``PMID:<number>.<version>`` if the record begins as usual."""
+        return glance_record(medline_pmid(raw.data) if is_medline(raw.data) else raw.data)
 
     def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
         """Parse the record; see `parse_record`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import zipfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
@@ -14,7 +14,7 @@ from penstock.adapters.xml_files.reader import CHUNK, FREE, ByteReader, Unpackin
 from penstock.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz")
@@ -24,11 +24,12 @@ MEMBERS = (".xml", ".xml.gz", ".nbib", ".nbib.gz", ".medline")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in an archive: its path there, its size in bytes, and its fingerprint."""
+    """A file in an archive: its path there, its size in bytes, its fingerprint, and its number in a tar."""
 
     name: str
     size: int
     mark: str
+    number: int = 0
 
 
 def is_archive(path: str) -> bool:
@@ -55,8 +56,8 @@ def members_of(path: str, unpacking: Unpacking | None = None) -> list[Member]:
     return members
 
 
-def open_member(path: str, member: Member, unpacking: Unpacking) -> MemberInput:
-    """Open a file in an archive.
+def open_member(path: str, member: Member, unpacking: Unpacking, tars: OpenTars) -> MemberInput:
+    """Open a file in an archive; ``tars`` keeps a tar open for its next file.
 
     Raises:
         SourceError: the archive is damaged, no longer has the file, or unpacks to more than ``unpacking``
@@ -65,31 +66,43 @@ def open_member(path: str, member: Member, unpacking: Unpacking) -> MemberInput:
     with _explained(path):
         if _is_zip(path):
             return _open_in_zip(path, member, unpacking)
-        return _open_in_tar(path, member, unpacking)
+        return _open_in_tar(path, member, unpacking, tars)
 
 
 class MemberInput:
-    """The bytes of a file in an archive; see `RawInput`."""
+    """The bytes of a file in an archive; see `RawInput`.
 
-    def __init__(self, path: str, member: Member, content: IO[bytes], owner: IO[bytes] | ByteReader) -> None:
+    ``release`` is called once, when it is closed, with whether everything could be read so far.
+    """
+
+    def __init__(
+        self, path: str, member: Member, content: IO[bytes], release: Callable[[bool], None]
+    ) -> None:
         self.size: int | None = member.size
         self._path = path
         self._content = content
-        self._owner = owner
+        self._release: Callable[[bool], None] | None = release
+        self._intact = True
 
     def read(self, size: int) -> bytes:
         """Return the next bytes, at most ``size``; ``b""`` at the end."""
-        with _explained(self._path):
-            return self._content.read(size)
+        try:
+            with _explained(self._path):
+                return self._content.read(size)
+        except BaseException:
+            self._intact = False
+            raise
 
     def unchanged(self) -> bool:
         """Return true: a changed archive shows as damage."""
         return True
 
     def close(self) -> None:
-        """Close the archive."""
-        self._content.close()
-        self._owner.close()
+        """Close the file, and the archive unless it is kept open."""
+        release, self._release = self._release, None
+        if release is not None:
+            self._content.close()
+            release(self._intact)
 
 
 @contextmanager
@@ -98,6 +111,9 @@ def _explained(path: str) -> Iterator[None]:
         yield
     except (SourceError, MemoryError):
         raise
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror or error}"
+        raise SourceError(message) from error
     except Exception as error:  # the archive modules raise errors of five libraries
         message = f"{path} is not an archive, or is damaged ({error or type(error).__name__}): fetch it again"
         raise SourceError(message) from error
@@ -131,7 +147,7 @@ def _open_in_zip(path: str, member: Member, unpacking: Unpacking) -> MemberInput
         archive = zipfile.ZipFile(file)
         info = archive.getinfo(member.name)
         _check_member(path, info, member, unpacking)
-        return MemberInput(path, member, archive.open(info), cast("IO[bytes]", file))
+        return MemberInput(path, member, archive.open(info), lambda _intact: file.close())
     except BaseException:
         file.close()
         raise
@@ -161,40 +177,108 @@ class _Reading:
         return self._reader.read()
 
 
-def _opened_tar(reader: ByteReader) -> tarfile.TarFile:
-    return tarfile.open(fileobj=cast("IO[bytes]", _Reading(reader)), mode="r|")
-
-
 def _listed_tar(path: str, unpacking: Unpacking) -> list[Member]:
     members: list[Member] = []
-    with ByteReader(path, unpacking) as reader, _opened_tar(reader) as archive:
-        for info in archive:
-            content = archive.extractfile(info) if info.isreg() and _wanted(info.name) else None
-            if content is not None:
+    with closing(_Tar(path, unpacking)) as tar:
+        while (found := tar.next_file()) is not None:
+            number, info, content = found
+            if content is not None and _wanted(info.name):
                 digest = hashlib.blake2b(digest_size=12)
                 while data := content.read(CHUNK):
                     digest.update(data)
-                members.append(Member(info.name, info.size, f"{info.size}-{digest.hexdigest()}"))
-            archive.members = []  # type: ignore[attr-defined]  # otherwise it remembers every file
+                mark = f"{info.size}-{digest.hexdigest()}"
+                members.append(Member(info.name, info.size, mark, number))
     return members
 
 
-def _open_in_tar(path: str, member: Member, unpacking: Unpacking) -> MemberInput:
-    reader = ByteReader(path, unpacking)
-    try:
-        archive = _opened_tar(reader)
-        for info in archive:
-            if info.name == member.name:
-                content = archive.extractfile(info)
-                if content is None or info.size != member.size:
-                    break
-                return MemberInput(path, member, content, reader)
-            archive.members = []  # type: ignore[attr-defined]
-    except BaseException:
-        reader.close()
-        raise
-    reader.close()
-    raise _changed(path)
+class _Tar:
+    """An open tar archive, read once from its beginning to its end."""
+
+    def __init__(self, path: str, unpacking: Unpacking) -> None:
+        self.path = path
+        self.number = 0
+        """The number of the next file."""
+        self._reader = ByteReader(path, unpacking)
+        try:
+            source = cast("IO[bytes]", _Reading(self._reader))
+            self._archive = tarfile.open(fileobj=source, mode="r|")  # noqa: SIM115 - read later
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def next_file(self) -> tuple[int, tarfile.TarInfo, IO[bytes] | None] | None:
+        """Return the next file: its number, and its content if it is a regular file. ``None`` is the end."""
+        info = self._archive.next()
+        if info is None:
+            return None
+        self._archive.members = []  # type: ignore[attr-defined]  # otherwise it remembers every file
+        self.number += 1
+        return self.number - 1, info, self._archive.extractfile(info) if info.isreg() else None
+
+    def content_of(self, member: Member) -> IO[bytes] | None:
+        """Read on to a file and return its content; ``None`` if the archive does not have it there."""
+        while (found := self.next_file()) is not None:
+            number, info, content = found
+            if number == member.number:
+                return content if (info.name, info.size) == (member.name, member.size) else None
+        return None
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class OpenTars:
+    """Tar archives that stay open behind a file of theirs, at most one for each path.
+
+    The next file is reached by reading on. Without this, each file would unpack the archive from its
+    beginning, which is quadratic in the number of files.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Tar] = {}
+        self._closed = False
+
+    def open(self, path: str, member: Member, unpacking: Unpacking) -> tuple[_Tar, IO[bytes]]:
+        """Return the archive at the content of ``member``.
+
+        Raises:
+            SourceError: the archive no longer has this file.
+        """
+        tar = self._kept.pop(path, None)
+        if tar is not None and tar.number > member.number:  # it is behind us
+            tar.close()
+            tar = None
+        tar = tar or _Tar(path, unpacking)
+        try:
+            content = tar.content_of(member)
+        except BaseException:
+            tar.close()
+            raise
+        if content is None:
+            tar.close()
+            raise _changed(path)
+        return tar, content
+
+    def keep(self, tar: _Tar) -> None:
+        """Keep the archive open for its next file."""
+        before = self._kept.pop(tar.path, None)
+        if before is not None:
+            before.close()
+        if self._closed:
+            tar.close()
+        else:
+            self._kept[tar.path] = tar
+
+    def close(self) -> None:
+        """Close all archives that are kept. Those in use are closed by their users."""
+        self._closed = True
+        while self._kept:
+            self._kept.popitem()[1].close()
+
+
+def _open_in_tar(path: str, member: Member, unpacking: Unpacking, tars: OpenTars) -> MemberInput:
+    tar, content = tars.open(path, member, unpacking)
+    return MemberInput(path, member, content, lambda intact: tars.keep(tar) if intact else tar.close())
 
 
 def _changed(path: str) -> SourceError:

@@ -40,7 +40,8 @@ _SAMPLES = 14
 def recognised(files: Sequence[InputFile], states: dict[str, Any]) -> list[InputFile]:
     """Return ``files`` under the names that they have in ``states``, and new ones under new names.
 
-    If a file was skipped as a bad one, and has changed since, its state is removed from ``states``.
+    If a file was skipped as a bad one, and has changed since, its state is removed from ``states``. If it was
+    skipped because of an error of the system, its state becomes the one before the error.
 
     Raises:
         SourceChanged: a file has other content than an earlier run read in its place.
@@ -50,6 +51,9 @@ def recognised(files: Sequence[InputFile], states: dict[str, Any]) -> list[Input
         _refuse_half_read(file, states)
     if not states:
         return list(files)
+    for name, state in states.items():
+        if state.get("again") is not None:
+            states[name] = {**state, "index": state["again"], "done": False, "again": None}
     old = _Old(files, states)
     old.take_in_place()
     old.take_moved()

@@ -10,6 +10,7 @@ from penstock.document import RawRecord
 from penstock.system.threads import in_thread
 
 if TYPE_CHECKING:
+    from penstock.adapters.xml_files.archives import OpenTars
     from penstock.adapters.xml_files.inventory import InputFile
     from penstock.errors import SourceError
 
@@ -67,6 +68,7 @@ class LocalReading(Reading):
         start: The index of the first record to read.
         first: Records in the first page, at most.
         count: Records in each later page, at most.
+        tars: Tar archives that stay open between their files.
     """
 
     def __init__(
@@ -76,12 +78,13 @@ class LocalReading(Reading):
         start: int,
         first: int,
         count: int,
+        tars: OpenTars | None = None,
     ) -> None:
         self.file = file
         self.start = self.index = start
         self.seen = self.consumed = 0
         self.finished = False
-        self._records = FileRecords(file, format, start)
+        self._records = FileRecords(file, format, start, tars)
         self._size = first
         self._count = count
 
@@ -152,6 +155,15 @@ class SkippedReading(Reading):
         self.seen = before.index + 1
         self.consumed = before.consumed
         self._error = error
+
+    @property
+    def again(self) -> int | None:
+        """The record at which the next run tries the file again; ``None`` if only a changed file can help.
+
+        An error of the system may pass: of a disk, a network, missing permissions.
+        """
+        passing = isinstance(self._error.__cause__, OSError) and not self.file.stream
+        return self.seen - 1 if passing else None
 
     async def begin(self) -> None:
         """Do nothing."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol
 
+from penstock.adapters.xml_files.archives import OpenTars
 from penstock.adapters.xml_files.encoding import Utf8Stream
 from penstock.adapters.xml_files.opening import open_input
 from penstock.adapters.xml_files.raw import NotReady
@@ -85,9 +86,16 @@ class FileRecords:
         file: The file.
         format: Its format.
         start: Records to skip at the beginning; they are split, but not parsed.
+        tars: Tar archives that stay open for other files; ``close`` does not close them.
     """
 
-    def __init__(self, file: InputFile, format: Format, start: int = 0) -> None:  # noqa: A002 - its name
+    def __init__(
+        self,
+        file: InputFile,
+        format: Format,  # noqa: A002 - its name
+        start: int = 0,
+        tars: OpenTars | None = None,
+    ) -> None:
         self.file = file
         self.index = start
         """The index of the next record to take."""
@@ -95,6 +103,8 @@ class FileRecords:
         """Records found in the file so far, skipped ones included."""
         self._start = start
         self._format = format
+        self._tars = OpenTars() if tars is None else tars
+        self._own_tars = tars is None
         self._reader: ByteReader | None = None
         self._encoding = Utf8Stream(file.place)
         self._splitter: RecordSplitter | TextSplitter | None = None
@@ -156,11 +166,13 @@ class FileRecords:
         """Close the file. Idempotent."""
         if self._reader is not None:
             self._reader.close()
+        if self._own_tars:
+            self._tars.close()
 
     def _read(self) -> None:
         try:
             if self._reader is None:
-                self._reader = open_input(self.file, self._format.unpacking)
+                self._reader = open_input(self.file, self._format.unpacking, self._tars)
             data = self._reader.read()
             if data:
                 self._parts = self._split(self._encoding.feed(data))

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from penstock.abc import JSON, Page, Source
+from penstock.adapters.xml_files.archives import OpenTars
 from penstock.adapters.xml_files.inventory import as_text, check_paths, find_files
 from penstock.adapters.xml_files.reader import Unpacking
 from penstock.adapters.xml_files.reading import LocalReading, Reading
@@ -50,7 +51,8 @@ class XmlFilesSource(Source):
         max_unpacked_bytes: A gzip file that unpacks to more bytes than this is refused. 100 GiB by default.
         on_bad_file: What happens if a file cannot be read, or not to its end: ``stop`` raises the error,
             ``skip`` yields one bad record for it and continues with the next file. A file that was skipped
-            and has changed since is read from its beginning by the next run.
+            and has changed since is read from its beginning by the next run. If the system could not read
+            it (a disk, a network, missing permissions), the next run tries again where it stopped.
 
     Raises:
         TypeError: a path is not a string or path.
@@ -118,18 +120,19 @@ class XmlFilesSource(Source):
                 delivered.
             PositionError: ``position`` does not belong to a source of this kind.
         """
-        layout = self.format
+        layout, tars = self.format, OpenTars()
 
         def read(file: InputFile, start: int, first: int) -> Reading:
-            return LocalReading(file, layout, start, first, self.page_size)
+            return LocalReading(file, layout, start, first, self.page_size, tars)
 
-        walk = Walk(position, self.page_size, 1, read, self._unpacking, skip_bad=self._skip_bad)
+        walk = Walk(position, self.page_size, read, self._unpacking, skip_bad=self._skip_bad)
         try:
             async with aclosing(walk.pages(self._paths)) as pages:
                 async for page in pages:
                     yield page
         finally:
             await walk.aclose()
+            tars.close()
 
 
 def _path(path: str | os.PathLike[str]) -> str:

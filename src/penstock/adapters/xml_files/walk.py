@@ -1,8 +1,7 @@
 """The walk through many files: which are done, which are open, and which one is next.
 
-Up to *width* files are open at a time; they take turns, a page each. The order depends only on the
-position. A position names the file of the next page and the size of pages, so a run that was interrupted
-within a page gets the same page again.
+One file is open at a time. The order depends only on the position. A position names the file of the next page
+and the size of pages, so a run that was interrupted within a page gets the same page again.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ class Walk:
     Args:
         position: Where to begin; ``None`` is the beginning.
         page_size: Records per page, at most.
-        width: Files that are open at the same time, at most.
         read: Returns the `Reading` of a file, given the first record and the size of the first page.
         unpacking: How much an archive may unpack to.
         skip_bad: Whether a file that cannot be read (further) becomes one bad record instead of an error.
@@ -43,7 +41,6 @@ class Walk:
         self,
         position: JSON,
         page_size: int,
-        width: int,
         read: Callable[[InputFile, int, int], Reading],
         unpacking: Unpacking,
         *,
@@ -55,7 +52,6 @@ class Walk:
         self._next: str | None = position["next"] if position else None
         self._first_size = max(page_size, position["page_size"]) if position else page_size
         self._page_size = page_size
-        self._width = width
         self._read = read
         self._waiting: deque[InputFile] = deque()
         self._sizes: dict[str, int] = {}
@@ -126,7 +122,7 @@ class Walk:
             self._states[reading.file.name]["fingerprint"],
             reading.index,
             done=reading.finished,
-            bad=isinstance(reading, SkippedReading),
+            **({"bad": True, "again": reading.again} if isinstance(reading, SkippedReading) else {}),
         )
         if reading.finished:
             await reading.aclose()
@@ -134,12 +130,12 @@ class Walk:
             self._open.append(reading)
 
     async def _refill(self) -> None:
-        """Open as many files as allowed, and make sure that the first one has a page.
+        """Open the next file if none is open, and make sure that it has a page.
 
         A file that has not delivered a page yet may be an empty set, so it is waited for.
         """
         while True:
-            while self._waiting and len(self._open) < self._width:
+            if self._waiting and not self._open:
                 reading = await self._open_file(self._waiting.popleft())
                 self._open.append(reading)
                 await reading.begin()
@@ -160,11 +156,9 @@ class Walk:
         first = self._first_size if file.name == self._next else self._page_size
         return self._read(file, self._states[file.name]["index"], first)
 
-    def _put(self, file: InputFile, fingerprint: str, index: int, *, done: bool, bad: bool = False) -> None:
+    def _put(self, file: InputFile, fingerprint: str, index: int, *, done: bool, **more: Any) -> None:
         # Always a new dictionary, so that a position never changes after it was sent.
-        state = {"fingerprint": fingerprint, "place": place_of(file), "index": index, "done": done}
-        if bad:
-            state["bad"] = True
+        state = {"fingerprint": fingerprint, "place": place_of(file), "index": index, "done": done, **more}
         self._states = {**self._states, file.name: state}
         self._unreported = True
 

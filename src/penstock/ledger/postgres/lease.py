@@ -18,6 +18,7 @@ from weakref import WeakMethod
 
 from penstock.errors import LedgerBusy
 from penstock.system import Holder
+from penstock.system.threads import starting_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +151,8 @@ class Renewal:
         self._every = every
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="penstock-lease", daemon=True)
-        self._thread.start()
+        with starting_a_thread():
+            self._thread.start()
 
     def stop_soon(self) -> None:
         """Stop the thread without waiting for its end."""

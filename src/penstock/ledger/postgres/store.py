@@ -64,11 +64,11 @@ class PostgresStore(Store[PostgresTables]):
             try:
                 with self._naming_the_holder(db):
                     prepare(db, self.place)
+                self._renewal = lease.Renewal(self._renew, self._fence.seconds / _RENEWALS_PER_LEASE)
             except BaseException:
                 db.close()
                 raise
             self._tables = PostgresTables(db, self._errors.corrupt)
-            self._renewal = lease.Renewal(self._renew, self._fence.seconds / _RENEWALS_PER_LEASE)
         return self._tables
 
     def _when_free(self, name: str, call: Callable[[], T]) -> T:

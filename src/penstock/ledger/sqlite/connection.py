@@ -96,6 +96,10 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _refuse_folder(path: Path) -> None:
     if path.is_dir():
         raise LedgerError(f"the ledger {path} is a folder; name a file, such as {path / 'run.db'}")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise LedgerError(
+            f"cannot open the ledger {path}: its folder {path.parent} is not a folder; correct the path"
+        )
 
 
 def _create(path: Path) -> None:
@@ -104,7 +108,7 @@ def _create(path: Path) -> None:
     if log.exists() and log.stat().st_size:
         raise LedgerCorrupt(
             f"the ledger {path} is gone, but {log.name} beside it holds a part of it; "
-            f"put {path.name} back, or delete {log.name} to begin anew"
+            f"put {path.name} back, or delete {log.name} and the output to begin anew"
         )
     storage, draft = DiskStorage(), beside(path, ".new")
     for leftover in (draft, beside(draft, "-wal"), beside(draft, "-shm"), beside(draft, "-journal")):
@@ -122,7 +126,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     if path.stat().st_size == 0:
         raise LedgerCorrupt(
             f"the ledger {path} is empty, which a ledger never is; "
-            "restore it from a backup, or delete it to begin anew"
+            "restore it from a backup, or delete it and its output to begin anew"
         )
     errors = SqliteErrors(path)
     if (damage := wal.find_damage(beside(path, "-wal"))) is not None:

@@ -94,7 +94,7 @@ class SqliteStore(Store[SqliteTables]):
             kept = f"; {watch.whereabouts(keep, is_complete=is_complete)}"
         raise LedgerError(
             f"the ledger {self.place} {happened.what}{kept}; put it back as it was and run again, "
-            "or restart from the beginning"
+            "or begin anew with restart=True (--restart), which empties the output"
         )
 
     @contextlib.contextmanager

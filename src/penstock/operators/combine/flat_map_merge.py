@@ -174,8 +174,6 @@ class _FlatMapMergeStage(JoinStage):
             if self._first == flow.index:
                 self._first = None
         self._over.clear()
-        if self._outer.over and self._first not in self._running:
-            self._first = None  # the input has fewer items than before
 
     def _fill(self) -> None:
         """Start the flows of the inputs that have arrived, as long as there is room, and time (law 11)."""
@@ -197,6 +195,8 @@ class _FlatMapMergeStage(JoinStage):
 
     def collect(self, n: int) -> list[Any]:
         """Take up to ``n`` held items, beginning with the flow whose turn it is."""
+        if self._outer.over and self._first not in self._running:
+            self._first = None  # the input has fewer items than before
         if self._first is not None:  # a resumed run begins with one item of that flow
             first = self._running.get(self._first)
             out = first.take(1) if first is not None else []

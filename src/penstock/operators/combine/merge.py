@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.operators.attach import attach, nodes_of
@@ -14,12 +15,12 @@ from penstock.runtime.order import Order
 from penstock.runtime.stage import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from penstock.flow import Flow
     from penstock.operators.attach import Joinable
     from penstock.runtime.input import Input
-    from penstock.runtime.node import Site
+    from penstock.runtime.node import Node, Site, Vertex
     from penstock.runtime.upstream import Marks, States
 
 T = TypeVar("T")
@@ -62,6 +63,68 @@ class Merge(JoinNode):
         """Return the sum of the ``concurrency`` largest M_i(n)."""
         return sum(sorted((node.bound(n) for node in self.inputs), reverse=True)[: self.concurrency])
 
+    def takes_over(self, other: Node) -> bool:
+        """Return whether a stage of this node may run ``other``, one of its inputs, too."""
+        if not isinstance(other, Merge) or self.concurrency is not None or other.concurrency is not None:
+            return False
+        return other.delay_errors == self.delay_errors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Joined:
+    """A merge that a stage runs: its own node, or one that was taken over from the merge ``below``."""
+
+    vertex: Vertex
+    below: _Joined | None = None
+    branch: int = 0
+    """Which input of the merge below it is."""
+
+
+class _Tree:
+    """The merges that one stage runs, and the inputs of them all, as if they were inputs of one merge.
+
+    So an item passes one stage, however deep merges are nested. In a position each merge has its state.
+    """
+
+    def __init__(self, site: Site, node: Merge) -> None:
+        self.sites: list[Site] = []
+        self.merges = [own := _Joined(site.vertex)]
+        self._places: list[tuple[_Joined, int]] = []  # of each input
+        self._found: dict[tuple[_Joined, int], _Joined | int] = {}
+        left = [(site, own, i) for i in reversed(range(len(site.vertex.inputs)))]
+        while left:
+            below, joined, branch = left.pop()
+            above = below.above(branch)
+            vertex = above.vertex
+            if node.takes_over(vertex.node):
+                one = _Joined(vertex, joined, branch)
+                self._found[joined, branch] = one
+                self.merges.append(one)
+                left += [(above, one, i) for i in reversed(range(len(vertex.inputs)))]
+            else:
+                self._found[joined, branch] = len(self.sites)
+                self._places.append((joined, branch))
+                self.sites.append(replace(above, depth=site.depth + 1))
+
+    def first(self, states: Mapping[str, Any]) -> int | None:
+        """Return the input of the next item, which the states of the merges tell; ``None`` if unknown."""
+        here: _Joined | int = self.merges[0]
+        while isinstance(here, _Joined):
+            branch = (states.get(here.vertex.id) or {}).get("next")
+            if branch is None:
+                return None
+            here = self._found[here, branch]
+        return here
+
+    def states(self, following: int | None) -> States:
+        """Return the states of the merges, if the next item is that of the input ``following``."""
+        states: States = {one.vertex.id: {"next": None} for one in self.merges}
+        here, branch = (None, 0) if following is None else self._places[following]
+        while here is not None:
+            states[here.vertex.id] = {"next": branch}
+            branch, here = here.branch, here.below
+        return states
+
 
 @runs(Merge)
 class _MergeStage(JoinStage):
@@ -74,21 +137,28 @@ class _MergeStage(JoinStage):
     """
 
     def __init__(self, site: Site, node: Merge) -> None:
+        self._tree = _Tree(site, node)
         super().__init__(site)
         self._most = node.concurrency or len(self.inputs)
         self._delays = node.delay_errors
-        self._first: int | None = (site.state or {}).get("next")
+        self._first = self._tree.first(site.states)
         self._holding: deque[Input] = deque()
         self._begun = 0
         self.idle.clear()  # ``ask`` chooses which branches begin
         self._parts: list[tuple[int, int]] = []  # of the last chunk: which branch, how many items
 
+    def sites(self) -> Sequence[Site]:
+        return self._tree.sites
+
+    def vertices(self) -> Sequence[Vertex]:
+        return [one.vertex for one in reversed(self._tree.merges)]
+
     def marks(self) -> Marks:
-        key, parts, first, places = self.site.vertex.id, tuple(self._parts), self._first, self.places()
+        tree, parts, first, places = self._tree, tuple(self._parts), self._first, self.places()
 
         def at(i: int) -> States:
             counts, following = counted(parts, i, first)
-            return {**places.states(counts), key: {"next": following}}
+            return {**places.states(counts), **tree.states(following)}
 
         return at
 

@@ -30,6 +30,9 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "5
 class _DuckDBTable(FileTable):
     scheme = "duckdb"
     group_rows: ClassVar[int] = 4096
+    children_have_keys: ClassVar[bool] = (
+        False  # an index of DuckDB forbids to delete and insert a key at once
+    )
     types: ClassVar[dict[str, str]] = {
         "json": "JSON", "int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN", "date": "DATE",
         "bytes": "BLOB",
@@ -125,7 +128,7 @@ class _DuckDBTable(FileTable):
         In each call DuckDB waits a few times for the GIL, beside a busy event loop 5 ms each time, however
         many statements the call has.
         """
-        if self._in_transaction or len(groups) != 1:
+        if self._in_transaction or len(groups) != 1 or self.children:
             return super().insert_and_advance(groups, values)
         self._in_transaction = True
         changed = self.update(f"BEGIN; {self.advance_statement}", values)
@@ -148,7 +151,9 @@ class _DuckDBTable(FileTable):
         try:
             if is_deleting:
                 self.execute(self._delete_statement)
-            self.execute(f"{self.insert_clause}SELECT * FROM {_INCOMING}{live}{upsert}{then}")
+            names = ", ".join(map(self.quoted, self.options.names))
+            self.execute(f"{self.insert_clause}SELECT {names} FROM {_INCOMING}{live}{upsert}{then}")
+            self._write_children(are_new=are_new)
         except self._duckdb.ConstraintException:
             if not are_new:
                 raise
@@ -158,6 +163,21 @@ class _DuckDBTable(FileTable):
         finally:
             self.db.unregister(_INCOMING)
         return True
+
+    def _write_children(self, *, are_new: bool) -> None:
+        key, order = (self.quoted(self.options.names[at]) for at in (self.options.key, ORDER))
+        for child in self.children.tables:
+            if not are_new:
+                incoming = f"(SELECT {key} AS k, {order} AS o FROM {_INCOMING})"
+                self.execute(self.children.delete_statement(child, incoming))
+            values = self.quoted(child.column.name)
+            incoming = (
+                f"(SELECT {key} AS k, {order} AS o, unnest({values}) AS item,"
+                f" generate_subscripts({values}, 1) AS at FROM {_INCOMING})"
+            )
+            items = [f"i.item.{self.quoted(name)}" for name, _ in child.fields]
+            items = ["i.at", *(items if child.is_struct else ["i.item"])]
+            self.execute(self.children.insert_statement(child, items, incoming))
 
     @property
     def _delete_statement(self) -> str:

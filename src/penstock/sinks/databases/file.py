@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from penstock.errors import SinkError
-from penstock.sinks.databases.rows import Deleted, TableOptions, Versions
+from penstock.sinks.databases.rows import Deleted, TableOptions, Tables, Versions
 from penstock.sinks.databases.sink import DatabaseSink
 from penstock.sinks.databases.table import Table, check_table_name
 from penstock.sinks.databases.urls import file_url, parse_file_url
@@ -75,7 +75,7 @@ class FileDatabaseSink(DatabaseSink):
 
     Args:
         path: The file; it and its folders are created if absent.
-        table, versions, deleted, schema, columns, include_raw: See ``DatabaseSink``.
+        table, versions, deleted, tables, schema, columns, include_raw: See ``DatabaseSink``.
 
     Raises:
         GraphError: the table cannot have that name, or an option is unknown.
@@ -90,12 +90,14 @@ class FileDatabaseSink(DatabaseSink):
         table: str = "documents",
         versions: Versions = "replace",
         deleted: Deleted = "mark",
+        tables: Tables = "nested",
         schema: type | None = None,
         columns: Sequence[str] | None = None,
         include_raw: bool = False,
     ) -> None:
         self._path = file_path(path)
-        options = TableOptions(versions, deleted, Layout.of(schema, columns, include_raw=include_raw))
+        layout = Layout.of(schema, columns, include_raw=include_raw)
+        options = TableOptions(versions, deleted, layout, tables)
         super().__init__(self._table_type(self._path, table, options))
 
     @classmethod

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import struct
 import time
-from collections.abc import Callable
-from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlencode
 
 from penstock.columns import Scalar
 from penstock.errors import GraphError, SinkError, install_command
-from penstock.sinks.databases.rows import DELETED, ORDER, Deleted, Row, TableOptions, Versions
+from penstock.sinks.databases.postgres_arrays import Array, element_type, register_arrays
+from penstock.sinks.databases.rows import DELETED, ORDER, Deleted, Row, TableOptions, Tables, Versions
 from penstock.sinks.databases.sink import DatabaseSink
 from penstock.sinks.databases.table import Table, check_table_name
 from penstock.sinks.databases.urls import AUTHORITY, parse_url
@@ -34,11 +32,13 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON, Commit
     from penstock.columns import Column
+    from penstock.sinks.databases.children import Child
 
 _LOCK_SECONDS = 10.0
 """How long to wait for a lock. The server may not know yet that a client was killed, or it may be stopped."""
 _WRITE_SECONDS = 60.0
 """The same for a write: somebody may be creating an index."""
+_ITEMS = " CROSS JOIN LATERAL jsonb_array_elements(i.v::JSONB) WITH ORDINALITY AS e (item, at)"
 _HOLDER = """
 SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'),
        a.backend_start::timestamp(0)::text
@@ -64,7 +64,7 @@ class PostgresSink(DatabaseSink):
         url: ``postgresql://user@host:5432/database``, as libpq takes it; libpq's environment variables fill
             in what it leaves out. The URL is never shown. Keep a password in ``~/.pgpass`` or ``PGPASSWORD``.
         table: The table, or ``schema.table``; the default schema is the first of the search path.
-        versions, deleted, schema, columns, include_raw: See ``DatabaseSink``.
+        versions, deleted, tables, schema, columns, include_raw: See ``DatabaseSink``.
 
     Raises:
         GraphError: psycopg is not installed (the message says how to install it), the URL is malformed, the
@@ -78,11 +78,13 @@ class PostgresSink(DatabaseSink):
         table: str = "documents",
         versions: Versions = "replace",
         deleted: Deleted = "mark",
+        tables: Tables = "nested",
         schema: type | None = None,
         columns: Sequence[str] | None = None,
         include_raw: bool = False,
     ) -> None:
-        options = TableOptions(versions, deleted, Layout.of(schema, columns, include_raw=include_raw))
+        layout = Layout.of(schema, columns, include_raw=include_raw)
+        options = TableOptions(versions, deleted, layout, tables)
         known = connection_url(url) or "none://?"
         super().__init__(_PostgresTable(_connection_parameters(known), table, options))
 
@@ -115,7 +117,6 @@ def _connection_parameters(url: str) -> dict[str, Any]:
 
 class _PostgresTable(Table):
     mark = "%s"
-    emptying = "TRUNCATE TABLE"
     types: ClassVar[dict[str, str]] = {
         "key": 'TEXT COLLATE "C"', "record_id": 'TEXT COLLATE "C"', "doc_id": 'TEXT COLLATE "C"',
         "version_order": 'TEXT COLLATE "C"', "json": "JSONB", "int": "BIGINT", "float": "FLOAT8",
@@ -137,9 +138,8 @@ class _PostgresTable(Table):
     def quoted(self, name: str) -> str:
         return super().quoted(name).replace("%", "%%")  # psycopg takes a single % for a placeholder
 
-    @property
-    def target(self) -> str:
-        return f"{self.quoted(self._schema)}.{super().target}"
+    def place(self, table: str) -> str:
+        return f"{self.quoted(self._schema)}.{super().place(table)}"
 
     @property
     def commits(self) -> str:
@@ -161,7 +161,7 @@ class _PostgresTable(Table):
 
     def connect(self) -> None:
         self.db = self._psycopg.connect(**self._connection, autocommit=True)
-        _register_arrays(self.db)
+        register_arrays(self.db)
         end_with_client(self.db)
         limit_lock_waits(self.db, _LOCK_SECONDS)
         if not self._schema:
@@ -237,12 +237,34 @@ class _PostgresTable(Table):
         self.begin()
         if live := self._apply_deletions(rows):
             self.execute(f"{self.insert_clause}{self._incoming_rows}{self.upsert_clause}", self._arrays(live))
+        self._write_children(rows)
+
+    def _write_children(self, rows: Sequence[Row]) -> None:
+        key, children = self.options.key, self.children
+        keys = "SELECT unnest(%s::TEXT[]) AS k, unnest(%s::TEXT[]) AS o"
+        written = [Array([row[at] for row in rows]) for at in (key, ORDER)] if children else []
+        for child, at in children.with_index():
+            self.execute(children.delete_statement(child, f"({keys})"), written)
+            lists = [row[at] for row in rows]
+            if any(lists):
+                incoming = f"({keys}, unnest(%s::TEXT[]) AS v)"
+                statement = children.insert_statement(child, _child_values(self, child), incoming, _ITEMS)
+                self.execute(statement, [*written, Array(lists)])
+
+    def child_index_statement(self, child: Child) -> str:
+        return f"CREATE INDEX ON {self.place(child.table)} ({self.quoted(child.fields[0][0])})"
+
+    def _empty(self) -> None:
+        tables = [self.target, *(self.place(child.table) for child in self.children.tables)]
+        self.execute(f"TRUNCATE TABLE {', '.join(tables)}")
 
     def insert_and_advance(self, groups: Sequence[list[Row]], values: Sequence[Any]) -> int:
         """See ``Table.insert_and_advance``; does both in one statement.
 
         If no transaction is open, this statement is the whole commit: one exchange with the server.
         """
+        if self.children:
+            return super().insert_and_advance(groups, values)
         self._insert_groups(groups[:-1])
         rows = self._apply_deletions(groups[-1]) if groups else ()
         if not rows:
@@ -267,7 +289,7 @@ class _PostgresTable(Table):
             f"DELETE FROM {self.target} AS t"
             " USING (SELECT unnest(%s::TEXT[]) AS k, unnest(%s::TEXT[]) AS o) AS i"
             f" WHERE t.{key} = i.k AND i.o >= t.{order}",
-            [_Array(values) for values in zip(*deleted, strict=True)],
+            [Array(values) for values in zip(*deleted, strict=True)],
         )
         return [row for row in rows if not row[DELETED]]
 
@@ -275,14 +297,14 @@ class _PostgresTable(Table):
     def _incoming_rows(self) -> str:
         """The rows of an ``INSERT``: one array for each column, unnested."""
         # In FROM, PostgreSQL would gather what unnest() returns, beyond 4 MB in a file.
-        pairs = [(self.quoted(column.name), self.sql_type(column.type)) for column in self.options.columns]
-        columns = ", ".join(f"unnest(%s::{_element(kind)}[]) AS {name}" for name, kind in pairs)
+        pairs = [(self.quoted(column.name), self.sql_type(column.type)) for column in self.options.stored]
+        columns = ", ".join(f"unnest(%s::{element_type(kind)}[]) AS {name}" for name, kind in pairs)
         names = ", ".join(f"i.{name}{'::JSONB' if kind == 'JSONB' else ''}" for name, kind in pairs)
         return f"SELECT {names} FROM (SELECT {columns}) AS i"
 
-    def _arrays(self, rows: Sequence[Row]) -> list[_Array]:
-        columns = zip(self.options.columns, zip(*rows, strict=True), strict=True)
-        return [_Array(values, _element(self.sql_type(column.type))) for column, values in columns]
+    def _arrays(self, rows: Sequence[Row]) -> list[Array]:
+        columns = zip(self.options.stored, zip(*rows, strict=True), strict=False)  # children have a table
+        return [Array(values, element_type(self.sql_type(column.type))) for column, values in columns]
 
     def reason(self, error: Exception) -> str:
         if not isinstance(error, self._psycopg.Error):
@@ -301,6 +323,25 @@ class _PostgresTable(Table):
         return f"PostgreSQL says: {message}; {advice}" if advice else f"PostgreSQL says: {message}"
 
 
+def _child_values(table: _PostgresTable, child: Child) -> list[str]:
+    """Return the position and the fields of an item, for a ``SELECT``."""
+    if not child.is_struct:
+        fields = [("e.item #>> '{}'", "e.item", child.fields[0][1])]
+    else:
+        fields = [
+            (f"e.item ->> {_text(name)}", f"e.item -> {_text(name)}", kind) for name, kind in child.fields
+        ]
+    values = [
+        f"({text})::{table.sql_type(kind)}" if isinstance(kind, Scalar) else f"nullif({json}, 'null'::JSONB)"
+        for text, json, kind in fields
+    ]
+    return ["e.at", *values]
+
+
+def _text(name: str) -> str:
+    return "'" + name.replace("'", "''").replace("%", "%%") + "'"
+
+
 _ADVICE = {
     "08": "check that the server can be reached, then run again",
     "28": "correct the user or password, then run again",
@@ -308,59 +349,6 @@ _ADVICE = {
     "57P": "run again when the server is back",
 }
 """By the beginning of a SQLSTATE."""
-
-_OIDS = {"BIGINT": 20, "BOOLEAN": 16, "BYTEA": 17, "DATE": 1082, "FLOAT8": 701, "TEXT": 25}
-_LENGTH = struct.Struct("!i").pack
-_HEAD = struct.Struct("!iiIii").pack
-_EPOCH = date(2000, 1, 1).toordinal()
-
-
-def _element(kind: str) -> str:
-    """Return the type in which values are sent; JSON is sent as text."""
-    return "TEXT" if kind == "JSONB" else kind
-
-
-def _date_as_bytes(text: str) -> bytes:
-    return _LENGTH(date.fromisoformat(text).toordinal() - _EPOCH)
-
-
-_AS_BYTES: dict[str, Callable[[Any], bytes]] = {
-    "BIGINT": struct.Struct("!q").pack,
-    "BOOLEAN": {False: b"\0", True: b"\1"}.__getitem__,
-    "BYTEA": bytes,
-    "DATE": _date_as_bytes,
-    "FLOAT8": struct.Struct("!d").pack,
-    "TEXT": str.encode,
-}
-"""The binary form of a value, by its type in PostgreSQL."""
-
-
-class _Array:
-    """A column in PostgreSQL's binary format of arrays, where no value has to be escaped."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, values: Sequence[Any], element: str = "TEXT") -> None:
-        head = _HEAD(1, 1, _OIDS[element], len(values), 1)  # one dimension, may hold NULL, first index 1
-        parts = [head] * (2 * len(values) + 1)
-        convert = _AS_BYTES[element]
-        encoded = [None if value is None else convert(value) for value in values]
-        parts[1::2] = [_LENGTH(-1 if value is None else len(value)) for value in encoded]
-        parts[2::2] = [value or b"" for value in encoded]
-        self.data = b"".join(parts)
-
-
-def _register_arrays(db: Any) -> None:
-    from psycopg.adapt import Dumper
-    from psycopg.pq import Format
-
-    class ArrayDumper(Dumper):
-        format = Format.BINARY  # no oid: the cast in the statement gives the type
-
-        def dump(self, obj: _Array) -> bytes:
-            return obj.data
-
-    db.adapters.register_dumper(_Array, ArrayDumper)
 
 
 def _replace_nul(text: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from penstock.columns import Column, Scalar
+from penstock.columns import Column, ListOf, Scalar
 from penstock.errors import GraphError
 from penstock.sinks.files.lines import json_of, replace_surrogates
 from penstock.sinks.layout import ENVELOPE, METADATA, RAW, Layout
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Versions = Literal["replace", "keep"]
 Deleted = Literal["mark", "delete"]
+Tables = Literal["nested", "normalized"]
 Row = tuple[Any, ...]
 
 _KEYS = ("record_id", "doc_id", "source", "version", "version_order", "content_hash", "deleted")
@@ -46,15 +47,22 @@ class TableOptions:
     versions: Versions = "replace"
     deleted: Deleted = "mark"
     layout: Layout = Layout()  # noqa: RUF009  it is frozen
+    tables: Tables = "nested"
     columns: tuple[Column, ...] = field(init=False)
-    """All columns of the table, in order: `_KEYS`, ``texts``, ``metadata``, ``raw``, ``typed``."""
+    """The values of a row, in order: `_KEYS`, ``texts``, ``metadata``, ``raw``, ``typed``."""
+    stored: tuple[Column, ...] = field(init=False)
+    """Those that the table itself has: all, or all but ``children``, which come last."""
+    children: tuple[Column, ...] = field(init=False)
+    """Those that have a table of their own."""
     texts: tuple[str, ...] = field(init=False)
     has_metadata: bool = field(init=False)
     has_raw: bool = field(init=False)
     typed: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, kinds in (("versions", get_args(Versions)), ("deleted", get_args(Deleted))):
+        kinds_of = {"versions": Versions, "deleted": Deleted, "tables": Tables}
+        for name, kind in kinds_of.items():
+            kinds = get_args(kind)
             if getattr(self, name) not in kinds:
                 known = " or ".join(map(repr, kinds))
                 raise GraphError(f"{name} is {known}, not {getattr(self, name)!r}")
@@ -64,18 +72,23 @@ class TableOptions:
         texts = tuple(column for column in layout.columns if column.name in ("title", "content"))
         columns = [envelope[name] for name in _KEYS]
         columns += [*texts, *([METADATA] if METADATA in layout.columns else [])]
-        columns += [*([RAW] if RAW in layout.columns else []), *layout.typed]
+        is_child = [self.tables == "normalized" and isinstance(c.type, ListOf) for c in layout.typed]
+        children = tuple(column for column, apart in zip(layout.typed, is_child, strict=True) if apart)
+        within = [column for column, apart in zip(layout.typed, is_child, strict=True) if not apart]
+        columns += [*([RAW] if RAW in layout.columns else []), *within]
         keep = object.__setattr__  # it is frozen
-        keep(self, "columns", tuple(columns))
+        keep(self, "columns", (*columns, *children))
+        keep(self, "stored", tuple(columns))
+        keep(self, "children", children)
         keep(self, "texts", tuple(column.name for column in texts))
         keep(self, "has_metadata", METADATA in layout.columns)
         keep(self, "has_raw", RAW in layout.columns)
-        keep(self, "typed", tuple(column.name for column in layout.typed))
+        keep(self, "typed", tuple(column.name for column in (*within, *children)))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the columns, in order."""
-        return tuple(column.name for column in self.columns)
+        """The names of the columns of the table itself, in order."""
+        return tuple(column.name for column in self.stored)
 
     @property
     def key(self) -> int:
@@ -85,7 +98,10 @@ class TableOptions:
     def as_json(self) -> dict[str, Any]:
         """Return the options as they are stored beside the table."""
         columns = {column.name: str(column.type) for column in self.columns[len(_KEYS) :]}
-        return {"format": _FORMAT, "versions": self.versions, "deleted": self.deleted, "columns": columns}
+        return {
+            "format": _FORMAT, "versions": self.versions, "deleted": self.deleted, "tables": self.tables,
+            "columns": columns,
+        }  # fmt: skip
 
 
 @lru_cache(1024)
@@ -121,6 +137,8 @@ class RowMaker:
         clean, options = self.clean, self.options
         doc_id, version = clean(document.doc_id), clean(document.version)
         values, rest = options.layout.values(document)
+        if options.children:  # their columns have types, which the database enforces
+            values, rest = options.layout.exact(values, rest)
         get, stored = values.get, self._stored
         fields = document.__dict__
         return (
@@ -146,6 +164,7 @@ class RowMaker:
         return value
 
 
+_SIZED = (str, bytes)
 _EMPTY: dict[type, str] = {list: "[]", dict: "{}"}
 
 
@@ -182,7 +201,7 @@ class RowGroups:
             if before is not None and row[ORDER] < before[ORDER]:
                 continue
             self._rows[key] = row
-            self._size += sum([len(value) for value in row if isinstance(value, str | bytes)])
+            self._size += sum([len(value) for value in row if isinstance(value, _SIZED)])
             if len(self._rows) >= self.max_rows or self._size >= self.max_size:
                 complete += self.take()
         return complete

@@ -30,6 +30,9 @@ class DatabaseSink(OutputSink):
       older one that comes later is skipped. ``"keep"`` keeps one row per version.
     * ``deleted``: with ``"mark"`` a tombstone becomes a row with ``deleted`` set. With ``"delete"`` it
       deletes the row.
+    * ``tables``: with ``"normalized"`` a child table ``<table>_<column>`` takes the place of each column that
+      is a list. It has one row for each item: the key of the document, the ``position`` of the item (from 1)
+      and its fields.
     * ``schema``: a class that declares columns (see ``penstock.columns``); by default that of the adapter.
     * ``columns``: the names of the columns to write, besides those that a table needs; all by default.
     * ``include_raw``: whether to write the raw bytes too.
@@ -65,7 +68,7 @@ class DatabaseSink(OutputSink):
         """See ``Sink.use_schema``."""
         options = self._table.options
         if not options.layout.declared:
-            self._table.options = replace(options, layout=options.layout.with_schema(schema))
+            self._table.use_options(replace(options, layout=options.layout.with_schema(schema)))
             self._use_table()
 
     async def write(self, documents: Sequence[Document]) -> None:

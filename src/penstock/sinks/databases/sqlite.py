@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import sys
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.columns import Column
+    from penstock.sinks.databases.children import Child
 
 _LEDGER_ID = 0x50454E53
 """The ``application_id`` of a ledger. A ledger and an output need two files."""
@@ -45,7 +46,7 @@ class _SqliteTable(FileTable):
     @property
     def max_rows(self) -> int:
         # A power of two: see _execute_for.
-        fitting = _MAX_VALUES // len(self.options.columns)
+        fitting = _MAX_VALUES // max(3, len(self.options.stored))
         return min(self.group_rows, 1 << (fitting.bit_length() - 1))
 
     def index_statement(self, column: Column) -> str:
@@ -53,6 +54,11 @@ class _SqliteTable(FileTable):
             return ""
         name = self.quoted(f"{self.table}.{column.name}")
         return f"CREATE INDEX {name} ON {self.target} ({self.quoted(column.name)})"
+
+    def child_index_statement(self, child: Child) -> str:
+        field = child.fields[0][0]
+        name = self.quoted(f"{child.table}.{field}")
+        return f"CREATE INDEX {name} ON {self.quoted(child.table)} ({self.quoted(field)})"
 
     def connect(self) -> None:
         uri = f"{self.path.absolute().as_uri()}?mode=rwc"
@@ -109,11 +115,33 @@ class _SqliteTable(FileTable):
         # Not IMMEDIATE: the insert takes the lock too, and this way one statement fewer gives up the GIL.
         if not self.db.in_transaction:
             self.db.execute("BEGIN")
+        every = rows
         if self.options.deleted == "delete":
             deleted = [(row[self.options.key], row[ORDER]) for row in rows if row[DELETED]]
             rows = [row for row in rows if not row[DELETED]]
             self._execute_for(deleted, self._delete_statement)
-        self._execute_for(rows, self._upsert_statement)
+        stored = len(self.options.stored)
+        self._execute_for([row[:stored] for row in rows] if self.children else rows, self._upsert_statement)
+        self._write_children(every)
+
+    def _write_children(self, rows: Sequence[Row]) -> None:
+        key = self.options.key
+        for child, at in self.children.with_index():
+            self._execute_for(
+                [(row[key], row[ORDER]) for row in rows], partial(self._emptying_statement, child)
+            )
+            filled = [(row[key], row[ORDER], row[at]) for row in rows if row[at] not in (None, "[]")]
+            self._execute_for(filled, partial(self._filling_statement, child))
+
+    def _emptying_statement(self, child: Child, count: int) -> str:
+        incoming = f"(SELECT column1 AS k, column2 AS o FROM (VALUES {_marks(2, count)}))"
+        return self.children.delete_statement(child, incoming)
+
+    def _filling_statement(self, child: Child, count: int) -> str:
+        incoming = f"(SELECT column1 AS k, column2 AS o, column3 AS v FROM (VALUES {_marks(3, count)}))"
+        values = [f"json_extract(e.value, {_path(name)})" for name, _ in child.fields]
+        values = ["e.key + 1", *(values if child.is_struct else ["e.value"])]
+        return self.children.insert_statement(child, values, incoming, ", json_each(i.v) AS e")
 
     def _execute_for(self, rows: Sequence[Row], statement: Any) -> None:
         """Execute one statement for all rows.
@@ -133,8 +161,8 @@ class _SqliteTable(FileTable):
         return cache(self._make_upsert_statement)  # of this table alone: a cached method would keep it alive
 
     def _make_upsert_statement(self, count: int) -> str:
-        marks = f"({', '.join('?' * len(self.options.columns))})"
-        rows = f"SELECT * FROM (VALUES {', '.join([marks] * count)}) WHERE column1 IS NOT NULL"
+        marks = _marks(len(self.options.stored), count)
+        rows = f"SELECT * FROM (VALUES {marks}) WHERE column1 IS NOT NULL"
         return f"{self.insert_clause}{rows}{self.upsert_clause}"
 
     @cached_property
@@ -158,6 +186,15 @@ class _SqliteTable(FileTable):
         if primary == sqlite3.SQLITE_NOTADB:
             return "it is not a SQLite database, or its first page is damaged; choose another file"
         return sqlite_reason(self.path, error)
+
+
+def _marks(values: int, rows: int) -> str:
+    return ", ".join([f"({', '.join('?' * values)})"] * rows)
+
+
+def _path(name: str) -> str:
+    """Return the path of a key, as SQLite writes it."""
+    return "'$.\"" + name.replace("'", "''") + "\"'"
 
 
 class SqliteSink(FileDatabaseSink):

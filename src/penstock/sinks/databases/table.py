@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from penstock.abc import Commit
 from penstock.columns import Scalar
 from penstock.errors import GraphError, SinkError, SinkMismatch
+from penstock.sinks.databases.children import Children, children_then
 from penstock.sinks.databases.rows import ORDER, TableOptions
 from penstock.sinks.files.lines import replace_surrogates
 from penstock.sinks.output import START_OVER, Output, read_record
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON
     from penstock.columns import Column, ColumnType
+    from penstock.sinks.databases.children import Child
     from penstock.sinks.databases.rows import Row
 
 COMMITS = "penstock_commits"
@@ -54,15 +56,24 @@ class Table(Output):
     """The placeholder of a bound value."""
     types: ClassVar[dict[str, str]] = {}
     """SQL types by the name of a column or the kind of a scalar; others are ``TEXT``."""
-    emptying: ClassVar[str] = "DELETE FROM"
-    """The statement that empties a table, up to its name."""
+    children_have_keys: ClassVar[bool] = True
+    """Whether child tables have a primary key, and a foreign key to their parent."""
 
     def __init__(self, name: str, table: str, options: TableOptions) -> None:
         super().__init__(name)
         self.table = table
-        self.options = options
+        self.use_options(options)
         self.db: Any = None
         self._epoch = 0
+
+    def use_options(self, options: TableOptions) -> None:
+        """Take the options; the table is closed.
+
+        Raises:
+            GraphError: a child table cannot have its name, or the name of a field.
+        """
+        self.options = options
+        self.children = Children(self)
 
     @property
     def max_rows(self) -> int:
@@ -125,10 +136,14 @@ class Table(Output):
         """The name of the table in ``penstock_commits``."""
         return self.table
 
+    def place(self, table: str) -> str:
+        """Return a table of the database for a statement."""
+        return self.quoted(table)
+
     @property
     def target(self) -> str:
         """The table, for a statement."""
-        return self.quoted(self.table)
+        return self.place(self.table)
 
     @property
     def commits(self) -> str:
@@ -140,6 +155,7 @@ class Table(Output):
     def _open(self, record: JSON, *, restart: bool) -> Commit | None:
         """Return the commit that the table holds; see ``Sink.open``."""
         epoch = 0 if record is None else read_record(record, _FORMAT, self.name, epoch=int)["epoch"]
+        self.options.layout.check()
         self.connect()
         self.begin()
         commit = self._prepare(restart=restart)
@@ -166,7 +182,7 @@ class Table(Output):
     def _prepare(self, *, restart: bool) -> Commit | None:
         found, columns = self._find()
         if not found:
-            self._create_table()
+            self._create_table(())
             self._enter_empty_table()
             return None
         epoch, position, counts, options = found[0]
@@ -205,17 +221,24 @@ class Table(Output):
                 f"{', '.join(sorted(missing))}); rename that table, or use another database"
             )
 
-    def _create_table(self) -> None:
+    def _create_table(self, dropped: Sequence[str]) -> None:
+        """Create the table and its children; ``dropped`` are the children of the table that it replaces."""
+        for name in dropped:
+            self.execute(f"DROP TABLE IF EXISTS {self.place(name)}")
+        self.children.check_free()
+        self.execute(f"DROP TABLE IF EXISTS {self.target}")
         columns = [
             f"{self.quoted(column.name)} {self.column_type(column)}"
             f"{' PRIMARY KEY' if at == self.options.key else ''}"
             f"{'' if column in self.options.layout.typed or column.name == 'raw' else ' NOT NULL'}"
-            for at, column in enumerate(self.options.columns)
+            for at, column in enumerate(self.options.stored)
         ]
         self.execute(f"CREATE TABLE {self.target} ({', '.join(columns)})")
         for column in self.options.layout.typed:
-            if column.indexed and (statement := self.index_statement(column)):
+            is_within = column in self.options.stored
+            if column.indexed and is_within and (statement := self.index_statement(column)):
                 self.execute(statement)
+        self.children.create()
 
     def column_type(self, column: Column) -> str:
         """Return the SQL type of a column."""
@@ -229,6 +252,10 @@ class Table(Output):
         """Return the statement that makes an index of a column, or ``""``."""
         return ""
 
+    def child_index_statement(self, child: Child) -> str:  # noqa: ARG002
+        """Return the statement that makes an index of the first field of a child table, or ``""``."""
+        return ""
+
     def _enter_empty_table(self) -> None:
         """Write the row of commits for a new or emptied table."""
         self.execute(f"DELETE FROM {self.commits} WHERE table_name = {self.mark}", (self.key_name,))
@@ -239,12 +266,21 @@ class Table(Output):
 
     def _empty_table(self, columns: list[str], options: str) -> None:
         """Remove all rows; create the table again if it is gone or has other options."""
-        if json.loads(options) == self.options.as_json() and set(self.options.names) <= set(columns):
-            self.execute(f"{self.emptying} {self.target}")
+        then = json.loads(options)
+        if (
+            then == self.options.as_json()
+            and set(self.options.names) <= set(columns)
+            and not self.children.lost()
+        ):
+            self._empty()
         else:
-            self.execute(f"DROP TABLE IF EXISTS {self.target}")
-            self._create_table()
+            self._create_table(children_then(self.table, then))
         self._enter_empty_table()
+
+    def _empty(self) -> None:
+        for child in self.children.tables:
+            self.execute(f"DELETE FROM {self.place(child.table)}")
+        self.execute(f"DELETE FROM {self.target}")
 
     def _check_table(self, columns: list[str], options: str) -> None:
         """Refuse a table that is gone, has other options, or lacks a column."""
@@ -253,7 +289,7 @@ class Table(Output):
                 f"the output {self.name} is gone, but commit {self._epoch} was made to it; "
                 f"put the table back, {START_OVER}"
             )
-        then, now = json.loads(options), self.options.as_json()
+        then, now = {"tables": "nested", **json.loads(options)}, self.options.as_json()
         if then.get("format") != now["format"]:
             raise SinkMismatch(
                 f"the output {self.name} was written by an earlier version of Penstock, with other columns; "
@@ -263,6 +299,11 @@ class Table(Output):
             raise SinkMismatch(
                 f"the output {self.name} was begun with {changed}; "
                 f"use the same options again, or another table=, {START_OVER}"
+            )
+        if lost := self.children.lost():
+            raise SinkMismatch(
+                f"the output {self.name} has lost its child tables {', '.join(lost)}; "
+                f"put them back, {START_OVER}"
             )
         if missing := [name for name in self.options.names if name not in columns]:
             raise SinkMismatch(
@@ -278,6 +319,8 @@ class Table(Output):
         )
         if held != [(self._epoch,)]:
             return f"no longer holds commit {self._epoch}: another program has changed it"
+        if self.children.lost():
+            return "has lost a child table, which another program dropped"
         return None if self.columns(self.table) else "has lost its table, which another program dropped"
 
     # -- writing

@@ -16,7 +16,7 @@ AUTHORITY = re.compile(
 )
 """An unambiguous URL of a server. With a second ``@`` a part of the URL could belong to the password."""
 _SECRET = ("password", "sslpassword")
-_OPTIONS = ("table", "versions", "deleted", "raw")
+_OPTIONS = ("table", "versions", "deleted", "tables", "raw")
 
 
 @dataclass(frozen=True, slots=True)

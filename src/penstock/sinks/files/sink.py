@@ -42,6 +42,7 @@ class FileOutput(Output):
         return self._storage.lock(self.path)
 
     def _open(self, record: JSON, *, restart: bool) -> None:
+        self.layout.check()
         if record is None:
             self._begin(restart=restart)
         else:

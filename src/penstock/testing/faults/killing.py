@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal as signals
-import subprocess
 import threading
 import time
 from dataclasses import dataclass
+from subprocess import DEVNULL, PIPE, Popen
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def kill_at(
     Raises:
         subprocess.TimeoutExpired: the process did not end in time.
     """
-    with subprocess.Popen(  # noqa: S603  the command is the caller's
+    with Popen(  # noqa: S603  the command is the caller's
         [os.fspath(word) for word in command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
         text=True,
         cwd=folder,
         env=dict(environment) if environment is not None else None,
@@ -178,7 +178,7 @@ def _wait(seconds: float) -> None:
 class _Reader:
     """Reads stdout and stderr of a process to their ends; sets ``reached`` after ``wanted`` lines."""
 
-    def __init__(self, process: subprocess.Popen[str], wanted: int | None) -> None:
+    def __init__(self, process: Popen[str], wanted: int | None) -> None:
         self.lines: list[str] = []
         self.errors: list[str] = []
         self.reached = threading.Event()
