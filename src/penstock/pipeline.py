@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Ledger, Sink, Source
+from penstock.documents.expression import Expression
 from penstock.documents.settings import Settings
 from penstock.errors import GraphError
 from penstock.events import (
@@ -79,7 +80,8 @@ class IngestionPipeline:
             and raise if they fail.
         concurrency: How many documents may be in the steps at once. With more than 1 their order is free, but
             records of one document come one after the other.
-        where: A document for which it is false, as it was parsed, counts as skipped. No step gets it.
+        where: A document for which it is false, as it was parsed, counts as skipped. No step gets it. A
+            function, or an expression: ``'year >= 2015 and "Neoplasms" in mesh'`` (see `Expression`).
         retry: How often to try a document, or the source, again after an error that may pass.
         progress_every: Documents from one ``BatchProgress`` to the next.
         checkpoint_every: Documents from one commit to the next.
@@ -105,7 +107,7 @@ class IngestionPipeline:
         key: str | None = None,
         process: Sequence[Step] = (),
         concurrency: int = 1,
-        where: Callable[[Document], bool] | None = None,
+        where: Callable[[Document], bool] | str | None = None,
         retry: RetryPolicy | None = RetryPolicy(attempts=3),  # noqa: B008  frozen
         progress_every: int = 100,
         checkpoint_every: int = 1000,
@@ -122,6 +124,8 @@ class IngestionPipeline:
             advice = "Pass pubmed(...) itself, and operators behind it as process=, where=, retry= and so on."
             refuse("IngestionPipeline", "an adapter", adapter, advice=advice)
         process, hooks = _functions("process", process), _functions("hooks", hooks)
+        if isinstance(where, str):
+            where = Expression(where, source.schema)
         if where is not None:
             function_for("IngestionPipeline", where, "where")
         for name, value in (("concurrency", concurrency), ("progress_every", progress_every)):
@@ -277,6 +281,7 @@ class IngestionPipeline:
         source = self._plan.adapter.source
         lines = [f"source      {source.name} {redact_json(source.parameters)}", *_inputs_of(source)]
         settings = self._plan.settings
+        lines += [f"where       {getattr(one, '__name__', one)}" for one in settings.where]
         if settings.process:
             names = ", ".join(getattr(step, "__name__", repr(step)) for step in settings.process)
             lines.append(f"process     {names} (concurrency {settings.concurrency})")
@@ -293,6 +298,8 @@ class IngestionPipeline:
                 yield "without a ledger, an interrupted run resumes from the position in the output"
             else:
                 yield "no ledger: an interrupted run starts again from the beginning"
+                if sink is not None and not sink.effectively_once:
+                    yield f"at least once into {sink.describe()}: documents then come again"
             return
         sinks = sink.sinks if isinstance(sink, SeveralSinks) else () if sink is None else (sink,)
         if not sinks:

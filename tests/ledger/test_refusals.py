@@ -60,12 +60,15 @@ async def test_a_folder(tmp_path):
         await SqliteLedger(tmp_path).open("k")
 
 
-@pytest.mark.parametrize("look", [False, True])
-async def test_a_missing_folder(tmp_path, look):
-    """Folders are not created, because the path may be a mistake."""
-    path = tmp_path / "no" / "run.db"
-    with pytest.raises(LedgerError, match=r"its folder .* does not exist; create it first"):
-        read_status(path) if look else await SqliteLedger(path).open("k")
+async def test_a_missing_folder(tmp_path):
+    """Reading a ledger creates no folder; a run creates those that are missing."""
+    path = tmp_path / "no" / "where" / "run.db"
+    with pytest.raises(LedgerError, match="there is no ledger at"):
+        read_status(path)
+    assert not path.parent.exists()
+    async with SqliteLedger(path) as ledger:
+        await ledger.open("k")
+    assert path.exists()
 
 
 def test_status_of_a_missing_ledger(tmp_path):

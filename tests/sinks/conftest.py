@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import resource
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ import pytest
 import zstandard
 
 from penstock.document import Document
-from penstock.sinks import JsonLinesSink, MemorySink, ParquetSink
+from penstock.sinks import CsvSink, JsonLinesSink, MemorySink, ParquetSink
 from penstock.sinks.files.lines import encode_lines
 
 from .databases import DATABASES, FILE_DATABASES, database_of, harms_of, lose_lock, wipe
@@ -82,6 +84,27 @@ class JsonLinesKind:
 
     def lose_lock(self, sink):
         lose_lock(self._path)
+
+
+class CsvKind(JsonLinesKind):
+    """A file of rows, which is otherwise like one of JSON Lines."""
+
+    def __init__(self, folder: Path, ending=".csv"):
+        self._path = folder / f"out{ending}"
+
+    def new(self):
+        return CsvSink(self._path)
+
+    def content(self, sink):
+        text = super().content(sink).decode()
+        delimiter = "\t" if ".tsv" in self._path.name else ","
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        return encode_lines([document_of(row) for row in rows])
+
+
+def document_of(row):
+    """Return the document of a row of CSV."""
+    return Document(**{**row, "metadata": json.loads(row["metadata"]), "deleted": row["deleted"] == "true"})
 
 
 class ParquetKind:
@@ -166,7 +189,10 @@ def file_size_limit(size):
 ENDINGS = {"jsonl": "", "jsonl.gz": ".gz", "jsonl.zst": ".zst"}
 
 
-FILES = ["memory", *ENDINGS, "parquet"]
+ROWS = {"csv": ".csv", "tsv.gz": ".tsv.gz"}
+
+
+FILES = ["memory", *ENDINGS, *ROWS, "parquet"]
 
 
 @pytest.fixture(params=[*FILES, *DATABASES])
@@ -177,6 +203,8 @@ def kind(request, tmp_path):
         return database_of(request, tmp_path)
     if name == "parquet":
         return ParquetKind(tmp_path)
+    if name in ROWS:
+        return CsvKind(tmp_path, ROWS[name])
     return MemoryKind() if name == "memory" else JsonLinesKind(tmp_path, ENDINGS[name])
 
 

@@ -24,7 +24,7 @@ def test_a_sink_is_a_sink():
     assert sink_from(sink) is sink
 
 
-@pytest.mark.parametrize("target", ["a.csv", "a", "jsonl", "s3://bucket/a.jsonl", ""])
+@pytest.mark.parametrize("target", ["a.xlsx", "a", "jsonl", "s3://bucket/a.jsonl", ""])
 def test_anything_else_is_refused(target):
     """An unknown target is refused, and the message lists the known ones."""
     with pytest.raises(GraphError, match=r"no sink is known for .*\.jsonl"):

@@ -182,7 +182,6 @@ async def test_two_processes_on_one_output(holder, path):
     ("name", "says"),
     [
         (".", "it is a folder; name a file"),
-        ("no/out.jsonl", "its folder does not exist; create it"),
         ("file/out.jsonl", "a part of its path is a file"),
         ("pipe", "it is not a regular file"),
         ("/dev/null", "it is not a regular file"),

@@ -67,7 +67,6 @@ async def test_a_ledger_is_no_output(tmp_path):
     ("name", "says"),
     [
         (".", "it is a folder; name a file"),
-        ("no/out.db", "its folder does not exist; create it"),
         ("text", "it is not a SQLite database"),
     ],
 )

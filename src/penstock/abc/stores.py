@@ -123,6 +123,11 @@ class Sink(ABC):
         """
         return None
 
+    @property
+    def wants_raw(self) -> bool:
+        """Whether documents must keep the raw bytes of their records."""
+        return False
+
     @abstractmethod
     async def open(self, record: JSON, *, restart: bool = False) -> Commit | None:
         """Open at ``record``, the result of the last ``commit``; ``None`` begins a new output.

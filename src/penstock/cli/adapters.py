@@ -15,7 +15,7 @@ from penstock.cli.commands import STDIN
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.job import Job, UsageProblem
 from penstock.cli.options import Debug, Json, Outputs, RunOptions
-from penstock.cli.outputs import default_ledger, output_of, place_of
+from penstock.cli.outputs import ledger_beside, output_of, place_of
 from penstock.cli.text import clean, put
 from penstock.errors import AdapterError
 
@@ -29,10 +29,14 @@ _HELP = (
     "only new files. With --refresh it also reads files that have changed."
 )
 _TO = (
-    "Where to write: a file (.jsonl, .jsonl.gz, .jsonl.zst, .parquet) or the URL of a table "
-    "(sqlite:///out.db?table=articles, duckdb:///..., postgresql://...). Repeat it for more outputs."
+    "Where to write: a file (.jsonl, .csv, .tsv, .parquet; lines also .gz or .zst), the URL of a table "
+    "(sqlite:///out.db?table=articles, duckdb:///..., postgresql://...), or - for JSON Lines on stdout. "
+    "Missing folders are made. Repeat it for more outputs."
 )
-_LEDGER = "Where to keep the state: a file, or postgresql://... The default is a file beside the output."
+_LEDGER = (
+    "Where to keep the state: a file, or postgresql://... The default is a file beside the output, "
+    "and none for stdout."
+)
 
 
 def add_ingest_commands(ingest: App, words: Sequence[str]) -> None:
@@ -90,7 +94,7 @@ def _ingest_command(entry: AdapterEntry[Any]) -> Callable[..., int]:
             raise UsageProblem("no output: name one, as in --to OUT.jsonl (--help shows the options)")
         files = tuple("-" if name == STDIN else name for name in files)
         outputs = [output_of(word) for word in to]
-        place = place_of(ledger) if ledger else default_ledger(outputs[0])
+        place = place_of(ledger) if ledger else ledger_beside(outputs)
         return ingest(Job(entry, files, settings, options, outputs[0], place, also=tuple(outputs[1:])))
 
     _use_settings(command, entry)

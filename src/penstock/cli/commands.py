@@ -62,15 +62,21 @@ def parse(words: Sequence[str]) -> tuple[Callable[..., object], BoundArguments]:
         CycloptsError: the command or its arguments are wrong.
         AdapterError: the words name an adapter that is unknown or cannot be used.
     """
-    # cyclopts takes a "-" for an option without a name.
-    takes_value = {"--to", "--ledger"}
-    words = [
-        STDIN if word == "-" and before not in takes_value else word
-        for before, word in zip(["", *words], words, strict=False)
-    ]
+    words = _without_dashes(words)
     if words[:1] == ["ingest"]:  # only then: loading adapters takes time
         from penstock.cli.adapters import add_ingest_commands
 
         add_ingest_commands(ingest, words[1:])
     command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     return command, bound
+
+
+def _without_dashes(words: Sequence[str]) -> list[str]:
+    """Write each ``-`` in another way: cyclopts takes it for an option without a name."""
+    changed: list[str] = []
+    for word in words:
+        if word == "-" and changed[-1:] in (["--to"], ["--ledger"]):
+            changed[-1] += "=-"
+        else:
+            changed.append(STDIN if word == "-" else word)
+    return changed

@@ -20,8 +20,17 @@ from penstock.cli.options import (
     Key,
     LedgerOrOutput,
     Outputs,
+    Selection,
 )
-from penstock.cli.outputs import LEDGER_SUFFIX, default_ledger, output_of, place_of, shown_place
+from penstock.cli.outputs import (
+    LEDGER_SUFFIX,
+    STDOUT,
+    default_ledger,
+    output_of,
+    place_of,
+    shown_place,
+    sink_of,
+)
 from penstock.cli.status import find_ledger, local_time
 from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
 from penstock.errors import LedgerError
@@ -183,6 +192,7 @@ def replay_letters(
     to: Outputs | None = None,
     ledger: str | None = None,
     key: Key = None,
+    selection: Selection = Selection(),  # noqa: B008  it is frozen
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
     """Parse dead letters again, with the parser of today. Nothing is fetched.
@@ -211,10 +221,10 @@ def replay_letters(
     if not letters:
         put(sys.stdout, f"penstock: nothing to replay: {clean(name)} has no dead letters")
         return DOCUMENTS_FAILED if records else ALL_COMPLETED
-    pipeline = IngestionPipeline(_adapter(letters[0]), ledger=place, key=name)
-    result = asyncio.run(pipeline.replay(outputs, keys=set(records) or None))
+    pipeline = IngestionPipeline(_adapter(letters[0]), ledger=place, key=name, where=selection.where)
+    result = asyncio.run(pipeline.replay(sink_of(outputs, selection), keys=set(records) or None))
     put(
-        sys.stdout,
+        sys.stderr if STDOUT in outputs else sys.stdout,
         f"penstock: replayed {count(result.letters)}: {count(result.completed)} completed, "
         f"{count(result.failed)} failed again",
         *(f"  {_line(letter)}" for letter in result.failures),

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from penstock.events import encode_all
+from penstock.system.terminal import for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
     from penstock.events import PipelineEvent
-
-_UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Characters that JSON does not escape but a terminal obeys: DEL, C1 controls, bidirectional overrides."""
 
 
 class EventStream:
@@ -41,9 +38,3 @@ class EventStream:
         except BrokenPipeError:
             self.closed = True
             self._on_closed()
-
-
-def for_terminal(data: bytes) -> bytes:
-    """Write characters that a terminal obeys as JSON escapes. The JSON values stay the same."""
-    text = data.decode("utf-8")
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text).encode("utf-8")

@@ -12,6 +12,7 @@ from penstock.cli.exits import INTERRUPTED
 from penstock.cli.failures import HINT
 from penstock.cli.globs import unquoted_glob
 from penstock.cli.hints import hints_after
+from penstock.cli.outputs import STDOUT, sink_of
 from penstock.cli.progress import PlainProgress, ProgressView, SilentProgress, is_live_terminal
 from penstock.cli.receipt import exit_code, receipt
 from penstock.cli.resources import peak_memory, spare_the_collector
@@ -51,7 +52,7 @@ def ingest(job: Job) -> int:
         put(sys.stderr, "penstock: stopped at once; what was committed is kept")
         put(sys.stderr, f"penstock: to resume: {job.command()}")
         return INTERRUPTED
-    out = sys.stderr if job.options.events else sys.stdout
+    out = sys.stderr if job.options.events or STDOUT in job.outputs else sys.stdout
     put(out, *receipt(summary, job, peak_memory()))
     return exit_code(summary)
 
@@ -59,7 +60,9 @@ def ingest(job: Job) -> int:
 def _view(job: Job) -> ProgressView:
     if not job.options.progress:
         return SilentProgress(sys.stderr)
-    shared = job.options.events and sys.stdout.isatty()  # a bar would be drawn over the events
+    shared = (
+        job.options.events or STDOUT in job.outputs
+    ) and sys.stdout.isatty()  # a bar would be drawn over the events
     if is_live_terminal(sys.stderr, os.environ.get("TERM")) and not shared:
         from penstock.cli.bar import LiveProgress
 
@@ -76,6 +79,7 @@ def build(job: Job, hooks: Sequence[Hook]) -> IngestionPipeline:
         job.adapter.build(job.files, job.settings),
         ledger=job.ledger,
         key=options.key or None,
+        where=options.where,
         limit=options.limit,
         restart=options.restart,
         refresh=options.refresh,
@@ -121,7 +125,7 @@ class _Run:
         if self._stopping:  # a signal came before the pipeline existed
             self._pipeline.stop()
         spare_the_collector()
-        return await self._pipeline.run(self._job.outputs)
+        return await self._pipeline.run(sink_of(self._job.outputs, self._job.options))
 
     def _stop(self) -> None:
         self._stopping = True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from penstock.cli.outputs import Output, Place, default_ledger, file_of, shown
+from penstock.cli.outputs import STDOUT, Output, Place, file_of, ledger_beside, shown
 from penstock.cli.text import shell_command
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Job:
     settings: BaseModel
     options: RunOptions
     to: Output
-    ledger: Place
+    ledger: Place | None
+    """Where the state is; ``None`` keeps none."""
     also: tuple[Output, ...] = ()
     """More outputs; each gets every document."""
     repeat: tuple[str, ...] | None = None
@@ -99,16 +100,20 @@ class Job:
     def replay_command(self) -> str:
         """Return the command that replays the dead letters of this job."""
         more = [word for output in self.also for word in _option("--to", shown(output))]
-        return shell_command([*program(), "dead", "replay", shown(self.to), *more, *self._ledger, *self._key])
+        words = [*program(), "dead", "replay", shown(self.to), *more, *self._ledger, *self._key]
+        return shell_command([*words, *self._selection()])
 
     @property
     def _place(self) -> str:
         """The output or ledger by which other commands find this job."""
-        return shown(self.to if not self._ledger and file_of(self.to) is not None else self.ledger)
+        is_beside = not self._ledger and file_of(self.to) is not None
+        return shown(self.to if is_beside or self.ledger is None else self.ledger)
 
     @property
     def _ledger(self) -> list[str]:
-        return [] if self.ledger == default_ledger(self.to) else _option("--ledger", shown(self.ledger))
+        if self.ledger is None or self.ledger == ledger_beside(self.outputs):
+            return []
+        return _option("--ledger", shown(self.ledger))
 
     @property
     def _key(self) -> list[str]:
@@ -119,6 +124,7 @@ class Job:
         words += [word for output in self.outputs for word in _option("--to", shown(output))]
         words += [*self._ledger, *self._key, *self._settings()]
         options, default = self.options, type(self.options)()
+        words += self._selection()
         if options.grace != default.grace:
             words += ["--grace", f"{options.grace:g}"]
         if options.limit is not None and limited:
@@ -132,6 +138,14 @@ class Job:
         words += [flag for flag, given in flags.items() if given]
         end_of_options = ["--"] if any(name.startswith("-") and name != "-" for name in self.files) else []
         return [*words, *more, *end_of_options, *self.files]
+
+    def _selection(self) -> list[str]:
+        """Return the options that choose what is written."""
+        options = self.options
+        words = ["--raw"] if options.raw else []
+        for name, value in (("--columns", options.columns), ("--where", options.where)):
+            words += _option(name, value) if value is not None else []
+        return words
 
     def _settings(self) -> list[str]:
         """Return the settings that are not defaults, as options. Secrets are left out."""
@@ -154,16 +168,23 @@ class Job:
             raise UsageProblem(f"{name} reads no files: leave out {', '.join(self.files)}")
         if self.options.restart and self.options.refresh:
             raise UsageProblem("--restart forgets what --refresh compares with: choose one of them")
+        if self.ledger is None and (self.options.refresh or self.options.key):
+            what = "--refresh" if self.options.refresh else "--key"
+            raise UsageProblem(f"{what} needs a ledger, and --to - has none by default: add --ledger FILE")
+        if STDOUT in self.outputs and self.options.events:
+            raise UsageProblem("--to - and --events both write to stdout: leave one of them out")
         files = [file for output in self.outputs if (file := file_of(output)) is not None]
-        for role, path in (*(("output", path) for path in files), ("ledger", self.ledger)):
+        roles = [("output", path) for path in files]
+        for role, path in (*roles, *([] if self.ledger is None else [("ledger", self.ledger)])):
             if any(_same(path, Path(name)) for name in self.files):
                 raise UsageProblem(f"{path} is both the {role} and an input: choose another {role}")
-        if any(_same(path, self.ledger) for path in files):
+        if any(_same(path, self.ledger) for path in files if self.ledger is not None):
             raise UsageProblem(f"{self.ledger} is both the output and the ledger: choose another --ledger")
 
 
 def _option(name: str, value: str) -> list[str]:
-    return [f"{name}={value}"] if value.startswith("-") else [name, value]
+    is_option = value.startswith("-") and value != STDOUT
+    return [f"{name}={value}"] if is_option else [name, value]
 
 
 def _setting(name: str, value: object) -> list[str]:

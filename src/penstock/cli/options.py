@@ -22,7 +22,20 @@ LedgerOrOutput = Annotated[str, Parameter(help="A ledger, or an output that has 
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class Selection:
+    """What is written of which documents. The docstring of a field is its help text, on one line."""
+
+    columns: str | None = None
+    """Write only these columns, joined by commas: doc_id,year,mesh. The default is all."""
+    where: str | None = None
+    """Leave out other documents: 'year >= 2015 and "Neoplasms" in mesh'. They count as skipped."""
+    raw: Flag = False
+    """Write the raw bytes of each record too."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions(Selection):
     """How ``penstock ingest`` runs. The docstring of a field is its help text, and stays on one line."""
 
     key: str | None = None

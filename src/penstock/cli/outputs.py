@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote, unquote
 
 from penstock.errors import GraphError
 from penstock.system.paths import user_path
 from penstock.system.places import connection_url, file_path
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.abc import Sink
+    from penstock.cli.options import Selection
+
 LEDGER_SUFFIX: Final = ".ledger.db"
 """The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` by default."""
 
 Output: TypeAlias = Path | str
-"""A path. URLs, and folders that end in ``/``, stay strings: a path would drop slashes."""
+"""A path. URLs, folders that end in ``/``, and ``-`` stay strings: a path would drop slashes."""
+
+STDOUT: Final = "-"
+"""The output that is standard output. It has no ledger unless one is named."""
 
 Place: TypeAlias = Path | str
 """Where a ledger is: a file, or the URL of a database."""
@@ -25,6 +34,8 @@ _DEFAULT_TABLE = "documents"
 
 def output_of(word: str) -> Output:
     """Return the output that ``word`` names."""
+    if word == STDOUT:
+        return word
     url = connection_url(word)
     if url is not None:
         return url
@@ -47,25 +58,33 @@ def shown(output: Output) -> str:
     return without_password(str(output))
 
 
-def shown_place(place: Place) -> str:
+def shown_place(place: Place | None) -> str:
     """Return the ledger as it is printed: without a password."""
+    if place is None:
+        return "none"
     from penstock.ledger.postgres.text import is_postgres, shown
 
     return shown(str(place)) if is_postgres(place) else str(place)
 
 
 def file_of(output: Output) -> Path | None:
-    """Return the file of the output; ``None`` if a server holds it.
+    """Return the file of the output; ``None`` if a server holds it, or it is standard output.
 
     Raises:
         GraphError: the URL is one of a database in a file, and names no file.
     """
     if not _is_url(output):
-        return Path(output)
+        return Path(output) if output != STDOUT else None
     from penstock.sinks.databases.urls import parse_file_url
 
     url = str(output)
     return parse_file_url(url)[0] if url.partition("://")[0] in _FILE_DATABASES else None
+
+
+def ledger_beside(outputs: Sequence[Output]) -> Path | None:
+    """Return where the ledger of ``outputs`` is by default; ``None`` if all go to standard output."""
+    first = next((output for output in outputs if output != STDOUT), None)
+    return None if first is None else default_ledger(first)
 
 
 def default_ledger(output: Output) -> Path:
@@ -87,6 +106,15 @@ def default_ledger(output: Output) -> Path:
         return Path(f"{quote(name, safe='')}.{quote(table, safe='')}{LEDGER_SUFFIX}")
     suffix = "" if table == _DEFAULT_TABLE else f".{quote(table, safe='')}"
     return path.with_name(path.name + suffix + LEDGER_SUFFIX)
+
+
+def sink_of(outputs: Sequence[Output], options: Selection) -> Sink:
+    """Return the sink for all outputs, with the columns that were chosen."""
+    from penstock.sinks import sink_from
+
+    names = options.columns
+    columns = None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+    return sink_from(list(outputs), columns=columns, include_raw=options.raw)
 
 
 def _is_url(output: Output) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.cli.exits import ALL_COMPLETED, DOCUMENTS_FAILED, INCOMPLETE, INTERRUPTED
-from penstock.cli.outputs import file_of, shown, shown_place
+from penstock.cli.outputs import STDOUT, file_of, shown, shown_place
 from penstock.cli.text import clean, count, duration, plural, size
 
 if TYPE_CHECKING:
@@ -19,6 +19,13 @@ STATES = ("completed", "failed", "skipped", "deleted")
 
 _FRESHNESS = ("new", "changed", "unchanged")
 """Documents compared with earlier runs: new and changed ones were completed, unchanged ones skipped."""
+
+
+_AGAIN = (
+    "a run that is interrupted begins anew; --ledger FILE lets it resume, and keeps what failed",
+    "after an interruption, documents since the last commit come again",
+)
+"""What comes twice, without and with a ledger."""
 
 
 def exit_code(summary: RunSummary) -> int:
@@ -39,7 +46,7 @@ def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
 
 def _headline(summary: RunSummary, job: Job) -> str:
     if summary.nothing_to_do and summary.warning is None:
-        reason = f"{clean(', '.join(map(shown, job.outputs)))} already has all documents of these inputs"
+        reason = f"{', '.join(map(_name_of, job.outputs))} already has all documents of these inputs"
         if summary.limited and job.options.limit is not None:
             reason = f"an earlier run reached the limit of {count(job.options.limit)}"
         return f"penstock: nothing to do: {reason}"
@@ -62,8 +69,11 @@ def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
     if peak.own is not None:
         worker = f", largest worker {size(peak.worker)}" if peak.worker else ""
         lines.append(_fact("memory", f"{size(peak.own)} at the peak{worker}"))
-    lines += [_fact("output", clean(shown(output)) + _size_of(output)) for output in job.outputs]
-    return [*lines, _fact("ledger", clean(shown_place(job.ledger)))]
+    lines += [_fact("output", _name_of(output) + _size_of(output)) for output in job.outputs]
+    lines.append(_fact("ledger", clean(shown_place(job.ledger))))
+    if STDOUT in job.outputs:
+        lines.append(_fact("delivery", f"at least once into stdout: {_AGAIN[job.ledger is not None]}"))
+    return lines
 
 
 def _fact(name: str, value: str) -> str:
@@ -87,6 +97,10 @@ def _table(summary: RunSummary) -> list[str]:
     return [*lines, ""]
 
 
+def _name_of(output: Output) -> str:
+    return "stdout" if output == STDOUT else clean(shown(output))
+
+
 def _size_of(output: Output) -> str:
     path = file_of(output)
     if path is None:
@@ -100,6 +114,8 @@ def _size_of(output: Output) -> str:
 
 def _next(summary: RunSummary, job: Job) -> list[str]:
     """Return the commands that resume, show what failed, take new documents, or start over."""
+    if job.ledger is None:
+        return [_how("once more", job.command())]
     if summary.state == "cancelled":
         return [_how("to resume", job.command())]
     lines = []

@@ -76,6 +76,8 @@ class Context:
                 outcome = parse_with(self.source, raw, validates=self.validates)
             if isinstance(outcome, Exception):
                 return outcome
+            if self.settings.keep_raw and outcome.raw is None:
+                outcome = outcome.model_copy(update={"raw": raw.data})
             return outcome if all(accept.function(outcome) for accept in self.where) else None
         except NotAwaited:  # a fault of the pipeline: every document would fail
             raise

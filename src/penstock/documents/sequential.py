@@ -146,6 +146,7 @@ class SequentialDocumentStage(DocumentStage):
         settings = self.settings
         return not (
             settings.where
+            or settings.keep_raw
             or settings.process
             or settings.limit is not None
             or self.context.validates

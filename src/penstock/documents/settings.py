@@ -35,6 +35,7 @@ class Settings:
     checkpoint_every: int | None = None
     fail_fast: bool = False
     limit: int | None = None
+    keep_raw: bool = False  # whether documents keep the raw bytes of their records
     writable: bool = False  # whether a document whose metadata are not JSON fails
     compare: Compare | None = None
     revised: RevisedIds | None = None  # taken by the interrupted run with another content than before

@@ -184,7 +184,7 @@ async def replay(
 
     try:
         opened, position = await delivery.open()
-        settings = replace(plan.settings, limit=None, writable=True)
+        settings = replace(plan.settings, limit=None, writable=True, keep_raw=sink.wants_raw)
         node = plan.adapter.events(settings, fetch=one.fetch, apart=await one.kills())
         async with Running[Any](node) as subscription:
             request, clock = subscription.request, subscription.run.clock

@@ -148,6 +148,8 @@ class Ingestion:
     def _subscribe(self, position: Position | None) -> Running[PipelineEvent]:
         plan, ledger = self._plan, self._ledger
         changes: dict[str, Any] = {"pipeline_id": self._pipeline_id, "writable": self._sink is not None}
+        if self._sink is not None:
+            changes["keep_raw"] = self._sink.wants_raw
         if ledger is not None:
             changes["run"] = self._number
             if plan.skip_completed and self._number > 1:  # the first run has nothing to compare with
@@ -162,7 +164,10 @@ class Ingestion:
     def _encoder(self) -> Callable[[Document], bytes] | None:
         """Return how to encode a document for the sink, if nothing needs the document before."""
         settings = self._plan.settings
-        return None if self._sink is None or settings.where or settings.process else self._sink.encoder
+        sink = self._sink
+        if sink is None or sink.wants_raw or settings.where or settings.process:
+            return None
+        return sink.encoder
 
     async def _fetch(self, position: Any) -> AsyncIterator[Page[RawRecord]]:
         """Count the bytes of the source's records."""

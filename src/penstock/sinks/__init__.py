@@ -7,13 +7,16 @@ from penstock.sinks.choice import Target, sink_from
 from penstock.sinks.databases.duckdb import DuckDBSink
 from penstock.sinks.databases.postgres import PostgresSink
 from penstock.sinks.databases.sqlite import SqliteSink
+from penstock.sinks.files.csv import CsvSink
 from penstock.sinks.files.jsonl import JsonLinesSink
 from penstock.sinks.files.parquet import ParquetSink
 from penstock.sinks.memory import MemorySink
 from penstock.sinks.several import SeveralSinks
+from penstock.sinks.stdout import StdoutSink
 
 __all__ = [
     "CallbackSink",
+    "CsvSink",
     "DuckDBSink",
     "JsonLinesSink",
     "MemorySink",
@@ -21,6 +24,7 @@ __all__ = [
     "PostgresSink",
     "SeveralSinks",
     "SqliteSink",
+    "StdoutSink",
     "Target",
     "callback",
     "sink_from",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
 from penstock.columns import Column, ListOf, Scalar, Struct, columns_of, held
@@ -105,11 +106,16 @@ class Layout:
         """Return this layout for the columns that ``schema`` declares; the choice of columns stays.
 
         Raises:
-            GraphError: a chosen column does not exist.
+            GraphError: a chosen column does not exist; the message has near names.
         """
-        found = replace(self, declared=columns_of(schema) if schema is not None else ())
-        found.check()
-        return found
+        layout = replace(self, declared=columns_of(schema) if schema is not None else ())
+        layout.check()
+        return layout
+
+    @property
+    def wants_raw(self) -> bool:
+        """Whether the raw bytes are written."""
+        return RAW in self.columns or self.include_raw
 
     @property
     def all_known(self) -> bool:
@@ -121,7 +127,9 @@ class Layout:
         known = [column.name for column in (*ENVELOPE, RAW, *self.declared)]
         for name in self.chosen or ():
             if name not in known:
-                raise GraphError(f"there is no column {name!r}; the columns are: {', '.join(known)}")
+                near = get_close_matches(name, known, n=3)
+                meant = f" (did you mean {' or '.join(near)}?)" if near else ""
+                raise GraphError(f"there is no column {name!r}{meant}; the columns are: {', '.join(known)}")
 
     def _chosen(self) -> tuple[Column, ...]:
         known = {column.name: column for column in (*ENVELOPE, RAW, *self.declared)}

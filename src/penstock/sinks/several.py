@@ -40,6 +40,11 @@ class SeveralSinks(Sink):
         self.sinks = sinks
         self._names = names
 
+    @property
+    def wants_raw(self) -> bool:
+        """See ``Sink.wants_raw``."""
+        return any(sink.wants_raw for sink in self.sinks)
+
     def use_schema(self, schema: type | None) -> None:
         """See ``Sink.use_schema``."""
         for sink in self.sinks:

@@ -8,6 +8,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from penstock.system.folders import fsync_folder
 from penstock.system.lock import FileLock, lock_path
 from penstock.system.presence import Sight, identity_of, look
 
@@ -171,13 +172,7 @@ class DiskStorage:
 
     def fsync_folder(self, folder: Path) -> None:
         """See ``Storage.fsync_folder``; does nothing on Windows, where folders cannot be opened."""
-        if not hasattr(os, "O_DIRECTORY"):
-            return
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        fsync_folder(folder)
 
     def rename(self, source: Path, target: Path) -> None:
         """See ``Storage.rename``."""

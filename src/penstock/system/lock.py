@@ -25,6 +25,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from penstock.system.folders import make_folders
+
 _HELD = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _BEYOND_CONTENT = 1 << 30
 _HOLDING, _SHOWING = 0, 1
@@ -91,7 +93,8 @@ class FileLock:
     def acquire(self) -> Holder | None:
         """Take the lock and return ``None``, or return its other holder; never waits.
 
-        Also returns ``None`` if this object holds the lock already.
+        Creates the folders above the side file if they are missing. Also returns ``None`` if this object
+        holds the lock already.
 
         Raises:
             OSError: the side file cannot be created, or its file system has no locks.
@@ -164,10 +167,20 @@ def holder_of(path: Path) -> Holder | None:
             os.close(fd)
 
 
+def _open_or_create(path: Path) -> int:
+    """Open the file; create it, and the folders above it, if they are missing."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        make_folders(path.parent)
+        return os.open(path, flags, 0o666)
+
+
 def _open_locked(path: Path) -> int | None:
     """Return a locked descriptor of the file that has this name *now*, or ``None`` if another holds it."""
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        fd = _open_or_create(path)
         try:
             locked = _try_lock(fd, _HOLDING)
             current = locked and _is_same(fd, path)

@@ -34,7 +34,7 @@ def connect(path: Path, lock: Lock) -> sqlite3.Connection:
     If this succeeds, the caller holds the lock; if it raises, the lock is released.
     """
     with SqliteErrors(path).explained("open"):
-        _check_place(path)
+        _refuse_folder(path)
         if (holder := acquire_lock(lock)) is not None:
             raise LedgerBusy(
                 f"the ledger {path} is in use by {holder}; wait for it or stop it, then run again"
@@ -56,7 +56,7 @@ def read_only(path: Path) -> sqlite3.Connection:
         LedgerCorrupt: it is not a ledger.
     """
     with SqliteErrors(path).explained("read"):
-        _check_place(path)
+        _refuse_folder(path)
         if not path.exists():
             raise LedgerError(f"there is no ledger at {path}")
         try:
@@ -93,13 +93,13 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _check_place(path: Path) -> None:
+def _refuse_folder(path: Path) -> None:
     if path.is_dir():
         raise LedgerError(f"the ledger {path} is a folder; name a file, such as {path / 'run.db'}")
-    if not path.parent.is_dir():
-        is_file = path.parent.exists()
-        what = "is not a folder; correct the path" if is_file else "does not exist; create it first"
-        raise LedgerError(f"cannot open the ledger {path}: its folder {path.parent} {what}")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise LedgerError(
+            f"cannot open the ledger {path}: its folder {path.parent} is not a folder; correct the path"
+        )
 
 
 def _create(path: Path) -> None:

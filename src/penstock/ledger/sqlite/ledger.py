@@ -19,7 +19,7 @@ class SqliteLedger(ThreadedLedger):
     it: about a second per million documents. A closed ledger may be opened again.
 
     Args:
-        path: The file. The first ``open`` creates it if it does not exist; its folder must exist.
+        path: The file. The first ``open`` creates it and its folders if they do not exist.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

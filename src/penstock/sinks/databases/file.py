@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from penstock.errors import SinkError
 from penstock.sinks.databases.rows import Deleted, TableOptions, Tables, Versions
@@ -74,7 +74,7 @@ class FileDatabaseSink(DatabaseSink):
     """Writes documents into a table of a database that is one file; see ``DatabaseSink``.
 
     Args:
-        path: The file; created if absent. Its folder must exist.
+        path: The file; it and its folders are created if absent.
         table, versions, deleted, tables, schema, columns, include_raw: See ``DatabaseSink``.
 
     Raises:
@@ -101,10 +101,10 @@ class FileDatabaseSink(DatabaseSink):
         super().__init__(self._table_type(self._path, table, options))
 
     @classmethod
-    def from_url(cls, url: str) -> Self:
+    def from_url(cls, url: str, **options: Any) -> Self:
         """Return the sink of ``sqlite:///path.db?table=…&versions=…&deleted=…&tables=…&raw=true``, or ``duckdb:///…``."""
-        path, options = parse_file_url(url)
-        return cls(path, **options)
+        path, given = parse_file_url(url)
+        return cls(path, **options | given)
 
     @property
     def path(self) -> Path:

@@ -89,11 +89,11 @@ class PostgresSink(DatabaseSink):
         super().__init__(_PostgresTable(_connection_parameters(known), table, options))
 
     @classmethod
-    def from_url(cls, url: str) -> PostgresSink:
+    def from_url(cls, url: str, **options: Any) -> PostgresSink:
         """Return the sink of ``postgresql://…?table=…&versions=…&deleted=…&tables=…&raw=true``."""
         parsed = parse_url(connection_url(url) or "none://?")
         rest = f"?{urlencode(parsed.rest, quote_via=quote)}" if parsed.rest else ""
-        return cls(parsed.base + rest, **parsed.options)
+        return cls(parsed.base + rest, **options | parsed.options)
 
 
 def _connection_parameters(url: str) -> dict[str, Any]:

@@ -59,6 +59,11 @@ class DatabaseSink(OutputSink):
         self._rows = RowMaker(table.options, table.clean, table.clean_json)
         self._groups = RowGroups(table.options, table.max_rows, table.group_size)
 
+    @property
+    def wants_raw(self) -> bool:
+        """See ``Sink.wants_raw``."""
+        return self._table.options.layout.wants_raw
+
     def use_schema(self, schema: type | None) -> None:
         """See ``Sink.use_schema``."""
         options = self._table.options

@@ -35,6 +35,8 @@ class AppendedFile(FileOutput):
         self._size = 0
         self._committed = 0
         self._tail = b""
+        self.shape = ""
+        """What the file holds of each document; it stands in the records, unless it is empty."""
 
     def _begin(self, *, restart: bool) -> None:
         with self._opened(create=True) as file:
@@ -51,6 +53,11 @@ class AppendedFile(FileOutput):
     def _resume(self, record: JSON) -> None:
         known = read_record(record, self._codec.format, self.name, name=str, offset=int, lines=int, tail=str)
         offset, lines = known["offset"], known["lines"]
+        if record.get("shape", "") != self.shape:
+            raise SinkMismatch(
+                f"the output {self.path} was written with other columns; choose the same columns again "
+                f"(--columns, --raw), or another file, {START_OVER}"
+            )
         try:
             with self._opened(create=offset == 0) as file:
                 size = file.size()
@@ -129,6 +136,8 @@ class AppendedFile(FileOutput):
             "format": self._codec.format, "name": self.path.name, "offset": self._size,
             "lines": self.count, "tail": checksum(self._tail),
         }  # fmt: skip
+        if self.shape:
+            record["shape"] = self.shape
         return record if self._size else {**record, "file": self._file.identity}
 
     def _harm(self, *, thorough: bool) -> str | None:  # noqa: ARG002  every look sees all there is to see

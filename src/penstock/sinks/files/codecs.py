@@ -42,6 +42,11 @@ class Codec:
     beginning: bytes
     new: Callable[[], Compressor | None]
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether files are not compressed."""
+        return self.new is _plain
+
 
 def _plain() -> None:
     return None

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from penstock.documents.encoded import encoded_as
 from penstock.sinks.files.appended import AppendedFile
 from penstock.sinks.files.codecs import CODECS
-from penstock.sinks.files.lines import encode_line, encode_lines
+from penstock.sinks.files.lines import LineForm
 from penstock.sinks.files.sink import FileSink
+from penstock.sinks.layout import Layout
 from penstock.system import DiskStorage
 from penstock.system.places import file_path
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from penstock.document import Document
+    from penstock.sinks.files.codecs import Codec
     from penstock.system import Storage
 
 _BUFFER_BYTES = 1 << 20
@@ -40,7 +42,10 @@ class JsonLinesSink(FileSink):
     A lock on ``<path>.lock`` keeps other processes out.
 
     Args:
-        path: The file; created if absent. Its folder must exist.
+        path: The file; it and its folders are created if absent.
+        schema: A class that declares columns; see `penstock.columns`. By default the schema of the adapter.
+        columns: The names of the columns to write: a line is then one flat object with these keys. By default
+            a line is the whole document.
         include_raw: Whether to write the raw bytes too, in base64.
         storage: Where files live; the real disk by default.
 
@@ -52,35 +57,38 @@ class JsonLinesSink(FileSink):
         self,
         path: str | os.PathLike[str],
         *,
+        schema: type | None = None,
+        columns: Sequence[str] | None = None,
         include_raw: bool = False,
         storage: Storage | None = None,
     ) -> None:
         path = file_path(path)
         codec = CODECS.get(path.suffix.lower(), CODECS[""])
         codec.new()  # raises now if a library is not installed
-        super().__init__(path, AppendedFile(path, storage or DiskStorage(), codec))
-        self._include_raw = include_raw
-        self._encoder = partial(encode_line, include_raw=include_raw)
+        layout = Layout.of(schema, columns, include_raw=include_raw)
+        self._lines = _LinesFile(path, storage or DiskStorage(), codec, layout)
+        super().__init__(path, self._lines)
 
     @property
-    def encoder(self) -> Callable[[Document], bytes]:
+    def encoder(self) -> Callable[[Document], bytes] | None:
         """See ``Sink.encoder``."""
-        return self._encoder
+        return self._lines.form.encoder
 
     def _collect(self, documents: Sequence[Document]) -> bool:
-        lines = self._lines(documents)
+        lines = self._lines.form.lines(documents)
         self._items.append(lines)
         self._size += len(lines)
         return self._size >= _BUFFER_BYTES
 
-    def _lines(self, documents: Sequence[Document]) -> bytes:
-        """Return the lines; other processes may have encoded some of them."""
-        form = self._encoder
-        found = [encoded_as(document, form) for document in documents]
-        if None not in found:
-            return b"".join(cast("list[bytes]", found))
-        if not any(found):
-            return encode_lines(documents, include_raw=self._include_raw)
-        return b"".join(
-            form(document) if line is None else line for document, line in zip(documents, found, strict=True)
-        )
+
+class _LinesFile(AppendedFile):
+    def __init__(self, path: Path, storage: Storage, codec: Codec, layout: Layout) -> None:
+        super().__init__(path, storage, codec)
+        self.use_layout(layout)
+
+    def use_layout(self, layout: Layout) -> None:
+        super().use_layout(layout)
+        self.form = LineForm(layout)
+        self.shape = self.form.shape
+        if self._codec.is_plain:
+            self._codec = replace(self._codec, beginning=self.form.beginning)

@@ -10,19 +10,68 @@ msgspec on plain dicts takes 8 µs for a document of 4.5 KB, ``model_dump_json``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from penstock.documents.encoded import encoded_as
 from penstock.documents.writable import encode_json, map_texts, plain_model, replace_surrogates
 from penstock.errors import SinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from penstock.document import Document
+    from penstock.sinks.layout import Layout, Values
 
-__all__ = ["encode_lines", "encode_rows", "json_of", "map_texts", "replace_surrogates"]
+__all__ = ["LineForm", "encode_lines", "encode_rows", "json_of", "map_texts", "replace_surrogates"]
+
+
+class LineForm:
+    """How one output writes documents as lines: whole, or only the chosen columns of ``layout``.
+
+    With chosen columns a line is one flat object: a key a column, in their order, ``null`` without a value.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        whole = partial(encode_line, include_raw=layout.include_raw)
+        self.encoder: Callable[[Document], bytes] | None = whole if layout.chosen is None else None
+        """See ``Sink.encoder``; only whole documents can be encoded in another process."""
+
+    @property
+    def beginning(self) -> bytes:
+        """The bytes with which every line begins."""
+        return b'{"%s":' % next((column.name for column in self.layout.columns), "doc_id").encode()
+
+    @property
+    def shape(self) -> str:
+        """What the lines hold: empty for whole documents without their raw bytes."""
+        layout = self.layout
+        if layout.chosen is None:
+            return "raw" if layout.include_raw else ""
+        return ",".join(f"{column.name} {column.type}" for column in layout.columns)
+
+    def lines(self, documents: Sequence[Document]) -> bytes:
+        """Return the lines; other processes may have encoded some of them. Raises as ``encode_lines``."""
+        form = self.encoder
+        if form is None:
+            return encode_rows([self._row(document) for document in documents], documents)
+        found = [encoded_as(document, form) for document in documents]
+        if None not in found:
+            return b"".join(cast("list[bytes]", found))
+        if not any(found):
+            return encode_lines(documents, include_raw=self.layout.include_raw)
+        return b"".join(
+            form(document) if line is None else line for document, line in zip(documents, found, strict=True)
+        )
+
+    def _row(self, document: Document) -> Values:
+        layout = self.layout
+        values, rest = layout.exact(*layout.values(document))
+        known = {**document.__dict__, "record_id": document.record_id, "metadata": rest, **values}
+        return {column.name: known.get(column.name) for column in layout.columns}
 
 
 def encode_lines(documents: Sequence[Document], *, include_raw: bool = False) -> bytes:

@@ -37,7 +37,7 @@ class ParquetSink(FileSink):
     large data. Lists and structs have nested types. Texts that repeat are dictionary-encoded.
 
     Args:
-        path: The folder; created if absent. Its parent folder must exist.
+        path: The folder; it and the folders above are created if absent.
         schema: A class that declares columns; see `penstock.columns`. By default the schema of the adapter.
         columns: The names of the columns to write; all by default.
         compression: A name that pyarrow knows.

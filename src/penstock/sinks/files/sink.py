@@ -98,6 +98,11 @@ class FileSink(OutputSink):
         """Where the output is."""
         return self._path
 
+    @property
+    def wants_raw(self) -> bool:
+        """See ``Sink.wants_raw``."""
+        return self._file.layout.wants_raw
+
     def use_schema(self, schema: type | None) -> None:
         """See ``Sink.use_schema``."""
         layout = self._file.layout
