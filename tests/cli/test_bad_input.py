@@ -131,10 +131,10 @@ def test_a_broken_record_between_good_ones(penstock: Penstock) -> None:
     assert (penstock.folder / "out.jsonl").read_bytes().count(b"\n") == 2
 
 
-def test_an_output_in_a_folder_that_is_not_there(penstock: Penstock) -> None:
+def test_an_output_in_a_folder_that_cannot_be_made(penstock: Penstock) -> None:
     """The message names the folder."""
     (penstock.folder / "a.xml").write_bytes(GOOD)
-    refused(penstock("ingest", "pubmed", "a.xml", "--to", "gone/out.jsonl"), "gone")
+    refused(penstock("ingest", "pubmed", "a.xml", "--to", "a.xml/out.jsonl"), "a.xml")
 
 
 def test_an_output_that_is_a_folder(penstock: Penstock) -> None:

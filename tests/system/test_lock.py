@@ -164,10 +164,14 @@ def test_a_forked_child_does_not_inherit_the_lock(path):
 
 
 def test_a_missing_folder(tmp_path):
-    """``acquire`` raises the error of the system; ``holder_of`` finds no holder."""
-    with pytest.raises(FileNotFoundError):
-        FileLock(tmp_path / "no" / "x.lock").acquire()
-    assert holder_of(tmp_path / "no" / "x.lock") is None
+    """``holder_of`` finds no holder and makes no folder; ``acquire`` makes it."""
+    path = tmp_path / "no" / "x.lock"
+    assert holder_of(path) is None
+    assert not path.parent.exists()
+    lock = FileLock(path)
+    lock.acquire()
+    assert path.exists()
+    lock.release()
 
 
 LOOK = """

@@ -38,6 +38,10 @@ class AppendedFile(FileOutput):
         self.shape = ""
         """What the file holds of each document; it stands in the records, unless it is empty."""
 
+    def _claim(self) -> None:
+        with contextlib.suppress(FileNotFoundError), self._opened(create=False):
+            pass
+
     def _begin(self, *, restart: bool) -> None:
         with self._opened(create=True) as file:
             if file.size():

@@ -47,6 +47,10 @@ class PartsFolder(FileOutput):
 
     # -- opening
 
+    def _claim(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._storage.names(self.path)
+
     def _begin(self, *, restart: bool) -> None:
         self._storage.make_folder(self.path)
         names = self._storage.names(self.path)
