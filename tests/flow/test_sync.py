@@ -121,6 +121,7 @@ SCRIPT = """
             signal.signal(signal.SIGINT, signal.default_int_handler)
         main()
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     try:
         main() if sys.argv[1] == "script" else asyncio.run(cell())
     except KeyboardInterrupt:

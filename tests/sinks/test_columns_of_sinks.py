@@ -32,7 +32,10 @@ async def test_a_chosen_column_that_does_not_exist_is_refused(tmp_path):
     """With a schema the sink refuses it, when it gets the schema, or when it opens; it creates nothing."""
     for make, name in SINKS.items():
         path = tmp_path / name
-        with pytest.raises(GraphError, match=r"no column .sahres. \(did you mean shares\?\); the columns are: doc_id.* shares"):
+        with pytest.raises(
+            GraphError,
+            match=r"no column .sahres. \(did you mean shares\?\); the columns are: doc_id.* shares",
+        ):
             make(path, schema=Columns, columns=["doc_id", "sahres"])
         late = make(path, columns=["doc_id", "sahres"])
         with pytest.raises(GraphError, match="no column 'sahres'"):
