@@ -125,6 +125,20 @@ def laws(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Read 100,000 mutated PubMed records, and compare each with what lxml makes of the whole file."""
+    _install(session, "test")
+    mutants = os.environ.get("PENSTOCK_MUTANTS", "100000")
+    session.run(
+        *PYTEST,
+        "--timeout=3600",
+        "tests/security/test_fuzz_parser.py",
+        *session.posargs,
+        env={"PENSTOCK_MUTANTS": mutants},
+    )
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into ``site``; ``-- serve`` shows it instead."""
     _install(session, "docs")
