@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from penstock.document import Document
 
-MUTANTS = int(os.environ.get("PENSTOCK_MUTANTS", "400"))
+MUTANTS = int(os.environ.get("PENSTOCK_MUTANTS", "200"))
 PER_TEST = max(MUTANTS // 4, 1)
 DELETIONS = b'<DeleteCitation><PMID Version="1">9</PMID><PMID>8</PMID></DeleteCitation>'
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
@@ -168,3 +168,18 @@ def test_mutated_records(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole file or single records, with or without the shortcut for regular parts: the documents are the same."""
     for number in range(part * PER_TEST, (part + 1) * PER_TEST):
         check(number, monkeypatch)
+
+
+def test_a_wrong_shortcut_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison fails if the shortcut reads another title."""
+    right = parse._read_cut
+
+    def wrong(data: bytes) -> object:
+        draft = right(data)
+        if draft is not None:
+            draft.title += "!"
+        return draft
+
+    monkeypatch.setattr(parse, "_read_cut", wrong)
+    with pytest.raises(AssertionError, match="read otherwise with the shortcut"):
+        check(1, monkeypatch)
