@@ -43,6 +43,7 @@ def test_a_stopped_run_without_its_locks_touches_nothing(tmp_path: Path, kind: s
         first.send_signal(signal.SIGCONT)
         _, stderr = first.communicate(PATIENCE)
     assert first.returncode == 1
-    assert "lost its lock" in stderr.decode()
+    # Where it looks first, at the lock or at the output, depends on where it was stopped.
+    assert any(words in stderr.decode() for words in ("lost its lock", "put it back as it was"))
     assert output.read(two) == completed == output.read(one)
     assert not [*two.glob("*.lock")]

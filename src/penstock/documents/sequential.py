@@ -45,6 +45,7 @@ class SequentialDocumentStage(DocumentStage):
         self._retry_at: float | None = None
         self._generator: GeneratorType[PipelineEvent, None, None] | None = None
         self._plain = False  # whether the generator counts in variables of its own
+        self._difficult = False  # whether the rest of the page is for ``_work``
         self._pace = Pace()
 
     def rebase(self) -> None:
@@ -124,6 +125,7 @@ class SequentialDocumentStage(DocumentStage):
         self._page_marks, self._page, self._at = self.upstream.marks(), page, 0
         self._to_compare = bool(page)
         self._to_skip, self._changed = set(), set()
+        self._difficult = False
         if page:
             self.got_records()
         return bool(page)
@@ -145,7 +147,8 @@ class SequentialDocumentStage(DocumentStage):
         """Whether the records of this page are only parsed and counted."""
         settings = self.settings
         return not (
-            settings.where
+            self._difficult
+            or settings.where
             or settings.keep_raw
             or settings.process
             or settings.limit is not None
@@ -175,7 +178,7 @@ class SequentialDocumentStage(DocumentStage):
                 try:
                     doc_id = identify(raw) if parsed is None else parsed.known_id()
                 except Exception:  # noqa: BLE001  _work handles it
-                    yield from self._no_longer_plainly(at)
+                    self._no_longer_plainly(at)
                     return
                 delivered = 1
                 yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
@@ -209,13 +212,15 @@ class SequentialDocumentStage(DocumentStage):
             if self._plain:
                 self._count(at, delivered)
 
-    def _no_longer_plainly(self, at: int) -> Generator[PipelineEvent, None, None]:
-        """Go on with ``_work`` from record ``at``."""
+    def _no_longer_plainly(self, at: int) -> None:
+        """Leave record ``at`` and the rest of the page to ``_work``.
+
+        A generator that went on with ``_work`` itself would be kept by the error that it handles. It would be
+        closed by the garbage collector, in the middle of what follows, and take records along.
+        """
         self._count(at, 0)
         self._plain = False
-        rest = self._work()
-        self._generator = cast("GeneratorType[PipelineEvent, None, None]", rest)
-        return rest
+        self._difficult = True
 
     def _catch_up(self) -> None:
         """Bring counts and position up to date with the local variables of ``_plainly``."""

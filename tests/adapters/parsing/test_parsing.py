@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import os
@@ -97,6 +98,22 @@ async def test_the_events_are_the_same(numbers) -> None:
             assert "in parse" in (failed.traceback or "")
         if failed.raw == b"bad":
             assert source.parse(RawRecord(failed.key or "", failed.raw, failed.context)).is_error()
+
+
+async def test_records_without_a_name_lose_no_other(numbers) -> None:
+    """Whenever the garbage collector runs, and however many are requested, the events are the same."""
+    adapter = Adapter(numbers(KINDS * 4, size=20), processes=1)
+    whole, _ = await events_of(adapter)
+    for n in (1, 2, 3, 5):
+        found = []
+        async with adapter.subscribe() as subscription:
+            while events := await subscription.request(n):
+                found += [
+                    tuple(plain(part) if isinstance(part, str) else part for part in told(event))
+                    for event in events
+                ]
+                gc.collect(1)
+        assert found == whole
 
 
 async def test_a_run_continues_exactly_with_any_number(numbers) -> None:
