@@ -11,10 +11,9 @@ import traceback
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from penstock.abc import Source
 from penstock.document import Document, checked_id, content_hash
 from penstock.documents.encoded import EncodedDocument
-from penstock.documents.parsed import ParsedRecord, parse_with
+from penstock.documents.parsed import ParsedRecord, has_checked_documents, has_validate, parse_with
 from penstock.documents.revised_ids import RevisedIds
 from penstock.documents.settings import checked
 from penstock.documents.writable import fault_of
@@ -28,6 +27,7 @@ from penstock.runtime.policy import Series, is_retryable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from penstock.abc import Source
     from penstock.document import RawRecord
     from penstock.documents.settings import Settings
     from penstock.runtime.run import Run
@@ -43,10 +43,10 @@ class Context:
         self.run = run
         self.pipeline_id = settings.pipeline_id or uuid4().hex
         self.parameters = redact_json(source.parameters)
-        self.validates = type(source).validate is not Source.validate
+        self.validates = has_validate(source)
         self.where = [Plain(function, "where") for function in settings.where]
         self.revised = RevisedIds() if settings.revised is None else settings.revised
-        known = vars(type(source)).get("checked", False)  # a class that inherits may parse in another way
+        known = has_checked_documents(source)
         self.name_of = source.identify if known else self._checked_id
         self.checks = not known or bool(settings.process)
         """Whether a document may be one that no sink can write."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from penstock.abc import Source
 from penstock.document import Document, RawRecord
-
-if TYPE_CHECKING:
-    from penstock.abc import Source
 
 
 @dataclass(slots=True)
@@ -37,6 +34,16 @@ class ParsedRecord(RawRecord):
         if not isinstance(self.outcome, Document):
             raise LookupError(self.key)  # noqa: TRY004  no such document
         return self.outcome
+
+
+def has_checked_documents(source: Source) -> bool:
+    """Whether the class of ``source`` says so itself: a class that inherits it may parse in another way."""
+    return bool(vars(type(source)).get("checked", False))
+
+
+def has_validate(source: Source) -> bool:
+    """Whether ``source`` has a ``validate`` of its own."""
+    return type(source).validate is not Source.validate
 
 
 def parse_with(source: Source, raw: RawRecord, *, validates: bool) -> Document | Exception:

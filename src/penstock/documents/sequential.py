@@ -168,7 +168,6 @@ class SequentialDocumentStage(DocumentStage):
         context, source = self.context, self.context.source
         name, parameters, pipeline_id = source.name, context.parameters, context.pipeline_id
         now, identify, parse, checks = self.run.clock.time, context.name_of, source.parse, context.checks
-        json = self.settings.writable
         at, delivered = self._at, 0
         due = at + self._until_progress
         try:
@@ -184,7 +183,7 @@ class SequentialDocumentStage(DocumentStage):
                 yield DocumentStarted(began, pipeline_id, doc_id, name, parameters)
                 try:
                     document = _document_in(parse(raw)) if parsed is None else parsed.document()
-                    if checks and (fault := unwritable(document, json=json)):
+                    if checks and (fault := unwritable(document, json=self.settings.writable)):
                         _raise(fault)
                 except Exception as error:  # noqa: BLE001  a bad record is data
                     self._count(at, delivered)

@@ -8,11 +8,11 @@ import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from penstock.abc import Source
 from penstock.adapters.parsing import boot
 from penstock.adapters.parsing.node import CHUNK
 from penstock.adapters.parsing.work import Answers, Chunk, Job
 from penstock.document import checked_id, content_hash
+from penstock.documents.parsed import has_validate
 from penstock.errors import WorkerDied
 from penstock.runtime.failures import Failure
 from penstock.runtime.pages import Pages
@@ -76,8 +76,7 @@ class ParsingStage(Stage[Any]):
         self._chunks: deque[Chunk] = deque()
         self._held_bytes = 0
         self._jobs: deque[Job] = deque()
-        validates = type(node.source).validate is not Source.validate
-        self._answers = Answers(node.source, node.encode, validates=validates)
+        self._answers = Answers(node.source, node.encode, validates=has_validate(node.source))
         self._parallel = False  # whether records go to processes
         self._alone = False  # whether no process can start
         self._preparing = False

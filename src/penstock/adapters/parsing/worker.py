@@ -17,14 +17,15 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from penstock.abc import Source
 from penstock.document import Document, RawRecord, checked_id
-from penstock.documents.parsed import parse_with
+from penstock.documents.parsed import has_checked_documents, has_validate, parse_with
 from penstock.documents.writable import fault_of
 from penstock.system.frames import LENGTH, framed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from penstock.abc import Source
 
 DOCUMENT, WHOLE, ENCODED, FAILED, NAMELESS, UNSENT = range(6)
 """What an answer holds: the fields of a document, a pickled document, what is needed of an encoded document,
@@ -49,8 +50,8 @@ class Parser:
     def __init__(self, source: Source, encode: Callable[[Document], bytes] | None) -> None:
         self._source = source
         self._encode = encode
-        self._known = bool(vars(type(source)).get("checked", False))  # as in the event stage
-        self._validates = type(source).validate is not Source.validate
+        self._known = has_checked_documents(source)
+        self._validates = has_validate(source)
 
     def answers(self, records: list[tuple[str, bytes, dict[str, Any]]]) -> bytes:
         """Return the pickled answers."""
