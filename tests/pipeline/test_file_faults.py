@@ -6,58 +6,22 @@ The outputs are on a disk that loses bytes that were not fsynced. The ledger's c
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
-from functools import partial
-from io import BytesIO
-from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-import zstandard
 
 from penstock import IngestionPipeline
 from penstock.adapters import Adapter
 from penstock.errors import PenstockError
 from penstock.ledger import MemoryLedger
-from penstock.sinks import JsonLinesSink, ParquetSink, SeveralSinks
+from penstock.sinks import SeveralSinks
 from penstock.testing.faults import Faults, FaultyLedger, FaultyStorage, FragileDisk, Killed
 
 from ..length import sampled  # noqa: TID252  tests are no installed package
 from ..scripted import Record, ScriptedSource  # noqa: TID252  tests are no installed package
+from .fragile_outputs import FILES
 
-FOLDER = Path("/disk")
 SCRIPT = [Record(), Record("bad"), Record(), Record("gone"), Record(), Record(), Record("crash"), Record()]
-
-
-def unpack_zstd(data):
-    return zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).readall()
-
-
-def lines(name, unpack, disk):
-    return [json.loads(line) for line in unpack(disk.content(FOLDER / name)).splitlines()]
-
-
-def rows(disk):
-    folder = FOLDER / "out.parquet"
-    parts = [name for name in disk.names(folder) if name.startswith("part-")]
-    tables = [pq.read_table(BytesIO(disk.content(folder / name))) for name in parts]
-    return [row for table in tables for row in table.to_pylist()]
-
-
-SINKS = {
-    "jsonl": (partial(JsonLinesSink, FOLDER / "out.jsonl"), partial(lines, "out.jsonl", bytes)),
-    "jsonl.gz": (
-        partial(JsonLinesSink, FOLDER / "out.jsonl.gz"),
-        partial(lines, "out.jsonl.gz", gzip.decompress),
-    ),
-    "jsonl.zst": (
-        partial(JsonLinesSink, FOLDER / "out.jsonl.zst"),
-        partial(lines, "out.jsonl.zst", unpack_zstd),
-    ),
-    "parquet": (partial(ParquetSink, FOLDER / "out.parquet"), rows),
-}
-KINDS = {name: [name] for name in SINKS} | {"several": ["parquet", "jsonl", "jsonl.gz"]}
+KINDS = {name: [name] for name in FILES} | {"several": ["parquet", "jsonl", "jsonl.gz"]}
 
 
 class Machine:
@@ -71,7 +35,7 @@ class Machine:
     async def process(self, faults):
         """Run the pipeline as one process; return its error or kill, if any."""
         storage = FaultyStorage(self.disk, faults)
-        sinks = [SINKS[kind][0](storage=storage) for kind in self.kinds]
+        sinks = [FILES[kind][0](storage=storage) for kind in self.kinds]
         pipeline = IngestionPipeline(
             Adapter(ScriptedSource(SCRIPT), page_size=3),
             ledger=FaultyLedger(self.books, faults),
@@ -88,7 +52,7 @@ class Machine:
 
     async def outcome(self):
         await self.books.open("scripted")
-        documents = {kind: SINKS[kind][1](self.disk) for kind in self.kinds}
+        documents = {kind: FILES[kind][1](self.disk) for kind in self.kinds}
         dead = sorted([letter.key async for letter in self.books.dead_letters("scripted")])
         tally = await self.books.tally("scripted")
         await self.books.aclose()

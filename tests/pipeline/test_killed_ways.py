@@ -8,35 +8,28 @@ and a killed restart, the same command after a killed refresh and a killed repla
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
-from functools import partial
-from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from penstock import IngestionPipeline
 from penstock.adapters import Adapter
 from penstock.errors import PenstockError
 from penstock.ledger import MemoryLedger
-from penstock.sinks import JsonLinesSink, ParquetSink, SeveralSinks
+from penstock.sinks import SeveralSinks
 from penstock.testing.faults import Faults, FaultyLedger, FaultyStorage, FragileDisk, Killed
 
-from ..endtoend.outputs import unpack_zstd  # noqa: TID252  tests are no installed package
-from ..length import LONG  # noqa: TID252
+from ..length import LONG  # noqa: TID252  tests are no installed package
 from ..scripted import Record, ScriptedSource  # noqa: TID252
 from ..sinks.databases import DATABASES, DatabaseKind, DuckDBKind, PostgresKind, SqliteKind  # noqa: TID252
+from .fragile_outputs import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from penstock.abc import Sink
 
-FOLDER = Path("/disk")
 KINDS = ["ok", "bad", "ok", "gone", "ok", "ok", "crash", "ok"]
 MENDED = ["ok", "ok", "gone", "gone", "ok", "ok", "ok", "bad", "ok"]
 WAYS: dict[str, list[dict[str, Any]]] = {
@@ -47,30 +40,6 @@ WAYS: dict[str, list[dict[str, Any]]] = {
 }
 """By what is killed: its options, and those of the run that goes on after it."""
 
-
-def lines(name: str, unpack: Callable[[bytes], bytes], disk: FragileDisk) -> list[Any]:
-    return [json.loads(line) for line in unpack(disk.content(FOLDER / name)).splitlines()]
-
-
-def rows(disk: FragileDisk) -> list[Any]:
-    folder = FOLDER / "out.parquet"
-    parts = [name for name in disk.names(folder) if name.startswith("part-")]
-    tables = [pq.read_table(BytesIO(disk.content(folder / name))) for name in parts]
-    return [row for table in tables for row in table.to_pylist()]
-
-
-FILES: dict[str, tuple[Callable[..., Sink], Callable[[FragileDisk], list[Any]]]] = {
-    "jsonl": (partial(JsonLinesSink, FOLDER / "out.jsonl"), partial(lines, "out.jsonl", bytes)),
-    "jsonl.gz": (
-        partial(JsonLinesSink, FOLDER / "out.jsonl.gz"),
-        partial(lines, "out.jsonl.gz", gzip.decompress),
-    ),
-    "jsonl.zst": (
-        partial(JsonLinesSink, FOLDER / "out.jsonl.zst"),
-        partial(lines, "out.jsonl.zst", unpack_zstd),
-    ),
-    "parquet": (partial(ParquetSink, FOLDER / "out.parquet"), rows),
-}
 OUTPUTS = {
     **{name: [name] for name in (*FILES, *DATABASES)},
     "several": ["parquet", "sqlite", "jsonl"],
