@@ -54,7 +54,9 @@ ENVELOPE: Final = (
 """Names that no declared column may have: they are columns of every document."""
 
 _WRAPPERS = (NotRequired, Required, Annotated)
-_MAX_NAME_BYTES = 63
+MAX_NAME_BYTES: Final = 63
+"""Of a table or a column: the limit of PostgreSQL, for all outputs."""
+
 _FLOAT_DIGITS = 53
 
 
@@ -153,8 +155,8 @@ def columns_of(declared: type) -> tuple[Column, ...]:
 
 def _columns(declared: type) -> Iterator[Column]:
     for name, annotation in _hints(declared).items():
-        if len(name) > _MAX_NAME_BYTES or not name.isascii() or name.startswith("_"):
-            raise GraphError(f"a column has a name of 1 to {_MAX_NAME_BYTES} ASCII letters, not {name!r}")
+        if len(name) > MAX_NAME_BYTES or not name.isascii() or name.startswith("_"):
+            raise GraphError(f"a column has a name of 1 to {MAX_NAME_BYTES} ASCII letters, not {name!r}")
         hint, notes = _unwrapped(annotation)
         words = [note for note in notes if isinstance(note, str)]
         words += [note.description for note in notes if getattr(note, "description", None)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.columns import ListOf, Struct
+from penstock.columns import MAX_NAME_BYTES, ListOf, Struct
 from penstock.errors import GraphError, SinkMismatch
 from penstock.sinks.databases.rows import ORDER
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 POSITION = "position"
 VALUE = "value"
-_MAX_NAME_BYTES = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +131,9 @@ def children_then(table: str, options: dict[str, Any]) -> list[str]:
 
 
 def _child(table: str, column: Column, options: TableOptions) -> Child:
-    if len(table.encode("utf-8", "replace")) > _MAX_NAME_BYTES:
+    if len(table.encode("utf-8", "replace")) > MAX_NAME_BYTES:
         raise GraphError(
-            f"the child table {table!r} has a name of more than {_MAX_NAME_BYTES} bytes; "
+            f"the child table {table!r} has a name of more than {MAX_NAME_BYTES} bytes; "
             "choose a shorter table=, or leave out its column with columns="
         )
     item = column.type.item if isinstance(column.type, ListOf) else column.type

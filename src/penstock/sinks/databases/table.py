@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.abc import Commit
-from penstock.columns import Scalar
+from penstock.columns import MAX_NAME_BYTES, Scalar
 from penstock.errors import GraphError, SinkError, SinkMismatch
 from penstock.sinks.databases.children import Children, children_then
 from penstock.sinks.databases.rows import ORDER, TableOptions
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 COMMITS = "penstock_commits"
 _COMMIT_COLUMNS = ("table_name", "epoch", "position", "counts", "shape", "committed_at")
-_MAX_NAME_BYTES = 63
 _FORMAT = "database"
 
 
@@ -387,8 +386,8 @@ def _differences(then: dict[str, Any], now: dict[str, Any]) -> str:
 
 def check_table_name(table: str) -> str:
     """Return ``table``; raise ``GraphError`` if an output cannot have that name."""
-    if not table or "\0" in table or len(table.encode("utf-8", "replace")) > _MAX_NAME_BYTES:
-        raise GraphError(f"a table has a name of 1 to {_MAX_NAME_BYTES} bytes without NUL, not {table!r}")
+    if not table or "\0" in table or len(table.encode("utf-8", "replace")) > MAX_NAME_BYTES:
+        raise GraphError(f"a table has a name of 1 to {MAX_NAME_BYTES} bytes without NUL, not {table!r}")
     if table.lower() == COMMITS:
         raise GraphError(f"the table {COMMITS} is Penstock's own; choose another with table=")
     return table
