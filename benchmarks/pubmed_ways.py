@@ -2,9 +2,8 @@
 
     python benchmarks/pubmed_ways.py WAY OUTPUT FILE...
 
-Imports are done before the clock starts, but not those of worker processes. ``cpu`` is the processor time of all
-threads, ``children`` that of the processes that it started; ``peak`` is the most resident memory, in bytes, and
-``worker`` the most that one of those processes had.
+Imports are done before the clock starts. ``cpu`` is the processor time of all threads, ``peak`` the most resident
+memory, in bytes.
 """
 
 from __future__ import annotations
@@ -16,14 +15,10 @@ import hashlib
 import io
 import json
 import os
-import resource
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,16 +68,6 @@ def pipeline(output: Path, files: list[str]) -> Callable[[], int]:
 
 def command(output: Path, files: list[str]) -> Callable[[], int]:
     """Return a run of the command line that parses in its own process."""
-    return in_processes(1, output, files)
-
-
-def two_processes(output: Path, files: list[str]) -> Callable[[], int]:
-    """Return a run of the command line that parses in two other processes."""
-    return in_processes(2, output, files)
-
-
-def in_processes(n: int, output: Path, files: list[str]) -> Callable[[], int]:
-    """Return a run of the command line with ``--processes n``."""
     import penstock.cli.ingest
     from penstock.cli.main import main
 
@@ -91,7 +76,7 @@ def in_processes(n: int, output: Path, files: list[str]) -> Callable[[], int]:
     def run() -> int:
         with contextlib.redirect_stdout(io.StringIO()):
             code = main(
-                ["ingest", "pubmed", *files, "--to", str(output), "--no-progress", "--processes", str(n)]
+                ["ingest", "pubmed", *files, "--to", str(output), "--no-progress", "--processes", "1"]
             )
         assert code == 0, f"the command ended with {code}"
         return 0
@@ -127,7 +112,6 @@ WAYS = {
     "plain": plain,
     "pipeline": pipeline,
     "command": command,
-    "two processes": two_processes,
     "pubmed_parser": theirs,
     "pubmed_parser in detail": theirs_in_detail,
 }
@@ -147,39 +131,18 @@ def digest(path: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def watch(peaks: dict[int, int], ended: threading.Event) -> None:
-    """Keep the most resident memory of each process that this one has started, forks included, by its number.
-
-    ``ru_maxrss`` of children does not do: it counts what this process had when it started them.
-    """
-    while not ended.wait(0.2):
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(OSError, StopIteration):
-                lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
-                peaks[child.pid] = 1024 * int(
-                    next(one for one in lines if one.startswith("VmHWM")).split()[1]
-                )
-
-
 def main() -> None:
     way, output, files = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     run = WAYS[way](output, files)
     from penstock.cli.resources import peak_memory
 
-    peaks: dict[int, int] = {}
-    ended = threading.Event()
-    if way == "two processes":
-        threading.Thread(target=watch, args=(peaks, ended)).start()
     gc.collect()
     cpu, wall = time.process_time(), time.perf_counter()
     done = run()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    ended.set()
     done = done or lines_of(output)
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = {
-        "done": done, "wall": wall, "cpu": cpu, "children": children.ru_utime + children.ru_stime,
-        "peak": peak_memory().own, "worker": max(peaks.values(), default=0), "digest": digest(output),
+        "done": done, "wall": wall, "cpu": cpu, "peak": peak_memory().own, "digest": digest(output),
     }  # fmt: skip
     print(json.dumps(found))
 

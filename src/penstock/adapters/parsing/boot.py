@@ -12,7 +12,15 @@ from contextlib import suppress
 from importlib.util import find_spec, module_from_spec
 from typing import Any
 
-_LAZY = ("penstock", "penstock.adapters", "penstock.runtime", "penstock.system", "penstock.operators")
+_LAZY = (
+    "penstock",
+    "penstock.adapters",
+    "penstock.operators",
+    "penstock.runtime",
+    "penstock.sinks",
+    "penstock.sinks.files",
+    "penstock.system",
+)
 
 
 def main() -> None:
@@ -24,7 +32,7 @@ def fork() -> None:
     """Prepare the packages, import the modules that the command line names, then fork workers."""
     work = _worker().work
     for name in sys.argv[2:]:
-        with suppress(Exception):  # the worker that needs it says so
+        with suppress(ImportError):  # whoever needs it says so
             importlib.import_module(name)
     importlib.import_module("penstock.system.forking").main(work)
 

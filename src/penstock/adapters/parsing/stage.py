@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.parsing import boot
 from penstock.adapters.parsing.node import CHUNK
-from penstock.adapters.parsing.work import Answers, Chunk, Job
+from penstock.adapters.parsing.work import Answers, Chunk, Job, modules_of
 from penstock.document import checked_id, content_hash
 from penstock.documents.parsed import has_validate
 from penstock.errors import WorkerDied
@@ -82,7 +82,9 @@ class ParsingStage(Stage[Any]):
         self._preparing = False
         self._hired = 0  # processes that ``_prepare`` has started
         self._servers = 0  # tasks that keep a process at work
-        self._workers = Workers(_PROGRAM.format("fork"), _PROGRAM.format("main"), _modules_of(node))
+        self._workers = Workers(
+            _PROGRAM.format("fork"), _PROGRAM.format("main"), modules_of(node.source, node.encode)
+        )
         self._spare: list[Worker] = []  # have started, and have no task yet
         self._tasks: list[asyncio.Task[None]] = []
         self._false_starts = 0
@@ -371,12 +373,6 @@ class ParsingStage(Stage[Any]):
 
 def _stopper(stage: ParsingStage, task: asyncio.Task[None]) -> Any:
     return lambda: stop(stage.run, task)
-
-
-def _modules_of(node: Parsing) -> list[str]:
-    """Return the modules that workers import to parse and to encode."""
-    found = {type(node.source).__module__, getattr(node.encode, "__module__", None)}
-    return sorted(name for name in found if name and name != "__main__")
 
 
 def _jobs_of(chunk: Chunk, places: Sequence[int]) -> Iterator[Job]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -145,3 +147,25 @@ def _as_raised(data: bytes, trace: str) -> Exception:
     if trace:
         error.add_note(f"in the process that parsed the record:\n{trace.rstrip()}")
     return error
+
+
+class _Modules(pickle.Pickler):
+    """Collects the modules that are imported when what it pickles is read."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), pickle.HIGHEST_PROTOCOL)
+        self.found: set[str] = set()
+
+    def persistent_id(self, value: Any) -> None:
+        """Note the module of a class or function, or of the class of another value."""
+        name = getattr(value, "__module__", None) or type(value).__module__
+        if isinstance(name, str) and name != "__main__":
+            self.found.add(name)
+
+
+def modules_of(*values: Any) -> list[str]:
+    """Return the modules that a worker imports to have ``values``."""
+    modules = _Modules()
+    with suppress(Exception):  # whoever pickles them says so
+        modules.dump(values)
+    return sorted(modules.found)

@@ -80,7 +80,6 @@ def read_numbers(year: bytes, month: bytes, day: bytes, hour: bytes, minute: byt
     return {"date": known.date, "precision": known.precision, "raw": known.raw}
 
 
-@lru_cache(maxsize=8192)
 def _of_numbers(year: bytes, month: bytes, day: bytes, hour: bytes, minute: bytes) -> _Known:
     texts = year.decode(), month.decode(), day.decode(), hour.decode(), minute.decode()
     y, m, d = (int(text) for text in texts[:3])

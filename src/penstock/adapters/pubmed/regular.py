@@ -28,7 +28,7 @@ _LEGAL = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LAST = 0x10FFFF
 _NAMES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _ENTITY = re.compile(r"&(?:#(?:x(\w+)|(\d+))|(\w+));")
-_REMEMBERED = 8192  # dates; those of one file have a few thousand different values
+_REMEMBERED = 4096  # dates; those of one file have a few thousand different values
 
 
 def _form(pattern: bytes) -> re.Pattern[bytes]:
