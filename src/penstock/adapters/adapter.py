@@ -69,7 +69,9 @@ class Adapter(Flow[PipelineEvent]):
         process parses nothing, whatever ``processes`` is: a record may kill the process that parses it.
         """
         if apart:
-            _require_sendable(self.source)
+            _require_sendable(
+                self.source, "a record has killed the process that parsed it, so other processes must parse; "
+            )
         settings, source = replace(settings, **changes), self.source
         records: Node = FromPages(
             pages=fetch or source.fetch, seekable=True, page_size=self.page_size, name="fetch"
@@ -82,12 +84,13 @@ class Adapter(Flow[PipelineEvent]):
         return Documents(inputs=(records,), source=source, settings=settings, name=NODE_NAME)
 
 
-def _require_sendable(source: Source) -> None:
+def _require_sendable(source: Source, reason: str = "") -> None:
     try:
         pickle.dumps(source)
     except Exception as error:  # pickling a user's object may raise anything
+        easy = "" if reason else "pass processes=1, or "
         msg = (
-            f"the source {source.name!r} cannot be sent to other processes ({error}): pass processes=1, or "
+            f"{reason}the source {source.name!r} cannot be sent to other processes ({error}): {easy}"
             "define its class at the top of a module and keep clients and open files out of its pickled state"
         )
         raise GraphError(msg) from error

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from penstock.document import Document, checked_id, content_hash
 from penstock.documents.encoded import EncodedDocument
-from penstock.documents.parsed import ParsedRecord, has_checked_documents, has_validate, parse_with
+from penstock.documents.parsed import ParsedRecord, has_checked_documents, has_validate, parse_with, refusal
 from penstock.documents.revised_ids import RevisedIds
 from penstock.documents.settings import checked
 from penstock.documents.writable import fault_of
@@ -58,6 +58,8 @@ class Context:
         """Return the document's id; if the source finds none, the record's key and the error."""
         if type(raw) is ParsedRecord and raw.outcome is not None:
             return (raw.key, _as_error(raw.outcome)) if raw.doc_id is None else (raw.doc_id, None)
+        if refused := refusal(raw):
+            return getattr(raw, "doc_id", None) or raw.key, refused
         try:
             return self.name_of(raw), None
         except Exception as error:  # noqa: BLE001  a bad record is data
@@ -73,7 +75,7 @@ class Context:
             if type(raw) is ParsedRecord:
                 outcome, raw.outcome = raw.outcome, None
             if outcome is None:
-                outcome = parse_with(self.source, raw, validates=self.validates)
+                outcome = refusal(raw) or parse_with(self.source, raw, validates=self.validates)
             if isinstance(outcome, Exception):
                 return outcome
             if self.settings.keep_raw and outcome.raw is None:

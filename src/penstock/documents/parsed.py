@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from penstock.abc import Source
 from penstock.document import Document, RawRecord
+from penstock.documents.letters import DEADLY
+from penstock.errors import DocumentError
 
 
 @dataclass(slots=True)
@@ -44,6 +46,13 @@ def has_checked_documents(source: Source) -> bool:
 def has_validate(source: Source) -> bool:
     """Whether ``source`` has a ``validate`` of its own."""
     return type(source).validate is not Source.validate
+
+
+def refusal(raw: RawRecord) -> DocumentError | None:
+    """Return why this process must not parse a record: it has killed processes that did."""
+    if DEADLY not in raw.context:
+        return None
+    return DocumentError(f"the record {raw.key} has killed processes that parsed it: this one does not try")
 
 
 def parse_with(source: Source, raw: RawRecord, *, validates: bool) -> Document | Exception:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from penstock.documents.revised_ids import RevisedIds
 from penstock.documents.state import EventStageState
 from penstock.events import AdapterStateChange, PipelineEvent
+from penstock.ingest.deadly import Deadly, deadly_records
 from penstock.ingest.delivery import Batch, Delivery
 from penstock.ingest.grace import CutShort, Grace
 from penstock.ingest.summary import RunSummary, Summary
@@ -53,6 +54,7 @@ class Ingestion:
         self._pipeline_id = uuid4().hex
         self._summary = Summary()
         self._revised = RevisedIds()
+        self._deadly = Deadly()
         self._bytes_read = 0
         self._began = clock_of_the_loop().monotonic()
         self._number = 1
@@ -122,6 +124,8 @@ class Ingestion:
             opened, position = await self._refresh(delivery, opened, position)
         if opened is not None:
             self._number, self._resumed = opened.run, opened.resumed and bool(position)
+            if self._ledger is not None:
+                self._deadly = await deadly_records(self._ledger, self._plan.key)
             await self._load_revised()
         return position or None
 
@@ -155,6 +159,8 @@ class Ingestion:
             if plan.skip_completed and self._number > 1:  # the first run has nothing to compare with
                 changes["compare"] = lambda pairs: ledger.compare(plan.key, pairs)
                 changes["revised"] = self._revised
+        if self._deadly:
+            changes["apart"] = True
         node = plan.adapter.events(plan.settings, fetch=self._fetch, encode=self._encoder(), **changes)
         self._subscription = Running(node, position)
         if self._stopping:
@@ -170,10 +176,12 @@ class Ingestion:
         return sink.encoder
 
     async def _fetch(self, position: Any) -> AsyncIterator[Page[RawRecord]]:
-        """Count the bytes of the source's records."""
+        """Count the bytes of the source's records, and mark those that kill."""
         async with closing(self._plan.adapter.source.fetch(position)) as pages:
             async for page in pages:
                 self._bytes_read += sum(len(record.data) for record in page.items)
+                if self._deadly:
+                    self._deadly.mark(page.items)
                 yield page
 
     def _transfer(self, delivery: Delivery, subscription: Running[PipelineEvent]) -> Transfer:

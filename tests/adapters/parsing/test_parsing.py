@@ -196,6 +196,39 @@ async def test_a_deadly_record_is_a_dead_letter(numbers, tmp_path: Path) -> None
     assert children() == set()
 
 
+async def test_a_run_parses_no_record_that_has_killed(numbers, tmp_path: Path, monkeypatch) -> None:
+    """What the ledger knows as deadly goes to other processes, whatever ``processes`` is; hooks see documents.
+
+    That also holds for the same bytes under another key. If no process can start, the record fails.
+    """
+    data, output, ledger = ["a", "deadly", "b"], tmp_path / "a" / "out.jsonl", tmp_path / "a" / "run.db"
+    await written(tmp_path / "a", Adapter(numbers(data), processes=2))
+
+    async def refreshed(data, **settings):
+        seen: list = []
+        adapter = Adapter(numbers(data, **settings), processes=1)
+        summary = await IngestionPipeline(adapter, ledger=ledger, refresh=True, hooks=[seen.extend]).run(
+            output
+        )
+        return summary.counts, [repr(one.document) for one in seen if isinstance(one, DocumentCompleted)]
+
+    counts, _ = await refreshed(data)
+    assert (counts["failed"], counts["unchanged"]) == (1, 2)
+    counts, documents = await refreshed(["a", "b", "deadly"])
+    assert (counts["failed"], len(documents)) == (1, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "_PROGRAM", "raise RuntimeError('no such luck')")
+        with pytest.warns(RuntimeWarning, match="no such luck"):
+            counts, _ = await refreshed(data)
+    assert counts["failed"] == 1
+    counts, documents = await refreshed(data, mended=True)
+    assert counts["failed"] == 0
+    assert ["deadly" in one for one in documents].count(True) == 1
+    async with SqliteLedger(ledger) as left:
+        await left.open("numbers")
+        assert await left.count_dead_letters("numbers") == 1  # of the same bytes under another key
+
+
 async def test_killed_processes_are_replaced(numbers, tmp_path: Path) -> None:
     """Processes that are killed at any time change nothing in the output."""
     data = [f"plain {i}" for i in range(2000)]

@@ -40,11 +40,11 @@ def crew_for(processes: int | None, *, apart: bool = False) -> Crew | None:
 
     If ``apart``, this process parses nothing: a record may kill the process that parses it.
     """
-    if apart:
-        return Crew(processes or 1, waits=False)
     if processes is None:
         cores = min(usable_cores(), MOST_PROCESSES)
-        return Crew(cores, waits=True) if cores > 1 else None
+        return Crew(cores, waits=not apart) if cores > 1 or apart else None
+    if apart:
+        return Crew(processes, waits=False)
     return Crew(processes, waits=False) if processes > 1 else None
 
 

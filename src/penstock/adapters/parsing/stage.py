@@ -12,6 +12,7 @@ from penstock.adapters.parsing import boot
 from penstock.adapters.parsing.node import CHUNK
 from penstock.adapters.parsing.work import Answers, Chunk, Job, modules_of
 from penstock.document import checked_id, content_hash
+from penstock.documents.letters import DEADLY
 from penstock.documents.parsed import has_validate
 from penstock.errors import WorkerDied
 from penstock.runtime.failures import Failure
@@ -261,6 +262,9 @@ class ParsingStage(Stage[Any]):
         asked: list[int] = []
         pairs: list[tuple[str, str]] = []
         for place, raw in enumerate(records):
+            if DEADLY in raw.context:  # ``identify`` may parse the record
+                places.append(place)
+                continue
             try:
                 pairs.append((checked_id(identify(raw)), content_hash(raw.data)))
                 asked.append(place)

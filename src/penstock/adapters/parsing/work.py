@@ -51,7 +51,7 @@ class Chunk:
     def condemn(self, place: int, why: str, began: float) -> None:
         """Let a record fail without parsing it in this process, and mark it as one that kills."""
         raw = self.records[place]
-        context = {**raw.context, DEADLY: DEATHS}
+        context = {DEADLY: DEATHS, **raw.context}
         try:
             doc_id = self.source.glance(raw)
         except Exception:  # noqa: BLE001  a record without a name is known by its key
@@ -118,7 +118,9 @@ class Answers:
         for place, (kind, doc_id, what) in zip(job.places, found, strict=True):
             raw = records[place]
             outcome = self._outcome(raw, kind, what)
-            if kind != UNSENT:
+            if kind == UNSENT and DEADLY in raw.context:
+                job.chunk.condemn(place, "what it became cannot be sent from one process to another", began)
+            elif kind != UNSENT:
                 records[place] = ParsedRecord(raw.key, raw.data, raw.context, doc_id, outcome, began)
         job.chunk.missing -= len(found)
 

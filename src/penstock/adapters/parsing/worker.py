@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from penstock.document import Document, RawRecord, checked_id
+from penstock.documents.letters import DEADLY
 from penstock.documents.parsed import has_checked_documents, has_validate, parse_with
 from penstock.documents.writable import fault_of
 from penstock.system.frames import LENGTH, framed
@@ -73,9 +74,11 @@ class Parser:
             return _failed(FAILED, doc_id, error)
         if not isinstance(outcome, Document):
             return _failed(FAILED, doc_id, outcome)
-        if self._encode is not None and type(outcome) is Document and (self._known or not fault_of(outcome)):
+        # Whoever looks at an encoded document parses its record in the main process.
+        encode = None if DEADLY in raw.context else self._encode
+        if encode is not None and type(outcome) is Document and (self._known or not fault_of(outcome)):
             with suppress(Exception):  # what cannot be encoded is sent as it is
-                line = self._encode(outcome)
+                line = encode(outcome)
                 return ENCODED, doc_id, (outcome.content_hash, outcome.deleted, line, outcome.doc_id)
         if type(outcome) is Document and len(outcome.model_fields_set) == _FIELDS:
             return DOCUMENT, doc_id, outcome.__dict__
