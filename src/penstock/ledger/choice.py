@@ -12,7 +12,7 @@ from penstock.ledger.postgres.reading import reading as reading_postgres
 from penstock.ledger.postgres.text import is_postgres
 from penstock.ledger.sqlite.ledger import SqliteLedger
 from penstock.ledger.sqlite.reading import reading as reading_sqlite
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import at
 from penstock.system.places import connection_url, file_path
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def ledger_from(place: Place) -> ThreadedLedger:
     """
     if not isinstance(place, str | os.PathLike):
         raise GraphError(
-            f"a ledger is a Ledger, a path or a URL, not {type(place).__name__} "
-            f"(at {assembled_at()}): ledger='run.db'"
+            f"a ledger is a Ledger, a path or a URL, not {type(place).__name__}{at()}: ledger='run.db'"
         )
     url = connection_url(place)
     if url is None:

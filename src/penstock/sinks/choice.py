@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.abc import Sink
 from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import at
 from penstock.sinks.databases.duckdb import DuckDBSink
 from penstock.sinks.databases.postgres import PostgresSink
 from penstock.sinks.databases.sqlite import SqliteSink
@@ -66,8 +66,8 @@ def sink_from(target: Target, *, columns: Sequence[str] | None = None, include_r
         return SeveralSinks(*sinks) if len(sinks) != 1 else sinks[0]
     if not isinstance(target, str | os.PathLike):
         raise GraphError(
-            f"an output is a Sink, a path, a URL or a list of them, not {type(target).__name__} "
-            f"(at {assembled_at()}): sink='articles.jsonl'"
+            f"an output is a Sink, a path, a URL or a list of them, not {type(target).__name__}{at()}: "
+            "sink='articles.jsonl'"
         )
     if target == STDOUT:
         return StdoutSink(**options)
