@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.abc import Sink
@@ -81,10 +82,20 @@ def sink_from(target: Target, *, columns: Sequence[str] | None = None, include_r
         for ending, make in _BY_ENDING.items():
             if name.lower().endswith(ending):
                 return make(name, **options)
-    shown = shown_url(name) if url is not None else name  # a URL may hold a password
+    raise GraphError(_unknown(name, is_url=url is not None))
+
+
+def _unknown(name: str, *, is_url: bool) -> str:
+    """Return why ``name`` is no output, and what names are."""
+    if not name:
+        return "the name of an output is empty; name a file, such as articles.jsonl"
+    if not is_url and Path(name).expanduser().is_dir():
+        inside = os.path.join(name, "articles.jsonl")  # noqa: PTH118  as it was written
+        return f"{name} is a folder; name a file in it, such as {inside}, or {name}/ for Parquet files"
+    shown = shown_url(name) if is_url else name  # a URL may hold a password
     endings = ", ".join(ending for ending in _BY_ENDING if not ending.endswith((".gz", ".zst")))
     schemes = ", ".join(f"{scheme}://" for scheme in _BY_SCHEME)
-    raise GraphError(
+    return (
         f"no sink is known for {shown!r}; name a file or folder that ends in one of {endings} (lines also "
         "with .gz or .zst behind that), or - for standard output, or a database whose URL begins with "
         f"one of {schemes}"
