@@ -19,6 +19,7 @@ from penstock.adapters import pubmed
 from penstock.errors import GraphError, NotResumable, PositionError
 from penstock.flow import Flow
 from penstock.ledger import MemoryLedger
+from penstock.runtime import arguments
 from penstock.sinks import MemorySink, callback
 
 if TYPE_CHECKING:
@@ -160,6 +161,44 @@ def test_arguments_of_a_wrong_kind_are_refused(name: str) -> None:
             assert "test_arguments.py:" in text, f"{what}: {text}"
             assert own in text or name in PIPELINE, f"{what}: {text}"
             assert not re.search(r"object is not|has no attribute|unexpected keyword| _[A-Z]", text), text
+
+
+def test_no_line_is_named_where_none_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no code of a user calls, the text is the same without its line, not with one of Penstock or asyncio."""
+    tried = [
+        (function, parameter, value)
+        for name, function in WALKED.items()
+        for parameter in inspect.signature(function).parameters.values()
+        for value in wrong_values(name.rpartition(".")[2], parameter)[:1]
+    ]
+
+    def refused() -> list[str]:
+        texts = []
+        for one in tried:
+            with pytest.raises((GraphError, PositionError)) as error:
+                called(*one)
+            texts.append(str(error.value))
+        return texts
+
+    known = refused()
+    monkeypatch.setattr(arguments, "assembled_at", str)
+    assert [re.sub(r",? at \S+test_arguments\.py:\d+", "", text) for text in known] == refused()
+
+
+async def test_whose_line_is_named() -> None:
+    """Code of a user that calls or awaits has a line. A callback of the event loop and a thread have none."""
+
+    async def awaited() -> str:
+        return arguments.assembled_at()
+
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[str] = loop.create_future()
+    loop.call_soon(lambda: told.set_result(arguments.assembled_at()))
+    assert "test_arguments.py:" in await told
+    assert "test_arguments.py:" in await asyncio.wait_for(awaited(), 5)
+    assert await asyncio.to_thread(arguments.assembled_at) == ""
+    with pytest.raises(GraphError, match=r"^window\(\) needs"):
+        await asyncio.to_thread(op.window)
 
 
 # -- what a newcomer writes -------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from penstock.ingest.summary import RunSummary
 from penstock.ledger import ledger_from
 from penstock.redact import redact, redact_json
 from penstock.runtime.arguments import (
-    assembled_at,
+    began_at,
     flag_for,
     function_for,
     name_of,
@@ -157,7 +157,7 @@ class IngestionPipeline:
         self._plan = Plan(
             adapter, settings, key=key or source.name, checkpoint_every=checkpoint_every,
             skip_completed=skip_completed, grace=grace, restart=restart, refresh=refresh, hooks=hooks,
-            began=assembled_at(),
+            began=began_at(),
         )  # fmt: skip
         self._ledger = ledger
         self._running: Ingestion | None = None

@@ -214,7 +214,7 @@ def test_an_adapter_without_inputs(shell: WithPlugins) -> None:
     assert (missing.returncode, "--number" in missing.stderr) == (2, True)
     wrong = shell("penstock ingest count --to out.jsonl --number 10 --token hunter2")
     assert wrong.returncode == 2
-    assert wrong.stderr.startswith("penstock: --number: Input should be less than or equal to 9")
+    assert wrong.stderr.startswith("penstock: --number must be at most 9")
     assert wrong.stderr.count("\n") == 1
     done = shell("penstock ingest count --to out.jsonl --number 3 --token hunter2")
     assert done.returncode == 0, done.stderr

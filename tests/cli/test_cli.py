@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +123,38 @@ def test_an_output_cannot_be_taken_back(penstock) -> None:
         assert "empty-to" not in penstock(*command, "--help").stdout
     done = penstock("ingest", "pubmed", "a.xml", "--empty-to")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("dead show a.jsonl", "RECORD is missing behind 'penstock dead show' (--help shows the options)"),
+        ("status", "LEDGER_OR_OUTPUT is missing behind 'penstock status'"),
+        ("ingest pubmed a.xml --to a.jsonl --processes 0", "--processes must be at least 1"),
+        ("ingest pubmed a.xml --to a.jsonl --max-ratio x", "--max-ratio must be a whole number"),
+        ("ingest pubmed a.xml --to a.jsonl --on-bad-file x", "--on-bad-file must be 'stop' or 'skip'"),
+        ("ingest pubmed a.xml --to=", "no output: name one, as in --to OUT.jsonl"),
+        (
+            "ingest pubmed a.xml --to made",
+            "made is a folder; name a file in it, such as made/articles.jsonl, or made/",
+        ),
+        ("ingest pubmed a.xml --to made.jsonl --columns a,a", "--columns 'a,a': name columns, each once"),
+        ("ingest pubmed a.xml --to made.jsonl --where a", "--where 'a': "),
+        ("demo --folder a.xml", "a.xml: file exists; choose another name and repeat the command"),
+    ],
+)
+def test_what_is_wrong_with_a_command(
+    words: str,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The message names the option or the argument, in the words of the command line, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.xml").write_bytes(articles(article(pmid(1))))
+    (tmp_path / "made").mkdir()
+    assert main(words.split()) == 2
+    out, err = capsys.readouterr()
+    assert says in err
+    assert (out, sorted(tmp_path.rglob("*"))) == ("", [tmp_path / "a.xml", tmp_path / "made"])

@@ -54,6 +54,7 @@ def test_what_is_refused(penstock, few, words, says):
     done = penstock("ingest", "pubmed", few, "--to", "-", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
+    assert ".py:" not in done.stderr  # the command line is no code of a user
 
 
 def test_a_reader_that_leaves(penstock, sample):

@@ -9,7 +9,7 @@ import os
 import re
 from contextlib import suppress
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from lxml import etree
@@ -18,6 +18,7 @@ from penstock.adapters.pubmed import parse
 from penstock.adapters.pubmed.parse import identify_record, parse_record
 from penstock.adapters.pubmed.sample import sample_record
 from penstock.adapters.pubmed.source import PUBMED_ROOTS, deletions_of
+from penstock.adapters.xml_files.entities import entities_of
 from penstock.adapters.xml_files.splitter import Piece, RecordSplitter
 from penstock.errors import DocumentError, SourceError
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 MUTANTS = int(os.environ.get("PENSTOCK_MUTANTS", "200"))
 PER_TEST = max(MUTANTS // 4, 1)
 DELETIONS = b'<DeleteCitation><PMID Version="1">9</PMID><PMID>8</PMID></DeleteCitation>'
-PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+INTERNAL: Any = "internal"  # the stubs of lxml allow only bool
+PARSER = etree.XMLParser(resolve_entities=INTERNAL, no_network=True, huge_tree=False)
 SNIPPETS = [
     b"<", b">", b"&", b"/", b"'", b'"', b"&amp;", b"&#x2013;", b"&#13;", b"&none;", b"\0", b"\r\n", b"\x1b", b"\xff", b"\xc3",
     b"<!--", b"-->", b"<!-- <PubmedArticle> -->", b"<![CDATA[", b"]]>", b"<![CDATA[</PubmedArticle>]]>", b"<?x y?>",
@@ -45,6 +47,18 @@ KEPT_WELL = [
     b"<ReferenceList><Title>t</Title></ReferenceList>", b"<ArticleId IdType='doi'>10.1/x</ArticleId>",
 ]  # fmt: skip
 """What leaves a file well-formed wherever an element may stand."""
+DOCTYPE = """<!DOCTYPE PubmedArticleSet PUBLIC "-//NLM//DTD PubMedArticle//EN" "https://example.org/pubmed.dtd" [
+<!-- <!ENTITY none "no"> --> <?x <!ENTITY none "no"> ?> <!ELEMENT e ANY> <!ATTLIST e a CDATA "]>">
+<!ENTITY word 'plain &#233; é'> <!ENTITY deep "-&word;-&word;-"> <!ENTITY deeper '&deep;&i;&deep;'>
+<!ENTITY i "<i>a&#38;amp;b</i>"> <!ENTITY new "<New a='b'>c</New>"> <!ENTITY signs '&#38;#60;&amp;&gt;&#13;&#37;"]>'>
+<!ENTITY text "<![CDATA[</PubmedArticle>&word;]]>"> <!ENTITY empty ""> <!ENTITY word "another"> <!ENTITY amp "&#38;#38;">
+<!ENTITY half "<b>"> <!ENTITY self "&self;"> <!ENTITY far SYSTEM "far.xml"> <!ENTITY ü "u">
+]>""".encode()
+USED = [
+    b"&word;", b"&deep;", b"&deeper;", b"&i;", b"&new;", b"&signs;", b"&text;", b"&empty;", "&ü;".encode(),
+    b"<New a='&deep;'>&i;</New>", b"<!-- &self; -->", b"<![CDATA[&word;]]>", b"<?x &word;?>",
+]  # fmt: skip
+USED_BADLY = [*USED, b"&half;", b"&self;", b"&far;", b"&none;", b"&i", b"&", b"&word ;", b"<New a='&i;'/>"]
 _SPAN = re.compile(rb"<[^<>]*>[^<>]*")
 _LEAF = re.compile(rb"<(\w+)[^<>]*>[^<>]*</\1>")
 
@@ -52,16 +66,19 @@ _LEAF = re.compile(rb"<(\w+)[^<>]*>[^<>]*</\1>")
 def mutant(number: int) -> bytes:
     """Return file ``number``: a few records of the usual form, each with up to six changes.
 
-    Half of the files stay well-formed, so that lxml can read them whole.
+    Half of the files stay well-formed, so that lxml can read them whole. A third declares entities.
     """
     dice = Random(number)
-    change = rearranged if number % 2 else mutated
+    change, snippets, used = (rearranged, KEPT_WELL, USED) if number % 2 else (mutated, SNIPPETS, USED_BADLY)
+    declares = number % 3 == 0
+    snippets = [*snippets, *used, *used] if declares else snippets
     texts = [sample_record(dice.randrange(1000), seed=number) for _ in range(dice.choice((1, 2, 3)))]
-    records = [change(text.encode(), dice) for text in texts]
-    return b"<PubmedArticleSet>" + b"\n".join([*records, DELETIONS]) + b"</PubmedArticleSet>"
+    records = [change(text.encode(), dice, snippets) for text in texts]
+    inside = b"\n".join([*records, DELETIONS])
+    return (DOCTYPE if declares else b"") + b"<PubmedArticleSet>" + inside + b"</PubmedArticleSet>"
 
 
-def mutated(data: bytes, dice: Random) -> bytes:
+def mutated(data: bytes, dice: Random, snippets: list[bytes]) -> bytes:
     """Change bytes, or move, repeat and drop whole tags with their texts."""
     for _ in range(dice.randrange(7)):
         spans = [match.span() for match in _SPAN.finditer(data)] or [(0, len(data))]
@@ -69,8 +86,8 @@ def mutated(data: bytes, dice: Random) -> bytes:
         at = dice.randrange(len(data) + 1)
         data = dice.choice(
             [
-                data[:at] + dice.choice(SNIPPETS) + data[at:],
-                data[:a] + dice.choice(SNIPPETS) + data[a:],
+                data[:at] + dice.choice(snippets) + data[at:],
+                data[:a] + dice.choice(snippets) + data[a:],
                 data[:a] + data[b:],
                 data[:a] + data[c:d] + data[a:],
                 data[:b] + data[a:b] + data[b:],
@@ -80,7 +97,7 @@ def mutated(data: bytes, dice: Random) -> bytes:
     return data
 
 
-def rearranged(data: bytes, dice: Random) -> bytes:
+def rearranged(data: bytes, dice: Random, snippets: list[bytes]) -> bytes:
     """Move, repeat and drop elements without children, and insert others, so that the record stays well-formed."""
     for _ in range(dice.randrange(7)):
         spans = [match.span() for match in _LEAF.finditer(data)]
@@ -90,8 +107,8 @@ def rearranged(data: bytes, dice: Random) -> bytes:
         inside = data.index(b">", a) + 1
         data = dice.choice(
             [
-                data[:a] + dice.choice(KEPT_WELL) + data[a:],
-                data[:inside] + dice.choice(KEPT_WELL) + data[inside:],
+                data[:a] + dice.choice(snippets) + data[a:],
+                data[:inside] + dice.choice(snippets) + data[inside:],
                 data[:a] + data[b:],
                 data[:a] + data[c:d] + data[a:],
                 data[:a] + data[c:d] + data[b:],
@@ -111,6 +128,15 @@ def pieces(data: bytes) -> tuple[list[Piece], SourceError | None]:
     except SourceError as error:
         return found, error
     return found, None
+
+
+def parts_of(piece: Piece) -> Iterator[Piece]:
+    """Yield the records of a piece, each behind the declarations that it needs."""
+    for part in deletions_of(piece):
+        try:
+            yield part if part.fault else part._replace(data=entities_of(piece.subset).declared(part.data))
+        except DocumentError as error:
+            yield part._replace(fault=str(error))
 
 
 def read(piece: Piece) -> Document | None:
@@ -146,7 +172,7 @@ def outcome(document: Document | None) -> object:
 def check(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     data = mutant(number)
     found, error = pieces(data)
-    parts = [part for piece in found for part in deletions_of(piece)]
+    parts = [part for piece in found for part in parts_of(piece)]
     documents = [read(part) for part in parts]
     with monkeypatch.context() as without:
         without.setattr(parse, "_read_cut", lambda _data: None)

@@ -90,7 +90,7 @@ def _ingest_command(entry: AdapterEntry[Any]) -> Callable[..., int]:
             raise UsageProblem(
                 f"no files to read: name them, as in penstock ingest {entry.name} FILES --to OUT.jsonl"
             )
-        if not to:
+        if not to or "" in to:
             raise UsageProblem("no output: name one, as in --to OUT.jsonl (--help shows the options)")
         files = tuple("-" if name == STDIN else name for name in files)
         outputs = [output_of(word) for word in to]

@@ -62,7 +62,8 @@ def key_of(ledger: Place, wanted: str | None) -> str:
         return str(wanted)
     if not known:
         raise UsageProblem(f"{shown_place(ledger)} has no ingestion yet")
-    raise UsageProblem(f"name one ingestion of {shown_place(ledger)} with --key: {', '.join(known)}")
+    what = "several ingestions" if wanted is None else f"no ingestion {wanted!r}"
+    raise UsageProblem(f"{shown_place(ledger)} has {what}; name one of these with --key: {', '.join(known)}")
 
 
 @app.command(name="list", usage="Usage: penstock dead list LEDGER_OR_OUTPUT [OPTIONS]\n")
@@ -174,7 +175,17 @@ def drop_letters(
     ledger = find_ledger(ledger_or_output)
     dropped = asyncio.run(_drop(ledger, key_of(ledger, key), None if everything else records))
     put(sys.stdout, f"penstock: dropped {plural(dropped, 'dead letter')}")
-    return ALL_COMPLETED if everything or dropped == len(set(records)) else DOCUMENTS_FAILED
+    if everything or dropped == len(set(records)):
+        return ALL_COMPLETED
+    put(sys.stderr, _missing(len(set(records)) - dropped, len(set(records))))
+    return DOCUMENTS_FAILED
+
+
+def _missing(number: int, named: int) -> str:
+    """Return the message about records that were named and have no dead letter."""
+    if number == named:
+        return f"penstock: no dead letter of the {plural(named, 'record')} that you named"
+    return f"penstock: no dead letter of {count(number)} of the {plural(named, 'record')} that you named"
 
 
 async def _drop(place: Place, key: str, records: Sequence[str] | None) -> int:
@@ -230,7 +241,7 @@ def replay_letters(
         *(f"  {_line(letter)}" for letter in result.failures),
     )
     if missing := len(set(records)) - result.letters if records else 0:
-        put(sys.stderr, f"penstock: {count(missing)} of the records have no dead letter")
+        put(sys.stderr, _missing(missing, len(set(records))))
     return DOCUMENTS_FAILED if result.failed or missing else ALL_COMPLETED
 
 

@@ -104,8 +104,8 @@ def expat_implies(name: str) -> Finding:
         return Finding(OK, shown)
     return Finding(
         NOTE,
-        f"{shown}: before 2.6.0, one huge tag or text takes quadratic time. Penstock's adapters do not use "
-        "it. Your own steps that use xml.etree or xml.sax should limit what they read",
+        f"{shown}: before 2.6.0, one huge tag or text takes quadratic time. Penstock uses it only for "
+        "declarations of entities. Your own steps that use xml.etree or xml.sax should limit what they read",
     )
 
 
@@ -116,7 +116,9 @@ def _parsers() -> Iterator[Finding]:
 
     lxml = ".".join(map(str, etree.LXML_VERSION[:3]))
     libxml2 = ".".join(map(str, etree.LIBXML_VERSION))
-    yield Finding(OK, f"lxml {lxml} with libxml2 {libxml2}; entities are not expanded, nothing is fetched")
+    yield Finding(
+        OK, f"lxml {lxml} with libxml2 {libxml2}; entities of other files are not read, nothing is fetched"
+    )
     yield expat_implies(EXPAT_VERSION)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class EventStream:
     """A hook that writes each list of events to ``stream`` and flushes it.
 
+    A value that JSON does not have is replaced (see `encode_all`): it does not end the run.
+
     A slow reader slows the run down. If the reader goes away (``| head``), nothing more is written and
     ``on_closed`` is called once; this is not an error.
     """
@@ -31,7 +33,7 @@ class EventStream:
         """Write the events, one line each."""
         if self.closed:
             return
-        data = encode_all(events)
+        data = encode_all(events, exact=False)
         try:
             self._stream.write(for_terminal(data) if self._escape else data)
             self._stream.flush()

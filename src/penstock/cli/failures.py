@@ -24,6 +24,8 @@ _ADVICE = {
     errno.EPERM: "check its permissions",
     errno.ENOENT: "check its name",
     errno.EISDIR: "name a file",
+    errno.EEXIST: "choose another name",
+    errno.ENOTDIR: "choose another folder",
     errno.EMFILE: "allow more open files (ulimit -n)",
     errno.EFBIG: "allow larger files (ulimit -f) or choose another file system",
 }
@@ -53,7 +55,8 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, DocumentError):
         return f"a document failed, and --fail-fast was given: {error}"
     if isinstance(error, (PenstockError, UsageProblem)):
-        return str(error)
+        text = str(error)
+        return f"--where {text.removeprefix('where=')}" if text.startswith("where=") else text
     if isinstance(error, OSError) and error.errno is not None:
         return _system_error(error)
     if isinstance(error, RuntimeError) and "start new thread" in str(error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -88,9 +89,22 @@ def _wrong_usage(error: CycloptsError) -> str:
     from pydantic import ValidationError
 
     if not isinstance(error.__cause__, ValidationError):
-        return str(error)
+        missing = _MISSING.fullmatch(str(error).strip())
+        return f"{missing[2]} is missing behind 'penstock {missing[1]}'" if missing else str(error)
     sentences = []
     for problem in error.__cause__.errors(include_input=False, include_url=False):
-        option = "".join(f"--{name}: " for name in problem["loc"][:1]).replace("_", "-")
-        sentences.append(option + problem["msg"])
+        option = "".join(f"--{name}" for name in problem["loc"][:1]).replace("_", "-")
+        rule = _RULES.get(problem["type"])
+        limits = problem.get("ctx", {})
+        sentences.append(f"{option} {rule.format(**limits)}" if rule else f"{option}: {problem['msg']}")
     return "; ".join(sentences)
+
+
+_MISSING = re.compile(r'Command "([^"]*)" parameter "?([A-Z_]+)"? requires an argument\.', re.DOTALL)
+_RULES = {
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "int_parsing": "must be a whole number",
+    "literal_error": "must be {expected}",
+}
+"""What pydantic says in other words, by the type of the error."""

@@ -114,6 +114,8 @@ def sink_of(outputs: Sequence[Output], options: Selection) -> Sink:
 
     names = options.columns
     columns = None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+    if columns is not None and (not columns or len(set(columns)) < len(columns)):
+        raise GraphError(f"--columns {names!r}: name columns, each once, joined by commas: doc_id,title")
     return sink_from(list(outputs), columns=columns, include_raw=options.raw)
 
 

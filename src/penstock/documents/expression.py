@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.columns import ENVELOPE, Column, Scalar, columns_of
 from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import at
 
 if TYPE_CHECKING:
     from penstock.document import Document
@@ -200,7 +200,7 @@ class _Check:
 
 def _refused(text: str, why: str) -> GraphError:
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    return GraphError(f"where={shown!r} (at {assembled_at()}): {why}")
+    return GraphError(f"where={shown!r}{at()}: {why}")
 
 
 def _near(name: str, known: list[str]) -> str:

@@ -4,9 +4,11 @@ An event is one line of JSON: ``type`` (the name of its class), ``schema_version
 is never written. ``encode`` and ``decode`` are fast; ``type_adapter`` and ``json_schema`` describe the same
 form to pydantic and to other programs.
 
-``encode`` refuses values that would not read back equal: JSON has no NaN, bytes, tuples or integer keys. A
-reader accepts every ``schema_version`` from 1 to its own, and fills in fields that have a default. It refuses
-newer versions and unknown fields, because ignoring them would lose data silently.
+``encode`` refuses values that would not read back equal: JSON has no NaN, bytes, tuples or integer keys.
+``encode_all(exact=False)`` replaces such values.
+
+A reader accepts every ``schema_version`` from 1 to its own, and fills in fields that have a default. It
+refuses newer versions and unknown fields, because ignoring them would lose data silently.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pydantic import ValidationError
 from penstock.document import Document
 from penstock.errors import WireError
 from penstock.events.event import EVENTS, DocumentCompleted, PipelineEvent
+from penstock.events.replaced import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,9 +55,14 @@ def encode(event: PipelineEvent) -> bytes:
     return _encoded(event) + b"\n"
 
 
-def encode_all(events: Iterable[PipelineEvent]) -> bytes:
-    """Return ``events`` as lines of JSON, in order. Raises as ``encode``."""
-    lines = [_encoded(event) for event in events]
+def encode_all(events: Iterable[PipelineEvent], *, exact: bool = True) -> bytes:
+    """Return ``events`` as lines of JSON, in order. Raises as ``encode``.
+
+    If ``exact`` is false, no value raises: what JSON does not have is replaced, as sinks replace it. NaN and
+    infinity become ``null``, half a surrogate pair U+FFFD, a tuple a list, a key its text, any other value
+    its text, and what contains itself ends in ``null``.
+    """
+    lines = [_encoded(event) if exact else _replaced(event) for event in events]
     lines.append(b"")
     return b"\n".join(lines)
 
@@ -84,8 +92,18 @@ def _encoded(event: PipelineEvent) -> bytes:
         raise WireError(f"{type(event).__qualname__} is none of the events that have a wire form: {known}")
     try:
         return _dump(writer(event))
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError, AttributeError) as error:
         raise _unwritable(event, error) from error
+
+
+def _replaced(event: PipelineEvent) -> bytes:
+    try:
+        return _encoded(event)
+    except WireError:
+        if type(event) not in _WRITERS:
+            raise
+        head = {"type": type(event).__name__, "schema_version": SCHEMA_VERSION}
+        return _dump({**head, **replaced(_fields_of(event))})
 
 
 def _struct(cls: type, names: Iterable[tuple[str, Any, Any]], **config: Any) -> type[msgspec.Struct]:
@@ -223,7 +241,7 @@ def _unwritable(event: PipelineEvent, error: Exception) -> WireError:
 def _fields_of(item: PipelineEvent | Document) -> dict[str, Any]:
     """Return the fields of ``item`` in its wire form, with those of a ``Document`` in it."""
     struct = _DocumentStruct if isinstance(item, Document) else _STRUCTS[EVENTS.index(type(item))]
-    values = {n: getattr(item, n) for n in struct.__struct_fields__ if n != "schema_version"}
+    values = {n: getattr(item, n, None) for n in struct.__struct_fields__ if n != "schema_version"}
     return {n: _fields_of(v) if isinstance(v, Document) else v for n, v in values.items()}
 
 

@@ -16,7 +16,7 @@ from penstock.flow.sync import SyncFlow
 from penstock.flow.terminals import Terminals
 from penstock.fusion.drive import iterate
 from penstock.interop import aioreactive as bridge
-from penstock.runtime.arguments import assembled_at, positive, refuse, shown
+from penstock.runtime.arguments import at, began_at, positive, refuse, shown
 from penstock.runtime.graph import runs_of
 from penstock.runtime.node import Node
 from penstock.runtime.other_names import OPERATORS, nearest
@@ -65,11 +65,9 @@ class Flow(Methods[T_co], Terminals[T_co]):
             advice = "To receive items, use await flow.for_each(...), or await flow.subscribe_async(...)."
             refuse("subscribe", "a position of an earlier run", position, advice=advice)
         if position is not None and not isinstance(position, Mapping):
-            msg = (
-                f"subscribe({shown(position)}) at {assembled_at()}: this is not a position of an earlier run"
-            )
+            msg = f"subscribe({shown(position)}){at()}: this is not a position of an earlier run"
             raise PositionError(msg)
-        return Running(self.node, position, assembled_at())
+        return Running(self.node, position, began_at())
 
     @property
     def sync(self) -> SyncFlow[T_co]:
@@ -141,7 +139,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
         name = getattr(step, "__name__", "")
         if getattr(operators, name, None) is step:
             msg = (
-                f"the operator {name} was not called, at {assembled_at()}. "
+                f"the operator {name} was not called{at(before=', ')}. "
                 f"Wrong: flow | op.{name}. Right: flow | op.{name}(...)."
             )
             raise GraphError(msg)
@@ -155,13 +153,13 @@ class Flow(Methods[T_co], Terminals[T_co]):
             if not name.startswith("_"):
                 ours = nearest(name, dir(type(self)), OPERATORS)
                 advice = f"Perhaps you want {ours}." if ours else "The page Operators lists what there is."
-                msg = f"{msg}, at {assembled_at()}. {advice}"
+                msg = f"{msg}{at(before=', ')}. {advice}"
             raise AttributeError(msg, name=name, obj=self)
 
         def __getitem__(self, index: object) -> NoReturn:
             """Refuse ``for item in flow`` too: with ``__iter__``, a flow would count as an iterable."""
             msg = (
                 f"a Flow is read asynchronously: use `async for item in flow`, `await flow.to_list()`, or "
-                f"`for item in flow.sync` in synchronous code (at {assembled_at()})"
+                f"`for item in flow.sync` in synchronous code{at()}"
             )
             raise TypeError(msg)

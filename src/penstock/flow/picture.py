@@ -271,7 +271,7 @@ def _for_mermaid(line: str) -> str:
 
 
 def _label(graph: Graph, node: GraphNode) -> list[str]:
-    lines = [node.title, f"{node.place} · holds {node.holds}"]
+    lines = [node.title, " · ".join(filter(None, (node.place, f"holds {node.holds}")))]
     if graph.statistics:
         figures = _figures(node)
         lines += [" · ".join(part for part in figures[:3] if part)]

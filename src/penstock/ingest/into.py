@@ -15,7 +15,7 @@ from penstock.events import DocumentCompleted, DocumentFailed
 from penstock.ingest.delivery import Batch, Delivery
 from penstock.ingest.transfer import Transfer
 from penstock.redact import redact
-from penstock.runtime.arguments import assembled_at, positive, refuse, text_for
+from penstock.runtime.arguments import began_at, positive, refuse, text_for
 from penstock.runtime.clock import clock_of_the_loop
 from penstock.runtime.graph import require_resumable
 from penstock.runtime.subscription import Running
@@ -71,7 +71,7 @@ async def deliver(
     if ledger is not None:
         require_resumable(root, "into(sink, ledger=...)")
     sink.use_schema(_schema_of(root))
-    delivery = Delivery(sink, ledger, key, began=assembled_at())
+    delivery = Delivery(sink, ledger, key, began=began_at())
     if isinstance(root, Documents):
         root = root.with_settings(writable=True)  # it knows which documents need no check
     arrivals = _Arrivals(checks=not isinstance(root, Documents))

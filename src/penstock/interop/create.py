@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from penstock.errors import BufferOverflow, GraphError, SubscriptionClosed
 from penstock.operators.concurrency.overflow import Overflow, put_within, strategy
-from penstock.runtime.arguments import assembled_at, function_for, positive, text_for
+from penstock.runtime.arguments import at, function_for, positive, text_for
 from penstock.runtime.failures import annotate
 from penstock.runtime.node import Node, node
 from penstock.runtime.pump import PumpStage
@@ -64,7 +64,7 @@ def create(
     what = strategy("create", overflow)
     if what is Overflow.WAIT:
         msg = (
-            f'create(overflow="wait") at {assembled_at()}: emit_nowait cannot wait. Call "await '
+            f'create(overflow="wait"){at()}: emit_nowait cannot wait. Call "await '
             'emitter.emit(item)", which waits for demand whatever overflow is, or choose another overflow.'
         )
         raise GraphError(msg)

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from penstock import ledger  # imports a kind of ledger when it is asked for
 from penstock.errors import GraphError
 from penstock.ledger.postgres.text import is_postgres
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import at
 from penstock.system.places import connection_url, file_path
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def ledger_from(place: Place) -> ThreadedLedger:
     """
     if not isinstance(place, str | os.PathLike):
         raise GraphError(
-            f"a ledger is a Ledger, a path or a URL, not {type(place).__name__} "
-            f"(at {assembled_at()}): ledger='run.db'"
+            f"a ledger is a Ledger, a path or a URL, not {type(place).__name__}{at()}: ledger='run.db'"
         )
     url = connection_url(place)
     if url is None:

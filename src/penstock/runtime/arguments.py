@@ -51,23 +51,47 @@ ITERATING = {
 }
 """What iterates over the items of an async generator function that this operator would only call."""
 
+_NOBODY = ("penstock.cli.", "asyncio.", "uvloop", "threading", "concurrent.futures.thread")
+"""Modules that begin a call by themselves: code of a user above them did not ask for it."""
+_BETWEEN = {"penstock", "dataclasses", "contextlib", "functools", "asyncio.tasks", "asyncio.timeouts"}
+"""Modules that may stand between a user's code and Penstock."""
+
 _short = Repr()
 _short.maxstring = _short.maxother = 60
 
 
 def assembled_at() -> str:
-    """Return ``file:line`` of the nearest caller outside of Penstock (not counting its testkit)."""
+    """Return ``file:line`` of the user's code that calls Penstock; the testkit counts as a user.
+
+    ``""`` if no code of a user does: the command line calls, or the event loop or a thread calls a callback.
+    """
     frame = sys._getframe(1)  # noqa: SLF001  the documented way to look at one frame without building a stack
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if not (module.startswith("penstock.") or module in {"penstock", "dataclasses"}):
+        if module.startswith(_NOBODY) and module not in _BETWEEN:
+            return ""
+        if not (module.startswith("penstock.") or module in _BETWEEN):
             file = frame.f_code.co_filename
             if file != "<string>" and not file.startswith("<penstock "):
                 return f"{file}:{frame.f_lineno}"
         if frame.f_back is None:
             break
         frame = frame.f_back
-    return "penstock"
+    return ""
+
+
+def at(origin: str | None = None, before: str = " ") -> str:
+    """Return ``" at file:line"`` for a message, with ``before`` in front; ``""`` if no line is known.
+
+    ``origin`` is a line that is known already; without it, it is the line of the user's code that calls.
+    """
+    place = assembled_at() if origin is None else origin
+    return f"{before}at {place}" if place else ""
+
+
+def began_at() -> str:
+    """Return where a run begins, for a message about a run that was dropped."""
+    return assembled_at() or "an unknown line"
 
 
 def shown(value: object) -> str:
@@ -88,7 +112,7 @@ def refuse(operator: str, wanted: str, given: object, parameter: str = "", advic
     else:
         value = f" ({shown(given)})"
     named = f" as {parameter}" if parameter else ""
-    msg = f"{operator} takes {wanted}{named}, not {type(given).__name__}{value}, at {assembled_at()}"
+    msg = f"{operator} takes {wanted}{named}, not {type(given).__name__}{value}{at(before=', ')}"
     raise GraphError(f"{msg}. {advice}" if advice else msg)
 
 
@@ -111,7 +135,7 @@ def function_for(
     else:
         return
     call = f"{operator}({parameter}={name})" if parameter else f"{operator}({name})"
-    msg = f"{call} at {assembled_at()}: {name} is {fault}"
+    msg = f"{call}{at()}: {name} is {fault}"
     raise GraphError(msg)
 
 
@@ -188,5 +212,5 @@ def choice_for(
 
 
 def _refuse_value(operator: str, parameter: str, value: Any, rule: str) -> NoReturn:
-    msg = f"{operator}({parameter}={shown(value)}) at {assembled_at()}: {rule}"
+    msg = f"{operator}({parameter}={shown(value)}){at()}: {rule}"
     raise GraphError(msg)

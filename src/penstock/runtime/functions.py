@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from expression import Option, Result
 
 from penstock.errors import NotAwaited
-from penstock.runtime.arguments import assembled_at, instead_of
+from penstock.runtime.arguments import at, instead_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def plain_result(result: T, operator: str, origin: str = "", what: str = "the fu
     elif not isawaitable(result) or isinstance(result, Option | Result):  # values, though they can be awaited
         return result
     msg = (
-        f"{operator} at {origin or assembled_at()}: {what} returned an awaitable ({type(result).__name__}), "
+        f"{operator}{at(origin or None)}: {what} returned an awaitable ({type(result).__name__}), "
         f"and {operator} does not await. {instead_of(operator, '...')}"
     )
     raise NotAwaited(msg)
@@ -99,7 +99,7 @@ class Expansion(Plain):
         what = "an item" if self._operator == "unbatch" else "what the function returned"
         require_iterable(
             result,
-            f"{self._operator} at {self._origin} takes iterables, and {what} is",
+            f"{self._operator}{at(self._origin)} takes iterables, and {what} is",
             flow="Use concat_map for one flow after the other, or flat_map_merge for several at once.",
             asynchronous="Use concat_map(lambda item: from_async_iterable(...)).",
             other="Use map for one result for each item.",

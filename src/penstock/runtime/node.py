@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import assembled_at, at
 from penstock.runtime.cut import DEEPEST, Cut
 from penstock.runtime.facts import remember_facts
 from penstock.runtime.order import Order
@@ -74,7 +74,7 @@ class Node:
             object.__setattr__(self, "origin", assembled_at())
         if not self.transparent and any(node.has_checkpoint for node in self.inputs):
             msg = (
-                f"{self.operator} at {self.origin} stands behind a checkpoint, but it holds or folds items, "
+                f"{self.operator}{at(self.origin)} stands behind a checkpoint, but it holds or folds items, "
                 "so a commit could acknowledge items that were not received. Put it before the checkpoint; "
                 "only map, filter, starmap, flat_map, choose, tap and similar operators may follow one."
             )
@@ -154,7 +154,7 @@ class Node:
 
     def describe(self) -> str:
         """Return the operator's name and where it was assembled, for messages."""
-        return f"{self.operator} at {self.origin}"
+        return f"{self.operator}{at(self.origin)}"
 
     def __repr__(self) -> str:
         return f"<{self.describe()}>"

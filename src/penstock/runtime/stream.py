@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from aioreactive import AsyncObservable
 
 from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import assembled_at, at
 from penstock.runtime.functions import plain_result
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def node_of(who: str, flow: object) -> Node:
     """
     if isinstance(flow, Stream):
         return flow.node
-    msg = f"{who} must be a Flow, not {type(flow).__name__}, at {assembled_at()}. {advice_for(flow)}"
+    msg = f"{who} must be a Flow, not {type(flow).__name__}{at(before=', ')}. {advice_for(flow)}"
     raise GraphError(msg)
 
 
@@ -107,8 +107,8 @@ def building(operator: str, function: Callable[..., object]) -> Callable[..., No
         plain_result(returned, operator, origin)
         if isinstance(returned, list | tuple | set | dict) and operator in MAPPING:
             msg = (
-                f"what the function of {operator} returns must be a Flow, not {type(returned).__name__}, "
-                f"at {origin}. Use flat_map, which takes iterables, or wrap it: from_iterable(...)."
+                f"what the function of {operator} returns must be a Flow, not {type(returned).__name__}"
+                f"{at(origin, ', ')}. Use flat_map, which takes iterables, or wrap it: from_iterable(...)."
             )
             raise GraphError(msg)
         return node_of(f"what the function of {operator} returns", returned)

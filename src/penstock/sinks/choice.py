@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from penstock import sinks  # imports a kind of sink when it is asked for
 from penstock.abc import Sink
 from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import at
 from penstock.sinks.databases.urls import shown_url
 from penstock.system.places import connection_url
 
@@ -52,8 +53,8 @@ def sink_from(target: Target, *, columns: Sequence[str] | None = None, include_r
         return sinks.SeveralSinks(*several) if len(several) != 1 else several[0]
     if not isinstance(target, str | os.PathLike):
         raise GraphError(
-            f"an output is a Sink, a path, a URL or a list of them, not {type(target).__name__} "
-            f"(at {assembled_at()}): sink='articles.jsonl'"
+            f"an output is a Sink, a path, a URL or a list of them, not {type(target).__name__}{at()}: "
+            "sink='articles.jsonl'"
         )
     if target == STDOUT:
         return sinks.StdoutSink(**options)
@@ -70,10 +71,20 @@ def sink_from(target: Target, *, columns: Sequence[str] | None = None, include_r
             if name.lower().endswith(ending):
                 made = getattr(sinks, sink)(name, **options)
                 return made
-    shown = shown_url(name) if url is not None else name  # a URL may hold a password
+    raise GraphError(_unknown(name, is_url=url is not None))
+
+
+def _unknown(name: str, *, is_url: bool) -> str:
+    """Return why ``name`` is no output, and what names are."""
+    if not name:
+        return "the name of an output is empty; name a file, such as articles.jsonl"
+    if not is_url and Path(name).expanduser().is_dir():
+        inside = os.path.join(name, "articles.jsonl")  # noqa: PTH118  as it was written
+        return f"{name} is a folder; name a file in it, such as {inside}, or {name}/ for Parquet files"
+    shown = shown_url(name) if is_url else name  # a URL may hold a password
     endings = ", ".join(ending for ending in _BY_ENDING if not ending.endswith((".gz", ".zst")))
     schemes = ", ".join(f"{scheme}://" for scheme in _BY_SCHEME)
-    raise GraphError(
+    return (
         f"no sink is known for {shown!r}; name a file or folder that ends in one of {endings} (lines also "
         "with .gz or .zst behind that), or - for standard output, or a database whose URL begins with "
         f"one of {schemes}"

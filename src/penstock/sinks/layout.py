@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from penstock.columns import Column, ListOf, Scalar, Struct, columns_of, held
 from penstock.errors import GraphError, SinkError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import at
 
 if TYPE_CHECKING:
     from penstock.document import Document
@@ -94,8 +94,7 @@ class Layout:
         chosen = None if columns is None else tuple(columns)
         if chosen is not None and (not chosen or len(set(chosen)) < len(chosen)):
             raise GraphError(
-                f"columns= names columns, each once, not {columns!r} (at {assembled_at()}): "
-                "columns=['doc_id', 'title']"
+                f"columns= names columns, each once, not {columns!r}{at()}: columns=['doc_id', 'title']"
             )
         found = cls(columns_of(schema) if schema is not None else (), chosen, include_raw)
         if schema is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, overload
 
 from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at, refuse
+from penstock.runtime.arguments import at, refuse
 from penstock.runtime.stream import flow_of
 from penstock.sources.from_iterable import FromIterable
 
@@ -25,6 +25,6 @@ def range_(*bounds: int) -> Flow[int]:
     try:
         items = range(*bounds)
     except (TypeError, ValueError) as error:
-        msg = f"range_{bounds} at {assembled_at()}: {error}"
+        msg = f"range_{bounds}{at()}: {error}"
         raise GraphError(msg) from None
     return flow_of(FromIterable(items=items))

@@ -1,8 +1,8 @@
 """Turns the bytes of one PubMed record into a `Document`: `parse_record`, a plain function.
 
 Each record is parsed on its own, so a malformed one does not affect the others. A record begins with its own
-start tag, so it cannot contain a DTD, and no entity is ever expanded. Use of an entity that the file declares
-is an error of that record. lxml is the fastest parser for building and reading a tree;
+start tag, or with the declarations of the entities that it uses (see `xml_files.entities`): only these are
+expanded. lxml is the fastest parser for building and reading a tree;
 ``benchmarks/pubmed_parse.py`` compares it with others.
 """
 
@@ -18,8 +18,9 @@ from penstock.adapters.pubmed.article import Draft, Table, read_children, read_c
 from penstock.adapters.pubmed.book import read_book_document
 from penstock.adapters.pubmed.elements import first_value, text_of
 from penstock.adapters.pubmed.known import fits, set_apart
-from penstock.adapters.pubmed.parts import PARSER, cut_out
+from penstock.adapters.pubmed.parts import EXPANDING, PARSER, cut_out
 from penstock.adapters.pubmed.schema import PubMedMetadata, drop_absent, empty
+from penstock.adapters.xml_files.entities import without_declarations
 from penstock.document import Document, content_hash, id_number, trusted_document
 from penstock.errors import DocumentError
 
@@ -87,6 +88,8 @@ def identify_record(data: bytes, key: str = "", namespaces: Mapping[str, str] | 
 def glance_record(data: bytes) -> str | None:
     """Return the ``doc_id`` of a record if its first bytes are as usual."""
     match = _OWN_PMID.match(data)
+    if match is None and data.startswith(b"<!"):
+        match = _OWN_PMID.match(without_declarations(data)[1])
     return document_id(match[2].decode(), (match[1] or b"1").decode()) if match else None
 
 
@@ -106,7 +109,7 @@ def parse_record(
     by an empty line, each after its label (``METHODS: …``) if it has one.
 
     Args:
-        data: The bytes of the record in UTF-8, from its ``<`` to its ``>``.
+        data: The bytes of the record in UTF-8, from its ``<`` to its ``>``; declarations may come first.
         key: The key of the record, for messages.
         namespaces: Prefixes that the root of its file declares.
         keep_raw: Whether the document keeps ``data`` in ``raw``.
@@ -204,11 +207,16 @@ def _read_record(root: Element, parts: dict[str, Any]) -> Draft:
 
 def _root(data: bytes, key: str, namespaces: Mapping[str, str] | None) -> Element:
     """Build the tree of one record."""
+    declarations = b""
+    if data.startswith(b"<!"):
+        declarations, data = without_declarations(data)
     if not data.startswith(_BEGINNINGS):
         message = f"{_where(key)} is not a PubMed record: it begins with {bytes(data[:40])!r}"
         raise DocumentError(message)
     try:
-        root = fromstring(_wrapped(data, namespaces), PARSER)[0] if namespaces else fromstring(data, PARSER)
+        whole = declarations + (_wrapped(data, namespaces) if namespaces else data)
+        tree = fromstring(whole, EXPANDING if declarations else PARSER)
+        root = tree[0] if namespaces else tree
     except XMLSyntaxError as error:
         message = f"{_where(key)} cannot be parsed as XML: {error.msg}"
         raise DocumentError(message) from error

@@ -45,14 +45,18 @@ T = TypeVar("T")
 
 # Comments and instructions are removed, so that the text around them is one text. A record that exceeds the
 # limits of libxml2 (10 MB of text in one piece, a depth of 256) is refused.
-PARSER = XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    huge_tree=False,
-    remove_comments=True,
-    remove_pis=True,
-    collect_ids=False,
-)
+_OPTIONS: dict[str, Any] = {
+    "no_network": True,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+    "collect_ids": False,
+}
+PARSER = XMLParser(resolve_entities=False, **_OPTIONS)
+_INTERNAL: Any = "internal"  # the stubs of lxml allow only bool
+EXPANDING = XMLParser(resolve_entities=_INTERNAL, **_OPTIONS)
+"""For a record with declarations in front of it; see `xml_files.entities`, which checks their size."""
+
 _KNOWN = 512  # values remembered per kind of part; records near each other in a file are similar
 _LONGEST = 4096  # bytes; a longer element is not worth remembering
 _WHOLE = ((b"!", b"<!"), (b"?", b"<?"), (b"_", b"<_"))  # searching for one byte is faster, and these are rare

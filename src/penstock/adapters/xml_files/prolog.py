@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 1024 * 1024
 _DOCTYPE = re.compile(
     rb"<!DOCTYPE(?>[^\[\]<>\"']|\"[^\"]*\"|'[^']*')*+"
-    rb"(?>\[(?>[^\]\"'<]|\"[^\"]*\"|'[^']*'|<!--.*?-->|<\?.*?\?>|<(?!!--|\?))*+\][ \t\r\n]*)?>",
+    rb"(?>\[((?>[^\]\"'<]|\"[^\"]*\"|'[^']*'|<!--.*?-->|<\?.*?\?>|<(?!!--|\?))*+)\][ \t\r\n]*)?>",
     re.DOTALL | re.IGNORECASE,
 )
 _NAMESPACE = re.compile(rb"(?:^|\s)xmlns:([^\s=]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
@@ -44,6 +44,8 @@ class Prolog:
         """Whether the root is an empty-element tag."""
         self.namespaces: dict[str, str] = {}
         """The prefixes that the root declares, with their URIs."""
+        self.subset = b""
+        """The internal subset of the document type if it declares entities."""
         self.bare = False
         """Whether the records have no root around them; ``root`` is then the one that they usually have."""
         self.encoding = ""
@@ -92,6 +94,8 @@ class Prolog:
             if not b"<!DOCTYPE".startswith(beginning) and not b"<!--".startswith(beginning):
                 raise self._not_xml()
             return self._wait_for_more()
+        if match[1] and b"<!ENTITY" in match[1]:
+            self.subset = match[1]
         scan.at = match.end()
         return True
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.adapters.xml_files.archives import OpenTars
 from penstock.adapters.xml_files.encoding import Utf8Stream
+from penstock.adapters.xml_files.entities import entities_of
 from penstock.adapters.xml_files.opening import open_input
 from penstock.adapters.xml_files.raw import NotReady
 from penstock.adapters.xml_files.reader import ByteReader, Unpacking
 from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES, Piece, RecordSplitter
 from penstock.document import RawRecord
-from penstock.errors import SourceError
+from penstock.errors import DocumentError, SourceError
 
 if TYPE_CHECKING:
     from penstock.adapters.xml_files.inventory import InputFile
@@ -109,8 +110,8 @@ class FileRecords:
         self._encoding = Utf8Stream(file.place)
         self._splitter: RecordSplitter | TextSplitter | None = None
         self._begin = b""  # kept back until the format is known
-        self._parts: Iterator[tuple[Piece, Mapping[str, str]]] = iter(())
-        """Found, and not looked at yet, each with its namespaces; a list of records is split late."""
+        self._parts: Iterator[tuple[Piece, Piece]] = iter(())
+        """Found, and not looked at yet, each with the piece that it is part of; a list is split late."""
         self._records: deque[RawRecord] = deque()
         self._bytes = 0
         self._read_all = False
@@ -187,7 +188,7 @@ class FileRecords:
             self._read_all = True
             self._error = error
 
-    def _split(self, data: bytes, *, last: bool = False) -> Iterator[tuple[Piece, Mapping[str, str]]]:
+    def _split(self, data: bytes, *, last: bool = False) -> Iterator[tuple[Piece, Piece]]:
         if self._splitter is None:
             data = self._begin = self._begin + data
             text, layout = self._format.text, self._format
@@ -207,28 +208,35 @@ class FileRecords:
             self._begin = b""
         return self._expanded(self._splitter.feed(data))
 
-    def _expanded(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Mapping[str, str]]]:
+    def _expanded(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Piece]]:
         for piece in pieces:
             for part in self._format.expand(piece):
-                yield part, piece.namespaces
+                yield part, piece
 
     def _accept(self) -> bool:
         """Take some of the parts that were found; return whether there were any."""
         found = False
-        for part, namespaces in islice(self._parts, _PARTS_AT_ONCE):
+        for part, piece in islice(self._parts, _PARTS_AT_ONCE):
             found = True
             index = self.seen
             self.seen += 1
             if index >= self._start:
-                self._records.append(self._record(part, index, namespaces))
-                self._bytes += len(part.data)
+                record = self._record(part, index, piece)
+                self._records.append(record)
+                self._bytes += len(record.data)
         return found
 
-    def _record(self, piece: Piece, index: int, namespaces: Mapping[str, str]) -> RawRecord:
+    def _record(self, part: Piece, index: int, piece: Piece) -> RawRecord:
         key = f"{self.file.name}#{index}"
         context: dict[str, Any] = {}
-        if namespaces:
-            context["namespaces"] = namespaces
-        if piece.fault:
-            context["fault"] = piece.fault
-        return RawRecord(key, piece.data, context)
+        data, fault = part.data, part.fault
+        if piece.subset and not fault:
+            try:
+                data = entities_of(piece.subset).declared(data)
+            except DocumentError as error:
+                fault = str(error)
+        if piece.namespaces:
+            context["namespaces"] = piece.namespaces
+        if fault:
+            context["fault"] = fault
+        return RawRecord(key, data, context)

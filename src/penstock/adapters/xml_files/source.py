@@ -34,6 +34,9 @@ class XmlFilesSource(Source):
     No file is opened before the first page is requested. Files are read only on demand, and outside of the
     event loop. Memory holds one page per open file and the bytes that were read with it.
 
+    The bytes of a record are those of the file, in UTF-8. If the record uses entities that the file declares,
+    a document type with their declarations comes first: a parser that expands internal entities reads it.
+
     A position is ``{"files": {name: {"fingerprint", "place", "index", "done"}}, "next": name,
     "page_size": n}``. ``place`` is a digest of where the file is, ``index`` counts the records of that file
     that were delivered, ``done`` is true when there are no more, and ``next`` is the file of the next page.

@@ -44,7 +44,8 @@ class Piece(NamedTuple):
 
     ``fault`` is empty, or says why these bytes are not a whole record. ``data`` is then what was found, or
     the first 64 KiB of a record that is too large. ``namespaces`` are the prefixes that the root element
-    declares: a record on its own lacks them.
+    declares, and ``subset`` is the internal subset of its document type, if that declares entities. A record
+    on its own lacks both.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Piece(NamedTuple):
     offset: int
     fault: str = ""
     namespaces: Mapping[str, str] = MappingProxyType({})
+    subset: bytes = b""
 
 
 class _State(Enum):
@@ -354,8 +356,9 @@ class RecordSplitter:
         if fault:
             data = data.rstrip()
         if self._emit or fault:
-            namespaces = self._prolog.namespaces
-            self._found.append(Piece(self._name.decode(), data, scan.base + self._start, fault, namespaces))
+            prolog, offset = self._prolog, scan.base + self._start
+            name = self._name.decode()
+            self._found.append(Piece(name, data, offset, fault, prolog.namespaces, prolog.subset))
             self.count += 1
         scan.at = end
         self._head = None

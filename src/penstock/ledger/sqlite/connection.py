@@ -97,9 +97,7 @@ def _refuse_folder(path: Path) -> None:
     if path.is_dir():
         raise LedgerError(f"the ledger {path} is a folder; name a file, such as {path / 'run.db'}")
     if path.parent.exists() and not path.parent.is_dir():
-        raise LedgerError(
-            f"cannot open the ledger {path}: its folder {path.parent} is not a folder; correct the path"
-        )
+        raise LedgerError(f"cannot open the ledger {path}: {path.parent} is not a folder; correct the path")
 
 
 def _create(path: Path) -> None:

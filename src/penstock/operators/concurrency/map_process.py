@@ -17,7 +17,7 @@ from penstock.operators.concurrency import process_worker
 from penstock.operators.concurrency.pool import PoolStage
 from penstock.operators.concurrency.pooled import Pooled, Unordered, pooled
 from penstock.runtime import clock
-from penstock.runtime.arguments import assembled_at, flag_for, function_for, positive
+from penstock.runtime.arguments import at, flag_for, function_for, positive
 from penstock.runtime.node import node
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import runs
@@ -117,7 +117,7 @@ class MapProcessUnordered(Unordered, MapProcess):
 def importable(function: Callable[..., Any]) -> None:
     """Raise ``GraphError`` if another process cannot find the function by its name."""
     name = getattr(function, "__qualname__", repr(function))
-    where = f"map_process({name}) at {assembled_at()}"
+    where = f"map_process({name}){at()}"
     advice = (
         "Worker processes import the function by its name, so it must be defined at the top of a module "
         "(a functools.partial of such a function, or a method of an object that can be pickled, works too)."

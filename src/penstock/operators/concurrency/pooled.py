@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import assembled_at, positive
+from penstock.runtime.arguments import at, positive
 from penstock.runtime.node import Node, node
 from penstock.runtime.order import Order
 
@@ -33,7 +33,7 @@ def pooled(
     positive(operator, "window", window)
     if window < concurrency:
         msg = (
-            f"{operator}(concurrency={concurrency}, window={window}) at {assembled_at()}: the window must "
+            f"{operator}(concurrency={concurrency}, window={window}){at()}: the window must "
             "hold what is under way, so it must be at least the concurrency"
         )
         raise GraphError(msg)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.concurrency.buffer import Buffer
-from penstock.runtime.arguments import assembled_at, positive
+from penstock.runtime.arguments import at, positive
 from penstock.runtime.feeder import Feeder
 from penstock.runtime.node import node
 
@@ -42,7 +42,7 @@ def limit_demand(high: int, low: int | None = None) -> Same:
     low = three_quarters(high) if low is None else low
     positive("limit_demand", "low", low, least=0)
     if low > high:
-        msg = f"limit_demand(high={high}, low={low}) at {assembled_at()}: low must be at most high"
+        msg = f"limit_demand(high={high}, low={low}){at()}: low must be at most high"
         raise GraphError(msg)
     return attach(lambda node: LimitDemand(inputs=(node,), capacity=high, low=low or high))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock.documents.node import Documents
 from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import at
 
 if TYPE_CHECKING:
     from penstock.runtime.node import Node
@@ -17,7 +17,7 @@ def event_stage(operator: str, node: Node) -> Documents:
     if isinstance(node, Documents):
         return node
     msg = (
-        f"{operator} at {assembled_at()} stands behind {node.operator}, but it must stand directly behind an "
+        f"{operator}{at()} stands behind {node.operator}, but it must stand directly behind an "
         "adapter: behind operators that filter or change events, its sums would be wrong. "
         f"Wrong: adapter | op.filter(f) | op.{operator}(...). "
         f"Right: adapter | op.{operator}(...) | op.filter(f)."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 from penstock.errors import GraphError
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import at
 from penstock.runtime.functions import NotCalled
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def cast(kind: type[U]) -> Callable[[Flow[Any]], Flow[U]]:
     try:
         isinstance(None, kind)
     except TypeError:
-        msg = f"cast takes a type that isinstance accepts, not {kind!r}, at {assembled_at()}"
+        msg = f"cast takes a type that isinstance accepts, not {kind!r}{at(before=', ')}"
         raise GraphError(msg) from None
     return attach(lambda node: Cast(inputs=(node,), function=kind))
 

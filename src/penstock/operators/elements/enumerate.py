@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from penstock.errors import GraphError
 from penstock.fusion.element import Element
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import at
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -22,7 +22,7 @@ def enumerate(start: int = 0) -> Callable[[Flow[T]], Flow[tuple[int, T]]]:  # no
     A resumed run continues the count.
     """
     if isinstance(start, bool) or not isinstance(start, int):
-        msg = f"enumerate takes a whole number to start from, not {type(start).__name__}, at {assembled_at()}"
+        msg = f"enumerate takes a whole number to start from, not {type(start).__name__}{at(before=', ')}"
         raise GraphError(msg)
     return attach(lambda node: Enumerate(inputs=(node,), number=start))
 

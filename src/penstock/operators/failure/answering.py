@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.errors import GraphError, NotAwaited
-from penstock.runtime.arguments import assembled_at, positive
+from penstock.runtime.arguments import at, positive
 from penstock.runtime.failures import calling
 from penstock.runtime.node import Node, node
 from penstock.runtime.skipping import Skipping
@@ -23,8 +23,7 @@ def limits(operator: str, limit: int | None, errors: type[Exception] | tuple[typ
     try:
         isinstance(None, errors)
     except TypeError:
-        place = assembled_at()
-        msg = f"{operator}(errors={errors!r}) at {place}: errors must be one or more exception types"
+        msg = f"{operator}(errors={errors!r}){at()}: errors must be one or more exception types"
         raise GraphError(msg) from None
 
 

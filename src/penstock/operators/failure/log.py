@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.failure.failure_stage import FailureStage
-from penstock.runtime.arguments import assembled_at, positive
+from penstock.runtime.arguments import at, positive
 from penstock.runtime.node import Node, node
 
 if TYPE_CHECKING:
@@ -35,14 +35,12 @@ def log(
     if limit is not None:
         positive("log", "limit", limit, least=0)
     if not isinstance(logger, str):
-        msg = f"log takes the name of a logger, not {type(logger).__name__}, at {assembled_at()}"
+        msg = f"log takes the name of a logger, not {type(logger).__name__}{at(before=', ')}"
         raise GraphError(msg)
     levels = logging.getLevelNamesMapping()
     number = levels.get(level) if isinstance(level, str) else level
     if not isinstance(number, int) or isinstance(number, bool):
-        msg = (
-            f"log(level={level!r}) at {assembled_at()}: level must be a number, or one of {', '.join(levels)}"
-        )
+        msg = f"log(level={level!r}){at()}: level must be a number, or one of {', '.join(levels)}"
         raise GraphError(msg)
     return attach(lambda node: Log(inputs=(node,), logger=logger, level=number, every=every, limit=limit))
 

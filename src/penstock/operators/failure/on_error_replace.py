@@ -15,7 +15,7 @@ from penstock.operators.elements.unwrap import Unwrap
 from penstock.operators.failure.answering import Answering, Answers, limits
 from penstock.operators.failure.log import Log
 from penstock.operators.failure.map_error import MapError, TapError
-from penstock.runtime.arguments import function_for, refuse
+from penstock.runtime.arguments import at, function_for, refuse
 from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.passing import PassingStage
@@ -102,7 +102,7 @@ class OnErrorReplace(Answers):
         Node.__post_init__(self)
         if next(self.covered(), None) is None:
             msg = (
-                f"on_error_replace at {self.origin} has nothing to replace: {self.inputs[0].operator} in "
+                f"on_error_replace{at(self.origin)} has nothing to replace: {self.inputs[0].operator} in "
                 "front of it calls no function for each item. Put it directly behind the operator whose "
                 "function may fail, such as map, filter or map_async."
             )

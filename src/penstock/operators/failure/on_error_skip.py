@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import BranchStuck, GraphError
 from penstock.operators.attach import attach
 from penstock.operators.failure.answering import Answering, Answers, limits
-from penstock.runtime.arguments import function_for
+from penstock.runtime.arguments import at, function_for
 from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Node, node
 from penstock.runtime.run import Gate
@@ -178,7 +178,7 @@ class OnErrorSkip(Answers):
         Node.__post_init__(self)
         if not self.inputs[0].skippable:
             msg = (
-                f"on_error_skip at {self.origin} has nothing to skip: no function upstream can fail on one "
+                f"on_error_skip{at(self.origin)} has nothing to skip: no function upstream can fail on one "
                 "item and continue with the next. Put it behind a map, filter or map_async, and in front of "
                 "retry, recover and on_error_resume, which handle every error above them."
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.operators.attach import attach
 from penstock.operators.failure.failure_stage import FailureStage
-from penstock.runtime.arguments import positive, refuse
+from penstock.runtime.arguments import at, positive, refuse
 from penstock.runtime.errand import Errand
 from penstock.runtime.graph import refuse_single_use, require_resumable
 from penstock.runtime.node import Node, node
@@ -75,7 +75,7 @@ class Retry(Node):
     def __post_init__(self) -> None:
         """Refuse an upstream that cannot resume."""
         Node.__post_init__(self)
-        require_resumable(self.inputs[0], f"retry at {self.origin}")
+        require_resumable(self.inputs[0], f"retry{at(self.origin)}")
         refuse_single_use(self)
 
 

@@ -11,7 +11,7 @@ from penstock.operators.concurrency.overflow import Overflow
 from penstock.operators.fanout.nested import InnerNode, NestedRun
 from penstock.operators.fanout.shared_run import SubscriberQueue
 from penstock.operators.fanout.subscriber import CAPACITY, SharedNode, decline_above
-from penstock.runtime.arguments import assembled_at, positive, seconds_for
+from penstock.runtime.arguments import at, positive, seconds_for
 from penstock.runtime.node import node
 from penstock.runtime.order import Order
 from penstock.runtime.stream import flow_of
@@ -44,7 +44,7 @@ def window(size: int | None = None, *, within: float | None = None) -> Callable[
     if size is not None:
         positive("window", "size", size)
     elif within is None:
-        msg = f"window() at {assembled_at()} needs a size, a time (within=), or both"
+        msg = f"window(){at()} needs a size, a time (within=), or both"
         raise GraphError(msg)
     if within is not None:
         within = seconds_for("window", "within", within)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.abc import Commit, Ledger
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
-from penstock.runtime.arguments import positive, refuse, text_for
+from penstock.runtime.arguments import at, positive, refuse, text_for
 from penstock.runtime.errand import Errand
 from penstock.runtime.failures import Failure
 from penstock.runtime.graph import position_of, require_resumable, states_of
@@ -64,11 +64,11 @@ class Checkpoint(Node):
         Node.__post_init__(self)
         if self.inputs[0].has_checkpoint:
             msg = (
-                f"checkpoint at {self.origin} stands behind another checkpoint, and after a crash the two "
+                f"checkpoint{at(self.origin)} stands behind another checkpoint, and after a crash the two "
                 "positions could disagree. Remove one of the two."
             )
             raise GraphError(msg)
-        require_resumable(self.inputs[0], f"checkpoint at {self.origin}")
+        require_resumable(self.inputs[0], f"checkpoint{at(self.origin)}")
 
     @property
     def has_checkpoint(self) -> bool:

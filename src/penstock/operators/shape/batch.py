@@ -9,7 +9,7 @@ from penstock.fusion.element import Element
 from penstock.operators.attach import attach
 from penstock.operators.shape.batch_lists import BatchBy, BatchStrict
 from penstock.operators.shape.batch_within import BatchWithin, Weighed
-from penstock.runtime.arguments import assembled_at, flag_for, function_for, positive, seconds_for
+from penstock.runtime.arguments import at, flag_for, function_for, positive, seconds_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,11 +55,11 @@ def batch(
             that is drained does not deliver it.
     """
     if size is None and within is None:
-        msg = f"batch at {assembled_at()} needs a size, or seconds as batch(within=…)"
+        msg = f"batch{at()} needs a size, or seconds as batch(within=…)"
         raise GraphError(msg)
     flag_for("batch", strict=strict)
     if (strict and (by is not None or within is not None)) or (size is None and (by is not None or strict)):
-        msg = f"batch at {assembled_at()}: strict goes with neither by nor within; by and strict need a size"
+        msg = f"batch{at()}: strict goes with neither by nor within; by and strict need a size"
         raise GraphError(msg)
     if size is not None:
         positive("batch", "size", size, least=1 if by is None else 0, whole=by is None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.elements.stateful import Stateful
-from penstock.runtime.arguments import assembled_at, flag_for, positive
+from penstock.runtime.arguments import at, flag_for, positive
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -92,7 +92,7 @@ class _Decoder:
             self._make(errors).decode(b"", final=True).encode("ascii")
         except (LookupError, TypeError, AttributeError, ValueError):
             msg = (
-                f"{operator}({encoding!r}, {errors!r}) at {assembled_at()}: not the names of a text encoding "
+                f"{operator}({encoding!r}, {errors!r}){at()}: not the names of a text encoding "
                 "and of an error handler that Python can decode in parts"
             )
             raise GraphError(msg) from None

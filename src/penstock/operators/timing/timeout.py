@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from penstock.errors import GraphError
 from penstock.operators.attach import attach, joined
-from penstock.runtime.arguments import assembled_at, seconds_for
+from penstock.runtime.arguments import at, seconds_for
 from penstock.runtime.failures import Failure, annotate
 from penstock.runtime.node import Node, node
 from penstock.runtime.order import Order
@@ -48,7 +48,7 @@ def timeout(
         TimeoutError: while running; it names the operator that was waited for, and the seconds.
     """
     if seconds is None and first is None:
-        msg = f"timeout() at {assembled_at()} needs seconds: timeout(5), or timeout(first=5)"
+        msg = f"timeout(){at()} needs seconds: timeout(5), or timeout(first=5)"
         raise GraphError(msg)
     each = None if seconds is None else seconds_for("timeout", "seconds", seconds)
     first = each if first is None else seconds_for("timeout", "first", first)

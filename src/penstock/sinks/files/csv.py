@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.columns import ListOf, Scalar
 from penstock.errors import GraphError
-from penstock.runtime.arguments import assembled_at
+from penstock.runtime.arguments import at
 from penstock.sinks.files.appended import AppendedFile
 from penstock.sinks.files.codecs import CODECS, Codec
 from penstock.sinks.files.lines import json_of, replace_surrogates
@@ -70,8 +70,7 @@ class CsvSink(FileSink):
     ) -> None:
         if not isinstance(separator, str) or not separator:
             raise GraphError(
-                f"separator= is the text between the texts of a list, not {separator!r} "
-                f"(at {assembled_at()}): separator='; '"
+                f"separator= is the text between the texts of a list, not {separator!r}{at()}: separator='; '"
             )
         path = file_path(path)
         packed = path.suffix.lower() if path.suffix.lower() in CODECS else ""
