@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.adapters import AdapterEntry, AdapterError, find_adapter, find_adapters, pubmed
+from penstock.adapters import AdapterEntry, find_adapter, find_adapters, pubmed
 from penstock.adapters.pubmed.entry import PubMedSettings
+from penstock.errors import AdapterError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -246,7 +246,7 @@ def replay_letters(
 
 
 def _adapter(letter: DeadLetter) -> Adapter:
-    from penstock.adapters import AdapterError, find_adapter
+    from penstock.adapters import find_adapter
 
     try:
         return find_adapter(letter.adapter).replay()

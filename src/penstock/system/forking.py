@@ -1,16 +1,14 @@
 """A process that forks workers: it imports what they need once, so that each starts at once. Linux only.
 
-It has one thread, so a fork of it takes no locks along. Standard input is a Unix socket to the parent. The
-parent first sends the names of the modules to import, as a frame; then, for each worker, the worker's pipes
-as file descriptors. Each answer is a frame on standard output. At the end of that socket this process kills
-its workers, waits for them, and ends. If it is killed, its workers end with it.
+It has one thread, so a fork of it takes no locks along. Standard input is a Unix socket to the parent, which
+sends the pipes of a worker as file descriptors. Each answer is a frame on standard output. At the end of that
+socket this process kills its workers, waits for them, and ends. If it is killed, its workers end with it.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
 import os
 import select
 import signal
@@ -19,7 +17,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from penstock.system.frames import LENGTH, framed
+from penstock.system.frames import framed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,30 +159,4 @@ def main(work: Callable[[int, int], None]) -> None:
     with socket.socket(fileno=os.dup(0)) as control:
         answers = os.dup(1)
         os.dup2(2, 1)  # so that a print does not break the frames
-        names = _names(control)
-        if names is None:
-            return
-        for name in names:
-            with suppress(Exception):  # the worker that needs it says so
-                importlib.import_module(name)
         Forker(control, answers, work).run()
-
-
-def _names(control: socket.socket) -> list[str] | None:
-    """Return the modules that the parent asks for; ``None`` if it has ended."""
-    head = _exactly(control, LENGTH)
-    body = None if head is None else _exactly(control, int.from_bytes(head, "big"))
-    return None if body is None else body.decode().split()
-
-
-def _exactly(control: socket.socket, size: int) -> bytes | None:
-    data = b""
-    while len(data) < size:
-        try:
-            more = control.recv(size - len(data))
-        except ConnectionError:
-            more = b""
-        if not more:
-            return None
-        data += more
-    return data

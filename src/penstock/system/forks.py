@@ -11,8 +11,6 @@ import os
 import socket
 import sys
 import tempfile
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.errors import WorkerDied
@@ -23,70 +21,7 @@ from penstock.system.processes import BUFFER, Process, cause, last_words
 from penstock.system.threads import to_the_end
 
 if TYPE_CHECKING:
-    import subprocess
     from typing import BinaryIO
-
-
-@dataclass(frozen=True, slots=True)
-class Early:
-    """A process that forks, started before this process could use it: it imports meanwhile.
-
-    Args:
-        process: The process; its answers come from its standard output.
-        control: The socket whose other end is its standard input.
-        log: Where its standard error goes.
-    """
-
-    process: subprocess.Popen[bytes]
-    control: socket.socket
-    log: BinaryIO
-
-
-offered: dict[str, Early] = {}
-"""By the program: what the next run may take instead of starting a process."""
-
-
-class Taken:
-    """An `Early` that a run has taken, as `Process`."""
-
-    def __init__(self, early: Early) -> None:
-        self._early = early
-        self._answers = asyncio.StreamReader(limit=BUFFER)
-        self._connected = False
-
-    async def start(self) -> None:
-        """Listen to its answers."""
-        await _listen(self._answers, self._early.process.stdout)
-        self._connected = True
-
-    async def receive(self) -> bytes:
-        """See ``Process.receive``."""
-        try:
-            return await _next_frame(self._answers)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            code = self._early.process.wait()
-        raise WorkerDied(f"died ({cause(code)}){last_words(self._early.log)}")
-
-    def kill(self) -> None:
-        """End it at once. Idempotent."""
-        self._early.process.kill()
-
-    async def gone(self) -> None:
-        """Wait for its end, and close the pipes."""
-        while self._connected and await self._answers.read(BUFFER):
-            pass
-        self._early.process.wait()
-        self._early.log.close()
-
-
-async def _listen(answers: asyncio.StreamReader, pipe: object) -> None:
-    protocol = asyncio.StreamReaderProtocol(answers)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
-
-
-async def _next_frame(answers: asyncio.StreamReader) -> bytes:
-    size = int.from_bytes(await answers.readexactly(LENGTH), "big")
-    return await answers.readexactly(size)
 
 
 class Forked:
@@ -105,7 +40,8 @@ class Forked:
         back, answers = os.pipe()
         try:
             self._questions, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(ours, "wb", 0))
-            await _listen(self._answers, os.fdopen(back, "rb", 0))
+            protocol = asyncio.StreamReaderProtocol(self._answers)
+            await loop.connect_read_pipe(lambda: protocol, os.fdopen(back, "rb", 0))
         except BaseException:
             os.close(theirs)
             os.close(answers)
@@ -125,7 +61,8 @@ class Forked:
             WorkerDied: there will be none; the message says how it ended and the last line it printed.
         """
         try:
-            return await _next_frame(self._answers)
+            size = int.from_bytes(await self._answers.readexactly(LENGTH), "big")
+            return await self._answers.readexactly(size)
         except (asyncio.IncompleteReadError, ConnectionError):
             raise WorkerDied(f"died ({self._cause()}){last_words(self._log, FATE)}") from None
 
@@ -151,7 +88,7 @@ class Workers:
     Args:
         forker: The program that forks, see ``system/forking.py``.
         program: The program of a worker that is started afresh, where none can be forked.
-        modules: Names of modules that workers import, and that the process that forks them imports before.
+        modules: Names of modules that workers import; they are the arguments of ``forker``.
     """
 
     def __init__(self, forker: str, program: str, modules: list[str]) -> None:
@@ -159,10 +96,10 @@ class Workers:
         self._program = program
         self._modules = modules
         self._forks = sys.platform == "linux"
-        self._mother: Process | Taken | None = None
+        self._mother: Process | None = None
         self._control: socket.socket | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._all: list[Process | Taken | Forked] = []
+        self._all: list[Process | Forked] = []
 
     async def start(self) -> Process | Forked:
         """Start a worker.
@@ -192,32 +129,21 @@ class Workers:
             raise
 
     async def _bear(self) -> bool:
-        """Start the process that forks, or take the one that has started. Return whether it can."""
-        early = offered.pop(self._forker, None)
-        if early is not None:
-            control, theirs = early.control, None
-            mother: Process | Taken = Taken(early)
-        else:
-            control, theirs = socket.socketpair()
-            mother = Process(self._forker, stdin=theirs.fileno())
-        self._mother = mother
+        """Start the process that forks. Return whether it can."""
+        ours, theirs = socket.socketpair()
+        self._mother = mother = Process(self._forker, *self._modules, stdin=theirs.fileno())
         self._all.append(mother)
-        try:
+        with theirs:
             try:
                 await mother.start()
-            finally:
-                if theirs is not None:
-                    theirs.close()
-            with suppress(ConnectionError):  # it has died, as ``receive`` says
-                control.sendall(framed(" ".join(self._modules).encode()))
-            self._forks = await mother.receive() != REFUSED
-        except BaseException:
-            control.close()
-            raise
+                self._forks = await mother.receive() != REFUSED
+            except BaseException:
+                ours.close()
+                raise
         if not self._forks:
-            control.close()
+            ours.close()
             return False
-        self._control = control
+        self._control = ours
         return True
 
     async def _child(self) -> Forked:
@@ -249,7 +175,7 @@ class Workers:
         mother = self._mother if self._control is not None else None  # ends its children, then itself
         self._forget()
         for worker in self._all:
-            if not isinstance(worker, Forked) and worker is not mother:
+            if isinstance(worker, Process) and worker is not mother:
                 worker.kill()
 
     async def gone(self) -> None:

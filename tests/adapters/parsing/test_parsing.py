@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-import penstock_command
 from penstock import IngestionPipeline
 from penstock.adapters import Adapter, pubmed
 from penstock.adapters.parsing import node, stage
@@ -410,35 +409,3 @@ async def test_a_process_with_threads_is_not_forked(numbers, tmp_path: Path, mon
     expected = await events_of(Adapter(numbers(KINDS), processes=1))
     assert await events_of(Adapter(Threaded(KINDS), processes=2)) == expected
     assert children() == set()
-
-
-def test_what_asks_for_processes() -> None:
-    """The command starts the process that forks early if the number is more than 1."""
-    for words, asks in (
-        ("--processes 2", True), ("--processes=2", True), ("a.xml --processes 3 --to b", True),
-        ("--processes 1", False), ("--processes", False), ("--processes x", False), ("a.xml", False), ("", False),
-    ):  # fmt: skip
-        assert penstock_command.asks_for_processes(words.split()) is asks, words
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks workers")
-async def test_a_process_that_was_started_early_is_used(numbers) -> None:
-    """The next run forks its workers from it, and ends it; if it has died, the run starts another."""
-    source = numbers(KINDS * 3)
-    expected = await events_of(Adapter(source, processes=1))
-    for dies in (False, True):
-        started = penstock_command.start_early(["ingest", "numbers", "--processes", "2"])
-        assert started is not None
-        penstock_command.offer(*started)
-        early = psutil.Process(started[1].pid)
-        if dies:
-            early.kill()
-        forked: set[int] = set()
-
-        def see(_, early=early, forked=forked) -> None:
-            if early.is_running() and early.status() != ZOMBIE:
-                forked.update(one.pid for one in early.children())
-
-        assert await events_of(Adapter(source, processes=2), see=see) == expected
-        assert bool(forked) is not dies
-        assert children() == set()

@@ -8,7 +8,6 @@ import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapters.parsing import boot
 from penstock.adapters.parsing.node import CHUNK
 from penstock.adapters.parsing.work import Answers, Chunk, Job, modules_of
 from penstock.document import checked_id, content_hash
@@ -56,7 +55,7 @@ UNKNOWN_WORK = 0.5
 FIRST_LOOK = 0.05
 """Seconds of work from which the rest is estimated."""
 
-_PROGRAM = f"import runpy; runpy.run_path({boot.__file__!r})[{{!r}}]()"
+_PROGRAM = "from penstock.adapters.parsing import worker; worker.{}()"
 
 
 class ParsingStage(Stage[Any]):

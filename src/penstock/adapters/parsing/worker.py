@@ -10,6 +10,7 @@ The worker ends with the pipe to its parent, however the parent ends.
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import pickle
 import sys
@@ -111,6 +112,16 @@ def main() -> None:
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a print does not break the frames
     work(sys.stdin.fileno(), answers)
+
+
+def fork() -> None:
+    """Import the modules that the command line names, then fork workers as the parent asks for them."""
+    from penstock.system import forking
+
+    for name in sys.argv[2:]:
+        with suppress(Exception):  # the worker that needs it says so
+            importlib.import_module(name)
+    forking.main(work)
 
 
 def work(questions: int, answers: int) -> None:

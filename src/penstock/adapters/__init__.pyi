@@ -1,0 +1,10 @@
+# The names that this package offers, and where each is defined.
+
+from .adapter import Adapter as Adapter
+from .pubmed.adapter import pubmed as pubmed
+from .pubmed.source import PubMedSource as PubMedSource
+from .registry import (
+    AdapterEntry as AdapterEntry,
+    find_adapter as find_adapter,
+    find_adapters as find_adapters,
+)
