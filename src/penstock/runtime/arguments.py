@@ -53,9 +53,12 @@ _short = Repr()
 _short.maxstring = _short.maxother = 60
 
 
-def assembled_at() -> str:
-    """Return ``file:line`` of the nearest caller outside of Penstock (not counting its testkit)."""
-    frame = sys._getframe(1)  # noqa: SLF001  the documented way to look at one frame without building a stack
+def assembled_at(ours: int = 0) -> str:
+    """Return ``file:line`` of the nearest caller outside of Penstock (not counting its testkit).
+
+    The caller and ``ours - 1`` callers above it are known to be of Penstock: to look at a frame takes time.
+    """
+    frame = sys._getframe(1 + ours)  # noqa: SLF001  the documented way to look at one frame without a stack
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if not (module.startswith("penstock.") or module in {"penstock", "dataclasses"}):
