@@ -28,7 +28,9 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 HEART = [f"src/penstock/{room}/**/*" for room in ("runtime", "fusion", "sources", "operators")]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 CHECKS = ["lint", "types", "layers"]
-PYTEST = ["pytest", "--numprocesses=auto", "--dist=worksteal"]
+WORKERS = (os.cpu_count() or 1) + 2
+"""How many tests run at a time. They wait a third of their time, for processes and disks."""
+PYTEST = ["pytest", f"--numprocesses={WORKERS}", "--dist=worksteal"]
 COUNTS = {"PENSTOCK_KILLS": "200", "PENSTOCK_STOPS": "100", "PENSTOCK_CUTS": "1000"}
 """How many kills, stops and power cuts the long tests make; each can be set in the environment."""
 
@@ -78,11 +80,9 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types with mypy --strict and pyright, those of the README's examples too; all gate."""
     _install(session, "types", "test")
-    examples = _examples_of_the_readme(Path(session.create_tmp()))
-    session.run("mypy")
-    session.run("mypy", "--strict", *examples)
-    session.run("pyright")
-    session.run("pyright", *examples)
+    checked = ["src", "tests/typing", *_examples_of_the_readme(Path(session.create_tmp()))]
+    session.run("mypy", *checked)
+    session.run("pyright", *checked)
 
 
 @nox.session

@@ -59,10 +59,12 @@ class Module:
         """Read a module of the package without importing it."""
         path = PACKAGE.parent.joinpath(*name.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        path = stub if (stub := path.with_suffix(".pyi")).exists() else path
         found = cls(name)
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module:
-                found.imports |= {a.asname or a.name: (node.module, a.name) for a in node.names}
+                home = f"{name}.{node.module}" if node.level else node.module
+                found.imports |= {a.asname or a.name: (home, a.name) for a in node.names}
         for node in ast.parse(path.read_text("utf-8")).body:
             found._add(node)
         return found
@@ -121,23 +123,14 @@ class Generator:
 
     def text(self) -> str:
         """Return the text of the generated module; ``ruff format`` gives it its final form."""
-        for family in self._catalogue("penstock.operators"):
-            for home, names in self._catalogue(family).items():
-                for name in names:
-                    self._operator(self.module(home), name)
+        for name, (home, _) in self.module("penstock.operators").imports.items():
+            self._operator(self.module(home), name)
         runtime = _imports(self.runtime)
         checking = _imports(self.checking - self.runtime, "    ")
         variables = "\n".join(self.variables[name] for name in sorted(self.variables))
         typing = ", ".join(sorted(self.typing))
         head = HEAD.format(typing=typing, runtime=runtime, checking=checking, variables=variables)
         return head + "\n" + "\n\n".join(self.methods) + "\n"
-
-    def _catalogue(self, package: str) -> dict[str, list[str]]:
-        """Return the names that a package's ``__init__`` imports, by module, in its order."""
-        found: dict[str, list[str]] = {}
-        for name, (home, _) in self.module(package).imports.items():
-            found.setdefault(home, []).append(name)
-        return found
 
     def _operator(self, module: Module, name: str) -> None:
         *overloads, last = module.functions[name]

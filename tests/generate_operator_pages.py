@@ -167,9 +167,7 @@ class Page:
 
     def _home(self, kind: str, name: str) -> Module:
         """Return the module in which an operator or a source is defined."""
-        package = "penstock"
-        if kind == "operators":
-            package = self.generator.module("penstock.operators").imports[name][0]
+        package = "penstock.operators" if kind == "operators" else "penstock"
         return self.generator.module(self.generator.module(package).imports[name][0])
 
 

@@ -189,6 +189,8 @@ def test_observers_go_to_another_method() -> None:
     """``subscribe(print)``, as in other libraries, names the methods that take a function."""
     with pytest.raises(GraphError, match=r"for_each.*subscribe_async"):
         never_started().subscribe(print)  # type: ignore[arg-type]
+    with pytest.raises(GraphError, match=r"takes an async function.*flow\.for_each"):
+        asyncio.run(never_started().subscribe_async(print))  # type: ignore[arg-type]
 
 
 def test_a_loop_that_is_not_async_says_what_to_write() -> None:

@@ -227,13 +227,34 @@ def test_items_from_another_thread() -> None:
                 emitter.emit_threadsafe(k)
             for k in range(50, 60):
                 asyncio.run_coroutine_threadsafe(emitter.emit(k), emitter.loop).result()
-            emitter.loop.call_soon_threadsafe(emitter.complete)
+            emitter.complete()
 
         thread = threading.Thread(target=produce)
         thread.start()
         return lambda: asyncio.to_thread(thread.join)
 
     assert asyncio.run(ps.create(subscribe).to_list()) == list(range(60))
+
+
+def test_a_failure_from_another_thread() -> None:
+    """``fail`` ends the flow behind the items of its thread, and ``emit_nowait`` says what to call there."""
+
+    def subscribe(emitter: ps.Emitter[int]) -> Any:
+        def produce() -> None:
+            emitter.emit_threadsafe(1)
+            try:
+                emitter.emit_nowait(2)
+            except RuntimeError as error:
+                emitter.fail(error)
+
+        thread = threading.Thread(target=produce)
+        thread.start()
+        return lambda: asyncio.to_thread(thread.join)
+
+    items: list[int] = []
+    with pytest.raises(RuntimeError, match="Use emit_threadsafe there"):
+        asyncio.run(ps.create(subscribe).for_each(items.append))
+    assert items == [1]
 
 
 def test_an_item_for_a_loop_that_is_closed_is_dropped() -> None:
@@ -246,6 +267,9 @@ def test_an_item_for_a_loop_that_is_closed_is_dropped() -> None:
 
     asyncio.run(ps.create(subscribe).to_list())
     emitters[0].emit_threadsafe(1)
+    ending = threading.Thread(target=emitters[0].complete)
+    ending.start()
+    ending.join()
 
 
 def test_draining_takes_no_new_items() -> None:

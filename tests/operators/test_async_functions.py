@@ -188,7 +188,7 @@ def test_every_operator_that_takes_a_function_is_tried() -> None:
 
 def test_the_advice_exists() -> None:
     """What a message tells to use instead is an operator, a source or a terminal."""
-    words = {"an async generator function (one with yield)"}
+    words = {"an async generator function (one with yield)", "an async def function"}
     for advice in {*AWAITING.values(), *ITERATING.values()} - words:
         name = advice.partition("(")[0]
         assert any(hasattr(place, name) for place in (op, ps, Flow)), advice

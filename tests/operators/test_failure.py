@@ -116,6 +116,19 @@ def test_other_errors_are_not_retried() -> None:
     assert virtually(source.flow.retry(RetryPolicy(retry_on=lambda e: True)).to_list()) == [0, 1]
 
 
+def test_retry_on_takes_kinds_of_errors() -> None:
+    """A class or a tuple of classes, also base classes. What cannot be called is refused."""
+    for kinds in (KeyError, (OSError, LookupError)):
+        source = Flaky(1, {0: 1}, KeyError)
+        assert virtually(source.flow.retry(RetryPolicy(retry_on=kinds)).to_list()) == [0, 1]
+        source = Flaky(1, {0: 9}, ValueError)
+        with pytest.raises(ValueError, match="page 0") as caught:
+            virtually(source.flow.retry(RetryPolicy(retry_on=kinds)).to_list())
+        assert "not one of the kinds of retry_on" in caught.value.__notes__[-1]
+    with pytest.raises(GraphError, match="takes a function, or kinds of errors, as retry_on, not list"):
+        RetryPolicy(retry_on=[KeyError])  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("policy", "error", "reason"),
     [

@@ -27,6 +27,7 @@ def instead(error: Exception) -> Flow[str]:
 def methods(flow: Flow[int]) -> None:
     assert_type(flow.retry(RetryPolicy(budget=3.0, retry_when=lambda error, attempt: 1.0)), Flow[int])
     assert_type(flow.retry(attempts=3, budget=10), Flow[int])
+    assert_type(flow.retry(RetryPolicy(retry_on=(KeyError, OSError))), Flow[int])
     assert_type(flow.recover(text), Flow[int | str])
     assert_type(flow.recover(or_none), Flow[int | str])
     assert_type(flow.recover(lambda error: len(error.args)), Flow[int])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar, copy_context
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aioreactive import AsyncAnonymousObserver, AsyncObserver
@@ -63,8 +64,11 @@ def as_observer(send: Any, throw: Any, close: Any) -> AsyncObserver[Any]:
     if isinstance(send, AsyncObserver):
         return send
     for name, function in (("send", send), ("throw", throw), ("close", close)):
-        if function is not None and not callable(function):
-            refuse("subscribe_async", "an async function, or an observer,", function, name)
+        if function is not None and not iscoroutinefunction(function):
+            advice = (
+                "A plain function receives items with await flow.for_each(...)." if name == "send" else ""
+            )
+            refuse("subscribe_async", "an async function, or an observer,", function, name, advice)
     return AsyncAnonymousObserver(send, _raise if throw is None else throw, close)
 
 

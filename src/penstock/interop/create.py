@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from penstock.errors import BufferOverflow, GraphError, SubscriptionClosed
@@ -73,15 +74,15 @@ def create(
 class Emitter(Generic[T]):
     """Puts items into one run of a flow of ``create``.
 
-    Only ``emit_threadsafe`` may be called from another thread. For the other methods use
-    ``emitter.loop.call_soon_threadsafe(emitter.complete)``. A thread that must wait for demand calls
-    ``asyncio.run_coroutine_threadsafe(emitter.emit(item), emitter.loop).result()``.
+    ``emit_threadsafe``, ``complete`` and ``fail`` may be called from any thread. A thread that must wait for
+    demand calls ``asyncio.run_coroutine_threadsafe(emitter.emit(item), emitter.loop).result()``.
     """
 
-    __slots__ = ("_stage", "loop")
+    __slots__ = ("_stage", "_thread", "loop")
 
     def __init__(self, stage: _CreateStage) -> None:
         self._stage = stage
+        self._thread = get_ident()
         self.loop = asyncio.get_running_loop()
         """The event loop of the run."""
 
@@ -106,27 +107,51 @@ class Emitter(Generic[T]):
 
         If too many items wait already, ``overflow`` decides. After the end, and while the run is drained,
         the item is dropped and the result is false.
+
+        Raises:
+            RuntimeError: it was called from another thread.
         """
+        if get_ident() != self._thread:
+            msg = (
+                "emit_nowait was called from another thread than that of the run. Use emit_threadsafe there."
+            )
+            raise RuntimeError(msg)
         return self._stage.emit_nowait(item)
 
     def emit_threadsafe(self, item: T) -> None:
         """Do what ``emit_nowait`` does, soon, in the event loop of the run. May be called from any thread."""
-        try:
-            self.loop.call_soon_threadsafe(self._stage.emit_nowait, item)
-        except RuntimeError:
-            if not self.loop.is_closed():
-                raise
+        self._soon(self._stage.emit_nowait, item)
 
     def complete(self) -> None:
-        """Complete the flow after the items that were emitted. Does nothing after the end."""
-        self._stage.end(None)
+        """Complete the flow after the items that were emitted. May be called from any thread.
+
+        Does nothing after the end.
+        """
+        self._end(None)
 
     def fail(self, error: Exception) -> None:
-        """Let the flow fail after the items that were emitted. Does nothing after the end."""
+        """Let the flow fail after the items that were emitted. May be called from any thread.
+
+        Does nothing after the end.
+        """
         if not isinstance(error, Exception):
             msg = f"emitter.fail takes an Exception, not {error!r}"
             raise TypeError(msg)
-        self._stage.end(error)
+        self._end(error)
+
+    def _end(self, error: Exception | None) -> None:
+        if get_ident() == self._thread:
+            self._stage.end(error)
+        else:
+            self._soon(self._stage.end, error)
+
+    def _soon(self, function: Callable[[Any], object], argument: Any) -> None:
+        """Call the function in the event loop of the run; do nothing if that loop is closed."""
+        try:
+            self.loop.call_soon_threadsafe(function, argument)
+        except RuntimeError:
+            if not self.loop.is_closed():
+                raise
 
 
 @node

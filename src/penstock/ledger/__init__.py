@@ -1,11 +1,5 @@
 """Ledgers remember an ingestion: its runs, the outcome of each document, and the position to resume from."""
 
-from __future__ import annotations
+import lazy_loader
 
-from penstock.ledger.choice import ledger_from
-from penstock.ledger.memory import MemoryLedger
-from penstock.ledger.postgres.ledger import PostgresLedger
-from penstock.ledger.sqlite.ledger import SqliteLedger
-from penstock.ledger.status import KeyStatus, read_status
-
-__all__ = ["KeyStatus", "MemoryLedger", "PostgresLedger", "SqliteLedger", "ledger_from", "read_status"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,12 +6,9 @@ import os
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
+from penstock import ledger  # imports a kind of ledger when it is asked for
 from penstock.errors import GraphError
-from penstock.ledger.postgres.ledger import PostgresLedger
-from penstock.ledger.postgres.reading import reading as reading_postgres
 from penstock.ledger.postgres.text import is_postgres
-from penstock.ledger.sqlite.ledger import SqliteLedger
-from penstock.ledger.sqlite.reading import reading as reading_sqlite
 from penstock.runtime.arguments import assembled_at
 from penstock.system.places import connection_url, file_path
 
@@ -39,12 +36,12 @@ def ledger_from(place: Place) -> ThreadedLedger:
         )
     url = connection_url(place)
     if url is None:
-        return SqliteLedger(place)
+        return ledger.SqliteLedger(place)
     if is_postgres(url):
-        return PostgresLedger(url)
+        return ledger.PostgresLedger(url)
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and len(rest) > 1 and rest[0] == "/" and "?" not in rest:
-        return SqliteLedger(sqlite_path(url))
+        return ledger.SqliteLedger(sqlite_path(url))
     raise GraphError(
         f"no ledger is known for {scheme}://...; name the path of a file, sqlite:///path, "
         "or postgresql://host/database"
@@ -61,5 +58,9 @@ def reading(place: Place) -> AbstractContextManager[Tables]:
     """Open the ledger at ``place`` for reading, also while a run writes it; take no lock."""
     url = connection_url(place)
     if url is not None and is_postgres(url):
+        from penstock.ledger.postgres.reading import reading as reading_postgres
+
         return reading_postgres(url)
+    from penstock.ledger.sqlite.reading import reading as reading_sqlite
+
     return reading_sqlite(file_path(place if url is None else sqlite_path(url)))

@@ -10,35 +10,6 @@ Read ``node``, ``graph`` and ``stream`` for the description; ``run``, ``upstream
 ``cut`` and ``places`` serve deep graphs.
 """
 
-from penstock.runtime.chunks import Chunks
-from penstock.runtime.failures import Failure, calling
-from penstock.runtime.node import Node, Site, node
-from penstock.runtime.order import Order
-from penstock.runtime.passing import PassingStage
-from penstock.runtime.run import LARGEST_SLICE, Gate, Run
-from penstock.runtime.stage import Stage, runs, stop
-from penstock.runtime.stream import attach, flow_of, node_of
-from penstock.runtime.upstream import Marks, States, Upstream
+import lazy_loader
 
-__all__ = [
-    "LARGEST_SLICE",
-    "Chunks",
-    "Failure",
-    "Gate",
-    "Marks",
-    "Node",
-    "Order",
-    "PassingStage",
-    "Run",
-    "Site",
-    "Stage",
-    "States",
-    "Upstream",
-    "attach",
-    "calling",
-    "flow_of",
-    "node",
-    "node_of",
-    "runs",
-    "stop",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

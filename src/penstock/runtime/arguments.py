@@ -34,6 +34,8 @@ AWAITING = {
     "from_async_iterable": "an async generator function (one with yield)",
     "through": "an async generator function (one with yield)",
     "from_pages": "an async generator function (one with yield)",
+    "unfold": "an async def function",
+    "iterate": "an async def function",
 }
 """What awaits a function that this operator or terminal only calls."""
 

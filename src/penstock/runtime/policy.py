@@ -6,9 +6,10 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeGuard, cast
 
 from penstock.errors import DocumentError
-from penstock.runtime.arguments import flag_for, function_for, positive
+from penstock.runtime.arguments import flag_for, function_for, positive, refuse
 from penstock.runtime.functions import plain_result
 
 __all__ = ["RetryPolicy", "Series", "is_retryable"]
@@ -30,6 +31,12 @@ def is_retryable(error: BaseException) -> bool:
     return marked if isinstance(marked, bool) else isinstance(error, RETRYABLE)
 
 
+def _is_kinds(retry_on: object) -> TypeGuard[type[BaseException] | tuple[type[BaseException], ...]]:
+    """Whether it is a class of exceptions, or a tuple of such classes."""
+    kinds = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+    return all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds)
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often to try, and how long to wait in between: exponential backoff with full jitter.
@@ -48,7 +55,7 @@ class RetryPolicy:
         factor: The limit of each further wait grows by this factor.
         cap: Seconds; no wait is longer, unless the error or ``retry_when`` asks for it.
         jitter: Whether waits are random; otherwise each wait is as long as its limit.
-        retry_on: Returns whether an error is tried again.
+        retry_on: The kinds of errors that are tried again, or a function that returns whether an error is.
         retry_when: ``retry_when(error, attempt)`` replaces ``retry_on`` and the backoff, after attempt
             number ``attempt`` (counted from 1) failed. It returns seconds to wait, ``True`` for the
             backoff's wait, ``None`` or ``False`` to stop. An error that it raises ends the run.
@@ -62,7 +69,7 @@ class RetryPolicy:
     factor: float = 2.0
     cap: float = 30.0
     jitter: bool = True
-    retry_on: Callable[[BaseException], bool] = is_retryable
+    retry_on: Callable[[BaseException], bool] | type[Exception] | tuple[type[Exception], ...] = is_retryable
     retry_when: Callable[[Exception, int], float | bool | None] | None = None
     budget: float | None = None
     seed: int | None = None
@@ -77,7 +84,10 @@ class RetryPolicy:
         if self.budget is not None:
             positive("RetryPolicy", "budget", self.budget, least=0, whole=False)
         flag_for("RetryPolicy", jitter=self.jitter)
-        function_for("RetryPolicy", self.retry_on, "retry_on")
+        if not (callable(self.retry_on) or _is_kinds(self.retry_on)):
+            refuse("RetryPolicy", "a function, or kinds of errors,", self.retry_on, "retry_on")
+        if not _is_kinds(self.retry_on):
+            function_for("RetryPolicy", self.retry_on, "retry_on")
         if self.retry_when is not None:
             function_for("RetryPolicy", self.retry_when, "retry_when")
         if self.seed is not None:
@@ -119,6 +129,8 @@ class RetryPolicy:
         name = type(error).__name__
         if self.retry_when is not None:
             return f"retry_when wants no other attempt after {name}"
+        if _is_kinds(self.retry_on):
+            return f"{name} is not one of the kinds of retry_on"
         if self.retry_on is not is_retryable:
             return f"retry_on returned false for {name}"
         if getattr(error, "is_retryable", None) is False:
@@ -129,8 +141,11 @@ class RetryPolicy:
         )
 
     def retries(self, error: BaseException) -> bool:
-        """Return whether ``retry_on`` is true for an error."""
-        return bool(plain_result(self.retry_on(error), "RetryPolicy", what="retry_on"))
+        """Return whether ``retry_on`` names the kind of an error, or is true for it."""
+        if _is_kinds(self.retry_on):
+            return isinstance(error, self.retry_on)
+        judge = cast("Callable[[BaseException], bool]", self.retry_on)
+        return bool(plain_result(judge(error), "RetryPolicy", what="retry_on"))
 
     def delay(self, error: BaseException, attempt: int) -> float:
         """Return the error's own ``retry_after``, or the backoff's seconds after attempt ``attempt``."""

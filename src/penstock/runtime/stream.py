@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from functools import wraps
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from aioreactive import AsyncObservable
@@ -57,6 +58,7 @@ def flow_of(node: Node) -> Flow[Any]:
     """Return the flow that ``node`` describes: a ``Flow``, or the class registered for its type."""
     kind = _KINDS.get(type(node))
     if kind is None:
+        import_module("penstock.flow")  # it registers its classes
         kind = _KINDS[type(node)] = next(_KINDS[base] for base in type(node).__mro__ if base in _KINDS)
     return cast("Flow[Any]", kind(node))
 

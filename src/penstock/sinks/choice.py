@@ -4,42 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+from penstock import sinks  # imports a kind of sink when it is asked for
 from penstock.abc import Sink
 from penstock.errors import GraphError
 from penstock.runtime.arguments import assembled_at
-from penstock.sinks.databases.duckdb import DuckDBSink
-from penstock.sinks.databases.postgres import PostgresSink
-from penstock.sinks.databases.sqlite import SqliteSink
 from penstock.sinks.databases.urls import shown_url
-from penstock.sinks.files.csv import CsvSink
-from penstock.sinks.files.jsonl import JsonLinesSink
-from penstock.sinks.files.parquet import ParquetSink
-from penstock.sinks.several import SeveralSinks
-from penstock.sinks.stdout import StdoutSink
 from penstock.system.places import connection_url
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Target: TypeAlias = "Sink | str | os.PathLike[str] | Sequence[Sink | str | os.PathLike[str]]"
 """An output (a sink, path, URL, or ``-`` for standard output), or several."""
 
 STDOUT = "-"
 
-_LINES: dict[str, Callable[..., Sink]] = {
-    ".jsonl": JsonLinesSink, ".ndjson": JsonLinesSink, ".csv": CsvSink, ".tsv": CsvSink,
-}  # fmt: skip
-_BY_ENDING: dict[str, Callable[..., Sink]] = {
-    f"{kind}{packed}": make for kind, make in _LINES.items() for packed in ("", ".gz", ".zst")
-}
-_BY_ENDING[".parquet"] = _BY_ENDING["/"] = ParquetSink
-_BY_SCHEME: dict[str, Callable[..., Sink]] = {
-    "sqlite": SqliteSink.from_url,
-    "duckdb": DuckDBSink.from_url,
-    "postgresql": PostgresSink.from_url,
-    "postgres": PostgresSink.from_url,
+_LINES = {".jsonl": "JsonLinesSink", ".ndjson": "JsonLinesSink", ".csv": "CsvSink", ".tsv": "CsvSink"}
+_BY_ENDING = {f"{kind}{packed}": sink for kind, sink in _LINES.items() for packed in ("", ".gz", ".zst")}
+_BY_ENDING[".parquet"] = _BY_ENDING["/"] = "ParquetSink"
+_BY_SCHEME = {
+    "sqlite": "SqliteSink",
+    "duckdb": "DuckDBSink",
+    "postgresql": "PostgresSink",
+    "postgres": "PostgresSink",
 }
 
 
@@ -62,25 +48,28 @@ def sink_from(target: Target, *, columns: Sequence[str] | None = None, include_r
     if include_raw:
         options["include_raw"] = True
     if isinstance(target, list | tuple):
-        sinks = [sink_from(one, columns=columns, include_raw=include_raw) for one in target]
-        return SeveralSinks(*sinks) if len(sinks) != 1 else sinks[0]
+        several = [sink_from(one, columns=columns, include_raw=include_raw) for one in target]
+        return sinks.SeveralSinks(*several) if len(several) != 1 else several[0]
     if not isinstance(target, str | os.PathLike):
         raise GraphError(
             f"an output is a Sink, a path, a URL or a list of them, not {type(target).__name__} "
             f"(at {assembled_at()}): sink='articles.jsonl'"
         )
     if target == STDOUT:
-        return StdoutSink(**options)
+        return sinks.StdoutSink(**options)
     url = connection_url(target)
     name = os.fspath(target) if url is None else url
     scheme = name.partition("://")[0]
+    made: Sink
     if url is not None:
-        if (make := _BY_SCHEME.get(scheme)) is not None:
-            return make(name, **options)
+        if (sink := _BY_SCHEME.get(scheme)) is not None:
+            made = getattr(sinks, sink).from_url(name, **options)
+            return made
     else:
-        for ending, make in _BY_ENDING.items():
+        for ending, sink in _BY_ENDING.items():
             if name.lower().endswith(ending):
-                return make(name, **options)
+                made = getattr(sinks, sink)(name, **options)
+                return made
     shown = shown_url(name) if url is not None else name  # a URL may hold a password
     endings = ", ".join(ending for ending in _BY_ENDING if not ending.endswith((".gz", ".zst")))
     schemes = ", ".join(f"{scheme}://" for scheme in _BY_SCHEME)

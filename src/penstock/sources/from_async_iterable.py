@@ -24,7 +24,8 @@ def from_async_iterable(
     """Create a flow of the items of an async iterable, or of the one that a function returns.
 
     It runs in its own task, and only while there is demand. An async generator object can be read only
-    once, like an iterator in ``from_iterable``; pass the generator *function* instead.
+    once, like an iterator in ``from_iterable``; pass the generator *function* instead. A resumed run, and
+    ``retry``, read and drop the items before the position, so do not put ``retry`` behind a live feed.
     """
     text_for("from_async_iterable", "name", name, optional=True)
     if isinstance(items, AsyncIterator):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
-from penstock.runtime.arguments import assembled_at, function_for, is_async, text_for
+from penstock.runtime.arguments import assembled_at, function_for, is_async, shown, text_for
 from penstock.runtime.failures import Failure, raised_by_user
 from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Site, node
@@ -77,15 +77,19 @@ def iterate(seed: Any, function: Callable[[Any], Any], *, name: str | None = Non
 
 
 def _unfold(seed: Any, function: Callable[[Any], Any]) -> Callable[[Mark], Step]:
+    origin = assembled_at()
+
     def advance(mark: Mark) -> Step:
-        return _checked(function(seed if mark is None else mark[0]))
+        return _checked(function(seed if mark is None else mark[0]), origin)
 
     return advance
 
 
 def _unfold_async(seed: Any, function: Callable[[Any], Any]) -> Callable[[Mark], Awaitable[Step]]:
+    origin = assembled_at()
+
     async def advance(mark: Mark) -> Step:
-        return _checked(await function(seed if mark is None else mark[0]))
+        return _checked(await function(seed if mark is None else mark[0]), origin)
 
     return advance
 
@@ -125,12 +129,15 @@ def _pages(advance: Callable[[Mark], Awaitable[Step]]) -> Callable[[Mark], Async
     return pages
 
 
-def _checked(returned: Any) -> Step:
+def _checked(returned: Any, origin: str) -> Step:
     if returned is None:
         return None
     if not isinstance(returned, tuple) or len(returned) != 2:  # noqa: PLR2004  a pair
-        plain_result(returned, "unfold", what=LAZY)
-        msg = f"the function of unfold must return (item, next state), or None at the end, not {returned!r}"
+        plain_result(returned, "unfold", origin, LAZY)
+        msg = (
+            f"the function of unfold at {origin} must return (item, next state), or None at the end, "
+            f"not {shown(returned)}"
+        )
         raise TypeError(msg)
     item, state = returned
     return item, [state]

@@ -4,47 +4,6 @@ Sinks and ledgers use this package; it knows nothing about them. ``DiskStorage``
 give a sink another ``Storage``, which loses everything that was not fsynced.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from penstock.system.abandoned import acquire_lock, release_abandoned
-from penstock.system.closing import Ended, close_all
-from penstock.system.files import DiskStorage, Storage, StoredFile
-from penstock.system.lock import FileLock, Holder, Lock, holder_of, lock_path
-from penstock.system.postgres import end_with_client, limit_lock_waits, lock_holder, postgres_parameters
-from penstock.system.presence import Harm, Sight, Watch, copy, harm, whereabouts
-from penstock.system.reasons import reason, reason_in
-from penstock.system.sqlite import empty_log, primary_code, save, sqlite_reason
-from penstock.system.worker import Worker, began
-
-__all__ = [
-    "DiskStorage",
-    "Ended",
-    "FileLock",
-    "Harm",
-    "Holder",
-    "Lock",
-    "Sight",
-    "Storage",
-    "StoredFile",
-    "Watch",
-    "Worker",
-    "acquire_lock",
-    "began",
-    "close_all",
-    "copy",
-    "empty_log",
-    "end_with_client",
-    "harm",
-    "holder_of",
-    "limit_lock_waits",
-    "lock_holder",
-    "lock_path",
-    "postgres_parameters",
-    "primary_code",
-    "reason",
-    "reason_in",
-    "release_abandoned",
-    "save",
-    "sqlite_reason",
-    "whereabouts",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

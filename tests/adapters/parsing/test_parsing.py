@@ -227,24 +227,28 @@ async def test_if_no_process_starts_this_one_parses(numbers, monkeypatch) -> Non
 async def test_by_default_processes_start_if_it_pays(numbers, tmp_path: Path, monkeypatch) -> None:
     """A small input starts none. A large one begins in this process, and goes on in others in the same order."""
     log = tmp_path / "log"
+
+    def parsed_in() -> set[str]:
+        return {line.split()[1] for line in log.read_text().splitlines()}
+
     data = [f"plain {i}" for i in range(1500)]
     expected = await events_of(Adapter(numbers(data), processes=1))
     monkeypatch.setattr(node, "usable_cores", lambda: 2)
     assert await events_of(Adapter(numbers(data[:50], log=str(log)), processes=None))
-    assert {line.split()[1] for line in log.read_text().splitlines()} == {str(os.getpid())}
+    assert parsed_in() == {str(os.getpid())}
     monkeypatch.setattr(stage, "FIRST_LOOK", 0.0)
     monkeypatch.setattr(stage, "UNKNOWN_WORK", 0.0)
 
     adapter = Adapter(numbers(data, log=str(log)), processes=None)
     found = []
     async with adapter.subscribe() as subscription:
-        while events := await subscription.request(20):
+        while events := await subscription.request(1 if len(parsed_in()) == 1 else 100):
             found += [told(event) for event in events]
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.01)  # long enough for the processes to start before the input ends
     assert [
         tuple(plain(part) if isinstance(part, str) else part for part in one) for one in found
     ] == expected[0]
-    assert len({line.split()[1] for line in log.read_text().splitlines()}) > 1
+    assert len(parsed_in()) > 1
     assert children() == set()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from penstock.operators import combine as op
+from penstock import operators as op
 from penstock.operators.attach import joined
 from penstock.runtime.stream import Stream, flow_of
 from penstock.sources.trivial import empty

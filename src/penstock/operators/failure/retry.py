@@ -26,6 +26,9 @@ def retry(
 ) -> Same:
     """Restart upstream from its position when it fails; delivered items are not repeated.
 
+    Upstream must yield the same items again: those that were delivered are read and dropped. A live feed
+    yields others; write ``feed.on_error_resume(lambda error: empty()).repeat(every=5)`` for it.
+
     The policy decides which errors to retry and how long to wait. The default retries only lost connections,
     timeouts and errors marked with ``is_retryable = True``, so a ``ValueError`` is raised at once. An error
     that is not retried has a note that says why.

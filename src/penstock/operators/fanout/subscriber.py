@@ -53,6 +53,10 @@ class SubscriberNode(Node):
     """A node whose stage reads from a shared run: its position would say nothing about other subscribers."""
 
     shared = True
+    remedy = (
+        "no subscriber knows where the others are. Put retry or a checkpoint before the operator that shares "
+        "the run."
+    )
 
     @property
     def obstacle(self) -> Node:
