@@ -76,6 +76,13 @@ def _merged_entries() -> Iterator[Entry]:
         bound=lambda n: 5 * n,
     )
     yield Entry(
+        "merge of a timed flow",
+        ("merge", "skip_until"),
+        lambda one, two: one | op.skip_until(ps.just(1)) | op.merge(two),
+        THREE[:2],
+        model=itertools.chain,
+    )
+    yield Entry(
         "flat_map behind a merge, cut within its expansions",
         ("merge",),
         lambda first, *others: first | op.merge(*others) | op.flat_map(twice),

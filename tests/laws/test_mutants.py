@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,14 @@ from penstock.testing import laws
 
 from .functions import spread
 from .models import flat
-from .mutants import MUTANTS, HoldsTheLastBack, ReturnsLate
+from .mutants import (
+    MUTANTS,
+    DropsBeyondThree,
+    HoldsTheLastBack,
+    ReturnsLate,
+    ReversesLists,
+    StartsOverEachList,
+)
 from .toys import ToyCheckpoint, ToyCheckpointRun, ToyFlow, ToyRun
 
 if TYPE_CHECKING:
@@ -30,6 +38,29 @@ def test_every_law_has_a_mutant() -> None:
     """Every law has a mutant."""
     assert list(MUTANTS) == list(laws.LAWS)
     assert all(MUTANTS.values())
+
+
+LOOSE = [
+    ("interleaved and timed", ReversesLists, None),
+    ("interleaved and timed", DropsBeyondThree, "are missing"),
+    ("interleaved and lossy", DropsBeyondThree, None),
+    ("interleaved and lossy", ReversesLists, None),
+    ("interleaved and lossy", StartsOverEachList, "too many"),
+]
+"""Mutants of law 5 in flows of a looser order, with what the law finds."""
+
+
+@pytest.mark.parametrize(("order", "mutant", "found"), LOOSE)
+def test_how_strict_a_loose_order_is(order: str, mutant: type[Any], found: str | None) -> None:
+    """Law 5 allows what the order of the flow says, and nothing else."""
+
+    def factory(source: TestSource) -> Any:
+        flow = ToyFlow(source, spread, mutant) if issubclass(mutant, ToyRun) else mutant(source, spread)
+        flow.order = order
+        return flow
+
+    with nullcontext() if found is None else pytest.raises(laws.LawViolation, match=found):
+        laws.chunk_invariance(laws.Subject(factory, (range(7),)))
 
 
 @pytest.mark.parametrize(

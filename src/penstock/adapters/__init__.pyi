@@ -3,8 +3,5 @@
 from .adapter import Adapter as Adapter
 from .pubmed.adapter import pubmed as pubmed
 from .pubmed.source import PubMedSource as PubMedSource
-from .registry import (
-    AdapterEntry as AdapterEntry,
-    find_adapter as find_adapter,
-    find_adapters as find_adapters,
-)
+from .registry import AdapterEntry as AdapterEntry
+from .registry import find_adapter as find_adapter, find_adapters as find_adapters

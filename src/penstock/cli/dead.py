@@ -33,7 +33,7 @@ from penstock.cli.outputs import (
 )
 from penstock.cli.status import find_ledger, local_time
 from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
-from penstock.errors import LedgerError
+from penstock.errors import AdapterError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

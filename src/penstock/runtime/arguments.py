@@ -60,12 +60,13 @@ _short = Repr()
 _short.maxstring = _short.maxother = 60
 
 
-def assembled_at() -> str:
+def assembled_at(ours: int = 0) -> str:
     """Return ``file:line`` of the user's code that calls Penstock; the testkit counts as a user.
 
     ``""`` if no code of a user does: the command line calls, or the event loop or a thread calls a callback.
+    The caller and ``ours - 1`` callers above it are known to be of Penstock: to look at a frame takes time.
     """
-    frame = sys._getframe(1)  # noqa: SLF001  the documented way to look at one frame without building a stack
+    frame = sys._getframe(1 + ours)  # noqa: SLF001  the documented way to look at one frame without a stack
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module.startswith(_NOBODY) and module not in _BETWEEN:

@@ -76,7 +76,7 @@ class BuiltFlow:
         promise = site.promise if order is None else Promise(order, owner, strict=True)
         if promise is not None and promise.order.loosest(vertex.node.order) is not promise.order:
             _too_loose(site, promise, vertex.node)
-        if vertex.node.has_checkpoint:
+        if vertex.inputs and vertex.node.has_checkpoint:
             msg = (
                 f"the flow that {owner.describe()} built at run time holds a checkpoint, which is refused "
                 f"there. Put the checkpoint behind: {owner.operator}(...) | op.checkpoint(...)."

@@ -49,7 +49,7 @@ class Input:
         self._stage = join
         self._busy = False
         self._demand = 0
-        self._wanted = Gate(stage.run, for_task=True, own=True)
+        self._wanted: Gate | None = None  # for the task
         self._task: asyncio.Task[None] | None = None
         self._withdrawn: list[asyncio.Task[None]] = []
 
@@ -117,7 +117,7 @@ class Input:
             self._task = self.stage.run.spawn(
                 self._run(tuple(self._withdrawn)), f"input {self.stage.title()}"
             )
-        else:
+        elif self._wanted is not None:
             self._wanted.open()
 
     def want_now(self, n: int) -> bool:
@@ -133,7 +133,7 @@ class Input:
             return False
         if self.stage.exhausted:
             self._stage.idle.pop(self, None)
-            self._came([], _moved(self.page, self.taken))
+            self.end()
             return True
         request = self.stage.request(n)
         try:
@@ -169,10 +169,11 @@ class Input:
             if not task.done():
                 await asyncio.wait([task])
         stage = self.stage
+        wanted = self._wanted = Gate(stage.run, for_task=True, own=True)
         try:
             while True:
                 while not self._demand:
-                    await self._wanted.wait()
+                    await wanted.wait()
                 n, self._demand, self._busy = self._demand, 0, True
                 items = await stage.request(n)
                 self._came(items, stage.marks())
@@ -195,6 +196,10 @@ class Input:
             self.drained = self.failure is None and self.stage.run.draining
             self.ended = True
         self._stage.told(self)
+
+    def end(self) -> None:
+        """End without a request, because the stage is known to be exhausted."""
+        self._came([], _moved(self.page, self.taken))
 
     def forget(self) -> None:
         """Drop the failure, and the stage, which is closed: it holds this input, so both would stay alive."""
@@ -221,9 +226,17 @@ class Input:
         self.ended = True
         self.items, self.size, self.taken, self.page = [], 0, 0, _moved(self.page, self.taken)
         self._stage.forget(self)
+        self.close()
+
+    def close(self) -> None:
+        """Do the same to an input that is over."""
+        run, stage = self.stage.run, self.stage
         if self._task is not None:
-            self.stage.run.cancel(self._task)  # at once, so that it cannot move the position any more
-        self.stage.run.release(self if self._task is not None or self._withdrawn else self.stage)
+            run.cancel(self._task)  # at once, so that it cannot move the position any more
+        if self._task is not None or self._withdrawn:
+            run.release(self)
+        elif not (stage.instant and stage.exhausted):  # such a stage holds nothing any more
+            run.release(stage)
 
 
 def _moved(page: Marks, at: int) -> Marks:

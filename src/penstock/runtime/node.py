@@ -71,8 +71,8 @@ class Node:
 
     def __post_init__(self) -> None:
         if not self.origin:
-            object.__setattr__(self, "origin", assembled_at())
-        if not self.transparent and any(node.has_checkpoint for node in self.inputs):
+            object.__setattr__(self, "origin", assembled_at(2))  # behind this method and ``__init__``
+        if self.inputs and not self.transparent and any(node.has_checkpoint for node in self.inputs):
             msg = (
                 f"{self.operator}{at(self.origin)} stands behind a checkpoint, but it holds or folds items, "
                 "so a commit could acknowledge items that were not received. Put it before the checkpoint; "
@@ -163,7 +163,7 @@ class Node:
 remember_facts(Node)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # read-only, as a site: frozen ones take three times as long to create
 class Vertex:
     """A node at one place in the graph of one run; the same node may stand in several places.
 
@@ -204,7 +204,7 @@ class Promise:
     strict: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Site:
     """Where a node is started: its vertex, the run, and the states to start from.
 

@@ -8,7 +8,11 @@ from penstock.runtime.arguments import choice_for
 
 
 class Order(StrEnum):
-    """How the items of a flow depend on the schedule of requests (law 5), from strict to loose."""
+    """How the items of a flow depend on the schedule of requests (law 5).
+
+    Two things may loosen it: several inputs that take turns, and time. A flow may have both, as the ``merge``
+    of a flow that is timed.
+    """
 
     EXACT = "exact"
     """The same items in the same order for every schedule of requests."""
@@ -18,13 +22,26 @@ class Order(StrEnum):
     """Exact under virtual time with an instant consumer."""
     LOSSY = "lossy"
     """A subsequence."""
+    INTERLEAVED_TIMED = "interleaved and timed"
+    """The same multiset under virtual time with an instant consumer."""
+    INTERLEAVED_LOSSY = "interleaved and lossy"
+    """A part of that multiset."""
 
     def loosest(self, *others: Order) -> Order:
-        """Return the loosest of this order and ``others``."""
+        """Return the strictest order that allows all that this order and ``others`` allow."""
         if all(other is self for other in others):  # nearly always
             return self
-        ranks = list(Order)
-        return max((self, *others), key=ranks.index)
+        found = traits(self).union(*map(traits, others))
+        found -= {"timed"} if "lossy" in found else set()
+        return Order(AND.join(sorted(found)) or "exact")
+
+
+AND = " and "
+
+
+def traits(order: str) -> set[str]:
+    """Return what loosens an order: ``"interleaved"``, and ``"timed"`` or ``"lossy"``."""
+    return set(order.split(AND)) - {"exact"}
 
 
 def order_named(operator: str, order: str | None) -> Order | None:

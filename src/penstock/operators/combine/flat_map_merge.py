@@ -170,13 +170,13 @@ class _FlatMapMergeStage(JoinStage):
         for flow in self._over:
             del self._running[flow.index]
             flow.note()
-            flow.release()
+            flow.close()
             if self._first == flow.index:
                 self._first = None
         self._over.clear()
 
     def _fill(self) -> None:
-        """Start the flows of the inputs that have arrived, as long as there is room, and time (law 11)."""
+        """Start and ask the flows of the inputs that have arrived, while there is room, and time (law 11)."""
         outer = self._outer
         while outer.left and len(self._running) < self._node.concurrency and not self.run.strained():
             number = self._number
@@ -190,6 +190,7 @@ class _FlatMapMergeStage(JoinStage):
                 flow = self._running[number] = InnerFlow(built, outer.place, self, number)
                 flow.note()
                 self.alive += 1
+                flow.want_now(self.wanted)
             outer.at += 1
             self._number += 1
 

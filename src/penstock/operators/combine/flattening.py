@@ -65,3 +65,10 @@ class InnerFlow(Input):
         self.built = built
         self.origin = origin
         self.number = number
+
+    def take(self, n: int) -> list[Any]:
+        """Do what an input does, and end with the last item if it is known that none follows."""
+        items = super().take(n)
+        if items and self.taken >= self.size and self.stage.instant and self.stage.exhausted:
+            self.end()
+        return items

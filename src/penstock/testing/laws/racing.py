@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import SubscriptionClosed
+from penstock.runtime.order import traits
 from penstock.testing.exploring import Explored, explore
 from penstock.testing.laws.runs import Outcome, alone, compare_items, expected, intrude, open_run, receive
 from penstock.testing.laws.subject import LawViolation, judge, require
@@ -253,6 +254,6 @@ def _compare(
         return
     note = f"; the run {outcome.end}"
     require(outcome.error is None or isinstance(outcome.error, Planted), law, f"an unexpected error{note}")
-    if known.order != "timed":
+    if "timed" not in traits(known.order):
         items = known.wanted if wanted is None else wanted
         compare_items(law, subject, known.order, items, outcome.items, alone=known.alone, note=note)

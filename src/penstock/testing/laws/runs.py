@@ -9,6 +9,7 @@ from itertools import cycle, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ConcurrentRequestError
+from penstock.runtime.order import traits
 from penstock.testing.laws.subject import LawViolation, require
 
 if TYPE_CHECKING:
@@ -164,11 +165,14 @@ def compare_items(
     """Do the same, when the items of each input ``alone`` are known; ``note`` is added to the message."""
     wanted, came, promise = _parts(subject, wanted), _parts(subject, came), _PROMISES[law]
     seen = {"wanted": wanted, "came": came, **replay}
-    if order == "lossy":
+    if order == "interleaved and lossy":
+        _, extra = multiset_difference(wanted, came)
+        require(not extra, law, f"{promise}; {extra!r} are too many{note}", **seen)
+    elif order == "lossy":
         kept = _is_subsequence(came, wanted)
         text = f"{promise}; the items are not some of those wanted, in their order{note}"
         require(kept, law, text, **seen)
-    elif order != "interleaved":
+    elif "interleaved" not in traits(order):
         require(wanted == came, law, f"{promise}; {_difference(wanted, came)}{note}", **seen)
     else:
         missing, extra = multiset_difference(wanted, came)

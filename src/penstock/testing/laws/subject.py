@@ -63,7 +63,7 @@ class AnyFlow(Protocol):
 
     @property
     def order(self) -> str:
-        """``exact``, ``interleaved``, ``timed`` or ``lossy``."""
+        """``exact``, ``interleaved``, ``timed`` or ``lossy``, or ``interleaved and`` one of these two."""
         ...
 
     @property
