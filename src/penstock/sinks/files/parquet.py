@@ -28,6 +28,9 @@ _GROUP_SIZE = 32 << 20
 """Characters of content and bytes of raw records after which a row group is written."""
 
 
+_BUFFER_BYTES = 1 << 20
+
+
 class ParquetSink(FileSink):
     """Writes documents into the folder ``path`` as ``part-00000001.parquet`` and so on, one file a commit.
 
@@ -73,6 +76,7 @@ class _ParquetFolder(PartsFolder):
         super().__init__(path, storage, ".parquet")
         self._compression = compression
         self._writer: Any = None
+        self._file_of_arrow: Any = None
         self.use_layout(layout)
         import pyarrow as pa
 
@@ -95,7 +99,7 @@ class _ParquetFolder(PartsFolder):
         from pyarrow.parquet import ParquetWriter
 
         if self._writer is None:
-            file = _ArrowFile(self._part())
+            self._file_of_arrow = file = _ArrowFile(self._part())
             repeating: Any = self._table.repeating()
             self._writer = ParquetWriter(
                 file, self._table.schema, compression=self._compression, use_dictionary=repeating or False
@@ -105,6 +109,7 @@ class _ParquetFolder(PartsFolder):
     def _commit(self) -> JSON:
         if self._writer is not None:
             self._writer.close()
+            self._file_of_arrow.send()
             self._writer = None
         return {**super()._commit(), "columns": self._columns()}
 
@@ -122,20 +127,29 @@ class _ParquetFolder(PartsFolder):
 
 
 class _ArrowFile:
-    """A stored file as pyarrow needs it."""
+    """A stored file as pyarrow needs it; the many small writes of pyarrow are joined."""
 
     closed = False
 
     def __init__(self, file: StoredFile) -> None:
         self._file = file
         self._size = 0
+        self._held = bytearray()
 
     def write(self, data: Any) -> int:
         """Append ``data``."""
-        data = bytes(data)
-        self._file.append(data)
-        self._size += len(data)
-        return len(data)
+        self._held += data
+        if len(self._held) >= _BUFFER_BYTES:
+            self.send()
+        size = len(data)
+        self._size += size
+        return size
+
+    def send(self) -> None:
+        """Append what was held back to the file."""
+        if self._held:
+            self._file.append(bytes(self._held))
+            self._held.clear()
 
     def tell(self) -> int:
         """Return how many bytes were written."""
