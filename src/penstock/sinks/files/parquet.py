@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON
     from penstock.document import Document
+    from penstock.sinks.files.arrow import Page
     from penstock.system import Storage, StoredFile
 
 _GROUP_ROWS = 10_000
 """Documents in a row group, at most."""
 _GROUP_SIZE = 32 << 20
-"""Characters of content and bytes of raw records after which a row group is written."""
+"""Characters of text and bytes of raw records after which a row group is written."""
+_SIZED = (str, bytes)
 
 
 _BUFFER_BYTES = 1 << 20
@@ -63,12 +65,14 @@ class ParquetSink(FileSink):
     ) -> None:
         path = file_path(path)
         layout = Layout.of(schema, columns, include_raw=include_raw)
-        super().__init__(path, _ParquetFolder(path, storage or DiskStorage(), layout, compression))
+        self._folder = _ParquetFolder(path, storage or DiskStorage(), layout, compression)
+        super().__init__(path, self._folder)
 
     def _collect(self, documents: Sequence[Document]) -> bool:
-        self._items += documents
-        self._size += sum(len(document.content) + len(document.raw or b"") for document in documents)
-        return len(self._items) >= _GROUP_ROWS or self._size >= _GROUP_SIZE
+        page = self._folder.page(documents)
+        self._items.append(page)
+        self._size += sum([len(value) for values in page for value in values if isinstance(value, _SIZED)])
+        return self._count + len(documents) >= _GROUP_ROWS or self._size >= _GROUP_SIZE
 
 
 class _ParquetFolder(PartsFolder):
@@ -94,7 +98,11 @@ class _ParquetFolder(PartsFolder):
                 f"choose the same columns again, or another folder, {START_OVER}"
             )
 
-    def _append(self, items: list[Document]) -> None:
+    def page(self, documents: Sequence[Document]) -> Page:
+        """Return documents as they wait for their row group; raises ``SinkError``."""
+        return self._table.page(documents)
+
+    def _append(self, items: list[Page]) -> None:
         """Write one row group."""
         from pyarrow.parquet import ParquetWriter
 
