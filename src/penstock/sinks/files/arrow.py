@@ -65,7 +65,7 @@ class DocumentTable:
     def page(self, documents: Sequence[Document]) -> Page:
         """Return ``documents`` as a list for each column, in which lists and structs are JSON texts.
 
-        This takes a tenth of the memory of the documents, and looks at them while they are in the cache.
+        This takes less memory than the documents, and looks at them while they are in the cache.
 
         Raises:
             SinkError: a value of a document is not JSON, or a column of it cannot be read; the message names
