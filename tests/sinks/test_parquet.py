@@ -131,9 +131,8 @@ async def test_metadata_that_are_not_json_are_refused(tmp_path):
     """Metadata that are not JSON are refused, and the message names the document."""
     sink = ParquetSink(tmp_path / "out")
     await sink.open(None)
-    await sink.write([Document(doc_id="odd", source="s", metadata={"f": object()})])
     with pytest.raises(SinkError, match="'odd' cannot be written as JSON"):
-        await sink.commit(COMMIT)
+        await sink.write([Document(doc_id="odd", source="s", metadata={"f": object()})])
     await sink.aclose()
 
 

@@ -16,6 +16,7 @@ from penstock.errors import GraphError, SinkError
 from penstock.runtime.arguments import at
 
 if TYPE_CHECKING:
+    from penstock.columns import ColumnType
     from penstock.document import Document
 
 _TEXT = Scalar("text")
@@ -35,7 +36,9 @@ ENVELOPE = (
 """The columns of every document, in order."""
 
 Values = dict[str, Any]
-_Check = Callable[[Any], bool]
+Lists = dict[str, list[Any]]
+"""Values by the name of their column, one for each document."""
+_NONE = type(None)
 _KNOWN_SHAPES = 1024
 
 
@@ -56,13 +59,13 @@ class Layout:
     """All columns that are written, in order."""
     typed: tuple[Column, ...] = field(init=False)
     """Those of them that the adapter declares."""
-    _readers: tuple[tuple[str, Callable[[Document], Any], _Check], ...] = field(init=False, repr=False)
-    _keys: dict[str, _Check] = field(init=False, repr=False, compare=False)
+    _readers: tuple[tuple[str, Callable[[Document], Any] | None, _Fit], ...] = field(
+        init=False, repr=False, compare=False
+    )
     _taken: frozenset[str] = field(init=False, repr=False)
-    _known: set[tuple[Any, ...]] = field(init=False, repr=False, compare=False)
-    """Names and types of values that fit their columns, as documents had them so far."""
-    _parts: dict[tuple[str, ...], tuple[list[str], list[str]]] = field(init=False, repr=False, compare=False)
-    """The keys of documents so far, parted."""
+    """The keys of metadata that have a column."""
+    _others: dict[tuple[str, ...], list[str]] = field(init=False, repr=False, compare=False)
+    """The keys of documents so far, and those of them that have no column."""
 
     def __post_init__(self) -> None:
         keep = object.__setattr__  # it is frozen
@@ -72,14 +75,9 @@ class Layout:
         typed = tuple(column for column in columns if column in self.declared)
         keep(self, "columns", columns)
         keep(self, "typed", typed)
-        checked = [(column.name, column.read, _check_of(column)) for column in typed]
-        keep(
-            self, "_readers", tuple((name, read, check) for name, read, check in checked if read is not None)
-        )
-        keep(self, "_keys", {name: check for name, read, check in checked if read is None})
-        keep(self, "_taken", frozenset(self._keys))
-        keep(self, "_known", set())
-        keep(self, "_parts", {})
+        keep(self, "_readers", tuple((column.name, column.read, _Fit(column.type)) for column in typed))
+        keep(self, "_taken", frozenset(column.name for column in typed if column.read is None))
+        keep(self, "_others", {})
 
     @classmethod
     def of(
@@ -134,94 +132,98 @@ class Layout:
         known = {column.name: column for column in (*ENVELOPE, RAW, *self.declared)}
         return tuple(known[name] for name in self.chosen or () if name in known)
 
-    def values(self, document: Document) -> tuple[Values, Values]:
-        """Return the values of the declared columns, and the metadata that none of them holds.
+    def read(self, documents: Sequence[Document]) -> tuple[Lists, list[Values]]:
+        """Return the values of the declared columns, and what no column holds of each document's metadata.
 
-        Only the type itself of a value is checked, not what a list or a struct contains. Columns without a
-        value are left out.
+        A value that is missing, or does not fit its column, is ``None``. Only the type itself of a list or a
+        struct is checked, not what it contains; see ``exact``.
 
         Raises:
             SinkError: a function that reads a column has failed; the message names the document.
         """
-        metadata = document.metadata
-        ours, others = self._parted(tuple(metadata))
-        values = {name: metadata[name] for name in ours}
-        rest = {name: metadata[name] for name in others}
-        shape = (*values, *map(type, values.values()))
-        if shape not in self._known:
-            self._check(shape, values, rest)
-        for name, read, check in self._readers:
-            try:
-                value = read(document)
-            except Exception as error:
-                raise SinkError(
-                    f"the column {name!r} of the document {document.doc_id!r} cannot be read: "
-                    f"{type(error).__name__}: {error}; correct the function in the adapter's schema"
-                ) from error
-            if value is not None and check(value):
-                values[name] = value
-        return values, rest
+        metadata = [document.metadata for document in documents]
+        rests = list(map(self._rest, metadata))
+        lists: Lists = {}
+        for name, read, fits in self._readers:
+            if read is None:
+                lists[name] = values = [each.get(name) for each in metadata]
+                left = fits.misfits(values)
+                for at in left:
+                    rests[at][name] = values[at]
+            else:
+                lists[name] = values = _read_all(name, read, documents)
+                left = fits.misfits(values)
+            for at in left:
+                values[at] = None
+        return lists, rests
 
-    def _parted(self, names: tuple[str, ...]) -> tuple[list[str], list[str]]:
-        """Return which of a document's keys have a column, and which have none."""
-        found = self._parts.get(names)
-        if found is None:
-            taken = self._taken
-            found = [name for name in names if name in taken], [name for name in names if name not in taken]
-            if len(self._parts) < _KNOWN_SHAPES:
-                self._parts[names] = found
-        return found
+    def _rest(self, metadata: Values) -> Values:
+        """Return the metadata that have no column."""
+        names = tuple(metadata)
+        others = self._others.get(names)
+        if others is None:
+            others = [name for name in names if name not in self._taken]
+            if len(self._others) < _KNOWN_SHAPES:
+                self._others[names] = others
+        return {name: metadata[name] for name in others}
 
-    def _check(self, shape: tuple[Any, ...], values: Values, rest: Values) -> None:
-        """Move each value that does not fit its column to ``rest``; remember a shape where all fit."""
-        is_sure = True
-        for name, value in list(values.items()):
-            check = self._keys[name]
-            is_sure = is_sure and isinstance(check, _OfType)
-            if not check(value):
-                is_sure = False
-                del values[name]
-                if value is not None:
-                    rest[name] = value
-        if is_sure and len(self._known) < _KNOWN_SHAPES:
-            self._known.add(shape)
-
-    def exact(self, values: Values, rest: Values) -> tuple[Values, Values]:
-        """Return ``values`` with only what fits the whole type of each column.
+    def exact(self, lists: Lists, rests: list[Values]) -> tuple[Lists, list[Values]]:
+        """Return what ``read`` has returned, with only what fits the whole type of each column.
 
         What was left out stays in the rest of the metadata.
         """
-        found, rest = dict(values), dict(rest)
+        exact: Lists = {}
+        rests = [dict(rest) for rest in rests]
         for column in self.typed:
-            if column.name not in found:
-                continue
-            value, whole = held(column.type, found[column.name])
-            if not whole and column.read is None:
-                rest[column.name] = found[column.name]
-            found[column.name] = value
-        return found, rest
+            exact[column.name] = found = []
+            for value, rest in zip(lists[column.name], rests, strict=True):
+                part, whole = held(column.type, value)
+                if not whole and column.read is None:
+                    rest[column.name] = value
+                found.append(part)
+        return exact, rests
+
+    def exact_rows(self, documents: Sequence[Document]) -> list[Values]:
+        """Return the values of all columns by name, for each document; raises as ``read``."""
+        lists, rests = self.exact(*self.read(documents))
+        columns = list(zip(*lists.values(), strict=True)) or [()] * len(documents)
+        return [
+            {**document.__dict__, "metadata": rest, **dict(zip(lists, values, strict=True))}
+            for document, rest, values in zip(documents, rests, columns, strict=True)
+        ]
 
     def as_json(self) -> dict[str, str]:
         """Return the types of the declared columns by name, to compare outputs by."""
         return {column.name: str(column.type) for column in self.typed}
 
 
-@dataclass(frozen=True, slots=True)
-class _OfType:
-    """Checks the type itself of a value."""
+def _read_all(name: str, read: Callable[[Document], Any], documents: Sequence[Document]) -> list[Any]:
+    """Return what a column's function reads from each document."""
+    values: list[Any] = []
+    try:
+        values.extend(map(read, documents))
+    except Exception as error:
+        raise SinkError(
+            f"the column {name!r} of the document {documents[len(values)].doc_id!r} cannot be read: "
+            f"{type(error).__name__}: {error}; correct the function in the adapter's schema"
+        ) from error
+    return values
 
-    type: type
 
-    def __call__(self, value: Any) -> bool:
-        return type(value) is self.type
+class _Fit:
+    """Finds values that do not fit their column. Of a list or a struct it checks only the type itself."""
 
+    def __init__(self, kind: ColumnType) -> None:
+        of_kind = {"text": str, "bool": bool}.get(kind.kind) if isinstance(kind, Scalar) else None
+        self._type: type | None = {ListOf: list, Struct: dict}.get(type(kind), of_kind)
+        self._fits = kind.fits
 
-def _check_of(column: Column) -> _Check:
-    """Return a fast check of a value of ``column``."""
-    kind = column.type
-    if isinstance(kind, ListOf):
-        return _OfType(list)
-    if isinstance(kind, Struct):
-        return _OfType(dict)
-    python = {"text": str, "bool": bool}.get(kind.kind)
-    return kind.fits if python is None else _OfType(python)
+    def misfits(self, values: list[Any]) -> list[int]:
+        """Return the indexes of the values that do not fit; ``None`` fits."""
+        kind = self._type
+        if kind is None:
+            fits = self._fits
+            return [at for at, value in enumerate(values) if value is not None and not fits(value)]
+        if set(map(type, values)) <= {kind, _NONE}:
+            return []
+        return [at for at, value in enumerate(values) if value is not None and type(value) is not kind]

@@ -147,7 +147,7 @@ class _DuckDBTable(FileTable):
         are_new = is_first and not is_deleting and not self._upserts
         self._upserts = max(0, self._upserts - 1)
         live, upsert = " WHERE NOT deleted" if is_deleting else "", "" if are_new else self.upsert_clause
-        self.db.register(_INCOMING, table_of(self.options.columns, rows))
+        self.db.register(_INCOMING, table_of(self.options.columns, list(zip(*rows, strict=True))))
         try:
             if is_deleting:
                 self.execute(self._delete_statement)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from penstock.columns import Column, ListOf, Scalar
 from penstock.errors import GraphError
-from penstock.sinks.files.lines import json_of, replace_surrogates
+from penstock.sinks.files.lines import json_texts, replace_surrogates
 from penstock.sinks.layout import ENVELOPE, METADATA, RAW, Layout
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ Row = tuple[Any, ...]
 
 _KEYS = ("record_id", "doc_id", "source", "version", "version_order", "content_hash", "deleted")
 """Columns that every table has, first and in this order."""
+_TEXTS = ("record_id", "doc_id", "source", "version", "content_hash")
 RECORD_ID, DOC_ID, ORDER, DELETED = 0, 1, 4, 6
 
 _DIGITS = re.compile("[0-9]+")
@@ -57,7 +58,7 @@ class TableOptions:
     texts: tuple[str, ...] = field(init=False)
     has_metadata: bool = field(init=False)
     has_raw: bool = field(init=False)
-    typed: tuple[str, ...] = field(init=False)
+    typed: tuple[Column, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         kinds_of = {"versions": Versions, "deleted": Deleted, "tables": Tables}
@@ -83,7 +84,7 @@ class TableOptions:
         keep(self, "texts", tuple(column.name for column in texts))
         keep(self, "has_metadata", METADATA in layout.columns)
         keep(self, "has_raw", RAW in layout.columns)
-        keep(self, "typed", tuple(column.name for column in (*within, *children)))
+        keep(self, "typed", (*within, *children))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,37 +132,53 @@ class RowMaker:
             SinkError: a value of a document is not JSON, or a column of it cannot be read; the message names
                 the document.
         """
-        return list(map(self._row, documents))
-
-    def _row(self, document: Document) -> Row:
-        clean, options = self.clean, self.options
-        doc_id, version = clean(document.doc_id), clean(document.version)
-        values, rest = options.layout.values(document)
+        options, fields = self.options, [document.__dict__ for document in documents]
+        lists, rests = options.layout.read(documents)
         if options.children:  # their columns have types, which the database enforces
-            values, rest = options.layout.exact(values, rest)
-        get, stored = values.get, self._stored
-        fields = document.__dict__
-        return (
-            clean(document.record_id) or doc_id,
-            doc_id,
-            clean(document.source),
-            version,
-            version_order(version),
-            clean(document.content_hash),
-            document.deleted,
-            *[clean(fields[name]) for name in options.texts],
-            *([self.clean_json(json_of(rest, document))] if options.has_metadata else []),
-            *([document.raw] if options.has_raw else []),
-            *[None if (value := get(name)) is None else stored(value, document) for name in options.typed],
+            lists, rests = options.layout.exact(lists, rests)
+        of = {name: self._cleaned([each[name] for each in fields]) for name in (*_TEXTS, *options.texts)}
+        records = [record or doc_id for record, doc_id in zip(of["record_id"], of["doc_id"], strict=True)]
+        return list(
+            zip(
+                records,
+                of["doc_id"],
+                of["source"],
+                of["version"],
+                map(version_order, of["version"]),
+                of["content_hash"],
+                [each["deleted"] for each in fields],
+                *[of[name] for name in options.texts],
+                *([self._as_json(rests, documents)] if options.has_metadata else []),
+                *([[each["raw"] for each in fields]] if options.has_raw else []),
+                *[self._stored(column, lists[column.name], documents) for column in options.typed],
+                strict=True,
+            )
         )
 
-    def _stored(self, value: Any, document: Document) -> Any:
-        """Return a value as the row holds it."""
-        if type(value) is str:
-            return self.clean(value)
-        if type(value) is list or type(value) is dict:
-            return self.clean_json(json_of(value, document)) if value else _EMPTY[type(value)]
-        return value
+    def _stored(self, column: Column, values: list[Any], documents: Sequence[Document]) -> list[Any]:
+        """Return the values of a column as the rows hold them."""
+        if isinstance(column.type, Scalar):
+            return self._cleaned(values) if column.type.kind == "text" else values
+        if not any(values):
+            return [value if value is None else _EMPTY[type(value)] for value in values]
+        if None not in values:
+            return self._as_json(values, documents)
+        present = [at for at, value in enumerate(values) if value is not None]
+        texts = self._as_json([values[at] for at in present], [documents[at] for at in present])
+        found: list[Any] = [None] * len(values)
+        for at, text in zip(present, texts, strict=True):
+            found[at] = text
+        return found
+
+    def _cleaned(self, texts: list[Any]) -> list[Any]:
+        """Return texts, or ``None``, as the database can hold them. All are looked at together first."""
+        joined = "".join(filter(None, texts))
+        if self.clean(joined) == joined:
+            return texts
+        return [text and self.clean(text) for text in texts]
+
+    def _as_json(self, values: list[Any], documents: Sequence[Document]) -> list[str]:
+        return list(map(self.clean_json, json_texts(values, documents)))
 
 
 _SIZED = (str, bytes)

@@ -116,11 +116,9 @@ class _CsvFile(AppendedFile):
         Raises:
             SinkError: a value is not JSON; the message names the document.
         """
-        layout, found = self._written, []
-        for document in documents:
-            values, rest = layout.exact(*layout.values(document))
-            known = {**document.__dict__, **values, "metadata": rest}
-            cells = ((known.get(name), cell) for name, cell in self._cells)
+        found = []
+        for document, row in zip(documents, self._written.exact_rows(documents), strict=True):
+            cells = ((row.get(name), cell) for name, cell in self._cells)
             found.append(["" if value is None else cell(value, document) for value, cell in cells])
         return self._encoded(found)
 

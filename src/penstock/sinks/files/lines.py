@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from penstock.document import Document
     from penstock.sinks.layout import Layout, Values
 
-__all__ = ["LineForm", "encode_lines", "encode_rows", "json_of", "map_texts", "replace_surrogates"]
+__all__ = [
+    "LineForm",
+    "encode_lines",
+    "encode_rows",
+    "json_of",
+    "json_texts",
+    "map_texts",
+    "replace_surrogates",
+]
 
 
 class LineForm:
@@ -57,7 +65,7 @@ class LineForm:
         """Return the lines; other processes may have encoded some of them. Raises as ``encode_lines``."""
         form = self.encoder
         if form is None:
-            return encode_rows([self._row(document) for document in documents], documents)
+            return encode_rows(self._rows(documents), documents)
         found = [encoded_as(document, form) for document in documents]
         if None not in found:
             return b"".join(cast("list[bytes]", found))
@@ -67,11 +75,9 @@ class LineForm:
             form(document) if line is None else line for document, line in zip(documents, found, strict=True)
         )
 
-    def _row(self, document: Document) -> Values:
-        layout = self.layout
-        values, rest = layout.exact(*layout.values(document))
-        known = {**document.__dict__, "record_id": document.record_id, "metadata": rest, **values}
-        return {column.name: known.get(column.name) for column in layout.columns}
+    def _rows(self, documents: Sequence[Document]) -> list[Values]:
+        names = [column.name for column in self.layout.columns]
+        return [{name: row.get(name) for name in names} for row in self.layout.exact_rows(documents)]
 
 
 def encode_lines(documents: Sequence[Document], *, include_raw: bool = False) -> bytes:
@@ -112,6 +118,21 @@ def json_of(value: Any, document: Document) -> str:
         SinkError: it is not JSON; the message names the document.
     """
     return _encode(value, document.doc_id, "metadata of the document").decode()
+
+
+def json_texts(values: Sequence[Any], documents: Sequence[Document]) -> list[str]:
+    """Return values, one of each document, as JSON texts.
+
+    Raises:
+        SinkError: a value is not JSON; the message names the document.
+    """
+    try:
+        *texts, _ = _ENCODER.encode_lines(values).decode().split("\n")
+        if len(texts) == len(values):
+            return texts
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return [json_of(value, document) for value, document in zip(values, documents, strict=True)]
 
 
 def _encode(value: Any, doc_id: str, what: str) -> bytes:

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
     from penstock.abc import JSON
     from penstock.document import Document
+    from penstock.sinks.files.arrow import Page
     from penstock.system import Storage, StoredFile
 
 _GROUP_ROWS = 10_000
 """Documents in a row group, at most."""
 _GROUP_SIZE = 32 << 20
-"""Characters of content and bytes of raw records after which a row group is written."""
+"""Characters of text and bytes of raw records after which a row group is written."""
+_SIZED = (str, bytes)
+
+
+_BUFFER_BYTES = 1 << 20
 
 
 class ParquetSink(FileSink):
@@ -60,12 +65,14 @@ class ParquetSink(FileSink):
     ) -> None:
         path = file_path(path)
         layout = Layout.of(schema, columns, include_raw=include_raw)
-        super().__init__(path, _ParquetFolder(path, storage or DiskStorage(), layout, compression))
+        self._folder = _ParquetFolder(path, storage or DiskStorage(), layout, compression)
+        super().__init__(path, self._folder)
 
     def _collect(self, documents: Sequence[Document]) -> bool:
-        self._items += documents
-        self._size += sum(len(document.content) + len(document.raw or b"") for document in documents)
-        return len(self._items) >= _GROUP_ROWS or self._size >= _GROUP_SIZE
+        page = self._folder.page(documents)
+        self._items.append(page)
+        self._size += sum([len(value) for values in page for value in values if isinstance(value, _SIZED)])
+        return self._count + len(documents) >= _GROUP_ROWS or self._size >= _GROUP_SIZE
 
 
 class _ParquetFolder(PartsFolder):
@@ -73,6 +80,7 @@ class _ParquetFolder(PartsFolder):
         super().__init__(path, storage, ".parquet")
         self._compression = compression
         self._writer: Any = None
+        self._file_of_arrow: Any = None
         self.use_layout(layout)
         import pyarrow as pa
 
@@ -90,12 +98,16 @@ class _ParquetFolder(PartsFolder):
                 f"choose the same columns again, or another folder, {START_OVER}"
             )
 
-    def _append(self, items: list[Document]) -> None:
+    def page(self, documents: Sequence[Document]) -> Page:
+        """Return documents as they wait for their row group; raises ``SinkError``."""
+        return self._table.page(documents)
+
+    def _append(self, items: list[Page]) -> None:
         """Write one row group."""
         from pyarrow.parquet import ParquetWriter
 
         if self._writer is None:
-            file = _ArrowFile(self._part())
+            self._file_of_arrow = file = _ArrowFile(self._part())
             repeating: Any = self._table.repeating()
             self._writer = ParquetWriter(
                 file, self._table.schema, compression=self._compression, use_dictionary=repeating or False
@@ -105,6 +117,7 @@ class _ParquetFolder(PartsFolder):
     def _commit(self) -> JSON:
         if self._writer is not None:
             self._writer.close()
+            self._file_of_arrow.send()
             self._writer = None
         return {**super()._commit(), "columns": self._columns()}
 
@@ -122,20 +135,29 @@ class _ParquetFolder(PartsFolder):
 
 
 class _ArrowFile:
-    """A stored file as pyarrow needs it."""
+    """A stored file as pyarrow needs it; the many small writes of pyarrow are joined."""
 
     closed = False
 
     def __init__(self, file: StoredFile) -> None:
         self._file = file
         self._size = 0
+        self._held = bytearray()
 
     def write(self, data: Any) -> int:
         """Append ``data``."""
-        data = bytes(data)
-        self._file.append(data)
-        self._size += len(data)
-        return len(data)
+        self._held += data
+        if len(self._held) >= _BUFFER_BYTES:
+            self.send()
+        size = len(data)
+        self._size += size
+        return size
+
+    def send(self) -> None:
+        """Append what was held back to the file."""
+        if self._held:
+            self._file.append(bytes(self._held))
+            self._held.clear()
 
     def tell(self) -> int:
         """Return how many bytes were written."""
