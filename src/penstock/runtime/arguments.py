@@ -84,9 +84,12 @@ def assembled_at(ours: int = 0) -> str:
 @lru_cache(1024)
 def _role_of(module: str) -> Literal["user", "nobody", "ours"]:
     """Return whose code a module is: the user's, that of what calls by itself, or Penstock's."""
-    if module in _BETWEEN or (module.startswith("penstock.") and not module.startswith(_NOBODY)):
+    if module in _BETWEEN:
         return "ours"
-    return "nobody" if module.startswith(_NOBODY) else "user"
+    if module.startswith(_NOBODY):
+        return "nobody"
+    ours = module.startswith("penstock.") and not module.startswith("penstock.testing.")
+    return "ours" if ours else "user"
 
 
 def at(origin: str | None = None, before: str = " ") -> str:
