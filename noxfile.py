@@ -31,8 +31,8 @@ CHECKS = ["lint", "types", "layers"]
 WORKERS = (os.cpu_count() or 1) + 2
 """How many tests run at a time. They wait a third of their time, for processes and disks."""
 PYTEST = ["pytest", f"--numprocesses={WORKERS}", "--dist=worksteal"]
-COUNTS = {"PENSTOCK_KILLS": "200", "PENSTOCK_STOPS": "100", "PENSTOCK_CUTS": "1000"}
-"""How many kills, stops and power cuts the long tests make; each can be set in the environment."""
+COUNTS = {"PENSTOCK_KILLS": "200", "PENSTOCK_STOPS": "100", "PENSTOCK_CUTS": "1000", "PENSTOCK_SEEDS": "500"}
+"""How many kills, stops, power cuts and seeds the long tests make; each can be set in the environment."""
 
 nox.options.sessions = [*CHECKS, "tests" if os.environ.get("CI") else f"tests-{RUNNING}"]
 
@@ -126,7 +126,10 @@ def laws(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Read 100,000 mutated PubMed records, and compare each with what lxml makes of the whole file."""
+    """Read 100,000 mutated PubMed records, and compare each with what lxml makes of the whole file.
+
+    ``PENSTOCK_FIRST_MUTANT=20000 nox -s fuzz`` begins with number 20,000.
+    """
     _install(session, "test")
     mutants = os.environ.get("PENSTOCK_MUTANTS", "100000")
     session.run(

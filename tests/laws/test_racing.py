@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,7 +50,11 @@ if TYPE_CHECKING:
     from penstock.testing import TestSource
 
 SEEDS = {"first": 500, "other": 500} if LONG else {"first": 6, "other": 2}
-"""Seeds per entry: of the first entry of an operator, and of the other ones."""
+"""Seeds per entry: of the first entry of an operator, and of the other ones; ``PENSTOCK_SEEDS`` sets both."""
+if "PENSTOCK_SEEDS" in os.environ:
+    SEEDS = dict.fromkeys(SEEDS, int(os.environ["PENSTOCK_SEEDS"]))
+FIRST_SEED = int(os.environ.get("PENSTOCK_FIRST_SEED", "0"))
+"""The first seed, so that a long run can be continued."""
 
 PACE = (Wait(2), None, Sleep(1))
 
@@ -58,7 +63,7 @@ PACE = (Wait(2), None, Sleep(1))
 def test_races(entry: Entry) -> None:
     """Whole, failing, closed and resumed runs keep the laws under each seed."""
     seeds = SEEDS["first" if entry.name in FIRST else "other"]
-    racing(entry.subject, seeds=seeds, skip=entry.skip)
+    racing(entry.subject, seeds=seeds, first=FIRST_SEED, skip=entry.skip)
 
 
 def test_most_entries_have_something_to_race() -> None:

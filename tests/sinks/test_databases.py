@@ -229,6 +229,17 @@ async def test_a_column_of_the_users_own_does_not_disturb(database, sink):
     assert database.content(sink) == encode_lines(documents(0, 3))
 
 
+async def test_the_users_own_constraint_is_named_in_the_error(database, sink):
+    """If rows break a constraint that the user has added, the error says which, not that a transaction was aborted."""
+    await sink.open(None)
+    await sink.aclose()
+    database.query(f'CREATE UNIQUE INDEX mine ON "{database.table}" (title)')
+    await sink.open(None)
+    with pytest.raises(SinkError, match=r"(?i)unique|duplicate") as caught:
+        await run_on(sink, database)
+    assert "aborted" not in str(caught.value)
+
+
 async def test_a_database_that_is_behind_its_record_is_refused(sink):
     """A database that is older than its record is refused."""
     await sink.open(None)

@@ -152,6 +152,23 @@ async def test_a_sink_and_a_ledger_fail_before_or_after():
     assert (sink.transactional, sink.effectively_once) == (inner.transactional, inner.effectively_once)
 
 
+@pytest.mark.parametrize("kill", [True, False])
+async def test_a_call_that_fails_by_itself_is_killed_too(kill):
+    """With ``after`` a call may raise before it is killed; a killed process does not see that error."""
+
+    def failing():
+        raise KeyError
+
+    async def failing_later():
+        raise KeyError
+
+    error = Killed if kill else KeyError
+    with pytest.raises(error):
+        Faults(at=0, kill=kill, after=True).call("update", failing)
+    with pytest.raises(error):
+        await Faults(at=0, kill=kill, after=True).around("open", LedgerError, failing_later)
+
+
 # -- a fragile disk
 
 

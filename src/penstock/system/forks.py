@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import tempfile
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from penstock.errors import WorkerDied
@@ -120,10 +121,12 @@ class Workers:
 
     async def _fork(self) -> Forked | None:
         """Return a worker; ``None`` if none can be forked, for an import has started a thread."""
+        if self._control is not None:
+            with suppress(WorkerDied):  # it has died since the last fork: start another one
+                return await self._child()
+            self._forget()
         try:
-            if self._control is None and not await self._bear():
-                return None
-            return await self._child()
+            return await self._child() if await self._bear() else None
         except WorkerDied:
             self._forget()
             raise

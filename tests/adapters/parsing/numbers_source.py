@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from expression import Error, Ok
@@ -75,3 +76,16 @@ class Numbers(Source):
                 content_hash=content_hash(raw.data), deleted=text == "deleted",
             )
         )  # fmt: skip
+
+
+class Gated(Numbers):
+    """Arrives in other processes only when the file ``log`` exists."""
+
+    def __reduce__(self):
+        return _when_open, (self.data, self.size, self.log)
+
+
+def _when_open(data: list[str], size: int, log: str) -> Numbers:
+    while not Path(log).exists():
+        time.sleep(0.01)
+    return Numbers(data, size)

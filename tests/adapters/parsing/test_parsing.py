@@ -229,22 +229,46 @@ async def test_a_run_parses_no_record_that_has_killed(numbers, tmp_path: Path, m
 
 
 async def test_killed_processes_are_replaced(numbers, tmp_path: Path) -> None:
-    """Processes that are killed at any time change nothing in the output."""
-    data = [f"plain {i}" for i in range(2000)]
+    """Processes that are killed while they start or parse change nothing in the output."""
+    data = [f"plain {i}" for i in range(1000 * KILLS)]
     expected = await written(tmp_path / "one", Adapter(numbers(data, size=50), processes=1))
-    killed = 0
+    log, killed, parsed = tmp_path / "log", 0, set[int]()
+    log.touch()
 
     def kill(events) -> None:
+        """Kill if one process has parsed something; the others may be starting again."""
         nonlocal killed
         if killed < KILLS and any(isinstance(event, BatchProgress) for event in events):
-            killed += 1
+            parsed.update(int(line.split()[1]) for line in lines)  # those since the last look
             running = psutil.Process().children(recursive=True)
-            for child in running if not killed % 2 else running[-1:]:
-                child.kill()
+            if parsed & {child.pid for child in running}:
+                killed += 1
+                for child in running if not killed % 2 else running[-1:]:
+                    child.kill()
 
-    adapter = Adapter(numbers(data, size=50), processes=2)
-    assert await written(tmp_path / "two", adapter, hooks=[kill], progress_every=20) == expected
+    with log.open() as lines:
+        adapter = Adapter(numbers(data, size=50, log=str(log)), processes=2)
+        assert await written(tmp_path / "two", adapter, hooks=[kill], progress_every=50) == expected
     assert killed == KILLS
+    assert children() == set()
+
+
+async def test_the_process_that_forks_is_killed_while_all_others_start(numbers, tmp_path: Path) -> None:
+    """Its death, which ends all of them, counts as one: others take their places."""
+    from numbers_source import Gated
+
+    data, gate = ["plain"] * 600, tmp_path / "gate"
+    expected = await events_of(Adapter(numbers(data), processes=1))
+
+    async def kill() -> None:
+        while len(running := psutil.Process().children(recursive=True)) < 1 + 6:  # noqa: ASYNC110  the system sets no event
+            await asyncio.sleep(0.01)
+        running[0].kill()
+        gate.touch()
+
+    killer = asyncio.create_task(kill())
+    assert await events_of(Adapter(Gated(data, log=str(gate)), processes=6)) == expected
+    await killer
     assert children() == set()
 
 

@@ -44,7 +44,10 @@ JOB_BYTES = 1 << 20
 """A job ends early when its records have more bytes than this."""
 
 FALSE_STARTS = 3
-"""After so many processes in a row that could not start, this process parses."""
+"""After so many processes in a row that could not start, this process parses.
+
+The death of the process that forks the others can end the starts of all of them; it counts as one.
+"""
 
 LEAST_WORK = 2.0
 """Seconds of work that must remain before processes start by default; a start takes half a second."""
@@ -214,6 +217,7 @@ class ParsingStage(Stage[Any]):
         trouble = await worker.receive()
         if trouble:
             raise WorkerDied(f"cannot use the source: {trouble.decode(errors='replace').strip()}")
+        self._false_starts = 0
         return worker
 
     def _warn(self, error: WorkerDied) -> None:
@@ -311,7 +315,6 @@ class ParsingStage(Stage[Any]):
                 self._send(worker, mine)
                 if mine:
                     answer = await worker.receive()
-                    self._false_starts = 0
                     self._settle(mine.popleft(), answer)
             except WorkerDied as error:
                 self._bury(worker, mine, error)
@@ -334,7 +337,7 @@ class ParsingStage(Stage[Any]):
         """Put the jobs of a dead process back, the first one with what its death says about it."""
         if worker is None:
             self._false_starts += 1
-            if self._false_starts >= FALSE_STARTS:
+            if self._false_starts >= FALSE_STARTS + self._node.crew.processes - 1:
                 self._give_up(error)
             return
         again = mine.popleft().after_a_death(str(error)) if mine else []

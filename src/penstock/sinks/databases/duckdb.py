@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.columns import ListOf, Struct
@@ -161,7 +162,8 @@ class _DuckDBTable(FileTable):
             self._upserts = _UPSERTS
             return False
         finally:
-            self.db.unregister(_INCOMING)
+            with suppress(self._duckdb.Error):  # refused if a statement has failed, whose error says more
+                self.db.unregister(_INCOMING)
         return True
 
     def _write_children(self, *, are_new: bool) -> None:

@@ -61,7 +61,12 @@ class Faults:
         if now and not self.after:
             half()
             raise self._failure(name, OSError(self.code, os.strerror(self.code), where))
-        result = function()
+        try:
+            result = function()
+        except Exception as error:
+            if now and self.kill:  # no handler runs in a killed process
+                raise self._failure(name, error) from error
+            raise
         if now:
             raise self._failure(name, OSError(self.code, os.strerror(self.code), where))
         return result
@@ -73,7 +78,12 @@ class Faults:
         if now and not self.after:
             raise self._failure(name, failure)
         await turns(self.turns)
-        result = await call()
+        try:
+            result = await call()
+        except Exception:
+            if now and self.kill:
+                raise self._failure(name, failure) from None
+            raise
         await turns(self.turns)
         if self.dead:
             raise Killed(name)  # another task of this process was killed meanwhile
