@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from events import Trivial
 from harness import Row, Way, at_most, measure
+from opentelemetry.sdk.trace import TracerProvider
 
 from penstock import IngestionPipeline
 from penstock.adapters import Adapter
-from penstock.events import BatchProgress, DocumentCompleted
-from penstock.telemetry import PrometheusMetrics
+from penstock.events import BatchProgress
+from penstock.telemetry import OpenTelemetry, PrometheusMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,5 +48,14 @@ def rows() -> list[Row]:
         def way(name: str, *make: Callable[[], Any]) -> Way:
             return Way(name, lambda: runner.run(run(*(one() for one in make))), DOCUMENTS)
 
-        found = measure([way("plain"), way("prometheus", PrometheusMetrics)], rounds=7)
-    return [at_most("Prometheus", found, "prometheus", "plain", 1.05, by_cpu=True)]
+        provider = TracerProvider()  # records spans, and exports them nowhere
+        ways = [
+            way("plain"),
+            way("prometheus", PrometheusMetrics),
+            way("opentelemetry", lambda: OpenTelemetry(tracer_provider=provider)),
+        ]
+        found = measure(ways, rounds=7)
+    return [
+        at_most("Prometheus", found, "prometheus", "plain", 1.05, by_cpu=True),
+        at_most("OpenTelemetry", found, "opentelemetry", "plain", 1.1, by_cpu=True),
+    ]

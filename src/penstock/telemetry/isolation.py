@@ -170,7 +170,7 @@ class InThread(Isolated):
         with self._changed:
             self._ending = True
             self._changed.notify_all()
-            if not self._changed.wait_for(lambda: not self._held, self._seconds):
+            if not self._changed.wait_for(lambda: self._thread is None, self._seconds):
                 self._drop_queued()
 
     def _room_for(self, count: int) -> bool:
@@ -203,8 +203,19 @@ class InThread(Isolated):
             self._changed.wait_for(lambda: self._queue or self._ending, _LINGER)
             if self._queue:
                 return self._queue.popleft()
+        try:
+            self._finish()
+        except BaseException as error:  # noqa: BLE001  as above
+            self._failed(error)
+        with self._changed:
+            if self._queue:  # it came meanwhile
+                return self._queue.popleft()
             self._thread = None
+            self._changed.notify_all()
             return None
+
+    def _finish(self) -> None:
+        """Release what the hook holds. Called in the thread, when no event waits."""
 
 
 class _Awaited(Isolated):
