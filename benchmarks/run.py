@@ -19,6 +19,7 @@ NAMES = (
     "processes",
     "memory",
     "sinks",
+    "telemetry",
 )
 
 

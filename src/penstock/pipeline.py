@@ -34,6 +34,7 @@ from penstock.runtime.arguments import (
 )
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import SeveralSinks, sink_from
+from penstock.statistics import Statistics
 from penstock.system import Ended
 from penstock.system.own_loop import iterate_in_own_loop, run_in_own_loop
 
@@ -93,7 +94,8 @@ class IngestionPipeline:
         restart: Empty the ledger and the sink first.
         refresh: Read the source from its beginning again, to take documents that have changed since earlier
             runs. If it is interrupted, the same call resumes it.
-        hooks: Called with every list of events.
+        hooks: Plain functions, called with every list of events. An exception of one ends the run, unless it
+            is ``penstock.telemetry.isolated(hook)``. Async functions must be isolated.
 
     Raises:
         GraphError: an argument is invalid; nothing has been opened.
@@ -275,6 +277,10 @@ class IngestionPipeline:
             self._stopping = True
         else:
             self._running.stop()
+
+    def statistics(self) -> Statistics:
+        """Return the figures of the last run, stage by stage; no stages if there was none."""
+        return Statistics(()) if self._running is None else self._running.statistics()
 
     def explain(self, sink: Target | None = None) -> str:
         """Describe what happens to each document, and what a crash can do to the output."""

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from penstock.runtime.node import Node
 
 Hook = Callable[[Sequence[PipelineEvent]], None]
-"""Called with every list of events, in order, before it is acknowledged."""
+"""Called with every list of events, in order, before it is acknowledged. An exception ends the run.
+
+If a hook has an async method ``settle()``, it is awaited when the run has closed. It must not raise.
+"""
 
 
 class SourceOfEvents(Protocol):

@@ -19,6 +19,7 @@ from penstock.runtime.clock import clock_of_the_loop
 from penstock.runtime.functions import plain_result
 from penstock.runtime.pump import closing
 from penstock.runtime.subscription import Running
+from penstock.statistics import Statistics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -100,6 +101,9 @@ class Ingestion:
             self._sink, self._ledger, plan.key, restart=plan.restart, refresh=plan.refresh, began=plan.began
         )
         async with AsyncExitStack() as exits:
+            for hook in plan.hooks:
+                if settle := getattr(hook, "settle", None):  # last of all: the ledger is free by then
+                    exits.push_async_callback(settle)
             exits.callback(self.over.set)
             if self._owned and self._ledger is not None:
                 exits.push_async_callback(self._ledger.aclose)
@@ -240,6 +244,10 @@ class Ingestion:
                 summary.state = "completed"
         completed = summary.state == "completed" and not summary.limited
         await delivery.end(position, summary.counts, completed=completed)
+
+    def statistics(self) -> Statistics:
+        """Return the figures of the stages; no stages before the run has begun."""
+        return Statistics(()) if self._subscription is None else self._subscription.statistics()
 
     def summary(self) -> RunSummary:
         """Return the outcome of the run, so far."""

@@ -1,0 +1,148 @@
+"""Metrics and spans for OpenTelemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from penstock.errors import MissingExtra
+from penstock.events import AdapterStateChange, BatchProgress
+from penstock.telemetry.counts import ENDED, Counts
+from penstock.telemetry.instruments import INSTRUMENTS, Instrument, Values
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+    from opentelemetry.trace import Span, TracerProvider
+
+    from penstock.events import PipelineEvent
+    from penstock.telemetry.isolation import Events
+
+_NANOSECONDS = 1_000_000_000
+_MOST_SPANS = 1000
+
+
+class OpenTelemetry(Counts):
+    """A hook that counts events for observable instruments, and makes spans.
+
+    The instruments show the same counts as ``PrometheusMetrics``, under the same names with a dot behind
+    ``penstock``: ``penstock.documents`` and so on. The histogram of durations is absent, because no
+    instrument that is observed can be one; ``penstock.document_duration_seconds`` is their sum.
+
+    Each run is a span ``penstock.run``. Its parent is the span that was current where the run was started.
+    Between two ``BatchProgress`` lies a span ``penstock.batch`` in it. A run that failed has the status of an
+    error. A run that was abandoned has no event for its end: ``close()`` ends its span.
+
+    Args:
+        meter_provider: The one that the program has set, by default.
+        tracer_provider: The same for spans.
+
+    Raises:
+        MissingExtra: opentelemetry-api is not installed.
+    """
+
+    def __init__(
+        self, *, meter_provider: MeterProvider | None = None, tracer_provider: TracerProvider | None = None
+    ) -> None:
+        try:
+            from opentelemetry import metrics, trace
+        except ImportError as error:
+            raise MissingExtra("OpenTelemetry", "opentelemetry") from error
+        super().__init__()
+        self._tracer = trace.get_tracer("penstock", tracer_provider=tracer_provider)
+        self._trace = trace
+        self._open: dict[str, _RunSpan] = {}
+        meter = metrics.get_meter("penstock", meter_provider=meter_provider)
+        for one in (*INSTRUMENTS, _SECONDS):
+            kind = "counter" if one.kind == "counter" else "gauge"
+            create = getattr(meter, f"create_observable_{kind}")
+            name = one.name.replace("penstock_", "penstock.", 1)
+            create(name, callbacks=[self._observer(one)], unit=one.unit, description=one.help)
+
+    def take(self, events: Events) -> None:
+        """Count the events, then make spans of those that begin or end something."""
+        super().take(events)
+        for event in events:
+            if type(event) is BatchProgress:
+                self._batch(event)
+            elif type(event) is AdapterStateChange:
+                self._change(event)
+
+    def close(self) -> None:
+        """End the spans of runs that were abandoned."""
+        while self._open:
+            self._open.popitem()[1].end(None)
+
+    def _observer(self, one: Instrument) -> Callable[[CallbackOptions], Iterator[Observation]]:
+        from opentelemetry.metrics import Observation
+
+        def observe(_: CallbackOptions) -> Iterator[Observation]:
+            for labels, value in one.read(self):
+                yield Observation(value, dict(zip(one.labels, labels, strict=True)))
+
+        return observe
+
+    def _change(self, event: AdapterStateChange) -> None:
+        run = self._open.get(event.pipeline_id)
+        if run is None:
+            if event.new_state in ENDED:  # it never ran
+                return
+            if len(self._open) >= _MOST_SPANS:
+                self._open.pop(next(iter(self._open))).end(None)
+            attributes = {"penstock.adapter": event.adapter, "penstock.pipeline_id": event.pipeline_id}
+            span = self._tracer.start_span(
+                "penstock.run", attributes=attributes, start_time=_nanoseconds(event)
+            )
+            run = self._open[event.pipeline_id] = _RunSpan(span, _nanoseconds(event))
+        reason = {"reason": event.reason} if event.reason else {}
+        run.span.add_event(event.new_state, reason, timestamp=_nanoseconds(event))
+        if event.new_state in ENDED:
+            del self._open[event.pipeline_id]
+            run.span.set_attribute("penstock.state", event.new_state)
+            if event.new_state == "failed":
+                run.span.set_status(self._trace.StatusCode.ERROR, event.reason)
+            run.end(_nanoseconds(event))
+
+    def _batch(self, event: BatchProgress) -> None:
+        run = self._open.get(event.pipeline_id)
+        if run is None:
+            return
+        attributes = {
+            f"penstock.{name}": getattr(event, name)
+            for name in ("completed", "failed", "skipped", "in_flight", "is_checkpoint")
+        }
+        now = _nanoseconds(event)
+        context = self._trace.set_span_in_context(run.span)
+        span = self._tracer.start_span("penstock.batch", context, attributes=attributes, start_time=run.batch)
+        span.end(now)
+        run.batch = now
+
+
+class _RunSpan:
+    """The span of a run, and when its current batch began (Unix time in nanoseconds)."""
+
+    __slots__ = ("batch", "span")
+
+    def __init__(self, span: Span, began: int) -> None:
+        self.span = span
+        self.batch = began
+
+    def end(self, at: int | None) -> None:
+        self.span.end(at)
+
+
+def _nanoseconds(event: PipelineEvent) -> int:
+    return int(event.timestamp * _NANOSECONDS)
+
+
+def _durations(counts: Counts) -> Values:
+    return [((name,), one.seconds) for name, one in [*counts.adapters.items()]]
+
+
+_SECONDS = Instrument(
+    "counter",
+    "penstock_document_duration_seconds",
+    "s",
+    "The sum of the durations of completed documents.",
+    ("adapter",),
+    _durations,
+)
