@@ -16,16 +16,12 @@ import argparse
 import asyncio
 import gc
 import itertools
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from entries import ENTRIES
 from harness import machine, per_item, say
-from tests.laws.catalogue import ENTRIES
 
 import penstock as ps
 import penstock.operators as op

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness import Row, Way, at_most, measure
 
 from penstock import from_iterable
-from penstock.operators.concurrency.pool import WINDOWS
+from penstock.operators.concurrency.pooled import WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

@@ -29,7 +29,7 @@ from penstock.adapters.pubmed.sample import write_sample
 
 TITLE = "Two processes against one: `penstock ingest pubmed` to JSON Lines, per citation"
 ROUNDS = 3
-RECORDS = 6_000
+RECORDS = 15_000
 WORKER = 60e6
 GAIN = 1.8
 ONE, TWO = "one process", "two processes"

@@ -444,7 +444,7 @@ def test_async_functions_that_nobody_awaits_end_the_run() -> None:
     async def later(*_: object) -> bool:
         return True
 
-    for name, message in (("where", "where at"), ("hooks", "hooks"), ("process", "write it as an async def")):
+    for name, message in (("where", "where: "), ("hooks", "hooks"), ("process", "write it as an async def")):
         hidden: Any = [lambda *_: later()] if name != "where" else lambda *_: later()
         sink = MemorySink()
         with pytest.raises(NotAwaited, match=message):

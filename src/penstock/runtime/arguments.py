@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from functools import partial
+from functools import lru_cache, partial
 from inspect import isasyncgenfunction, iscoroutinefunction
 from reprlib import Repr
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from penstock.errors import GraphError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from types import FrameType
 
 AWAITING = {
     "map": "map_async({})",
@@ -66,19 +67,29 @@ def assembled_at(ours: int = 0) -> str:
     ``""`` if no code of a user does: the command line calls, or the event loop or a thread calls a callback.
     The caller and ``ours - 1`` callers above it are known to be of Penstock: to look at a frame takes time.
     """
-    frame = sys._getframe(1 + ours)  # noqa: SLF001  the documented way to look at one frame without a stack
+    # the documented way to look at one frame without a stack
+    frame: FrameType | None = sys._getframe(1 + ours)  # noqa: SLF001
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if module.startswith(_NOBODY) and module not in _BETWEEN:
-            return ""
-        if not (module.startswith("penstock.") or module in _BETWEEN):
+        role = _role_of(frame.f_globals.get("__name__", ""))
+        if role == "user":
             file = frame.f_code.co_filename
             if file != "<string>" and not file.startswith("<penstock "):
                 return f"{file}:{frame.f_lineno}"
-        if frame.f_back is None:
+        elif role == "nobody":
             break
         frame = frame.f_back
     return ""
+
+
+@lru_cache(1024)
+def _role_of(module: str) -> Literal["user", "nobody", "ours"]:
+    """Return whose code a module is: the user's, that of what calls by itself, or Penstock's."""
+    if module in _BETWEEN:
+        return "ours"
+    if module.startswith(_NOBODY):
+        return "nobody"
+    ours = module.startswith("penstock.") and not module.startswith("penstock.testing.")
+    return "ours" if ours else "user"
 
 
 def at(origin: str | None = None, before: str = " ") -> str:
