@@ -459,3 +459,37 @@ async def test_a_checkpoint_keeps_positions_only(kind):
     opened = await ledger.open("checkpoint")
     assert (opened.epoch, opened.position, opened.counts) == (50, {"v": 1, "nodes": {"s": 50}}, {})
     await ledger.aclose()
+
+
+async def test_undo_open_forgets_a_run_without_documents(kind):
+    """The ledger is as before ``open``: new, or with its last run completed. A run with documents stays."""
+    ledger = kind.new()
+    state = DocumentState("a", "completed", "0" * 64)
+
+    async def opened(**wanted):
+        came = await ledger.open("k")
+        assert {name: getattr(came, name) for name in wanted} == wanted
+
+    await ledger.open("k")
+    await ledger.commit("k", Commit(1, {}, record={"an": "output"}))  # of the fresh output
+    await ledger.undo_open("k")
+    await opened(run=1, epoch=0, record=None, resumed=False)
+    await ledger.open("k", restart=True)  # nothing was there to forget
+    await ledger.undo_open("k")
+    await opened(run=1, epoch=0, resumed=False)
+    await ledger.commit("k", Commit(1, {"at": 1}, [state], counts={"completed": 1}))
+    await ledger.undo_open("k")  # does nothing: it has a document
+    ledger = await kind.crash(ledger)
+    await opened(run=1, epoch=1, resumed=True)
+    await ledger.undo_open("k")  # does nothing: the run was resumed
+    await opened(run=1, epoch=1, resumed=True)
+    await ledger.finish("k", "completed")
+    await opened(run=2, epoch=1, resumed=False)
+    await ledger.undo_open("k")
+    ledger = await kind.crash(ledger)
+    await opened(run=2, epoch=1, position={"at": 1}, resumed=False)
+    assert await ledger.unchanged("k", [("a", "0" * 64)]) == [True]
+    await ledger.open("k", restart=True)
+    await ledger.undo_open("k")  # does nothing: what it was is forgotten
+    await opened(run=3, epoch=0, resumed=True)
+    await ledger.aclose()

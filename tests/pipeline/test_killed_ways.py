@@ -1,5 +1,7 @@
 """A first run, a restart, a refresh and a replay are killed before and after every call that changes something.
 
+So is a run whose source cannot be read, while it undoes what it has opened.
+
 The calls are those of the sinks to the disk or the database, and all calls to the ledger. Files are on a disk
 that loses what was not fsynced; databases are real ones. The plain command goes on after a killed first run
 and a killed restart, the same command after a killed refresh and a killed replay.
@@ -34,6 +36,7 @@ KINDS = ["ok", "bad", "ok", "gone", "ok", "ok", "crash", "ok"]
 MENDED = ["ok", "ok", "gone", "gone", "ok", "ok", "ok", "bad", "ok"]
 WAYS: dict[str, list[dict[str, Any]]] = {
     "first run": [{}, {}],
+    "unread": [{"down": True}, {}],
     "restart": [{"restart": True}, {}],
     "refresh": [{"refresh": True, "kinds": MENDED}] * 2,
     "replay": [{"replay": True, "kinds": MENDED}] * 2,
@@ -73,12 +76,15 @@ class Machine:
         *,
         kinds: list[str] = KINDS,
         replay: bool = False,
+        down: bool = False,
         **options: Any,
     ) -> BaseException | None:
         """Run the pipeline as one process; return its error or kill, if any."""
         sinks = [self.sink(kind, faults) for kind in self.kinds]
         pipeline = IngestionPipeline(
-            Adapter(ScriptedSource([Record(kind) for kind in kinds]), page_size=3),
+            Adapter(
+                ScriptedSource([Record(kind) for kind in kinds], down={0: 1} if down else {}), page_size=3
+            ),
             ledger=FaultyLedger(self.books, faults),
             checkpoint_every=3,
             retry=None,
@@ -87,7 +93,7 @@ class Machine:
         sink = SeveralSinks(*sinks) if len(sinks) > 1 else sinks[0]
         try:
             await (pipeline.replay(sink) if replay else pipeline.run(sink))
-        except (PenstockError, Killed) as error:
+        except (PenstockError, ConnectionError, Killed) as error:
             return error
         finally:
             await self.books.aclose()  # the process ends and releases its lock
@@ -129,13 +135,16 @@ def test_killed_at_any_call(request: pytest.FixtureRequest, tmp_path: Path, outp
         folder = tmp_path / str(next(numbers))
         folder.mkdir()
         machine = Machine(OUTPUTS[output], fresh(request, OUTPUTS[output], folder), seed)
-        if way != "first run":
+        if way not in ("first run", "unread"):
             assert await machine.process(Faults()) is None
         return machine
 
     async def main() -> None:
         counted, whole = Faults(), await prepared(0)
-        assert await whole.process(counted, **killed) is None
+        ended = await whole.process(counted, **killed)
+        assert (ended is None) == (way != "unread")
+        if way == "unread":  # nothing is there: the plain command begins anew
+            assert await whole.process(Faults(), **next_one) is None
         wanted = await whole.outcome()
         first = sum(map(ord, output + way))
         for at in range(counted.calls) if LONG else range(first % 17, counted.calls, 17):

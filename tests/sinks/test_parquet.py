@@ -182,12 +182,16 @@ async def test_a_foreign_folder_is_refused(tmp_path):
         await sink.open(record)
     with pytest.raises(SinkMismatch, match="is not the one, but 0 documents were committed"):
         await sink.open(empty)
-    (tmp_path / "ours" / "notes.txt").write_text("keep")
-    with pytest.raises(SinkMismatch, match="already holds"):
+    with pytest.raises(SinkMismatch, match=r"already holds 'part-00000001.parquet'.*remove its parts"):
         await sink.open(None)
+    others = ("notes.txt", ".part-.tmp")
+    for name in others:
+        (tmp_path / "ours" / name).write_text("keep")
+        with pytest.raises(SinkMismatch, match=r"which is no part.*move that file away"):
+            await sink.open(None)
     await sink.open(None, restart=True)
     await sink.aclose()
-    assert sorted(p.name for p in (tmp_path / "ours").iterdir()) == ["notes.txt"]
+    assert sorted(p.name for p in (tmp_path / "ours").iterdir()) == sorted(others)
 
 
 @pytest.mark.parametrize("harm", ["a part is gone", "the folder is gone"])

@@ -87,6 +87,13 @@ class Ledger(ABC):
     async def finish(self, key: str, state: str) -> None:
         """End the logical run with ``state``: ``completed``. An interrupted run is not finished."""
 
+    async def undo_open(self, key: str) -> None:  # noqa: B027  a ledger need not
+        """Forget the logical run that ``open`` has begun, if it committed no document and no dead letter.
+
+        Then the ledger is as it was before that ``open``; ``key`` must be opened again. Does nothing if
+        ``open`` has resumed a run, or has restarted one that was known. By default does nothing.
+        """
+
     @abstractmethod
     async def aclose(self) -> None:
         """Release the ledger. Idempotent."""
@@ -159,6 +166,13 @@ class Sink(ABC):
     @abstractmethod
     async def commit(self, commit: Commit) -> JSON:
         """Make all documents written so far durable, and return the record to open at, as JSON."""
+
+    async def undo_open(self) -> None:  # noqa: B027  many outputs create nothing
+        """Remove what ``open`` has created, if no document was written to it since, and release the output.
+
+        What existed before ``open`` stays. An ``open`` that fails does the same by itself. By default does
+        nothing. ``aclose`` follows.
+        """
 
     @abstractmethod
     async def aclose(self) -> None:

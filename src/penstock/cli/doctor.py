@@ -259,7 +259,7 @@ def _ledger(place: Path) -> None:
 
     path = place / "run.db"
     lock = DiskStorage().lock(path)
-    connection = connect(path, lock)
+    connection, _ = connect(path, lock)
     try:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         (level,) = connection.execute("PRAGMA synchronous").fetchone()

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.abc import Commit, DeadLetter, DocumentState, Ledger, Position, Sink
-from penstock.errors import SinkMismatch
+from penstock.errors import PenstockError, SinkMismatch
 from penstock.ingest.restart import note_restart, restart_begun
 from penstock.system import began as began_at
 
@@ -44,6 +44,12 @@ class Batch:
     states: list[DocumentState] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
+    others: bool = False
+    """Whether other records came too, such as skipped ones."""
+
+    def __bool__(self) -> bool:
+        """Whether any record came."""
+        return bool(self.others or self.documents or self.states or self.dead or self.resolved)
 
 
 class Delivery:
@@ -86,6 +92,8 @@ class Delivery:
         self._sound = True
         # False once the sink or the ledger has failed, or a write was cut short: a position committed after
         # that would stand behind documents that never arrived.
+        self._stays = False
+        """Whether something arrived, or was ended or emptied: then what was opened is there to stay."""
         self.closing = False
         """Whether the run has ended, and its last commit or the release of the sink may be under way."""
 
@@ -140,9 +148,12 @@ class Delivery:
         await sink.claim()
         if self._ledger is None or opened is None:
             return None, await sink.open(None, restart=True)
+        self._stays = True  # half of a restart is gone on with
         await note_restart(self._ledger, self._key, opened, sink)
         held = await sink.open(None, restart=True)
-        return await self._ledger.open(self._key, restart=True), held
+        empty = await self._ledger.open(self._key, restart=True)
+        self._stays = False
+        return empty, held
 
     async def _agree(
         self, sink: Sink, opened: Opened | None, held: Commit | None
@@ -160,6 +171,10 @@ class Delivery:
         if opened is not None and held is not None and self._epoch > opened.epoch and opened.resumed:
             opened = replace(opened, epoch=self._epoch, counts=held.counts)  # just confirmed
         return opened, held.position if held else None
+
+    def see(self, batch: Batch) -> None:
+        """Look at what a chunk of items means, before the consumer has it; ``take`` follows."""
+        self._stays = self._stays or bool(batch)
 
     async def take(self, batch: Batch) -> None:
         """Take what a chunk of items means; give documents to the sink unless a commit is under way."""
@@ -192,6 +207,7 @@ class Delivery:
         await self.settled()
         await self._hand_over()
         self._epoch += 1
+        self._stays = True
         batch, self._batch = self._batch, Batch()
         commit = Commit(
             self._epoch, position, batch.states, batch.dead, counts=counts, resolved=batch.resolved
@@ -215,7 +231,7 @@ class Delivery:
         """
         self.closing = True
         try:
-            if self._sound and self._moved and reached is not None:
+            if self._sound and self._moved and self._stays and reached is not None:
                 await self.commit(*reached())
             await self.settled()
         except Exception as second:  # noqa: BLE001  the first error is the one to raise
@@ -245,6 +261,9 @@ class Delivery:
 
     async def end(self, position: Position, counts: dict[str, int], *, completed: bool) -> None:
         """Commit the last documents, verify the output, and end the logical run if it is ``completed``."""
+        self._stays = self._stays or completed
+        if not self._stays:  # stopped before the first record: see ``aclose``
+            return
         await self.commit(position, counts)
         await self.settled()
         if self._sink is not None:
@@ -256,11 +275,15 @@ class Delivery:
         """End an interrupted logical run where it stands, and begin the next. Call it before ``take``."""
         if self._ledger is None:
             return None
+        self._stays = True
         await self._ledger.finish(self._key, "completed")
         return await self._ledger.open(self._key)
 
     async def aclose(self) -> None:
         """Let a commit under way end, then release the sink. Documents that were not committed are dropped.
+
+        If nothing has arrived, this undoes ``open``: what was created is removed, and the ledger forgets the
+        run. The ledger forgets first, so that an output that a kill leaves behind is an empty one.
 
         If this is cancelled, it cancels the commit too. The sink and the ledger finish the part of the commit
         that they have begun.
@@ -281,9 +304,24 @@ class Delivery:
             if self._task is not None:  # the wait for it was cancelled
                 self._task.cancel()
                 await asyncio.wait([self._task])
+            if not self._stays:
+                await self._undo()
         finally:
             if self._sink is not None:
                 await self._sink.aclose()
+
+    async def _undo(self) -> None:
+        """Undo ``open``. A failure becomes a note of the error in flight."""
+        in_flight = sys.exception()
+        try:
+            if self._ledger is not None:
+                await self._ledger.undo_open(self._key)
+            if self._sink is not None:
+                await self._sink.undo_open()
+        except PenstockError as error:
+            if in_flight is None:
+                raise
+            in_flight.add_note(f"penstock: what this run has created could not be removed: {error}")
 
 
 def _without_output(key: str, sink: Sink) -> str:

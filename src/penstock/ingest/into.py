@@ -11,7 +11,7 @@ from penstock.documents.fate import unwritable
 from penstock.documents.letters import letter_of
 from penstock.documents.node import Documents
 from penstock.errors import GraphError
-from penstock.events import DocumentCompleted, DocumentFailed
+from penstock.events import AdapterStateChange, BatchProgress, DocumentCompleted, DocumentFailed
 from penstock.ingest.delivery import Batch, Delivery
 from penstock.ingest.transfer import Transfer
 from penstock.redact import redact
@@ -133,6 +133,7 @@ class _Arrivals:
                     failure = self._failure(document, fault)
             if failure is not None:
                 self._fail(failure, batch)
+            batch.others = batch.others or not _says_nothing(item)
         return batch
 
     def _fail(self, failure: DocumentFailed, batch: Batch) -> None:
@@ -168,6 +169,11 @@ def _schema_of(root: Node) -> type | None:
         if isinstance(node, Documents):
             found.add(node.source.schema)
     return found.pop() if len(found) == 1 else None
+
+
+def _says_nothing(item: Any) -> bool:
+    """Whether an item tells of no record."""
+    return isinstance(item, AdapterStateChange) or (isinstance(item, BatchProgress) and not item.skipped)
 
 
 def document_in(item: Any) -> Document | None:

@@ -13,6 +13,7 @@ from penstock.events import (
     BatchProgress,
     DocumentCompleted,
     DocumentFailed,
+    DocumentStarted,
     PipelineEvent,
 )
 from penstock.ingest.delivery import Batch
@@ -92,15 +93,19 @@ class Summary:
             elif isinstance(event, DocumentFailed):
                 if event.will_retry:
                     session["retried"] += 1
+                    batch.others = True
                     continue
                 session["failed"] += 1
                 state, letter = letter_of(event)
                 batch.states.append(state)
                 batch.dead.append(letter)
+            elif isinstance(event, DocumentStarted):
+                batch.others = True
             elif isinstance(event, AdapterStateChange):
                 self._change(event)
             elif isinstance(event, BatchProgress):
                 session["skipped"] = event.skipped - self._before["skipped"]
+                batch.others = batch.others or session["skipped"] > 0
         return batch
 
     def _change(self, event: AdapterStateChange) -> None:

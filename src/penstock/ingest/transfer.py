@@ -46,6 +46,7 @@ class Transfer:
             while items := await self.request(demand.n):
                 began = clock.monotonic()
                 batch = self.read(items)
+                delivery.see(batch)
                 yield items
                 reached = self.mark()  # before take() waits: it has the batch from its beginning
                 await delivery.take(batch)

@@ -53,9 +53,12 @@ class MemoryLedger(Ledger):
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
         self._open: set[str] = set()
+        self._begun: dict[str, _Entry | None] = {}
+        """The keys whose run began here and has no documents yet, each as it was before; ``None`` if new."""
 
     async def open(self, key: str, *, restart: bool = False) -> Opened:
         """See ``Ledger.open``; raises nothing."""
+        self._note(key, restart=restart)
         entry = self._entries.setdefault(key, _Entry())
         resumed = entry.running and not restart
         if restart:
@@ -76,6 +79,30 @@ class MemoryLedger(Ledger):
             started_at=entry.started_at,
         )
 
+    def _note(self, key: str, *, restart: bool) -> None:
+        """Note how ``key`` was before a run of it begins."""
+        known = self._entries.get(key)
+        if known is None or not (known.running or restart):
+            self._begun[key] = None if known is None else replace(known)
+        elif restart and self._begun.get(key, known) is not None:  # what it was is forgotten
+            self._begun.pop(key, None)
+
+    async def undo_open(self, key: str) -> None:
+        """See ``Ledger.undo_open``."""
+        if key not in self._open or key not in self._begun:
+            return
+        before = self._begun.pop(key)
+        self._open.discard(key)
+        if before is None:
+            del self._entries[key]
+        else:
+            self._entries[key] = before
+
+    def _takes(self, key: str, commit: Commit) -> None:
+        """Note that a commit comes: with documents, the run is there to stay."""
+        if commit.states or commit.dead_letters or commit.resolved:
+            self._begun.pop(key, None)
+
     async def unchanged(self, key: str, documents: Sequence[tuple[str, str]]) -> list[bool]:
         """See ``Ledger.unchanged``; a deleted document counts like a completed one, an empty hash never."""
         return [standing == "unchanged" for standing in await self.compare(key, documents)]
@@ -94,12 +121,14 @@ class MemoryLedger(Ledger):
         """See ``Ledger.commit``; raises ``LedgerError`` and ``PositionError`` as ``SqliteLedger`` does."""
         entry = self._opened(key)
         check_commit(key, commit.epoch, last=entry.epoch, pending=sorted(entry.pending), states=commit.states)
+        self._takes(key, commit)
         _apply(entry, (entry.run, *commit_texts(key, commit)), commit)
 
     async def pending(self, key: str, commit: Commit) -> None:
         """See ``Ledger.pending``; replaces pending commits of the same and later epochs."""
         entry = self._opened(key)
         check_commit(key, commit.epoch, last=entry.epoch, pending=(), states=commit.states)
+        self._takes(key, commit)
         written = (entry.run, *commit_texts(key, commit))
         kept = replace(
             commit,
@@ -124,6 +153,7 @@ class MemoryLedger(Ledger):
         entry = self._opened(key)
         check_nothing_pending(key, sorted(entry.pending))
         entry.running = False
+        self._begun.pop(key, None)
         self._open.discard(key)
 
     async def states(self, key: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
@@ -158,6 +188,7 @@ class MemoryLedger(Ledger):
     async def aclose(self) -> None:
         """End the session. Idempotent."""
         self._open.clear()
+        self._begun.clear()
 
     def _opened(self, key: str) -> _Entry:
         if key not in self._open:

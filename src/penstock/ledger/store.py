@@ -28,6 +28,8 @@ class Store(ABC, Generic[T]):
         """Where the ledger is, for messages."""
         self._tables: T | None = None
         self._keys: dict[str, Key] = {}
+        self._begun: dict[str, Key | None] = {}
+        """The keys whose run began here and has no documents yet, each as it was before; ``None`` if new."""
 
     @abstractmethod
     def open(self, name: str, *, restart: bool) -> Opened:
@@ -51,12 +53,34 @@ class Store(ABC, Generic[T]):
             raise LedgerError(f"the ledger {self.place} is not open for {name!r}; await open({name!r}) first")
         return self._tables, key
 
+    def _begins(self, name: str, before: Key | None, *, restart: bool) -> None:
+        """Note that a run of ``name`` begins, which ``before`` it was so."""
+        if not restart or before is None:
+            self._begun[name] = before
+        elif self._begun.get(name, before) is not None:  # what it was is forgotten
+            self._begun.pop(name, None)
+
+    def _takes(self, name: str, commit: Commit) -> None:
+        """Note that a commit comes: with documents, the run is there to stay."""
+        if commit.states or commit.dead_letters or commit.resolved:
+            self._begun.pop(name, None)
+
+    def undo_open(self, name: str) -> None:
+        """See ``Ledger.undo_open``."""
+        key = self._keys.get(name)
+        if self._tables is None or key is None or not key.open or name not in self._begun:
+            return
+        with self._explained("write to"):
+            self._undo(self._tables, key, self._begun[name])
+        del self._begun[name]
+
     # -- writing
 
     def commit(self, name: str, commit: Commit) -> None:
         """See ``Ledger.commit``."""
         _, key = self._opened(name)
         check_commit(name, commit.epoch, last=key.epoch, pending=key.pending, states=commit.states)
+        self._takes(name, commit)
         letters = self._commit(key, commit)
         key.epoch, key.letters = commit.epoch, letters
 
@@ -64,6 +88,7 @@ class Store(ABC, Generic[T]):
         """See ``Ledger.pending``."""
         _, key = self._opened(name)
         check_commit(name, commit.epoch, last=key.epoch, pending=(), states=commit.states)
+        self._takes(name, commit)
         earlier = [epoch for epoch in key.pending if epoch < commit.epoch]
         self._write_pending(key, commit, replaces=earlier != key.pending)
         key.pending = [*earlier, commit.epoch]
@@ -82,6 +107,7 @@ class Store(ABC, Generic[T]):
         """See ``Ledger.finish``."""
         tables, key = self._opened(name)
         check_nothing_pending(name, key.pending)
+        self._begun.pop(name, None)
         with self._explained("write to"):
             self._finish(tables, key)
 
@@ -100,6 +126,10 @@ class Store(ABC, Generic[T]):
     @abstractmethod
     def _finish(self, tables: T, key: Key) -> None:
         """Complete the run, close ``key``, and merge the outcomes of the run into the documents."""
+
+    @abstractmethod
+    def _undo(self, tables: T, key: Key, before: Key | None) -> None:
+        """Delete the run of ``key``, which is ``before`` again then, and close it."""
 
     def read(self, name: str, query: Callable[[T, Key], R]) -> R:
         """Return the answer of ``query`` to the tables and the open key ``name``."""

@@ -149,6 +149,18 @@ class Tables(ABC):
         """Record that the run is completed; ``counts`` is JSON."""
         self._save_run(key, "completed", time.time(), counts)
 
+    def undo_run(self, key: Key, before: Key | None) -> None:
+        """Delete the runs since ``before``, and what was committed since; ``None`` if the key was new."""
+        run, epoch = (before.run, before.epoch) if before else (0, 0)
+        self.drop_from(key, epoch + 1)
+        self.execute("DELETE FROM runs WHERE key_id = ? AND run > ?", key.key_id, run)
+        if before is not None:
+            self.save_key(before, before.epoch, before.letters)
+        else:  # as new_key has left it
+            self.execute(
+                "UPDATE keys SET run = 0, epoch = 0, letters = 0, checksum = '' WHERE key_id = ?", key.key_id
+            )
+
     def _save_run(self, key: Key, state: str, ended_at: float | None, counts: str) -> None:
         fields = (key.key_id, key.run, state, key.started_at, ended_at, counts)
         self.execute(

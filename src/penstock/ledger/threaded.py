@@ -83,6 +83,14 @@ class ThreadedLedger(Ledger):
         check_completed(state)
         await self._worker.run(partial(self._store.finish, _name(key)))
 
+    async def undo_open(self, key: str) -> None:
+        """See ``Ledger.undo_open``.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
+        await self._worker.run(partial(self._store.undo_open, _name(key)))
+
     async def states(self, key: str, doc_ids: Sequence[str]) -> list[DocumentState | None]:
         """Return the latest state of each document, or ``None``. Slow: for people and tests."""
         return await self._read(key, lambda tables, found: tables.states(found, doc_ids))

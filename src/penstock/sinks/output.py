@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,8 @@ class Output(ABC):
         self._failed: SinkError | None = None
         self._is_ours = True
         """False once the lock was lost, or another program has changed the output: then nothing is undone."""
+        self._has_documents = False
+        """Whether documents were written since ``open``."""
 
     @abstractmethod
     def _open(self, record: JSON, *, restart: bool) -> Commit | None:
@@ -48,6 +50,9 @@ class Output(ABC):
     @abstractmethod
     def _discard(self) -> None:
         """Discard what was not committed, as far as possible, and close. Idempotent; raises nothing."""
+
+    def _undo_open(self) -> None:  # noqa: B027  not every output creates something
+        """Remove what ``_open`` has created, while the lock is held. ``_open`` may have failed half-way."""
 
     def _harm(self, *, thorough: bool) -> str | None:  # noqa: ARG002  see the subclasses
         """Return what another program did to the open output, and what was kept of it, or ``None``.
@@ -67,8 +72,11 @@ class Output(ABC):
         try:
             with self._raising_sink_errors("open"):
                 self._acquire_lock()
+                self._has_documents = False
                 commit = self._open(record, restart=restart)
         except BaseException:
+            with contextlib.suppress(*self.errors):  # the first error is the one to raise
+                self._undo_open()
             self.close()
             raise
         self._is_open = True
@@ -97,6 +105,16 @@ class Output(ABC):
         if self._lock is not None and (holder := acquire_lock(self._lock)) is not None:
             raise self.held_by(holder)
 
+    def undo_open(self) -> None:
+        """See ``Sink.undo_open``."""
+        try:
+            if self._is_open and not self._has_documents:
+                with self._raising_sink_errors("close"):
+                    self._check_lock()
+                    self._undo_open()
+        finally:
+            self.close()
+
     def close(self) -> None:
         """Discard what was not committed, and release the output. Idempotent."""
         if self._is_open and self._lock is not None and self._lock.lost() is not None:
@@ -107,7 +125,7 @@ class Output(ABC):
         if self._lock is not None:
             self._lock.release()
 
-    @contextmanager
+    @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Guard one write: see the class for what a failure does."""
         if self._failed is not None:
@@ -124,7 +142,7 @@ class Output(ABC):
             self._failed = error if isinstance(error, SinkError) else SinkError(interrupted)
             raise
 
-    @contextmanager
+    @contextlib.contextmanager
     def _raising_sink_errors(self, action: str) -> Iterator[None]:
         try:
             yield
@@ -198,6 +216,12 @@ class OutputSink(Sink):
         """See ``Sink.verify``."""
         self._check_open()
         await self._worker.run(self._output.verify)
+
+    async def undo_open(self) -> None:
+        """See ``Sink.undo_open``."""
+        if self._is_open:
+            self._close_buffer()
+            await self._worker.run(self._output.undo_open)
 
     async def aclose(self) -> None:
         """See ``Sink.aclose``; discards what was not committed."""

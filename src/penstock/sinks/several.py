@@ -64,7 +64,11 @@ class SeveralSinks(Sink):
                 commit = await sink.open(own, restart=restart)
                 if sink.transactional:
                     _check_epoch(name, commit, epoch)
-        except BaseException:
+        except BaseException as error:
+            try:
+                await self.undo_open()
+            except Exception as second:  # noqa: BLE001  the first error is the one to raise
+                error.add_note(f"penstock: an output that was created could not be removed: {second}")
             await self.aclose()
             raise
         return None
@@ -109,6 +113,13 @@ class SeveralSinks(Sink):
                     records[name] = await sink.commit(commit)
         parts = [{"name": name, "record": records[name]} for name in self._names]
         return {"format": _FORMAT, "epoch": commit.epoch, "sinks": parts}
+
+    async def undo_open(self) -> None:
+        """See ``Sink.undo_open``; every sink undoes its own, even when one fails.
+
+        The first sink comes last: it may have made a folder that the others are in.
+        """
+        await close_all(sink.undo_open for sink in reversed(self.sinks))
 
     async def aclose(self) -> None:
         """See ``Sink.aclose``; closes every sink, even when closing one fails."""

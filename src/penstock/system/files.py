@@ -82,8 +82,15 @@ class Storage(Protocol):
         """Remove the file; raises ``FileNotFoundError`` if it does not exist."""
         ...
 
-    def make_folder(self, path: Path) -> None:
-        """Create the folder ``path`` durably if it does not exist; its parent must exist."""
+    def make_folder(self, path: Path) -> bool:
+        """Create the folder ``path`` durably if it does not exist, and return whether it did not.
+
+        Its parent must exist.
+        """
+        ...
+
+    def remove_folder(self, path: Path) -> None:
+        """Remove the folder ``path``; raises ``OSError`` if it is not empty."""
         ...
 
     def look(self, path: Path) -> Sight | None:
@@ -182,11 +189,17 @@ class DiskStorage:
         """See ``Storage.remove``."""
         path.unlink()
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: Path) -> bool:
         """See ``Storage.make_folder``."""
-        if not path.is_dir():
+        is_new = not path.is_dir()
+        if is_new:
             path.mkdir()
             self.fsync_folder(path.parent)
+        return is_new
+
+    def remove_folder(self, path: Path) -> None:
+        """See ``Storage.remove_folder``."""
+        path.rmdir()
 
     def look(self, path: Path) -> Sight | None:
         """See ``Storage.look``."""

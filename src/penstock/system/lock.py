@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from penstock.system.folders import make_folders
+from penstock.system.folders import make_folders, remove_empty
 
 _HELD = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _BEYOND_CONTENT = 1 << 30
@@ -83,11 +83,15 @@ def lock_path(path: Path) -> Path:
 
 
 class FileLock:
-    """A lock on the side file ``path``, which ``acquire`` creates and ``release`` removes."""
+    """A lock on the side file ``path``, which ``acquire`` creates and ``release`` removes.
+
+    ``release`` also removes the folders that ``acquire`` has made, if nothing is in them.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
+        self._made: list[Path] = []
         self._me: Holder | None = None
 
     def acquire(self) -> Holder | None:
@@ -102,7 +106,12 @@ class FileLock:
         with _mutex:
             if (holder := _ours.get(self._path)) is not None:
                 return holder if self._fd is None else None
-            fd = _open_locked(self._path)
+            made: list[Path] = []
+            try:
+                fd = _open_locked(self._path, made)
+            except BaseException:
+                remove_empty(made)
+                raise
             if fd is None:
                 return _read(self._path)
             try:
@@ -113,7 +122,7 @@ class FileLock:
             except BaseException:
                 os.close(fd)
                 raise
-            self._fd = fd
+            self._fd, self._made = fd, made
             self._me = _ours[self._path] = me
             return None
 
@@ -143,6 +152,7 @@ class FileLock:
                 with contextlib.suppress(OSError):  # Windows does not remove open files: it stays, unlocked
                     if _is_same(fd, self._path):
                         self._path.unlink()
+                        remove_empty(self._made)
             os.close(fd)
 
     def __del__(self) -> None:
@@ -167,20 +177,20 @@ def holder_of(path: Path) -> Holder | None:
             os.close(fd)
 
 
-def _open_or_create(path: Path) -> int:
-    """Open the file; create it, and the folders above it, if they are missing."""
+def _open_or_create(path: Path, made: list[Path]) -> int:
+    """Open the file; create it, and the folders above it, if they are missing. Adds those to ``made``."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
     try:
         return os.open(path, flags, 0o666)
     except FileNotFoundError:
-        make_folders(path.parent)
+        made += make_folders(path.parent)
         return os.open(path, flags, 0o666)
 
 
-def _open_locked(path: Path) -> int | None:
+def _open_locked(path: Path, made: list[Path]) -> int | None:
     """Return a locked descriptor of the file that has this name *now*, or ``None`` if another holds it."""
     while True:
-        fd = _open_or_create(path)
+        fd = _open_or_create(path, made)
         try:
             locked = _try_lock(fd, _HOLDING)
             current = locked and _is_same(fd, path)

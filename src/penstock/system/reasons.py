@@ -6,6 +6,8 @@ import errno
 import os
 from pathlib import Path
 
+from penstock.system.folders import FolderNotMade
+
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run again",
     errno.EDQUOT: "your disk quota is used up; free some space and run again",
@@ -29,6 +31,9 @@ _REASONS = {
 
 def reason(error: OSError) -> str:
     """Return the cause of ``error`` and what to do, as the end of a sentence, without a full stop."""
+    if isinstance(error, FolderNotMade):
+        why = (error.strerror or "unknown reason").lower()
+        return f"its folder {error.filename} cannot be made ({why}); make it, or choose another place"
     if error.errno == errno.ENOENT and error.filename:
         path = Path(os.fsdecode(error.filename))
         if path.is_symlink():

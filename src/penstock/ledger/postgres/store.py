@@ -109,7 +109,7 @@ class PostgresStore(Store[PostgresTables]):
 
     def _forget_connection(self) -> tuple[PostgresTables | None, lease.Renewal | None]:
         tables, renewal = self._tables, self._renewal
-        self._tables, self._renewal, self._keys = None, None, {}
+        self._tables, self._renewal, self._keys, self._begun = None, None, {}, {}
         return tables, renewal
 
     def _renew(self) -> None:
@@ -128,18 +128,27 @@ class PostgresStore(Store[PostgresTables]):
         resumed = key is not None and key.running and not restart
         if key is not None and not key.running and not restart:
             self._merge(tables, key)  # an earlier merge may have been interrupted
+        before = key
         with self._fenced(tables, key_id, name):
             if key is None or not resumed:
                 if key is not None and restart:
                     tables.forget(key)
                 key = tables.begin_run(name, key, restart=restart)
             commit = tables.last_commit(key)
+        if not resumed:
+            self._begins(name, before, restart=restart)
         self._with_pending_letters.discard(name)
         if key.pending:
             self._with_pending_letters.add(name)
         key.open = True
         self._keys[name] = key
         return commit.opened(key, resumed=resumed)
+
+    def _undo(self, tables: PostgresTables, key: Key, before: Key | None) -> None:
+        with self._fenced(tables, key.key_id, key.name):
+            tables.undo_run(key, before)
+        del self._keys[key.name]
+        lease.give_back(tables.db, self._fence.token, key.key_id)
 
     @contextlib.contextmanager
     def _explained(self, doing: str) -> Iterator[None]:

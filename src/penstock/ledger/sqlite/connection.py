@@ -28,10 +28,11 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def connect(path: Path, lock: Lock) -> sqlite3.Connection:
+def connect(path: Path, lock: Lock) -> tuple[sqlite3.Connection, bool]:
     """Take ``lock`` and open the ledger at ``path``; create it if it does not exist. See ``Ledger.open``.
 
-    If this succeeds, the caller holds the lock; if it raises, the lock is released.
+    Also returns whether it was created. If this succeeds, the caller holds the lock; if it raises, the lock
+    is released.
     """
     with SqliteErrors(path).explained("open"):
         _refuse_folder(path)
@@ -40,12 +41,21 @@ def connect(path: Path, lock: Lock) -> sqlite3.Connection:
                 f"the ledger {path} is in use by {holder}; wait for it or stop it, then run again"
             )
         try:
-            if not path.exists():
+            is_new = not path.exists()
+            if is_new:
                 _create(path)
-            return _opened(path)
+            return _opened(path), is_new
         except BaseException:
             lock.release()
             raise
+
+
+def remove(path: Path) -> None:
+    """Remove the closed ledger at ``path``, if that is possible; its lock is held."""
+    with contextlib.suppress(OSError):
+        for file in (path, beside(path, "-wal"), beside(path, "-shm")):
+            file.unlink(missing_ok=True)
+        DiskStorage().fsync_folder(path.parent)
 
 
 def read_only(path: Path) -> sqlite3.Connection:

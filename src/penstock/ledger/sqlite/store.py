@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.errors import LedgerBusy, LedgerError
 from penstock.ledger.records import KEPT_COMMITS, checksum, commit_texts, to_json
-from penstock.ledger.sqlite.connection import connect, transaction
+from penstock.ledger.sqlite.connection import connect, remove, transaction
 from penstock.ledger.sqlite.errors import SqliteErrors
 from penstock.ledger.sqlite.tables import SqliteTables
 from penstock.ledger.store import Store
@@ -35,6 +36,8 @@ class SqliteStore(Store[SqliteTables]):
         self._errors = SqliteErrors(path)
         self._lock: Lock | None = None
         self._watch: Watch | None = None
+        self._is_new = False
+        """Whether this session has created the file."""
 
     def _explained(self, doing: str) -> AbstractContextManager[None]:
         return self._errors.explained(doing)
@@ -51,7 +54,8 @@ class SqliteStore(Store[SqliteTables]):
         if self._tables is None:
             path = self._path.absolute()  # from now on, whatever the working directory is
             self._lock = lock = DiskStorage().lock(path)
-            tables = SqliteTables(connect(self._path, lock), self._errors.corrupt)
+            db, self._is_new = connect(self._path, lock)
+            tables = SqliteTables(db, self._errors.corrupt)
             try:
                 self._watch = Watch(path, beside="-wal")
                 with self._explained("read"):
@@ -64,14 +68,22 @@ class SqliteStore(Store[SqliteTables]):
         return self._tables
 
     def close(self) -> None:
-        """See ``Ledger.aclose``."""
+        """See ``Ledger.aclose``; removes a file that this session has created, if no run is in it."""
         tables, self._tables = self._tables, None
-        self._keys = {}
+        watch = self._watch if self._is_new and not self._keys and self._is_in_place() else None
+        self._keys, self._begun, self._is_new = {}, {}, False
         if tables is not None:
             with contextlib.suppress(sqlite3.Error):  # on a full disk the log stays; the next open replays it
                 tables.db.close()
+                if watch is not None:
+                    remove(watch.path)
         if self._lock is not None:
             self._lock.release()
+
+    def _is_in_place(self) -> bool:
+        """Whether the file and the lock are still ours."""
+        watch, lock = self._watch, self._lock
+        return watch is not None and watch.harm() is None and lock is not None and lock.lost() is None
 
     def _check_ours(self, tables: SqliteTables) -> None:
         """Raise if another program has removed, replaced or cut the file, or if the lock was lost.
@@ -111,14 +123,24 @@ class SqliteStore(Store[SqliteTables]):
             return tables.last_commit(key).opened(key, resumed=True)
         if key is not None and not restart:
             tables.merge(key)  # an earlier merge may have been interrupted
+        before = None if key is None else replace(key)
         with self._transaction(tables):
             if key is not None and restart:
                 tables.forget(key)
             key = tables.begin_run(name, key, restart=restart)
+        self._begins(name, before, restart=restart)
         self._keys[name] = key
         # Copy the key into the main file now, so that it is known even if the log is lost.
         tables.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         return tables.last_commit(key).opened(key, resumed=False)
+
+    def _undo(self, tables: SqliteTables, key: Key, before: Key | None) -> None:
+        with self._transaction(tables):
+            tables.undo_run(key, before)
+        if before is None:
+            del self._keys[key.name]
+        else:
+            self._keys[key.name] = before
 
     # -- writing
 

@@ -30,6 +30,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "5
 
 class _DuckDBTable(FileTable):
     scheme = "duckdb"
+    logs = (".wal",)
     group_rows: ClassVar[int] = 4096
     children_have_keys: ClassVar[bool] = (
         False  # an index of DuckDB forbids to delete and insert a key at once
@@ -193,6 +194,8 @@ class _DuckDBTable(FileTable):
         if not isinstance(error, self._duckdb.Error):
             return super().reason(error)
         message = str(error).strip().split("\n", maxsplit=1)[0]
+        if "not a valid DuckDB database" in message:
+            return "it is not a DuckDB database, or its first page is damaged; choose another file"
         return reason_in(message) or f"DuckDB says: {message}"
 
 

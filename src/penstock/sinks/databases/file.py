@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,7 +17,6 @@ from penstock.system import DiskStorage, Watch
 from penstock.system.places import file_path
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from penstock.abc import JSON, Commit
@@ -27,12 +27,16 @@ class FileTable(Table):
     """A table in the file ``path``. A lock on ``<path>.lock`` lets one sink at a time write to the file."""
 
     scheme: ClassVar[str]
+    logs: ClassVar[tuple[str, ...]]
+    """The endings of the files that the database keeps beside its own."""
 
     def __init__(self, path: Path, table: str, options: TableOptions) -> None:
         url = file_url(self.scheme, path, check_table_name(table))
         super().__init__(url, table, options)
         self.path = path
         self._watch: Watch | None = None
+        self._is_new = False
+        """Whether this ``open`` has created the file."""
 
     @abstractmethod
     def watch(self) -> Watch:
@@ -61,12 +65,26 @@ class FileTable(Table):
     def _open(self, record: JSON, *, restart: bool) -> Commit | None:
         if self.path.is_dir():
             raise SinkError(f"cannot open the output {self.name}: it is a folder; name a file")
+        self._is_new = not os.path.lexists(self.path)
         commit = super()._open(record, restart=restart)
         self._watch = self.watch()
         return commit
 
+    def _claim(self) -> None:
+        if os.path.lexists(self.path):  # to connect would create it
+            super()._claim()
+
+    def _undo_open(self) -> None:
+        if not self._is_new:
+            super()._undo_open()
+        elif self._watch is None or self._watch.harm() is None:
+            self._discard()
+            for path in (self.path, *(self.path.with_name(self.path.name + end) for end in self.logs)):
+                path.unlink(missing_ok=True)
+            DiskStorage().fsync_folder(self.path.parent)
+
     def _discard(self) -> None:
-        self._watch = None
+        self._watch, self._is_new = None, False
         super()._discard()
 
 

@@ -117,6 +117,7 @@ def _connection_parameters(url: str) -> dict[str, Any]:
 
 class _PostgresTable(Table):
     mark = "%s"
+    keeps_commits = True  # another session may be about to use it
     types: ClassVar[dict[str, str]] = {
         "key": 'TEXT COLLATE "C"', "record_id": 'TEXT COLLATE "C"', "doc_id": 'TEXT COLLATE "C"',
         "version_order": 'TEXT COLLATE "C"', "json": "JSONB", "int": "BIGINT", "float": "FLOAT8",

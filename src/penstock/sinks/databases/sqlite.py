@@ -38,6 +38,7 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 class _SqliteTable(FileTable):
     scheme = "sqlite"
+    logs = ("-wal", "-shm", "-journal")
     types: ClassVar[dict[str, str]] = {
         "key": "TEXT COLLATE NOCASE", "int": "INTEGER", "float": "REAL", "bool": "INTEGER", "bytes": "BLOB",
     }  # fmt: skip

@@ -19,6 +19,7 @@ from penstock.columns import MAX_NAME_BYTES, Scalar
 from penstock.errors import GraphError, SinkError, SinkMismatch
 from penstock.sinks.databases.children import Children, children_then
 from penstock.sinks.databases.rows import ORDER, TableOptions
+from penstock.sinks.databases.shape import check_table
 from penstock.sinks.files.lines import replace_surrogates
 from penstock.sinks.output import START_OVER, Output, read_record
 
@@ -57,13 +58,19 @@ class Table(Output):
     """SQL types by the name of a column or the kind of a scalar; others are ``TEXT``."""
     children_have_keys: ClassVar[bool] = True
     """Whether child tables have a primary key, and a foreign key to their parent."""
+    keeps_commits: ClassVar[bool] = False
+    """Whether the table of commits stays when an ``open`` that created it is undone."""
 
     def __init__(self, name: str, table: str, options: TableOptions) -> None:
         super().__init__(name)
         self.table = table
         self.use_options(options)
         self.db: Any = None
-        self._epoch = 0
+        self.epoch = 0
+        """Of the last commit that the table holds."""
+        self._created = False
+        """Whether this ``open`` has created the table."""
+        self._created_commits = False
 
     def use_options(self, options: TableOptions) -> None:
         """Take the options; the table is closed.
@@ -155,16 +162,37 @@ class Table(Output):
         """Return the commit that the table holds; see ``Sink.open``."""
         epoch = 0 if record is None else read_record(record, _FORMAT, self.name, epoch=int)["epoch"]
         self.options.layout.check()
+        self._created = self._created_commits = False
         self.connect()
         self.begin()
         commit = self._prepare(restart=restart)
-        self.end()
-        if self._epoch < epoch:
+        if self.epoch < epoch:
             raise SinkMismatch(
-                f"the output {self.name} holds commit {self._epoch}, but {epoch} was made to it; "
+                f"the output {self.name} holds commit {self.epoch}, but {epoch} was made to it; "
                 f"put the whole of it back, {START_OVER}"
             )
+        self.end()
         return commit
+
+    def _undo_open(self) -> None:
+        """Drop the table if ``open`` has created it, and nothing is in it."""
+        if not self._is_open or not self._created:
+            return
+        self.begin()
+        held = self._held()
+        if held == [(self.epoch,)] and not self.execute(f"SELECT 1 FROM {self.target} LIMIT 1"):
+            for table in (*(self.place(child.table) for child in self.children.tables), self.target):
+                self.execute(f"DROP TABLE {table}")
+            self.execute(f"DELETE FROM {self.commits} WHERE table_name = {self.mark}", (self.key_name,))
+            others = self.execute(f"SELECT 1 FROM {self.commits} LIMIT 1")
+            if self._created_commits and not self.keeps_commits and not others:
+                self.execute(f"DROP TABLE {self.commits}")
+        self.end()
+
+    def _held(self) -> list[tuple[Any, ...]]:
+        """Return the epoch in the row of commits, if there is one."""
+        statement = f"SELECT epoch FROM {self.commits} WHERE table_name = {self.mark}"
+        return self.execute(statement, (self.key_name,))
 
     def _discard(self) -> None:
         db, self.db = self.db, None
@@ -181,16 +209,17 @@ class Table(Output):
     def _prepare(self, *, restart: bool) -> Commit | None:
         found, columns = self._find()
         if not found:
+            self._created = True
             self._create_table(())
             self._enter_empty_table()
             return None
         epoch, position, counts, options = found[0]
-        self._epoch = int(epoch)
-        if restart or (not columns and not self._epoch):
+        self.epoch = int(epoch)
+        if restart or (not columns and not self.epoch):
             self._empty_table(columns, options)
             return None
-        self._check_table(columns, options)
-        return Commit(self._epoch, json.loads(position), counts=json.loads(counts)) if self._epoch else None
+        check_table(self, columns, options)
+        return Commit(self.epoch, json.loads(position), counts=json.loads(counts)) if self.epoch else None
 
     def _find(self) -> tuple[list[tuple[Any, ...]], list[str]]:
         """Return the row of commits, if there is one, and the columns of the table, if it exists."""
@@ -209,6 +238,7 @@ class Table(Output):
     def _create_commits(self) -> None:
         columns = self.columns(COMMITS)
         if not columns:
+            self._created_commits = True
             self.execute(
                 f"CREATE TABLE {self.commits} (table_name {self.types.get('key', 'TEXT')} PRIMARY KEY,"
                 " epoch BIGINT NOT NULL, position TEXT NOT NULL, counts TEXT NOT NULL, shape TEXT NOT NULL,"
@@ -261,7 +291,7 @@ class Table(Output):
         values = (self.key_name, 0, "null", "{}", json.dumps(self.options.as_json()), _now())
         marks = ", ".join([self.mark] * len(values))
         self.execute(f"INSERT INTO {self.commits} ({', '.join(_COMMIT_COLUMNS)}) VALUES ({marks})", values)
-        self._epoch = 0
+        self.epoch = 0
 
     def _empty_table(self, columns: list[str], options: str) -> None:
         """Remove all rows; create the table again if it is gone or has other options."""
@@ -281,43 +311,11 @@ class Table(Output):
             self.execute(f"DELETE FROM {self.place(child.table)}")
         self.execute(f"DELETE FROM {self.target}")
 
-    def _check_table(self, columns: list[str], options: str) -> None:
-        """Refuse a table that is gone, has other options, or lacks a column."""
-        if not columns:
-            raise SinkMismatch(
-                f"the output {self.name} is gone, but commit {self._epoch} was made to it; "
-                f"put the table back, {START_OVER}"
-            )
-        then, now = {"tables": "nested", **json.loads(options)}, self.options.as_json()
-        if then.get("format") != now["format"]:
-            raise SinkMismatch(
-                f"the output {self.name} was written by an earlier version of Penstock, with other columns; "
-                f"choose another table=, {START_OVER}"
-            )
-        if changed := _differences(then, now):
-            raise SinkMismatch(
-                f"the output {self.name} was begun with {changed}; "
-                f"use the same options again, or another table=, {START_OVER}"
-            )
-        if lost := self.children.lost():
-            raise SinkMismatch(
-                f"the output {self.name} has lost its child tables {', '.join(lost)}; "
-                f"put them back, {START_OVER}"
-            )
-        if missing := [name for name in self.options.names if name not in columns]:
-            raise SinkMismatch(
-                f"the output {self.name} has lost its columns {', '.join(missing)}; "
-                f"put them back, {START_OVER}"
-            )
-
     def _harm(self, *, thorough: bool) -> str | None:
         if not thorough:
             return None  # the commit itself finds out whether the last one is still there
-        held = self.execute(
-            f"SELECT epoch FROM {self.commits} WHERE table_name = {self.mark}", (self.key_name,)
-        )
-        if held != [(self._epoch,)]:
-            return f"no longer holds commit {self._epoch}: another program has changed it"
+        if self._held() != [(self.epoch,)]:
+            return f"no longer holds commit {self.epoch}: another program has changed it"
         if self.children.lost():
             return "has lost a child table, which another program dropped"
         return None if self.columns(self.table) else "has lost its table, which another program dropped"
@@ -327,6 +325,7 @@ class Table(Output):
     def write(self, groups: Sequence[list[Row]]) -> None:
         """Write groups of rows."""
         with self.writing():
+            self._has_documents = True
             self._insert_groups(groups)
 
     def _insert_groups(self, groups: Sequence[list[Row]]) -> None:
@@ -336,19 +335,20 @@ class Table(Output):
     def commit(self, groups: Sequence[list[Row]], commit: CommitText) -> JSON:
         """Write the last rows, commit everything since the last commit, and return the record."""
         with self.writing():
-            if commit.epoch < self._epoch:
+            if commit.epoch < self.epoch:
                 raise SinkError(
-                    f"the output {self.name} holds commit {self._epoch}; commit {commit.epoch} comes too late"
+                    f"the output {self.name} holds commit {self.epoch}; commit {commit.epoch} comes too late"
                 )
             self.check_presence()
-            values = (commit.epoch, commit.position, commit.counts, _now(), self.key_name, self._epoch)
+            self._has_documents = self._has_documents or bool(groups)
+            values = (commit.epoch, commit.position, commit.counts, _now(), self.key_name, self.epoch)
             if self.insert_and_advance(groups, values) != 1:
                 raise SinkMismatch(
-                    f"the output {self.name} no longer holds commit {self._epoch}: another program has "
+                    f"the output {self.name} no longer holds commit {self.epoch}: another program has "
                     "written to it; let only one run at a time write there, and run again"
                 )
             self.end()
-            self._epoch = commit.epoch
+            self.epoch = commit.epoch
         return {"format": _FORMAT, "epoch": commit.epoch}
 
     # -- statements
@@ -374,14 +374,6 @@ class Table(Output):
         changes = ", ".join(f"{self.quoted(name)} = excluded.{self.quoted(name)}" for name in names)
         key, order = self.quoted(names[self.options.key]), self.quoted(names[ORDER])
         return f" ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE excluded.{order} >= {self.target}.{order}"
-
-
-def _differences(then: dict[str, Any], now: dict[str, Any]) -> str:
-    """Return how the options of a table differ from those that it was begun with."""
-    before, after = then["columns"], now["columns"]
-    others = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    was = [f"{name}={then.get(name)!r}" for name in now if name != "columns" and then.get(name) != now[name]]
-    return ", ".join([*was, *([f"other columns ({', '.join(others)})"] if others else [])])
 
 
 def check_table_name(table: str) -> str:

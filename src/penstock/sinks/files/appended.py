@@ -35,6 +35,8 @@ class AppendedFile(FileOutput):
         self._size = 0
         self._committed = 0
         self._tail = b""
+        self._created: str | None = None
+        """The identity of the file, if this ``open`` has created it."""
         self.shape = ""
         """What the file holds of each document; it stands in the records, unless it is empty."""
 
@@ -103,7 +105,9 @@ class AppendedFile(FileOutput):
     @contextlib.contextmanager
     def _opened(self, *, create: bool) -> Iterator[StoredFile]:
         """Open the file, and close it again unless the block keeps it."""
+        is_new = create and not self.path.is_symlink() and self._storage.look(self.path) is None
         file = self._storage.open(self.path, create=create)
+        self._created = file.identity if is_new else None
         try:
             if create:
                 self._storage.fsync_folder(self.path.parent)
@@ -154,7 +158,15 @@ class AppendedFile(FileOutput):
         keep = partial(copy, self._storage, file, self._committed)
         return f"{happened.what}; {whereabouts(self.path, file.identity, keep)}"
 
+    def _undo_open(self) -> None:
+        created = self._created
+        self._discard()
+        if created is not None and self._storage.look(self.path) == Sight(created, 0):
+            self._storage.remove(self.path)
+            self._storage.fsync_folder(self.path.parent)
+
     def _discard(self) -> None:
+        self._created = None
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):  # the next open tries again

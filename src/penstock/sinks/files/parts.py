@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.system import Storage, StoredFile
 
 _PART = re.compile(r"part-(\d{8})(\.\w+)")
+_TEMPORARY = re.compile(r"\.part-\d{8}\.\w+\.[0-9a-f]{8}\.tmp")
 
 
 class PartsFolder(FileOutput):
@@ -44,6 +45,8 @@ class PartsFolder(FileOutput):
         self._parts: list[tuple[str, int]] = []
         self._tail = b""  # of the last part
         self._file: StoredFile | None = None
+        self._is_new = False
+        """Whether this ``open`` has created the folder."""
 
     # -- opening
 
@@ -52,15 +55,26 @@ class PartsFolder(FileOutput):
             self._storage.names(self.path)
 
     def _begin(self, *, restart: bool) -> None:
-        self._storage.make_folder(self.path)
+        self._is_new = self._storage.make_folder(self.path)
         names = self._storage.names(self.path)
-        if not restart and (others := [name for name in names if not _is_temporary(name)]):
-            raise SinkMismatch(
-                f"the folder {self.path} already holds {others[0]!r}, which this ledger does not know; "
-                "choose another folder, or remove its parts with restart=True (--restart)"
-            )
+        if not restart:
+            self._refuse_others([name for name in names if not _is_temporary(name)])
         self._remove([name for name in names if self._number(name) or _is_temporary(name)])
         self._parts, self._tail, self.count = [], b"", 0
+
+    def _refuse_others(self, names: list[str]) -> None:
+        """Refuse a folder that holds files. A restart would remove only what has the name of a part."""
+        foreign = [name for name in names if not self._number(name)]
+        if foreign:
+            raise SinkMismatch(
+                f"the folder {self.path} holds {foreign[0]!r}, which is no part of this output, and many "
+                "readers take every file of a folder; choose another folder, or move that file away"
+            )
+        if names:
+            raise SinkMismatch(
+                f"the folder {self.path} already holds {names[0]!r}, which this ledger does not know; "
+                "choose another folder, or remove its parts with restart=True (--restart)"
+            )
 
     def _resume(self, record: JSON) -> None:
         known = read_record(record, self._format, self.name, parts=int, rows=int, digest=str)
@@ -158,7 +172,15 @@ class PartsFolder(FileOutput):
                 break
         return None
 
+    def _undo_open(self) -> None:
+        is_new = self._is_new
+        self._discard()
+        if is_new and not self._storage.names(self.path):
+            self._storage.remove_folder(self.path)
+            self._storage.fsync_folder(self.path.parent)
+
     def _discard(self) -> None:
+        self._is_new = False
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):  # the next open tries again
@@ -169,7 +191,7 @@ class PartsFolder(FileOutput):
 
 
 def _is_temporary(name: str) -> bool:
-    return name.startswith(".part-") and name.endswith(".tmp")
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def _digest(parts: list[tuple[str, int]], tail: bytes) -> str:

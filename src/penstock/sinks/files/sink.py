@@ -67,6 +67,7 @@ class FileOutput(Output):
     def append(self, items: list[Any], count: int) -> None:
         """Write ``items``, which are ``count`` documents."""
         with self.writing():
+            self._has_documents = True
             self._append(items)
             self.count += count
 
@@ -74,6 +75,7 @@ class FileOutput(Output):
         """Write ``items``, make everything durable, and return the record."""
         with self.writing():
             if items:
+                self._has_documents = True
                 self._append(items)
                 self.count += count
             self.check_presence()  # before the output is changed

@@ -161,8 +161,12 @@ class FragileDisk:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         del self._files[path]
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: Path) -> bool:  # noqa: ARG002  promised by Storage
         """See ``Storage.make_folder``; every folder exists already."""
+        return False
+
+    def remove_folder(self, path: Path) -> None:
+        """See ``Storage.remove_folder``; every folder stays."""
 
     def look(self, path: Path) -> Sight | None:
         """See ``Storage.look``."""

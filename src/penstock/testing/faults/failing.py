@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from penstock.testing.faults.plan import Faults
 
 
-def _planned(name: str) -> Callable[..., None]:
+def _planned(name: str) -> Callable[..., Any]:
     """Return a method that calls that of the real storage, or fails as planned."""
 
-    def call(self: FaultyStorage, *paths: Path) -> None:
+    def call(self: FaultyStorage, *paths: Path) -> Any:
         real = getattr(self._storage, name)
-        self.faults.call(name, lambda: real(*paths), where=str(paths[0]))
+        return self.faults.call(name, lambda: real(*paths), where=str(paths[0]))
 
     return call
 
@@ -29,8 +29,8 @@ def _planned(name: str) -> Callable[..., None]:
 class FaultyStorage:
     """A ``Storage`` whose writing calls are counted, and fail as planned.
 
-    Their names are ``write``, ``truncate``, ``fsync``, ``fsync_folder``, ``rename``, ``remove`` and
-    ``make_folder``. A ``write`` that fails leaves half of its data.
+    Their names are ``write``, ``truncate``, ``fsync``, ``fsync_folder``, ``rename``, ``remove``,
+    ``make_folder`` and ``remove_folder``. A ``write`` that fails leaves half of its data.
     """
 
     def __init__(self, storage: Storage, faults: Faults) -> None:
@@ -45,6 +45,7 @@ class FaultyStorage:
     rename = _planned("rename")
     remove = _planned("remove")
     make_folder = _planned("make_folder")
+    remove_folder = _planned("remove_folder")
 
     def look(self, path: Path) -> Sight | None:
         """See ``Storage.look``."""
@@ -128,6 +129,7 @@ class FaultySink(Sink):
     write = _counted("sink.write", SinkError)
     commit = _counted("sink.commit", SinkError)
     verify = _counted("sink.verify", SinkError)
+    undo_open = _counted("sink.undo_open", SinkError)
 
     async def aclose(self) -> None:
         """Close the real sink, unless the process was killed; not counted."""
@@ -153,6 +155,7 @@ class FaultyLedger(Ledger):
     pending = _counted("ledger.pending", LedgerError)
     confirm = _counted("ledger.confirm", LedgerError)
     finish = _counted("ledger.finish", LedgerError)
+    undo_open = _counted("ledger.undo_open", LedgerError)
     count_dead_letters = _counted("ledger.count_dead_letters", LedgerError)
 
     def revised(self, key: str) -> AsyncIterator[list[str]]:
