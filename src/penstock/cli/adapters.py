@@ -15,9 +15,9 @@ from penstock.cli.commands import STDIN
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.job import Job, UsageProblem
 from penstock.cli.options import Debug, Json, Outputs, RunOptions
-from penstock.cli.outputs import ledger_beside, output_of, place_of
 from penstock.cli.text import clean, put
 from penstock.errors import AdapterError
+from penstock.pipeline_file.places import ledger_beside, output_of, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -22,25 +22,25 @@ from penstock.cli.options import (
     Outputs,
     Selection,
 )
-from penstock.cli.outputs import (
+from penstock.cli.outputs import sink_of
+from penstock.cli.status import find_ledger, local_time
+from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
+from penstock.errors import AdapterError, LedgerError
+from penstock.pipeline_file.places import (
     LEDGER_SUFFIX,
     STDOUT,
     default_ledger,
     output_of,
     place_of,
     shown_place,
-    sink_of,
 )
-from penstock.cli.status import find_ledger, local_time
-from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
-from penstock.errors import AdapterError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.abc import DeadLetter
     from penstock.adapters import Adapter
-    from penstock.cli.outputs import Place
+    from penstock.pipeline_file.places import Place
 
 app = App(name="dead", help_format="plaintext")
 _LINE = 160

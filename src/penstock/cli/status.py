@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING
 
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.options import AtLeastOne, Debug, LedgerOrOutput
-from penstock.cli.outputs import LEDGER_SUFFIX, default_ledger, file_of, output_of, shown, shown_place
 from penstock.cli.receipt import STATES
 from penstock.cli.text import clean, count, duration, plural, put, shorten
 from penstock.errors import LedgerError
+from penstock.pipeline_file.places import (
+    LEDGER_SUFFIX,
+    default_ledger,
+    file_of,
+    output_of,
+    shown,
+    shown_place,
+)
 
 if TYPE_CHECKING:
     from penstock.abc import DeadLetter
-    from penstock.cli.outputs import Place
     from penstock.ledger import KeyStatus
     from penstock.ledger.history import RunRecord
+    from penstock.pipeline_file.places import Place
 
 _MAGIC = b"SQLite format 3\0"
 _MARK, _OURS = slice(68, 72), b"PENS"
