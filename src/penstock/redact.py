@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["HIDDEN", "conceal", "concealed", "redact", "redact_json"]
+__all__ = ["HIDDEN", "conceal", "concealed", "has_secret", "redact", "redact_json"]
 
 HIDDEN = "***"
 
@@ -68,7 +68,15 @@ def redact(text: str) -> str:
     ``Authorization`` and ``Cookie``. It cannot recognise a secret under another name,
     unless ``conceal`` was told its value.
     """
-    text = concealed(text)
+    return _redacted(concealed(text))
+
+
+def has_secret(text: str) -> bool:
+    """Return whether something in ``text`` looks like a secret; ``conceal`` has no influence."""
+    return _redacted(text) != text
+
+
+def _redacted(text: str) -> str:
     if "@" in text or "%40" in text:
         text = _ENCODED_USERINFO.sub(rf"\1{HIDDEN}", _USERINFO.sub(HIDDEN, text))
     if "=" not in text and ":" not in text and " " not in text:

@@ -48,6 +48,11 @@ app.command(
     help="Write a commented pipeline file, and a sample that it reads. Nothing is overwritten.",
 )
 app.command(
+    "penstock.cli.schema:show_schema",
+    name="schema",
+    help="Print the JSON Schema of pipeline files, with the settings of all adapters, for editors.",
+)
+app.command(
     "penstock.cli.status:show_status",
     name="status",
     help="Show the state of an ingestion: its runs, its counts, and what failed.\n\n"

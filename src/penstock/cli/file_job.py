@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.cli.job import Job, program
 from penstock.cli.options import RunOptions
 from penstock.cli.text import shell_command
-from penstock.redact import redact
+from penstock.redact import concealed, redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,19 +100,20 @@ class FileJob(Job):
 
     def status_command(self) -> str:
         """Return the command that shows the state of this job and what failed."""
-        return self._about("status")
+        return concealed(Job.status_command(self)) if self.sets else self._about("status")
 
     def list_command(self) -> str:
         """Return the command that lists the dead letters of this job."""
-        return self._about("dead", "list")
+        key = ["--key", self.options.key] if self.options.key else []
+        return concealed(Job.list_command(self)) if self.sets else self._about("dead", "list", more=key)
 
     def replay_command(self) -> str:
         """Return the command that replays the dead letters of this job, with the steps of the file."""
-        return self._about("dead", "replay")
-
-    def _about(self, *words: str) -> str:
         sets = [word for one in self.sets for word in ("--set", redact(one))]
-        return shell_command([*program(), *words, str(self.file.path), *sets])
+        return self._about("dead", "replay", more=sets)
+
+    def _about(self, *words: str, more: Sequence[str] = ()) -> str:
+        return shell_command([*program(), *words, str(self.file.path), *more])
 
     def _changed_settings(self) -> list[str]:
         """Return overrides for settings that this job has and the file has not."""

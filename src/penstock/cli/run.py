@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.file_job import FileJob
-from penstock.cli.options import AtLeastOne, Debug, Flag, Progress
+from penstock.cli.options import AtLeastOne, Debug, Flag, Progress, Sets
 from penstock.cli.text import clean, clean_lines, count, put
 from penstock.pipeline_file import load
 from penstock.pipeline_file.places import shown, shown_place
 
 if TYPE_CHECKING:
     from penstock.pipeline_file import PipelineFile
-
-Sets = Annotated[
-    list[str] | None,
-    Parameter(
-        name="--set",
-        negative="",
-        help="KEY=VALUE: use this value in place of the one in the file, as in --set retry.attempts=5. "
-        "Repeat it for more keys.",
-    ),
-]
 
 
 @Parameter(name="*")
@@ -105,8 +94,3 @@ def _checked(file: PipelineFile) -> list[str]:
         "",
         *(f"  {name:<10}{clean(value)}" for name, value in facts.items()),
     ]
-
-
-def exists(file: str) -> bool:
-    """Whether a word is a pipeline file, and not an output or a ledger."""
-    return file.endswith(".toml") and Path(file).is_file()

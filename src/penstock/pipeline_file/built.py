@@ -12,6 +12,7 @@ from penstock.documents.expression import Expression
 from penstock.errors import PenstockError
 from penstock.pipeline_file.places import ledger_beside, output_from, place_from
 from penstock.pipeline_file.steps import step_of
+from penstock.runtime.arguments import at
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import sink_from
 
@@ -116,8 +117,8 @@ def _try(report: Report, path: tuple[str | int, ...], make: Callable[[], Any]) -
     try:
         return make()
     except (PenstockError, TypeError, ValueError) as error:
-        text = str(error)
-        report(path, text)
+        here = at()  # the line that calls load(): the line of the file says more
+        report(path, str(error).replace(here, "") if here else str(error))
         return None
 
 

@@ -24,12 +24,20 @@ def _not_bool(value: object) -> object:
     return value
 
 
+def _only_false(value: object) -> object:
+    if value is not False:
+        raise PydanticCustomError("literal_error", "must be false", {"expected": "false"})
+    return value
+
+
+Off = Annotated[Literal[False], BeforeValidator(_only_false)]
+"""``false``, and not 0."""
 Whole = Annotated[int, BeforeValidator(_not_bool)]
 Number = Annotated[float, BeforeValidator(_not_bool)]
 
 
 Texts = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
-_Step = Annotated[str, Field(pattern=IMPORT_PATH)]
+_ImportPath = Annotated[str, Field(pattern=IMPORT_PATH)]
 
 
 class _Table(BaseModel):
@@ -56,6 +64,9 @@ class StepTable(_Table):
     """Keyword arguments of the function, besides the document."""
 
 
+_Step = Annotated[StepTable, BeforeValidator(_named, json_schema_input_type=_ImportPath | StepTable)]
+
+
 class RetryTable(_Table):
     """How often to try a document, or the source, again after an error that may pass."""
 
@@ -69,7 +80,7 @@ class RetryTable(_Table):
     """Seconds; no wait is longer."""
     jitter: bool = True
     """Whether waits are random; otherwise each wait is as long as its limit."""
-    budget: Number | None = Field(default=None, ge=0)
+    budget: Annotated[float, Field(ge=0), BeforeValidator(_not_bool)] | None = None
     """The most seconds from the first failure to the start of the last attempt."""
 
 
@@ -86,13 +97,11 @@ class PipelineModel(_Table):
     """Write the raw bytes of each record too."""
     where: str | StepTable | None = None
     """Leave out other documents: 'year >= 2015', or { function = "package.module:function" }."""
-    process: list[
-        Annotated[StepTable, BeforeValidator(_named, json_schema_input_type=_Step | StepTable)]
-    ] = []
+    process: list[_Step] = []
     """Steps for each document, in this order: "package.module:function"."""
     concurrency: Whole = Field(default=1, ge=1)
     """How many documents may be in the steps at once."""
-    ledger: str | Literal[False] | None = None
+    ledger: str | Off | None = None
     """Where to keep the state. The default is a file beside the first output; false keeps none."""
     key: str | None = Field(default=None, min_length=1)
     """The name of this pipeline in the ledger, if the ledger keeps several."""
@@ -100,7 +109,7 @@ class PipelineModel(_Table):
     """How often to try again after an error that may pass."""
     skip_completed: bool = True
     """Skip documents that an earlier run completed with the same content."""
-    limit: Annotated[Whole, Field(ge=1)] | Literal[False] | None = None
+    limit: Annotated[int, Field(ge=1), BeforeValidator(_not_bool)] | Off | None = None
     """Stop after this many documents; false sets no limit."""
     grace: Number = Field(default=10.0, ge=0)
     """Seconds that documents in flight get after a stop."""

@@ -23,7 +23,7 @@ def json_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     source = definitions["SourceTable"]
     source["properties"]["adapter"]["anyOf"] = [
-        {"enum": [entry.name for entry in entries]},
+        {"enum": [entry.name for entry in entries]},  # an editor offers these; other machines may have more
         {"type": "string"},
     ]
     source["allOf"] = [_settings_of(entry, definitions) for entry in entries]

@@ -76,6 +76,8 @@ def mistakes_of(
             problem["loc"], document, missing=problem["type"] in ("missing", "extra_forbidden")
         )
         key = dotted((*at, *path))
+        if key == "where" and isinstance(value, dict):
+            continue  # it is no text, but a table may stand here: the mistakes in that table follow
         if problem["type"] == "extra_forbidden":
             yield path, f"{key} is unknown{_advice((*at, *path), model)}"
             continue
@@ -125,15 +127,12 @@ def _advice(path: KeyPath, model: type[BaseModel]) -> str:
     """Return which key may be meant by an unknown one."""
     *parents, name = path
     known = _TABLES.get(str(parents[0]) if parents else "", model) if model is PipelineModel else model
-    inside = f" in [{dotted(tuple(parents))}]" if parents else ""
     if near := get_close_matches(str(name), known.model_fields, n=2):
-        return f"{inside}: did you mean {' or '.join(near)}?"
+        return f": did you mean {' or '.join(near)}?"
     for table, other in _TABLES.items():
         if table in ("", "source", "retry") and other is not known and name in other.model_fields:
-            where = (
-                f"it belongs into [{table}]" if table else "it belongs above the first [table] of the file"
-            )
-            return f"{inside}: {where}"
+            where = f"it belongs to [{table}]" if table else "it belongs above the first [table] of the file"
+            return f": {where}"
     if parents == ["source"]:
-        return f"{inside}: the settings of an adapter belong into [source.settings]"
-    return f"{inside}; the keys are: {', '.join(known.model_fields)}"
+        return ": the settings of an adapter belong to [source.settings]"
+    return f"; the keys are: {', '.join(known.model_fields)}"
