@@ -2,6 +2,7 @@
 
 * PenstockError
   · GraphError                 the flow cannot be built as asked (also a ``ValueError``)
+    - PipelineFileError        a pipeline file has mistakes (defined in ``penstock.pipeline_file``)
     - NotResumable             a checkpoint, retry or resume needs a position, and a node has none
   · SubscriptionError
     - ConcurrentRequestError   another request of this subscription is pending

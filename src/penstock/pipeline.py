@@ -6,6 +6,7 @@ import warnings
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Ledger, Sink, Source
@@ -287,9 +288,9 @@ class IngestionPipeline:
         source = self._plan.adapter.source
         lines = [f"source      {source.name} {redact_json(source.parameters)}", *_inputs_of(source)]
         settings = self._plan.settings
-        lines += [f"where       {getattr(one, '__name__', one)}" for one in settings.where]
+        lines += [f"where       {_shown(one)}" for one in settings.where]
         if settings.process:
-            names = ", ".join(getattr(step, "__name__", repr(step)) for step in settings.process)
+            names = ", ".join(_shown(step) for step in settings.process)
             lines.append(f"process     {names} (concurrency {settings.concurrency})")
         if settings.retry:
             lines.append(f"retry       {settings.retry.limits} a document, and the source")
@@ -341,6 +342,12 @@ class IngestionPipeline:
             self._stopping = False
             self._running.stop()
         return self._running
+
+
+def _shown(function: Callable[..., Any]) -> str:
+    """Return the name of a function; arguments that are bound to it may be secrets, and are left out."""
+    is_named = isinstance(function, partial) or hasattr(function, "__name__")
+    return name_of(function) if is_named else repr(function)
 
 
 _SHOWN = 10

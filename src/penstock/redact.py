@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
-__all__ = ["HIDDEN", "redact", "redact_json"]
+__all__ = ["HIDDEN", "conceal", "concealed", "has_secret", "redact", "redact_json"]
 
 HIDDEN = "***"
 
@@ -37,13 +38,45 @@ _SHORT = re.compile(
 )
 
 
+_SHORTEST = 4
+_concealed: dict[str, str] = {}
+
+
+def conceal(value: str, shown: str) -> None:
+    """Show ``shown`` in place of ``value`` in all messages of this process from now on.
+
+    A value of fewer than four characters is not hidden: as a part of other words it would hide too much.
+    """
+    if len(value) >= _SHORTEST:
+        for form in (value, quote(value, safe=""), quote(value)):
+            _concealed[form] = shown
+
+
+def concealed(text: str) -> str:
+    """Return ``text`` without the values that ``conceal`` was told; nothing else is changed."""
+    if _concealed:
+        for value in sorted(_concealed, key=len, reverse=True):
+            text = text.replace(value, _concealed[value])
+    return text
+
+
 def redact(text: str) -> str:
     """Return ``text`` with ``***`` in place of everything that looks like a secret.
 
     This hides the user information of URLs (``postgresql://***@host/db``), the values of parameters and
     fields with telling names (``password=``, ``api_key=``, ``"token": "…"``), and the headers
-    ``Authorization`` and ``Cookie``. It cannot recognise a secret under another name.
+    ``Authorization`` and ``Cookie``. It cannot recognise a secret under another name,
+    unless ``conceal`` was told its value.
     """
+    return _redacted(concealed(text))
+
+
+def has_secret(text: str) -> bool:
+    """Return whether something in ``text`` looks like a secret; ``conceal`` has no influence."""
+    return _redacted(text) != text
+
+
+def _redacted(text: str) -> str:
     if "@" in text or "%40" in text:
         text = _ENCODED_USERINFO.sub(rf"\1{HIDDEN}", _USERINFO.sub(HIDDEN, text))
     if "=" not in text and ":" not in text and " " not in text:

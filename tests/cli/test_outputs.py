@@ -12,7 +12,7 @@ import pytest
 from penstock.adapters import find_adapter
 from penstock.cli.job import Job
 from penstock.cli.options import RunOptions
-from penstock.cli.outputs import default_ledger, file_of, output_of, shown
+from penstock.pipeline_file.places import default_ledger, file_of, output_of, shown
 
 from ..length import cases  # noqa: TID252  tests are no installed package
 from .conftest import RECORDS, Penstock

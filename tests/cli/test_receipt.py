@@ -13,10 +13,10 @@ from penstock.adapters import find_adapter
 from penstock.cli import job as job_module
 from penstock.cli.job import Job
 from penstock.cli.options import RunOptions
-from penstock.cli.outputs import default_ledger
 from penstock.cli.receipt import exit_code, receipt
 from penstock.cli.resources import Peak
 from penstock.pipeline import RunSummary
+from penstock.pipeline_file.places import default_ledger
 
 SOME = Peak(84_000_000)
 ZERO = dict.fromkeys(("started", "completed", "failed", "skipped", "deleted", "retried"), 0)

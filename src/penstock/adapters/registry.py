@@ -51,6 +51,8 @@ class AdapterEntry(Generic[SettingsT]):
     """Builds the adapter from its inputs and its settings."""
     replay: Callable[[], Adapter]
     """Builds an adapter that parses dead letters again: it has no inputs and fetches nothing."""
+    inputs_are_paths: bool = True
+    """Whether inputs are paths: in a pipeline file, a relative one begins at the folder of the file."""
     origin: str = ""
     """The distribution that the entry comes from; the registry fills it in."""
 

@@ -14,10 +14,10 @@ from penstock.adapters.registry import AdapterEntry, find_adapter, find_adapters
 from penstock.cli.commands import STDIN
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.job import Job, UsageProblem
-from penstock.cli.options import Debug, Json, Outputs, RunOptions
-from penstock.cli.outputs import ledger_beside, output_of, place_of
+from penstock.cli.options import Debug, Flag, Json, Outputs, RunOptions
 from penstock.cli.text import clean, put
 from penstock.errors import AdapterError
+from penstock.pipeline_file.places import ledger_beside, output_of, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,6 +37,8 @@ _LEDGER = (
     "Where to keep the state: a file, or postgresql://... The default is a file beside the output, "
     "and none for stdout."
 )
+
+_PRINT = "Print the pipeline file that equals these options, and stop: penstock run FILE then does the same."
 
 
 def add_ingest_commands(ingest: App, words: Sequence[str]) -> None:
@@ -81,9 +83,11 @@ def _ingest_command(entry: AdapterEntry[Any]) -> Callable[..., int]:
         *files: str,
         to: Annotated[Outputs | None, Parameter(help=_TO)] = None,
         ledger: Annotated[str | None, Parameter(help=_LEDGER)] = None,
+        print_pipeline: Annotated[Flag, Parameter(help=_PRINT)] = False,
         settings: Any,
         options: RunOptions = RunOptions(),  # noqa: B008  it is frozen
     ) -> int:
+        from penstock.cli.as_file import as_file
         from penstock.cli.ingest import ingest
 
         if not files and entry.inputs is not None:
@@ -95,7 +99,12 @@ def _ingest_command(entry: AdapterEntry[Any]) -> Callable[..., int]:
         files = tuple("-" if name == STDIN else name for name in files)
         outputs = [output_of(word) for word in to]
         place = place_of(ledger) if ledger else ledger_beside(outputs)
-        return ingest(Job(entry, files, settings, options, outputs[0], place, also=tuple(outputs[1:])))
+        job = Job(entry, files, settings, options, outputs[0], place, also=tuple(outputs[1:]))
+        if print_pipeline:
+            job.check()
+            put(sys.stdout, as_file(job).rstrip("\n"))
+            return ALL_COMPLETED
+        return ingest(job)
 
     _use_settings(command, entry)
     return command

@@ -37,6 +37,22 @@ app.command(
     "Kill it at any moment and repeat the command: the output ends up the same, byte for byte.",
 )
 app.command(
+    "penstock.cli.run:run",
+    name="run",
+    help="Run the pipeline of a file.\n\n"
+    "After an interruption, the same command continues at the last commit.",
+)
+app.command(
+    "penstock.cli.init:init",
+    name="init",
+    help="Write a commented pipeline file, and a sample that it reads. Nothing is overwritten.",
+)
+app.command(
+    "penstock.cli.schema:show_schema",
+    name="schema",
+    help="Print the JSON Schema of pipeline files, with the settings of all adapters, for editors.",
+)
+app.command(
     "penstock.cli.status:show_status",
     name="status",
     help="Show the state of an ingestion: its runs, its counts, and what failed.\n\n"

@@ -21,26 +21,28 @@ from penstock.cli.options import (
     LedgerOrOutput,
     Outputs,
     Selection,
+    Sets,
 )
-from penstock.cli.outputs import (
+from penstock.cli.outputs import sink_of
+from penstock.cli.status import find_ledger, is_pipeline_file, local_time
+from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
+from penstock.errors import AdapterError, LedgerError
+from penstock.pipeline_file.places import (
     LEDGER_SUFFIX,
     STDOUT,
     default_ledger,
     output_of,
     place_of,
     shown_place,
-    sink_of,
 )
-from penstock.cli.status import find_ledger, local_time
-from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
-from penstock.errors import AdapterError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.abc import DeadLetter
+    from penstock.abc import DeadLetter, Sink
     from penstock.adapters import Adapter
-    from penstock.cli.outputs import Place
+    from penstock.pipeline import IngestionPipeline
+    from penstock.pipeline_file.places import Place
 
 app = App(name="dead", help_format="plaintext")
 _LINE = 160
@@ -203,6 +205,7 @@ def replay_letters(
     to: Outputs | None = None,
     ledger: str | None = None,
     key: Key = None,
+    sets: Sets = None,
     selection: Selection = Selection(),  # noqa: B008  it is frozen
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
@@ -211,7 +214,7 @@ def replay_letters(
     A document that succeeds goes into the output, and its letter is removed. A letter that fails again stays.
 
     Args:
-        output: The output that the documents are missing from.
+        output: The output that the documents are missing from, or a pipeline file: then its steps run too.
         records: Replay only these records. The default is all.
         to: More outputs of the same ingestion.
         ledger: The ledger with the letters. The default is the one beside the output.
@@ -223,6 +226,8 @@ def replay_letters(
     from penstock.ledger.history import read_dead_letters
     from penstock.pipeline import IngestionPipeline
 
+    if is_pipeline_file(output):
+        return _replay_file(output, records, tuple(sets or ()))
     if ledger is None and output.endswith(LEDGER_SUFFIX):
         raise UsageProblem(f"{output} is a ledger: name the output that the documents go into")
     outputs = [output_of(word) for word in (output, *(to or ()))]
@@ -233,9 +238,30 @@ def replay_letters(
         put(sys.stdout, f"penstock: nothing to replay: {clean(name)} has no dead letters")
         return DOCUMENTS_FAILED if records else ALL_COMPLETED
     pipeline = IngestionPipeline(_adapter(letters[0]), ledger=place, key=name, where=selection.where)
-    result = asyncio.run(pipeline.replay(sink_of(outputs, selection), keys=set(records) or None))
+    return _replay(pipeline, sink_of(outputs, selection), records, to_stdout=STDOUT in outputs)
+
+
+def _replay_file(name: str, records: Sequence[str], sets: Sequence[str]) -> int:
+    """Replay letters of the pipeline of a file: with its steps, into its outputs."""
+    from penstock.ledger.history import read_dead_letters
+    from penstock.pipeline_file import load
+
+    file = load(name, overrides=sets)
+    if file.ledger is None:
+        raise UsageProblem(f"the pipeline of {name} keeps no ledger, so it has no dead letters")
+    key = key_of(file.ledger, file.model.key or file.adapter.name)
+    if not read_dead_letters(file.ledger, key, latest=1):
+        put(sys.stdout, f"penstock: nothing to replay: {clean(key)} has no dead letters")
+        return DOCUMENTS_FAILED if records else ALL_COMPLETED
+    pipeline, sink = file.build()
+    return _replay(pipeline, sink, records, to_stdout=STDOUT in file.outputs)
+
+
+def _replay(pipeline: IngestionPipeline, sink: Sink, records: Sequence[str], *, to_stdout: bool) -> int:
+    """Replay, print how many completed, and return the exit code."""
+    result = asyncio.run(pipeline.replay(sink, keys=set(records) or None))
     put(
-        sys.stderr if STDOUT in outputs else sys.stdout,
+        sys.stderr if to_stdout else sys.stdout,
         f"penstock: replayed {count(result.letters)}: {count(result.completed)} completed, "
         f"{count(result.failed)} failed again",
         *(f"  {_line(letter)}" for letter in result.failures),

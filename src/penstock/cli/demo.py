@@ -11,8 +11,8 @@ from penstock.cli.exits import INTERRUPTED
 from penstock.cli.ingest import ingest
 from penstock.cli.job import Job, program
 from penstock.cli.options import AtLeastOne, Debug, Flag, Progress, RunOptions
-from penstock.cli.outputs import default_ledger, shown
 from penstock.cli.text import clean, count, put, shell_command
+from penstock.pipeline_file.places import default_ledger, shown
 
 ADAPTER: Final = "pubmed"
 """The adapter that the demo demonstrates: the sample is in its format."""

@@ -9,8 +9,9 @@ from typing import Final
 
 from penstock.cli.exits import DOCUMENTS_FAILED, UNUSABLE
 from penstock.cli.job import UsageProblem
-from penstock.cli.text import clean, clean_lines, put
+from penstock.cli.text import clean, clean_lines, plural, put
 from penstock.errors import DocumentError, PenstockError
+from penstock.pipeline_file import PipelineFileError
 from penstock.redact import redact
 
 HINT: Final = "penstock-hint: "
@@ -35,6 +36,11 @@ def complain(error: BaseException, *, debug: bool) -> int:
     """Print the error on stderr, after its traceback if ``debug``, and return the exit code."""
     if debug:
         put(sys.stderr, *clean_lines(redact("".join(traceback.format_exception(error)))))
+    if isinstance(error, PipelineFileError):  # a line for each mistake, as compilers print them
+        put(sys.stderr, *(clean(redact(str(mistake))) for mistake in error.mistakes))
+        number = len(error.mistakes)
+        put(sys.stderr, f"penstock: {plural(number, 'mistake')}; nothing was run")
+        return UNUSABLE
     sentence, code = explain_failure(error)
     notes = getattr(error, "__notes__", ())
     hints = [note.removeprefix(HINT) for note in notes if note.startswith(HINT)]

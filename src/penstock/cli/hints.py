@@ -60,14 +60,14 @@ def hints_after(error: BaseException, job: Job, *, begun: bool) -> list[str]:
 
 
 def _with_changed_inputs(job: Job) -> str:
-    if job.repeat is not None or job.options.refresh:  # the demo has no --refresh
+    if not job.refreshable or job.options.refresh:  # the demo has no --refresh
         return f"to begin anew with the files of today: {job.command(restart=True)}"
     return f"to read what has changed: {job.command(refresh=True)}"
 
 
 def _with_a_bad_input(job: Job) -> list[str]:
     """A file that was fetched again has changed, so only a refresh reads it."""
-    if job.repeat is not None:
+    if not job.refreshable:
         return [f"when the input is mended, to begin anew: {job.command(restart=True)}"]
     lines = [f"when the input is mended, to continue: {job.command(refresh=True)}"]
     if getattr(job.settings, "on_bad_file", "skip") != "skip":

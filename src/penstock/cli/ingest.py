@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING
 from penstock.cli.eventstream import EventStream
 from penstock.cli.exits import INTERRUPTED
 from penstock.cli.failures import HINT
-from penstock.cli.globs import unquoted_glob
 from penstock.cli.hints import hints_after
-from penstock.cli.outputs import STDOUT, sink_of
 from penstock.cli.progress import PlainProgress, ProgressView, SilentProgress, is_live_terminal
 from penstock.cli.receipt import exit_code, receipt
 from penstock.cli.resources import peak_memory, spare_the_collector
 from penstock.cli.signals import CLOSING, Interrupts
 from penstock.cli.text import clean, put
+from penstock.pipeline_file.places import STDOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from penstock.cli.job import Job
-    from penstock.pipeline import Hook, IngestionPipeline, RunSummary
+    from penstock.pipeline import IngestionPipeline, RunSummary
 
 
 def ingest(job: Job) -> int:
@@ -35,7 +32,7 @@ def ingest(job: Job) -> int:
         Exception: an input, the ledger or the output cannot be used. Notes of it say how to go on.
     """
     job.check()
-    if warning := unquoted_glob(job.files):
+    if warning := job.warning():
         put(sys.stderr, f"penstock: {clean(warning)}")
     view = _view(job)
     run = _Run(job, view)
@@ -70,25 +67,6 @@ def _view(job: Job) -> ProgressView:
     return PlainProgress(sys.stderr)
 
 
-def build(job: Job, hooks: Sequence[Hook]) -> IngestionPipeline:
-    """Build the pipeline of ``job``."""
-    from penstock.pipeline import IngestionPipeline  # imported late: --help does not need it
-
-    options = job.options
-    return IngestionPipeline(
-        job.adapter.build(job.files, job.settings),
-        ledger=job.ledger,
-        key=options.key or None,
-        where=options.where,
-        limit=options.limit,
-        restart=options.restart,
-        refresh=options.refresh,
-        fail_fast=options.fail_fast,
-        grace=options.grace,
-        hooks=hooks,
-    )
-
-
 class _Run:
     """One run with its hooks and its signals."""
 
@@ -121,11 +99,11 @@ class _Run:
     async def _main(self) -> RunSummary:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        self._pipeline = build(self._job, [self._view, *([self._events] if self._events else [])])
+        self._pipeline = self._job.pipeline([self._view, *([self._events] if self._events else [])])
         if self._stopping:  # a signal came before the pipeline existed
             self._pipeline.stop()
         spare_the_collector()
-        return await self._pipeline.run(sink_of(self._job.outputs, self._job.options))
+        return await self._pipeline.run(self._job.sink())
 
     def _stop(self) -> None:
         self._stopping = True

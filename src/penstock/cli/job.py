@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from penstock.cli.outputs import STDOUT, Output, Place, file_of, ledger_beside, shown
+from penstock.cli.globs import unquoted_glob
+from penstock.cli.outputs import sink_of
 from penstock.cli.text import shell_command
+from penstock.pipeline_file.places import STDOUT, Output, Place, file_of, ledger_beside, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.abc import Sink
     from penstock.adapters import AdapterEntry
     from penstock.cli.options import RunOptions
+    from penstock.pipeline import Hook, IngestionPipeline
 
 _LONGEST_COMMAND = 2000
 
@@ -88,6 +94,37 @@ class Job:
             changes.append("without --fail-fast")
         change = "".join(f" {change}," for change in changes)
         return f"the same command again,{change} with its {len(self.files):,} files"
+
+    @property
+    def refreshable(self) -> bool:
+        """Whether the command that repeats this job takes ``--refresh``."""
+        return self.repeat is None
+
+    def warning(self) -> str | None:
+        """Return what the user may have overlooked."""
+        return unquoted_glob(self.files)
+
+    def pipeline(self, hooks: Sequence[Hook]) -> IngestionPipeline:
+        """Build the pipeline."""
+        from penstock.pipeline import IngestionPipeline  # imported late: --help does not need it
+
+        options = self.options
+        return IngestionPipeline(
+            self.adapter.build(self.files, self.settings),
+            ledger=self.ledger,
+            key=options.key or None,
+            where=options.where,
+            limit=options.limit,
+            restart=options.restart,
+            refresh=options.refresh,
+            fail_fast=options.fail_fast,
+            grace=options.grace,
+            hooks=hooks,
+        )
+
+    def sink(self) -> Sink:
+        """Return the sink for all outputs."""
+        return sink_of(self.outputs, self.options)
 
     def status_command(self) -> str:
         """Return the command that shows the state of this job and what failed."""

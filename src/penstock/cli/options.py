@@ -17,7 +17,20 @@ Json = Annotated[
 Progress = Annotated[bool, Parameter(show_default=False, help="Show progress on stderr.")]
 Debug = Annotated[bool, Parameter(negative="", show_default=False, help="Show tracebacks.")]
 Key = Annotated[str | None, Parameter(help="The ingestion, if the ledger has several.")]
-LedgerOrOutput = Annotated[str, Parameter(help="A ledger, or an output that has its ledger beside it.")]
+LedgerOrOutput = Annotated[
+    str, Parameter(help="A ledger, a pipeline file, or an output that has its ledger beside it.")
+]
+
+
+Sets = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--set",
+        negative="",
+        help="KEY=VALUE: use this value in place of the one in the pipeline file, as in "
+        "--set retry.attempts=5. Repeat it for more keys.",
+    ),
+]
 
 
 @Parameter(name="*")

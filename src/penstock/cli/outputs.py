@@ -1,111 +1,17 @@
-"""Outputs and ledgers as the command line names them: paths and URLs of databases."""
+"""The sink for the outputs of a command line, with the columns that were chosen."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
-from urllib.parse import quote, unquote
+from typing import TYPE_CHECKING
 
 from penstock.errors import GraphError
-from penstock.system.paths import user_path
-from penstock.system.places import connection_url, file_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.abc import Sink
     from penstock.cli.options import Selection
-
-LEDGER_SUFFIX: Final = ".ledger.db"
-"""The ledger of ``out.jsonl`` is ``out.jsonl.ledger.db`` by default."""
-
-Output: TypeAlias = Path | str
-"""A path. URLs, folders that end in ``/``, and ``-`` stay strings: a path would drop slashes."""
-
-STDOUT: Final = "-"
-"""The output that is standard output. It has no ledger unless one is named."""
-
-Place: TypeAlias = Path | str
-"""Where a ledger is: a file, or the URL of a database."""
-
-_FILE_DATABASES = ("sqlite", "duckdb")
-_DEFAULT_TABLE = "documents"
-
-
-def output_of(word: str) -> Output:
-    """Return the output that ``word`` names."""
-    if word == STDOUT:
-        return word
-    url = connection_url(word)
-    if url is not None:
-        return url
-    return user_path(word, GraphError) if word.endswith("/") else file_path(word)
-
-
-def place_of(word: str) -> Place:
-    """Return the ledger that ``word`` names."""
-    if word.startswith("sqlite:///") and "?" not in word:
-        return Path(user_path(unquote(word.removeprefix("sqlite:///")), GraphError))
-    return connection_url(word) or file_path(word)
-
-
-def shown(output: Output) -> str:
-    """Return the output as it is printed, also in commands: without a password."""
-    if not _is_url(output):
-        return str(output)
-    from penstock.sinks.databases.urls import without_password
-
-    return without_password(str(output))
-
-
-def shown_place(place: Place | None) -> str:
-    """Return the ledger as it is printed: without a password."""
-    if place is None:
-        return "none"
-    from penstock.ledger.postgres.text import is_postgres, shown
-
-    return shown(str(place)) if is_postgres(place) else str(place)
-
-
-def file_of(output: Output) -> Path | None:
-    """Return the file of the output; ``None`` if a server holds it, or it is standard output.
-
-    Raises:
-        GraphError: the URL is one of a database in a file, and names no file.
-    """
-    if not _is_url(output):
-        return Path(output) if output != STDOUT else None
-    from penstock.sinks.databases.urls import parse_file_url
-
-    url = str(output)
-    return parse_file_url(url)[0] if url.partition("://")[0] in _FILE_DATABASES else None
-
-
-def ledger_beside(outputs: Sequence[Output]) -> Path | None:
-    """Return where the ledger of ``outputs`` is by default; ``None`` if all go to standard output."""
-    first = next((output for output in outputs if output != STDOUT), None)
-    return None if first is None else default_ledger(first)
-
-
-def default_ledger(output: Output) -> Path:
-    """Return where the ledger of ``output`` is by default.
-
-    It lies beside the file and has the name of the file, followed by the name of the table if that is not
-    ``documents``. For a table on a server it is ``<database>.<table>.ledger.db`` in the current folder.
-    """
-    if not _is_url(output):
-        named = Path(output) if Path(output).name else Path(output).resolve()  # "./" has no name
-        return named.with_name((named.name or "penstock") + LEDGER_SUFFIX)
-    from penstock.sinks.databases.urls import parse_url
-
-    parsed = parse_url(str(output))
-    table = str(parsed.options.get("table", _DEFAULT_TABLE))
-    path = file_of(output)
-    if path is None:
-        name = parsed.base.rpartition("/")[2].rpartition("@")[2] or "postgres"
-        return Path(f"{quote(name, safe='')}.{quote(table, safe='')}{LEDGER_SUFFIX}")
-    suffix = "" if table == _DEFAULT_TABLE else f".{quote(table, safe='')}"
-    return path.with_name(path.name + suffix + LEDGER_SUFFIX)
+    from penstock.pipeline_file.places import Output
 
 
 def sink_of(outputs: Sequence[Output], options: Selection) -> Sink:
@@ -117,7 +23,3 @@ def sink_of(outputs: Sequence[Output], options: Selection) -> Sink:
     if columns is not None and (not columns or len(set(columns)) < len(columns)):
         raise GraphError(f"--columns {names!r}: name columns, each once, joined by commas: doc_id,title")
     return sink_from(list(outputs), columns=columns, include_raw=options.raw)
-
-
-def _is_url(output: Output) -> bool:
-    return isinstance(output, str) and "://" in output

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.cli.exits import ALL_COMPLETED, DOCUMENTS_FAILED, INCOMPLETE, INTERRUPTED
-from penstock.cli.outputs import STDOUT, file_of, shown, shown_place
 from penstock.cli.text import clean, count, duration, plural, size
+from penstock.pipeline_file.places import STDOUT, file_of, shown, shown_place
 
 if TYPE_CHECKING:
     from penstock.cli.job import Job
-    from penstock.cli.outputs import Output
     from penstock.cli.resources import Peak
     from penstock.pipeline import RunSummary
+    from penstock.pipeline_file.places import Output
 
 STATES = ("completed", "failed", "skipped", "deleted")
 """The states that are shown, in this order. ``started`` is their sum and is left out."""
@@ -125,7 +125,7 @@ def _next(summary: RunSummary, job: Job) -> list[str]:
     if job.options.limit is not None:
         lines.append(_how("continue", job.command(limited=False)))
     else:
-        what = "new files" if job.repeat is None else "once more"  # the demo takes no files
+        what = "new files" if job.refreshable else "once more"  # the demo takes no files
         lines.append(_how(what, job.command(refresh=False)))
     if job.options.refresh:
         lines.append(_how("changed files", job.command()))

@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING
 
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.options import AtLeastOne, Debug, LedgerOrOutput
-from penstock.cli.outputs import LEDGER_SUFFIX, default_ledger, file_of, output_of, shown, shown_place
 from penstock.cli.receipt import STATES
 from penstock.cli.text import clean, count, duration, plural, put, shorten
 from penstock.errors import LedgerError
+from penstock.pipeline_file.places import (
+    LEDGER_SUFFIX,
+    default_ledger,
+    file_of,
+    output_of,
+    shown,
+    shown_place,
+)
 
 if TYPE_CHECKING:
     from penstock.abc import DeadLetter
-    from penstock.cli.outputs import Place
     from penstock.ledger import KeyStatus
     from penstock.ledger.history import RunRecord
+    from penstock.pipeline_file.places import Place
 
 _MAGIC = b"SQLite format 3\0"
 _MARK, _OURS = slice(68, 72), b"PENS"
@@ -61,8 +68,22 @@ def show_status(
     return ALL_COMPLETED
 
 
+def is_pipeline_file(word: str) -> bool:
+    """Whether a word names a pipeline file, and no output or ledger."""
+    return word.endswith(".toml") and Path(word).is_file()
+
+
+def _ledger_of_file(file: str) -> Place:
+    from penstock.pipeline_file import load
+
+    place = load(file).ledger
+    if place is None:
+        raise LedgerError(f"the pipeline of {file} keeps no ledger")
+    return place
+
+
 def find_ledger(name: str | Path) -> Place:
-    """Return the ledger ``name``, or the ledger beside the output ``name``.
+    """Return the ledger ``name``, that of the pipeline file ``name``, or the one beside the output ``name``.
 
     A database file may have one ledger for each table; if there is only one, that is returned.
 
@@ -70,6 +91,10 @@ def find_ledger(name: str | Path) -> Place:
         LedgerError: there is no ledger, or there are several.
         GraphError: ``name`` is a URL that is neither.
     """
+    return _ledger_of_file(str(name)) if is_pipeline_file(str(name)) else _ledger_named(name)
+
+
+def _ledger_named(name: str | Path) -> Place:
     from penstock.ledger.postgres.text import is_postgres
 
     output = output_of(str(name))

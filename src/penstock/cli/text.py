@@ -7,6 +7,8 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from penstock.redact import concealed
+
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -20,9 +22,10 @@ def clean(text: str) -> str:
     r"""Return ``text`` on one line, without characters that control a terminal.
 
     Runs of white space become one blank. Unprintable characters (control characters, escape sequences,
-    bidirectional overrides, lone surrogates) are written as ``\x1b`` and the like.
+    bidirectional overrides, lone surrogates) are written as ``\x1b`` and the like. Values that were
+    given to ``conceal`` are hidden.
     """
-    return _escaped(" ".join(text.split()))
+    return _escaped(" ".join(concealed(text).split()))
 
 
 def clean_lines(text: str) -> list[str]:

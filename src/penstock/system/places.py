@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from penstock.errors import GraphError
-from penstock.redact import redact
+from penstock.redact import has_secret
 from penstock.system.paths import user_path
 
 _URL = re.compile(r"[A-Za-z][\w+.-]*://")
@@ -59,7 +59,7 @@ def connection_url(place: str | os.PathLike[str]) -> str | None:
         return text
     if _KEYWORD.match(text):
         return _from_keywords(text)
-    if redact(text) != text or _USERINFO.match(text) or _SCHEME.match(text):
+    if has_secret(text) or _USERINFO.match(text) or _SCHEME.match(text):
         raise _refused("it is not in a form that is known")
     return None
 

@@ -1,0 +1,64 @@
+"""Functions by their import path: ``package.module:function``."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial, reduce
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import GraphError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from penstock.pipeline_file.model import StepTable
+
+
+def imported(name: str, folder: Path) -> Any:
+    """Return the object ``package.module:object``.
+
+    Modules beside the file are found too: ``folder`` becomes the last place where Python looks for modules.
+
+    Raises:
+        GraphError: the module cannot be imported, or has no such object.
+    """
+    module_name, _, attributes = name.partition(":")
+    if not (module_name and attributes):
+        raise GraphError(f"{name!r} is no import path: write package.module:name")
+    if (place := str(folder.absolute())) not in sys.path:
+        sys.path.append(place)
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise GraphError(
+                f"{module_name} cannot be imported: it needs {error.name}, which is not installed"
+            ) from error
+        raise GraphError(
+            f"there is no module {error.name}: install it, or put it beside the file, in {folder}"
+        ) from error
+    except (Exception, SystemExit) as error:  # code of a user may raise anything when it is imported
+        raise GraphError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+    try:
+        return reduce(getattr, attributes.split("."), module)
+    except AttributeError as error:
+        from difflib import get_close_matches
+
+        near = get_close_matches(attributes, [name for name in dir(module) if not name.startswith("_")], n=1)
+        advice = f": did you mean {near[0]}?" if near else ""
+        raise GraphError(f"{module_name} has no {attributes}{advice}") from error
+
+
+def step_of(table: StepTable, folder: Path) -> Callable[..., Any]:
+    """Return the function of a table, with its arguments bound.
+
+    Raises:
+        GraphError: it cannot be imported or called.
+    """
+    function = imported(table.function, folder)
+    if not callable(function):
+        raise GraphError(f"{table.function} is no function but {type(function).__name__}")
+    bound: Callable[..., Any] = partial(function, **table.arguments) if table.arguments else function
+    return bound
