@@ -20,7 +20,8 @@ PAGES: dict[str, tuple[str, str, list[str]]] = {
         "Ingestion",
         "[Ingestion](../ingestion.md) and [Events](../events.md) explain these.",
         ["penstock.document", "penstock.events", "penstock.pipeline", "penstock.adapters", "penstock.ledger",
-         "penstock.ledger.history", "penstock.sinks", "penstock.telemetry"],
+         "penstock.ledger.history", "penstock.sinks", "penstock.pipeline_file",
+         "penstock.telemetry"],
     ),
     "promises": ("Promises", "What sources, sinks, ledgers and subscriptions keep.", ["penstock.abc", "penstock.errors"]),
     "flows": (

@@ -13,11 +13,7 @@ from penstock.abc import Ledger, Sink, Source
 from penstock.documents.expression import Expression
 from penstock.documents.settings import Settings
 from penstock.errors import GraphError
-from penstock.events import (
-    DocumentCompleted,
-    DocumentFailed,
-    PipelineEvent,
-)
+from penstock.events import DocumentCompleted, DocumentFailed, PipelineEvent
 from penstock.ingest.plan import Hook, Plan
 from penstock.ingest.replay import Replayed, replay
 from penstock.ingest.run import Ingestion
