@@ -65,13 +65,18 @@ class SeveralSinks(Sink):
                 if sink.transactional:
                     _check_epoch(name, commit, epoch)
         except BaseException as error:
-            try:
-                await self.undo_open()
-            except Exception as second:  # noqa: BLE001  the first error is the one to raise
-                error.add_note(f"penstock: an output that was created could not be removed: {second}")
+            if isinstance(error, Exception):
+                await self._undo_after(error)
             await self.aclose()
             raise
         return None
+
+    async def _undo_after(self, error: Exception) -> None:
+        """Undo what was opened before ``error``, which stays the one to raise."""
+        try:
+            await self.undo_open()
+        except Exception as second:  # noqa: BLE001  noted
+            error.add_note(f"penstock: an output that was created could not be removed: {second}")
 
     async def claim(self) -> None:
         """See ``Sink.claim``; claims every sink."""

@@ -79,7 +79,7 @@ def recording_to_duckdb(
         database.execute(f'CREATE OR REPLACE TABLE "{table}" AS SELECT * FROM penstock_batch')  # noqa: S608  a plain name
         for batch in _batches(recording):
             database.register("penstock_batch", pa.Table.from_batches([batch]))
-            database.execute(f'INSERT INTO "{table}" SELECT * FROM penstock_batch')  # noqa: S608
+            database.execute(f'INSERT INTO "{table}" SELECT * FROM penstock_batch')  # noqa: S608  a plain name
             rows += batch.num_rows
         database.commit()
     return rows
