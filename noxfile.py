@@ -28,7 +28,7 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 HEART = [f"src/penstock/{room}/**/*" for room in ("runtime", "fusion", "sources", "operators")]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 CHECKS = ["lint", "types", "layers"]
-WORKERS = (os.cpu_count() or 1) + 2
+WORKERS = (os.cpu_count() or 1) + 1
 """How many tests run at a time. They wait a third of their time, for processes and disks."""
 PYTEST = ["pytest", f"--numprocesses={WORKERS}", "--dist=worksteal"]
 COUNTS = {"PENSTOCK_KILLS": "200", "PENSTOCK_STOPS": "100", "PENSTOCK_CUTS": "1000", "PENSTOCK_SEEDS": "500"}
