@@ -44,9 +44,10 @@ def test_an_interrupt_while_modules_are_imported(tmp_path: Path, module: str) ->
     process.send_signal(signal.SIGINT)
     said = [line for line in process.stderr if not line.startswith("import time:")]
     assert process.wait(PATIENCE) in {0, 130}
-    assert process.returncode == 0 or len(said) == 1, said
-    assert all(line.startswith("penstock: interrupted") for line in said), said
     process.stderr.close()
+    if process.returncode:  # 0: too late, or Python met it in a callback of its own and ignored it
+        assert len(said) == 1, said
+        assert said[0].startswith("penstock: interrupted")
 
 
 def test_standard_input(penstock: Penstock) -> None:
