@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretBytes, SecretStr
-
+from penstock.cli.outputs import names_in
 from penstock.pipeline_file import to_toml
 from penstock.pipeline_file.places import ledger_beside, shown, shown_place
 
@@ -21,10 +20,9 @@ def as_file(job: Job) -> str:
     """
     options, default = job.options, type(job.options)()
     outputs = [shown(output) for output in job.outputs]
-    columns = options.columns
     document: dict[str, Any] = {
         "to": outputs if len(outputs) > 1 else outputs[0],
-        "columns": None if columns is None else [name.strip() for name in columns.split(",") if name.strip()],
+        "columns": None if options.columns is None else names_in(options.columns),
         "raw": options.raw or None,
         "where": options.where,
         "ledger": _ledger(job),
@@ -34,15 +32,10 @@ def as_file(job: Job) -> str:
         "fail_fast": options.fail_fast or None,
         "source": {"adapter": job.adapter.name, "inputs": list(job.files) or None},
     }
-    if settings := _settings(job):
+    if settings := job.given_settings():
         document["source"]["settings"] = settings
     return to_toml(document)
 
 
 def _ledger(job: Job) -> str | None:
     return None if job.ledger == ledger_beside(job.outputs) else shown_place(job.ledger)
-
-
-def _settings(job: Job) -> dict[str, Any]:
-    secret = {name for name, value in job.settings if isinstance(value, SecretStr | SecretBytes)}
-    return job.settings.model_dump(mode="json", exclude_defaults=True, exclude=secret)

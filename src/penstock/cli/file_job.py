@@ -63,7 +63,7 @@ class FileJob(Job):
 
     def sink(self) -> Sink:
         """Return the sink for all outputs."""
-        return self.built().sink
+        return self.file.sink()
 
     def warning(self) -> None:
         """Return nothing: no shell has sorted the inputs of a file."""

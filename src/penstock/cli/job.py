@@ -159,7 +159,9 @@ class Job:
     def _words(self, more: list[str], *, limited: bool, fail_fast: bool) -> list[str]:
         words = ["ingest", self.adapter.name]
         words += [word for output in self.outputs for word in _option("--to", shown(output))]
-        words += [*self._ledger, *self._key, *self._settings()]
+        settings = self.given_settings().items()
+        words += [*self._ledger, *self._key]
+        words += [word for name, value in settings for word in _setting(name.replace("_", "-"), value)]
         options, default = self.options, type(self.options)()
         words += self._selection()
         if options.grace != default.grace:
@@ -184,11 +186,10 @@ class Job:
             words += _option(name, value) if value is not None else []
         return words
 
-    def _settings(self) -> list[str]:
-        """Return the settings that are not defaults, as options. Secrets are left out."""
+    def given_settings(self) -> dict[str, Any]:
+        """Return the settings that are not defaults, as JSON. Secrets are left out."""
         secret = {name for name, value in self.settings if isinstance(value, SecretStr | SecretBytes)}
-        given = self.settings.model_dump(mode="json", exclude_defaults=True, exclude=secret)
-        return [word for name, value in given.items() for word in _setting(name.replace("_", "-"), value)]
+        return self.settings.model_dump(mode="json", exclude_defaults=True, exclude=secret)
 
     def check(self) -> None:
         """Refuse a job that would destroy an input, or has nothing to read.

@@ -88,23 +88,18 @@ def _wrong_usage(error: CycloptsError) -> str:
     """Return what is wrong with the command line. Values of settings are left out: they may be secrets."""
     from pydantic import ValidationError
 
+    from penstock.pipeline_file.sentences import LIMITS
+
     if not isinstance(error.__cause__, ValidationError):
         missing = _MISSING.fullmatch(str(error).strip())
         return f"{missing[2]} is missing behind 'penstock {missing[1]}'" if missing else str(error)
     sentences = []
     for problem in error.__cause__.errors(include_input=False, include_url=False):
         option = "".join(f"--{name}" for name in problem["loc"][:1]).replace("_", "-")
-        rule = _RULES.get(problem["type"])
+        rule = LIMITS.get(problem["type"])
         limits = problem.get("ctx", {})
         sentences.append(f"{option} {rule.format(**limits)}" if rule else f"{option}: {problem['msg']}")
     return "; ".join(sentences)
 
 
 _MISSING = re.compile(r'Command "([^"]*)" parameter "?([A-Z_]+)"? requires an argument\.', re.DOTALL)
-_RULES = {
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "int_parsing": "must be a whole number",
-    "literal_error": "must be {expected}",
-}
-"""What pydantic says in other words, by the type of the error."""

@@ -19,7 +19,12 @@ def sink_of(outputs: Sequence[Output], options: Selection) -> Sink:
     from penstock.sinks import sink_from
 
     names = options.columns
-    columns = None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+    columns = None if names is None else names_in(names)
     if columns is not None and (not columns or len(set(columns)) < len(columns)):
         raise GraphError(f"--columns {names!r}: name columns, each once, joined by commas: doc_id,title")
     return sink_from(list(outputs), columns=columns, include_raw=options.raw)
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names in a list that is joined by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]

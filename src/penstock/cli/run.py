@@ -63,26 +63,21 @@ def run(
         return ingest(job)
     job.check()
     pipeline, sink = job.built()
-    if dry_run:
-        _check(loaded, job)
+    checked = _checked(loaded) if dry_run else []
     if explain:
         put(sys.stdout, *clean_lines(pipeline.explain(sink)))
-    if dry_run:
-        put(sys.stdout, *_checked(loaded))
+    put(sys.stdout, *checked)
     return ALL_COMPLETED
 
 
-def _check(file: PipelineFile, job: FileJob) -> None:
-    """Look at the inputs.
+def _checked(file: PipelineFile) -> list[str]:
+    """Look at the inputs, and return what was found.
 
     Raises:
         SourceError: an input is missing.
     """
-    job.adapter.build(file.inputs, file.settings).source.check()
-
-
-def _checked(file: PipelineFile) -> list[str]:
     source = file.adapter.build(file.inputs, file.settings).source
+    source.check()
     inputs = len(source.inputs())
     facts = {
         "source": f"{file.adapter.name}, {count(inputs)} {'input' if inputs == 1 else 'inputs'}",

@@ -79,7 +79,7 @@ class Parts:
         steps = [_step(report, ("process", n), table, folder) for n, table in enumerate(model.process)]
         return where, tuple(step for step in steps if step is not None)
 
-    def build(
+    def pipeline(
         self,
         model: PipelineModel,
         settings: BaseModel,
@@ -87,11 +87,11 @@ class Parts:
         hooks: Sequence[Hook],
         restart: bool,
         refresh: bool,
-    ) -> Built:
-        """Return the pipeline and its sink."""
+    ) -> IngestionPipeline:
+        """Return the pipeline."""
         from penstock.pipeline import IngestionPipeline
 
-        pipeline = IngestionPipeline(
+        return IngestionPipeline(
             self.entry.build(self.inputs, settings),
             ledger=self.ledger,
             key=model.key,
@@ -109,7 +109,10 @@ class Parts:
             refresh=refresh,
             hooks=hooks,
         )
-        return Built(pipeline, sink_from(list(self.outputs), columns=model.columns, include_raw=model.raw))
+
+    def sink(self, model: PipelineModel) -> Sink:
+        """Return the sink for all outputs."""
+        return sink_from(list(self.outputs), columns=model.columns, include_raw=model.raw)
 
 
 def _try(report: Report, path: tuple[str | int, ...], make: Callable[[], Any]) -> Any:

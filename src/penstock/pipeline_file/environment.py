@@ -56,12 +56,3 @@ def expanded(
         return found[0]
 
     return _VARIABLE.sub(replaced, value)
-
-
-def has_variable(value: Any) -> bool:
-    """Whether a text, or one in a list or table, names a variable."""
-    if isinstance(value, dict):
-        return any(map(has_variable, value.values()))
-    if isinstance(value, list):
-        return any(map(has_variable, value))
-    return isinstance(value, str) and "${" in value

@@ -24,6 +24,7 @@ from penstock.redact import concealed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from penstock.abc import Sink
     from penstock.adapters import AdapterEntry
     from penstock.ingest.plan import Hook
     from penstock.pipeline_file.places import Output, Place
@@ -78,7 +79,13 @@ class PipelineFile:
             GraphError: the arguments contradict each other, or the file.
         """
         model = self.model if limit is None else self.model.model_copy(update={"limit": limit})
-        return self._parts.build(model, self.settings, hooks=hooks, restart=restart, refresh=refresh)
+        parts = self._parts
+        pipeline = parts.pipeline(model, self.settings, hooks=hooks, restart=restart, refresh=refresh)
+        return Built(pipeline, self.sink())
+
+    def sink(self) -> Sink:
+        """Return a new sink for all outputs. Nothing is opened."""
+        return self._parts.sink(self.model)
 
 
 def load(

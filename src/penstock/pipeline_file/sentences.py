@@ -17,22 +17,25 @@ if TYPE_CHECKING:
 
     KeyPath = tuple[str | int, ...]
 
-_RULES = {
+LIMITS = {
+    "greater_than_equal": "must be at least {ge}",
+    "int_parsing": "must be a whole number",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+}
+"""What pydantic says in other words, by the type of the error: in a file as well as on the command line."""
+_RULES = LIMITS | {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "dict_type": "must be a table",
     "float_parsing": "must be a number",
     "float_type": "must be a number",
     "greater_than": "must be greater than {gt}",
-    "greater_than_equal": "must be at least {ge}",
     "finite_number": "must be a finite number",
     "int_from_float": "must be a whole number",
-    "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
     "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
     "list_type": "must be a list",
-    "literal_error": "must be {expected}",
     "missing": "is missing",
     "model_type": "must be a table",
     "path_type": "must be a path in quotes",
@@ -41,7 +44,7 @@ _RULES = {
     "string_type": "must be a text in quotes",
     "too_short": "must not be empty",
 }
-"""What pydantic says in other words, by the type of the error."""
+"""The same, in a file."""
 _WHOLE = {
     "where": "must be an expression in quotes, or a table with the key function",
     "ledger": "must be a text in quotes, or false",

@@ -61,17 +61,15 @@ def sink_from(target: Target, *, columns: Sequence[str] | None = None, include_r
     url = connection_url(target)
     name = os.fspath(target) if url is None else url
     scheme = name.partition("://")[0]
-    made: Sink
     if url is not None:
-        if (sink := _BY_SCHEME.get(scheme)) is not None:
-            made = getattr(sinks, sink).from_url(name, **options)
-            return made
+        sink = _BY_SCHEME.get(scheme)
     else:
-        for ending, sink in _BY_ENDING.items():
-            if name.lower().endswith(ending):
-                made = getattr(sinks, sink)(name, **options)
-                return made
-    raise GraphError(_unknown(name, is_url=url is not None))
+        sink = next((sink for ending, sink in _BY_ENDING.items() if name.lower().endswith(ending)), None)
+    if sink is None:
+        raise GraphError(_unknown(name, is_url=url is not None))
+    kind: Any = getattr(sinks, sink)
+    made: Sink = (kind if url is None else kind.from_url)(name, **options)
+    return made
 
 
 def _unknown(name: str, *, is_url: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
-from penstock.runtime.arguments import assembled_at, function_for, is_async, shown, text_for
+from penstock.runtime.arguments import assembled_at, at, function_for, is_async, shown, text_for
 from penstock.runtime.failures import Failure, raised_by_user
 from penstock.runtime.functions import plain_result
 from penstock.runtime.node import Site, node
@@ -135,7 +135,7 @@ def _checked(returned: Any, origin: str) -> Step:
     if not isinstance(returned, tuple) or len(returned) != 2:  # noqa: PLR2004  a pair
         plain_result(returned, "unfold", origin, LAZY)
         msg = (
-            f"the function of unfold at {origin} must return (item, next state), or None at the end, "
+            f"the function of unfold{at(origin)} must return (item, next state), or None at the end, "
             f"not {shown(returned)}"
         )
         raise TypeError(msg)

@@ -128,6 +128,10 @@ class Counts(Guarded):
             for number, stage in enumerate(seen.stages if seen else (), 1):
                 yield name, f"{number} {stage.name}", stage
 
+    def by_adapter(self) -> list[tuple[str, AdapterCounts]]:
+        """Return the name and the counts of each adapter. It is a copy: events may add one."""
+        return [*self.adapters.items()]
+
     def take(self, events: Events) -> None:
         """Count the events."""
         if not events:

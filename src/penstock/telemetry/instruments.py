@@ -35,12 +35,12 @@ class Instrument:
 
 
 def _each(value: Callable[[AdapterCounts], float]) -> Callable[[Counts], Values]:
-    return lambda counts: [((name,), value(one)) for name, one in [*counts.adapters.items()]]
+    return lambda counts: [((name,), value(one)) for name, one in counts.by_adapter()]
 
 
 def _progress(value: Callable[[BatchProgress], float | None]) -> Callable[[Counts], Values]:
     def read(counts: Counts) -> Iterator[tuple[tuple[str, ...], float]]:
-        for name, one in [*counts.adapters.items()]:
+        for name, one in counts.by_adapter():
             found = None if one.progress is None else value(one.progress)
             if found is not None:
                 yield (name,), found
@@ -54,25 +54,25 @@ def _stage(field: str) -> Callable[[Counts], Values]:
 
 
 def _outcomes(counts: Counts) -> Values:
-    for name, one in [*counts.adapters.items()]:
+    for name, one in counts.by_adapter():
         yield (name, "completed"), one.completed
         yield (name, "failed"), one.failed
 
 
 def _states(counts: Counts) -> Values:
-    for name, one in [*counts.adapters.items()]:
+    for name, one in counts.by_adapter():
         for state in STATES:
             yield (name, state), float(one.state == state)
 
 
 def _ends(counts: Counts) -> Values:
-    for name, one in [*counts.adapters.items()]:
+    for name, one in counts.by_adapter():
         for state in sorted(ENDED):
             yield (name, state), one.ends.get(state, 0)
 
 
 def _sums(counts: Counts) -> Values:
-    for name, one in [*counts.adapters.items()]:
+    for name, one in counts.by_adapter():
         if one.progress is not None:
             for outcome in ("completed", "failed", "skipped"):
                 yield (name, outcome), getattr(one.progress, outcome)
@@ -232,3 +232,12 @@ INSTRUMENTS: tuple[Instrument, ...] = (
 """All metrics but the histogram of durations."""
 DURATION = "penstock_document_duration_seconds"
 DURATION_HELP = "Seconds from the start of a document to its completion."
+SUM_OF_DURATIONS = Instrument(
+    "counter",
+    DURATION,
+    "s",
+    "The sum of the durations of completed documents.",
+    _ADAPTER,
+    _each(attrgetter("seconds")),
+)
+"""In place of the histogram, where there can be none."""

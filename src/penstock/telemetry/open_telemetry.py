@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from penstock.errors import MissingExtra
 from penstock.events import AdapterStateChange, BatchProgress
 from penstock.telemetry.counts import ENDED, Counts
-from penstock.telemetry.instruments import INSTRUMENTS, Instrument, Values
+from penstock.telemetry.instruments import INSTRUMENTS, SUM_OF_DURATIONS, Instrument
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
@@ -52,7 +52,7 @@ class OpenTelemetry(Counts):
         self._trace = trace
         self._open: dict[str, _RunSpan] = {}
         meter = metrics.get_meter("penstock", meter_provider=meter_provider)
-        for one in (*INSTRUMENTS, _SECONDS):
+        for one in (*INSTRUMENTS, SUM_OF_DURATIONS):
             kind = "counter" if one.kind == "counter" else "gauge"
             create = getattr(meter, f"create_observable_{kind}")
             name = one.name.replace("penstock_", "penstock.", 1)
@@ -70,7 +70,7 @@ class OpenTelemetry(Counts):
     def close(self) -> None:
         """End the spans of runs that were abandoned."""
         while self._open:
-            self._open.popitem()[1].end(None)
+            self._open.popitem()[1].span.end()
 
     def _observer(self, one: Instrument) -> Callable[[CallbackOptions], Iterator[Observation]]:
         from opentelemetry.metrics import Observation
@@ -87,7 +87,7 @@ class OpenTelemetry(Counts):
             if event.new_state in ENDED:  # it never ran
                 return
             if len(self._open) >= _MOST_SPANS:
-                self._open.pop(next(iter(self._open))).end(None)
+                self._open.pop(next(iter(self._open))).span.end()
             attributes = {"penstock.adapter": event.adapter, "penstock.pipeline_id": event.pipeline_id}
             span = self._tracer.start_span(
                 "penstock.run", attributes=attributes, start_time=_nanoseconds(event)
@@ -100,7 +100,7 @@ class OpenTelemetry(Counts):
             run.span.set_attribute("penstock.state", event.new_state)
             if event.new_state == "failed":
                 run.span.set_status(self._trace.StatusCode.ERROR, event.reason)
-            run.end(_nanoseconds(event))
+            run.span.end(_nanoseconds(event))
 
     def _batch(self, event: BatchProgress) -> None:
         run = self._open.get(event.pipeline_id)
@@ -126,23 +126,6 @@ class _RunSpan:
         self.span = span
         self.batch = began
 
-    def end(self, at: int | None) -> None:
-        self.span.end(at)
-
 
 def _nanoseconds(event: PipelineEvent) -> int:
     return int(event.timestamp * _NANOSECONDS)
-
-
-def _durations(counts: Counts) -> Values:
-    return [((name,), one.seconds) for name, one in [*counts.adapters.items()]]
-
-
-_SECONDS = Instrument(
-    "counter",
-    "penstock_document_duration_seconds",
-    "s",
-    "The sum of the durations of completed documents.",
-    ("adapter",),
-    _durations,
-)

@@ -70,7 +70,7 @@ class PrometheusMetrics(Counts):
                 to.add_metric(labels, value)
             yield family
         bounds = [*map(str, self.bounds), "+Inf"]
-        for name, counts in [*self.adapters.items()]:
+        for name, counts in self.by_adapter():
             to = durations
             to.add_metric([name], [*zip(bounds, accumulate(counts.buckets), strict=True)], counts.seconds)
         yield durations

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from penstock.events import PipelineEvent, decode, encode_all
 from penstock.runtime.arguments import positive
-from penstock.system.folders import fsync_folder, make_folders
+from penstock.system import DiskStorage
+from penstock.system.folders import make_folders
 from penstock.telemetry.isolation import QUEUE, SECONDS, Events, InThread
 
 if TYPE_CHECKING:
-    from io import FileIO
+    from penstock.system import StoredFile
 
+_DISK = DiskStorage()
 _PIECE = 1 << 16
 
 
@@ -57,7 +59,7 @@ class Recorder(InThread):
         self._path = Path(path)
         self._rotate = rotate_bytes
         self._keep = keep
-        self._file: FileIO | None = None
+        self._file: StoredFile | None = None
         self._size = 0
 
     def _write(self, events: Events) -> None:
@@ -72,9 +74,9 @@ class Recorder(InThread):
 
     def _open(self) -> None:
         make_folders(self._path.parent)
-        file = self._path.open("ab", buffering=0)
+        file = _DISK.open(self._path, create=True)
         try:
-            self._size = _cut_last_line(self._path, file)
+            self._size = _cut_last_line(file)
         except BaseException:
             file.close()
             raise
@@ -83,10 +85,8 @@ class Recorder(InThread):
     def _append(self, data: bytes) -> None:
         file = self._file
         assert file is not None  # noqa: S101  _write has opened it
-        left = memoryview(data)
         try:
-            while left:
-                left = left[file.write(left) or 0 :]
+            file.append(data)
         except OSError:
             file.truncate(self._size)
             raise
@@ -96,35 +96,33 @@ class Recorder(InThread):
         names = [self._path, *(_rotated(self._path, n) for n in range(1, self._keep + 1))]
         for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
             if newer.exists():
-                newer.replace(older)
+                _DISK.rename(newer, older)
 
     def _finish(self) -> None:
         """Make the file durable and close it. Runs in the thread, behind all writes."""
         file, self._file = self._file, None
         if file is not None:
             try:
-                os.fsync(file.fileno())
+                file.fsync()
             finally:
                 file.close()
-            fsync_folder(self._path.parent)
+            _DISK.fsync_folder(self._path.parent)
 
 
 def _rotated(path: Path, n: int) -> Path:
     return path.with_name(f"{path.name}.{n}")
 
 
-def _cut_last_line(path: Path, file: FileIO) -> int:
+def _cut_last_line(file: StoredFile) -> int:
     """Cut off a last line without its end, as a crash may leave it; return the size of the file."""
-    size = at = path.stat().st_size
-    with path.open("rb") as reader:
-        while at:
-            begin = max(0, at - _PIECE)
-            reader.seek(begin)
-            found = reader.read(at - begin).rfind(b"\n")
-            if found >= 0:
-                at = begin + found + 1
-                break
-            at = begin
+    size = at = file.size()
+    while at:
+        begin = max(0, at - _PIECE)
+        found = file.read(begin, at - begin).rfind(b"\n")
+        if found >= 0:
+            at = begin + found + 1
+            break
+        at = begin
     if at < size:
         file.truncate(at)
     return at
