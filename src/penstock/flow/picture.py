@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from penstock.flow.drawing import Drawing, plain
+from penstock.flow.folding import sketch_of
 from penstock.redact import redact
 from penstock.runtime.facts import bound_of, evaluation
 from penstock.runtime.graph import runs_of
@@ -72,8 +73,10 @@ class GraphNode:
 
     @property
     def place(self) -> str:
-        """``origin`` without its folders."""
-        return self.origin.replace("\\", "/").rpartition("/")[2]
+        """``origin`` without its folders; in a notebook ``cell:line``."""
+        folder, _, place = self.origin.replace("\\", "/").rpartition("/")
+        is_cell = place.startswith(("<ipython-input-", "__marimo__cell_")) or "/ipykernel_" in folder
+        return f"cell:{place.rpartition(':')[2]}" if is_cell else place
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +140,16 @@ class Graph:
             lines.append(f"    class {','.join(f'n{key}' for key in sorted(slowest))} slowest")
         return "\n".join(lines) + "\n"
 
-    def to_svg(self) -> str:
-        """Return a picture as SVG; needs no other library."""
-        return Drawing(self, [_label(self, node) for node in self.nodes], _slowest(self)).svg()
+    def to_svg(self, most: int | None = 40) -> str:
+        """Return a picture as SVG; needs no other library.
+
+        The picture of a graph of more than ``most`` nodes is folded: a box stands for a part of a long chain,
+        or for many inputs of a join, and says what it holds. ``None`` draws every node.
+        """
+        room = len(self.nodes) if most is None else most
+        return Drawing(
+            sketch_of(self, [_label(self, node) for node in self.nodes], _slowest(self), room)
+        ).svg()
 
     def __str__(self) -> str:
         rows = list(_rows(self))
