@@ -5,11 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from penstock.abc import Ledger, Sink, Source
+from penstock.abc import Ledger, Sink
 from penstock.documents.expression import Expression
 from penstock.documents.settings import Settings
 from penstock.errors import GraphError
@@ -17,9 +15,9 @@ from penstock.events import DocumentCompleted, DocumentFailed, PipelineEvent
 from penstock.ingest.plan import Hook, Plan
 from penstock.ingest.replay import Replayed, replay
 from penstock.ingest.run import Ingestion
-from penstock.ingest.summary import RunSummary
+from penstock.ingest.summary import IngestionResult, RunSummary
 from penstock.ledger import ledger_from
-from penstock.redact import redact, redact_json
+from penstock.redact import redact
 from penstock.runtime.arguments import (
     began_at,
     flag_for,
@@ -44,15 +42,6 @@ if TYPE_CHECKING:
     from penstock.sinks import Target
 
 __all__ = ["Hook", "IngestionPipeline", "IngestionResult", "Replayed", "RunSummary"]
-
-
-@dataclass(frozen=True, slots=True)
-class IngestionResult:
-    """All documents and failures of a run, in memory: O(n)."""
-
-    documents: list[Document]
-    failures: list[DocumentFailed]
-    summary: RunSummary
 
 
 def _functions(parameter: str, functions: object) -> tuple[Callable[..., Any], ...]:
@@ -281,18 +270,29 @@ class IngestionPipeline:
 
     def explain(self, sink: Target | None = None) -> str:
         """Describe what happens to each document, and what a crash can do to the output."""
-        source = self._plan.adapter.source
-        lines = [f"source      {source.name} {redact_json(source.parameters)}", *_inputs_of(source)]
-        settings = self._plan.settings
-        lines += [f"where       {_shown(one)}" for one in settings.where]
-        if settings.process:
-            names = ", ".join(_shown(step) for step in settings.process)
-            lines.append(f"process     {names} (concurrency {settings.concurrency})")
-        if settings.retry:
-            lines.append(f"retry       {settings.retry.limits} a document, and the source")
-        lines.append(f"commit      every {settings.checkpoint_every} documents and at the end")
-        lines += [f"delivery    {words}" for words in self._promises(self._sink_from(sink))]
-        return "\n".join(lines)
+        promises = self._promises(self._sink_from(sink))
+        lines = [*self._plan.lines(), *(("delivery", words) for words in promises)]
+        return "\n".join(f"{name:<12}{words}" for name, words in lines)
+
+    def __repr__(self) -> str:
+        ledger = "no ledger" if self._ledger is None else f"ledger {self._place}"
+        return f"<IngestionPipeline {self._plan.key}: {self._plan.adapter.source.name}, {ledger}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle, facts, title
+
+        lines = [*self._plan.lines(), *([("ledger", self._place)] if self._ledger is not None else [])]
+        last = self.statistics()
+        stages = [title("the last run"), last.html()] if last.stages else []
+        return bundle(repr(self), title("IngestionPipeline", self._plan.key), facts(lines), *stages)
+
+    @property
+    def _place(self) -> str:
+        """The place of the ledger, without secrets."""
+        ledger = self._ledger
+        if isinstance(ledger, Ledger):
+            return str(getattr(ledger, "place", type(ledger).__name__))
+        return redact(str(ledger))
 
     def _promises(self, sink: Sink | None) -> Iterator[str]:
         """Yield what a crash can do to the documents in ``sink``."""
@@ -340,26 +340,6 @@ class IngestionPipeline:
         return self._running
 
 
-def _shown(function: Callable[..., Any]) -> str:
-    """Return the name of a function; arguments that are bound to it may be secrets, and are left out."""
-    is_named = isinstance(function, partial) or hasattr(function, "__name__")
-    return name_of(function) if is_named else repr(function)
-
-
-_SHOWN = 10
-
-
-def _inputs_of(source: Source) -> Iterator[str]:
-    """Yield the inputs in the order in which they are read; of many, the first and the last."""
-    inputs = source.inputs()
-    left_out = len(inputs) - _SHOWN
-    for number, name in enumerate(inputs, 1):
-        if left_out <= 0 or not _SHOWN - 2 < number <= len(inputs) - 2:
-            yield f"{'inputs' if number == 1 else '':<12}{number}. {redact(name)}"
-        elif number == _SHOWN - 1:
-            yield f"{'':<12}... {left_out:,} more"
-
-
 class SyncPipeline:
     """The calls of an ``IngestionPipeline`` for code that is not async.
 
@@ -372,6 +352,12 @@ class SyncPipeline:
 
     def __init__(self, pipeline: IngestionPipeline) -> None:
         self._pipeline = pipeline
+
+    def __repr__(self) -> str:
+        return f"{self._pipeline!r}.sync"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {**self._pipeline._repr_mimebundle_(), "text/plain": repr(self)}
 
     def stream_events(self) -> Iterator[PipelineEvent]:
         """Yield every event; see ``IngestionPipeline.stream_events``."""

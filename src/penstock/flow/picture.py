@@ -14,6 +14,7 @@ from penstock.flow.folding import sketch_of
 from penstock.redact import redact
 from penstock.runtime.facts import bound_of, evaluation
 from penstock.runtime.graph import runs_of
+from penstock.text import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -266,13 +267,9 @@ def _figures(node: GraphNode) -> tuple[str, ...]:
         f"requested {figures.requested:,}",
         f"delivered {figures.delivered:,}",
         f"buffered {figures.buffered:,}" + (f", dropped {figures.dropped:,}" if figures.dropped else ""),
-        f"busy {_seconds(figures.busy)}",
-        f"waited up {_seconds(figures.upstream)}, down {_seconds(figures.idle)}",
+        f"busy {milliseconds(figures.busy)}",
+        f"waited up {milliseconds(figures.upstream)}, down {milliseconds(figures.idle)}",
     )
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.3g} s" if value >= 1 or not value else f"{value * 1000:.3g} ms"
 
 
 def _for_mermaid(line: str) -> str:

@@ -45,6 +45,15 @@ class Delivered:
     failed: int = 0
     failures: tuple[DeadLetter, ...] = ()
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle, note, title
+
+        resumed = " (resumed an earlier run)" if self.resumed else ""
+        done = f"{self.documents:,} documents, {self.failed:,} failed{resumed}"
+        return bundle(
+            repr(self), title("Delivered", done), *(note(one.error, bad=True) for one in self.failures)
+        )
+
 
 def refuse_checkpoint(root: Node, who: str) -> None:
     """Refuse a graph with a checkpoint: if two ledgers commit in one run, a crash loses documents."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.events import PipelineEvent
+from penstock.redact import redact, redact_json
+from penstock.runtime.arguments import name_of
 
 if TYPE_CHECKING:
     from penstock.abc import Source
@@ -59,3 +62,37 @@ class Plan:
     hooks: tuple[Hook, ...]
     began: str = ""
     """Where the pipeline was made: ``file:line``."""
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Yield what happens to each document, as names and words."""
+        source, settings = self.adapter.source, self.settings
+        yield "source", f"{source.name} {redact_json(source.parameters)}"
+        yield from _inputs_of(source)
+        for one in settings.where:
+            yield "where", _shown(one)
+        if settings.process:
+            names = ", ".join(_shown(step) for step in settings.process)
+            yield "process", f"{names} (concurrency {settings.concurrency})"
+        if settings.retry:
+            yield "retry", f"{settings.retry.limits} a document, and the source"
+        yield "commit", f"every {settings.checkpoint_every} documents and at the end"
+
+
+def _shown(function: Callable[..., Any]) -> str:
+    """Return the name of a function; arguments that are bound to it may be secrets, and are left out."""
+    is_named = isinstance(function, partial) or hasattr(function, "__name__")
+    return name_of(function) if is_named else repr(function)
+
+
+_SHOWN = 10
+
+
+def _inputs_of(source: Source) -> Iterator[tuple[str, str]]:
+    """Yield the inputs in the order in which they are read; of many, the first and the last."""
+    inputs = source.inputs()
+    left_out = len(inputs) - _SHOWN
+    for number, name in enumerate(inputs, 1):
+        if left_out <= 0 or not _SHOWN - 2 < number <= len(inputs) - 2:
+            yield "inputs" if number == 1 else "", f"{number}. {redact(name)}"
+        elif number == _SHOWN - 1:
+            yield "", f"... {left_out:,} more"

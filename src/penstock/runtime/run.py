@@ -65,6 +65,9 @@ class Run:
         "without_position",
     )  # fmt: skip
 
+    def __repr__(self) -> str:
+        return f"<Run: {'closed' if self.closed else 'begun' if self.begun else 'new'}>"
+
     def __init__(self, clock: Clock | None = None) -> None:
         self.root: Vertex | None = None
         """The last vertex of the graph that this run runs."""
@@ -279,6 +282,9 @@ class Gate:
         self._timed = False
         self._future: asyncio.Future[None] | None = None
         self._opened = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {'waiting' if self._future is not None else 'idle'}>"
 
     def still(self, others: frozenset[object]) -> bool:  # noqa: ARG002  for subclasses
         """Return whether a task waits here for ever, if none of the runs in ``others`` moves."""

@@ -13,7 +13,7 @@ from penstock.abc import Statistics, Subscription
 from penstock.errors import ConcurrentRequestError, NotResumable, SubscriptionClosed
 from penstock.runtime.arguments import shown
 from penstock.runtime.failures import CLOSED, Failure
-from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
+from penstock.runtime.graph import MOST_NAMES, position_of, require_resumable, resolve, states_of
 from penstock.runtime.node import Site
 from penstock.runtime.places import Places, figures
 from penstock.runtime.run import Run
@@ -72,6 +72,28 @@ class Running(Subscription[T_co]):
         self._closing: asyncio.Task[None] | None = None
         self._began = began
         self._loop: asyncio.AbstractEventLoop | None = None  # since the first request
+
+    def __repr__(self) -> str:
+        names = [vertex.node.operator for vertex in self._vertex.run]
+        if len(names) > MOST_NAMES:
+            names[MOST_NAMES // 2 : -MOST_NAMES // 2] = ["..."]
+        return f"<Subscription {' | '.join(names)}: {self.state}, {self.statistics().delivered:,} delivered>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle, title
+
+        return bundle(repr(self), title("Subscription", self.state), self.statistics().html())
+
+    @property
+    def state(self) -> str:
+        """``new``, ``running``, ``completed``, ``failed`` or ``closed``."""
+        if self._failure is not None:
+            return "failed"
+        if self._ended:
+            return "completed"
+        if self.run.closed:
+            return "closed"
+        return "running" if self.run.begun else "new"
 
     def lazily(self, n: int) -> Coroutine[Any, Any, Iterable[T_co]]:
         """Call ``lazily`` of the last stage, unchecked: for terminals, which own their run."""
