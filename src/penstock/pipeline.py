@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import Ledger, Sink
@@ -12,17 +14,17 @@ from penstock.documents.expression import Expression
 from penstock.documents.settings import Settings
 from penstock.errors import GraphError
 from penstock.events import DocumentCompleted, DocumentFailed, PipelineEvent
-from penstock.ingest.plan import Hook, Plan
+from penstock.ingest.plan import Hook, Plan, functions_for
 from penstock.ingest.replay import Replayed, replay
 from penstock.ingest.run import Ingestion
 from penstock.ingest.summary import IngestionResult, RunSummary
 from penstock.ledger import ledger_from
+from penstock.notebook.interrupts import say_where
 from penstock.redact import redact
 from penstock.runtime.arguments import (
     began_at,
     flag_for,
     function_for,
-    name_of,
     positive,
     refuse,
     text_for,
@@ -42,17 +44,6 @@ if TYPE_CHECKING:
     from penstock.sinks import Target
 
 __all__ = ["Hook", "IngestionPipeline", "IngestionResult", "Replayed", "RunSummary"]
-
-
-def _functions(parameter: str, functions: object) -> tuple[Callable[..., Any], ...]:
-    """Return the functions of a parameter; raise ``GraphError`` if it is no list of functions."""
-    if not isinstance(functions, Iterable) or isinstance(functions, str | bytes):
-        advice = f"Right: {parameter}=[{name_of(functions)}]." if callable(functions) else ""
-        refuse("IngestionPipeline", "a list of functions", functions, parameter, advice)
-    found = tuple(functions)
-    for function in found:
-        function_for("IngestionPipeline", function, parameter, asynchronous=parameter == "process")
-    return found
 
 
 class IngestionPipeline:
@@ -111,7 +102,7 @@ class IngestionPipeline:
         if source is None:
             advice = "Pass pubmed(...) itself, and operators behind it as process=, where=, retry= and so on."
             refuse("IngestionPipeline", "an adapter", adapter, advice=advice)
-        process, hooks = _functions("process", process), _functions("hooks", hooks)
+        process, hooks = functions_for("process", process), functions_for("hooks", hooks)
         if isinstance(where, str):
             where = Expression(where, source.schema)
         if where is not None:
@@ -185,20 +176,37 @@ class IngestionPipeline:
                         failures.append(event)
         return IngestionResult(documents, failures, run.summary())
 
-    async def run(self, sink: Target | None = None) -> RunSummary:
+    async def run(self, sink: Target | None = None, *, progress: bool | None = None) -> RunSummary:
         """Stream into one sink or several, effectively once, and return the counts.
+
+        Args:
+            sink: One output or several.
+            progress: Whether to show the progress. By default a notebook shows a panel, and nothing is shown
+                elsewhere. ``True`` shows a bar in a terminal, or lines on stderr if it is no terminal.
 
         Raises:
             PenstockError: the source, the sink or the ledger failed. Committed documents stay, and the same
                 call resumes behind them.
         """
+        from penstock.progress.watcher import watcher
+
+        flag_for("run", progress=bool(progress) if progress is None else progress)
         to = self._sink_from(sink)
         self._plan.adapter.source.check()  # a mistyped path leaves no empty output behind
-        run = self._begin(to)
-        async with Ended(run.chunks()) as chunks:
-            async for _ in chunks:
-                pass
-        return run.summary()
+        async with watcher(self._plan.key, progress=progress) as watching:
+            run = self._begin(to, watching.hooks)
+            watching.begin(run)
+            try:
+                async with Ended(run.chunks()) as chunks:
+                    async for _ in chunks:
+                        pass
+            except (asyncio.CancelledError, KeyboardInterrupt) as error:
+                resumes = self._ledger is not None or (to is not None and to.transactional)
+                say_where(error, lambda: run.summary().standing(resumes=resumes))
+                raise
+            summary = run.summary()
+            watching.end(summary)
+        return summary
 
     async def run_async_legacy(self) -> list[str]:
         """Return the ids of all documents. Deprecated: use ``iter_results``."""
@@ -329,11 +337,12 @@ class IngestionPipeline:
             sink.use_schema(self._plan.adapter.source.schema)
         return sink
 
-    def _begin(self, sink: Sink | None) -> Ingestion:
+    def _begin(self, sink: Sink | None, hooks: tuple[Hook, ...] = ()) -> Ingestion:
         ledger = self._ledger
         owned = not isinstance(ledger, Ledger) and ledger is not None
         opened = ledger if isinstance(ledger, Ledger) or ledger is None else ledger_from(ledger)
-        self._running = Ingestion(self._plan, sink, opened, owned=owned, before=self._running)
+        plan = replace(self._plan, hooks=(*self._plan.hooks, *hooks)) if hooks else self._plan
+        self._running = Ingestion(plan, sink, opened, owned=owned, before=self._running)
         if self._stopping:
             self._stopping = False
             self._running.stop()
@@ -375,9 +384,9 @@ class SyncPipeline:
         """Collect all documents and failures, in memory: O(n)."""
         return run_in_own_loop(self._pipeline.run_async)
 
-    def run(self, sink: Target | None = None) -> RunSummary:
+    def run(self, sink: Target | None = None, *, progress: bool | None = None) -> RunSummary:
         """Stream into one sink or several, effectively once, and return the counts."""
-        return run_in_own_loop(lambda: self._pipeline.run(sink))
+        return run_in_own_loop(lambda: self._pipeline.run(sink, progress=progress))
 
     def replay(self, sink: Target, *, keys: Collection[str] | None = None) -> Replayed:
         """Try dead letters again; see ``IngestionPipeline.replay``."""

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import math
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -187,14 +186,6 @@ def test_a_picture_keeps_its_style_to_itself() -> None:
     rules = re.findall(r"([^{}]+)\{[^{}]*\}", style.replace("@media(prefers-color-scheme:dark){", ""))
     assert rules
     assert all(rule.startswith(".penstock-graph") for rule in rules)
-
-
-def test_a_cell_is_named_as_one() -> None:
-    """The place of a node that was assembled in a notebook is the line of its cell, not a temporary file."""
-    node = joined().graph().nodes[0]
-    for origin in ("/t/ipykernel_7/123.py:4", "<ipython-input-3-ab>:4", "/t/m/__marimo__cell_Hb_.py:4"):
-        assert replace(node, origin=origin).place == "cell:4"
-    assert replace(node, origin="/home/me/flows.py:4").place == "flows.py:4"
 
 
 def test_nothing_of_a_user_breaks_out() -> None:

@@ -74,10 +74,8 @@ class GraphNode:
 
     @property
     def place(self) -> str:
-        """``origin`` without its folders; in a notebook ``cell:line``."""
-        folder, _, place = self.origin.replace("\\", "/").rpartition("/")
-        is_cell = place.startswith(("<ipython-input-", "__marimo__cell_")) or "/ipykernel_" in folder
-        return f"cell:{place.rpartition(':')[2]}" if is_cell else place
+        """``origin`` without its folders."""
+        return self.origin.replace("\\", "/").rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.events import PipelineEvent
 from penstock.redact import redact, redact_json
-from penstock.runtime.arguments import name_of
+from penstock.runtime.arguments import function_for, name_of, refuse
 
 if TYPE_CHECKING:
     from penstock.abc import Source
@@ -22,6 +22,17 @@ Hook = Callable[[Sequence[PipelineEvent]], None]
 
 If a hook has an async method ``settle()``, it is awaited when the run has closed. It must not raise.
 """
+
+
+def functions_for(parameter: str, functions: object) -> tuple[Callable[..., Any], ...]:
+    """Return the functions of a parameter; raise ``GraphError`` if it is no list of functions."""
+    if not isinstance(functions, Iterable) or isinstance(functions, str | bytes):
+        advice = f"Right: {parameter}=[{name_of(functions)}]." if callable(functions) else ""
+        refuse("IngestionPipeline", "a list of functions", functions, parameter, advice)
+    found = tuple(functions)
+    for function in found:
+        function_for("IngestionPipeline", function, parameter, asynchronous=parameter == "process")
+    return found
 
 
 class SourceOfEvents(Protocol):

@@ -62,6 +62,12 @@ class RunSummary:
     reason: str | None = None
     warning: str | None = None
 
+    def standing(self, *, resumes: bool) -> str:
+        """Return where an interrupted run stands, and what the same call does next."""
+        done = f"{self.session['completed']:,} documents completed, {self.session['failed']:,} failed"
+        how = "resumes there" if resumes else "starts again: there is no ledger"
+        return f"The run {self.key!r} was interrupted and closed: {done}. The same call {how}."
+
     def html(self) -> str:
         """Return the outcome for a rich form: what a person asks first, then the counts."""
         from penstock.notebook.forms import facts, note, table, title

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 from penstock.abc import Statistics, Subscription
 from penstock.errors import ConcurrentRequestError, NotResumable, SubscriptionClosed
+from penstock.notebook.interrupts import say_where
 from penstock.runtime.arguments import shown
 from penstock.runtime.failures import CLOSED, Failure
 from penstock.runtime.graph import MOST_NAMES, position_of, require_resumable, resolve, states_of
@@ -120,7 +121,8 @@ class Running(Subscription[T_co]):
         self._count = 0
         try:
             items = await self._stage.request(n)
-        except asyncio.CancelledError:  # of the caller: the next request continues
+        except asyncio.CancelledError as error:  # of the caller: the next request continues
+            say_where(error, lambda: f"Interrupted: {self!r}")
             raise
         except BaseException as error:
             if not self.run.over(error):
