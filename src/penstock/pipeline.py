@@ -31,6 +31,7 @@ from penstock.runtime.arguments import (
 )
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import SeveralSinks, sink_from
+from penstock.sinks.frames import Frames, SyncFrames
 from penstock.statistics import Statistics
 from penstock.system import Ended
 from penstock.system.own_loop import iterate_in_own_loop, run_in_own_loop
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Hook", "IngestionPipeline", "IngestionResult", "Replayed", "RunSummary"]
 
 
-class IngestionPipeline:
+class IngestionPipeline(Frames):
     """The standard chain around an adapter. It may run any number of times.
 
     Args:
@@ -337,6 +338,9 @@ class IngestionPipeline:
             sink.use_schema(self._plan.adapter.source.schema)
         return sink
 
+    def _lists(self) -> tuple[AsyncGenerator[list[PipelineEvent], None], type | None]:
+        return self._begin(None).chunks(), self._plan.adapter.source.schema
+
     def _begin(self, sink: Sink | None, hooks: tuple[Hook, ...] = ()) -> Ingestion:
         ledger = self._ledger
         owned = not isinstance(ledger, Ledger) and ledger is not None
@@ -349,7 +353,7 @@ class IngestionPipeline:
         return self._running
 
 
-class SyncPipeline:
+class SyncPipeline(SyncFrames):
     """The calls of an ``IngestionPipeline`` for code that is not async.
 
     Each call runs in an event loop of its own: in another thread if this one has a running loop, as in a
@@ -360,7 +364,7 @@ class SyncPipeline:
     __slots__ = ("_pipeline",)
 
     def __init__(self, pipeline: IngestionPipeline) -> None:
-        self._pipeline = pipeline
+        self._pipeline: IngestionPipeline = pipeline
 
     def __repr__(self) -> str:
         return f"{self._pipeline!r}.sync"

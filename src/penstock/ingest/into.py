@@ -79,7 +79,7 @@ async def deliver(
     refuse_checkpoint(root, "into(sink)")
     if ledger is not None:
         require_resumable(root, "into(sink, ledger=...)")
-    sink.use_schema(_schema_of(root))
+    sink.use_schema(schema_of(root))
     delivery = Delivery(sink, ledger, key, began=began_at())
     if isinstance(root, Documents):
         root = root.with_settings(writable=True)  # it knows which documents need no check
@@ -168,7 +168,7 @@ class _Arrivals:
         )
 
 
-def _schema_of(root: Node) -> type | None:
+def schema_of(root: Node) -> type | None:
     """Return the schema of the sources of documents, if they all have the same."""
     found: set[type | None] = set()
     nodes = [root]
