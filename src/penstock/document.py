@@ -18,7 +18,6 @@ __all__ = [
     "content_hash",
     "fault_of_id",
     "id_number",
-    "is_ordinary_id",
     "trusted_document",
 ]
 
