@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from penstock import IngestionPipeline
 from penstock.adapters import Adapter
-from penstock.cli.bar import LiveProgress
+from penstock.progress.bar import LiveProgress
 from penstock.events import BatchProgress
 from penstock.telemetry import OpenTelemetry, PrometheusMetrics
 

@@ -6,8 +6,6 @@ import io
 
 import pytest
 
-from penstock.cli.bar import LiveProgress
-from penstock.cli.progress import PlainProgress, SilentProgress, Tally, is_live_terminal, summary_line
 from penstock.document import Document
 from penstock.events import (
     AdapterStateChange,
@@ -17,6 +15,8 @@ from penstock.events import (
     DocumentStarted,
     PipelineEvent,
 )
+from penstock.progress.bar import LiveProgress
+from penstock.progress.view import PlainProgress, SilentProgress, Tally, is_live_terminal, summary_line
 
 
 def started(name: str) -> DocumentStarted:

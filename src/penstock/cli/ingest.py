@@ -11,12 +11,12 @@ from penstock.cli.eventstream import EventStream
 from penstock.cli.exits import INTERRUPTED
 from penstock.cli.failures import HINT
 from penstock.cli.hints import hints_after
-from penstock.cli.progress import PlainProgress, ProgressView, SilentProgress, is_live_terminal
 from penstock.cli.receipt import exit_code, receipt
 from penstock.cli.resources import peak_memory, spare_the_collector
 from penstock.cli.signals import CLOSING, Interrupts
 from penstock.cli.text import clean, put
 from penstock.pipeline_file.places import STDOUT
+from penstock.progress.view import PlainProgress, ProgressView, SilentProgress, is_live_terminal
 
 if TYPE_CHECKING:
     from penstock.cli.job import Job
@@ -61,7 +61,7 @@ def _view(job: Job) -> ProgressView:
         job.options.events or STDOUT in job.outputs
     ) and sys.stdout.isatty()  # a bar would be drawn over the events
     if is_live_terminal(sys.stderr, os.environ.get("TERM")) and not shared:
-        from penstock.cli.bar import LiveProgress
+        from penstock.progress.bar import LiveProgress
 
         return LiveProgress(sys.stderr)
     return PlainProgress(sys.stderr)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.cli.progress import ProgressView
-from penstock.cli.text import count, duration
 from penstock.errors import MissingExtra
+from penstock.progress.view import ProgressView
+from penstock.text import count, duration
 
 try:
     from rich.console import Console

@@ -1,7 +1,7 @@
 """Views of the progress of a run: plain lines for logs, silence, and what all views share.
 
-Each view is a hook of the pipeline: it gets the same events as every other hook. `cli/bar.py` has the view
-for a terminal.
+Each view is a hook of the pipeline: it gets the same events as every other hook. `progress/bar.py` has the
+view for a terminal.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from penstock.cli.text import count, duration, percent, put, shorten
 from penstock.events import (
     AdapterStateChange,
     BatchProgress,
@@ -17,6 +16,7 @@ from penstock.events import (
     DocumentFailed,
     DocumentStarted,
 )
+from penstock.text import count, duration, percent, put, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
