@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from penstock import IngestionPipeline
 from penstock.adapters import Adapter
-from penstock.progress.bar import LiveProgress
 from penstock.events import BatchProgress
+from penstock.progress.bar import LiveProgress
 from penstock.telemetry import OpenTelemetry, PrometheusMetrics
 
 if TYPE_CHECKING:

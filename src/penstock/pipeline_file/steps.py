@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import GraphError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from penstock.pipeline_file.model import StepTable
@@ -62,3 +62,26 @@ def step_of(table: StepTable, folder: Path) -> Callable[..., Any]:
         raise GraphError(f"{table.function} is no function but {type(function).__name__}")
     bound: Callable[..., Any] = partial(function, **table.arguments) if table.arguments else function
     return bound
+
+
+def retried_kinds(names: Sequence[str], folder: Path) -> Any:
+    """Return what ``RetryPolicy(retry_on=...)`` takes: the kinds of errors with these names, or a function.
+
+    Raises:
+        GraphError: one cannot be imported, or is neither a kind of errors nor the only function.
+    """
+    found = [imported(name, folder) for name in names]
+    is_kind = [isinstance(one, type) and issubclass(one, Exception) for one in found]
+    if all(is_kind):
+        return tuple(found)
+    if len(found) == 1 and callable(found[0]) and not isinstance(found[0], type):
+        return found[0]
+    name, other = next(
+        pair for pair, good in zip(zip(names, found, strict=True), is_kind, strict=True) if not good
+    )
+    what = (
+        f"the class {other.__qualname__}"
+        if isinstance(other, type)
+        else f"of the type {type(other).__name__}"
+    )
+    raise GraphError(f"{name} is {what}: name classes of exceptions, or one function and nothing else")
