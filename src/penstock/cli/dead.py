@@ -27,6 +27,7 @@ from penstock.cli.outputs import sink_of
 from penstock.cli.status import find_ledger, is_pipeline_file, local_time
 from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
 from penstock.errors import AdapterError, LedgerError
+from penstock.pipeline_file import is_import_path
 from penstock.pipeline_file.places import (
     LEDGER_SUFFIX,
     STDOUT,
@@ -214,7 +215,8 @@ def replay_letters(
     A document that succeeds goes into the output, and its letter is removed. A letter that fails again stays.
 
     Args:
-        output: The output that the documents are missing from, or a pipeline file: then its steps run too.
+        output: The output that the documents are missing from. Or a pipeline file, or MODULE:OBJECT as for
+            penstock run: then the steps of the pipeline run too.
         records: Replay only these records. The default is all.
         to: More outputs of the same ingestion.
         ledger: The ledger with the letters. The default is the one beside the output.
@@ -228,6 +230,8 @@ def replay_letters(
 
     if is_pipeline_file(output):
         return _replay_file(output, records, tuple(sets or ()))
+    if is_import_path(output):
+        return _replay_object(output, records, tuple(to or ()))
     if ledger is None and output.endswith(LEDGER_SUFFIX):
         raise UsageProblem(f"{output} is a ledger: name the output that the documents go into")
     outputs = [output_of(word) for word in (output, *(to or ()))]
@@ -235,8 +239,7 @@ def replay_letters(
     name = key_of(place, key)
     letters = read_dead_letters(place, name, latest=1)
     if not letters:
-        put(sys.stdout, f"penstock: nothing to replay: {clean(name)} has no dead letters")
-        return DOCUMENTS_FAILED if records else ALL_COMPLETED
+        return _nothing(name, records)
     pipeline = IngestionPipeline(_adapter(letters[0]), ledger=place, key=name, where=selection.where)
     return _replay(pipeline, sink_of(outputs, selection), records, to_stdout=STDOUT in outputs)
 
@@ -251,10 +254,30 @@ def _replay_file(name: str, records: Sequence[str], sets: Sequence[str]) -> int:
         raise UsageProblem(f"the pipeline of {name} keeps no ledger, so it has no dead letters")
     key = key_of(file.ledger, file.model.key or file.adapter.name)
     if not read_dead_letters(file.ledger, key, latest=1):
-        put(sys.stdout, f"penstock: nothing to replay: {clean(key)} has no dead letters")
-        return DOCUMENTS_FAILED if records else ALL_COMPLETED
+        return _nothing(key, records)
     pipeline, sink = file.build()
     return _replay(pipeline, sink, records, to_stdout=STDOUT in file.outputs)
+
+
+def _replay_object(name: str, records: Sequence[str], to: Sequence[str]) -> int:
+    """Replay letters of a pipeline in Python: with its steps, into its outputs."""
+    from penstock.cli.object_job import ObjectJob
+    from penstock.cli.run import FileOptions
+    from penstock.ledger.history import read_dead_letters
+    from penstock.pipeline_file import pipeline_object
+
+    job = ObjectJob.of(pipeline_object(name), to, FileOptions())
+    if job.ledger is None:
+        raise UsageProblem(f"{name} keeps no ledger in a file or a database, so it has no dead letters")
+    key = key_of(job.ledger, job.options.key)
+    if not read_dead_letters(job.ledger, key, latest=1):
+        return _nothing(key, records)
+    return _replay(job.pipeline(()), job.sink(), records, to_stdout=STDOUT in job.outputs)
+
+
+def _nothing(key: str, records: Sequence[str]) -> int:
+    put(sys.stdout, f"penstock: nothing to replay: {clean(key)} has no dead letters")
+    return DOCUMENTS_FAILED if records else ALL_COMPLETED
 
 
 def _replay(pipeline: IngestionPipeline, sink: Sink, records: Sequence[str], *, to_stdout: bool) -> int:

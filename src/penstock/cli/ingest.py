@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from penstock.cli.eventstream import EventStream
@@ -87,7 +88,8 @@ class _Run:
     def to_its_end(self) -> RunSummary | None:
         """Run, and return the summary; ``None`` if a second signal cancelled the run."""
         # the grace counts twice: for documents in flight, and for a commit that has begun
-        patience = 2 * self._job.options.grace + CLOSING
+        grace = self._job.options.grace
+        patience = 2 * grace + CLOSING if isfinite(grace) else None
         with Interrupts(self._first_signal, self._second_signal, patience=patience) as interrupts:
             try:
                 return asyncio.run(self._main())

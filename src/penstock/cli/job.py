@@ -19,7 +19,7 @@ from penstock.pipeline_file.places import STDOUT, Output, Place, file_of, ledger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.abc import Sink
+    from penstock.abc import Sink, Source
     from penstock.adapters import AdapterEntry
     from penstock.cli.options import RunOptions
     from penstock.pipeline import Hook, IngestionPipeline
@@ -103,6 +103,11 @@ class Job:
     def warning(self) -> str | None:
         """Return what the user may have overlooked."""
         return unquoted_glob(self.files)
+
+    def source(self) -> Source:
+        """Return the source, for looks at its inputs."""
+        source: Source = self.adapter.build(self.files, self.settings).source
+        return source
 
     def pipeline(self, hooks: Sequence[Hook]) -> IngestionPipeline:
         """Build the pipeline."""

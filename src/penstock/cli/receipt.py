@@ -46,7 +46,8 @@ def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
 
 def _headline(summary: RunSummary, job: Job) -> str:
     if summary.nothing_to_do and summary.warning is None:
-        reason = f"{', '.join(map(_name_of, job.outputs))} already has all documents of these inputs"
+        names = ", ".join(map(_name_of, job.outputs)) or clean(summary.sink or "the output")
+        reason = f"{names} already has all documents of these inputs"
         if summary.limited and job.options.limit is not None:
             reason = f"an earlier run reached the limit of {count(job.options.limit)}"
         return f"penstock: nothing to do: {reason}"
@@ -70,6 +71,8 @@ def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
         worker = f", largest worker {size(peak.worker)}" if peak.worker else ""
         lines.append(_fact("memory", f"{size(peak.own)} at the peak{worker}"))
     lines += [_fact("output", _name_of(output) + _size_of(output)) for output in job.outputs]
+    if not job.outputs and summary.sink is not None:  # a sink of the user's own
+        lines.append(_fact("output", clean(summary.sink)))
     lines.append(_fact("ledger", clean(shown_place(job.ledger))))
     if STDOUT in job.outputs:
         lines.append(_fact("delivery", f"at least once into stdout: {_AGAIN[job.ledger is not None]}"))

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from penstock.pipeline_file.model import StepTable
 
 
-def imported(name: str, folder: Path) -> Any:
+def imported(name: str, folder: Path, *, first: bool = False) -> Any:
     """Return the object ``package.module:object``.
 
-    Modules beside the file are found too: ``folder`` becomes the last place where Python looks for modules.
+    Modules in ``folder`` are found too: it becomes the last place where Python looks for modules, or the
+    ``first``.
 
     Raises:
         GraphError: the module cannot be imported, or has no such object.
@@ -28,7 +29,7 @@ def imported(name: str, folder: Path) -> Any:
     if not (module_name and attributes):
         raise GraphError(f"{name!r} is no import path: write package.module:name")
     if (place := str(folder.absolute())) not in sys.path:
-        sys.path.append(place)
+        sys.path.insert(0 if first else len(sys.path), place)
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
@@ -36,9 +37,12 @@ def imported(name: str, folder: Path) -> Any:
             raise GraphError(
                 f"{module_name} cannot be imported: it needs {error.name}, which is not installed"
             ) from error
-        raise GraphError(
-            f"there is no module {error.name}: install it, or put it beside the file, in {folder}"
-        ) from error
+        where = (
+            f"start the command in its folder, not in {place}"
+            if first
+            else f"put it beside the file, in {folder}"
+        )
+        raise GraphError(f"there is no module {error.name}: install it, or {where}") from error
     except (Exception, SystemExit) as error:  # code of a user may raise anything when it is imported
         raise GraphError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
     try:
