@@ -102,6 +102,7 @@ class _Run:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._pipeline = self._job.pipeline([self._view, *([self._events] if self._events else [])])
+        self._view.watch(self._pipeline.statistics)
         if self._stopping:  # a signal came before the pipeline existed
             self._pipeline.stop()
         spare_the_collector()
