@@ -24,7 +24,7 @@ from penstock.cli.options import (
     Sets,
 )
 from penstock.cli.outputs import sink_of
-from penstock.cli.status import find_ledger, is_pipeline_file, local_time
+from penstock.cli.status import LETTER_FIELDS, find_ledger, is_pipeline_file, local_time
 from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
 from penstock.errors import AdapterError, LedgerError
 from penstock.pipeline_file import is_import_path
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 app = App(name="dead", help_format="plaintext")
 _LINE = 160
-_JSON_FIELDS = ("key", "doc_id", "adapter", "error_type", "error", "attempts", "timestamp")
 
 
 def key_of(ledger: Place, wanted: str | None) -> str:
@@ -79,12 +78,14 @@ def list_letters(
     as_json: Json = False,
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
-    """List dead letters: the record, the document, the error.
+    """List the documents that failed: the record, the id of the document, and the error.
 
-    It works while a run is going, and does not disturb it.
+    You can call it while a run is going.
+
+    Example: penstock dead list articles.jsonl
 
     Args:
-        latest: Show this many of the latest letters, oldest first.
+        latest: Show only the latest ones, this many. The oldest of them comes first.
     """
     from penstock.ledger.history import read_dead_letters
 
@@ -93,7 +94,7 @@ def list_letters(
     letters = read_dead_letters(ledger, name, latest=latest)
     if as_json:
         for letter in letters:
-            facts = {name: getattr(letter, name) for name in _JSON_FIELDS}
+            facts = {name: getattr(letter, name) for name in LETTER_FIELDS}
             put(sys.stdout, json.dumps(facts | {"bytes": len(letter.raw)}))
     elif letters:
         put(sys.stdout, *(_line(letter) for letter in letters))
@@ -117,11 +118,13 @@ def show_letter(
     raw: Flag = False,
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
-    """Show one dead letter: its error, its traceback, its bytes.
+    """Show everything about one document that failed: its error, the traceback, and the bytes of its record.
+
+    Example: penstock dead show articles.jsonl 'pubmed24n0001.xml.gz#17'
 
     Args:
-        record: The record, named as in the list (file#number).
-        raw: Write only the unchanged bytes of the record to stdout.
+        record: The name of the record, as penstock dead list prints it: file#number.
+        raw: Print only the bytes of the record, unchanged.
 
     Raises:
         LedgerError: the record has no letter.
@@ -164,11 +167,13 @@ def drop_letters(
     key: Key = None,
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
-    """Remove dead letters for good, with their bytes.
+    """Forget documents that failed. Their errors and their bytes are removed from the ledger for good.
+
+    Example: penstock dead drop articles.jsonl 'pubmed24n0001.xml.gz#17'
 
     Args:
-        records: The records, named as in the list.
-        everything: Remove all letters.
+        records: The names of the records, as penstock dead list prints them.
+        everything: Forget all of them.
 
     Raises:
         UsageProblem: neither records nor ``--all`` were given, or both.
@@ -210,16 +215,17 @@ def replay_letters(
     selection: Selection = Selection(),  # noqa: B008  it is frozen
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
-    """Parse dead letters again, with the parser of today. Nothing is fetched.
+    """Try documents again that failed, for example after an update of the parser. Nothing is fetched.
 
-    A document that succeeds goes into the output, and its letter is removed. A letter that fails again stays.
+    A document that succeeds now goes into the output. One that fails again stays in the list.
+
+    Example: penstock dead replay articles.jsonl
 
     Args:
-        output: The output that the documents are missing from. Or a pipeline file, or MODULE:OBJECT as for
-            penstock run: then the steps of the pipeline run too.
-        records: Replay only these records. The default is all.
+        output: The output that lacks the documents. Or what penstock run takes: then its steps run too.
+        records: Try only these records. The default is all.
         to: More outputs of the same ingestion.
-        ledger: The ledger with the letters. The default is the one beside the output.
+        ledger: The ledger that has the failed documents. The default is the one beside the output.
 
     Raises:
         UsageProblem: a ledger was named instead of the output.

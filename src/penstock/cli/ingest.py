@@ -12,7 +12,7 @@ from penstock.cli.eventstream import EventStream
 from penstock.cli.exits import INTERRUPTED
 from penstock.cli.failures import HINT
 from penstock.cli.hints import hints_after
-from penstock.cli.receipt import exit_code, receipt
+from penstock.cli.receipt import exit_code, quiet_receipt, receipt
 from penstock.cli.resources import peak_memory, spare_the_collector
 from penstock.cli.signals import CLOSING, Interrupts
 from penstock.cli.text import clean, put
@@ -50,13 +50,16 @@ def ingest(job: Job) -> int:
         put(sys.stderr, "penstock: stopped at once; what was committed is kept")
         put(sys.stderr, f"penstock: to resume: {job.command()}")
         return INTERRUPTED
+    if job.options.quiet:
+        put(sys.stderr, *quiet_receipt(summary, job))
+        return exit_code(summary)
     out = sys.stderr if job.options.events or STDOUT in job.outputs else sys.stdout
     put(out, *receipt(summary, job, peak_memory()))
     return exit_code(summary)
 
 
 def _view(job: Job) -> ProgressView:
-    if not job.options.progress:
+    if job.options.quiet or not job.options.progress:
         return SilentProgress(sys.stderr)
     shared = (
         job.options.events or STDOUT in job.outputs

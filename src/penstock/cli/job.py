@@ -177,6 +177,7 @@ class Job:
             "--fail-fast": options.fail_fast and fail_fast,
             "--events": options.events,
             "--no-progress": not options.progress,
+            "--quiet": options.quiet,
             "--debug": options.debug,
         }
         words += [flag for flag, given in flags.items() if given]

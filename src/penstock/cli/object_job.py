@@ -60,6 +60,7 @@ class ObjectJob(Job):
             refresh=given.refresh,
             fail_fast=plan.settings.fail_fast,
             progress=given.progress,
+            quiet=given.quiet,
             events=given.events,
             debug=given.debug,
         )
@@ -126,6 +127,7 @@ class ObjectJob(Job):
         flags = {
             "--events": options.events,
             "--no-progress": not options.progress,
+            "--quiet": options.quiet,
             "--debug": options.debug,
             "--restart": restart,
             "--refresh": not restart and (options.refresh if refresh is None else refresh),

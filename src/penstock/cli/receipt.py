@@ -44,6 +44,14 @@ def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
     return [_headline(summary, job), "", *_body(summary, job, peak), "", *_next(summary, job)]
 
 
+def quiet_receipt(summary: RunSummary, job: Job) -> list[str]:
+    """Return what ``--quiet`` leaves: a warning, and how to resume a run that was interrupted."""
+    lines = [f"penstock: warning: {clean(summary.warning)}"] if summary.warning else []
+    if summary.state == "cancelled":
+        lines.append(f"penstock: interrupted; to resume: {job.command()}")
+    return lines
+
+
 def _headline(summary: RunSummary, job: Job) -> str:
     if summary.nothing_to_do and summary.warning is None:
         names = ", ".join(map(_name_of, job.outputs)) or clean(summary.sink or "the output")

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.file_job import FileJob
 from penstock.cli.job import UsageProblem
-from penstock.cli.options import AtLeastOne, Debug, Flag, Outputs, Progress, Sets
+from penstock.cli.options import AtLeastOne, Debug, Flag, Outputs, Progress, Quiet, Sets
 from penstock.cli.text import clean, clean_lines, count, put
 from penstock.pipeline_file import is_import_path, load, pipeline_object
 from penstock.pipeline_file.places import shown, shown_place
@@ -32,6 +32,7 @@ class FileOptions:
     refresh: Flag = False
     """Read all inputs again from the beginning. Take documents that are new or have changed."""
     progress: Progress = True
+    quiet: Quiet = False
     events: Flag = False
     """Print every event as a line of JSON on stdout. The receipt then goes to stderr."""
     debug: Debug = False
@@ -50,9 +51,8 @@ def run(
     """Run a pipeline, and return the exit code.
 
     Args:
-        pipeline: A pipeline file (TOML), or MODULE:OBJECT. The object is an IngestionPipeline, a pair
-            (pipeline, sink), or a function that returns one of these. Modules of this folder are found.
-        to: Where MODULE:OBJECT writes. Repeat it for more outputs. A file says it itself.
+        pipeline: A pipeline file, or MODULE:OBJECT: a pipeline in a module of Python, here or installed.
+        to: For MODULE:OBJECT: where to write. Repeat it for more outputs.
         dry_run: Check everything that can be checked without opening an output, and stop.
         explain: Describe what happens to each document, and stop.
 
