@@ -45,10 +45,13 @@ def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
 
 
 def quiet_receipt(summary: RunSummary, job: Job) -> list[str]:
-    """Return what ``--quiet`` leaves: a warning, and how to resume a run that was interrupted."""
+    """Return what ``--quiet`` leaves: a warning, failed documents, and how to resume an interrupted run."""
     lines = [f"penstock: warning: {clean(summary.warning)}"] if summary.warning else []
     if summary.state == "cancelled":
         lines.append(f"penstock: interrupted; to resume: {job.command()}")
+    elif failed := 0 if summary.nothing_to_do else summary.counts.get("failed", 0):
+        hint = "" if job.ledger is None else f"; to list them: {job.list_command()}"
+        lines.append(f"penstock: {plural(failed, 'document')} failed{hint}")
     return lines
 
 
