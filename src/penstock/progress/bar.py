@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
 
 from penstock.errors import MissingExtra
 from penstock.progress.view import ENDED, ProgressView, Tally
 from penstock.text import count, duration
 
 try:
-    from rich.console import Console, Group
+    from rich.console import Console
     from rich.live import Live
-    from rich.progress_bar import ProgressBar
-    from rich.spinner import Spinner
-    from rich.table import Table
     from rich.text import Text
 except ImportError as error:  # pragma: no cover - proved in a subprocess by tests/cli/test_cli.py
     raise MissingExtra("The live bar", "cli") from error
@@ -23,12 +21,27 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-_FRAMES_PER_SECOND = 5
+_FRAMES_PER_SECOND = 4
 _WIDEST_BAR = 40
 _SMALLEST_BAR = 6
 _INDENT = 2
 _GAP = 2
 _MOST_SOURCES = 10
+
+
+class _Signs(NamedTuple):
+    """The characters of a view."""
+
+    turning: str
+    done: str
+    half: str
+    rest: str
+    completed: str
+    ended: str
+
+
+_UNICODE = _Signs("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "━", "╸", "─", "✓", "✗")
+_ASCII = _Signs("|/-\\", "=", " ", "-", "+", "x")
 
 
 class LiveProgress(ProgressView):
@@ -42,7 +55,7 @@ class LiveProgress(ProgressView):
     def __init__(self, stream: TextIO, *, width: int | None = None) -> None:
         super().__init__(stream)
         self.console = Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
-        self._spinner = Spinner("dots", style="cyan")
+        self._signs = _ASCII if self.console.options.ascii_only else _UNICODE
         self._live = Live(
             get_renderable=self.render,
             console=self.console,
@@ -57,7 +70,7 @@ class LiveProgress(ProgressView):
         self.console.print(Text(line), soft_wrap=True)
 
     def render(self) -> RenderableType:
-        """Draw one frame."""
+        """Draw one frame: one text, because a table for each line costs three times as much."""
         sources = [*self.sources.values()] or [Tally()]
         tallies = sources[-_MOST_SOURCES:]
         if len(sources) > 1:
@@ -65,26 +78,47 @@ class LiveProgress(ProgressView):
         names = max(len(tally.name) for tally in tallies)
         lines = [line for tally in tallies for line in self._lines(tally, names)]
         if len(sources) > _MOST_SOURCES:
-            lines.insert(0, _line(Text(f"{len(sources) - _MOST_SOURCES} earlier sources", style="dim")))
+            lines.insert(0, Text(f"  {len(sources) - _MOST_SOURCES} earlier sources", style="dim"))
         if waits := self.waits_for():
-            lines.append(_line(Text(f"waits for {waits}", style="dim")))
-        return Group(*lines)
+            lines.append(Text(f"  waits for {waits}", style="dim"))
+        for line in lines:
+            line.truncate(self.console.width, overflow="ellipsis")
+        return Text("\n", no_wrap=True).join(lines)
 
-    def _lines(self, tally: Tally, names: int) -> list[RenderableType]:
+    def _lines(self, tally: Tally, names: int) -> list[Text]:
         """Draw a source: on one line if it fits, otherwise its words on lines below its bar."""
-        running = tally.state not in ENDED
-        mark = self._spinner if running else Text("✓" if tally.state == "completed" else "✗")
-        name = Text(tally.name.ljust(names))
+        frame = int(monotonic() * _FRAMES_PER_SECOND)
+        head = Text(self._mark(tally, frame), style="cyan")
+        head.append(f" {tally.name.ljust(names)}" if names else "", style="default")
         words = _words(tally)
-        taken = _INDENT + (names + 1 if names else 0)
-        room = self.console.width - taken - 1
         whole = _joined(words)
-        left = min(_WIDEST_BAR, room - whole.cell_len)
-        head: list[RenderableType] = [mark, name] if names else [mark]
-        if left >= _SMALLEST_BAR:
-            return [_grid([*head, _bar(tally, left), whole])]
-        first = [*head, _bar(tally, min(_WIDEST_BAR, room))] if room >= _SMALLEST_BAR else head
-        return [_grid(first), *map(_line, _wrapped(words, self.console.width - _INDENT))]
+        room = self.console.width - head.cell_len - 1
+        beside = min(_WIDEST_BAR, room - whole.cell_len - 1)
+        if beside >= _SMALLEST_BAR:
+            head.append(" ").append_text(self._bar(tally, beside, frame))
+            return [head.append(" ").append_text(whole)]
+        if room >= _SMALLEST_BAR:
+            head.append(" ").append_text(self._bar(tally, min(_WIDEST_BAR, room), frame))
+        below = _wrapped(words, self.console.width - _INDENT)
+        return [head, *(Text(" " * _INDENT).append_text(line) for line in below)]
+
+    def _mark(self, tally: Tally, frame: int) -> str:
+        signs = self._signs
+        if tally.state in ENDED:
+            return signs.completed if tally.state == "completed" else signs.ended
+        return signs.turning[frame % len(signs.turning)]
+
+    def _bar(self, tally: Tally, width: int, frame: int) -> Text:
+        """Draw a bar in colours of the terminal's own palette. Without a total, a piece of it moves."""
+        signs = self._signs
+        if not tally.total and tally.state not in ENDED:
+            at, piece = frame % width, max(2, width // 5)
+            lit = [signs.done if (place - at) % width < piece else signs.rest for place in range(width)]
+            return Text("".join(lit), style="green")
+        part = tally.settled / tally.total if tally.total else 1.0
+        halves = min(2 * width, int(2 * width * part))
+        bar = Text(signs.done * (halves // 2) + signs.half * (halves % 2), style="green")
+        return bar.append(signs.rest * (width - (halves + 1) // 2), style="bright_black")
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -93,21 +127,6 @@ class LiveProgress(ProgressView):
     def __exit__(self, *exc: object) -> None:
         """Remove the bar and show the cursor again."""
         self._live.stop()
-
-
-def _bar(tally: Tally, width: int) -> ProgressBar:
-    """Return a bar in colours of the terminal's own palette, which fit its background."""
-    ended = tally.state in ENDED
-    return ProgressBar(
-        tally.total or (1 if ended else None),
-        tally.settled,
-        width=width,
-        pulse=not (tally.total or ended),
-        style="bright_black",
-        complete_style="green",
-        finished_style="green",
-        pulse_style="green",
-    )
 
 
 def _words(tally: Tally) -> list[Text]:
@@ -141,17 +160,3 @@ def _wrapped(words: list[Text], width: int) -> list[Text]:
             lines.append([])
         lines[-1].append(word)
     return [_joined(line) for line in lines]
-
-
-def _grid(cells: list[RenderableType]) -> Table:
-    grid = Table.grid(padding=(0, 1))
-    for _ in cells:
-        grid.add_column(no_wrap=True, overflow="ellipsis")
-    grid.add_row(*cells)
-    return grid
-
-
-def _line(text: Text) -> Text:
-    """Return a line below a bar: indented, and cut off where the terminal ends."""
-    line = Text(" " * _INDENT, no_wrap=True, overflow="ellipsis")
-    return line.append_text(text)
