@@ -43,6 +43,11 @@ app.command(
     "After an interruption, the same command continues at the last commit.",
 )
 app.command(
+    "penstock.cli.serve:serve",
+    name="serve",
+    help="Serve pipelines over HTTP: start, watch and stop them, and stream their events.",
+)
+app.command(
     "penstock.cli.init:init",
     name="init",
     help="Write a commented pipeline file, and a sample that it reads. Nothing is overwritten.",
