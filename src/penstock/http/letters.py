@@ -32,12 +32,12 @@ class Letters:
         self._key = file.model.key or file.adapter.name
         self._counted: tuple[float, int] = (-_FRESH, 0)
 
-    async def count(self) -> int | None:
-        """Return how many there are, as of the last two seconds; ``None`` if no ledger can tell."""
+    async def count(self, *, live: bool) -> int | None:
+        """Return how many there are; ``None`` if no ledger can tell. While ``live``, as of 2 s ago."""
         if self._ledger is None:
             return None
         at, found = self._counted
-        if time.monotonic() - at < _FRESH:
+        if live and time.monotonic() - at < _FRESH:
             return found
         try:
             found = await asyncio.to_thread(_count, self._ledger, self._key)

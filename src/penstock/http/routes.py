@@ -199,4 +199,4 @@ class Routes:
 
     async def _detail(self, run: Run) -> RunDetail:
         letters = self._letters.get(run.record.pipeline)
-        return run.detail(None if letters is None else await letters.count())
+        return run.detail(None if letters is None else await letters.count(live=not run.ended))

@@ -52,11 +52,15 @@ class Segment:
         rest = memoryview(data)
         try:
             while rest:
-                rest = rest[os.write(self._fd, rest) :]
+                rest = rest[self.write(rest) :]
         except OSError:
             os.ftruncate(self._fd, self.size)
             raise
         self._index(data)
+
+    def write(self, data: memoryview) -> int:
+        """Write at least a part of some bytes, and return how many."""
+        return os.write(self._fd, data)
 
     def _index(self, data: bytes) -> None:
         """Count the lines of new data, and note where blocks begin."""
