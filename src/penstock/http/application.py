@@ -72,7 +72,7 @@ def application(
             yield
 
     app = Starlette(
-        routes=Routes(service).routes(),
+        routes=Routes(service, with_token=token is not None).routes(),
         middleware=[Middleware(Guard, limits=limits, token=token, hosts=hosts)],
         exception_handlers={
             problems.Problem: problems.on_problem,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from penstock.http import api_page, openapi
 from penstock.http.letters import Letters
 from penstock.http.page import page
 from penstock.http.problems import Problem
+from penstock.http.queries import EventsQuery, LettersQuery, RunsQuery, StreamQuery
 from penstock.http.requests import form_of, key_of, last_id_of, query_of, start_of
 from penstock.http.streaming import EventStream, gone
 from penstock.http.views import Health, PipelineList, RunDetail, RunList, View
@@ -22,50 +23,6 @@ if TYPE_CHECKING:
     from penstock.http.service import Service
 
 
-class Query(BaseModel):
-    """The base of all queries."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-
-class RunsQuery(Query):
-    """Which runs to list."""
-
-    pipeline: str | None = None
-    """Only runs of this pipeline."""
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    """So many at the most, the newest."""
-
-
-class EventsQuery(Query):
-    """Which events to send, and from which on."""
-
-    types: str | None = None
-    """Only events of these types, joined by commas."""
-    after: Annotated[int, Field(ge=0, lt=10**15)] | None = None
-    """Begin behind the event of this number. `Last-Event-ID` goes before it."""
-    tail: Annotated[int, Field(ge=0, lt=10**15)] | None = None
-    """Begin with the last so many events; 0 sends only new ones."""
-
-
-class StreamQuery(Query):
-    """Which events to send."""
-
-    types: str | None = None
-    """Only events of these types, joined by commas."""
-
-
-class LettersQuery(Query):
-    """Which dead letters to show."""
-
-    skip: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """Leave out so many of the newest."""
-    limit: Annotated[int, Field(ge=1, le=500)] = 50
-    """So many at the most."""
-    raw: bool = False
-    """Whether to show the raw bytes of the records too, in base64."""
-
-
 def answer(view: View, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return a view as JSON."""
     return JSONResponse(
@@ -74,9 +31,15 @@ def answer(view: View, status: int = 200, headers: dict[str, str] | None = None)
 
 
 class Routes:
-    """The endpoints of a service."""
+    """The endpoints of a service.
 
-    def __init__(self, service: Service) -> None:
+    Args:
+        service: The server.
+        with_token: Whether clients must send a token.
+    """
+
+    def __init__(self, service: Service, *, with_token: bool) -> None:
+        self._with_token = with_token
         self._service = service
         self._letters = {name: Letters(file) for name, file in service.files.items()}
 
@@ -84,12 +47,13 @@ class Routes:
         """Return all routes."""
         return [
             Route("/", page, methods=["GET"]),
+            Route("/docs", self.docs, methods=["GET"]),
+            Route("/openapi.json", self.openapi, methods=["GET"]),
             Route("/healthz", self.health, methods=["GET"]),
             Route("/readyz", self.readiness, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/v1/pipelines", self.pipelines, methods=["GET"]),
-            Route("/v1/runs", self.runs, methods=["GET"]),
-            Route("/v1/runs", self.start, methods=["POST"]),
+            Route("/v1/runs", self.runs_or_start, methods=["GET", "POST"]),
             Route("/v1/runs/{run_id}", self.run, methods=["GET"]),
             Route("/v1/runs/{run_id}/events", self.events, methods=["GET"]),
             Route("/v1/runs/{run_id}/dead", self.dead, methods=["GET"]),
@@ -98,6 +62,15 @@ class Routes:
         ]
 
     # -- the server
+
+    async def docs(self, _: Request) -> Response:
+        """Return a page about the API."""
+        return HTMLResponse(api_page.page())
+
+    async def openapi(self, request: Request) -> Response:
+        """Return the OpenAPI document."""
+        prefix = str(request.scope.get("root_path", ""))
+        return JSONResponse(openapi.document(prefix, with_token=self._with_token))
 
     async def health(self, _: Request) -> Response:
         """Say that the server works."""
@@ -123,6 +96,10 @@ class Routes:
     async def pipelines(self, _: Request) -> Response:
         """List the pipelines that can be started."""
         return answer(PipelineList(pipelines=self._service.pipelines()))
+
+    async def runs_or_start(self, request: Request) -> Response:
+        """List runs, or start one."""
+        return await (self.start(request) if request.method == "POST" else self.runs(request))
 
     async def runs(self, request: Request) -> Response:
         """List runs, the newest first."""

@@ -20,7 +20,7 @@ class View(BaseModel):
 class Start(View):
     """What to start."""
 
-    pipeline: str = Field(min_length=1, max_length=200)
+    pipeline: str = Field(min_length=1, max_length=200, examples=["articles"])
     """The name of a pipeline; `GET /v1/pipelines` lists them."""
 
 
