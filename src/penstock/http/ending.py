@@ -10,6 +10,7 @@ from uvicorn import Config, Server
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from types import FrameType
 
     from penstock.http.service import Service
@@ -19,17 +20,29 @@ class EndingServer(Server):
     """Tells the service to stop at SIGINT and SIGTERM; a second SIGINT ends the server at once.
 
     uvicorn alone would first wait for streams that have no end.
+
+    Args:
+        config: How to serve; without a lifespan.
+        service: Entered before the server listens.
+        on_start: Called when it listens.
     """
 
-    def __init__(self, config: Config, service: Service) -> None:
+    def __init__(self, config: Config, service: Service, on_start: Callable[[], object]) -> None:
         super().__init__(config)
         self._service = service
+        self._on_start = on_start
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal comes."""
         self._loop = asyncio.get_running_loop()
-        await super().serve(sockets)
+        async with self._service:
+            await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets)
+        self._on_start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end. The signal is not raised again: the process ends as usual."""

@@ -33,11 +33,12 @@ def serve(
     Args:
         host: The address to listen at. Another one than those of this machine needs a token.
         port: The port; 0 chooses one.
-        on_start: Called with the URL, when the port is open.
+        on_start: Called with the URL, when clients can connect.
 
     Raises:
         MissingExtra: Starlette or uvicorn is not installed.
         GraphError: the address needs a token.
+        PenstockError: another server uses the state folder.
         OSError: the address cannot be used.
     """
     if token is None and not is_loopback(host):
@@ -56,13 +57,13 @@ def serve(
 
     listener = _listener(host, port, limits)
     config = uvicorn.Config(
-        app, lifespan="on", log_level="warning", access_log=False, server_header=False,
+        app, lifespan="off", log_level="warning", access_log=False, server_header=False,
         limit_concurrency=limits.connections, timeout_graceful_shutdown=_GRACE,
         timeout_keep_alive=int(min(limits.idle_seconds, 30)),
     )  # fmt: skip
     with listener:
-        on_start(f"http://{_written(host)}:{listener.getsockname()[1]}")
-        EndingServer(config, app.state.penstock).run([listener])
+        url = f"http://{_written(host)}:{listener.getsockname()[1]}"
+        EndingServer(config, app.state.penstock, lambda: on_start(url)).run([listener])
 
 
 def is_loopback(host: str) -> bool:
