@@ -18,7 +18,7 @@ from penstock.http import Limits, serve
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-TOKEN = "a-token-for-the-tests"
+TOKEN = "a-token-for-the-tests"  # noqa: S105
 PIPELINE = 'to = "{name}.jsonl"\n[source]\nadapter = "pubmed"\ninputs = "sample.xml"\n'
 
 

@@ -7,7 +7,7 @@ import json
 import socket
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import uvicorn
 
@@ -64,7 +64,7 @@ class Client:
         head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SEND_BUFFER)
-        connection.setblocking(False)  # noqa: FBT003
+        connection.setblocking(False)
         await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", self.port))
         reader, writer = await asyncio.open_connection(sock=connection)
         writer.write(f"{method} {self._prefix}{path} HTTP/1.1\r\n{head}\r\n".encode() + body)
@@ -124,12 +124,14 @@ class Stream:
             async for chunk in self.chunks():
                 *blocks, rest = (rest + chunk).split(b"\n\n")
                 for block in blocks:
-                    fields = dict(line.split(": ", 1) for line in block.decode().split("\n") if line[0] != ":")
+                    fields = dict(
+                        line.split(": ", 1) for line in block.decode().split("\n") if line[0] != ":"
+                    )
                     if "data" in fields:
                         number = int(fields["id"]) if "id" in fields else None
                         yield Event(number, fields["event"], fields["data"])
 
-    async def __aenter__(self) -> Stream:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -159,6 +161,5 @@ async def listening(app: Any, lifespan: Any = "on") -> AsyncIterator[int]:
 async def serving(*files: Any, token: str | None = None, **options: Any) -> AsyncIterator[Client]:
     """Serve pipeline files; a client for them."""
     app = application(files, token=token, **options)
-    async with app.state.penstock:
-        async with listening(app, "off") as port:
-            yield Client(port, token)
+    async with app.state.penstock, listening(app, "off") as port:
+        yield Client(port, token)

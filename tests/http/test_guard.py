@@ -19,8 +19,10 @@ from penstock.http.server import is_loopback
 
 from .serving import Client, listening, serving
 
-TOKEN = "a-token-for-the-tests"
-ROUTES = [(one.method.upper(), one.path) for one in OPERATIONS] + [("GET", path) for path in ("/", "/docs", "/openapi.json")]
+TOKEN = "a-token-for-the-tests"  # noqa: S105
+ROUTES = [(one.method.upper(), one.path) for one in OPERATIONS] + [
+    ("GET", path) for path in ("/", "/docs", "/openapi.json")
+]
 
 
 def problem(answer):
@@ -34,10 +36,19 @@ def problem(answer):
 
 async def test_the_authorisation_matrix(folder):
     """Without the right token, every route but the open ones answers 401, at this machine too, and does nothing."""
-    sent = {"none": {}, "wrong": {"authorization": "Bearer wrong"}, "right": {"authorization": f"Bearer {TOKEN}"}}
-    sent |= {"other scheme": {"authorization": f"Basic {TOKEN}"}, "longer": {"authorization": f"Bearer {TOKEN}x"}}
+    sent = {
+        "none": {},
+        "wrong": {"authorization": "Bearer wrong"},
+        "right": {"authorization": f"Bearer {TOKEN}"},
+    }
+    sent |= {
+        "other scheme": {"authorization": f"Basic {TOKEN}"},
+        "longer": {"authorization": f"Bearer {TOKEN}x"},
+    }
     for token, hosts in product((TOKEN, None), (None, HOSTS)):
-        async with serving("p.toml", token=token, hosts=hosts, state=f"state-{token}-{hosts is None}") as client:
+        async with serving(
+            "p.toml", token=token, hosts=hosts, state=f"state-{token}-{hosts is None}"
+        ) as client:
             asker = Client(client.port)
             for (method, path), (name, headers) in product(ROUTES, sent.items()):
                 if path.endswith("/stream") and (token is None or name == "right"):
@@ -56,7 +67,8 @@ async def test_the_authorisation_matrix(folder):
 
 @pytest.mark.parametrize(
     ("host", "ours"),
-    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("[::1]", True), ("localhost", True), ("0.0.0.0", False),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("[::1]", True), ("localhost", True), ("0.0.0.0", False),  # noqa: S104
+
      ("::", False), ("192.168.0.1", False), ("example.org", False)],
 )  # fmt: skip
 def test_only_this_machine_needs_no_token(host, ours, folder):
@@ -70,7 +82,12 @@ def test_only_this_machine_needs_no_token(host, ours, folder):
 async def test_other_names_and_origins_are_refused(folder):
     """A page of another origin cannot use the server, nor a name that leads to this machine."""
     async with serving("p.toml", hosts=HOSTS) as client:
-        for host, status in (("evil.example", 421), ("evil.example:80", 421), ("localhost:1", 200), ("[::1]:8", 200)):
+        for host, status in (
+            ("evil.example", 421),
+            ("evil.example:80", 421),
+            ("localhost:1", 200),
+            ("[::1]:8", 200),
+        ):
             assert (await client("GET", "/v1/runs", host=host)).status == status
         here = f"http://127.0.0.1:{client.port}"
         for method, headers, status in (
@@ -137,7 +154,11 @@ async def test_the_rate_and_the_streams_are_limited(folder):
     async with serving("p.toml", limits=limits) as client:
         run = await client.start()
         answer = await client("GET", f"/v1/runs/{run}/events")
-        assert (answer.status, problem(answer), answer.headers["retry-after"]) == (503, "too-many-streams", "10")
+        assert (answer.status, problem(answer), answer.headers["retry-after"]) == (
+            503,
+            "too-many-streams",
+            "10",
+        )
     async with serving("p.toml", limits=Limits(requests=0.5)) as client:
         assert (await client("GET", "/healthz")).status == 200
         answer = await client("GET", "/healthz")
@@ -211,7 +232,7 @@ async def test_metrics_and_pages(folder):
         assert (await client("GET", "/readyz")).json == {"status": "ok"}
     assert "penstock_documents_completed_total" in metrics or 'adapter="pubmed"' in metrics
     assert document["openapi"] == "3.1.0"
-    refs = set(part.split('"')[0] for part in json.dumps(document).split('"$ref": "#/components/schemas/')[1:])
+    refs = {part.split('"')[0] for part in json.dumps(document).split('"$ref": "#/components/schemas/')[1:]}
     assert refs <= {*document["components"]["schemas"]}
     for page in pages:
         assert "http://" not in page

@@ -35,7 +35,9 @@ class Server:
     def start(self) -> None:
         """Start it, and wait for its port."""
         words = [str(COMMAND), "serve", "p.toml", "--port", "0"]
-        self._process = Penstock.server().start(words, self._folder, environment(PYTHONPATH=os.pathsep.join(paths())))
+        self._process = Penstock.server().start(
+            words, self._folder, environment(PYTHONPATH=os.pathsep.join(paths()))
+        )
         line = self._process.stderr.readline().decode()
         found = re.search(r":(\d+) ", line)
         assert found, line + self._process.stderr.read().decode()
@@ -96,4 +98,3 @@ async def read(client, run, came, wanted):
             wanted = None if wanted is None else wanted - 1
             if wanted == 0:
                 break
-

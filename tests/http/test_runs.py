@@ -11,7 +11,7 @@ import pytest
 from penstock.events import decode
 from penstock.http import Limits
 
-from .conftest import write_pipeline  # noqa: TID252  tests are no installed package
+from .conftest import write_pipeline
 from .serving import serving
 
 
@@ -28,7 +28,11 @@ async def test_a_run_writes_its_output_and_shows_its_counts_graph_and_failures(f
         with_raw = (await client("GET", f"/v1/runs/{run}/dead?raw=true&limit=1")).json
         (shown,) = (await client("GET", "/v1/runs")).json["runs"]
     lines = Path("p.jsonl").read_text().splitlines()
-    assert (found["state"], found["counts"]["completed"], found["counts"]["failed"]) == ("completed", len(lines), 1)
+    assert (found["state"], found["counts"]["completed"], found["counts"]["failed"]) == (
+        "completed",
+        len(lines),
+        1,
+    )
     assert found["summary"]["counts"]["completed"] == len(lines) == 60
     assert [node["name"] for node in found["graph"]["nodes"]] == ["from_pages", "documents", "p.jsonl"]
     assert found["graph"]["nodes"][1]["delivered"] == found["events"]["last"]
@@ -50,7 +54,9 @@ async def test_events_are_those_of_the_run_numbered_from_1(folder):
             assert stream.headers["content-type"].startswith("text/event-stream")
             events = [event async for event in stream.events()]
         plain = await client("GET", f"/v1/runs/{run}/events", accept="application/x-ndjson")
-        few = await client("GET", f"/v1/runs/{run}/events?types=DocumentFailed,BatchProgress", accept="application/x-ndjson")
+        few = await client(
+            "GET", f"/v1/runs/{run}/events?types=DocumentFailed,BatchProgress", accept="application/x-ndjson"
+        )
         tail = await client.open("GET", f"/v1/runs/{run}/events?tail=2")
         async with tail:
             last = [event async for event in tail.events()]
@@ -58,7 +64,9 @@ async def test_events_are_those_of_the_run_numbered_from_1(folder):
     assert all(type(decode(event.data)).__name__ == event.type for event in events)
     assert [event.data for event in events] == plain.body.decode().splitlines()
     wanted = {"DocumentFailed", "BatchProgress"}
-    assert [json.loads(line)["type"] for line in few.body.splitlines()] == [e.type for e in events if e.type in wanted]
+    assert [json.loads(line)["type"] for line in few.body.splitlines()] == [
+        e.type for e in events if e.type in wanted
+    ]
     assert last == events[-2:]
     assert events[-1].json["new_state"] == "completed"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock.adapters.pubmed.sample import write_sample
 
-from .conftest import write_pipeline  # noqa: TID252  tests are no installed package
+from .conftest import write_pipeline
 from .serving import serving
 
 STREAM = {"pipeline": "p"}
@@ -31,7 +31,9 @@ async def test_a_pipeline_that_prints_goes_to_the_client_alone(folder):
     """Standard output stands for the client: no output is written, and lines of JSON come if they are wanted."""
     write_pipeline("p", to="-")
     async with serving("p.toml") as client:
-        answer = await client("POST", "/v1/stream?types=DocumentCompleted", STREAM, accept="application/x-ndjson")
+        answer = await client(
+            "POST", "/v1/stream?types=DocumentCompleted", STREAM, accept="application/x-ndjson"
+        )
     documents = [json.loads(line)["document"] for line in answer.body.splitlines()]
     assert len({document["doc_id"] for document in documents}) == 60
 
@@ -50,7 +52,9 @@ async def test_a_client_that_stalls_holds_the_source(folder, steps):
                 await asyncio.sleep(0.2)
             assert before < 1000
             waits_for = None
-            while waits_for != 2:  # the output, which is the client, once it has stalled for longer than anything else
+            while (
+                waits_for != 2
+            ):  # the output, which is the client, once it has stalled for longer than anything else
                 await asyncio.sleep(0.1)
                 run = (await client("GET", f"/v1/runs/{stream.headers['penstock-run']}")).json
                 waits_for = run["graph"]["waits_for"]

@@ -119,14 +119,13 @@ class Run:
 
     async def _transfer(self, file: PipelineFile, hooks: Sequence[Hook]) -> RunSummary:
         assert self._tally is not None  # noqa: S101  start has set it
-        sink = sink_of(file)
         pipeline = self._pipeline = file.build(hooks=hooks).pipeline
-        if sink is not None:
-            sink.use_schema(file.adapter.build(file.inputs, file.settings).source.schema)
+        pipeline._plan.adapter.source.check()  # noqa: SLF001  these lines do what IngestionPipeline.run does
+        sink = pipeline._sink_from(sink_of(file))  # noqa: SLF001
         if self._asked:
             pipeline.stop()
         self._graph = LiveGraph(sink.describe() if sink is not None else "client")
-        run = self._ingestion = pipeline._begin(sink)  # noqa: SLF001  what IngestionPipeline.run does
+        run = self._ingestion = pipeline._begin(sink)  # noqa: SLF001
         async with Ended(run.chunks()) as chunks:
             async for events in chunks:
                 last = self.journal.append(events, at_once=self.turns is not None)

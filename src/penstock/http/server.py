@@ -15,6 +15,8 @@ from penstock.http.limits import Limits
 SEND_BUFFER: Final = 1 << 17
 """Bytes that the system holds for a client that does not read; Linux takes twice as many."""
 _GRACE: Final = 5
+"""Seconds until connections that do not end are closed."""
+_OTHER_FILES: Final = 512
 
 
 def serve(
@@ -61,9 +63,22 @@ def serve(
         limit_concurrency=limits.connections, timeout_graceful_shutdown=_GRACE,
         timeout_keep_alive=int(min(limits.idle_seconds, 30)),
     )  # fmt: skip
+    _allow_files(limits.connections + _OTHER_FILES)
     with listener:
         url = f"http://{_written(host)}:{listener.getsockname()[1]}"
         EndingServer(config, app.state.penstock, lambda: on_start(url)).run([listener])
+
+
+def _allow_files(count: int) -> None:
+    """Raise the soft limit of open files, as far as the hard limit allows: each connection is one."""
+    if os.name != "posix":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def is_loopback(host: str) -> bool:
