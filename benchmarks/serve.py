@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 TITLE = "The HTTP server"
-STORED = 500_000
+STORED = 250_000
 RATE = 100
 SECONDS = 10
 CLIENTS = 500
@@ -129,7 +129,7 @@ def run_server(folder: Path, started: Connection) -> None:
     files: Any = {
         "few": Made(Paced(RATE * SECONDS // 2, RATE / 2, "")),
         "large": Made(Paced(RATE * SECONDS // 2, RATE / 2, TEXT)),
-        "fast": Made(Trivial(STORED // 2)),
+        "fast": Made(Trivial(STORED // 5)),
     }
     app = application(files, state=folder, limits=limits)
     _allow_files(10_000)
