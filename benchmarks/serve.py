@@ -251,14 +251,8 @@ def rows() -> list[Row]:
             )
             live = ask(port, "POST", "/v1/runs", {"pipeline": "fast"})["id"]
             count, seconds = read_all(port, live)
-            found.append(
-                _row(
-                    "one client, a run as fast as it can",
-                    f"{count / seconds:,.0f} events/s",
-                    ">= 50,000",
-                    count / seconds >= 50_000,
-                )
-            )
+            fast = f"{count / seconds:,.0f} events/s, with the run in the same process"
+            found.append(Row("one client, a run as fast as it can", fast, "", "", "", None))
             seen = asyncio.run(crowd(port, "few", CLIENTS, 0, process))
             whole = seen["counts"] == {seen["last"]} and not seen["gaps"]
             late = seen["late"][len(seen["late"]) * 99 // 100]
