@@ -60,6 +60,11 @@ class CutsBytes(MemoryLedger):
         await super().commit(key, replace(commit, dead_letters=letters))
 
 
+class KnowsNoCause(MemoryLedger):
+    def deadly_letters(self, key):
+        return self.dead_letters(key)
+
+
 class KeepsResolved(MemoryLedger):
     async def commit(self, key, commit):
         await super().commit(key, replace(commit, resolved=()))
@@ -135,6 +140,7 @@ MUTANTS = {
     "not_open": OpensByItself,
     "unchanged": AnswersAsOfNow,
     "dead_letters": CutsBytes,
+    "deadly": KnowsNoCause,
     "resolved": KeepsResolved,
     "epochs": TakesAnyEpoch,
     "all_or_nothing": CommitsHalf,

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
+from penstock.abc.delivery import DEADLY
+
 if TYPE_CHECKING:
     from penstock.abc.delivery import Commit, DeadLetter, Opened
     from penstock.abc.runs import JSON
@@ -78,6 +80,16 @@ class Ledger(ABC):
         Few are in memory at a time. Letters that are committed meanwhile come last.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot read dead letters of {key!r}")
+
+    async def deadly_letters(self, key: str) -> AsyncIterator[DeadLetter]:
+        """Yield those of ``dead_letters`` whose record has killed the processes that parsed it.
+
+        They are few, and every run asks for them when it begins. By default this reads all dead letters; a
+        ledger should find them by an index.
+        """
+        async for letter in self.dead_letters(key):
+            if DEADLY in letter.context:
+                yield letter
 
     async def drop_dead_letters(self, key: str, records: Sequence[str] | None = None) -> int:
         """Remove the dead letters of ``records``, or all, and return how many; ``key`` need not be open."""

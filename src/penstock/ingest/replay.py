@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import DeadLetter, Page
+from penstock.abc.delivery import DEADLY
 from penstock.document import RawRecord, content_hash
-from penstock.documents.letters import CUT, DEADLY, letter_of, state_of
+from penstock.documents.letters import CUT, letter_of, state_of
 from penstock.events import DocumentCompleted, DocumentFailed
 from penstock.ingest.delivery import Batch, Delivery
 from penstock.ingest.transfer import Transfer
@@ -87,8 +88,8 @@ class _Replay:
 
     async def kills(self) -> bool:
         """Return whether a record has killed processes that parsed it."""
-        async for letter in self.ledger.dead_letters(self.key):
-            if DEADLY in letter.context and (self.wanted is None or letter.key in self.wanted):
+        async for letter in self.ledger.deadly_letters(self.key):
+            if self.wanted is None or letter.key in self.wanted:
                 return True
         return False
 

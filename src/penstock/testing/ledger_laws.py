@@ -11,9 +11,11 @@ broken.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.abc import Commit, DeadLetter, DocumentState, Ledger, Opened
+from penstock.abc.delivery import DEADLY
 from penstock.errors import LedgerError, PositionError
 from penstock.testing.promises import Use, law_of
 
@@ -225,6 +227,25 @@ async def dead_letters(use: _Use) -> None:
     again = _letter("f#0", None, b"again")
     await use.commit(3, letters=[again])
     await use.letters("another failure of the first", *letters[1:], again)
+
+
+@_law
+async def deadly(use: _Use) -> None:
+    """``deadly_letters`` are the dead letters of records that killed processes, and no others."""
+    await use.ledger.open(KEY)
+    plain = [_letter(f"f#{n}") for n in range(40)]
+    other = replace(_letter("other"), context={"note": {DEADLY: 3}, "text": f'"{DEADLY}":'})
+    killers = [replace(_letter(f"kills#{n}"), context={"at": n, DEADLY: 3}) for n in range(20)]
+    await use.commit(1, letters=[*plain[:20], killers[0], other])
+    await use.pend(2, letters=killers[1:])
+    for after, wanted in (("a pending commit", killers[:1]), ("its confirmation", killers)):
+        came = [letter async for letter in use.ledger.deadly_letters(KEY)]
+        use.same(f"after {after}, the letters of records that kill", came, wanted)
+        await use.ledger.confirm(KEY, 2)
+    await use.commit(3, letters=plain[20:], resolved=[letter.key for letter in killers[1:]])
+    await use.crash()
+    came = [letter async for letter in use.ledger.deadly_letters(KEY)]
+    use.same("after all but one were resolved, the letters of records that kill", came, killers[:1])
 
 
 @_law
