@@ -185,6 +185,7 @@ async def replay(
 
     try:
         opened, position = await delivery.open()
+        await delivery.start_over()  # a restart that was interrupted: it has forgotten the letters
         settings = replace(plan.settings, limit=None, writable=True, keep_raw=sink.wants_raw)
         node = plan.adapter.events(settings, fetch=one.fetch, apart=await one.kills())
         async with Running[Any](node) as subscription:
