@@ -41,6 +41,12 @@ class RestartsEverything(MemoryLedger):
         return await super().open(key, restart=restart)
 
 
+class UndoesTooMuch(MemoryLedger):
+    async def undo_open(self, key):
+        self._entries.pop(key, None)
+        self._open.discard(key)
+
+
 class OpensByItself(MemoryLedger):
     def _opened(self, key):
         self._open.add(key)
@@ -137,6 +143,7 @@ MUTANTS = {
     "resumed": ForgetsCounts,
     "next_run": CarriesCounts,
     "restarting": RestartsEverything,
+    "undone": UndoesTooMuch,
     "not_open": OpensByItself,
     "unchanged": AnswersAsOfNow,
     "dead_letters": CutsBytes,

@@ -21,6 +21,9 @@ class Ledger(ABC):
     """Remembers runs, document states, commits and dead letters, under one or more keys.
 
     Only one process may use it at a time. It is an async context manager.
+
+    A driver calls ``open``, then reads and commits, then calls ``finish`` if the run is complete. If no
+    record came, it calls ``undo_open`` in place of ``finish``. ``aclose`` comes last, whatever happened.
     """
 
     @abstractmethod
@@ -103,7 +106,8 @@ class Ledger(ABC):
         """Forget the logical run that ``open`` has begun, if it committed no document and no dead letter.
 
         Then the ledger is as it was before that ``open``; ``key`` must be opened again. Does nothing if
-        ``open`` has resumed a run, or has restarted one that was known. By default does nothing.
+        ``open`` has resumed a run, or has restarted one that was known, or if ``key`` is not open. By default
+        does nothing: a run that was begun without a record then shows as one that is not finished.
         """
 
     @abstractmethod
@@ -127,6 +131,10 @@ class Sink(ABC):
 
     A *database sink* (``transactional`` is true) commits documents, position and epoch in a transaction of
     its own. ``open`` returns the last such commit, which overrules the ledger.
+
+    A driver calls ``open``, then ``write`` and ``commit``, then ``verify`` if the run is complete. If no
+    record came, it calls ``undo_open`` in place of ``verify``. A restart calls ``claim`` first, and ``open``
+    when the first record has come. ``aclose`` comes last, whatever happened.
     """
 
     transactional: ClassVar[bool] = False
@@ -182,8 +190,9 @@ class Sink(ABC):
     async def undo_open(self) -> None:  # noqa: B027  many outputs create nothing
         """Remove what ``open`` has created, if no document was written to it since, and release the output.
 
-        What existed before ``open`` stays. An ``open`` that fails does the same by itself. By default does
-        nothing. ``aclose`` follows.
+        What existed before ``open`` stays. May be called after ``claim`` alone, which has created nothing. An
+        ``open`` that fails does the same by itself. By default does nothing: an empty output stays.
+        ``aclose`` follows.
         """
 
     @abstractmethod

@@ -70,9 +70,7 @@ def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
         worker = f", largest worker {size(peak.worker)}" if peak.worker else ""
         lines.append(_fact("memory", f"{size(peak.own)} at the peak{worker}"))
     if _before_restart(summary, job):
-        lines.append(
-            _fact("restart", "not begun: no record came, and what it would have emptied is unchanged")
-        )
+        lines.append(_fact("restart", "not begun: no record came; what it would have emptied is unchanged"))
     lines += [_fact("output", _name_of(output) + _size_of(output)) for output in job.outputs]
     lines.append(_fact("ledger", clean(shown_place(job.ledger))))
     if STDOUT in job.outputs:

@@ -4,8 +4,8 @@ A restart empties the sink and lets the ledger forget. A kill in between would l
 an output which is empty. So the ledger first notes that the restart has begun, in place of the sink's record.
 The note is gone once the ledger has forgotten everything else.
 
-None of this happens before the first record of the restart has arrived. So a restart with an input that cannot
-be read leaves the sink and the ledger as they were.
+None of this happens before the first record of the restart has arrived. So a restart with an input that
+cannot be read leaves the sink and the ledger as they were.
 """
 
 from __future__ import annotations
