@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import reactivex as rx
+from reactivex import operators as rxop
 
 import penstock as ps
 from penstock.errors import BufferOverflow, GraphError, SubscriptionClosed
@@ -310,6 +312,16 @@ def test_an_item_for_a_loop_that_is_closed_is_dropped() -> None:
     ending = threading.Thread(target=emitters[0].complete)
     ending.start()
     ending.join()
+
+
+@pytest.mark.parametrize("source", [lambda: rx.of(0, 1, 2), lambda: rx.interval(0.001).pipe(rxop.take(3))])
+def test_an_observable_of_rxpy_is_a_flow_whatever_thread_sends(source: Any) -> None:
+    """One that sends while it is subscribed to, and one whose timer sends, lose nothing before the end."""
+
+    def subscribe(emitter: ps.Emitter[int]) -> Any:
+        return source().subscribe(emitter.emit_threadsafe, emitter.fail, emitter.complete).dispose
+
+    assert asyncio.run(ps.create(subscribe).to_list()) == [0, 1, 2]
 
 
 def test_draining_takes_no_new_items() -> None:

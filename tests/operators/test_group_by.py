@@ -115,8 +115,10 @@ def test_a_completed_group_does_not_overtake(
         await group.tap_async(handle).run()
 
     async def main() -> None:
-        groups = ps.from_iterable(items).enumerate().group_by(
-            lambda entry: entry[1] % modulus, most, capacity=2, on_limit="complete_oldest"
+        groups = (
+            ps.from_iterable(items)
+            .enumerate()
+            .group_by(lambda entry: entry[1] % modulus, most, capacity=2, on_limit="complete_oldest")
         )
         if within == "map_async":
             await groups.map_async(worker, 50, ordered=False).run()

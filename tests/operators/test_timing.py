@@ -198,7 +198,7 @@ def test_a_rolling_throttle_lets_each_item_pass_as_soon_as_the_window_allows(
 
 
 @pytest.mark.parametrize("rolling", [False, True])
-def test_throttle_notices_a_known_end_at_once(rolling: bool) -> None:  # noqa: FBT001
+def test_throttle_notices_a_known_end_at_once(rolling: bool) -> None:
     """A source that knows its end is not kept waiting for the next item that would be allowed."""
 
     async def main() -> float:

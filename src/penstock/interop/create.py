@@ -122,8 +122,14 @@ class Emitter(Generic[T]):
         return self._stage.emit_nowait(item)
 
     def emit_threadsafe(self, item: T) -> None:
-        """Do what ``emit_nowait`` does, soon, in the event loop of the run. May be called from any thread."""
-        self._soon(self._stage.emit_nowait, item)
+        """Do what ``emit_nowait`` does, soon, in the event loop of the run. May be called from any thread.
+
+        In the thread of the run itself it does so at once, so that ``complete`` does not overtake an item.
+        """
+        if get_ident() == self._thread:
+            self._stage.emit_nowait(item)
+        else:
+            self._soon(self._stage.emit_nowait, item)
 
     def emit_blocking(self, item: T) -> None:
         """Do what ``emit`` does, in another thread, which waits until the item was requested.
