@@ -83,10 +83,14 @@ class Flow(Methods[T_co], Terminals[T_co]):
     def __aiter__(self) -> AsyncIterator[T_co]:
         return iterate(self.node)
 
-    def chunked(self, size: int) -> AsyncGenerator[T_co, None]:
-        """Iterate like ``async for``, but always request ``size`` items instead of choosing by slow start."""
-        positive("chunked", "size", size)
-        return iterate(self.node, size)
+    def requesting(self, n: int) -> AsyncGenerator[T_co, None]:
+        """Iterate over single items like ``async for``, but always request ``n`` instead of more and more.
+
+        So at most ``n`` items behind a checkpoint come again when the loop is left. For lists of items, use
+        ``batch``.
+        """
+        positive("requesting", "n", n)
+        return iterate(self.node, n)
 
     async def subscribe_async(
         self,

@@ -37,6 +37,7 @@ class Stream(AsyncObservable[T_co]):
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        """The last node of the graph, for code that writes operators."""
 
     @property
     def _flow(self) -> Flow[T_co]:
