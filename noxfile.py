@@ -180,5 +180,5 @@ def methods(session: nox.Session) -> None:
         session.run("python", f"tests/generate_{name}.py")
         session.run("ruff", "check", "--select=I", "--fix", f"src/penstock/flow/{name}.py")
         session.run("ruff", "format", f"src/penstock/flow/{name}.py")
-    for name in ("operator_pages", "reference"):
+    for name in ("operator_pages", "other_names", "reference"):
         session.run("python", f"tests/generate_{name}.py")
