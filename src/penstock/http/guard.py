@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+from penstock.http.page import PATHS
 from penstock.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from penstock.http.limits import Limits
 
-OPEN: Final = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz"})
+OPEN: Final = PATHS | {"/docs", "/openapi.json", "/healthz", "/readyz"}
 """Paths that need no token. They tell nothing about pipelines and runs."""
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _CLIENTS: Final = 10_000

@@ -47,6 +47,7 @@ class Routes:
         """Return all routes."""
         return [
             Route("/", page, methods=["GET"]),
+            Route("/page/{name}", page, methods=["GET"]),
             Route("/docs", self.docs, methods=["GET"]),
             Route("/openapi.json", self.openapi, methods=["GET"]),
             Route("/healthz", self.health, methods=["GET"]),
