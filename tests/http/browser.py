@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))), None
+)
 HURRY = 30
 """Seconds until something on the page counts as missing; no test needs a tenth of it."""
 _LIMIT = 1 << 26
@@ -100,7 +102,11 @@ class Browser:
     async def look(self, url: str, width: int = 1200, height: int = 900, *, dark: bool = False) -> None:
         """Go to an address, in a window of this size, by day or in the dark."""
         await self.command(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.command("Emulation.setEmulatedMedia", features=[scheme])
@@ -155,7 +161,7 @@ class Browser:
     async def picture(self, path: Path) -> None:
         """Write a picture of the whole page."""
         answer = await self.command("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(answer["data"]))  # noqa: ASYNC240
+        path.write_bytes(base64.b64decode(answer["data"]))
 
     async def close(self) -> None:
         """End the browser."""

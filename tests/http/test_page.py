@@ -10,16 +10,23 @@ from pathlib import Path
 import pytest
 
 from penstock.adapters.pubmed.sample import write_sample
+from penstock.http import application
 from penstock.http.page import PATHS
 
 from .browser import CHROMIUM, browsing
 from .conftest import write_pipeline
-from .serving import Client, serving
+from .serving import Client, listening, serving
 
 TOKEN = "a-token-for-the-tests"  # noqa: S105
 MARKUP = "<img src=x onerror=alert(1)>"
+HIDE = (
+    "Object.defineProperty(document, 'hidden', {{value: {}, configurable: true}}); "
+    "document.dispatchEvent(new Event('visibilitychange'))"
+)
 WIDTHS = "[document.documentElement.scrollWidth, window.innerWidth]"
-chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
+chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
+)
 
 
 def has(text, selector="main"):
@@ -30,7 +37,9 @@ def has(text, selector="main"):
 def kept_to(browser, client):
     """Check that the page complained about nothing, and asked nobody but its server, and never with a token."""
     assert browser.console == []
-    assert {url.split("/")[2] for url in browser.urls if url.startswith("http")} == {f"127.0.0.1:{client.port}"}
+    assert {url.split("/")[2] for url in browser.urls if url.startswith("http")} == {
+        f"127.0.0.1:{client.port}"
+    }
     assert not [url for url in browser.urls if TOKEN in url]
 
 
@@ -43,7 +52,10 @@ async def test_files_of_the_page_are_typed_tagged_and_keep_scripts_out(folder):
             answer = await asker("GET", path)
             again = await asker("GET", path, if_none_match=answer.headers["etag"])
             assert (answer.status, again.status, again.body) == (200, 304, b"")
-            assert answer.headers["content-type"].split(";")[0] == types[path.rpartition(".")[2] if "." in path else ""]
+            assert (
+                answer.headers["content-type"].split(";")[0]
+                == types[path.rpartition(".")[2] if "." in path else ""]
+            )
             policy = answer.headers["content-security-policy"]
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
@@ -78,6 +90,14 @@ async def test_a_run_is_watched_and_cancelled_without_a_mouse(folder, steps):
         steps.gate.clear()
         steps.after = 0
         await browser.until("Number(document.querySelector('#progress-text').innerText.split(' ')[0]) > 3")
+        await browser.run(HIDE.format("true"))
+        await browser.run(HIDE.format("false"))
+        await browser.until(has("Connected", "header"))
+        while not (
+            resumed := [one["headers"] for one in browser.requests if "Last-Event-ID" in one["headers"]]
+        ):
+            await asyncio.sleep(0.01)
+        assert int(resumed[0]["Last-Event-ID"]) > 0
         stages = await browser.until(
             "[...document.querySelectorAll('#stages > li')].length > 1 && document.querySelector('#stages').innerText"
         )
@@ -88,7 +108,9 @@ async def test_a_run_is_watched_and_cancelled_without_a_mouse(folder, steps):
             await browser.until("document.querySelector('#stages li')")
             scroll, inner = await browser.run(WIDTHS)
             assert scroll <= inner == width
-            shade = await browser.run("getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0] < 128")
+            shade = await browser.run(
+                "getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0] < 128"
+            )
             assert shade == dark
         await browser.tab_to("#cancel")
         await browser.press("Enter")
@@ -118,7 +140,9 @@ async def test_what_documents_say_is_text(folder):
         await browser.look(f"http://127.0.0.1:{client.port}/#{run}", 320)
         await browser.until(f"{has(f'ValueError: {MARKUP}', '#errors')} && {has(MARKUP, '#run-title')}")
         await browser.run("document.querySelector('#show-letters').click()")
-        letters = await browser.until("document.querySelector('#letters li') && document.querySelector('#letters').innerText")
+        letters = await browser.until(
+            "document.querySelector('#letters li') && document.querySelector('#letters').innerText"
+        )
         assert f"{MARKUP}.xml#" in letters
         assert await browser.run("document.querySelectorAll('img, iframe').length") == 0
         scroll, inner = await browser.run(WIDTHS)
@@ -131,8 +155,14 @@ async def test_the_token_stays_in_the_tab_and_a_hidden_tab_rests(folder, steps):
     """A token is asked for, kept in sessionStorage, and sent in a header only. A tab that comes back resumes its events."""
     write_pipeline("p", 'process = ["http_steps:held"]', "progress_every = 1")
     steps.after = 3
-    async with serving("p.toml", token=TOKEN) as client, browsing(folder / "profile") as browser:
-        await browser.look(f"http://127.0.0.1:{client.port}/")
+    app = application(["p.toml"], token=TOKEN)
+    async with (
+        app.state.penstock as service,
+        listening(app, "off") as port,
+        browsing(folder / "profile") as browser,
+    ):
+        client = Client(port, TOKEN)
+        await browser.look(f"http://127.0.0.1:{port}/")
         for token in ("a-wrong-token-here", TOKEN):
             await browser.until("document.querySelector('#token-dialog').open")
             await browser.type(token)
@@ -140,20 +170,26 @@ async def test_the_token_stays_in_the_tab_and_a_hidden_tab_rests(folder, steps):
             if token != TOKEN:
                 await browser.until("document.querySelector('#token-wrong').checkVisibility()")
         await browser.until(has("There are no runs yet"))
-        assert await browser.run("[sessionStorage.length, localStorage.length, document.cookie]") == [1, 0, ""]
-        run = await client.start()
+        assert await browser.run("[sessionStorage.length, localStorage.length, document.cookie]") == [
+            1,
+            0,
+            "",
+        ]
+        await client.start()
         await browser.until(has("3 ", "#progress-text"))
-        hide = "Object.defineProperty(document, 'hidden', {{value: {}, configurable: true}})"
-        tell = "document.dispatchEvent(new Event('visibilitychange'))"
-        await browser.run(f"{hide.format('true')}; {tell}")
-        while client_streams(browser) and await asyncio.sleep(0.05):
-            pass
+        while not service.streams:
+            await asyncio.sleep(0.01)
+        await browser.run(HIDE.format("true"))
+        while service.streams:
+            await asyncio.sleep(0.01)
         before = len(browser.urls)
+        steps.after = 10_000
         steps.gate.set()
-        ended = await client.ended(run)
+        (run,) = service.runs()
+        while not run.ended:
+            await asyncio.sleep(0.01)
         assert len(browser.urls) == before
-        await browser.run(f"{hide.format('false')}; {tell}")
+        await browser.run(HIDE.format("false"))
         await browser.until(has("completed", "#run-state"))
-        assert ended["state"] == "completed"
         browser.console = [line for line in browser.console if "401" not in line]
         kept_to(browser, client)

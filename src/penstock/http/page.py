@@ -22,8 +22,8 @@ _TYPES: Final = {
     "svg": "image/svg+xml",
 }
 _NAMES: Final = (
-    "page.css", "icon.svg", "main.js", "api.js", "dialogs.js", "dom.js", "events.js", "format.js", "letters.js",
-    "lists.js", "pace.js", "run.js",
+    "page.css", "icon.svg", "main.js", "api.js", "dialogs.js", "dom.js", "events.js", "format.js",
+    "letters.js", "lists.js", "pace.js", "run.js",
 )  # fmt: skip
 PATHS: Final = frozenset({"/", *(f"/page/{name}" for name in _NAMES)})
 """The paths of the page. They need no token: the page asks for it."""

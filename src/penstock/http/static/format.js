@@ -3,6 +3,8 @@
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const CLOCK = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "short" });
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 
 /** Return a whole number, as in 12,345. */
 export const count = (number) => WHOLE.format(number);
@@ -18,6 +20,12 @@ export const plural = (number, one, many = `${one}s`) => `${count(number)} ${num
 
 /** Return a moment, given in Unix seconds. */
 export const moment = (seconds) => CLOCK.format(new Date(seconds * 1000));
+
+/** Return the time of a moment of today, and the day of another one. */
+export function shortMoment(seconds) {
+  const when = new Date(seconds * 1000);
+  return when.toDateString() === new Date().toDateString() ? TIME.format(when) : DAY.format(when);
+}
 
 /** Return a duration, as in 1.5 s, 2 min 5 s or 3 h 7 min. */
 export function duration(seconds) {

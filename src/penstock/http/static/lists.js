@@ -1,7 +1,7 @@
 // The lists of pipelines and runs.
 
 import { byId, make, showAll, write } from "./dom.js";
-import { count, moment } from "./format.js";
+import { count, shortMoment } from "./format.js";
 
 /** Show the pipelines; `onStart(name)` starts one. */
 export function showPipelines(pipelines, onStart) {
@@ -9,7 +9,6 @@ export function showPipelines(pipelines, onStart) {
   const create = ({ name }) => {
     const start = make("button", "", "Start");
     start.type = "button";
-    start.setAttribute("aria-label", `Start ${name}`);
     start.addEventListener("click", () => {
       if (start.getAttribute("aria-disabled") !== "true") onStart(name);
     });
@@ -21,7 +20,9 @@ export function showPipelines(pipelines, onStart) {
     write(text.lastChild, `${pipeline.adapter} → ${pipeline.outputs.join(", ")}`);
     // A disabled button would lose the focus when its run begins.
     start.setAttribute("aria-disabled", String(!pipeline.can_run || pipeline.active_run !== null));
-    write(start, !pipeline.can_run ? "Streams only" : pipeline.active_run ? "Running" : "Start");
+    const label = !pipeline.can_run ? "Streams only" : pipeline.active_run ? "Running" : "Start";
+    write(start, label);
+    start.setAttribute("aria-label", `${label}: ${pipeline.name}`);
   });
 }
 
@@ -34,7 +35,9 @@ export function showRuns(runs, selected) {
     const link = make("a", "", pipeline);
     link.href = `#${id}`;
     const cells = [make("td", "", make("span", "state")), make("td", "number"), make("td", "number")];
-    const head = make("th", "", link, make("div", "quiet", moment(created)));
+    cells[1].dataset.label = "done";
+    cells[2].dataset.label = "failed";
+    const head = make("th", "", link, make("div", "quiet time", shortMoment(created)));
     head.scope = "row";
     return make("tr", "", head, ...cells);
   };

@@ -19,12 +19,12 @@ export function showRun(run) {
   showProgress(run);
   showFigures(run);
   showStages(run);
-  showErrors(run.errors);
+  showErrors(run);
 }
 
 function times({ started_at: started, ended_at: ended, restarts, kind }) {
   const parts = kind === "stream" ? ["bound to its client"] : [];
-  if (started) parts.push(`since ${moment(started)}`);
+  if (started) parts.push(`started ${moment(started)}`);
   if (started && ended) parts.push(`took ${duration(ended - started)}`);
   if (restarts) parts.push(`resumed ${plural(restarts, "time")}`);
   return parts.join(" · ");
@@ -79,7 +79,7 @@ function showStages(run) {
     element.classList.toggle("waited", waited);
     write(head.lastChild, waited ? "The run waits here" : "");
     bar.hidden = node.now === null;
-    if (node.now) bar.firstChild.style.width = percent(node.now.busy);
+    if (node.now) bar.firstChild.style.width = `${100 * node.now.busy}%`;
     const figure = ([name]) => make("div", "", make("dt", "", name), make("dd"));
     showAll(list, flowOf(node), ([name]) => name, figure, (one, [, text]) => write(one.lastChild, text));
   });
@@ -102,7 +102,20 @@ function flowOf({ now, requested, delivered, buffered, dropped }) {
   return found;
 }
 
-function showErrors(errors) {
+const FEW = 5;
+let wholeRun = null;
+
+/** Show the newest errors; all that are known once somebody has asked for them in this run. */
+function showErrors({ id, errors }) {
+  const few = wholeRun !== id && errors.length > FEW;
+  const more = byId("more-errors");
+  more.hidden = !few;
+  write(more, `Show the last ${count(errors.length)}`);
+  more.onclick = () => {
+    wholeRun = id;
+    showErrors({ id, errors });
+    byId("errors-title").focus();
+  };
   byId("no-errors").hidden = errors.length > 0;
   const create = (error) => {
     const attempt = error.will_retry ? "will be tried again" : "given up";
@@ -114,5 +127,6 @@ function showErrors(errors) {
       make("div", "quiet", attempt + tries),
     );
   };
-  showAll(byId("errors"), errors.toReversed(), ({ event }) => event, create, () => {});
+  const shown = [...errors].reverse().slice(0, few ? FEW : errors.length);
+  showAll(byId("errors"), shown, ({ event }) => `${id} ${event}`, create, () => {});
 }
