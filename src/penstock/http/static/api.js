@@ -4,9 +4,10 @@ const KEY = "penstock-token";
 
 /** An answer of the server that is not a good one; the message says what to do. */
 export class Refused extends Error {
-  constructor(status, problem) {
+  constructor(status, problem, sentToken) {
     super(problem.detail ?? problem.title ?? `The server answered ${status}.`);
     this.status = status;
+    this.sentToken = sentToken;
   }
 }
 
@@ -22,7 +23,7 @@ export async function ask(path, { headers = {}, ...options } = {}) {
   const sent = known ? { ...headers, Authorization: `Bearer ${known}` } : headers;
   const answer = await fetch(path, { ...options, headers: sent, cache: "no-store", credentials: "omit" });
   if (answer.ok) return answer;
-  throw new Refused(answer.status, await answer.json().catch(() => ({})));
+  throw new Refused(answer.status, await answer.json().catch(() => ({})), known);
 }
 
 const json = async (path, options) => (await ask(path, options)).json();

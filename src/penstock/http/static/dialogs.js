@@ -14,8 +14,8 @@ export function askWhetherToCancel(pipeline) {
   });
 }
 
-/** Ask for the token; `onGiven` is called when there is one. Does nothing while it is asked for. */
-export function askForToken(onGiven) {
+/** Ask for the token; `onClose(given)` says whether it was given. Does nothing while it is asked for. */
+export function askForToken(onClose) {
   const dialog = byId("token-dialog");
   if (dialog.open) return;
   byId("token-wrong").hidden = token.get() === null;
@@ -25,7 +25,7 @@ export function askForToken(onGiven) {
     if (dialog.returnValue === "yes" && field.value.trim()) token.set(field.value.trim());
     field.value = "";
     dialog.returnValue = "";
-    if (token.get()) onGiven();
+    onClose(token.get() !== null);
   };
   dialog.addEventListener("close", given, { once: true });
   dialog.showModal();

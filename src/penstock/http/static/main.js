@@ -13,6 +13,7 @@ const LISTS = 2000;
 const LIVE = 1000;
 const LOST = 5000;
 
+let locked = false;
 let run = null;
 let states = null;
 let follower = null;
@@ -22,25 +23,52 @@ const selected = () => location.hash.slice(1) || null;
 const announce = (text) => write(byId("announced"), text);
 const lists = new Pace(refreshLists);
 const detail = new Pace(refreshRun);
-const letters = new LettersView(attempt);
+const letters = new LettersView((work) => attempt(work));
 
-/** Do some work with the server, and show what is wrong. Returns whether it was done. */
-async function attempt(work) {
+/** Do what somebody has asked for, and show what is wrong until it is done. Returns whether it was done. */
+const attempt = (work) => tryTo(work, (text) => writeOrHide(byId("message"), text));
+
+/** Do some work with the server; `tell` says what is wrong. Returns whether it was done. */
+async function tryTo(work, tell) {
   try {
     await work();
     write(byId("connection"), "Connected");
-    writeOrHide(byId("message"), "");
-    byId("forget-token").hidden = token.get() === null;
+    tell("");
+    showTokenButton();
     return true;
   } catch (error) {
     if (!(error instanceof Refused)) write(byId("connection"), "The server does not answer. Trying again…");
-    else if (error.status === 401) askForToken(begin);
-    else writeOrHide(byId("message"), error.message);
+    else if (error.status === 401) lock(error.sentToken);
+    else tell(error.message);
     return false;
   }
 }
 
+/** Ask for the token, and nothing else of the server meanwhile. */
+function lock(refused) {
+  if (refused !== token.get()) return; // another one was given since
+  locked = true;
+  rest();
+  askForToken((given) => {
+    locked = !given;
+    showTokenButton();
+    if (given) {
+      begin();
+    } else {
+      write(byId("connection"), "No token");
+      writeOrHide(byId("message"), "Without the token of the server this page shows nothing.");
+    }
+  });
+}
+
+function showTokenButton() {
+  const button = byId("forget-token");
+  button.hidden = token.get() === null && !locked;
+  write(button, locked ? "Give the token" : "Forget the token");
+}
+
 async function refreshLists() {
+  if (locked) return;
   const done = await quietly(async () => {
     const [pipelines, runs] = await Promise.all([listPipelines(), listRuns()]);
     showPipelines(pipelines, start);
@@ -50,27 +78,38 @@ async function refreshLists() {
     if (shown && shown.state !== run.state) detail.within(0);
     if (selected() === null && runs.length) select(runs[0].id);
   });
-  lists.within(done ? LISTS : LOST);
+  if (!locked) lists.within(done ? LISTS : LOST);
 }
 
 async function refreshRun() {
   const id = selected();
-  if (id === null) return show(null);
+  if (locked) return;
+  if (id === null) {
+    show(null);
+    return;
+  }
   const done = await quietly(async () => {
-    const found = await readRun(id);
+    const found = await find(id);
     if (id === selected()) show(found);
   });
+  if (locked) return;
   if (id !== selected()) detail.within(0);
   else if (!done) detail.within(LOST);
   else if (run && isGoing(run)) detail.within(LIVE);
 }
 
-/** Do the same as `attempt`, but leave a message of an earlier action on the screen. */
-async function quietly(work) {
-  const before = byId("message").textContent;
-  const done = await attempt(work);
-  if (done) writeOrHide(byId("message"), before);
-  return done;
+/** Do what the page does by itself; what is wrong stands in its head until it works again. */
+const quietly = (work) => tryTo(work, (text) => text && write(byId("connection"), text));
+
+/** Return a run; null if there is none of this id. */
+async function find(id) {
+  try {
+    return await readRun(id);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    write(byId("no-run"), error.message);
+    return null;
+  }
 }
 
 function show(found) {
@@ -91,7 +130,7 @@ function announceChanges(runs) {
 
 /** Read the events of the run while it is going and somebody looks. */
 function follow() {
-  const wanted = run && isGoing(run) && !document.hidden;
+  const wanted = run && isGoing(run) && !document.hidden && !locked;
   if (wanted && following && follower.id === run.id) return;
   following?.abort();
   following = null;
@@ -143,6 +182,9 @@ byId("forget-token").addEventListener("click", () => {
   token.forget();
   location.reload();
 });
-addEventListener("hashchange", begin);
+addEventListener("hashchange", () => {
+  writeOrHide(byId("message"), "");
+  begin();
+});
 document.addEventListener("visibilitychange", () => (document.hidden ? rest() : begin()));
 begin();

@@ -65,7 +65,7 @@ function showFigures(run) {
 
 function showStages(run) {
   const { nodes, waits_for: waits, bottleneck } = run.graph;
-  write(byId("bottleneck"), bottleneck ?? "");
+  write(byId("bottleneck"), bottleneck ? `Slowest in the whole run: ${bottleneck}` : "");
   byId("no-stages").hidden = nodes.length > 0;
   const create = () => {
     const bar = make("div", "bar", make("div"));
