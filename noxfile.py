@@ -38,7 +38,7 @@ COUNTS = {"PENSTOCK_KILLS": "200", "PENSTOCK_STOPS": "100", "PENSTOCK_CUTS": "10
 
 
 def _quick_folder() -> str:
-    """Return where tests write their files: in memory, if 4 GB of it are free. They would often wait for a disk."""
+    """Return where tests write their files: in memory, if 4 GB of it are free. They often wait for a disk."""
     memory = Path("/dev/shm")  # noqa: S108  pytest makes folders of its own in it
     roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 << 30
     return str(memory) if roomy else tempfile.gettempdir()
