@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from penstock.adapters.pubmed.sample import write_sample
 from penstock.http import application
@@ -25,7 +27,7 @@ HIDE = (
 )
 WIDTHS = "[document.documentElement.scrollWidth, window.innerWidth]"
 chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
+    CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium-headless-shell)"
 )
 
 
@@ -130,14 +132,17 @@ async def test_a_run_is_watched_and_cancelled_without_a_mouse(folder, steps):
 
 @chromium
 async def test_what_documents_say_is_text(folder):
-    """Names, errors and dead letters that look like HTML are shown as they are, and run no script."""
+    """Names, errors and dead letters that look like HTML are shown as they are, and run no script; also mounted at a prefix."""
     Path("http_bad.py").write_text(f"async def bad(document):\n    raise ValueError({MARKUP!r})\n")
     write_sample(folder / f"{MARKUP}.xml", 12, malformed=1)
     write_pipeline(MARKUP, 'process = ["http_bad:bad"]', source=f"{MARKUP}.xml", to="out.jsonl")
-    async with serving(f"{MARKUP}.toml") as client, browsing(folder / "profile") as browser:
+    app = application([f"{MARKUP}.toml"])
+    outer = Starlette(routes=[Mount("/in/side", app)])
+    async with app.state.penstock, listening(outer, "off") as port, browsing(folder / "profile") as browser:
+        client = Client(port, prefix="/in/side")
         run = await client.start(MARKUP)
         await client.ended(run)
-        await browser.look(f"http://127.0.0.1:{client.port}/#{run}", 320)
+        await browser.look(f"http://127.0.0.1:{port}/in/side/#{run}", 320)
         await browser.until(f"{has(f'ValueError: {MARKUP}', '#errors')} && {has(MARKUP, '#run-title')}")
         await browser.run("document.querySelector('#show-letters').click()")
         letters = await browser.until(
