@@ -201,7 +201,7 @@ class IngestionPipeline:
 
         Raises:
             PenstockError: the source, the sink or the ledger failed. Committed documents stay, and the same
-                call resumes behind them.
+                call resumes after them.
         """
         to = self._sink_from(sink)
         self._plan.adapter.source.check()  # a mistyped path leaves no empty output behind

@@ -86,7 +86,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
     def requesting(self, n: int) -> AsyncGenerator[T_co, None]:
         """Iterate over single items like ``async for``, but always request ``n`` instead of more and more.
 
-        So at most ``n`` items behind a checkpoint come again when the loop is left. For lists of items, use
+        So at most ``n`` items after a checkpoint come again when the loop is left. For lists of items, use
         ``batch``.
         """
         positive("requesting", "n", n)

@@ -53,8 +53,8 @@ def on_error_skip(
     kind or because the function raised it, goes to the next one downstream.
 
     It reaches up to the next ``retry``, ``recover``, ``on_error_resume`` or ``circuit_breaker``, which handle
-    the errors above them, but not into flows that are built at run time. A resumed run may report failures
-    right behind its position again.
+    the errors upstream of them, but not into flows that are built at run time. A resumed run may report
+    failures right after its position again.
 
     Args:
         function: Called for each failure, or the ``DeadLetters`` that receives the failures.
