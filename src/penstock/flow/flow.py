@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")
 
+MOST_NAMES = 20
+"""How many operators ``repr`` names."""
+
 
 @describes(Node)
 class Flow(Methods[T_co], Terminals[T_co]):
@@ -50,8 +53,13 @@ class Flow(Methods[T_co], Terminals[T_co]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        names = " | ".join(vertex.node.operator for last in runs_of(self.node) for vertex in last.run)
-        return f"<{type(self).__name__} {names}>"
+        names = [vertex.node.operator for last in runs_of(self.node) for vertex in last.run]
+        if len(names) > MOST_NAMES:
+            names[MOST_NAMES // 2 : -MOST_NAMES // 2] = [f"... {len(names) - MOST_NAMES:,} more ..."]
+        return f"<{type(self).__name__} {' | '.join(names)}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"image/svg+xml": self.graph().to_svg(), "text/plain": repr(self)}
 
     def subscribe(self, position: Position | None = None) -> Subscription[T_co]:
         """Return a new run, from the beginning or from a ``position`` of an earlier run.

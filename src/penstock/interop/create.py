@@ -86,6 +86,9 @@ class Emitter(Generic[T]):
         self.loop = asyncio.get_running_loop()
         """The event loop of the run."""
 
+    def __repr__(self) -> str:
+        return f"<Emitter: {'ended' if self.ended else 'running'}>"
+
     @property
     def ended(self) -> bool:
         """Whether the flow takes no more items: it has completed or failed, or its run was closed."""
