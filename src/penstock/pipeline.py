@@ -102,7 +102,7 @@ class IngestionPipeline(Frames):
     ) -> None:
         source = getattr(adapter, "source", None)
         if source is None:
-            advice = "Pass pubmed(...) itself, and operators behind it as process=, where=, retry= and so on."
+            advice = "Pass pubmed(...) itself, and operators after it as process=, where=, retry= and so on."
             refuse("IngestionPipeline", "an adapter", adapter, advice=advice)
         process, hooks = functions_for("process", process), functions_for("hooks", hooks)
         if isinstance(where, str):

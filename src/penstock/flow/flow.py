@@ -148,7 +148,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
     def __or__(self, step: Callable[[Flow[T_co]], R]) -> R:
         if not callable(step):
             advice = "To join two flows, use merge, concat or zip." if isinstance(step, Flow) else ""
-            refuse("flow | operator", "an operator behind it", step, "step", advice)
+            refuse("flow | operator", "an operator after it", step, "step", advice)
         name = getattr(step, "__name__", "")
         if name in dir(operators) and getattr(operators, name) is step:
             msg = (

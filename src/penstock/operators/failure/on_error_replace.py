@@ -102,8 +102,8 @@ class OnErrorReplace(Answers):
         Node.__post_init__(self)
         if next(self.covered(), None) is None:
             msg = (
-                f"on_error_replace{at(self.origin)} has nothing to replace: {self.inputs[0].operator} in "
-                "front of it calls no function for each item. Put it directly behind the operator whose "
+                f"on_error_replace{at(self.origin)} has nothing to replace: {self.inputs[0].operator} "
+                "before it calls no function for each item. Put it directly after the operator whose "
                 "function may fail, such as map, filter or map_async."
             )
             raise GraphError(msg)

@@ -179,8 +179,8 @@ class OnErrorSkip(Answers):
         if not self.inputs[0].skippable:
             msg = (
                 f"on_error_skip{at(self.origin)} has nothing to skip: no function upstream can fail on one "
-                "item and continue with the next. Put it behind a map, filter or map_async, and in front of "
-                "retry, recover and on_error_resume, which handle every error above them."
+                "item and continue with the next. Put it after a map, filter or map_async, and before retry, "
+                "recover and on_error_resume, which handle every error upstream of them."
             )
             raise GraphError(msg)
 
