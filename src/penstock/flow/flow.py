@@ -166,7 +166,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
             if not name.startswith("_"):
                 advice = advice_on(name, "flow") or "The page Operators lists what there is."
                 msg = f"{msg}{at(before=', ')}. {advice}"
-            raise AttributeError(msg, name=name, obj=self)
+            raise AttributeError(msg, name=name)  # with obj=, Python would add a guess of its own
 
         def __getitem__(self, index: object) -> NoReturn:
             """Refuse ``for item in flow`` too: with ``__iter__``, a flow would count as an iterable."""
