@@ -12,7 +12,7 @@ from expression import Ok
 from penstock import IngestionPipeline, RetryPolicy
 from penstock.abc import Page, Source
 from penstock.adapters.adapter import Adapter
-from penstock.document import Document, RawRecord, checked_id, id_number
+from penstock.document import Document, RawRecord, checked_id, fault_of_id, id_number, is_ordinary_id
 from penstock.documents.writable import encode_json, fault_of
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted
@@ -120,6 +120,24 @@ def test_strange_documents_are_writable_and_unwritable_ones_say_why():
     assert [fault_of(document) for document in STRANGE_DOCUMENTS] == [""] * len(STRANGE_DOCUMENTS)
     assert all(fault_of(document).startswith("it") for document in UNWRITABLE_DOCUMENTS)
     assert fault_of(Document.model_construct(doc_id="d")) == "it has no source"
+
+
+def test_without_json_only_the_metadata_may_hold_a_fault():
+    """``json=False`` finds each fault but those inside the metadata, and says the same of it."""
+    found = [(document, fault_of(document, json=False)) for document in UNWRITABLE_DOCUMENTS]
+    assert all(fault == fault_of(document) for document, fault in found if fault)
+    assert all(
+        isinstance(document.metadata, dict) and document.metadata for document, fault in found if not fault
+    )
+    assert not any(fault_of(document, json=False) for document in STRANGE_DOCUMENTS)
+
+
+def test_an_id_that_is_ordinary_at_first_sight_has_no_fault():
+    """Whatever character it begins with, ends with or contains."""
+    texts = [text for c in map(chr, range(0x3000)) for text in (c, f"a{c}", f"{c}a", f"a{c}a")]
+    ordinary = [text for text in [*texts, "a" * 1000, "a" * 1001, ""] if is_ordinary_id(text)]
+    assert len(ordinary) > 4 * 90
+    assert not any(map(fault_of_id, ordinary))
 
 
 # The rows of the table in docs/ingestion.md.

@@ -114,6 +114,9 @@ class Ledger(ABC):
     async def aclose(self) -> None:
         """Release the ledger. Idempotent."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -208,3 +211,10 @@ class Sink(ABC):
     def describe(self) -> str:
         """Return a name of the output for messages."""
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        try:
+            return name if self.describe() == name else f"<{name} {self.describe()}>"
+        except Exception:  # noqa: BLE001  a user's describe() may need what __init__ has not set yet
+            return f"<{name}>"

@@ -44,9 +44,21 @@ def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
     return [_headline(summary, job), "", *_body(summary, job, peak), "", *_next(summary, job)]
 
 
+def quiet_receipt(summary: RunSummary, job: Job) -> list[str]:
+    """Return what ``--quiet`` leaves: a warning, failed documents, and how to resume an interrupted run."""
+    lines = [f"penstock: warning: {clean(summary.warning)}"] if summary.warning else []
+    if summary.state == "cancelled":
+        lines.append(f"penstock: interrupted; to resume: {job.command()}")
+    elif failed := 0 if summary.nothing_to_do else summary.counts.get("failed", 0):
+        hint = "" if job.ledger is None else f"; to list them: {job.list_command()}"
+        lines.append(f"penstock: {plural(failed, 'document')} failed{hint}")
+    return lines
+
+
 def _headline(summary: RunSummary, job: Job) -> str:
     if summary.nothing_to_do and summary.warning is None:
-        reason = f"{', '.join(map(_name_of, job.outputs))} already has all documents of these inputs"
+        names = ", ".join(map(_name_of, job.outputs)) or clean(summary.sink or "the output")
+        reason = f"{names} already has all documents of these inputs"
         if summary.limited and job.options.limit is not None:
             reason = f"an earlier run reached the limit of {count(job.options.limit)}"
         return f"penstock: nothing to do: {reason}"
@@ -72,6 +84,8 @@ def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
     if _before_restart(summary, job):
         lines.append(_fact("restart", "not begun: no record came; what it would have emptied is unchanged"))
     lines += [_fact("output", _name_of(output) + _size_of(output)) for output in job.outputs]
+    if not job.outputs and summary.sink is not None:  # a sink of the user's own
+        lines.append(_fact("output", clean(summary.sink)))
     lines.append(_fact("ledger", clean(shown_place(job.ledger))))
     if STDOUT in job.outputs:
         lines.append(_fact("delivery", f"at least once into stdout: {_AGAIN[job.ledger is not None]}"))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from pydantic import BaseModel
 
-from penstock.document import fault_of_id
+from penstock.document import fault_of_id, is_ordinary_id
 from penstock.events.replaced import replace_surrogates
 
 if TYPE_CHECKING:
@@ -40,10 +40,26 @@ def fault_of(document: Document, *, json: bool = True) -> str:
     """
     fields = document.__dict__
     try:
+        if not json and _is_ordinary(fields):
+            return ""
         fault = _fault_of_types(fields) or fault_of_id(fields["doc_id"])
         return fault if fault or not json else _fault_of_json(fields)
     except KeyError as error:  # model_construct() leaves fields out
         return f"it has no {error.args[0]}"
+
+
+def _is_ordinary(fields: Mapping[str, Any]) -> bool:
+    """Whether the types and the ids have no fault, as is nearly always seen at first sight."""
+    doc_id, record_id = fields["doc_id"], fields["record_id"]
+    return (
+        type(doc_id) is str is type(record_id) is type(fields["source"]) is type(fields["version"])
+        and type(fields["title"]) is str is type(fields["content"]) is type(fields["content_hash"])
+        and type(fields["deleted"]) is bool
+        and type(fields["metadata"]) is dict
+        and fields["raw"] is None
+        and is_ordinary_id(doc_id)
+        and (not record_id or is_ordinary_id(record_id))
+    )
 
 
 def _fault_of_types(fields: Mapping[str, Any]) -> str:

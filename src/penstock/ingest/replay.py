@@ -41,6 +41,14 @@ class Replayed:
     failed: int = 0
     failures: list[DeadLetter] = field(default_factory=list)
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle, note, title
+
+        done = f"{self.letters:,} letters: {self.completed:,} completed, {self.failed:,} failed again"
+        return bundle(
+            repr(self), title("Replayed", done), *(note(one.error, bad=True) for one in self.failures)
+        )
+
     def fail(self, letter: DeadLetter) -> None:
         """Count a letter that failed again."""
         self.failed += 1
