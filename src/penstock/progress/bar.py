@@ -80,7 +80,7 @@ class LiveProgress(ProgressView):
         if len(sources) > _MOST_SOURCES:
             lines.insert(0, Text(f"  {len(sources) - _MOST_SOURCES} earlier sources", style="dim"))
         if waits := self.waits_for():
-            lines.append(Text(f"  waits for {waits}", style="dim"))
+            lines.append(Text.assemble("  ", (f"waits for {waits}", "dim")))
         for line in lines:
             line.truncate(self.console.width, overflow="ellipsis")
         return Text("\n", no_wrap=True).join(lines)
@@ -88,8 +88,9 @@ class LiveProgress(ProgressView):
     def _lines(self, tally: Tally, names: int) -> list[Text]:
         """Draw a source: on one line if it fits, otherwise its words on lines below its bar."""
         frame = int(monotonic() * _FRAMES_PER_SECOND)
-        head = Text(self._mark(tally, frame), style="cyan")
-        head.append(f" {tally.name.ljust(names)}" if names else "", style="default")
+        head = Text.assemble(
+            (self._mark(tally, frame), "cyan"), f" {tally.name.ljust(names)}" if names else ""
+        )
         words = _words(tally)
         whole = _joined(words)
         room = self.console.width - head.cell_len - 1
