@@ -142,6 +142,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def api(session: nox.Session) -> None:
+    """Ask the HTTP server everything that its OpenAPI document allows, and more (schemathesis)."""
+    _install(session, "api")
+    options = session.posargs or ["--max-time", "120", "--request-timeout", "10"]
+    session.run("python", "tests/http/check_api.py", *options)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into ``site``; ``-- serve`` shows it instead."""
     _install(session, "docs")
@@ -172,5 +180,5 @@ def methods(session: nox.Session) -> None:
         session.run("python", f"tests/generate_{name}.py")
         session.run("ruff", "check", "--select=I", "--fix", f"src/penstock/flow/{name}.py")
         session.run("ruff", "format", f"src/penstock/flow/{name}.py")
-    for name in ("operator_pages", "reference"):
+    for name in ("operator_pages", "other_names", "reference"):
         session.run("python", f"tests/generate_{name}.py")

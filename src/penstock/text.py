@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from penstock.redact import concealed
 
@@ -99,6 +100,28 @@ def duration(seconds: float) -> str:
     if whole < _HOUR:
         return f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02} min"
+
+
+def repr_of(record: Any) -> str:
+    """Return the ``repr`` of a dataclass, with functions by their names: no address in memory."""
+    shown = [f"{one.name}={_named(getattr(record, one.name))}" for one in fields(record) if one.repr]
+    return f"{type(record).__name__}({', '.join(shown)})"
+
+
+def _named(value: object) -> str:
+    if isinstance(value, type):
+        return value.__qualname__
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_named, value))}{',' if len(value) == 1 else ''})"
+    name = getattr(value, "__name__", None) if callable(value) else None
+    if name is None and type(value).__repr__ is object.__repr__:
+        return type(value).__name__
+    return repr(value) if name is None else str(name)
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a measured time as ``0 s``, ``1.23 ms`` or ``4.56 s``."""
+    return f"{seconds:.3g} s" if seconds >= 1 or not seconds else f"{seconds * 1000:.3g} ms"
 
 
 def percent(part: int, whole: int) -> int:

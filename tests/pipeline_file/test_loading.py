@@ -76,7 +76,7 @@ TABLE = {
     "to = 'a.jsonl'\n[source]\nadapter = 'pubmed'\n": ["p.toml:2: source.inputs is missing or empty"],
     f"to = [\n 'a.jsonl',\n 'b.odd',\n]\n{SOURCE}": ["p.toml:3: no sink is known for 'b.odd'"],
     f"columns = ['yeer']\n{GOOD}": ["p.toml:1: "],
-    f"where = 'yeer > 3'\n{GOOD}": ["p.toml:1: where='yeer > 3': there is no column 'yeer': did you mean year?"],
+    f"where = 'yeer > 3'\n{GOOD}": ["p.toml:1: where='yeer > 3': character 1: there is no column 'yeer': did you mean year?"],
     f"where = 3\n{GOOD}": ["p.toml:1: where must be an expression in quotes, or a table with the key function, not 3"],
     f"where = {{ function = 'x' }}\n{GOOD}": ["p.toml:1: where.function must be an import path"],
     f"process = ['file_steps:keep', 'x']\n{GOOD}": ["p.toml:1: process[1] must be an import path"],

@@ -25,6 +25,7 @@ app = App(
 ingest = App(name="ingest", help=helps.INGEST, help_format="plaintext")
 app.command(ingest)
 app.command("penstock.cli.run:run", name="run", help=helps.RUN)
+app.command("penstock.cli.serve:serve", name="serve", help=helps.SERVE)
 app.command("penstock.cli.init:init", name="init", help=helps.INIT)
 app.command("penstock.cli.demo:demo", name="demo", help=helps.DEMO)
 app.command("penstock.cli.status:show_status", name="status", help=helps.STATUS)

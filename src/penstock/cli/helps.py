@@ -24,6 +24,11 @@ After an interruption, the same command continues at the last commit.
 
 Example: penstock run pipeline.toml
 """)
+SERVE: Final = _paragraphs("""
+Serve pipelines over HTTP: start, watch and stop them, and read their events.
+
+Example: penstock serve pipeline.toml --port 8765
+""")
 INIT: Final = _paragraphs("""
 Write a commented pipeline file, and a sample that it reads. Nothing is overwritten.
 

@@ -81,6 +81,8 @@ def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
     if peak.own is not None:
         worker = f", largest worker {size(peak.worker)}" if peak.worker else ""
         lines.append(_fact("memory", f"{size(peak.own)} at the peak{worker}"))
+    if _before_restart(summary, job):
+        lines.append(_fact("restart", "not begun: no record came; what it would have emptied is unchanged"))
     lines += [_fact("output", _name_of(output) + _size_of(output)) for output in job.outputs]
     if not job.outputs and summary.sink is not None:  # a sink of the user's own
         lines.append(_fact("output", clean(summary.sink)))
@@ -131,7 +133,7 @@ def _next(summary: RunSummary, job: Job) -> list[str]:
     if job.ledger is None:
         return [_how("once more", job.command())]
     if summary.state == "cancelled":
-        return [_how("to resume", job.command())]
+        return [_how("to resume", job.command(restart=_before_restart(summary, job)))]
     lines = []
     if summary.counts.get("failed", 0):
         lines.append(_how("what failed", job.list_command()))
@@ -145,6 +147,11 @@ def _next(summary: RunSummary, job: Job) -> list[str]:
         lines.append(_how("changed files", job.command()))
     lines.append(_how("start over", job.command(restart=True)))
     return lines
+
+
+def _before_restart(summary: RunSummary, job: Job) -> bool:
+    """Whether a restart ended before its first record, which begins it."""
+    return job.options.restart and not any(summary.session.values())
 
 
 def _how(what: str, command: str) -> str:
