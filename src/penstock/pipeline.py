@@ -192,7 +192,8 @@ class IngestionPipeline(Frames):
         """
         from penstock.progress.watcher import watcher
 
-        flag_for("run", progress=bool(progress) if progress is None else progress)
+        if progress is not None:
+            flag_for("run", progress=progress)
         to = self._sink_from(sink)
         self._plan.adapter.source.check()  # a mistyped path leaves no empty output behind
         async with watcher(self._plan.key, progress=progress) as watching:

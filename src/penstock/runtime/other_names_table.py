@@ -138,7 +138,7 @@ chain	concat
 flatten	unbatch	flat_map also calls a function
 islice	skip, take
 accumulate	scan
-batched	batch
+batched chunked	batch
 strict	batch	with strict=True
 constrained_batches	batch	with by= for the weight
 groupby run_length	chunk_by	lists of neighbours; group_by gathers equal keys anywhere
