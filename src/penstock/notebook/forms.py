@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 _LINE = "1px solid rgba(128,128,128,.35)"
 STYLE = (
     ".penstock{font:13px/1.45 system-ui,sans-serif;max-width:60em;overflow-x:auto;text-align:left}"
-    f".penstock table{{border-collapse:collapse;margin:.3em 0;border:0}}"
-    f".penstock td,.penstock th{{padding:.15em .8em .15em 0;border:0;border-bottom:{_LINE};text-align:left;"
+    f".penstock.penstock table{{border-collapse:collapse;margin:.3em 0;border:0}}"
+    f".penstock.penstock td,.penstock.penstock th{{padding:.15em .8em .15em 0;border:0;border-bottom:{_LINE};text-align:left;"
     "vertical-align:top;background:none;color:inherit;font-size:inherit;white-space:normal;max-width:none}"
-    ".penstock th{font-weight:600;opacity:.75}.penstock .number{text-align:right;font-variant-numeric:"
-    "tabular-nums;white-space:nowrap}.penstock .title{font-weight:600}.penstock .note{opacity:.75}"
-    ".penstock .slow td{font-weight:600;box-shadow:inset 0 -2px #ed8936}"
-    ".penstock .bad{color:#e5484d}.penstock .name{white-space:nowrap;opacity:.75}"
-    ".penstock .bar{height:6px;border-radius:3px;background:rgba(128,128,128,.25);max-width:30em}"
-    ".penstock .bar{margin:.4em 0}.penstock .bar div{height:100%;border-radius:3px;background:#2f9e6f}"
-    ".penstock .bar .failed{background:#e5484d}"
+    ".penstock.penstock th{font-weight:600;opacity:.75}.penstock.penstock .number{text-align:right;font-variant-numeric:"
+    "tabular-nums;white-space:nowrap}.penstock.penstock .title{font-weight:600}.penstock.penstock .note{opacity:.75;font-weight:400}"
+    ".penstock.penstock .slow td{font-weight:600;box-shadow:inset 0 -2px #ed8936}"
+    ".penstock.penstock .bad{color:#e5484d}.penstock.penstock .name{white-space:nowrap;opacity:.75}"
+    ".penstock.penstock .bar{height:6px;border-radius:3px;background:rgba(128,128,128,.25);max-width:30em}"
+    ".penstock.penstock .bar{margin:.4em 0}.penstock.penstock .bar div{height:100%;border-radius:3px;background:#2f9e6f}"
+    ".penstock.penstock .bar .failed{background:#e5484d}"
 )
 _LONGEST = 300
 
