@@ -20,6 +20,7 @@ NAMES = (
     "memory",
     "sinks",
     "telemetry",
+    "serve",
 )
 
 

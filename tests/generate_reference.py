@@ -21,7 +21,7 @@ PAGES: dict[str, tuple[str, str, list[str]]] = {
         "[Ingestion](../ingestion.md) and [Events](../events.md) explain these.",
         ["penstock.document", "penstock.events", "penstock.pipeline", "penstock.adapters", "penstock.ledger",
          "penstock.ledger.history", "penstock.sinks", "penstock.pipeline_file",
-         "penstock.telemetry"],
+         "penstock.telemetry", "penstock.http"],
     ),
     "promises": ("Promises", "What sources, sinks, ledgers and subscriptions keep.", ["penstock.abc", "penstock.errors"]),
     "flows": (

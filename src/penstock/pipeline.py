@@ -69,7 +69,8 @@ class IngestionPipeline(Frames):
         limit: Process at most this many documents, including those of the interrupted run.
         grace: Seconds that documents in flight get after ``stop``. Documents still unfinished then are cut,
             and come again in the next run. ``None`` sets no limit.
-        restart: Empty the ledger and the sink first.
+        restart: Empty the ledger and the sink when the first record arrives. If none does, both stay as they
+            were.
         refresh: Read the source from its beginning again, to take documents that have changed since earlier
             runs. If it is interrupted, the same call resumes it.
         hooks: Plain functions, called with every list of events. An exception of one ends the run, unless it
@@ -191,7 +192,8 @@ class IngestionPipeline(Frames):
         """
         from penstock.progress.watcher import watcher
 
-        flag_for("run", progress=bool(progress) if progress is None else progress)
+        if progress is not None:
+            flag_for("run", progress=progress)
         to = self._sink_from(sink)
         self._plan.adapter.source.check()  # a mistyped path leaves no empty output behind
         async with watcher(self._plan.key, progress=progress) as watching:

@@ -14,7 +14,8 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text("utf-
 
 
 COMMANDS = (
-    *("ingest pubmed", "adapters", "demo", "status", "doctor", "run", "init", "schema"),
+    *("ingest pubmed", "adapters", "demo", "status", "doctor", "run", "init", "schema", "serve"),
+    *("events", "graph", "completion"),
     *("dead list", "dead show", "dead replay", "dead drop"),
 )
 
@@ -37,14 +38,14 @@ SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE
 @pytest.mark.parametrize("title", [title for title in OPTIONS if title in SECTIONS])
 def test_every_option_is_on_the_page(title: str) -> None:
     """The section of a command names each of its options (--debug is named once for all)."""
-    for option in OPTIONS[title] - {"--debug", "--progress"}:
+    for option in OPTIONS[title] - {"--debug", "--progress", "--resume"}:
         assert option in SECTIONS[title]
 
 
 def test_no_option_on_the_page_is_made_up() -> None:
     """Each option on the page is an option of a command."""
     named = set(re.findall(r"`(--[a-z-]+)", PAGE))
-    assert named <= set().union(*OPTIONS.values(), {"--no-progress", "--help"})
+    assert named <= set().union(*OPTIONS.values(), {"--no-progress", "--no-resume", "--help"})
 
 
 def test_every_exit_code_is_on_the_page() -> None:

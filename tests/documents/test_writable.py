@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import json
 import math
 
 import pytest
@@ -11,12 +13,24 @@ from penstock import IngestionPipeline, RetryPolicy
 from penstock.abc import Page, Source
 from penstock.adapters.adapter import Adapter
 from penstock.document import Document, RawRecord, checked_id, fault_of_id, id_number, is_ordinary_id
-from penstock.documents.writable import fault_of
+from penstock.documents.writable import encode_json, fault_of
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted
+from penstock.events.replaced import replace_surrogates, replaced
 from penstock.ledger import MemoryLedger
 from penstock.sinks import MemorySink
 from penstock.testing.strange_documents import STRANGE_DOCUMENTS, UNWRITABLE_DOCUMENTS, spoil
+
+
+class Shout(str):
+    __slots__ = ()
+
+    def isascii(self):
+        return True
+
+
+class Colour(str, enum.Enum):  # noqa: UP042  its str() is not its text
+    RED = "r\u00e9d \ud800"
 
 
 class Numbers(Source):
@@ -175,3 +189,16 @@ async def test_an_adapter_that_returns_no_valid_id(doc_id):
     [letter] = [letter async for letter in ledger.dead_letters(summary.key)]
     assert letter.key == letter.doc_id == "r1"
     assert "cannot be identified" in letter.error
+
+
+def test_halves_of_surrogate_pairs_are_replaced_in_one_way():
+    """In sinks and in events, in values and in keys, a subclass of ``str`` counts by its characters."""
+    texts = {"": "", "plain": "plain", "\u00e9": "\u00e9", "a\ud800b": "a\ufffdb", "\udfff": "\ufffd"}
+    for text, wanted in {**texts, "\U0001f600": "\U0001f600"}.items():
+        for kind in (str, Shout):
+            came = replace_surrogates(kind(text))
+            assert (came, type(came)) == (wanted, str)
+            value = {"half": "\ud800", kind(text): [kind(text)]}
+            assert json.loads(encode_json(value)) == replaced(value) == {"half": "\ufffd", wanted: [wanted]}
+    assert json.loads(encode_json([Colour.RED])) == replaced([Colour.RED]) == ["r\u00e9d \ufffd"]
+    assert json.loads(encode_json({Colour.RED: 1})) == replaced({Colour.RED: 1}) == {"r\u00e9d \ufffd": 1}

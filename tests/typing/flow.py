@@ -37,7 +37,7 @@ async def run(flow: Flow[int], position: Position) -> None:
     assert_type(flow.subscribe(position), Subscription[int])
     async for item in flow:
         assert_type(item, int)
-    assert_type(flow.chunked(5), AsyncGenerator[int, None])
+    assert_type(flow.requesting(5), AsyncGenerator[int, None])
 
 
 async def terminals(flow: Flow[int], documents: Flow[Document], sink: JsonLinesSink) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from pydantic import BaseModel
 
 from penstock.document import fault_of_id, is_ordinary_id
+from penstock.events.replaced import replace_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,9 +118,18 @@ def encode_json(value: Any) -> bytes:
 
 
 def plain_model(value: object) -> object:
-    """Return a pydantic model as plain values, for msgspec; other types are not JSON."""
+    """Return a plain value for msgspec: of a pydantic model, or of a subclass of ``str`` or of a number.
+
+    Other types are not JSON.
+    """
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
@@ -132,17 +142,6 @@ def map_texts(function: Callable[[str], str], value: Any) -> Any:
     if isinstance(value, list):
         return [map_texts(function, item) for item in value]
     return value
-
-
-def replace_surrogates(text: str) -> str:
-    """Return ``text`` with each half of a surrogate pair, which UTF-8 cannot hold, replaced by U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=plain_model)

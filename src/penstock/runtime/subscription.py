@@ -209,6 +209,10 @@ class Running(Subscription[T_co]):
         if not self._closing.done() and not self.run.inside():  # the closing waits for tasks of the run
             await asyncio.shield(self._closing)
 
+    def __dir__(self) -> Iterable[str]:
+        """Return the names of a subscription: completion need not show those of the runtime."""
+        return dir(Subscription)
+
     def __del__(self) -> None:
         if getattr(self, "_closing", self) is not None or sys.is_finalizing():  # or __init__ failed
             return
