@@ -81,7 +81,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             now = executed(nbformat.from_dict(before), Path(folder))
         without_folders(now)
-        is_same = outputs(before) == outputs(now)
+        is_same = outputs(before) == outputs(now) and before.metadata == now.metadata
         if not is_same:
             nbformat.write(now, path)
         sys.stdout.write(f"{'kept' if is_same else 'wrote'} {path.name}\n")
