@@ -46,7 +46,7 @@ class InTerminal(Watcher):
         self._state = ""
 
     def begin(self, run: Ingestion) -> None:
-        """Show also which stage the run waits for."""
+        """Show what this run waits for."""
         self._view.watch(run.statistics)
 
     def end(self, summary: RunSummary) -> None:
