@@ -60,7 +60,10 @@ def application(
     from penstock.http.routes import Routes
     from penstock.http.service import Service
 
-    files = dict(pipelines) if isinstance(pipelines, Mapping) else _loaded(pipelines)
+    if isinstance(pipelines, Mapping):
+        files = {str(name): file for name, file in pipelines.items()}
+    else:
+        files = _loaded(pipelines)
     if not files:
         raise GraphError("there is no pipeline to serve: name a pipeline file")
     folder = Path(state) if state is not None else next(iter(files.values())).path.parent / ".penstock"
