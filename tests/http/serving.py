@@ -88,11 +88,14 @@ class Client:
 
     async def ended(self, run: str) -> dict[str, Any]:
         """Wait for the end of a run, and return it."""
-        stream = await self.open("GET", f"/v1/runs/{run}/events?tail=0")
-        async with stream:
-            async for _ in stream.events():
-                pass
-        return (await self("GET", f"/v1/runs/{run}")).json
+        while True:
+            stream = await self.open("GET", f"/v1/runs/{run}/events?tail=0")
+            async with stream:
+                async for _ in stream.events():
+                    pass
+            found = (await self("GET", f"/v1/runs/{run}")).json
+            if found["state"] not in {"running", "stopping"}:
+                return found
 
 
 class Stream:

@@ -45,14 +45,14 @@ async def test_the_authorisation_matrix(folder):
         "other scheme": {"authorization": f"Basic {TOKEN}"},
         "longer": {"authorization": f"Bearer {TOKEN}x"},
     }
-    for token, hosts in product((TOKEN, None), (None, HOSTS)):
+    for token, hosts in ((TOKEN, None), (TOKEN, HOSTS), (None, HOSTS)):
         async with serving(
             "p.toml", token=token, hosts=hosts, state=f"state-{token}-{hosts is None}"
         ) as client:
             asker = Client(client.port)
             for (method, path), (name, headers) in product(ROUTES, sent.items()):
-                if path.endswith("/stream") and (token is None or name == "right"):
-                    continue  # it would run
+                if name in {"other scheme", "longer"} and path != "/v1/runs":
+                    continue
                 place = path.replace("{run_id}", "none")
                 answer = await asker(method, place, {} if method == "POST" else None, **headers)
                 needed = token is not None and path not in OPEN
@@ -170,7 +170,7 @@ async def test_a_client_that_takes_nothing_is_left(folder):
     """A stream whose client is idle for too long is given up, and its run is cancelled."""
     from .conftest import write_pipeline
 
-    write_sample(3000)
+    write_sample(600)
     write_pipeline("p", to="-")
     async with serving("p.toml", limits=Limits(idle_seconds=0.3)) as client:
         stream = await client.open("POST", "/v1/stream", {"pipeline": "p"})

@@ -85,6 +85,27 @@ async def test_old_events_are_forgotten_by_whole_files(tmp_path):
         again.close()
 
 
+async def test_numbers_of_lost_events_do_not_come_again(tmp_path):
+    """Behind a power cut the numbers go on higher: who has all before it continues, who has seen more is told."""
+    journal = filled(tmp_path, 20)
+    journal.skip()
+    journal.append([event(n) for n in range(21, 31)], at_once=True)
+    first = journal.last - 9
+    assert first > 1_000_000
+    assert (journal.place(20), journal.place(21), journal.place(first), journal.place(first + 10)) == (
+        20,
+        first,
+        first,
+        first + 10,
+    )
+    assert everything(journal, first) == lines(21, 30)
+    assert [journal.tail(count) for count in (0, 10, 11, 30, 99)] == [first + 10, first, 20, 1, 1]
+    for number in (22, 500_000, first + 11):
+        with pytest.raises(Gone):
+            journal.place(number)
+    journal.close()
+
+
 async def test_a_write_that_fails_leaves_no_half_of_a_line(tmp_path, monkeypatch):
     """After a full disk the journal has only whole lines, and the same numbers go on."""
     journal = filled(tmp_path, 5)

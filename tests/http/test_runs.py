@@ -79,6 +79,8 @@ async def test_a_client_that_has_everything_need_not_come_back(folder):
         last = found["events"]["last"]
         answer = await client("GET", f"/v1/runs/{run}/events", last_event_id=str(last))
         beyond = await client("GET", f"/v1/runs/{run}/events", last_event_id=str(last + 1))
+        head = await client("HEAD", f"/v1/runs/{run}/events")
+    assert (head.status, head.headers["penstock-first-event"]) == (200, "1")
     assert (answer.status, answer.body) == (204, b"")
     assert (beyond.status, beyond.json["type"]) == (410, "urn:penstock:problem:events-gone")
     assert (beyond.json["first"], beyond.json["last"]) == (1, last)

@@ -14,7 +14,7 @@ from uuid import uuid4
 from penstock.errors import PenstockError
 from penstock.http.frames import Frames
 from penstock.http.problems import Problem
-from penstock.http.records import FILE, Record
+from penstock.http.records import FILE, Record, boot
 from penstock.http.runs import Run
 from penstock.http.views import Kind, PipelineView
 from penstock.pipeline_file.places import STDOUT, shown
@@ -119,6 +119,8 @@ class Service:
             record.state, record.reason = "cancelled", record.reason or "the server was stopped"
         elif self._resume and not newer and self._may_run(record.pipeline):
             await asyncio.to_thread(run.journal.open)
+            if record.boot != boot():  # a power cut may have taken the end of the journal
+                run.journal.skip()
             record.restarts += 1
             self._go(run)
             return
@@ -205,6 +207,7 @@ class Service:
 
     def _go(self, run: Run) -> None:
         hooks = [] if self.metrics is None else [self.metrics]
+        run.record.boot = boot()
         run.start(self.files[run.record.pipeline], hooks)
         run.record.save(run.folder)
         if self.metrics is not None:
