@@ -57,7 +57,7 @@ def serve(
     hosts = None if token is not None else {*HOSTS, _written(host)}
     app = application(pipelines, state=state, token=token, hosts=hosts, limits=limits, resume=resume)
 
-    listener = _listener(host, port, limits)
+    listener = listener_at(host, port, limits)
     config = uvicorn.Config(
         app, lifespan="off", log_level="warning", access_log=False, server_header=False,
         limit_concurrency=limits.connections, timeout_graceful_shutdown=_GRACE,
@@ -95,12 +95,12 @@ def _written(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
-def _listener(host: str, port: int, limits: Limits) -> socket.socket:
+def listener_at(host: str, port: int, limits: Limits) -> socket.socket:
     """Return a listening socket. Connections inherit its bounds."""
     family, kind, protocol, _, address = socket.getaddrinfo(
         host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    listener = socket.socket(family, kind, protocol)
+    listener = socket.socket(family, kind, protocol)  # of TCP, else asyncio does not set TCP_NODELAY
     try:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
