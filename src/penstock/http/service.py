@@ -59,6 +59,7 @@ class Service:
         self._runs: dict[str, Run] = {}
         self._by_key: dict[str, Run] = {}
         self._lock = FileLock(state / "server.lock")
+        self._opening = asyncio.Lock()
         self.metrics = _metrics()
 
     # -- begin and end
@@ -111,6 +112,7 @@ class Service:
     async def _take_up(self, run: Run) -> None:
         """Continue a run of an earlier server, or show that it was interrupted."""
         record = run.record
+        await self.opened(run)
         newer = any(
             other.record.pipeline == record.pipeline and other.record.created_at > record.created_at
             for other in self._runs.values()
@@ -118,7 +120,6 @@ class Service:
         if record.kind == "stream" or record.state == "stopping":
             record.state, record.reason = "cancelled", record.reason or "the server was stopped"
         elif self._resume and not newer and self._may_run(record.pipeline):
-            await asyncio.to_thread(run.journal.open)
             if record.boot != boot():  # a power cut may have taken the end of the journal
                 run.journal.skip()
             record.restarts += 1
@@ -152,8 +153,9 @@ class Service:
 
     async def opened(self, run: Run) -> Run:
         """Return the run with its journal open."""
-        if not run.journal.opened:
-            await asyncio.to_thread(run.journal.open)
+        async with self._opening:
+            if not run.journal.opened:
+                await asyncio.to_thread(run.journal.open)
         return run
 
     async def start(self, name: str, kind: Kind, key: str | None = None) -> tuple[Run, bool]:
