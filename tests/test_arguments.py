@@ -32,6 +32,7 @@ KINDS: dict[str, tuple[object, ...]] = {
     r"^int( \| None)?$": ("3", 1.5, True, [3]),
     r"^float( \| None)?$": ("3", float("nan"), True, [3]),
     r"^bool$": ("yes", 1, None),
+    r"^bool \| None$": ("yes", 1),
     r"^str( \| None)?$": (3, b"text", ["text"]),
     r"^int \| str$": (1.5, True, ["text"]),
     r"^OverflowName$|^Literal": ("no such word", 3, []),

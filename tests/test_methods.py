@@ -13,7 +13,13 @@ import penstock.operators as op
 from penstock import Flow
 from penstock.flow.terminals import Terminals
 
-from . import generate_methods, generate_operator_pages, generate_reference, generate_sync
+from . import (
+    generate_methods,
+    generate_operator_pages,
+    generate_other_names,
+    generate_reference,
+    generate_sync,
+)
 
 
 @pytest.mark.parametrize("generator", [generate_methods, generate_sync], ids=["methods", "sync"])
@@ -21,6 +27,12 @@ def test_generated_files_are_current(generator):
     """The files are what ``nox -s methods`` writes now, apart from their layout."""
     now = ast.parse(generator.TARGET.read_text("utf-8"))
     assert ast.dump(now) == ast.dump(ast.parse(generator.generated())), "run: nox -s methods"
+
+
+def test_the_foreign_names_are_current():
+    """The answers to names of other libraries are those of the page that lists them."""
+    written = generate_other_names.TARGET.read_text("utf-8")
+    assert written == generate_other_names.written(), "run: nox -s methods"
 
 
 def test_the_page_of_operators_is_current():

@@ -17,11 +17,8 @@ def __getattr__(name: str) -> object:
         return _public(name)
     msg = f"module 'penstock' has no attribute {name!r}"
     if not name.startswith("_"):
-        from penstock import operators
-        from penstock.runtime.other_names import SOURCES, nearest
+        from penstock.runtime.other_names import advice_on
 
-        if name in dir(operators):
-            msg = f"{msg}. It is an operator: flow.{name}(...), or flow | penstock.operators.{name}(...)"
-        elif ours := nearest(name, __all__, SOURCES):
-            msg = f"{msg}. Perhaps you want {ours}."
+        advice = advice_on(name, "ps")
+        msg = f"{msg}. {advice}" if advice else msg
     raise AttributeError(msg, name=name)

@@ -39,6 +39,7 @@ from typing import (
 )
 
 from penstock.errors import GraphError
+from penstock.text import repr_of
 
 if TYPE_CHECKING:
     from penstock.document import Document
@@ -130,6 +131,9 @@ class Column:
     description: str = ""
     read: Callable[[Document], Any] | None = None
     indexed: bool = False
+
+    def __repr__(self) -> str:
+        return repr_of(self)
 
 
 @cache

@@ -30,6 +30,11 @@ _NOT_IN_IDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uff
 _NUMBER = re.compile(rf"0*([1-9][0-9]{{0,{_MAX_DIGITS - 1}}})")
 
 
+def is_ordinary_id(doc_id: str) -> bool:
+    """Whether ``doc_id`` is valid at first sight: a short text of visible ASCII, as nearly all ids are."""
+    return 0 < len(doc_id) <= MAX_ID_BYTES and doc_id.isascii() and doc_id.isprintable() and " " not in doc_id
+
+
 def fault_of_id(doc_id: object) -> str:
     """Return why ``doc_id`` cannot be the id of a document, as half a sentence; ``""`` if it can."""
     if not isinstance(doc_id, str):

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.abc import Ledger, Sink, Source
+from penstock.abc import Ledger, Sink
 from penstock.documents.expression import Expression
 from penstock.documents.settings import Settings
 from penstock.errors import GraphError
 from penstock.events import DocumentCompleted, DocumentFailed, PipelineEvent
-from penstock.ingest.plan import Hook, Plan
+from penstock.ingest.plan import Hook, Plan, functions_for
 from penstock.ingest.replay import Replayed, replay
 from penstock.ingest.run import Ingestion
-from penstock.ingest.summary import RunSummary
+from penstock.ingest.summary import IngestionResult, RunSummary
 from penstock.ledger import ledger_from
-from penstock.redact import redact, redact_json
+from penstock.notebook.interrupts import say_where
+from penstock.redact import redact
 from penstock.runtime.arguments import (
     began_at,
     flag_for,
     function_for,
-    name_of,
     positive,
     refuse,
     text_for,
 )
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import SeveralSinks, sink_from
+from penstock.sinks.frames import Frames, SyncFrames
 from penstock.statistics import Statistics
 from penstock.system import Ended
 from penstock.system.own_loop import iterate_in_own_loop, run_in_own_loop
@@ -46,27 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Hook", "IngestionPipeline", "IngestionResult", "Replayed", "RunSummary"]
 
 
-@dataclass(frozen=True, slots=True)
-class IngestionResult:
-    """All documents and failures of a run, in memory: O(n)."""
-
-    documents: list[Document]
-    failures: list[DocumentFailed]
-    summary: RunSummary
-
-
-def _functions(parameter: str, functions: object) -> tuple[Callable[..., Any], ...]:
-    """Return the functions of a parameter; raise ``GraphError`` if it is no list of functions."""
-    if not isinstance(functions, Iterable) or isinstance(functions, str | bytes):
-        advice = f"Right: {parameter}=[{name_of(functions)}]." if callable(functions) else ""
-        refuse("IngestionPipeline", "a list of functions", functions, parameter, advice)
-    found = tuple(functions)
-    for function in found:
-        function_for("IngestionPipeline", function, parameter, asynchronous=parameter == "process")
-    return found
-
-
-class IngestionPipeline:
+class IngestionPipeline(Frames):
     """The standard chain around an adapter. It may run any number of times.
 
     Args:
@@ -88,7 +69,8 @@ class IngestionPipeline:
         limit: Process at most this many documents, including those of the interrupted run.
         grace: Seconds that documents in flight get after ``stop``. Documents still unfinished then are cut,
             and come again in the next run. ``None`` sets no limit.
-        restart: Empty the ledger and the sink first.
+        restart: Empty the ledger and the sink when the first record arrives. If none does, both stay as they
+            were.
         refresh: Read the source from its beginning again, to take documents that have changed since earlier
             runs. If it is interrupted, the same call resumes it.
         hooks: Plain functions, called with every list of events. An exception of one ends the run, unless it
@@ -122,7 +104,7 @@ class IngestionPipeline:
         if source is None:
             advice = "Pass pubmed(...) itself, and operators behind it as process=, where=, retry= and so on."
             refuse("IngestionPipeline", "an adapter", adapter, advice=advice)
-        process, hooks = _functions("process", process), _functions("hooks", hooks)
+        process, hooks = functions_for("process", process), functions_for("hooks", hooks)
         if isinstance(where, str):
             where = Expression(where, source.schema)
         if where is not None:
@@ -196,20 +178,38 @@ class IngestionPipeline:
                         failures.append(event)
         return IngestionResult(documents, failures, run.summary())
 
-    async def run(self, sink: Target | None = None) -> RunSummary:
+    async def run(self, sink: Target | None = None, *, progress: bool | None = None) -> RunSummary:
         """Stream into one sink or several, effectively once, and return the counts.
+
+        Args:
+            sink: One output or several.
+            progress: Whether to show the progress. By default a notebook shows a panel, and nothing is shown
+                elsewhere. ``True`` shows a bar in a terminal, or lines on stderr if it is no terminal.
 
         Raises:
             PenstockError: the source, the sink or the ledger failed. Committed documents stay, and the same
                 call resumes behind them.
         """
+        from penstock.progress.watcher import watcher
+
+        if progress is not None:
+            flag_for("run", progress=progress)
         to = self._sink_from(sink)
         self._plan.adapter.source.check()  # a mistyped path leaves no empty output behind
-        run = self._begin(to)
-        async with Ended(run.chunks()) as chunks:
-            async for _ in chunks:
-                pass
-        return run.summary()
+        async with watcher(self._plan.key, progress=progress) as watching:
+            run = self._begin(to, watching.hooks)
+            watching.begin(run)
+            try:
+                async with Ended(run.chunks()) as chunks:
+                    async for _ in chunks:
+                        pass
+            except (asyncio.CancelledError, KeyboardInterrupt) as error:
+                resumes = self._ledger is not None or (to is not None and to.transactional)
+                say_where(error, lambda: run.summary().standing(resumes=resumes))
+                raise
+            summary = run.summary()
+            watching.end(summary)
+        return summary
 
     async def run_async_legacy(self) -> list[str]:
         """Return the ids of all documents. Deprecated: use ``iter_results``."""
@@ -281,18 +281,29 @@ class IngestionPipeline:
 
     def explain(self, sink: Target | None = None) -> str:
         """Describe what happens to each document, and what a crash can do to the output."""
-        source = self._plan.adapter.source
-        lines = [f"source      {source.name} {redact_json(source.parameters)}", *_inputs_of(source)]
-        settings = self._plan.settings
-        lines += [f"where       {_shown(one)}" for one in settings.where]
-        if settings.process:
-            names = ", ".join(_shown(step) for step in settings.process)
-            lines.append(f"process     {names} (concurrency {settings.concurrency})")
-        if settings.retry:
-            lines.append(f"retry       {settings.retry.limits} a document, and the source")
-        lines.append(f"commit      every {settings.checkpoint_every} documents and at the end")
-        lines += [f"delivery    {words}" for words in self._promises(self._sink_from(sink))]
-        return "\n".join(lines)
+        promises = self._promises(self._sink_from(sink))
+        lines = [*self._plan.lines(), *(("delivery", words) for words in promises)]
+        return "\n".join(f"{name:<12}{words}" for name, words in lines)
+
+    def __repr__(self) -> str:
+        ledger = "no ledger" if self._ledger is None else f"ledger {self._place}"
+        return f"<IngestionPipeline {self._plan.key}: {self._plan.adapter.source.name}, {ledger}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle, facts, title
+
+        lines = [*self._plan.lines(), *([("ledger", self._place)] if self._ledger is not None else [])]
+        last = self.statistics()
+        stages = [title("the last run"), last.html()] if last.stages else []
+        return bundle(repr(self), title("IngestionPipeline", self._plan.key), facts(lines), *stages)
+
+    @property
+    def _place(self) -> str:
+        """The place of the ledger, without secrets."""
+        ledger = self._ledger
+        if isinstance(ledger, Ledger):
+            return str(getattr(ledger, "place", type(ledger).__name__))
+        return redact(str(ledger))
 
     def _promises(self, sink: Sink | None) -> Iterator[str]:
         """Yield what a crash can do to the documents in ``sink``."""
@@ -329,38 +340,22 @@ class IngestionPipeline:
             sink.use_schema(self._plan.adapter.source.schema)
         return sink
 
-    def _begin(self, sink: Sink | None) -> Ingestion:
+    def _lists(self) -> tuple[AsyncGenerator[list[PipelineEvent], None], type | None]:
+        return self._begin(None).chunks(), self._plan.adapter.source.schema
+
+    def _begin(self, sink: Sink | None, hooks: tuple[Hook, ...] = ()) -> Ingestion:
         ledger = self._ledger
         owned = not isinstance(ledger, Ledger) and ledger is not None
         opened = ledger if isinstance(ledger, Ledger) or ledger is None else ledger_from(ledger)
-        self._running = Ingestion(self._plan, sink, opened, owned=owned, before=self._running)
+        plan = replace(self._plan, hooks=(*self._plan.hooks, *hooks)) if hooks else self._plan
+        self._running = Ingestion(plan, sink, opened, owned=owned, before=self._running)
         if self._stopping:
             self._stopping = False
             self._running.stop()
         return self._running
 
 
-def _shown(function: Callable[..., Any]) -> str:
-    """Return the name of a function; arguments that are bound to it may be secrets, and are left out."""
-    is_named = isinstance(function, partial) or hasattr(function, "__name__")
-    return name_of(function) if is_named else repr(function)
-
-
-_SHOWN = 10
-
-
-def _inputs_of(source: Source) -> Iterator[str]:
-    """Yield the inputs in the order in which they are read; of many, the first and the last."""
-    inputs = source.inputs()
-    left_out = len(inputs) - _SHOWN
-    for number, name in enumerate(inputs, 1):
-        if left_out <= 0 or not _SHOWN - 2 < number <= len(inputs) - 2:
-            yield f"{'inputs' if number == 1 else '':<12}{number}. {redact(name)}"
-        elif number == _SHOWN - 1:
-            yield f"{'':<12}... {left_out:,} more"
-
-
-class SyncPipeline:
+class SyncPipeline(SyncFrames):
     """The calls of an ``IngestionPipeline`` for code that is not async.
 
     Each call runs in an event loop of its own: in another thread if this one has a running loop, as in a
@@ -371,7 +366,13 @@ class SyncPipeline:
     __slots__ = ("_pipeline",)
 
     def __init__(self, pipeline: IngestionPipeline) -> None:
-        self._pipeline = pipeline
+        self._pipeline: IngestionPipeline = pipeline
+
+    def __repr__(self) -> str:
+        return f"{self._pipeline!r}.sync"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {**self._pipeline._repr_mimebundle_(), "text/plain": repr(self)}
 
     def stream_events(self) -> Iterator[PipelineEvent]:
         """Yield every event; see ``IngestionPipeline.stream_events``."""
@@ -389,9 +390,9 @@ class SyncPipeline:
         """Collect all documents and failures, in memory: O(n)."""
         return run_in_own_loop(self._pipeline.run_async)
 
-    def run(self, sink: Target | None = None) -> RunSummary:
+    def run(self, sink: Target | None = None, *, progress: bool | None = None) -> RunSummary:
         """Stream into one sink or several, effectively once, and return the counts."""
-        return run_in_own_loop(lambda: self._pipeline.run(sink))
+        return run_in_own_loop(lambda: self._pipeline.run(sink, progress=progress))
 
     def replay(self, sink: Target, *, keys: Collection[str] | None = None) -> Replayed:
         """Try dead letters again; see ``IngestionPipeline.replay``."""

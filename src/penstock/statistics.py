@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["StageStatistics", "Statistics"]
+
+MOST_ROWS = 40
+"""How many stages a rich form shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +75,29 @@ class Statistics:
         return (
             f"{stage.operators or stage.name}, busy for {min(1.0, stage.busy / total):.0%} of {total:.3g} s"
         )
+
+    def html(self) -> str:
+        """Return a table of the stages, for a rich form; the slowest one is marked."""
+        from penstock.notebook.forms import note, table
+        from penstock.text import count, milliseconds
+
+        head = ["stage", "requested", "delivered", "buffered", "busy", "waited up", "waited down"]
+        shown = [*enumerate(self.stages)]
+        if len(shown) > MOST_ROWS:
+            shown = [*shown[: MOST_ROWS // 2], *shown[-MOST_ROWS // 2 :]]
+        rows: list[list[object]] = []
+        for _, one in shown:
+            counts = (one.requested, one.delivered, one.buffered)
+            times = (one.busy, one.upstream, one.idle)
+            rows.append([one.name, *map(count, counts), *map(milliseconds, times)])
+        slow = [row for row, (_, one) in enumerate(shown) if one is self.slowest]
+        notes = [f"bottleneck: {self.bottleneck}"] if self.bottleneck else []
+        notes += [f"{len(self.stages) - len(shown)} stages in the middle are left out"] * (
+            len(shown) < len(self.stages)
+        )
+        return table(head, rows, slow=slow) + "".join(map(note, notes))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle, note
+
+        return bundle(repr(self), self.html() if self.stages else note("no run has begun"))

@@ -15,6 +15,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text("utf-
 
 COMMANDS = (
     *("ingest pubmed", "adapters", "demo", "status", "doctor", "run", "init", "schema", "serve"),
+    *("events", "graph", "completion"),
     *("dead list", "dead show", "dead replay", "dead drop"),
 )
 

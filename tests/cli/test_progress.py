@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
-from penstock.cli.bar import LiveProgress
-from penstock.cli.progress import PlainProgress, SilentProgress, Tally, is_live_terminal, summary_line
 from penstock.document import Document
 from penstock.events import (
     AdapterStateChange,
@@ -17,6 +16,9 @@ from penstock.events import (
     DocumentStarted,
     PipelineEvent,
 )
+from penstock.progress.bar import LiveProgress
+from penstock.progress.view import PlainProgress, SilentProgress, Tally, is_live_terminal, summary_line
+from penstock.statistics import StageStatistics, Statistics
 
 
 def started(name: str) -> DocumentStarted:
@@ -135,14 +137,102 @@ def test_the_bar_shows_done_failed_skipped_rate_and_time_left() -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
 def test_a_frame_fits_the_terminal(width: int) -> None:
-    """At any width a frame is one line with the number of done documents."""
+    """At any width all words are there, each in one piece, and no line is longer than the terminal is wide."""
     face = LiveProgress(io.StringIO(), width=width)
-    face([progress(1_234_567, total=30_000_000, rate=5000.0, eta=36_000)])
+    face(
+        [
+            started("a"),
+            failed("a", again=True),
+            progress(1_234_567, total=30_000_000, rate=5000.0, eta=36_000),
+        ]
+    )
     shown = frame(face)
-    assert "\n" not in shown
-    assert len(shown) <= width
-    assert "1,234,567 done" in shown
-    assert ("10 h 00 min left" in shown) == (width >= 80)
+    assert max(map(len, shown.splitlines())) <= width
+    assert (len(shown.splitlines()) == 1) == (width == 200)
+    for word in ("pubmed", "1,234,567 done", "1 retrying", "2 skipped", "5,000 docs/s", "10 h 00 min left"):
+        assert word in shown
+
+
+def test_each_source_has_a_line_and_several_have_a_total() -> None:
+    """Events are told apart by their run; a source that ended has a mark; the total adds up."""
+    face = LiveProgress(io.StringIO(), width=100)
+    face([started("a"), completed("a")])
+    assert "total" not in frame(face)
+    other = DocumentStarted(0.0, "q", "x", "europepmc")
+    face(
+        [other, *(DocumentCompleted(0.0, "q", "x", "europepmc", Document(doc_id="x", source="e"), 0.0),) * 2]
+    )
+    face([AdapterStateChange(0.0, "q", "europepmc", "running", "completed")])
+    lines = frame(face).splitlines()
+    assert [line.split()[1] for line in lines] == ["pubmed", "europepmc", "total"]
+    assert ["1 done" in lines[0], "2 done" in lines[1], "3 done" in lines[2]] == [True] * 3
+    assert lines[1].startswith("✓")
+    assert face.tally.state == "running"
+
+
+def test_a_document_is_retrying_until_it_ends() -> None:
+    """The number of documents that wait for another attempt goes up and down."""
+    tally = Tally()
+    tally.take([failed("a", again=True), failed("b", again=True), failed("a", again=True)])
+    assert tally.retrying == 2
+    tally.take([completed("a")])
+    assert tally.retrying == 1
+    tally.take([failed("b")])
+    assert (tally.retrying, tally.failed, tally.completed) == (0, 1, 1)
+
+
+def test_later_failures_are_named_now_and_then() -> None:
+    """After the first five, one failure in ten seconds is named, with the number of those before it."""
+    clock, out = Hands(), io.StringIO()
+    face = PlainProgress(out, every=1e9, clock=clock)
+    for n in range(40):
+        face([failed(f"pubmed:{n}")])
+        clock.now += 1.0
+    lines = out.getvalue().splitlines()
+    assert lines[6] == "penstock: failed (9 more before it): pubmed:14: it broke"
+    assert len(lines) == 9
+
+
+def stage(name: str, waiting: float, upstream: float = 0.0, idle: float = 0.0) -> StageStatistics:
+    return StageStatistics(name, 1, 1, 1, waiting, upstream=upstream, idle=idle)
+
+
+def test_the_view_says_what_the_run_waited_for_in_the_last_second() -> None:
+    """Two looks are compared: it is the stage, or the output, that took most of the time in between."""
+    clock, out = Hands(), io.StringIO()
+    face = PlainProgress(out, every=0.5, clock=clock)
+    looks = [
+        (stage("from_pages", 5.0), stage("documents", 6.0, 5.0)),
+        (stage("from_pages", 5.1), stage("documents", 8.0, 5.1)),
+        (stage("from_pages", 5.1), stage("documents", 8.1, 5.1, idle=3.0)),
+        (stage("from_pages", 0.0), stage("map", 1.0, 0.0)),
+    ]
+    shown = []
+    seen: list[tuple[StageStatistics, ...]] = []
+    face.watch(lambda: Statistics(seen[-1]))
+    for look in looks:
+        seen.append(look)
+        clock.now += 1.0
+        shown.append(face.waits_for())
+    assert shown == ["the source", "parsing and steps", "the output", "map"]
+    seen.clear()  # now it fails
+    clock.now += 1.0
+    assert face.waits_for() == "map"
+    face([progress(1)])
+    assert out.getvalue().endswith(", waits for map\n")
+
+
+@pytest.mark.parametrize("no_color", [True, False])
+def test_no_color_is_obeyed(no_color: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the variable NO_COLOR a terminal gets no colours."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    face = LiveProgress(Terminal(), width=80)
+    face([progress(3, total=9), failed("a")])
+    coloured = re.search(r"\x1b\[(\d+;)*3\d", frame(face))
+    assert bool(coloured) != no_color
 
 
 def test_silence_is_kept() -> None:

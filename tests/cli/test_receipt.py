@@ -147,3 +147,14 @@ def test_no_document_at_all_is_not_nothing_to_do() -> None:
     lines = receipt(found, job(), SOME)
     assert "nothing to do" not in lines[0]
     assert "  warning   the source gave no documents at all" in lines
+
+
+def test_a_restart_without_a_record_says_that_it_has_not_begun() -> None:
+    """The receipt says that nothing was emptied, and how to try again; a restart with records does not."""
+    stopped, restart = summary("cancelled"), job_for(("a.xml",), Path("gone/out.jsonl"), restart=True)
+    lines = receipt(stopped, restart, SOME)
+    assert any(line.startswith("  restart   not begun: no record came") for line in lines)
+    assert lines[-1].endswith("--restart a.xml")
+    some = summary("cancelled", session={"completed": 3}, completed=3)
+    for lines in (receipt(some, restart, SOME), receipt(stopped, job(), SOME)):
+        assert not any("restart" in line for line in lines)

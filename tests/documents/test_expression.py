@@ -52,6 +52,7 @@ TRUE_OF = {
     "len(mesh) == 2": "ac",
     "len(tags) == 0": "bc",
     "open": "ac",
+    "open  # a comment\n and year > 2000": "ac",
     "open == True": "ac",
     "words == 2 and not deleted": "a",
     "deleted": "c",
@@ -89,10 +90,24 @@ REFUSED = {
     "len(tags, mesh)": "len takes 1 value",
     "lower(*tags) == 'a'": r"Starred",
     "f'{year}' == '1'": "JoinedStr",
-    "doi == b'a'": "doi is of the type text",
+    "doi == b'a'": "b'a' is no text, number",
+    "title == 5": r"character 10: title is a text, and 5 is a number",
+    "deleted == 1": "deleted is True or False, and 1 is a number",
+    "year < title": "character 8: year is a number, and title is a text",
+    '1 < "a"': "1 is a number, and 'a' is a text",
+    'len(mesh) > "3"': r"len\(mesh\) is a number, and '3' is a text",
+    "mesh == tags": "mesh is a list",
+    'lower(year) == "a"': "character 7: lower takes a text, and year is a number",
+    'startswith(tags, "a")': "startswith takes a text, and tags is a list",
+    'strtswith(title, "a")': "no function 'strtswith': did you mean startswith",
+    "-title == 3": "character 2: - takes a number, and title is a text",
+    "year in tags": "character 1: 'in tags' takes a text, and year is a number",
+    '"x" in 5': "5 is a number: compare it with ==",
     "year >": "invalid syntax",
     "year = 5": "Right: 'year >= 2015",
-    "year := 5": "Right: 'year >= 2015",
+    "year := 5": "NamedExpr",
+    "year) == (5": "unmatched '\\)'. Right: 'year >= 2015",
+    "year, doi": "Tuple",
     "year; doi": "Right: 'year >= 2015",
     "": "Right: 'year >= 2015",
     "(" * 5000: "Right: 'year >= 2015",
@@ -104,6 +119,22 @@ def test_what_is_refused():
     """Anything else is refused before a document is read; the message says what to write."""
     for text, says in REFUSED.items():
         with pytest.raises(GraphError, match=says):
+            Expression(text, Columns)
+
+
+PLACES = {
+    "yaer > 2000": "character 1: there is no column 'yaer': did you mean year",
+    '  "\u00e9" in title and ttle == "a" ': "character 18: there is no column 'ttle': did you mean title",
+    'year > 3 and\n  titel == "a"': "line 2, character 3: there is no column 'titel': did you mean title",
+    "year > 3 and": "character 13: invalid syntax",
+    "year > 3\nand > doi": "line 2, character 5: invalid syntax",
+}
+
+
+def test_a_refusal_says_where():
+    """It names the line, if there are several, and the character, both from 1; blanks around do not count."""
+    for text, says in PLACES.items():
+        with pytest.raises(GraphError, match=f"test_expression.py:[0-9]+: {says}"):
             Expression(text, Columns)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import json
 import math
 
 import pytest
@@ -10,13 +12,25 @@ from expression import Ok
 from penstock import IngestionPipeline, RetryPolicy
 from penstock.abc import Page, Source
 from penstock.adapters.adapter import Adapter
-from penstock.document import Document, RawRecord, checked_id, id_number
-from penstock.documents.writable import fault_of
+from penstock.document import Document, RawRecord, checked_id, fault_of_id, id_number, is_ordinary_id
+from penstock.documents.writable import encode_json, fault_of
 from penstock.errors import DocumentError
 from penstock.events import DocumentCompleted, DocumentFailed, DocumentStarted
+from penstock.events.replaced import replace_surrogates, replaced
 from penstock.ledger import MemoryLedger
 from penstock.sinks import MemorySink
 from penstock.testing.strange_documents import STRANGE_DOCUMENTS, UNWRITABLE_DOCUMENTS, spoil
+
+
+class Shout(str):
+    __slots__ = ()
+
+    def isascii(self):
+        return True
+
+
+class Colour(str, enum.Enum):  # noqa: UP042  its str() is not its text
+    RED = "r\u00e9d \ud800"
 
 
 class Numbers(Source):
@@ -108,6 +122,24 @@ def test_strange_documents_are_writable_and_unwritable_ones_say_why():
     assert fault_of(Document.model_construct(doc_id="d")) == "it has no source"
 
 
+def test_without_json_only_the_metadata_may_hold_a_fault():
+    """``json=False`` finds each fault but those inside the metadata, and says the same of it."""
+    found = [(document, fault_of(document, json=False)) for document in UNWRITABLE_DOCUMENTS]
+    assert all(fault == fault_of(document) for document, fault in found if fault)
+    assert all(
+        isinstance(document.metadata, dict) and document.metadata for document, fault in found if not fault
+    )
+    assert not any(fault_of(document, json=False) for document in STRANGE_DOCUMENTS)
+
+
+def test_an_id_that_is_ordinary_at_first_sight_has_no_fault():
+    """Whatever character it begins with, ends with or contains."""
+    texts = [text for c in map(chr, range(0x3000)) for text in (c, f"a{c}", f"{c}a", f"a{c}a")]
+    ordinary = [text for text in [*texts, "a" * 1000, "a" * 1001, ""] if is_ordinary_id(text)]
+    assert len(ordinary) > 4 * 90
+    assert not any(map(fault_of_id, ordinary))
+
+
 # The rows of the table in docs/ingestion.md.
 NUMBERS = {
     "1": "1", " 12\n": "12", "007": "7", "9" * 18: "9" * 18,
@@ -157,3 +189,16 @@ async def test_an_adapter_that_returns_no_valid_id(doc_id):
     [letter] = [letter async for letter in ledger.dead_letters(summary.key)]
     assert letter.key == letter.doc_id == "r1"
     assert "cannot be identified" in letter.error
+
+
+def test_halves_of_surrogate_pairs_are_replaced_in_one_way():
+    """In sinks and in events, in values and in keys, a subclass of ``str`` counts by its characters."""
+    texts = {"": "", "plain": "plain", "\u00e9": "\u00e9", "a\ud800b": "a\ufffdb", "\udfff": "\ufffd"}
+    for text, wanted in {**texts, "\U0001f600": "\U0001f600"}.items():
+        for kind in (str, Shout):
+            came = replace_surrogates(kind(text))
+            assert (came, type(came)) == (wanted, str)
+            value = {"half": "\ud800", kind(text): [kind(text)]}
+            assert json.loads(encode_json(value)) == replaced(value) == {"half": "\ufffd", wanted: [wanted]}
+    assert json.loads(encode_json([Colour.RED])) == replaced([Colour.RED]) == ["r\u00e9d \ufffd"]
+    assert json.loads(encode_json({Colour.RED: 1})) == replaced({Colour.RED: 1}) == {"r\u00e9d \ufffd": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import re
 from typing import Any
@@ -106,12 +107,10 @@ def test_mermaid_has_every_node_and_edge() -> None:
     assert "filter(function=#60;lambda#62;)" in text
 
 
-def test_svg_is_well_formed_and_nothing_overlaps() -> None:
-    """The SVG has one box per node and one path per edge; boxes are inside the picture and do not overlap."""
-    root = etree.fromstring(joined().graph().to_svg().encode())
+def boxes_of(svg: str) -> list[dict[str, float]]:
+    """Return the boxes of a picture, after checking that they are inside it and do not overlap."""
+    root = etree.fromstring(svg.encode())
     boxes = [{k: float(box.get(k)) for k in ("x", "y", "width", "height")} for box in root.iter(f"{SVG}rect")]
-    assert len(boxes) == 6
-    assert len(list(root.iter(f"{SVG}path"))) == 5 + 1  # and the arrow's head
     width, height = float(root.get("width")), float(root.get("height"))
     for i, a in enumerate(boxes):
         assert 0 <= a["x"] <= a["x"] + a["width"] <= width
@@ -119,6 +118,74 @@ def test_svg_is_well_formed_and_nothing_overlaps() -> None:
         for b in boxes[:i]:
             apart_x = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
             assert apart_x or a["y"] + a["height"] <= b["y"] or b["y"] + b["height"] <= a["y"]
+    return boxes
+
+
+def shared_and_joined() -> ps.Flow[Any]:
+    """Return a graph in which one source feeds several branches of different lengths."""
+    evens, odds = ps.from_iterable(range(9)).partition(lambda x: x % 2 == 0)
+    return evens.map(str).map(len).buffer(2).merge(odds.map(str), ps.just(1)).zip(ps.from_iterable("abc" * 9))
+
+
+@pytest.mark.parametrize("flow", [joined(), shared_and_joined(), ps.just(1)], ids=["joined", "shared", "one"])
+def test_svg_is_well_formed_and_nothing_overlaps(flow: ps.Flow[Any]) -> None:
+    """The SVG has one box per node and two paths per edge; boxes are inside the picture and do not overlap."""
+    graph = flow.graph()
+    assert len(boxes_of(graph.to_svg())) == len(graph.nodes)
+    paths = list(etree.fromstring(graph.to_svg().encode()).iter(f"{SVG}path"))
+    assert len(paths) == 2 * len(graph.edges)  # a line and its head
+
+
+def chained(flow: ps.Flow[Any], count: int) -> ps.Flow[Any]:
+    for number in range(count):
+        flow = flow.map(str) if number % 3 else flow.filter(bool)
+    return flow
+
+
+LARGE = {
+    "chain": lambda: chained(ps.just(1), 300),
+    "inputs": lambda: ps.merge(*(chained(ps.just(k), 2) for k in range(100))),
+    "long inputs": lambda: ps.merge(*(chained(ps.just(k), 30) for k in range(10))).buffer(2),
+    "nested": lambda: ps.zip(*(ps.merge(*(ps.just(k) for k in range(20))) for _ in range(15))),
+    "comb": lambda: functools.reduce(lambda a, k: a.merge(chained(ps.just(k), 2)), range(100), ps.just(1)),
+    "shared": lambda: ps.merge(*(chained(one, 9) for one in chained(ps.just(1), 9).broadcast(30))),
+}
+
+
+@pytest.mark.parametrize("build", LARGE.values(), ids=LARGE)
+def test_a_large_graph_is_folded(build: Any) -> None:
+    """A graph of 300 nodes gives few boxes, which account for every node, and the same picture each time."""
+    graph = build().graph()
+    assert len(graph.nodes) >= 290
+    svg = graph.to_svg()
+    assert len(boxes_of(svg)) <= 41
+    texts = [text.text or "" for text in etree.fromstring(svg.encode()).iter(f"{SVG}text")]
+    folded = [
+        int(text.split()[1].replace(",", "")) for text in texts if re.fullmatch(r"… [\d,]+ nodes", text)
+    ]
+    assert len(boxes_of(svg)) - len(folded) + sum(folded) == len(graph.nodes)
+    assert svg == graph.to_svg()
+    assert len(boxes_of(graph.to_svg(most=None))) == len(graph.nodes)
+
+
+def test_a_folded_box_shows_what_is_slow() -> None:
+    """The box that holds the slowest stage of a run is marked."""
+
+    async def main() -> None:
+        flow = chained(ps.from_iterable([1, 2]), 60).map_async(a_second, 1)
+        flow = chained(flow, 60)
+        svg = flow.graph((await watched(flow)).statistics()).to_svg()
+        assert 'class="folded slowest"' in svg
+
+    run(main())
+
+
+def test_a_picture_keeps_its_style_to_itself() -> None:
+    """Every rule names the class of the picture, so that other pictures of a page keep their look."""
+    style = re.search("<style>(.*)</style>", joined().graph().to_svg())[1]
+    rules = re.findall(r"([^{}]+)\{[^{}]*\}", style.replace("@media(prefers-color-scheme:dark){", ""))
+    assert rules
+    assert all(rule.startswith(".penstock-graph") for rule in rules)
 
 
 def test_nothing_of_a_user_breaks_out() -> None:
@@ -182,7 +249,7 @@ def test_the_bottleneck_is_named(flow: ps.Flow[Any], pause: float, culprit: str)
         assert last.startswith(f"bottleneck: {culprit}")
         marked = culprit != "the subscriber"
         graph = flow.graph(statistics)
-        assert ("class n" in graph.to_mermaid()) == ('class="slowest"' in graph.to_svg()) == marked
+        assert ("class n" in graph.to_mermaid()) == ('slowest"' in graph.to_svg()) == marked
 
     run(main())
 

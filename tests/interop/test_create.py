@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import reactivex as rx
+from reactivex import operators as rxop
 
 import penstock as ps
 from penstock.errors import BufferOverflow, GraphError, SubscriptionClosed
@@ -219,14 +223,14 @@ def test_errors_of_subscribe_and_of_its_cleanup() -> None:
 
 
 def test_items_from_another_thread() -> None:
-    """``emit_threadsafe`` keeps the order of a thread; ``emit`` lets a thread wait for demand."""
+    """``emit_threadsafe`` keeps the order of a thread; ``emit_blocking`` lets it wait for demand."""
 
     def subscribe(emitter: ps.Emitter[int]) -> Any:
         def produce() -> None:
             for k in range(50):
                 emitter.emit_threadsafe(k)
             for k in range(50, 60):
-                asyncio.run_coroutine_threadsafe(emitter.emit(k), emitter.loop).result()
+                emitter.emit_blocking(k)
             emitter.complete()
 
         thread = threading.Thread(target=produce)
@@ -236,29 +240,65 @@ def test_items_from_another_thread() -> None:
     assert asyncio.run(ps.create(subscribe).to_list()) == list(range(60))
 
 
+def test_a_thread_that_waits_for_demand_learns_that_the_consumer_has_left() -> None:
+    """The blocking function stops at the error of ``emit_blocking``; its own errors fail the flow."""
+    sent: list[int] = []
+    stopped: list[BaseException] = []
+
+    def parse(callback: Any, end: int) -> None:
+        try:
+            for k in range(end):
+                sent.append(k)
+                callback(k)
+        except BaseException as error:
+            stopped.append(error)
+            raise
+        msg = "bad"
+        raise ValueError(msg)
+
+    def parsed(end: int) -> ps.Flow[int]:
+        async def subscribe(emitter: ps.Emitter[int]) -> None:
+            await asyncio.to_thread(parse, emitter.emit_blocking, end)
+
+        return ps.create(subscribe)
+
+    assert asyncio.run(parsed(1000).head(3)) == [0, 1, 2]  # it waits for its threads at the end
+    assert sent == [0, 1, 2, 3]
+    assert [type(error) for error in stopped] == [SubscriptionClosed]
+    with pytest.raises(ValueError, match="bad"):
+        asyncio.run(parsed(2).run())
+
+    async def wrong() -> None:
+        def subscribe(emitter: ps.Emitter[int]) -> None:
+            emitter.emit_blocking(1)
+
+        await ps.create(subscribe).run()
+
+    with pytest.raises(RuntimeError, match=r"Use await emitter\.emit"):
+        asyncio.run(wrong())
+
+
 def test_a_failure_from_another_thread() -> None:
-    """``fail`` ends the flow behind the items of its thread, and ``emit_nowait`` says what to call there."""
+    """``emit_nowait`` in another thread fails the flow, behind the items before, and says what to call."""
 
     def subscribe(emitter: ps.Emitter[int]) -> Any:
         def produce() -> None:
             emitter.emit_threadsafe(1)
-            try:
+            with suppress(RuntimeError):  # as a library does that logs the errors of its callbacks
                 emitter.emit_nowait(2)
-            except RuntimeError as error:
-                emitter.fail(error)
 
         thread = threading.Thread(target=produce)
         thread.start()
         return lambda: asyncio.to_thread(thread.join)
 
     items: list[int] = []
-    with pytest.raises(RuntimeError, match="Use emit_threadsafe there"):
+    with pytest.raises(RuntimeError, match="Use emit_threadsafe or emit_blocking there"):
         asyncio.run(ps.create(subscribe).for_each(items.append))
     assert items == [1]
 
 
 def test_an_item_for_a_loop_that_is_closed_is_dropped() -> None:
-    """A thread that emits after the end of the program's loop gets no error."""
+    """A thread that emits after the end of the loop gets no error, or the one that ``emit`` raises."""
     emitters: list[ps.Emitter[int]] = []
 
     def subscribe(emitter: ps.Emitter[int]) -> None:
@@ -267,9 +307,21 @@ def test_an_item_for_a_loop_that_is_closed_is_dropped() -> None:
 
     asyncio.run(ps.create(subscribe).to_list())
     emitters[0].emit_threadsafe(1)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(SubscriptionClosed):
+        pool.submit(emitters[0].emit_blocking, 1).result()
     ending = threading.Thread(target=emitters[0].complete)
     ending.start()
     ending.join()
+
+
+@pytest.mark.parametrize("source", [lambda: rx.of(0, 1, 2), lambda: rx.interval(0.001).pipe(rxop.take(3))])
+def test_an_observable_of_rxpy_is_a_flow_whatever_thread_sends(source: Any) -> None:
+    """One that sends while it is subscribed to, and one whose timer sends, lose nothing before the end."""
+
+    def subscribe(emitter: ps.Emitter[int]) -> Any:
+        return source().subscribe(emitter.emit_threadsafe, emitter.fail, emitter.complete).dispose
+
+    assert asyncio.run(ps.create(subscribe).to_list()) == [0, 1, 2]
 
 
 def test_draining_takes_no_new_items() -> None:

@@ -68,13 +68,20 @@ def _dropping_entries() -> Iterator[Entry]:
 ENTRIES = [
     *(
         Entry(
-            f"throttle({rate}, {burst}, per={per})",
+            f"throttle({rate}, burst={burst}, per={per})",
             ("throttle",),
-            lambda s, r=rate, b=burst, p=per: s | op.throttle(r, b, per=p),
+            lambda s, r=rate, b=burst, p=per: s | op.throttle(r, burst=b, per=p),
             model=iter,
             bound=float,
         )
         for rate, burst, per in cases([(2, 3, 1), (5, 2, 3)], [(1000, 1, 1), (2, 3, 1), (5, 2, 3)])
+    ),
+    Entry(
+        "throttle(3, per=2, rolling=True)",
+        ("throttle",),
+        lambda s: s | op.throttle(3, per=2, rolling=True),
+        model=iter,
+        bound=float,
     ),
     *(
         Entry(

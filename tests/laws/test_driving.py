@@ -51,11 +51,11 @@ async def folded(flow: ps.Flow[Any]) -> list[Any]:
     return await flow.reduce(lambda items, x: [*items, x], [])
 
 
-async def chunked(flow: ps.Flow[Any]) -> list[Any]:
-    return [item async for item in flow.chunked(2)]
+async def requested(flow: ps.Flow[Any]) -> list[Any]:
+    return [item async for item in flow.requesting(2)]
 
 
-WAYS = [iterated, called, folded, chunked, ps.Flow.to_list]
+WAYS = [iterated, called, folded, requested, ps.Flow.to_list]
 
 
 @given(INPUTS, CHAINS)

@@ -289,6 +289,9 @@ async def test_a_newer_ledger_is_refused(url):
     assert execute(url, "SELECT version FROM penstock_ledger.meta") == [(newer,)]
 
 
+VERSION = postgres_schema.VERSION
+
+
 def add_note(db):
     db.execute("ALTER TABLE penstock_ledger.runs ADD COLUMN note text")
 
@@ -303,8 +306,8 @@ def next_version(monkeypatch):
     """Return a function that makes this Penstock the next version, with the given migration."""
 
     def become(migrate):
-        monkeypatch.setattr(postgres_schema, "VERSION", 2)
-        monkeypatch.setitem(postgres_schema._MIGRATIONS, 1, migrate)
+        monkeypatch.setattr(postgres_schema, "VERSION", VERSION + 1)
+        monkeypatch.setitem(postgres_schema._MIGRATIONS, VERSION, migrate)
 
     return become
 
@@ -317,18 +320,34 @@ async def test_an_older_ledger_is_migrated(url, next_version, hold):
     holder = hold()
     next_version(fail_midway)
     async with PostgresLedger(url) as ledger:
-        with pytest.raises(LedgerBusy, match=f"schema version 1, and process {holder.process.pid} on"):
+        with pytest.raises(
+            LedgerBusy, match=f"schema version {VERSION}, and process {holder.process.pid} on"
+        ):
             await ledger.open("k")
     holder.process.stdin.close()
     holder.process.wait()
     async with PostgresLedger(url) as ledger:
         with pytest.raises(LedgerError, match="division by zero"):
             await ledger.open("k")
-    assert execute(url, "SELECT version FROM penstock_ledger.meta") == [(1,)]
+    assert execute(url, "SELECT version FROM penstock_ledger.meta") == [(VERSION,)]
     next_version(add_note)
     await goes_on(url, 1)
-    assert execute(url, "SELECT version FROM penstock_ledger.meta") == [(2,)]
+    assert execute(url, "SELECT version FROM penstock_ledger.meta") == [(VERSION + 1,)]
     await goes_on(url, 2)
+
+
+async def test_a_ledger_of_version_1_gets_its_index(url):
+    """Version 2 finds the letters of records that kill by an index, which a migration adds."""
+    indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'penstock_ledger' ORDER BY indexname"
+    async with PostgresLedger(url) as ledger:
+        await ledger.open("k")
+        await ledger.commit("k", large(1))
+    wanted = execute(url, indexes)
+    execute(url, "DROP INDEX penstock_ledger.deadly_letters")
+    execute(url, "UPDATE penstock_ledger.meta SET version = 1")
+    await goes_on(url, 1)
+    assert execute(url, indexes) == wanted
+    assert execute(url, "SELECT version FROM penstock_ledger.meta") == [(VERSION,)]
 
 
 async def test_several_ledgers_create_the_tables_at_once(url):

@@ -41,6 +41,12 @@ class RestartsEverything(MemoryLedger):
         return await super().open(key, restart=restart)
 
 
+class UndoesTooMuch(MemoryLedger):
+    async def undo_open(self, key):
+        self._entries.pop(key, None)
+        self._open.discard(key)
+
+
 class OpensByItself(MemoryLedger):
     def _opened(self, key):
         self._open.add(key)
@@ -58,6 +64,11 @@ class CutsBytes(MemoryLedger):
     async def commit(self, key, commit):
         letters = [replace(one, raw=one.raw[:100]) for one in commit.dead_letters]
         await super().commit(key, replace(commit, dead_letters=letters))
+
+
+class KnowsNoCause(MemoryLedger):
+    def deadly_letters(self, key):
+        return self.dead_letters(key)
 
 
 class KeepsResolved(MemoryLedger):
@@ -132,9 +143,11 @@ MUTANTS = {
     "resumed": ForgetsCounts,
     "next_run": CarriesCounts,
     "restarting": RestartsEverything,
+    "undone": UndoesTooMuch,
     "not_open": OpensByItself,
     "unchanged": AnswersAsOfNow,
     "dead_letters": CutsBytes,
+    "deadly": KnowsNoCause,
     "resolved": KeepsResolved,
     "epochs": TakesAnyEpoch,
     "all_or_nothing": CommitsHalf,

@@ -256,7 +256,9 @@ def test_buffer_works_while_the_consumer_does() -> None:
     """Ten items, produced and consumed in one second each, take eleven seconds instead of twenty."""
 
     async def main() -> float:
-        async for _ in TestSource([Sleep(1.0) if k % 2 == 0 else k for k in range(20)]).buffer(2).chunked(1):
+        async for _ in (
+            TestSource([Sleep(1.0) if k % 2 == 0 else k for k in range(20)]).buffer(2).requesting(1)
+        ):
             await asyncio.sleep(1)
         return asyncio.get_running_loop().time()
 

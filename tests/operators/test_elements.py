@@ -132,7 +132,7 @@ def test_chains_are_what_itertools_make_of_them(
 
 @given(INPUTS, CHAINS)
 def test_every_terminal_agrees(items: list[int], chain: list[Step]) -> None:
-    """``async for``, ``chunked``, ``to_list``, ``count``, ``reduce``, ``for_each``, ``last`` and ``first`` see the same items."""
+    """``async for``, ``requesting``, ``to_list``, ``count``, ``reduce``, ``for_each``, ``last`` and ``first`` see the same items."""
     model = modelled(items, chain)
 
     async def main() -> None:
@@ -141,7 +141,7 @@ def test_every_terminal_agrees(items: list[int], chain: list[Step]) -> None:
         await flow.for_each(seen.append)
         assert seen == model
         assert [item async for item in flow] == model
-        assert [item async for item in flow.chunked(3)] == model
+        assert [item async for item in flow.requesting(3)] == model
         assert await flow.to_list() == model
         assert await flow.count() == len(model)
         assert await flow.reduce(lambda acc, x: [*acc, x], []) == model
@@ -240,7 +240,7 @@ async def test_take_while_reads_one_item_too_many_and_no_more() -> None:
 async def test_skip_counts_over_requests() -> None:
     """Skipping more items than there are yields nothing; the count continues over several requests."""
     assert await from_iterable(range(3)).skip(5).to_list() == []
-    assert [x async for x in from_iterable(range(9)).skip(4).chunked(2)] == [4, 5, 6, 7, 8]
+    assert [x async for x in from_iterable(range(9)).skip(4).requesting(2)] == [4, 5, 6, 7, 8]
 
 
 async def test_side_effects_keep_their_order() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import reactivex as rx
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from reactivex import operators as rxop
 
@@ -91,6 +91,63 @@ def test_the_group_unused_for_longest_is_completed(
         return await read_all(source | op.group_by(lambda x: x % modulus, most, on_limit="complete_oldest"))
 
     assert checked(main) == least_recently_used(items, modulus, most)
+
+
+SLOW_ITEMS = st.lists(st.tuples(st.integers(0, 30), st.sampled_from([0, 0.1, 5])), max_size=30)
+
+
+@pytest.mark.parametrize("within", ["map_async", "flat_map_merge"])
+@given(SLOW_ITEMS, st.integers(1, 5), st.integers(1, 3), st.sampled_from([0, 0.3, 7]))
+@example([(0, 5), (0, 5), (1, 0), (0, 0)], 2, 1, 0)
+def test_a_completed_group_does_not_overtake(
+    within: str, slow: list[tuple[int, float]], modulus: int, most: int, before: float
+) -> None:
+    """Whatever time each item takes, the items of a key are handled in order, and all of them are."""
+    items = [item for item, _ in slow]
+    handled: list[tuple[int, int]] = []
+
+    async def handle(entry: tuple[int, int]) -> None:
+        await asyncio.sleep(slow[entry[0]][1])
+        handled.append(entry)
+
+    async def worker(group: ps.Flow[tuple[int, int]]) -> None:
+        await asyncio.sleep(before)  # the reading may begin late
+        await group.tap_async(handle).run()
+
+    async def main() -> None:
+        groups = (
+            ps.from_iterable(items)
+            .enumerate()
+            .group_by(lambda entry: entry[1] % modulus, most, capacity=2, on_limit="complete_oldest")
+        )
+        if within == "map_async":
+            await groups.map_async(worker, 50, ordered=False).run()
+        else:
+            await groups.flat_map_merge(lambda group: group.tap_async(handle), concurrency=50).run()
+
+    checked(main)
+    assert sorted(handled) == list(enumerate(items))
+    for key in range(modulus):
+        numbers = [number for number, item in handled if item % modulus == key]
+        assert numbers == sorted(numbers)
+
+
+def test_a_completed_group_that_is_not_read_blocks_its_key_for_a_while() -> None:
+    """The next group of the key waits ``patience`` seconds for it, but not if it was dropped or closed."""
+
+    async def main(keep: Callable[[ps.Flow[int]], object]) -> tuple[list[int], float]:
+        flow = ps.just(1, 2, 1).group_by(lambda n: n, 1, on_limit="complete_oldest", patience=20)
+        async with flow.subscribe() as subscription:
+            kept = keep((await subscription.request(1))[0])
+            await subscription.request(1)
+            (again,) = await subscription.request(1)
+            items = await again.to_list()
+        del kept
+        return items, asyncio.get_running_loop().time()
+
+    assert checked(lambda: main(lambda group: group)) == ([1], 20)
+    assert checked(lambda: main(lambda group: asyncio.ensure_future(group.to_list()))) == ([1], 0)
+    assert checked(lambda: main(lambda _: None)) == ([1], 0)
 
 
 def test_one_group_too_many_is_an_error_behind_what_came_before() -> None:

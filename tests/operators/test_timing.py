@@ -154,7 +154,7 @@ def test_throttle_is_a_token_bucket(gaps: list[int], rate: float, burst: int, sc
     async def main() -> None:
         loop = asyncio.get_running_loop()
         out: Timed = []
-        async with (arriving(gaps, 0) | op.throttle(rate, burst)).subscribe() as subscription:
+        async with (arriving(gaps, 0) | op.throttle(rate, burst=burst)).subscribe() as subscription:
             for n in itertools.cycle(schedule):
                 if not (items := await subscription.request(n)):
                     break
@@ -167,12 +167,64 @@ def test_throttle_is_a_token_bucket(gaps: list[int], rate: float, burst: int, sc
     virtually(main())
 
 
+@given(
+    st.lists(st.integers(0, 6), max_size=12),
+    st.integers(1, 4),
+    st.sampled_from([0.1, 1, 5.5]),
+    st.lists(st.integers(1, 5), min_size=1, max_size=3),
+)
+def test_a_rolling_throttle_lets_each_item_pass_as_soon_as_the_window_allows(
+    gaps: list[int], rate: int, per: float, schedule: list[int]
+) -> None:
+    """An item passes when it comes, or ``per`` seconds after the item ``rate`` places before it."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        out: list[float] = []
+        async with (arriving(gaps, 0) | op.throttle(rate, per=per, rolling=True)).subscribe() as subscription:
+            for n in itertools.cycle(schedule):
+                asked = loop.time()
+                if not (items := await subscription.request(n)):
+                    break
+                due = out[-rate] + per if len(out) >= rate else 0
+                assert loop.time() >= due
+                if all(gap == 0 for gap in gaps):
+                    assert loop.time() == max(asked, due)
+                out += [loop.time()] * len(items)
+        assert len(out) == len(gaps)
+        assert all(then - time >= per - 1e-9 for time, then in zip(out, out[rate:], strict=False))
+
+    virtually(main())
+
+
+@pytest.mark.parametrize("rolling", [False, True])
+def test_throttle_notices_a_known_end_at_once(rolling: bool) -> None:
+    """A source that knows its end is not kept waiting for the next item that would be allowed."""
+
+    async def main() -> float:
+        await just(1, 2).throttle(1, per=60, rolling=rolling).run()
+        return asyncio.get_running_loop().time()
+
+    assert virtually(main()) == 60
+
+
+def test_a_rolling_throttle_is_no_bucket() -> None:
+    """It takes a whole number and no burst, and ``burst`` is never taken for ``per``."""
+    made: Any = just(1)
+    with pytest.raises(GraphError, match=r"throttle\(rate=0.5\).*whole number"):
+        made.throttle(0.5, rolling=True)
+    with pytest.raises(GraphError, match="Leave out one of the two"):
+        made.throttle(2, burst=2, rolling=True)
+    with pytest.raises(TypeError):
+        made.throttle(50, 10)
+
+
 def test_throttle_in_numbers() -> None:
     """Three at once, then one every two seconds; while the consumer is away, the bucket fills again."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        async with (interval(0.001) | op.throttle(30, 3, per=60)).subscribe() as subscription:
+        async with (interval(0.001) | op.throttle(30, per=60, burst=3)).subscribe() as subscription:
             times = []
             for _ in range(6):
                 await subscription.request(1)

@@ -119,6 +119,57 @@ async def test_the_ledger_is_as_it_was(tmp_path: Path) -> None:
     assert not (tmp_path / "other.jsonl").exists()
 
 
+async def test_a_restart_that_reads_no_record_leaves_the_former_output(tmp_path: Path) -> None:
+    """So it is for every output, with and without a ledger: after a failure, a stop, and an empty input.
+
+    The ledger shows the same runs, and the next plain call has nothing to do.
+    """
+    ledger = tmp_path / "run.db"
+    for n, output in enumerate((*OUTPUTS, None)):
+        key, sink = f"{n}", target(output, tmp_path) if output else several(tmp_path / "all")
+        await pipeline(ledger, key=key).run(sink)
+        outputs = {name: data for name, data in content(tmp_path).items() if "run.db" not in name}
+        status = read_status(ledger)
+        for books in (ledger, None) if output else (ledger,):
+            again = {"ledger": books, "key": key, "restart": True}
+            with pytest.raises(ConnectionError) as raised:
+                await pipeline(**again, down=True).run(sink)
+            assert "what it would have emptied is unchanged" in str(raised.value.__notes__)
+            stopped = pipeline(**again)
+            stopped.stop()
+            await stopped.run(sink)
+            empty = await pipeline(**again, records=0).run(sink)
+            assert "no documents" in (empty.warning or "")
+            after = {name: data for name, data in content(tmp_path).items() if "run.db" not in name}
+            assert after == outputs, (output, books)
+            assert read_status(ledger) == status, (output, books)
+        assert (await pipeline(ledger, key=key).run(sink)).nothing_to_do
+
+
+async def test_a_restart_without_an_output_forgets_with_its_first_record(tmp_path: Path) -> None:
+    """A consumer of events that gets none leaves the ledger as it was; one that gets a record has restarted."""
+    ledger = tmp_path / "run.db"
+    await pipeline(ledger).run_async()
+    before = read_status(ledger)
+    await refused(pipeline(ledger, down=True, restart=True).run_async())
+    assert read_status(ledger) == before
+    async for _ in pipeline(ledger, restart=True).iter_results():
+        break
+    (status,) = read_status(ledger)
+    assert (status.epoch, status.position) == (0, None)
+    assert len((await pipeline(ledger).run_async()).documents) == 3
+
+
+async def test_a_restart_takes_what_earlier_runs_completed(tmp_path: Path) -> None:
+    """The records before the ledger has forgotten are not compared with it; nothing is skipped."""
+    ledger, sink = tmp_path / "run.db", tmp_path / "o.jsonl"
+    for restart in (False, True, True):
+        summary = await pipeline(ledger, restart=restart).run(sink)
+        assert (summary.counts["completed"], summary.counts["skipped"]) == (3, 0)
+        (status,) = read_status(ledger)
+        assert (summary.run, summary.resumed) == (status.run, False)
+
+
 async def test_what_was_read_stays(tmp_path: Path) -> None:
     """A run whose source fails behind the first page is kept, with its documents; the next run goes on."""
     source = ScriptedSource([Record()] * 6, down={3: 1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from penstock import redact
 from penstock.adapters.pubmed.sample import write_sample
 from penstock.pipeline_file import PipelineFileError, load
+from penstock.sinks import MemorySink
 
 SOURCE = '[source]\nadapter = "pubmed"\ninputs = "a.xml"\n'
 GOOD = f'to = "out.jsonl"\n{SOURCE}'
@@ -44,6 +46,13 @@ TABLE = {
     f"{GOOD}[retry]\nattempts = 0\n": ["p.toml:6: retry.attempts must be at least 1, not 0"],
     f"{GOOD}[retry]\nattempts = true\n": ["p.toml:6: retry.attempts must be a whole number, not true"],
     f"{GOOD}[retry]\ncap = 'x'\n": ['p.toml:6: retry.cap must be a number, not "x"'],
+    f"{GOOD}[retry]\nretry_on = 'OSError'\n": ["p.toml:6: retry.retry_on must be an import path"],
+    f"{GOOD}[retry]\nretry_on = []\n": ["p.toml:6: retry.retry_on must not be empty"],
+    f"{GOOD}[retry]\nretry_on = 'builtins:OSEror'\n": ["p.toml:6: builtins has no OSEror: did you mean OSError?"],
+    f"{GOOD}[retry]\nretry_on = ['builtins:OSError', 'builtins:dict']\n": [
+        "p.toml:6: builtins:dict is the class dict: name classes of exceptions, or one function and nothing else"
+    ],
+    f"{GOOD}[retry]\nretry_on = 'file_steps:number'\n": ["p.toml:6: file_steps:number is of the type int: name classes of exceptions"],
     f"limit = true\n{GOOD}": ["p.toml:1: limit must be a whole number of at least 1, or false, not true"],
     f"limt = 3\n{GOOD}": ["p.toml:1: limt is unknown: did you mean limit?"],
     f"qqq = 3\n{GOOD}": ["p.toml:1: qqq is unknown; the keys are: source, to, columns"],
@@ -67,7 +76,7 @@ TABLE = {
     "to = 'a.jsonl'\n[source]\nadapter = 'pubmed'\n": ["p.toml:2: source.inputs is missing or empty"],
     f"to = [\n 'a.jsonl',\n 'b.odd',\n]\n{SOURCE}": ["p.toml:3: no sink is known for 'b.odd'"],
     f"columns = ['yeer']\n{GOOD}": ["p.toml:1: "],
-    f"where = 'yeer > 3'\n{GOOD}": ["p.toml:1: where='yeer > 3': there is no column 'yeer': did you mean year?"],
+    f"where = 'yeer > 3'\n{GOOD}": ["p.toml:1: where='yeer > 3': character 1: there is no column 'yeer': did you mean year?"],
     f"where = 3\n{GOOD}": ["p.toml:1: where must be an expression in quotes, or a table with the key function, not 3"],
     f"where = {{ function = 'x' }}\n{GOOD}": ["p.toml:1: where.function must be an import path"],
     f"process = ['file_steps:keep', 'x']\n{GOOD}": ["p.toml:1: process[1] must be an import path"],
@@ -153,6 +162,34 @@ def test_paths_begin_at_the_file(folder):
         "s[u]b/a.jsonl", "s[u]b/d/", "sqlite:///s%5Bu%5Db/x.db?table=t", "sqlite:////y.db", "-",
     ]  # fmt: skip
     assert file.ledger == Path("s[u]b/a.jsonl.ledger.db")
+
+
+def test_the_errors_that_are_tried_again_have_import_paths(folder):
+    """``retry_on`` names kinds of errors, or a function, and a step that raises one of them is tried again."""
+    Path("file_flaky.py").write_text(
+        "class Busy(Exception): pass\n"
+        "def passes(error): return isinstance(error, Busy)\n"
+        "seen = set()\n"
+        "def step(document):\n"
+        "    if document.doc_id not in seen:\n"
+        "        seen.add(document.doc_id)\n"
+        "        raise Busy\n"
+        "    return document\n"
+    )
+    write_sample(Path("i.xml"), 3)
+    head = 'to = "-"\nledger = false\nprocess = ["file_flaky:step"]\n[source]\nadapter = "pubmed"\ninputs = "i.xml"\n'
+    for retry_on in (
+        "'file_flaky:Busy'",
+        "['builtins:OSError', 'file_flaky:Busy']",
+        "'file_flaky:passes'",
+        None,
+    ):
+        line = "" if retry_on is None else f"retry_on = {retry_on}\n"
+        Path("p.toml").write_text(f"{head}[retry]\ninitial = 0\n{line}")
+        sys.modules.pop("file_flaky", None)
+        pipeline, _ = load("p.toml").build()
+        counts = pipeline.sync.run(MemorySink()).counts
+        assert (counts["completed"], counts["failed"]) == ((3, 0) if retry_on else (0, 3))
 
 
 def test_the_file_of_the_docs_runs(folder):

@@ -13,10 +13,10 @@ from penstock import IngestionPipeline, RetryPolicy
 from penstock.abc import Page, Source
 from penstock.adapters import Adapter
 from penstock.cli.failures import complain
-from penstock.cli.progress import PlainProgress
 from penstock.document import Document, RawRecord
 from penstock.errors import DocumentError, GraphError, SourceError
 from penstock.events import PipelineEvent, encode_all
+from penstock.progress.view import PlainProgress
 from penstock.sinks import sink_from
 
 if TYPE_CHECKING:

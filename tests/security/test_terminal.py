@@ -13,18 +13,18 @@ from expression import Error, Ok, Result
 from penstock import IngestionPipeline, RetryPolicy
 from penstock.abc import Page, Source
 from penstock.adapters import Adapter, find_adapter
-from penstock.cli.bar import LiveProgress
 from penstock.cli.eventstream import for_terminal
 from penstock.cli.failures import complain
 from penstock.cli.job import Job
 from penstock.cli.options import RunOptions
-from penstock.cli.progress import PlainProgress
 from penstock.cli.receipt import receipt
 from penstock.cli.resources import Peak
 from penstock.cli.status import show_status
 from penstock.document import Document, RawRecord
 from penstock.errors import DocumentError, SourceError
 from penstock.events import encode_all
+from penstock.progress.bar import LiveProgress
+from penstock.progress.view import PlainProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

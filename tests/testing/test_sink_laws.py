@@ -255,6 +255,11 @@ class EmptiesWhenClaimed(MemorySink):
         self.documents.clear()
 
 
+class UndoesTooMuch(MemorySink):
+    async def undo_open(self):
+        self.documents.clear()
+
+
 class SkipsWhatItCannotWrite(MemorySink):
     async def write(self, documents):
         await super().write([document for document in documents if "\0" not in document.title])
@@ -267,6 +272,7 @@ class TakesOnlyTheFirst(MemorySink):
 
 MUTANTS = [
     ("claimed", EmptiesWhenClaimed),
+    ("claimed", UndoesTooMuch),
     ("committed", Reorders),
     ("committed", ClipsTitles),
     ("committed", RecordsAreNoJson),

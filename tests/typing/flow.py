@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, assert_type
 
 import aioreactive as rx
+import polars as pl
 
 from penstock import (
     Document,
@@ -36,7 +37,7 @@ async def run(flow: Flow[int], position: Position) -> None:
     assert_type(flow.subscribe(position), Subscription[int])
     async for item in flow:
         assert_type(item, int)
-    assert_type(flow.chunked(5), AsyncGenerator[int, None])
+    assert_type(flow.requesting(5), AsyncGenerator[int, None])
 
 
 async def terminals(flow: Flow[int], documents: Flow[Document], sink: JsonLinesSink) -> None:
@@ -52,6 +53,7 @@ async def terminals(flow: Flow[int], documents: Flow[Document], sink: JsonLinesS
     assert_type(await flow.single(), int)
     assert_type(await flow.single(None), int | None)
     assert_type(await flow.head(3), list[int])
+    assert_type(await flow.to_polars(), pl.DataFrame)
     assert_type(await flow.any(lambda x: x > 3), bool)
     assert_type(await flow.all(), bool)
     assert_type(await flow.min(), int)

@@ -13,7 +13,7 @@ from penstock import Flow, interval, just, timer
 def by_methods(numbers: Flow[int], others: Flow[str]) -> None:
     """Most leave the item's type as it is; ``keep_alive`` adds that of what it inserts."""
     assert_type(numbers.throttle(3), Flow[int])
-    assert_type(numbers.throttle(3, 2, per=60), Flow[int])
+    assert_type(numbers.throttle(3, per=60, burst=2), Flow[int])
     assert_type(numbers.delay(1), Flow[int])
     assert_type(numbers.debounce(0.5), Flow[int])
     assert_type(numbers.sample(1), Flow[int])

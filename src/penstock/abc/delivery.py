@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from penstock.abc.runs import JSON, Position
+
+DEADLY: Final = "penstock_killed_workers"
+"""In the context of the letter of a record that killed the processes that parsed it: how many."""
 
 
 @dataclass(slots=True)

@@ -36,6 +36,9 @@ class Subscription(ABC, Generic[T_co]):
     ``request`` acknowledges all items delivered before it.
     """
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
     @abstractmethod
     async def request(self, n: int) -> list[T_co]:
         """Wait for at least one item, and return a new list of 1 to ``n`` items.

@@ -45,6 +45,11 @@ class Source(ABC):
     If not, Penstock checks each document, which takes about 10 µs if a sink follows and 1 µs otherwise. A
     subclass does not inherit it."""
 
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.name!r}>" if hasattr(self, "name") else f"<{type(self).__name__}>"
+        )
+
     @property
     def parameters(self) -> dict[str, Any]:
         """The query of this source, as JSON, for ``DocumentStarted``. Contains no secrets."""

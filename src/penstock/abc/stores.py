@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
+from penstock.abc.delivery import DEADLY
+
 if TYPE_CHECKING:
     from penstock.abc.delivery import Commit, DeadLetter, Opened
     from penstock.abc.runs import JSON
@@ -19,6 +21,9 @@ class Ledger(ABC):
     """Remembers runs, document states, commits and dead letters, under one or more keys.
 
     Only one process may use it at a time. It is an async context manager.
+
+    A driver calls ``open``, then reads and commits, then calls ``finish`` if the run is complete. If no
+    record came, it calls ``undo_open`` in place of ``finish``. ``aclose`` comes last, whatever happened.
     """
 
     @abstractmethod
@@ -79,6 +84,16 @@ class Ledger(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} cannot read dead letters of {key!r}")
 
+    async def deadly_letters(self, key: str) -> AsyncIterator[DeadLetter]:
+        """Yield those of ``dead_letters`` whose record has killed the processes that parsed it.
+
+        They are few, and every run asks for them when it begins. By default this reads all dead letters; a
+        ledger should find them by an index.
+        """
+        async for letter in self.dead_letters(key):
+            if DEADLY in letter.context:
+                yield letter
+
     async def drop_dead_letters(self, key: str, records: Sequence[str] | None = None) -> int:
         """Remove the dead letters of ``records``, or all, and return how many; ``key`` need not be open."""
         raise NotImplementedError(f"{type(self).__name__} cannot drop dead letters of {key!r}, {records}")
@@ -91,12 +106,16 @@ class Ledger(ABC):
         """Forget the logical run that ``open`` has begun, if it committed no document and no dead letter.
 
         Then the ledger is as it was before that ``open``; ``key`` must be opened again. Does nothing if
-        ``open`` has resumed a run, or has restarted one that was known. By default does nothing.
+        ``open`` has resumed a run, or has restarted one that was known, or if ``key`` is not open. By default
+        does nothing: a run that was begun without a record then shows as one that is not finished.
         """
 
     @abstractmethod
     async def aclose(self) -> None:
         """Release the ledger. Idempotent."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,6 +134,10 @@ class Sink(ABC):
 
     A *database sink* (``transactional`` is true) commits documents, position and epoch in a transaction of
     its own. ``open`` returns the last such commit, which overrules the ledger.
+
+    A driver calls ``open``, then ``write`` and ``commit``, then ``verify`` if the run is complete. If no
+    record came, it calls ``undo_open`` in place of ``verify``. A restart calls ``claim`` first, and ``open``
+    when the first record has come. ``aclose`` comes last, whatever happened.
     """
 
     transactional: ClassVar[bool] = False
@@ -170,8 +193,9 @@ class Sink(ABC):
     async def undo_open(self) -> None:  # noqa: B027  many outputs create nothing
         """Remove what ``open`` has created, if no document was written to it since, and release the output.
 
-        What existed before ``open`` stays. An ``open`` that fails does the same by itself. By default does
-        nothing. ``aclose`` follows.
+        What existed before ``open`` stays. May be called after ``claim`` alone, which has created nothing. An
+        ``open`` that fails does the same by itself. By default does nothing: an empty output stays.
+        ``aclose`` follows.
         """
 
     @abstractmethod
@@ -187,3 +211,10 @@ class Sink(ABC):
     def describe(self) -> str:
         """Return a name of the output for messages."""
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        try:
+            return name if self.describe() == name else f"<{name} {self.describe()}>"
+        except Exception:  # noqa: BLE001  a user's describe() may need what __init__ has not set yet
+            return f"<{name}>"

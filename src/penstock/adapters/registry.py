@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from penstock.errors import AdapterError
+from penstock.text import repr_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +56,9 @@ class AdapterEntry(Generic[SettingsT]):
     """Whether inputs are paths: in a pipeline file, a relative one begins at the folder of the file."""
     origin: str = ""
     """The distribution that the entry comes from; the registry fills it in."""
+
+    def __repr__(self) -> str:
+        return repr_of(self)
 
     def __post_init__(self) -> None:
         if not (isinstance(self.settings, type) and issubclass(self.settings, BaseModel)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App
 
 import penstock
+from penstock.cli import helps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,63 +18,24 @@ STDIN = "stdin:"
 
 app = App(
     name="penstock",
-    help="Move documents from any source to any sink:\nstreaming, resumable, in constant memory.",
+    help=helps.PENSTOCK,
     help_format="plaintext",
     version=lambda: f"penstock {penstock.__version__}",
 )
-ingest = App(
-    name="ingest", help="Ingest documents from a source into a file or a database.", help_format="plaintext"
-)
+ingest = App(name="ingest", help=helps.INGEST, help_format="plaintext")
 app.command(ingest)
-app.command(
-    "penstock.cli.adapters:list_adapters",
-    name="adapters",
-    help="List the adapters that penstock ingest can use.",
-)
-app.command(
-    "penstock.cli.demo:demo",
-    name="demo",
-    help="Generate a sample file and ingest it.\n\n"
-    "Kill it at any moment and repeat the command: the output ends up the same, byte for byte.",
-)
-app.command(
-    "penstock.cli.run:run",
-    name="run",
-    help="Run the pipeline of a file.\n\n"
-    "After an interruption, the same command continues at the last commit.",
-)
-app.command(
-    "penstock.cli.serve:serve",
-    name="serve",
-    help="Serve pipelines over HTTP: start, watch and stop them, and stream their events.",
-)
-app.command(
-    "penstock.cli.init:init",
-    name="init",
-    help="Write a commented pipeline file, and a sample that it reads. Nothing is overwritten.",
-)
-app.command(
-    "penstock.cli.schema:show_schema",
-    name="schema",
-    help="Print the JSON Schema of pipeline files, with the settings of all adapters, for editors.",
-)
-app.command(
-    "penstock.cli.status:show_status",
-    name="status",
-    help="Show the state of an ingestion: its runs, its counts, and what failed.\n\n"
-    "It works while a run is going, and does not disturb it.",
-)
-app.command(
-    "penstock.cli.doctor:examine",
-    name="doctor",
-    help="Check this machine: library versions, limits, and whether a folder keeps what is written to it.\n\n"
-    "The exit code is 2 if runs would fail. A note is not a failure.",
-)
-app.command(
-    "penstock.cli.dead:app",
-    name="dead",
-    help="List, show, replay or drop dead letters: documents that failed for good.",
-)
+app.command("penstock.cli.run:run", name="run", help=helps.RUN)
+app.command("penstock.cli.serve:serve", name="serve", help=helps.SERVE)
+app.command("penstock.cli.init:init", name="init", help=helps.INIT)
+app.command("penstock.cli.demo:demo", name="demo", help=helps.DEMO)
+app.command("penstock.cli.status:show_status", name="status", help=helps.STATUS)
+app.command("penstock.cli.events:show_events", name="events", help=helps.EVENTS)
+app.command("penstock.cli.graph:show_graph", name="graph", help=helps.GRAPH)
+app.command("penstock.cli.adapters:list_adapters", name="adapters", help=helps.ADAPTERS)
+app.command("penstock.cli.schema:show_schema", name="schema", help=helps.SCHEMA)
+app.command("penstock.cli.doctor:examine", name="doctor", help=helps.DOCTOR)
+app.command("penstock.cli.completion:print_completion", name="completion", help=helps.COMPLETION)
+app.command("penstock.cli.dead:app", name="dead", help=helps.DEAD)
 
 
 def parse(words: Sequence[str]) -> tuple[Callable[..., object], BoundArguments]:

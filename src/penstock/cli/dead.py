@@ -24,9 +24,10 @@ from penstock.cli.options import (
     Sets,
 )
 from penstock.cli.outputs import sink_of
-from penstock.cli.status import find_ledger, is_pipeline_file, local_time
+from penstock.cli.status import LETTER_FIELDS, find_ledger, is_pipeline_file, local_time
 from penstock.cli.text import clean, count, plural, put, shell_command, shorten, size
 from penstock.errors import AdapterError, LedgerError
+from penstock.pipeline_file import is_import_path
 from penstock.pipeline_file.places import (
     LEDGER_SUFFIX,
     STDOUT,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 app = App(name="dead", help_format="plaintext")
 _LINE = 160
-_JSON_FIELDS = ("key", "doc_id", "adapter", "error_type", "error", "attempts", "timestamp")
 
 
 def key_of(ledger: Place, wanted: str | None) -> str:
@@ -78,12 +78,14 @@ def list_letters(
     as_json: Json = False,
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
-    """List dead letters: the record, the document, the error.
+    """List the documents that failed: the record, the id of the document, and the error.
 
-    It works while a run is going, and does not disturb it.
+    You can call it while a run is going.
+
+    Example: penstock dead list articles.jsonl
 
     Args:
-        latest: Show this many of the latest letters, oldest first.
+        latest: Show only the latest ones, this many. The oldest of them comes first.
     """
     from penstock.ledger.history import read_dead_letters
 
@@ -92,7 +94,7 @@ def list_letters(
     letters = read_dead_letters(ledger, name, latest=latest)
     if as_json:
         for letter in letters:
-            facts = {name: getattr(letter, name) for name in _JSON_FIELDS}
+            facts = {name: getattr(letter, name) for name in LETTER_FIELDS}
             put(sys.stdout, json.dumps(facts | {"bytes": len(letter.raw)}))
     elif letters:
         put(sys.stdout, *(_line(letter) for letter in letters))
@@ -116,11 +118,13 @@ def show_letter(
     raw: Flag = False,
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
-    """Show one dead letter: its error, its traceback, its bytes.
+    """Show everything about one document that failed: its error, the traceback, and the bytes of its record.
+
+    Example: penstock dead show articles.jsonl 'pubmed24n0001.xml.gz#17'
 
     Args:
-        record: The record, named as in the list (file#number).
-        raw: Write only the unchanged bytes of the record to stdout.
+        record: The name of the record, as penstock dead list prints it: file#number.
+        raw: Print only the bytes of the record, unchanged.
 
     Raises:
         LedgerError: the record has no letter.
@@ -163,11 +167,13 @@ def drop_letters(
     key: Key = None,
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
-    """Remove dead letters for good, with their bytes.
+    """Forget documents that failed. Their errors and their bytes are removed from the ledger for good.
+
+    Example: penstock dead drop articles.jsonl 'pubmed24n0001.xml.gz#17'
 
     Args:
-        records: The records, named as in the list.
-        everything: Remove all letters.
+        records: The names of the records, as penstock dead list prints them.
+        everything: Forget all of them.
 
     Raises:
         UsageProblem: neither records nor ``--all`` were given, or both.
@@ -209,15 +215,17 @@ def replay_letters(
     selection: Selection = Selection(),  # noqa: B008  it is frozen
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
-    """Parse dead letters again, with the parser of today. Nothing is fetched.
+    """Try documents again that failed, for example after an update of the parser. Nothing is fetched.
 
-    A document that succeeds goes into the output, and its letter is removed. A letter that fails again stays.
+    A document that succeeds now goes into the output. One that fails again stays in the list.
+
+    Example: penstock dead replay articles.jsonl
 
     Args:
-        output: The output that the documents are missing from, or a pipeline file: then its steps run too.
-        records: Replay only these records. The default is all.
+        output: The output that lacks the documents. Or what penstock run takes: then its steps run too.
+        records: Try only these records. The default is all.
         to: More outputs of the same ingestion.
-        ledger: The ledger with the letters. The default is the one beside the output.
+        ledger: The ledger that has the failed documents. The default is the one beside the output.
 
     Raises:
         UsageProblem: a ledger was named instead of the output.
@@ -228,6 +236,8 @@ def replay_letters(
 
     if is_pipeline_file(output):
         return _replay_file(output, records, tuple(sets or ()))
+    if is_import_path(output):
+        return _replay_object(output, records, tuple(to or ()))
     if ledger is None and output.endswith(LEDGER_SUFFIX):
         raise UsageProblem(f"{output} is a ledger: name the output that the documents go into")
     outputs = [output_of(word) for word in (output, *(to or ()))]
@@ -235,8 +245,7 @@ def replay_letters(
     name = key_of(place, key)
     letters = read_dead_letters(place, name, latest=1)
     if not letters:
-        put(sys.stdout, f"penstock: nothing to replay: {clean(name)} has no dead letters")
-        return DOCUMENTS_FAILED if records else ALL_COMPLETED
+        return _nothing(name, records)
     pipeline = IngestionPipeline(_adapter(letters[0]), ledger=place, key=name, where=selection.where)
     return _replay(pipeline, sink_of(outputs, selection), records, to_stdout=STDOUT in outputs)
 
@@ -251,10 +260,30 @@ def _replay_file(name: str, records: Sequence[str], sets: Sequence[str]) -> int:
         raise UsageProblem(f"the pipeline of {name} keeps no ledger, so it has no dead letters")
     key = key_of(file.ledger, file.model.key or file.adapter.name)
     if not read_dead_letters(file.ledger, key, latest=1):
-        put(sys.stdout, f"penstock: nothing to replay: {clean(key)} has no dead letters")
-        return DOCUMENTS_FAILED if records else ALL_COMPLETED
+        return _nothing(key, records)
     pipeline, sink = file.build()
     return _replay(pipeline, sink, records, to_stdout=STDOUT in file.outputs)
+
+
+def _replay_object(name: str, records: Sequence[str], to: Sequence[str]) -> int:
+    """Replay letters of a pipeline in Python: with its steps, into its outputs."""
+    from penstock.cli.object_job import ObjectJob
+    from penstock.cli.run import FileOptions
+    from penstock.ledger.history import read_dead_letters
+    from penstock.pipeline_file import pipeline_object
+
+    job = ObjectJob.of(pipeline_object(name), to, FileOptions())
+    if job.ledger is None:
+        raise UsageProblem(f"{name} keeps no ledger in a file or a database, so it has no dead letters")
+    key = key_of(job.ledger, job.options.key)
+    if not read_dead_letters(job.ledger, key, latest=1):
+        return _nothing(key, records)
+    return _replay(job.pipeline(()), job.sink(), records, to_stdout=STDOUT in job.outputs)
+
+
+def _nothing(key: str, records: Sequence[str]) -> int:
+    put(sys.stdout, f"penstock: nothing to replay: {clean(key)} has no dead letters")
+    return DOCUMENTS_FAILED if records else ALL_COMPLETED
 
 
 def _replay(pipeline: IngestionPipeline, sink: Sink, records: Sequence[str], *, to_stdout: bool) -> int:

@@ -10,7 +10,7 @@ from typing import Final
 from penstock.cli.exits import INTERRUPTED
 from penstock.cli.ingest import ingest
 from penstock.cli.job import Job, program
-from penstock.cli.options import AtLeastOne, Debug, Flag, Progress, RunOptions
+from penstock.cli.options import AtLeastOne, Debug, Flag, Progress, Quiet, RunOptions
 from penstock.cli.text import clean, count, put, shell_command
 from penstock.pipeline_file.places import default_ledger, shown
 
@@ -29,6 +29,7 @@ def demo(
     folder: Path = FOLDER,
     restart: Flag = False,
     progress: Progress = True,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> int:
     """Generate the sample unless it exists, ingest it, and print what to try next.
@@ -39,10 +40,11 @@ def demo(
         restart: Start from the beginning.
     """
     sample = folder / f"sample-{records}.xml.gz"
-    job = _job(sample, records, RunOptions(restart=restart, progress=progress, debug=debug))
+    job = _job(sample, records, RunOptions(restart=restart, progress=progress, quiet=quiet, debug=debug))
     if not sample.exists():
         try:
-            put(sys.stderr, f"penstock: generating {count(records)} records in {clean(str(sample))}")
+            if not quiet:
+                put(sys.stderr, f"penstock: generating {count(records)} records in {clean(str(sample))}")
             make_sample(sample, records)
         except KeyboardInterrupt:
             put(
@@ -52,7 +54,8 @@ def demo(
             )
             return INTERRUPTED
     code = ingest(job)
-    put(sys.stdout, "", *_next(job, interrupted=code == INTERRUPTED))
+    if not quiet:
+        put(sys.stdout, "", *_next(job, interrupted=code == INTERRUPTED))
     return code
 
 
@@ -81,6 +84,8 @@ def _job(sample: Path, records: int, options: RunOptions) -> Job:
         repeat += ["--folder", str(sample.parent)]
     if not options.progress:
         repeat.append("--no-progress")
+    if options.quiet:
+        repeat.append("--quiet")
     if options.debug:
         repeat.append("--debug")
     return Job(

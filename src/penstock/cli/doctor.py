@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import shutil
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import penstock
 from penstock.cli.exits import ALL_COMPLETED, UNUSABLE
-from penstock.cli.options import Debug
+from penstock.cli.options import Debug, Json
 from penstock.cli.text import clean, count, put, size
 from penstock.errors import PenstockError, install_command
 from penstock.system import DiskStorage, reason
@@ -59,14 +60,23 @@ class Finding:
     words: str
 
 
-def examine(folder: Path = Path(), /, *, debug: Debug = False) -> int:  # noqa: ARG001  main reads debug
+def examine(
+    folder: Path = Path(),
+    /,
+    *,
+    as_json: Json = False,
+    debug: Debug = False,  # noqa: ARG001  main reads it
+) -> int:
     """Print the findings and return the exit code: 0, or 2 if runs would fail.
 
     Args:
-        folder: Where outputs and ledgers will go. The check writes there and removes what it wrote.
+        folder: Where outputs and ledgers will go. The check writes some files there, and removes them.
     """
     found = list(findings(folder))
     bad = any(finding.level == BAD for finding in found)
+    if as_json:
+        put(sys.stdout, *(json.dumps({"level": one.level.lower(), "words": one.words}) for one in found))
+        return UNUSABLE if bad else ALL_COMPLETED
     lines = [f"{finding.level:<5} {clean(finding.words)}" for finding in found]
     end = "runs would fail, see BAD above" if bad else "runs can start"
     put(sys.stdout, *lines, "", f"{end}; checked folder: {clean(str(folder.absolute()))}")

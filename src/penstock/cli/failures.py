@@ -11,6 +11,7 @@ from penstock.cli.exits import DOCUMENTS_FAILED, UNUSABLE
 from penstock.cli.job import UsageProblem
 from penstock.cli.text import clean, clean_lines, plural, put
 from penstock.errors import DocumentError, PenstockError
+from penstock.ingest.restart import NOT_BEGUN
 from penstock.pipeline_file import PipelineFileError
 from penstock.redact import redact
 
@@ -44,6 +45,7 @@ def complain(error: BaseException, *, debug: bool) -> int:
     sentence, code = explain_failure(error)
     notes = getattr(error, "__notes__", ())
     hints = [note.removeprefix(HINT) for note in notes if note.startswith(HINT)]
+    hints += [note.removeprefix("penstock: ") for note in notes if note == NOT_BEGUN]
     put(sys.stderr, *(f"penstock: {line}" for line in (sentence, *hints)))
     return code
 

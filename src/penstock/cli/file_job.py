@@ -41,6 +41,7 @@ class FileJob(Job):
             refresh=given.refresh,
             fail_fast=model.fail_fast,
             progress=given.progress,
+            quiet=given.quiet,
             events=given.events,
             debug=given.debug,
         )
@@ -92,6 +93,7 @@ class FileJob(Job):
         flags = {
             "--events": options.events,
             "--no-progress": not options.progress,
+            "--quiet": options.quiet,
             "--debug": options.debug,
             "--restart": restart,
             "--refresh": not restart and (options.refresh if refresh is None else refresh),

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from penstock.cli.eventstream import EventStream
 from penstock.cli.exits import INTERRUPTED
 from penstock.cli.failures import HINT
 from penstock.cli.hints import hints_after
-from penstock.cli.progress import PlainProgress, ProgressView, SilentProgress, is_live_terminal
-from penstock.cli.receipt import exit_code, receipt
+from penstock.cli.receipt import exit_code, quiet_receipt, receipt
 from penstock.cli.resources import peak_memory, spare_the_collector
 from penstock.cli.signals import CLOSING, Interrupts
 from penstock.cli.text import clean, put
 from penstock.pipeline_file.places import STDOUT
+from penstock.progress.view import PlainProgress, ProgressView, SilentProgress, is_live_terminal
 
 if TYPE_CHECKING:
     from penstock.cli.job import Job
@@ -49,19 +50,22 @@ def ingest(job: Job) -> int:
         put(sys.stderr, "penstock: stopped at once; what was committed is kept")
         put(sys.stderr, f"penstock: to resume: {job.command()}")
         return INTERRUPTED
+    if job.options.quiet:
+        put(sys.stderr, *quiet_receipt(summary, job))
+        return exit_code(summary)
     out = sys.stderr if job.options.events or STDOUT in job.outputs else sys.stdout
     put(out, *receipt(summary, job, peak_memory()))
     return exit_code(summary)
 
 
 def _view(job: Job) -> ProgressView:
-    if not job.options.progress:
+    if job.options.quiet or not job.options.progress:
         return SilentProgress(sys.stderr)
     shared = (
         job.options.events or STDOUT in job.outputs
     ) and sys.stdout.isatty()  # a bar would be drawn over the events
     if is_live_terminal(sys.stderr, os.environ.get("TERM")) and not shared:
-        from penstock.cli.bar import LiveProgress
+        from penstock.progress.bar import LiveProgress
 
         return LiveProgress(sys.stderr)
     return PlainProgress(sys.stderr)
@@ -87,7 +91,8 @@ class _Run:
     def to_its_end(self) -> RunSummary | None:
         """Run, and return the summary; ``None`` if a second signal cancelled the run."""
         # the grace counts twice: for documents in flight, and for a commit that has begun
-        patience = 2 * self._job.options.grace + CLOSING
+        grace = self._job.options.grace
+        patience = 2 * grace + CLOSING if isfinite(grace) else None
         with Interrupts(self._first_signal, self._second_signal, patience=patience) as interrupts:
             try:
                 return asyncio.run(self._main())
@@ -100,6 +105,7 @@ class _Run:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._pipeline = self._job.pipeline([self._view, *([self._events] if self._events else [])])
+        self._view.watch(self._pipeline.statistics)
         if self._stopping:  # a signal came before the pipeline existed
             self._pipeline.stop()
         spare_the_collector()

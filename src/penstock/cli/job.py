@@ -19,7 +19,7 @@ from penstock.pipeline_file.places import STDOUT, Output, Place, file_of, ledger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.abc import Sink
+    from penstock.abc import Sink, Source
     from penstock.adapters import AdapterEntry
     from penstock.cli.options import RunOptions
     from penstock.pipeline import Hook, IngestionPipeline
@@ -104,6 +104,11 @@ class Job:
         """Return what the user may have overlooked."""
         return unquoted_glob(self.files)
 
+    def source(self) -> Source:
+        """Return the source, for looks at its inputs."""
+        source: Source = self.adapter.build(self.files, self.settings).source
+        return source
+
     def pipeline(self, hooks: Sequence[Hook]) -> IngestionPipeline:
         """Build the pipeline."""
         from penstock.pipeline import IngestionPipeline  # imported late: --help does not need it
@@ -172,6 +177,7 @@ class Job:
             "--fail-fast": options.fail_fast and fail_fast,
             "--events": options.events,
             "--no-progress": not options.progress,
+            "--quiet": options.quiet,
             "--debug": options.debug,
         }
         words += [flag for flag, given in flags.items() if given]

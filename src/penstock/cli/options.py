@@ -15,10 +15,13 @@ Json = Annotated[
     bool, Parameter(name="--json", negative="", show_default=False, help="Print one JSON object a line.")
 ]
 Progress = Annotated[bool, Parameter(show_default=False, help="Show progress on stderr.")]
+Quiet = Annotated[
+    bool, Parameter(negative="", show_default=False, help="Print only errors and warnings, on stderr.")
+]
 Debug = Annotated[bool, Parameter(negative="", show_default=False, help="Show tracebacks.")]
-Key = Annotated[str | None, Parameter(help="The ingestion, if the ledger has several.")]
+Key = Annotated[str | None, Parameter(help="Which ingestion, if the ledger keeps several: its name.")]
 LedgerOrOutput = Annotated[
-    str, Parameter(help="A ledger, a pipeline file, or an output that has its ledger beside it.")
+    str, Parameter(help="The output of the ingestion, its ledger, or its pipeline file.")
 ]
 
 
@@ -64,6 +67,7 @@ class RunOptions(Selection):
     fail_fast: Flag = False
     """Stop at the first document that fails."""
     progress: Progress = True
+    quiet: Quiet = False
     events: Flag = False
     """Print every event as a line of JSON on stdout. The receipt then goes to stderr."""
     debug: Debug = False

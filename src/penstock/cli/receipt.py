@@ -44,9 +44,21 @@ def receipt(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
     return [_headline(summary, job), "", *_body(summary, job, peak), "", *_next(summary, job)]
 
 
+def quiet_receipt(summary: RunSummary, job: Job) -> list[str]:
+    """Return what ``--quiet`` leaves: a warning, failed documents, and how to resume an interrupted run."""
+    lines = [f"penstock: warning: {clean(summary.warning)}"] if summary.warning else []
+    if summary.state == "cancelled":
+        lines.append(f"penstock: interrupted; to resume: {job.command()}")
+    elif failed := 0 if summary.nothing_to_do else summary.counts.get("failed", 0):
+        hint = "" if job.ledger is None else f"; to list them: {job.list_command()}"
+        lines.append(f"penstock: {plural(failed, 'document')} failed{hint}")
+    return lines
+
+
 def _headline(summary: RunSummary, job: Job) -> str:
     if summary.nothing_to_do and summary.warning is None:
-        reason = f"{', '.join(map(_name_of, job.outputs))} already has all documents of these inputs"
+        names = ", ".join(map(_name_of, job.outputs)) or clean(summary.sink or "the output")
+        reason = f"{names} already has all documents of these inputs"
         if summary.limited and job.options.limit is not None:
             reason = f"an earlier run reached the limit of {count(job.options.limit)}"
         return f"penstock: nothing to do: {reason}"
@@ -69,7 +81,11 @@ def _body(summary: RunSummary, job: Job, peak: Peak) -> list[str]:
     if peak.own is not None:
         worker = f", largest worker {size(peak.worker)}" if peak.worker else ""
         lines.append(_fact("memory", f"{size(peak.own)} at the peak{worker}"))
+    if _before_restart(summary, job):
+        lines.append(_fact("restart", "not begun: no record came; what it would have emptied is unchanged"))
     lines += [_fact("output", _name_of(output) + _size_of(output)) for output in job.outputs]
+    if not job.outputs and summary.sink is not None:  # a sink of the user's own
+        lines.append(_fact("output", clean(summary.sink)))
     lines.append(_fact("ledger", clean(shown_place(job.ledger))))
     if STDOUT in job.outputs:
         lines.append(_fact("delivery", f"at least once into stdout: {_AGAIN[job.ledger is not None]}"))
@@ -117,7 +133,7 @@ def _next(summary: RunSummary, job: Job) -> list[str]:
     if job.ledger is None:
         return [_how("once more", job.command())]
     if summary.state == "cancelled":
-        return [_how("to resume", job.command())]
+        return [_how("to resume", job.command(restart=_before_restart(summary, job)))]
     lines = []
     if summary.counts.get("failed", 0):
         lines.append(_how("what failed", job.list_command()))
@@ -131,6 +147,11 @@ def _next(summary: RunSummary, job: Job) -> list[str]:
         lines.append(_how("changed files", job.command()))
     lines.append(_how("start over", job.command(restart=True)))
     return lines
+
+
+def _before_restart(summary: RunSummary, job: Job) -> bool:
+    """Whether a restart ended before its first record, which begins it."""
+    return job.options.restart and not any(summary.session.values())
 
 
 def _how(what: str, command: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import asdict
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.cli.exits import ALL_COMPLETED
-from penstock.cli.options import AtLeastOne, Debug, LedgerOrOutput
+from penstock.cli.options import AtLeastOne, Debug, Json, LedgerOrOutput
 from penstock.cli.receipt import STATES
 from penstock.cli.text import clean, count, duration, plural, put, shorten
 from penstock.errors import LedgerError
@@ -22,12 +23,16 @@ from penstock.pipeline_file.places import (
     shown,
     shown_place,
 )
+from penstock.redact import redact_json
 
 if TYPE_CHECKING:
     from penstock.abc import DeadLetter
     from penstock.ledger import KeyStatus
     from penstock.ledger.history import RunRecord
     from penstock.pipeline_file.places import Place
+
+LETTER_FIELDS = ("key", "doc_id", "adapter", "error_type", "error", "attempts", "timestamp")
+"""What ``--json`` shows of a dead letter."""
 
 _MAGIC = b"SQLite format 3\0"
 _MARK, _OURS = slice(68, 72), b"PENS"
@@ -41,12 +46,13 @@ def show_status(
     /,
     *,
     failures: AtLeastOne = 10,
+    as_json: Json = False,
     debug: Debug = False,  # noqa: ARG001  main reads it
 ) -> int:
     """Print the state of every key of a ledger, and return the exit code.
 
     Args:
-        failures: Show this many of the latest failed documents.
+        failures: Show only the latest documents that failed, this many.
 
     Raises:
         LedgerError: there is no such ledger, or it cannot be read.
@@ -63,9 +69,23 @@ def show_status(
     for status in keys:
         runs = read_runs(ledger, status.key)
         letters = read_dead_letters(ledger, status.key, latest=failures)
+        if as_json:
+            put(sys.stdout, _as_json(ledger, status, runs, letters))
         lines += ["", *_key(status), *_runs(runs, status), *_failed(letters, status.dead_letters)]
-    put(sys.stdout, *lines)
+    if not as_json:
+        put(sys.stdout, *lines)
     return ALL_COMPLETED
+
+
+def _as_json(ledger: Place, status: KeyStatus, runs: list[RunRecord], letters: list[DeadLetter]) -> str:
+    """Return what is known about one key as one line. Times are Unix seconds."""
+    facts = asdict(status)
+    facts["commits"] = facts.pop("epoch")
+    for name in ("record", "pending"):  # of use to the sink only
+        del facts[name]
+    failed = [{name: getattr(letter, name) for name in LETTER_FIELDS} for letter in letters]
+    known = {"ledger": shown_place(ledger), **facts, "runs": [*map(asdict, runs)], "failures": failed}
+    return json.dumps(redact_json(known))
 
 
 def is_pipeline_file(word: str) -> bool:

@@ -11,7 +11,7 @@ import traceback
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from penstock.document import Document, checked_id, content_hash
+from penstock.document import Document, checked_id, content_hash, is_ordinary_id
 from penstock.documents.encoded import EncodedDocument
 from penstock.documents.parsed import ParsedRecord, has_checked_documents, has_validate, parse_with, refusal
 from penstock.documents.revised_ids import RevisedIds
@@ -52,7 +52,8 @@ class Context:
         """Whether a document may be one that no sink can write."""
 
     def _checked_id(self, raw: RawRecord) -> str:
-        return checked_id(self.source.identify(raw))
+        doc_id = self.source.identify(raw)
+        return doc_id if type(doc_id) is str and is_ordinary_id(doc_id) else checked_id(doc_id)
 
     def identify(self, raw: RawRecord) -> tuple[str, Exception | None]:
         """Return the document's id; if the source finds none, the record's key and the error."""

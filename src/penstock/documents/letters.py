@@ -14,8 +14,6 @@ KEPT_BYTES = 16 << 20
 """Raw bytes that a letter keeps at most: ledgers limit the size of a row (SQLite's limit is 1 GB)."""
 CUT = "penstock_cut_from_bytes"
 """In the context of a letter that keeps only the beginning of its record: the size of the record in bytes."""
-DEADLY = "penstock_killed_workers"
-"""In the context of the letter of a record that killed the processes that parsed it: how many."""
 
 
 def state_of(event: DocumentCompleted) -> DocumentState:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock.abc import Source
+from penstock.abc.delivery import DEADLY
 from penstock.document import Document, RawRecord
-from penstock.documents.letters import DEADLY
 from penstock.errors import DocumentError
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from pydantic import BaseModel
 
-from penstock.document import fault_of_id
+from penstock.document import fault_of_id, is_ordinary_id
+from penstock.events.replaced import replace_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,10 +40,26 @@ def fault_of(document: Document, *, json: bool = True) -> str:
     """
     fields = document.__dict__
     try:
+        if not json and _is_ordinary(fields):
+            return ""
         fault = _fault_of_types(fields) or fault_of_id(fields["doc_id"])
         return fault if fault or not json else _fault_of_json(fields)
     except KeyError as error:  # model_construct() leaves fields out
         return f"it has no {error.args[0]}"
+
+
+def _is_ordinary(fields: Mapping[str, Any]) -> bool:
+    """Whether the types and the ids have no fault, as is nearly always seen at first sight."""
+    doc_id, record_id = fields["doc_id"], fields["record_id"]
+    return (
+        type(doc_id) is str is type(record_id) is type(fields["source"]) is type(fields["version"])
+        and type(fields["title"]) is str is type(fields["content"]) is type(fields["content_hash"])
+        and type(fields["deleted"]) is bool
+        and type(fields["metadata"]) is dict
+        and fields["raw"] is None
+        and is_ordinary_id(doc_id)
+        and (not record_id or is_ordinary_id(record_id))
+    )
 
 
 def _fault_of_types(fields: Mapping[str, Any]) -> str:
@@ -101,9 +118,18 @@ def encode_json(value: Any) -> bytes:
 
 
 def plain_model(value: object) -> object:
-    """Return a pydantic model as plain values, for msgspec; other types are not JSON."""
+    """Return a plain value for msgspec: of a pydantic model, or of a subclass of ``str`` or of a number.
+
+    Other types are not JSON.
+    """
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
@@ -116,17 +142,6 @@ def map_texts(function: Callable[[str], str], value: Any) -> Any:
     if isinstance(value, list):
         return [map_texts(function, item) for item in value]
     return value
-
-
-def replace_surrogates(text: str) -> str:
-    """Return ``text`` with each half of a surrogate pair, which UTF-8 cannot hold, replaced by U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=plain_model)

@@ -20,12 +20,12 @@ def replaced(value: Any, _around: frozenset[int] = frozenset()) -> Any:
     if value is None or type(value) in (bool, int, float):
         return value
     if isinstance(value, str):
-        return _text(value)
+        return replace_surrogates(value)
     if id(value) in _around or len(_around) > _MAX_DEPTH:
         return None
     around = _around | {id(value)}
     if isinstance(value, dict):
-        return {_text(_shown(key)): replaced(item, around) for key, item in value.items()}
+        return {_key(key): replaced(item, around) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [replaced(item, around) for item in value]
     try:
@@ -42,6 +42,20 @@ def _shown(value: object) -> str:
         return f"a value of type {type(value).__name__}"
 
 
-def _text(text: str) -> str:
-    """Return a plain ``str`` without halves of surrogate pairs."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _key(key: object) -> str:
+    return replace_surrogates(key if isinstance(key, str) else _shown(key))
+
+
+def replace_surrogates(text: str) -> str:
+    """Return ``text`` with each half of a surrogate pair, which UTF-8 cannot hold, replaced by U+FFFD.
+
+    A subclass of ``str`` becomes a plain ``str`` of the same characters, whatever methods it has.
+    """
+    text = str.__str__(text)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -30,6 +30,10 @@ class Blocking(Generic[T_co]):
     def __repr__(self) -> str:
         return f"{self._flow!r}.sync"
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        shown: dict[str, str] = self._flow._repr_mimebundle_()  # type: ignore[attr-defined]
+        return {**shown, "text/plain": repr(self)}
+
     def __iter__(self) -> Iterator[T_co]:
         """Yield the items of a new run; the run is closed when the iteration is left.
 

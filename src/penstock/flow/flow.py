@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from aioreactive import AsyncObserver
@@ -19,7 +20,7 @@ from penstock.interop import aioreactive as bridge
 from penstock.runtime.arguments import at, began_at, positive, refuse, shown
 from penstock.runtime.graph import runs_of
 from penstock.runtime.node import Node
-from penstock.runtime.other_names import OPERATORS, nearest
+from penstock.runtime.other_names import advice_on
 from penstock.runtime.stream import describes
 from penstock.runtime.subscription import Running
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")
 
+MOST_NAMES = 20
+"""How many operators ``repr`` names."""
+
 
 @describes(Node)
 class Flow(Methods[T_co], Terminals[T_co]):
@@ -49,8 +53,13 @@ class Flow(Methods[T_co], Terminals[T_co]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        names = " | ".join(vertex.node.operator for last in runs_of(self.node) for vertex in last.run)
-        return f"<{type(self).__name__} {names}>"
+        names = [vertex.node.operator for last in runs_of(self.node) for vertex in last.run]
+        if len(names) > MOST_NAMES:
+            names[MOST_NAMES // 2 : -MOST_NAMES // 2] = [f"... {len(names) - MOST_NAMES:,} more ..."]
+        return f"<{type(self).__name__} {' | '.join(names)}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"image/svg+xml": self.graph().to_svg(), "text/plain": repr(self)}
 
     def subscribe(self, position: Position | None = None) -> Subscription[T_co]:
         """Return a new run, from the beginning or from a ``position`` of an earlier run.
@@ -82,10 +91,14 @@ class Flow(Methods[T_co], Terminals[T_co]):
     def __aiter__(self) -> AsyncIterator[T_co]:
         return iterate(self.node)
 
-    def chunked(self, size: int) -> AsyncGenerator[T_co, None]:
-        """Iterate like ``async for``, but always request ``size`` items instead of choosing by slow start."""
-        positive("chunked", "size", size)
-        return iterate(self.node, size)
+    def requesting(self, n: int) -> AsyncGenerator[T_co, None]:
+        """Iterate over single items like ``async for``, but always request ``n`` instead of more and more.
+
+        So at most ``n`` items behind a checkpoint come again when the loop is left. For lists of items, use
+        ``batch``.
+        """
+        positive("requesting", "n", n)
+        return iterate(self.node, n)
 
     async def subscribe_async(
         self,
@@ -137,7 +150,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
             advice = "To join two flows, use merge, concat or zip." if isinstance(step, Flow) else ""
             refuse("flow | operator", "an operator behind it", step, "step", advice)
         name = getattr(step, "__name__", "")
-        if getattr(operators, name, None) is step:
+        if name in dir(operators) and getattr(operators, name) is step:
             msg = (
                 f"the operator {name} was not called{at(before=', ')}. "
                 f"Wrong: flow | op.{name}. Right: flow | op.{name}(...)."
@@ -151,15 +164,35 @@ class Flow(Methods[T_co], Terminals[T_co]):
             """Answer an unknown name with a similar one, or with ours for that of another library."""
             msg = f"a {type(self).__name__} has no {name!r}"
             if not name.startswith("_"):
-                ours = nearest(name, dir(type(self)), OPERATORS)
-                advice = f"Perhaps you want {ours}." if ours else "The page Operators lists what there is."
+                advice = advice_on(name, "flow") or "The page Operators lists what there is."
                 msg = f"{msg}{at(before=', ')}. {advice}"
             raise AttributeError(msg, name=name, obj=self)
 
         def __getitem__(self, index: object) -> NoReturn:
             """Refuse ``for item in flow`` too: with ``__iter__``, a flow would count as an iterable."""
-            msg = (
-                f"a Flow is read asynchronously: use `async for item in flow`, `await flow.to_list()`, or "
-                f"`for item in flow.sync` in synchronous code{at()}"
-            )
+            if isinstance(index, slice):
+                advice = "has no square brackets: use flow.skip(start).take(count)"
+            elif index != 0:
+                advice = f"has no square brackets: use flow.element_at({index!r}), or flow.head(n)"
+            else:
+                advice = (
+                    "is read asynchronously: use `async for item in flow`, `await flow.to_list()`, or "
+                    "`for item in flow.sync` in synchronous code"
+                )
+            msg = f"a Flow {advice}{at()}"
             raise TypeError(msg)
+
+        async def __aenter__(self) -> NoReturn:
+            msg = f"a Flow is no context manager{at(before=', ')}: use `async with flow.subscribe() as run`"
+            raise TypeError(msg)
+
+        async def __aexit__(self, *_: object) -> None:
+            """Python looks this up before it calls ``__aenter__``, which raises."""
+
+
+for _base in (Methods, Terminals):
+    for _name, _method in vars(_base).items():
+        if isfunction(_method):
+            _method.__qualname__ = (
+                f"Flow.{_name}"  # Python's errors name it, as in "Flow.map() missing 1 ..."
+            )

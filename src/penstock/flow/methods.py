@@ -775,9 +775,9 @@ class Methods(Stream[T_co]):
         """Emit the newest item each ``every`` seconds, or per item of another flow; drop the others."""
         return op.sample(every)(self._flow)
 
-    def throttle(self, rate: float, burst: int = 1, *, per: float = 1.0) -> Flow[T_co]:
-        """Request at most ``rate`` items per ``per`` seconds from upstream; no item is lost."""
-        return op.throttle(rate, burst, per=per)(self._flow)
+    def throttle(self, rate: float, *, per: float = 1.0, burst: int = 1, rolling: bool = False) -> Flow[T_co]:
+        """Request at most ``rate`` items per ``per`` seconds from upstream, evenly spaced; no item is lost."""
+        return op.throttle(rate, per=per, burst=burst, rolling=rolling)(self._flow)
 
     def throttle_first(self, seconds: float) -> Flow[T_co]:
         """Emit an item, then drop the items that come within ``seconds`` after it."""

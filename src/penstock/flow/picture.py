@@ -10,9 +10,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from penstock.flow.drawing import Drawing, plain
+from penstock.flow.folding import sketch_of
 from penstock.redact import redact
 from penstock.runtime.facts import bound_of, evaluation
 from penstock.runtime.graph import runs_of
+from penstock.text import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -137,9 +139,16 @@ class Graph:
             lines.append(f"    class {','.join(f'n{key}' for key in sorted(slowest))} slowest")
         return "\n".join(lines) + "\n"
 
-    def to_svg(self) -> str:
-        """Return a picture as SVG; needs no other library."""
-        return Drawing(self, [_label(self, node) for node in self.nodes], _slowest(self)).svg()
+    def to_svg(self, most: int | None = 40) -> str:
+        """Return a picture as SVG; needs no other library.
+
+        The picture of a graph of more than ``most`` nodes is folded: a box stands for a part of a long chain,
+        or for many inputs of a join, and says what it holds. ``None`` draws every node.
+        """
+        room = len(self.nodes) if most is None else most
+        return Drawing(
+            sketch_of(self, [_label(self, node) for node in self.nodes], _slowest(self), room)
+        ).svg()
 
     def __str__(self) -> str:
         rows = list(_rows(self))
@@ -256,13 +265,9 @@ def _figures(node: GraphNode) -> tuple[str, ...]:
         f"requested {figures.requested:,}",
         f"delivered {figures.delivered:,}",
         f"buffered {figures.buffered:,}" + (f", dropped {figures.dropped:,}" if figures.dropped else ""),
-        f"busy {_seconds(figures.busy)}",
-        f"waited up {_seconds(figures.upstream)}, down {_seconds(figures.idle)}",
+        f"busy {milliseconds(figures.busy)}",
+        f"waited up {milliseconds(figures.upstream)}, down {milliseconds(figures.idle)}",
     )
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.3g} s" if value >= 1 or not value else f"{value * 1000:.3g} ms"
 
 
 def _for_mermaid(line: str) -> str:

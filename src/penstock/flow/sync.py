@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
     from penstock.abc import Ledger, Sink
+    from penstock.abc.frames import ArrowTable, PandasFrame, PolarsFrame
     from penstock.document import Document
     from penstock.ingest.into import Delivered
 
@@ -31,6 +32,18 @@ class SyncFlow(Blocking[T_co]):
     def to_list(self: SyncFlow[T]) -> list[T]:
         """Return all items; needs memory for all of them."""
         return self._run(self._flow.to_list)
+
+    def to_arrow(self) -> ArrowTable:
+        """Return all items as one pyarrow table; needs memory for all of them."""
+        return self._run(self._flow.to_arrow)
+
+    def to_polars(self) -> PolarsFrame:
+        """Return all items as one Polars frame; see ``to_arrow``."""
+        return self._run(self._flow.to_polars)
+
+    def to_pandas(self) -> PandasFrame:
+        """Return all items as one pandas frame of Arrow types; see ``to_arrow``."""
+        return self._run(self._flow.to_pandas)
 
     def to_set(self: SyncFlow[H]) -> set[H]:
         """Return the different items; needs memory for them."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
     from penstock.abc import Ledger, Sink
+    from penstock.abc.frames import ArrowTable, PandasFrame, PolarsFrame
     from penstock.document import Document
     from penstock.ingest.into import Delivered
     from penstock.runtime.node import Node
@@ -43,6 +44,33 @@ class Terminals(Stream[T_co]):
         items: list[T] = []
         await Drive(self.node, Emit.EACH, items.append).consume()
         return items
+
+    async def to_arrow(self) -> ArrowTable:
+        """Return all items as one pyarrow table; needs memory for all of them.
+
+        Documents, and the documents of events, have the columns of a Parquet output, typed as the adapter
+        declares. Dictionaries, dataclasses, pydantic models and named tuples are rows by their fields. Any
+        other item is the field ``value``. Items become Arrow data in batches.
+
+        Raises:
+            MissingExtra: pyarrow is not installed; the message has the command.
+            PenstockError: the values of a column have no common type.
+        """
+        from penstock.sinks.frames import arrow_of
+
+        return await arrow_of(self.node)
+
+    async def to_polars(self) -> PolarsFrame:
+        """Return all items as one Polars frame; see ``to_arrow``."""
+        from penstock.sinks.frames import polars_of
+
+        return await polars_of(self.node)
+
+    async def to_pandas(self) -> PandasFrame:
+        """Return all items as one pandas frame of Arrow types; see ``to_arrow``."""
+        from penstock.sinks.frames import pandas_of
+
+        return await pandas_of(self.node)
 
     async def to_set(self: Terminals[H]) -> set[H]:
         """Return the different items; needs memory for them."""

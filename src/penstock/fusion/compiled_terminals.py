@@ -11,10 +11,12 @@ from one input; in a loop without a pause they would block the event loop (law 1
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from penstock.fusion.element import Element
 from penstock.fusion.loops import LONGEST_LOOP, compile_loop
+from penstock.notebook.interrupts import say_where
 from penstock.runtime.failures import MISTAKEN, raised_by_user
 from penstock.runtime.functions import Plain
 from penstock.runtime.run import STRETCH, Pace
@@ -115,6 +117,9 @@ class Drive:
         if exc is not None and self._loop.blame(exc) is not None:
             raised = self._raised(exc)
         await self._upstream.__aexit__(type(raised), raised, tb)
+        if isinstance(exc, asyncio.CancelledError | KeyboardInterrupt):
+            upstream = self._upstream
+            say_where(exc, lambda: f"Interrupted and closed: {upstream!r}")
         del self._upstream  # the frame of the loop, which the error keeps, must not keep the run
         if raised is not exc and raised is not None:
             raise raised

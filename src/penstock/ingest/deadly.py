@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from penstock.abc.delivery import DEADLY
 from penstock.document import content_hash
-from penstock.documents.letters import DEADLY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +40,7 @@ async def deadly_records(ledger: Ledger, key: str) -> Deadly:
     found = Deadly()
     with suppress(NotImplementedError):  # a ledger that stores no dead letters
         if await ledger.count_dead_letters(key):
-            async for letter in ledger.dead_letters(key):
-                if deaths := letter.context.get(DEADLY):
-                    found.keys[letter.key] = found.hashes[content_hash(letter.raw)] = deaths
+            async for letter in ledger.deadly_letters(key):
+                deaths = letter.context[DEADLY]
+                found.keys[letter.key] = found.hashes[content_hash(letter.raw)] = deaths
     return found

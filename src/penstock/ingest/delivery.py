@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from penstock.abc import Commit, DeadLetter, DocumentState, Ledger, Position, Sink
 from penstock.errors import PenstockError, SinkMismatch
-from penstock.ingest.restart import note_restart, restart_begun
+from penstock.ingest.restart import NOT_BEGUN, note_restart, restart_begun
 from penstock.system import began as began_at
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Delivery:
         sink: Where documents go; ``None`` if the consumer takes them.
         ledger: Where state goes; ``None`` stores none.
         key: The ledger's key.
-        restart: Empty the ledger and the sink first.
+        restart: Empty the ledger and the sink when the first record arrives.
         refresh: The source is read from its beginning, so the ledger may be older than a database.
         began: Where the run began (``file:line``), for a warning if it is dropped.
     """
@@ -82,6 +82,11 @@ class Delivery:
         self._began = began
         self.outdated = False
         """Whether the ledger lacks commits that the sink holds; only a refresh may go on."""
+        self._known: Opened | None = None
+        self._due = False
+        """Whether a restart waits for its first record. ``_known`` is what the ledger knows until then."""
+        self.restarts = False
+        """Whether the open ledger knows nothing, or will have forgotten it before the first record counts."""
         self._epoch = 0
         self._batch = Batch()  # taken since the last commit began; the sink may have its documents
         self._task: asyncio.Task[None] | None = None
@@ -100,7 +105,8 @@ class Delivery:
     async def open(self) -> tuple[Opened | None, Position | None]:
         """Open both. Returns what the ledger knows, and the position to start from.
 
-        Goes on with a restart that was interrupted.
+        For a restart, also one that was interrupted, this only checks that the sink can be opened. The first
+        record, or ``start_over``, empties both.
         """
         token = began_at.set(self._began)
         try:
@@ -110,50 +116,55 @@ class Delivery:
                 began_at.reset(token)
 
     async def _open(self) -> tuple[Opened | None, Position | None]:
-        sink, held = self._sink, None
-        opened, restarts = await self._open_ledger()
-        if restarts and sink is not None:
-            opened, held = await self._start_over(sink, opened)
-        position = opened.position if opened else None
+        ledger, sink = self._ledger, self._sink
+        opened = None if ledger is None else await ledger.open(self._key)
+        interrupted = opened is not None and sink is not None and restart_begun(opened, sink)
+        if self._restart or interrupted:
+            if sink is not None:
+                await sink.claim()
+            self._known, self._due, self.restarts = opened, True, True
+            return opened and _anew(opened), None
+        held = None
+        if sink is not None:
+            if opened and opened.record is None and opened.position and not sink.transactional:
+                raise SinkMismatch(_without_output(self._key, sink))
+            held = await sink.open(opened.record if opened else None)
+        return await self._begin(opened, held)
+
+    async def _begin(
+        self, opened: Opened | None, held: Commit | None
+    ) -> tuple[Opened | None, Position | None]:
+        """Let the open ledger and the open sink agree where to start."""
+        sink, position = self._sink, opened.position if opened else None
         self._epoch = opened.epoch if opened else 0
         if sink is None:
             return opened, position
-        fresh = opened is not None and opened.record is None
-        if opened is not None and fresh and opened.position and not sink.transactional:
-            raise SinkMismatch(_without_output(self._key, sink))
-        if not restarts:
-            held = await sink.open(opened.record if opened else None)
         if sink.transactional:
             return await self._agree(sink, opened, held)
         if self._ledger is not None:
             await self._ledger.confirm(self._key, self._epoch)  # drops a note of a restart that was killed
-        if opened is not None and fresh:
+        if opened is not None and opened.record is None:
             # an output that was created belongs to this ledger from now on, even if nothing follows
             await self._write(Commit(self._epoch + 1, position or {}, counts=opened.counts))
             self._epoch += 1
         return opened, position
 
-    async def _open_ledger(self) -> tuple[Opened | None, bool]:
-        """Return what the ledger knows, and whether to empty the sink."""
-        ledger, sink = self._ledger, self._sink
-        if ledger is None:
-            return None, self._restart
-        opened = await ledger.open(self._key, restart=self._restart and sink is None)
-        if sink is None or (not self._restart and not restart_begun(opened, sink)):
-            return opened, False
-        return opened, True
+    async def start_over(self) -> None:
+        """Make a restart that is due: empty the sink, then let the ledger forget.
 
-    async def _start_over(self, sink: Sink, opened: Opened | None) -> tuple[Opened | None, Commit | None]:
-        """Empty the sink, then let the ledger forget. If the sink cannot be opened, nothing is lost."""
-        await sink.claim()
-        if self._ledger is None or opened is None:
-            return None, await sink.open(None, restart=True)
-        self._stays = True  # half of a restart is gone on with
-        await note_restart(self._ledger, self._key, opened, sink)
-        held = await sink.open(None, restart=True)
-        empty = await self._ledger.open(self._key, restart=True)
-        self._stays = False
-        return empty, held
+        If the sink cannot be opened, nothing is lost.
+        """
+        if not self._due:
+            return
+        ledger, sink, known = self._ledger, self._sink, self._known
+        self._due, self._known, self._stays = False, None, True  # half of a restart is gone on with
+        self._sound = False  # stays so if this fails or is cancelled
+        if ledger is not None and sink is not None and known is not None:
+            await note_restart(ledger, self._key, known, sink)
+        held = None if sink is None else await sink.open(None, restart=True)
+        empty = None if ledger is None else await ledger.open(self._key, restart=True)
+        await self._begin(empty, held)
+        self._sound = True
 
     async def _agree(
         self, sink: Sink, opened: Opened | None, held: Commit | None
@@ -172,9 +183,11 @@ class Delivery:
             opened = replace(opened, epoch=self._epoch, counts=held.counts)  # just confirmed
         return opened, held.position if held else None
 
-    def see(self, batch: Batch) -> None:
+    async def see(self, batch: Batch) -> None:
         """Look at what a chunk of items means, before the consumer has it; ``take`` follows."""
-        self._stays = self._stays or bool(batch)
+        if batch:
+            self._stays = True
+            await self.start_over()
 
     async def take(self, batch: Batch) -> None:
         """Take what a chunk of items means; give documents to the sink unless a commit is under way."""
@@ -260,9 +273,12 @@ class Delivery:
             task.result()
 
     async def end(self, position: Position, counts: dict[str, int], *, completed: bool) -> None:
-        """Commit the last documents, verify the output, and end the logical run if it is ``completed``."""
-        self._stays = self._stays or completed
-        if not self._stays:  # stopped before the first record: see ``aclose``
+        """Commit the last documents, verify the output, and end the logical run if it is ``completed``.
+
+        A restart without a record ends as if it had not begun: its input is probably the wrong one.
+        """
+        self._stays = self._stays or (completed and not self._due)
+        if not self._stays:  # stopped before the first record, or a restart without one: see ``aclose``
             return
         await self.commit(position, counts)
         await self.settled()
@@ -313,6 +329,8 @@ class Delivery:
     async def _undo(self) -> None:
         """Undo ``open``. A failure becomes a note of the error in flight."""
         in_flight = sys.exception()
+        if in_flight is not None and self._due and self._restart:
+            in_flight.add_note(NOT_BEGUN)
         try:
             if self._ledger is not None:
                 await self._ledger.undo_open(self._key)
@@ -322,6 +340,11 @@ class Delivery:
             if in_flight is None:
                 raise
             in_flight.add_note(f"penstock: what this run has created could not be removed: {error}")
+
+
+def _anew(opened: Opened) -> Opened:
+    """Return what the ledger will know once it has forgotten everything."""
+    return replace(opened, run=opened.run + 1, epoch=0, position=None, record=None, counts={}, resumed=False)
 
 
 def _without_output(key: str, sink: Sink) -> str:

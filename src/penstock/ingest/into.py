@@ -45,6 +45,15 @@ class Delivered:
     failed: int = 0
     failures: tuple[DeadLetter, ...] = ()
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle, note, title
+
+        resumed = " (resumed an earlier run)" if self.resumed else ""
+        done = f"{self.documents:,} documents, {self.failed:,} failed{resumed}"
+        return bundle(
+            repr(self), title("Delivered", done), *(note(one.error, bad=True) for one in self.failures)
+        )
+
 
 def refuse_checkpoint(root: Node, who: str) -> None:
     """Refuse a graph with a checkpoint: if two ledgers commit in one run, a crash loses documents."""
@@ -70,7 +79,7 @@ async def deliver(
     refuse_checkpoint(root, "into(sink)")
     if ledger is not None:
         require_resumable(root, "into(sink, ledger=...)")
-    sink.use_schema(_schema_of(root))
+    sink.use_schema(schema_of(root))
     delivery = Delivery(sink, ledger, key, began=began_at())
     if isinstance(root, Documents):
         root = root.with_settings(writable=True)  # it knows which documents need no check
@@ -159,7 +168,7 @@ class _Arrivals:
         )
 
 
-def _schema_of(root: Node) -> type | None:
+def schema_of(root: Node) -> type | None:
     """Return the schema of the sources of documents, if they all have the same."""
     found: set[type | None] = set()
     nodes = [root]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.abc import DeadLetter, Page
+from penstock.abc.delivery import DEADLY
 from penstock.document import RawRecord, content_hash
-from penstock.documents.letters import CUT, DEADLY, letter_of, state_of
+from penstock.documents.letters import CUT, letter_of, state_of
 from penstock.events import DocumentCompleted, DocumentFailed
 from penstock.ingest.delivery import Batch, Delivery
 from penstock.ingest.transfer import Transfer
@@ -39,6 +40,14 @@ class Replayed:
     completed: int = 0
     failed: int = 0
     failures: list[DeadLetter] = field(default_factory=list)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle, note, title
+
+        done = f"{self.letters:,} letters: {self.completed:,} completed, {self.failed:,} failed again"
+        return bundle(
+            repr(self), title("Replayed", done), *(note(one.error, bad=True) for one in self.failures)
+        )
 
     def fail(self, letter: DeadLetter) -> None:
         """Count a letter that failed again."""
@@ -87,8 +96,8 @@ class _Replay:
 
     async def kills(self) -> bool:
         """Return whether a record has killed processes that parsed it."""
-        async for letter in self.ledger.dead_letters(self.key):
-            if DEADLY in letter.context and (self.wanted is None or letter.key in self.wanted):
+        async for letter in self.ledger.deadly_letters(self.key):
+            if self.wanted is None or letter.key in self.wanted:
                 return True
         return False
 
@@ -184,6 +193,7 @@ async def replay(
 
     try:
         opened, position = await delivery.open()
+        await delivery.start_over()  # a restart that was interrupted: it has forgotten the letters
         settings = replace(plan.settings, limit=None, writable=True, keep_raw=sink.wants_raw)
         node = plan.adapter.events(settings, fetch=one.fetch, apart=await one.kills())
         async with Running[Any](node) as subscription:

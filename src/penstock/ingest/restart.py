@@ -3,17 +3,23 @@
 A restart empties the sink and lets the ledger forget. A kill in between would leave a ledger that counts on
 an output which is empty. So the ledger first notes that the restart has begun, in place of the sink's record.
 The note is gone once the ledger has forgotten everything else.
+
+None of this happens before the first record of the restart has arrived. So a restart with an input that
+cannot be read leaves the sink and the ledger as they were.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from penstock.abc import Commit
 from penstock.errors import SinkMismatch
 
 if TYPE_CHECKING:
     from penstock.abc import Ledger, Opened, Sink
+
+NOT_BEGUN: Final = "penstock: the restart had not begun: what it would have emptied is unchanged"
+"""The note of an error that ended a restart before its first record."""
 
 _FORMAT = "restart"
 

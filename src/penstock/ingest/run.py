@@ -85,7 +85,7 @@ class Ingestion:
         """Yield lists of events; asking for the next acknowledges the last."""
         async with self._delivering() as delivery:
             position = await self._open(delivery)
-            async with self._subscribe(position) as subscription:
+            async with self._subscribe(delivery, position) as subscription:
                 if position:
                     self._summary.resume(position)
                 transfer = self._transfer(delivery, subscription)
@@ -128,7 +128,7 @@ class Ingestion:
             opened, position = await self._refresh(delivery, opened, position)
         if opened is not None:
             self._number, self._resumed = opened.run, opened.resumed and bool(position)
-            if self._ledger is not None:
+            if self._ledger is not None and not delivery.restarts:
                 self._deadly = await deadly_records(self._ledger, self._plan.key)
             await self._load_revised()
         return position or None
@@ -153,14 +153,15 @@ class Ingestion:
             opened = await delivery.begin_anew() or opened
         return opened, None
 
-    def _subscribe(self, position: Position | None) -> Running[PipelineEvent]:
+    def _subscribe(self, delivery: Delivery, position: Position | None) -> Running[PipelineEvent]:
         plan, ledger = self._plan, self._ledger
         changes: dict[str, Any] = {"pipeline_id": self._pipeline_id, "writable": self._sink is not None}
         if self._sink is not None:
             changes["keep_raw"] = self._sink.wants_raw
         if ledger is not None:
             changes["run"] = self._number
-            if plan.skip_completed and self._number > 1:  # the first run has nothing to compare with
+            # the first run has nothing to compare with, nor has a restart
+            if plan.skip_completed and self._number > 1 and not delivery.restarts:
                 changes["compare"] = lambda pairs: ledger.compare(plan.key, pairs)
                 changes["revised"] = self._revised
         if self._deadly:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.documents.counts import Counts
 from penstock.documents.letters import letter_of, state_of
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.abc import Position
+    from penstock.document import Document
+
+COUNTED = (
+    "completed", "failed", "skipped", "deleted", "retried", "new", "changed", "unchanged"
+)  # fmt: skip
+"""The counts that a rich form shows, if they are not 0."""
+
+SHOWN = 10
+"""How many failures a rich form names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,55 @@ class RunSummary:
     limited: bool = False
     reason: str | None = None
     warning: str | None = None
+
+    def standing(self, *, resumes: bool) -> str:
+        """Return where an interrupted run stands, and what the same call does next."""
+        done = f"{self.session['completed']:,} documents completed, {self.session['failed']:,} failed"
+        how = "resumes there" if resumes else "starts again: there is no ledger"
+        return f"The run {self.key!r} was interrupted and closed: {done}. The same call {how}."
+
+    def html(self) -> str:
+        """Return the outcome for a rich form: what a person asks first, then the counts."""
+        from penstock.notebook.forms import facts, note, table, title
+        from penstock.text import count, duration, size
+
+        state = "nothing to do" if self.nothing_to_do else self.state
+        took = f"{size(self.bytes_read)} of records in {duration(self.duration)}"
+        resumed = " (resumed)" if self.resumed else ""
+        states = [name for name in COUNTED if self.counts.get(name) or self.session.get(name)]
+        rows = [(name, count(self.session.get(name, 0)), count(self.counts.get(name, 0))) for name in states]
+        places = [("output", self.sink), ("ledger", self.ledger), ("run", f"{self.run}{resumed}")]
+        parts = [title(f"{self.key}: {state}", took)]
+        parts += [note(self.warning, bad=True)] if self.warning else []
+        parts += [note(self.reason)] if self.reason and not self.warning else []
+        parts += [table(["documents", "this time", "whole run"], rows)] if rows else []
+        return "".join([*parts, facts((name, value) for name, value in places if value)])
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle
+
+        return bundle(repr(self), self.html())
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class IngestionResult:
+    """All documents and failures of a run, in memory: O(n)."""
+
+    documents: list[Document]
+    failures: list[DocumentFailed]
+    summary: RunSummary
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.documents):,} documents, {len(self.failures):,} failures"
+        return f"<IngestionResult: {counts}, {self.summary.state}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle, note
+
+        failed = [f"{one.doc_id or 'a record without an id'}: {one.error}" for one in self.failures]
+        more = [note(f"{len(failed) - SHOWN:,} more failures")] if len(failed) > SHOWN else []
+        errors = [note(one, bad=True) for one in failed[:SHOWN]]
+        return bundle(repr(self), self.summary.html(), *errors, *more)
 
 
 class Summary:

@@ -46,7 +46,7 @@ class Transfer:
             while items := await self.request(demand.n):
                 began = clock.monotonic()
                 batch = self.read(items)
-                delivery.see(batch)
+                await delivery.see(batch)
                 yield items
                 reached = self.mark()  # before take() waits: it has the batch from its beginning
                 await delivery.take(batch)

@@ -25,7 +25,7 @@ from penstock.runtime.node import node
 from penstock.runtime.pump import PumpStage
 from penstock.runtime.run import Gate
 from penstock.runtime.stage import runs
-from penstock.runtime.stream import flow_of
+from penstock.runtime.stream import SUBSCRIBED, flow_of
 from penstock.runtime.subscription import Running
 from penstock.sources.source import SourceNode
 
@@ -55,7 +55,8 @@ def from_observable(observable: AsyncObservable[T]) -> Flow[T]:
     Tasks that are started later (for the flows inside a ``flat_map``, for example) are not seen.
     """
     if not callable(getattr(type(observable), "subscribe_async", None)):
-        refuse("from_observable", "an aioreactive observable", observable)
+        advice = SUBSCRIBED if callable(getattr(type(observable), "subscribe", None)) else ""
+        refuse("from_observable", "an aioreactive observable", observable, advice=advice)
     return flow_of(FromObservable(observable=observable))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -74,8 +75,7 @@ def create(
 class Emitter(Generic[T]):
     """Puts items into one run of a flow of ``create``.
 
-    ``emit_threadsafe``, ``complete`` and ``fail`` may be called from any thread. A thread that must wait for
-    demand calls ``asyncio.run_coroutine_threadsafe(emitter.emit(item), emitter.loop).result()``.
+    ``emit_threadsafe``, ``emit_blocking``, ``ended``, ``complete`` and ``fail`` may be used in any thread.
     """
 
     __slots__ = ("_stage", "_thread", "loop")
@@ -85,6 +85,9 @@ class Emitter(Generic[T]):
         self._thread = get_ident()
         self.loop = asyncio.get_running_loop()
         """The event loop of the run."""
+
+    def __repr__(self) -> str:
+        return f"<Emitter: {'ended' if self.ended else 'running'}>"
 
     @property
     def ended(self) -> bool:
@@ -109,18 +112,46 @@ class Emitter(Generic[T]):
         the item is dropped and the result is false.
 
         Raises:
-            RuntimeError: it was called from another thread.
+            RuntimeError: it was called from another thread. The flow fails with this error too, because the
+                library that called may swallow it.
         """
         if get_ident() != self._thread:
             msg = (
-                "emit_nowait was called from another thread than that of the run. Use emit_threadsafe there."
+                "emit_nowait was called from another thread than that of the run. Use emit_threadsafe or "
+                "emit_blocking there."
             )
+            self.fail(RuntimeError(msg))
             raise RuntimeError(msg)
         return self._stage.emit_nowait(item)
 
     def emit_threadsafe(self, item: T) -> None:
-        """Do what ``emit_nowait`` does, soon, in the event loop of the run. May be called from any thread."""
-        self._soon(self._stage.emit_nowait, item)
+        """Do what ``emit_nowait`` does, soon, in the event loop of the run. May be called from any thread.
+
+        In the thread of the run itself it does so at once, so that ``complete`` does not overtake an item.
+        """
+        if get_ident() == self._thread:
+            self._stage.emit_nowait(item)
+        else:
+            self._soon(self._stage.emit_nowait, item)
+
+    def emit_blocking(self, item: T) -> None:
+        """Do what ``emit`` does, in another thread, which waits until the item was requested.
+
+        Raises:
+            SubscriptionClosed: the flow has ended, before or during the wait. Let the thread end then.
+            RuntimeError: it was called in the thread of the run, which must not wait.
+        """
+        if get_ident() == self._thread:
+            msg = "emit_blocking was called in the thread of the run. Use await emitter.emit(item) there."
+            raise RuntimeError(msg)
+        emitting = self.emit(item)
+        try:
+            asyncio.run_coroutine_threadsafe(emitting, self.loop).result()
+        except (CancelledError, RuntimeError) as error:
+            if not (isinstance(error, CancelledError) or self.loop.is_closed()):
+                raise
+            emitting.close()
+            raise SubscriptionClosed(ENDED) from None
 
     def complete(self) -> None:
         """Complete the flow after the items that were emitted. May be called from any thread.

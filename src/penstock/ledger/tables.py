@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, LiteralString, Protocol, TypeAlias
 
+from penstock.abc.delivery import DEADLY
 from penstock.ledger.keys import Key, LastCommit
 from penstock.ledger.records import checksum, clean, dead_letters_of, parse_json
 from penstock.ledger.reports import RunRecord
@@ -33,6 +34,12 @@ _LETTER = (
     "record_key, doc_id, adapter, error, error_type, raw, context, traceback, attempts, failed_at, checksum"
 )
 
+_IN_ORDER = "+key_id = ? AND +epoch <= ?"
+"""The letters of a key, in the order of their ids.
+
+Without ``+`` the index by epoch would be used, and all letters that are left be sorted for each page.
+"""
+
 
 class Cursor(Protocol):
     """The result of a statement."""
@@ -53,6 +60,9 @@ class Tables(ABC):
 
     record_column: ClassVar[LiteralString] = "record_key"
     """The column by which dead letters of a record are found."""
+
+    is_deadly: ClassVar[LiteralString]
+    """The condition of the index of letters whose record kills; a few others may fulfil it too."""
 
     def __init__(self, corrupt: Corrupt) -> None:
         self.corrupt = corrupt
@@ -234,26 +244,34 @@ class Tables(ABC):
         statement = "SELECT count(*) FROM dead_letters WHERE key_id = ? AND epoch <= ?"
         return int(self.execute(statement, key_id, epoch).fetchone()[0])
 
-    def dead_letters(self, key: Key, after: int) -> tuple[list[DeadLetter], int | None]:
-        """Return a page of letters behind the row ``after``, and the row to continue behind."""
+    def dead_letters(
+        self, key: Key, after: int, *, deadly: bool = False
+    ) -> tuple[list[DeadLetter], int | None]:
+        """Return a page of letters behind the row ``after``, and the row to continue behind.
+
+        ``deadly`` leaves out letters whose record does not kill.
+        """
+        which = f"key_id = ? AND epoch <= ? AND {self.is_deadly}" if deadly else _IN_ORDER
         rows = self.execute(
-            f"SELECT id, {_LETTER} FROM dead_letters"
-            " WHERE key_id = ? AND epoch <= ? AND id > ? ORDER BY id LIMIT ?",
+            f"SELECT id, {_LETTER} FROM dead_letters WHERE {which} AND id > ? ORDER BY id LIMIT ?",
             key.key_id,
             key.epoch,
             after,
             _LETTERS_PER_PAGE,
         ).fetchall()
-        return self._letters(key, [row[1:] for row in rows]), rows[-1][0] if rows else None
+        letters = self._letters(key, [row[1:] for row in rows])
+        found = [letter for letter in letters if DEADLY in letter.context] if deadly else letters
+        return found, rows[-1][0] if rows else None
 
     def last_letters(self, key: Key, latest: int, record: str | None) -> list[DeadLetter]:
         """Return the ``latest`` letters of ``key``, or only of a ``record``, oldest first."""
+        of_record = f"key_id = ? AND +epoch <= ? AND {self.record_column} = ?"
+        which = _IN_ORDER if record is None else of_record
         rows = self.execute(
-            f"SELECT {_LETTER} FROM dead_letters WHERE key_id = ? AND epoch <= ?"
-            f" AND {self.record_column} = coalesce(?, {self.record_column}) ORDER BY id DESC LIMIT ?",
+            f"SELECT {_LETTER} FROM dead_letters WHERE {which} ORDER BY id DESC LIMIT ?",
             key.key_id,
             key.epoch,
-            None if record is None else self.stored(record),
+            *([] if record is None else [self.stored(record)]),
             latest,
         ).fetchall()
         return self._letters(key, rows[::-1])

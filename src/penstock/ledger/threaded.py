@@ -111,6 +111,14 @@ class ThreadedLedger(Ledger):
             for letter in page:
                 yield letter
 
+    async def deadly_letters(self, key: str) -> AsyncIterator[DeadLetter]:
+        """See ``Ledger.deadly_letters``; found by an index."""
+        after: int | None = 0
+        while after is not None:
+            page, after = await self._read(key, _letters_behind(after, deadly=True))
+            for letter in page:
+                yield letter
+
     async def drop_dead_letters(self, key: str, records: Sequence[str] | None = None) -> int:
         """See ``Ledger.drop_dead_letters``; letters of a pending commit stay."""
         return await self._worker.run(partial(self._store.drop_dead_letters, _name(key), records))
@@ -131,5 +139,7 @@ def _revised_behind(after: RowPlace) -> Callable[[Tables, Key], tuple[list[str],
     return lambda tables, found: tables.revised(found, after)
 
 
-def _letters_behind(after: int) -> Callable[[Tables, Key], tuple[list[DeadLetter], int | None]]:
-    return lambda tables, found: tables.dead_letters(found, after)
+def _letters_behind(
+    after: int, *, deadly: bool = False
+) -> Callable[[Tables, Key], tuple[list[DeadLetter], int | None]]:
+    return lambda tables, found: tables.dead_letters(found, after, deadly=deadly)

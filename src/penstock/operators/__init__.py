@@ -5,4 +5,17 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    """Import an operator; answer an unknown name with a similar one, or with ours for another library's."""
+    if name in __all__:
+        return _public(name)
+    msg = f"module 'penstock.operators' has no attribute {name!r}"
+    if not name.startswith("_"):
+        from penstock.runtime.other_names import advice_on
+
+        advice = advice_on(name, "op")
+        msg = f"{msg}. {advice}" if advice else msg
+    raise AttributeError(msg, name=name)

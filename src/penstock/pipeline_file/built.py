@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from penstock.documents.expression import Expression
 from penstock.errors import PenstockError
 from penstock.pipeline_file.places import ledger_beside, output_from, place_from
-from penstock.pipeline_file.steps import step_of
+from penstock.pipeline_file.steps import retried_kinds, step_of
 from penstock.runtime.arguments import at
 from penstock.runtime.policy import RetryPolicy
 from penstock.sinks import sink_from
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from penstock.documents.settings import Step
     from penstock.ingest.plan import Hook
     from penstock.pipeline import IngestionPipeline
-    from penstock.pipeline_file.model import PipelineModel
+    from penstock.pipeline_file.model import PipelineModel, RetryTable
     from penstock.pipeline_file.places import Output, Place
 
     Report = Callable[[tuple[str | int, ...], str], None]
@@ -49,6 +49,7 @@ class Parts:
     ledger: Place | None
     where: Callable[..., Any] | str | None
     process: tuple[Step, ...]
+    retry: RetryPolicy
 
     @classmethod
     def of(
@@ -56,6 +57,7 @@ class Parts:
     ) -> Parts | None:
         """Resolve what ``model`` names. Mistakes are reported, and then the result may be ``None``."""
         where, process = cls.steps_of(model, folder, report)
+        retry = _retry(model.retry, folder, report)
         inputs = _inputs(model.source.inputs, entry, folder, report)
         outputs = _outputs(model.to, folder, report)
         schema = _schema(entry, inputs, settings, report) if inputs is not None else None
@@ -65,7 +67,7 @@ class Parts:
             return None
         _try_sinks(model, outputs, schema, report)
         ledger = _try(report, ("ledger",), lambda: _ledger(model, outputs, folder))
-        return cls(entry, inputs, outputs, ledger, where, process)
+        return cls(entry, inputs, outputs, ledger, where, process, retry)
 
     @staticmethod
     def steps_of(
@@ -98,7 +100,7 @@ class Parts:
             process=self.process,
             concurrency=model.concurrency,
             where=self.where,
-            retry=RetryPolicy(**model.retry.model_dump()),
+            retry=self.retry,
             progress_every=model.progress_every,
             checkpoint_every=model.checkpoint_every,
             skip_completed=model.skip_completed,
@@ -127,6 +129,18 @@ def _try(report: Report, path: tuple[str | int, ...], make: Callable[[], Any]) -
 
 def _step(report: Report, path: tuple[str | int, ...], table: Any, folder: Path) -> Any:
     return _try(report, path, lambda: step_of(table, folder))
+
+
+def _retry(table: RetryTable, folder: Path, report: Report) -> RetryPolicy:
+    """Return the policy of a table. One whose ``retry_on`` is wrong has the kinds of the default."""
+    options = table.model_dump(exclude={"retry_on"})
+    if table.retry_on is not None:
+        path = ("retry", "retry_on")
+        names = table.retry_on
+        made = _try(report, path, lambda: RetryPolicy(**options, retry_on=retried_kinds(names, folder)))
+        if made is not None:
+            return cast("RetryPolicy", made)
+    return RetryPolicy(**options)
 
 
 def _inputs(

@@ -38,6 +38,7 @@ Number = Annotated[float, BeforeValidator(_not_bool)]
 
 Texts = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
 _ImportPath = Annotated[str, Field(pattern=IMPORT_PATH)]
+_Kinds = _ImportPath | list[_ImportPath]
 
 
 class _Table(BaseModel):
@@ -82,6 +83,14 @@ class RetryTable(_Table):
     """Whether waits are random; otherwise each wait is as long as its limit."""
     budget: Annotated[float, Field(ge=0), BeforeValidator(_not_bool)] | None = None
     """The most seconds from the first failure to the start of the last attempt."""
+    retry_on: (
+        Annotated[
+            list[_ImportPath], Field(min_length=1), BeforeValidator(_listed, json_schema_input_type=_Kinds)
+        ]
+        | None
+    ) = None
+    """Which errors may pass: `package.module:Error`, several of these, or a function that judges an error.
+    The default: lost connections, timeouts, and errors that are marked with `is_retryable`."""
 
 
 class PipelineModel(_Table):

@@ -43,4 +43,5 @@ processes = 1
 
 [retry]                     # documents, and the source, after an error that may pass
 attempts = 3
+# retry_on = ["builtins:OSError", "steps:Busy"]   # by default lost connections and timeouts
 """

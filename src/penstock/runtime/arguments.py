@@ -10,6 +10,7 @@ from reprlib import Repr
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from penstock.errors import GraphError
+from penstock.notebook.cells import cell_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,6 +65,8 @@ _short.maxstring = _short.maxother = 60
 def assembled_at(ours: int = 0) -> str:
     """Return ``file:line`` of the user's code that calls Penstock; the testkit counts as a user.
 
+    In a notebook it is ``In[3]:line``.
+
     ``""`` if no code of a user does: the command line calls, or the event loop or a thread calls a callback.
     The caller and ``ours - 1`` callers above it are known to be of Penstock: to look at a frame takes time.
     """
@@ -74,7 +77,7 @@ def assembled_at(ours: int = 0) -> str:
         if role == "user":
             file = frame.f_code.co_filename
             if file != "<string>" and not file.startswith("<penstock "):
-                return f"{file}:{frame.f_lineno}"
+                return f"{cell_of(file) or file}:{frame.f_lineno}"
         elif role == "nobody":
             break
         frame = frame.f_back

@@ -20,6 +20,9 @@ class Chunks:
         self._here: tuple[Marks, int] = (start, 0)  # before the last take
         self._length = 0
 
+    def __repr__(self) -> str:
+        return f"<Chunks: {self._length:,} items>"
+
     def __len__(self) -> int:
         return self._length
 

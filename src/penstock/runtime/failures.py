@@ -96,6 +96,9 @@ class calling:  # noqa: N801  reads like a statement
     def __init__(self, node: Node) -> None:
         self._node = node
 
+    def __repr__(self) -> str:
+        return f"<calling {self._node.describe()}>"
+
     def __enter__(self) -> None:
         pass
 
@@ -118,6 +121,9 @@ class Failure:
         self.error = error
         self.thrown = False
         self._traceback = error.__traceback__
+
+    def __repr__(self) -> str:
+        return f"<Failure: {type(self.error).__name__}>"
 
     def throw(self) -> NoReturn:
         """Raise the exception with the traceback that it had when it was stored."""

@@ -3,94 +3,82 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+Home = Literal["flow", "op", "ps"]
+"""Where a name was looked up: in a flow, in ``penstock.operators`` or in ``penstock``."""
 
-SOURCES = {
-    "from_": "from_iterable",
-    "from_async_generator": "from_async_iterable",
-    "from_generator": "from_iterable",
-    "generate": "unfold",
-    "of": "just",
-    "range": "range_",
-    "repeat_value": "iterate",
-    "return_value": "just",
-    "throw": "fail",
+WRITTEN = {
+    "op": "flow.{0}(...), or flow | penstock.operators.{0}(...)",
+    "ps": "penstock.{0}",
+    "flow": "flow.{0}(...)",
 }
-"""Names of sources elsewhere, and ours in ``penstock``."""
-
-OPERATORS = {
-    "accumulate": "scan",
-    "amb": "race",
-    "average": "reduce",
-    "buffer_time": "batch",
-    "buffer_timeout": "batch",
-    "buffer_with_count": "batch",
-    "buffer_with_time": "batch",
-    "buffer_with_time_or_count": "batch",
-    "catch": "on_error_resume",
-    "catch_error": "on_error_resume",
-    "chain": "concat",
-    "chunk": "batch",
-    "chunks": "batch",
-    "collect_list": "to_list",
-    "contains": "any",
-    "cycle": "repeat",
-    "delay_elements": "throttle",
-    "do": "tap",
-    "do_action": "tap",
-    "do_finally": "finally_do",
-    "do_on_error": "tap_error",
-    "do_on_next": "tap",
-    "drop": "skip",
-    "dropwhile": "skip_while",
-    "filter_when": "filter_async",
-    "finalize": "finally_do",
-    "finally_action": "finally_do",
-    "flat_map_iterable": "flat_map",
-    "flat_map_latest": "switch_map",
-    "flat_map_sequential": "concat_map",
-    "flatmap": "flat_map_merge",
-    "flatten": "unbatch",
-    "fold": "reduce",
-    "groupby": "group_by",
-    "index": "enumerate",
-    "limit": "take",
-    "limit_rate": "limit_demand",
-    "list": "to_list",
-    "mean": "reduce",
-    "merge_all": "flat_map_merge",
-    "merge_map": "flat_map_merge",
-    "on_backpressure_buffer": "buffer",
-    "on_backpressure_drop": "buffer",
-    "on_backpressure_error": "buffer",
-    "on_backpressure_latest": "buffer",
-    "on_error_continue": "on_error_skip",
-    "on_error_return": "recover",
-    "parallel": "map_async",
-    "pipe": "flow | operator",
-    "rate_limit": "throttle",
-    "ref_count": "share",
-    "retry_when": "retry",
-    "share_replay": "cache",
-    "spaceout": "throttle",
-    "switch_latest": "switch_map",
-    "takewhile": "take_while",
-    "throttle_time": "throttle_first",
-    "throttle_with_timeout": "debounce",
-    "time_interval": "elapsed",
-    "transform": "flow | operator",
-    "windowed": "sliding",
-}
-"""Names of operators and terminals elsewhere, in small letters with underscores, and ours in ``Flow``."""
+"""How a name of each place is written."""
 
 
-def nearest(name: str, known: Iterable[str], others: Mapping[str, str]) -> str | None:
-    """Return the one of ``known`` that ``name`` may mean, by ``others`` or because it is similar, or None."""
-    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
-    public = [one for one in known if not one.startswith("_")]
-    if snake in public:
-        return snake
-    return others.get(snake) or next(iter(get_close_matches(snake, public, 1, 0.75)), None)
+def advice_on(name: str, home: Home) -> str:
+    """Return a sentence on what an unknown name may mean, or ``""``.
+
+    It may be a name of ours that stands elsewhere, one of another library, or similar to one of ours.
+    """
+    known = _names()
+    snake = _snake(name)
+    if exact := _foreign(name, exact=True):
+        return _perhaps(exact, known, home)
+    if snake in known[home]:
+        return f"Perhaps you want {snake}."
+    for place, kind in (("op", "an operator"), ("ps", "a name of penstock"), ("flow", "a method of a flow")):
+        if snake in known[place]:
+            return f"It is {kind}: {WRITTEN[place].format(snake)}."
+    if alike := _foreign(snake):
+        return _perhaps(alike, known, home)
+    similar = get_close_matches(snake, known[home], 1, 0.8)
+    return f"Perhaps you want {similar[0]}." if similar else ""
+
+
+def _names() -> dict[str, list[str]]:
+    """Return the public names of each place."""
+    # by their names, because the runtime stands below them
+    package, operators = import_module("penstock"), import_module("penstock.operators")
+    return {
+        "flow": [name for name in dir(package.Flow) if not name.startswith("_")],
+        "op": list(operators.__all__),
+        "ps": [name for name in package.__all__ if not name.startswith("_")],
+    }
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def _foreign(name: str, *, exact: bool = False) -> list[tuple[str, str]]:
+    """Return our names for one of other libraries, and remarks, as the page Coming from ... has them."""
+    from penstock.runtime.other_names_table import TABLE
+
+    found = []
+    for line in TABLE.splitlines():
+        others, ours, *note = line.split("\t")
+        if name in (others.split() if exact else [_snake(other) for other in others.split()]):
+            found.append((ours, note[0] if note else ""))
+    return found
+
+
+def _perhaps(rows: list[tuple[str, str]], known: dict[str, list[str]], home: Home) -> str:
+    """Return the sentence for what one or several libraries call by a name."""
+    described: dict[str, str] = {}
+    for ours, note in rows:
+        names = " or ".join(_shown(one, known, home) for one in ours.split(", "))
+        described[names] = described.get(names) or note
+    told = [f"{names} ({note})" if note else names for names, note in described.items()]
+    return f"Perhaps you want {'; or '.join(told)}."
+
+
+def _shown(ours: str, known: dict[str, list[str]], home: Home) -> str:
+    """Return one of our names as it is written where the unknown one stood."""
+    place, _, name = ours.rpartition(".")
+    if " " in ours or place == home or (not place and name in known[home]):
+        return name or ours
+    return {"": f"flow.{name}", "ps": f"penstock.{name}", "testing": f"penstock.testing.{name}"}.get(
+        place, ours
+    )

@@ -11,6 +11,7 @@ from typing import TypeGuard, cast
 from penstock.errors import DocumentError
 from penstock.runtime.arguments import flag_for, function_for, positive, refuse
 from penstock.runtime.functions import plain_result
+from penstock.text import repr_of
 
 __all__ = ["RetryPolicy", "Series", "is_retryable"]
 
@@ -93,6 +94,9 @@ class RetryPolicy:
         if self.seed is not None:
             positive("RetryPolicy", "seed", self.seed, least=-math.inf)
         object.__setattr__(self, "_random", random.Random(self.seed))  # noqa: S311  jitter, not a secret
+
+    def __repr__(self) -> str:
+        return repr_of(self)
 
     @property
     def limits(self) -> str:

@@ -65,6 +65,9 @@ class Run:
         "without_position",
     )  # fmt: skip
 
+    def __repr__(self) -> str:
+        return f"<Run: {'closed' if self.closed else 'begun' if self.begun else 'new'}>"
+
     def __init__(self, clock: Clock | None = None) -> None:
         self.root: Vertex | None = None
         """The last vertex of the graph that this run runs."""
@@ -109,10 +112,24 @@ class Run:
             self._resumed = True
             self.stretch = self.clock.monotonic()
             asyncio.get_running_loop().call_soon(self._turn_is_over)
+        if self._is_over and asyncio.current_task() in self.tasks:
+            await self.until_cancelled()
         self.check()
 
     def _turn_is_over(self) -> None:
         self._resumed = False
+
+    @property
+    def _is_over(self) -> bool:
+        return self.closed or self.failure is not None
+
+    async def until_cancelled(self) -> None:
+        """Wait, in a task of this run that is over, until the stage that owns the task cancels it.
+
+        If the task ended by an error of its own, the cancellation could come while a generator of the user
+        awaits something in its ``finally``, and would cut that short.
+        """
+        await asyncio.get_running_loop().create_future()
 
     def check(self) -> None:
         """Raise ``SubscriptionClosed`` if the run was closed, or the error of a task that died."""
@@ -280,6 +297,9 @@ class Gate:
         self._future: asyncio.Future[None] | None = None
         self._opened = False
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {'waiting' if self._future is not None else 'idle'}>"
+
     def still(self, others: frozenset[object]) -> bool:  # noqa: ARG002  for subclasses
         """Return whether a task waits here for ever, if none of the runs in ``others`` moves."""
         return self._own and not self._timed and self._future is not None and not self._future.done()
@@ -288,7 +308,7 @@ class Gate:
         """Wait until the gate opens or the loop's time is ``deadline``."""
         run = self.run
         if run.closed or run.failure is not None:
-            run.check()
+            await self._leave()
         if self._opened:
             self._opened = False
             return
@@ -306,7 +326,13 @@ class Gate:
                 timer.cancel()
         run.stretch = run.clock.monotonic()
         if run.closed or run.failure is not None:
-            run.check()
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """End the wait in a run that is over."""
+        if self.for_task:
+            await self.run.until_cancelled()
+        self.run.check()
 
     def open(self) -> None:
         """Wake the waiting task, or let the next one pass."""

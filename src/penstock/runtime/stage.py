@@ -42,6 +42,9 @@ class Stage(Upstream[T]):
         self._asked: float | None = None  # when the pending request began
         self._closed = False
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.site.vertex.node.describe()}>"
+
     async def request(self, n: int) -> list[T]:
         """Count the request, then call ``_request``."""
         if n > sys.maxsize:  # noqa: PLR1730  faster than min; lists and islice cannot count further

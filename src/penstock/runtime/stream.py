@@ -37,6 +37,7 @@ class Stream(AsyncObservable[T_co]):
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        """The last node of the graph, for code that writes operators."""
 
     @property
     def _flow(self) -> Flow[T_co]:
@@ -75,15 +76,23 @@ def node_of(who: str, flow: object) -> Node:
     raise GraphError(msg)
 
 
+SUBSCRIBED = (
+    "For an observable of RxPY, use create(lambda emitter: observable.subscribe(emitter.emit_threadsafe, "
+    "emitter.fail, emitter.complete).dispose)."
+)
+"""How to make a flow of what has ``subscribe``, and is not of aioreactive."""
+
+
 def advice_for(given: object) -> str:
     """Return how to make a flow of an object, for messages."""
     if isinstance(given, AsyncObservable):
         return "Wrap it: from_observable(...)."
     if callable(given):
-        module = getattr(given, "__module__", None) or ""
-        if module.startswith("penstock."):
-            return "Apply the operator to a flow: flow | operator."
-        return "Call it, or wrap it: from_iterable(f), from_async_iterable(f) or from_callable(f)."
+        ours = (getattr(given, "__module__", None) or "").startswith("penstock.")
+        uncalled = "Call it, or wrap it: from_iterable(f), from_async_iterable(f) or from_callable(f)."
+        return "Apply the operator to a flow: flow | operator." if ours else uncalled
+    if callable(getattr(type(given), "subscribe", None)):  # of RxPY; it can be awaited, too
+        return SUBSCRIBED
     if hasattr(type(given), "__aiter__"):
         return "Wrap it: from_async_iterable(...)."
     if inspect.isawaitable(given):

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 from penstock.abc import Statistics, Subscription
 from penstock.errors import ConcurrentRequestError, NotResumable, SubscriptionClosed
+from penstock.notebook.interrupts import say_where
 from penstock.runtime.arguments import shown
 from penstock.runtime.failures import CLOSED, Failure
-from penstock.runtime.graph import position_of, require_resumable, resolve, states_of
+from penstock.runtime.graph import MOST_NAMES, position_of, require_resumable, resolve, states_of
 from penstock.runtime.node import Site
 from penstock.runtime.places import Places, figures
 from penstock.runtime.run import Run
@@ -73,6 +74,28 @@ class Running(Subscription[T_co]):
         self._began = began
         self._loop: asyncio.AbstractEventLoop | None = None  # since the first request
 
+    def __repr__(self) -> str:
+        names = [vertex.node.operator for vertex in self._vertex.run]
+        if len(names) > MOST_NAMES:
+            names[MOST_NAMES // 2 : -MOST_NAMES // 2] = ["..."]
+        return f"<Subscription {' | '.join(names)}: {self.state}, {self.statistics().delivered:,} delivered>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from penstock.notebook.forms import bundle, title
+
+        return bundle(repr(self), title("Subscription", self.state), self.statistics().html())
+
+    @property
+    def state(self) -> str:
+        """``new``, ``running``, ``completed``, ``failed`` or ``closed``."""
+        if self._failure is not None:
+            return "failed"
+        if self._ended:
+            return "completed"
+        if self.run.closed:
+            return "closed"
+        return "running" if self.run.begun else "new"
+
     def lazily(self, n: int) -> Coroutine[Any, Any, Iterable[T_co]]:
         """Call ``lazily`` of the last stage, unchecked: for terminals, which own their run."""
         if not self.run.begun:
@@ -98,7 +121,8 @@ class Running(Subscription[T_co]):
         self._count = 0
         try:
             items = await self._stage.request(n)
-        except asyncio.CancelledError:  # of the caller: the next request continues
+        except asyncio.CancelledError as error:  # of the caller: the next request continues
+            say_where(error, lambda: f"Interrupted: {self!r}")
             raise
         except BaseException as error:
             if not self.run.over(error):
@@ -184,6 +208,10 @@ class Running(Subscription[T_co]):
                 self._failure.forget()
         if not self._closing.done() and not self.run.inside():  # the closing waits for tasks of the run
             await asyncio.shield(self._closing)
+
+    def __dir__(self) -> Iterable[str]:
+        """Return the names of a subscription: completion need not show those of the runtime."""
+        return dir(Subscription)
 
     def __del__(self) -> None:
         if getattr(self, "_closing", self) is not None or sys.is_finalizing():  # or __init__ failed

@@ -63,6 +63,9 @@ class Upstream(ABC, Generic[T]):
     exhausted: bool = False
     """Whether it is known that no item follows the last chunk: the next request would find the end."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
     @abstractmethod
     async def request(self, n: int) -> list[T]:
         """Return 1 to ``n`` items; an empty list means the end.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from penstock.notebook.interrupts import interruptible, pass_on
 from penstock.system.threads import starting_a_thread
 
 if TYPE_CHECKING:
@@ -59,12 +59,15 @@ class OwnLoop:
             future = self._thread.submit(lambda: self._runner.run(self._noted(work), context=context))
         self._began = True
         try:
-            return _result(future)
-        except (KeyboardInterrupt, asyncio.CancelledError):
+            with interruptible():
+                return _result(future)
+        except (KeyboardInterrupt, asyncio.CancelledError) as interrupt:
             if self._task is not None and not future.done():
                 self._runner.get_loop().call_soon_threadsafe(self._task.cancel)
-                with suppress(asyncio.CancelledError, Exception):  # the caller gets the interrupt instead
+                try:
                     future.result()
+                except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001  the interrupt is raised instead
+                    pass_on(error, interrupt)
             raise
 
     async def _noted(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import isfinite
-from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from penstock.errors import GraphError
 from penstock.events import (
@@ -52,7 +51,34 @@ MOST_ADAPTERS = 100
 """So many names of adapters become labels. Later ones are counted as ``other``."""
 _MOST_RUNS = 1000
 
-_run_of = attrgetter("pipeline_id")
+
+class _Sorted(NamedTuple):
+    """Events of one run: documents that started, durations of completed ones, and all other events."""
+
+    started: int
+    durations: list[float]
+    others: list[PipelineEvent]
+
+
+def _sorted(run: str, events: Events) -> _Sorted | None:
+    """Sort events by kind; ``None`` if one of them is of another run.
+
+    This is the whole cost of a metric per event, so it is one loop that touches each event once.
+    """
+    started = 0
+    durations: list[float] = []
+    others: list[PipelineEvent] = []
+    for event in events:
+        if event.pipeline_id != run:
+            return None
+        kind = type(event)
+        if kind is DocumentStarted:
+            started += 1
+        elif kind is DocumentCompleted:
+            durations.append(event.duration)  # type: ignore[attr-defined]
+        else:
+            others.append(event)
+    return _Sorted(started, durations, others)
 
 
 class Watched(Protocol):
@@ -136,28 +162,29 @@ class Counts(Guarded):
         """Count the events."""
         if not events:
             return
-        runs = [*map(_run_of, events)]
-        if runs.count(runs[0]) == len(runs):
-            self._count(runs[0], events)
+        run = events[0].pipeline_id
+        if (of_one_run := _sorted(run, events)) is not None:
+            self._count(run, events, of_one_run)
             return
         by_run: dict[str, list[PipelineEvent]] = {}
-        for run, event in zip(runs, events, strict=True):
-            by_run.setdefault(run, []).append(event)
+        for event in events:
+            by_run.setdefault(event.pipeline_id, []).append(event)
         for run, group in by_run.items():
-            self._count(run, group)
+            self._count(run, group, _sorted(run, group) or _Sorted(0, [], []))
 
-    def _count(self, run: str, events: Events) -> None:
+    def _count(self, run: str, events: Events, kinds: _Sorted) -> None:
         counts = self._runs.get(run) or self._counts_of(run, events)
-        kinds = [*map(type, events)]
-        started, completed = kinds.count(DocumentStarted), kinds.count(DocumentCompleted)
-        counts.started += started
-        if completed:
-            counts.completed += completed
-            self._measure(counts, [event.duration for event in events if type(event) is DocumentCompleted])
+        counts.started += kinds.started
+        if kinds.durations:
+            counts.completed += len(kinds.durations)
+            self._measure(counts, kinds.durations)
         counts.last_event = max(counts.last_event, events[-1].timestamp)
-        if started + completed < len(events):
-            for event in events:
-                self._count_other(counts, event)
+        for event in kinds.others:
+            self._count_other(counts, event)
+        self._counted(kinds.others)
+
+    def _counted(self, others: list[PipelineEvent]) -> None:
+        """Take the events that are neither a start nor a completion, when all are counted. Does nothing."""
 
     def _count_other(self, counts: AdapterCounts, event: PipelineEvent) -> None:
         if isinstance(event, DocumentFailed):

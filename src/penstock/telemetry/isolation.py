@@ -38,6 +38,11 @@ class Guarded:
         self.failures = 0
         self._name = name or type(self).__name__
 
+    def __repr__(self) -> str:
+        kind = type(self).__name__.lstrip("_")
+        name = "" if self._name == kind else f" {self._name}"
+        return f"<{kind}{name}: {self.failures:,} failures>"
+
     def __call__(self, events: Events) -> None:
         """Take a list of events."""
         try:

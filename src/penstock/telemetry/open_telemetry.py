@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, TracerProvider
 
     from penstock.events import PipelineEvent
-    from penstock.telemetry.isolation import Events
 
 _NANOSECONDS = 1_000_000_000
 _MOST_SPANS = 1000
@@ -58,10 +57,9 @@ class OpenTelemetry(Counts):
             name = one.name.replace("penstock_", "penstock.", 1)
             create(name, callbacks=[self._observer(one)], unit=one.unit, description=one.help)
 
-    def take(self, events: Events) -> None:
-        """Count the events, then make spans of those that begin or end something."""
-        super().take(events)
-        for event in events:
+    def _counted(self, others: list[PipelineEvent]) -> None:
+        """Make spans of the events that begin or end something."""
+        for event in others:
             if type(event) is BatchProgress:
                 self._batch(event)
             elif type(event) is AdapterStateChange:

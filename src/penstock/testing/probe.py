@@ -59,6 +59,9 @@ class Probe(Generic[T]):
         self._history: list[str] = []
         self._began = 0.0
 
+    def __repr__(self) -> str:
+        return f"<Probe of {self._flow!r}>"
+
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._began = loop.time()

@@ -309,10 +309,15 @@ async def fenced(use: _Use) -> None:
 
 @_law
 async def claimed(use: _Use) -> None:
-    """``claim`` changes nothing; ``open`` with ``restart`` may follow."""
-    await use.three()
+    """``claim`` changes nothing, ``undo_open`` keeps what was committed; a restart may follow."""
+    record = await use.three()
     await use.sink.claim()
-    await use.holds(*range(3), after="a claim")
+    await use.sink.undo_open()
+    await use.holds(*range(3), after="a claim that was undone")
+    await use.open(record)
+    await use.sink.undo_open()
+    await use.sink.claim()
+    await use.holds(*range(3), after="an open that was undone, and a claim")
     use.same("the commit held after a claim and a restart", await use.open(restart=True), None)
     await use.holds(after="a claim and a restart")
 

@@ -23,6 +23,18 @@ def _circle() -> dict[str, Any]:
     return circle
 
 
+class _Named(str):
+    """A text whose methods lie; only its characters count."""
+
+    __slots__ = ()
+
+    def isascii(self) -> bool:
+        return True
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return f"{encoding} {errors}".encode()
+
+
 def spoil(document: Document, **fields: Any) -> Document:
     """Return a copy of ``document`` with ``fields``, which are not checked."""
     return document.model_copy(update=fields)
@@ -39,6 +51,7 @@ _STRANGE: tuple[dict[str, Any], ...] = (
     {"metadata": {}, "title": "", "content": "", "version": "", "record_id": ""},
     {"title": "line\nfeed\r\u2028\x85\x1b[2J", "content": "\u202e\ufeff\U0010ffff\uffff", "source": ""},
     {"doc_id": "i" * MAX_ID_BYTES, "record_id": "r" * MAX_ID_BYTES},
+    {"title": _Named("a\ud800b"), "content": _Named("plain"), "metadata": {_Named("k\udfff"): [_Named("v")]}},
     {"doc_id": "a b/c%s'\"\\;--\u00e9\U0001f600", "record_id": "%(x)s {} $1 ?"},
 )
 STRANGE_DOCUMENTS = [

@@ -128,6 +128,9 @@ class VirtualClock:
     def __init__(self, epoch: float = 1_000_000_000.0) -> None:
         self._epoch = epoch
 
+    def __repr__(self) -> str:
+        return f"VirtualClock({self._epoch})"
+
     def time(self) -> float:
         """Return ``epoch`` plus the loop's time, in Unix seconds."""
         return self._epoch + asyncio.get_running_loop().time()

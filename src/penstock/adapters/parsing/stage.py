@@ -8,10 +8,10 @@ import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from penstock.abc.delivery import DEADLY
 from penstock.adapters.parsing.node import CHUNK
 from penstock.adapters.parsing.work import Answers, Chunk, Job, modules_of
 from penstock.document import checked_id, content_hash
-from penstock.documents.letters import DEADLY
 from penstock.documents.parsed import has_validate
 from penstock.errors import WorkerDied
 from penstock.runtime.failures import Failure

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from penstock.abc.delivery import DEADLY
 from penstock.adapters.parsing.worker import DOCUMENT, ENCODED, UNSENT, WHOLE
 from penstock.document import Document, trusted_document
 from penstock.documents.encoded import encoded_document
-from penstock.documents.letters import DEADLY
 from penstock.documents.parsed import ParsedRecord, parse_with
 from penstock.errors import DocumentError
 

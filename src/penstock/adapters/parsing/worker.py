@@ -18,8 +18,8 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from penstock.abc.delivery import DEADLY
 from penstock.document import Document, RawRecord, checked_id
-from penstock.documents.letters import DEADLY
 from penstock.documents.parsed import has_checked_documents, has_validate, parse_with
 from penstock.documents.writable import fault_of
 from penstock.system.frames import LENGTH, framed

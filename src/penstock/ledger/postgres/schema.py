@@ -11,8 +11,9 @@ stored uncompressed, because hashes and identifiers hardly compress.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from penstock.abc.delivery import DEADLY
 from penstock.errors import LedgerBusy, LedgerCorrupt, LedgerError
 from penstock.ledger.postgres.lease import LIVE
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = "penstock_ledger"
 """Where the tables are."""
@@ -121,7 +122,16 @@ CREATE INDEX dead_letters_by_record ON dead_letters (key_id, record);
 CREATE INDEX dead_letters_by_document ON dead_letters (key_id, document);
 """
 
-_MIGRATIONS: dict[int, Callable[[psycopg.Connection[Any]], None]] = {}
+IS_DEADLY: Final = f"strpos(context, '\"{DEADLY}\":') > 0"
+"""As in the SQLite ledger."""
+_INDEX_OF_DEADLY: Final = f"CREATE INDEX deadly_letters ON dead_letters (key_id, id) WHERE {IS_DEADLY}"
+
+
+def _index_deadly(db: psycopg.Connection[Any]) -> None:
+    db.execute(_INDEX_OF_DEADLY)
+
+
+_MIGRATIONS: dict[int, Callable[[psycopg.Connection[Any]], None]] = {1: _index_deadly}
 """The step from version n to n + 1. All steps run in one transaction, which also changes the version."""
 
 
@@ -142,6 +152,7 @@ def prepare(db: psycopg.Connection[Any], place: str) -> None:
             )
         if not meta:
             db.execute(_TABLES)
+            db.execute(_INDEX_OF_DEADLY)
             db.execute("INSERT INTO meta VALUES (%s)", (VERSION,))
             return
         version = check_version(db, place)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from penstock.abc import DeadLetter, DocumentState
 from penstock.ledger.postgres.lease import holder_in
+from penstock.ledger.postgres.schema import IS_DEADLY
 from penstock.ledger.postgres.text import array, escape, hashes, short, shortened, unescape, unpack
 from penstock.ledger.records import dead_letter_row
 from penstock.ledger.tables import Tables
@@ -146,6 +147,7 @@ class PostgresTables(Tables):
     """The tables in the database of a connection, whose search path is their schema."""
 
     record_column = "record"
+    is_deadly = IS_DEADLY
 
     def __init__(self, db: Database, corrupt: Corrupt) -> None:
         super().__init__(corrupt)

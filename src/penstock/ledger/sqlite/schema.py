@@ -13,8 +13,9 @@ into ``documents`` when the run is finished. This has three advantages:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from penstock.abc.delivery import DEADLY
 from penstock.errors import LedgerCorrupt, LedgerError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x50454E53
 """``PENS``: tells a ledger from other SQLite files."""
 
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE keys (
@@ -103,14 +104,25 @@ CREATE INDEX dead_letters_by_record ON dead_letters (key_id, record_key);
 CREATE INDEX dead_letters_by_document ON dead_letters (key_id, doc_id);
 """
 
-_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+IS_DEADLY: Final = f"instr(context, '\"{DEADLY}\":') > 0"
+"""The condition of letters whose record killed the processes that parsed it."""
+_INDEX_OF_DEADLY = f"CREATE INDEX deadly_letters ON dead_letters (key_id, id) WHERE {IS_DEADLY}"
+"""Since version 2. Every run asks for these letters; they are few, and the others may be many and large."""
+
+
+def _index_deadly(connection: sqlite3.Connection) -> None:
+    connection.execute(_INDEX_OF_DEADLY)
+
+
+_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _index_deadly}
 """The step from version n to n + 1. Each runs in a transaction that also changes the version."""
 
 
 def create(connection: sqlite3.Connection) -> None:
     """Create the tables in an empty database."""
     connection.executescript(
-        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {_TABLES}"
+        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+        f"{_TABLES} {_INDEX_OF_DEADLY};"
     )
 
 

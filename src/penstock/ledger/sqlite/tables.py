@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.abc import DeadLetter
 from penstock.ledger.records import clean, dead_letter_row, pack_hash, state_of, state_values
 from penstock.ledger.sqlite.connection import transaction
+from penstock.ledger.sqlite.schema import IS_DEADLY
 from penstock.ledger.tables import Tables
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ ON CONFLICT (key_id, doc_id) DO UPDATE SET
 """
 
 _SUPERSEDE = """
-DELETE FROM dead_letters AS old
-WHERE key_id = :key_id AND epoch <= :epoch
+DELETE FROM dead_letters AS old         -- "+": look up the records, do not read all letters
+WHERE key_id = :key_id AND +epoch <= :epoch
   AND record_key IN (SELECT record_key FROM dead_letters WHERE key_id = :key_id AND epoch = :epoch)
   AND id < (
       SELECT max(id) FROM dead_letters AS new
@@ -69,8 +70,8 @@ _RESOLUTION = ""
 _DROP_RESOLUTIONS = "DELETE FROM dead_letters WHERE key_id = :key_id AND epoch = :epoch AND adapter = ''"
 
 _DROP_SUCCEEDED = """
-DELETE FROM dead_letters
-WHERE key_id = :key_id AND epoch <= :epoch AND doc_id IN (
+DELETE FROM dead_letters                -- as above
+WHERE key_id = :key_id AND +epoch <= :epoch AND doc_id IN (
     SELECT doc_id FROM (
         SELECT doc_id, status, max(n) FROM outcomes WHERE key_id = :key_id AND epoch = :epoch GROUP BY doc_id
     ) WHERE status <> 'failed'
@@ -100,6 +101,8 @@ SELECT {_STATE} FROM (
 
 class SqliteTables(Tables):
     """The tables in the file of a connection."""
+
+    is_deadly = IS_DEADLY
 
     def __init__(self, db: sqlite3.Connection, corrupt: Corrupt, holder: Holder | None = None) -> None:
         super().__init__(corrupt)

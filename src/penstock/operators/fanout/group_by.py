@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from weakref import WeakValueDictionary, ref
 
 from penstock.errors import GroupError, GroupStuck
 from penstock.operators.attach import attach
@@ -54,7 +55,9 @@ def group_by(
             more of them mean.
         capacity: How many items a group may hold before all others wait for its reader.
         on_limit: What happens when an item would start one group too many: ``error`` fails the flow with
-            ``GroupError``; ``complete_oldest`` completes the group that has gone longest without an item.
+            ``GroupError``; ``complete_oldest`` completes the group that has gone longest without an item. The
+            next group of the same key delivers nothing before the subscription of the completed one is
+            closed. So a reader that handles each item before it takes the next one keeps the order of a key.
         patience: Seconds for which a group without a reader may be full while other subscribers wait. Then
             the flow fails with ``GroupError``, which names the key. ``None`` waits without end.
     """
@@ -131,12 +134,55 @@ class GroupQueue(SubscriberQueue):
         "be at least the number of groups); or raise capacity=."
     )
 
-    def __init__(self, shared: SharedRun, capacity: int, key: Any) -> None:
+    def __init__(
+        self, shared: SharedRun, capacity: int, key: Any, before: GroupQueue | None, patience: float | None
+    ) -> None:
         super().__init__(shared, capacity)
         self.key = key
+        self._before = None if before is None else ref(before, self._forget)
+        self._after: GroupQueue | None = None
+        self._patience = patience
+        self._until: float | None = None
+        if before is not None:
+            before._after = self  # noqa: SLF001  another one of this class
 
     def describe(self) -> str:
         return f"the group of the key {self.key!r}"
+
+    def blocked(self) -> bool:
+        """Return whether the completed group of the same key is read, or will be.
+
+        A group that nobody has begun to read holds this one back for ``patience`` seconds.
+        """
+        before = None if self._before is None else self._before()
+        if before is None or before.closed:
+            self._before = self._until = None
+            return False
+        if before.owner is None and self._patience is not None:
+            now = self.shared.loop.time()
+            self._until = now + self._patience if self._until is None else self._until
+            return now < self._until
+        self._until = None
+        return True
+
+    def until(self) -> float | None:
+        return self._until
+
+    def blocker_stands_still(self, others: frozenset[object]) -> bool:
+        before = None if self._before is None else self._before()
+        return before is not None and before.owner is not None and before.owner.stands_still(others)
+
+    def close(self) -> None:
+        """Drop the items, and let the next group of the key begin."""
+        super().close()
+        after, self._after = self._after, None
+        if after is not None:
+            after._wake()  # noqa: SLF001  another one of this class
+
+    def _forget(self, _: object) -> None:
+        """Look again, because the group before was dropped unread, perhaps in another thread."""
+        if not self.shared.loop.is_closed():
+            self.shared.loop.call_soon_threadsafe(self._wake)
 
 
 class GroupRun(NestedRun):
@@ -146,6 +192,8 @@ class GroupRun(NestedRun):
         super().__init__(node, node.max_groups)
         self.node = node
         self.groups: OrderedDict[Any, GroupQueue] = OrderedDict()
+        self._completed: WeakValueDictionary[Any, GroupQueue] = WeakValueDictionary()
+        """The last completed group of each key whose reader has not finished."""
 
     def wanted(self) -> int:
         """Return how many items to request: all of them may belong to one group."""
@@ -174,7 +222,9 @@ class GroupRun(NestedRun):
             return None
         if len(self.groups) >= self.node.max_groups:
             self._make_room(key, parts)
-        group = self.groups[key] = GroupQueue(self, self.node.capacity, key)
+        before = self._completed.pop(key, None)
+        group = GroupQueue(self, self.node.capacity, key, before, self.node.patience)
+        self.groups[key] = group
         self.add(group)
         self.outer.put([flow_of(InnerGroup(origin=self.node.origin, queue=group, key=key))])
         return group
@@ -185,15 +235,18 @@ class GroupRun(NestedRun):
                 f"the key {key!r} would start one more than the {self.node.max_groups} groups that may be "
                 'open at the same time: raise max_groups, or use on_limit="complete_oldest"'
             )
-        _, oldest = self.groups.popitem(last=False)
+        left, oldest = self.groups.popitem(last=False)
         oldest.put(parts.pop(oldest, []))
         oldest.end()
         self.discard(oldest)
+        self._completed[left] = oldest
 
     def remove(self, queue: SubscriberQueue) -> None:
         """Close a queue; if it belongs to a group, the next item of its key starts another group."""
         if isinstance(queue, GroupQueue) and self.groups.get(queue.key) is queue:
             del self.groups[queue.key]
+        if isinstance(queue, GroupQueue) and self._completed.get(queue.key) is queue:
+            del self._completed[queue.key]
         super().remove(queue)
 
     def _fail(self, message: str) -> NoReturn:

@@ -135,6 +135,18 @@ class SubscriberQueue:
             self.count()
         return items
 
+    def blocked(self) -> bool:
+        """Return whether its reader must wait for another reader, whatever is in it."""
+        return False
+
+    def until(self) -> float | None:
+        """Return when to look again whether it is blocked, or ``None``."""
+        return None
+
+    def blocker_stands_still(self, others: frozenset[object]) -> bool:  # noqa: ARG002
+        """Return whether the reader that this one waits for never moves, if no run in ``others`` does."""
+        return False
+
     def room(self) -> float:
         """Return how many items may arrive before this queue holds the others back."""
         if self.closed or self.ended:

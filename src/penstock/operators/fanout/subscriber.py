@@ -157,13 +157,14 @@ class SubscriberStage(Stage[Any]):
         """Wait for items or the end; return false if this subscriber is drained and others are not."""
         shared = queue.shared
         try:
-            while not queue.held and not queue.ended:
+            while (blocked := queue.blocked()) or not (queue.held or queue.ended):
                 if self.run.draining and not shared.drain():
                     shared.remove(queue)
                     return False
-                queue.demand = n
-                shared.ask()
-                await self.ready.wait()
+                if not blocked:
+                    queue.demand = n
+                    shared.ask()
+                await self.ready.wait(queue.until())
         finally:
             if queue.demand:
                 queue.demand = 0
@@ -220,4 +221,9 @@ class _ItemsArrive(Gate):
         self.queue: SubscriberQueue | None = None
 
     def still(self, others: frozenset[object]) -> bool:
-        return super().still(others) and self.queue is not None and self.queue.shared.stands_still(others)
+        queue = self.queue
+        if queue is None or not super().still(others):
+            return False
+        if queue.blocked():
+            return queue.blocker_stands_still(others)
+        return queue.shared.stands_still(others)

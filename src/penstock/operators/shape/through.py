@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from penstock.errors import SubscriptionClosed
 from penstock.operators.attach import attach
 from penstock.runtime.arguments import function_for, positive
 from penstock.runtime.failures import Failure, raised_by_user
@@ -118,9 +119,17 @@ class _ThroughStage(Stage[Any]):
 
     async def _items(self) -> AsyncGenerator[Any, None]:
         """Yield the items of upstream to the function."""
-        while items := await self._upstream.request(max(1, self._demand)):
+        while items := await self._read():
             for item in items:
                 yield item
+
+    async def _read(self) -> list[Any]:
+        try:
+            return await self._upstream.request(max(1, self._demand))
+        except SubscriptionClosed as error:
+            if self.run.over(error):
+                await self.run.until_cancelled()
+            raise
 
     async def _run(self) -> None:
         try:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from penstock.documents.encoded import encoded_as
-from penstock.documents.writable import encode_json, map_texts, plain_model, replace_surrogates
+from penstock.documents.writable import encode_json, map_texts, plain_model
 from penstock.errors import SinkError
+from penstock.events.replaced import replace_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

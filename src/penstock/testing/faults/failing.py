@@ -166,6 +166,10 @@ class FaultyLedger(Ledger):
         """See ``Ledger.dead_letters``."""
         return self._ledger.dead_letters(key)
 
+    def deadly_letters(self, key: str) -> AsyncIterator[DeadLetter]:
+        """See ``Ledger.deadly_letters``."""
+        return self._ledger.deadly_letters(key)
+
     async def states(self, key: str, ids: Sequence[str]) -> list[DocumentState | None]:
         """Return the states of the real ledger, if it has such a method."""
         states: list[DocumentState | None] = await self._ledger.states(key, ids)  # type: ignore[attr-defined]
