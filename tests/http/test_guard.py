@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextvars import ContextVar
 from itertools import product
 from pathlib import Path
 
@@ -220,6 +221,22 @@ async def test_it_can_be_mounted_in_another_application(folder):
         assert (await Client(port, None, "/penstock")("GET", "/healthz")).status == 200
         assert (await client("GET", "/openapi.json")).json["servers"] == [{"url": "/penstock"}]
         assert (await client("GET", "/none")).status == 404
+
+
+async def test_hooks_run_in_the_context_of_the_request(folder):
+    """A hook sees the events of every run, and what a middleware has set for the request that started it."""
+    request, seen = ContextVar("request", default=""), []
+    api = application(["p.toml"], hooks=[lambda events: seen.append((request.get(), len(events)))])
+
+    async def traced(scope, receive, send):
+        request.set(scope["method"])
+        await api(scope, receive, send)
+
+    async with api.state.penstock, listening(traced, "off") as port:
+        client = Client(port)
+        found = await client.ended(await client.start())
+    assert {name for name, _ in seen} == {"POST"}
+    assert sum(count for _, count in seen) == found["events"]["last"]
 
 
 async def test_metrics_and_pages(folder):

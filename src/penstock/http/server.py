@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from penstock.errors import GraphError, MissingExtra
 from penstock.http.application import HOSTS, application
 from penstock.http.limits import Limits
+
+if TYPE_CHECKING:
+    from penstock.pipeline import Hook
 
 SEND_BUFFER: Final = 1 << 17
 """Bytes that the system holds for a client that does not read; Linux takes twice as many."""
@@ -27,6 +30,7 @@ def serve(
     state: str | os.PathLike[str] | None = None,
     token: str | None = None,
     limits: Limits = Limits(),  # noqa: B008  frozen
+    hooks: Sequence[Hook] = (),
     resume: bool = True,
     on_start: Callable[[str], object] = lambda _: None,
 ) -> None:
@@ -55,7 +59,9 @@ def serve(
     except ImportError as error:
         raise MissingExtra("penstock serve", "http") from error
     hosts = None if token is not None else {*HOSTS, _written(host)}
-    app = application(pipelines, state=state, token=token, hosts=hosts, limits=limits, resume=resume)
+    app = application(
+        pipelines, state=state, token=token, hosts=hosts, limits=limits, hooks=hooks, resume=resume
+    )
 
     listener = listener_at(host, port, limits)
     config = uvicorn.Config(

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import uuid4
@@ -23,6 +23,7 @@ from penstock.system import FileLock
 
 if TYPE_CHECKING:
     from penstock.http.limits import Limits
+    from penstock.pipeline import Hook
     from penstock.pipeline_file import PipelineFile
     from penstock.telemetry import PrometheusMetrics
 
@@ -38,6 +39,7 @@ class Service:
         files: The pipelines by name.
         state: The folder; one server at a time may use it.
         limits: What clients may use.
+        hooks: Called with the events of every run.
         resume: Whether runs that an earlier server left unfinished go on.
 
     Raises:
@@ -45,7 +47,13 @@ class Service:
     """
 
     def __init__(
-        self, files: Mapping[str, PipelineFile], state: Path, limits: Limits, *, resume: bool = True
+        self,
+        files: Mapping[str, PipelineFile],
+        state: Path,
+        limits: Limits,
+        *,
+        hooks: Sequence[Hook] = (),
+        resume: bool = True,
     ) -> None:
         self.files = dict(files)
         self.limits = limits
@@ -61,6 +69,7 @@ class Service:
         self._lock = FileLock(state / "server.lock")
         self._opening = asyncio.Lock()
         self.metrics = _metrics()
+        self._hooks: list[Hook] = [*hooks] if self.metrics is None else [self.metrics, *hooks]
 
     # -- begin and end
 
@@ -208,9 +217,8 @@ class Service:
         return [run for run in self._runs.values() if run.task is not None and not run.ended]
 
     def _go(self, run: Run) -> None:
-        hooks = [] if self.metrics is None else [self.metrics]
         run.record.boot = boot()
-        run.start(self.files[run.record.pipeline], hooks)
+        run.start(self.files[run.record.pipeline], self._hooks)
         run.record.save(run.folder)
         if self.metrics is not None:
             self.metrics.watch(run.record.pipeline, run)
