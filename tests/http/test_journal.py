@@ -127,6 +127,19 @@ async def test_a_write_that_fails_leaves_no_half_of_a_line(tmp_path, monkeypatch
     journal.close()
 
 
+async def test_clients_share_chunks_of_a_bounded_size(tmp_path):
+    """Two clients that read the same events get one object; chunks beyond the limit are not kept."""
+    journal = filled(tmp_path, 2000, size=200)
+    for kept, same in ((1 << 20, True), (1000, False)):
+        frames, form, start = Frames(kept), Form(SSE), 1
+        while start <= journal.last:
+            chunk, after = frames.chunk(journal, start, form)
+            assert (frames.chunk(journal, start, Form(SSE))[0] is chunk) == same
+            start = after
+        assert sum(map(len, frames._chunks.values())) <= frames._size <= kept
+    journal.close()
+
+
 async def test_sse_numbers_every_event_and_a_filter_keeps_the_numbers(tmp_path):
     """The id of an event is its number in the journal, whatever is left out."""
     journal = filled(tmp_path, 100)
