@@ -27,6 +27,8 @@ async def test_a_run_writes_its_output_and_shows_its_counts_graph_and_failures(f
         dead = (await client("GET", f"/v1/runs/{run}/dead")).json
         with_raw = (await client("GET", f"/v1/runs/{run}/dead?raw=true&limit=1")).json
         (shown,) = (await client("GET", "/v1/runs")).json["runs"]
+    rights = {path.stat().st_mode & 0o777 for path in Path(".penstock/runs").rglob("*json")}
+    assert rights == {0o600}
     lines = Path("p.jsonl").read_text().splitlines()
     assert (found["state"], found["counts"]["completed"], found["counts"]["failed"]) == (
         "completed",

@@ -74,7 +74,7 @@ class Service:
     # -- begin and end
 
     async def __aenter__(self) -> Self:
-        self._state.mkdir(parents=True, exist_ok=True)
+        self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if holder := self._lock.acquire():
             raise PenstockError(
                 f"{holder} serves with the folder {self._state}: choose another one (--state)"
