@@ -120,7 +120,7 @@ async def test_an_idempotency_key_starts_one_run(folder):
         later = await client("POST", "/v1/runs", {"pipeline": "p"}, **key)
         runs = (await client("GET", "/v1/runs")).json["runs"]
     assert (again.status, again.json["id"]) == (later.status, later.json["id"]) == (200, run)
-    assert other.status == 422
+    assert other.status == 409
     assert len(runs) == 1
 
 

@@ -176,7 +176,7 @@ class Service:
         if key is not None and (known := self._by_key.get(key)) is not None:
             if (known.record.pipeline, known.record.kind) != (name, kind):
                 detail = f"this Idempotency-Key has started a run of {known.record.pipeline!r}: use a new one"
-                raise Problem(422, "idempotency-key-reused", detail)
+                raise Problem(409, "idempotency-key-reused", detail)
             return known, False
         self._check(name, kind)
         record = Record(id=uuid4().hex, pipeline=name, kind=kind, created_at=time.time(), idempotency_key=key)
