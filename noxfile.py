@@ -185,6 +185,14 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def notebooks(session: nox.Session) -> None:
+    """Run the notebooks in ``examples``, and write those whose output has changed."""
+    _install(session, "lint", "test")
+    session.run("ruff", "format", "examples")
+    session.run("python", "tests/run_notebooks.py")
+
+
+@nox.session
 def methods(session: nox.Session) -> None:
     """Write the methods of ``Flow``, ``Flow.sync``, and the generated pages of the docs."""
     _install(session, "lint")

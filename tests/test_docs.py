@@ -162,8 +162,9 @@ def test_every_page_is_in_the_navigation() -> None:
 
 def test_examples_named_in_the_pages_exist() -> None:
     """A page names no example that is not there, and README names them all."""
-    named = {page: set(re.findall(r"examples/(\w+\.py)", page.read_text("utf-8"))) for page in PAGES}
-    there = {path.name for path in (ROOT / "examples").glob("*.py")}
+    pattern = re.compile(r"examples/(\w+\.(?:py|ipynb))\b")
+    named = {page: set(pattern.findall(page.read_text("utf-8"))) for page in PAGES}
+    there = {path.name for path in (ROOT / "examples").iterdir() if path.suffix in {".py", ".ipynb"}}
     assert set().union(*named.values()) <= there
     assert named[ROOT / "README.md"] == there
 

@@ -85,7 +85,7 @@ def test_importing_penstock_loads_no_optional_library():
     """``import penstock`` loads nothing that only an extra, the CLI or the tests bring, and no module of its own."""
     ran = subprocess.run([sys.executable, "-c", IMPORT_AND_LIST], capture_output=True, check=True, text=True)
     loaded = {name.partition(".")[0] for name in json.loads(ran.stdout)}
-    unwanted = optional_modules() | {"cyclopts", "rich", "isal", "hypothesis", "pytest"}
+    unwanted = optional_modules() | {"cyclopts", "rich", "isal", "hypothesis", "pytest", "IPython", "marimo"}
     assert loaded & unwanted == set()
     assert [name for name in json.loads(ran.stdout) if name.startswith("penstock.")] == []
 

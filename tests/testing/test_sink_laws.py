@@ -372,7 +372,7 @@ class TitlesKind(Kind):
 
 
 def titled(document):
-    return Document(doc_id=document.doc_id, title=document.title, source=document.source)
+    return Document(doc_id=document.doc_id, title=str(document.title), source=document.source)
 
 
 def test_a_sink_may_keep_some_fields_only():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from penstock.fusion.drive import SlowStart
+from penstock.notebook.interrupts import say_where
 from penstock.runtime.clock import SYSTEM_CLOCK
 from penstock.runtime.subscription import Running
 from penstock.system.own_loop import OwnLoop, run_in_own_loop
@@ -47,6 +49,9 @@ class Blocking(Generic[T_co]):
                     began = SYSTEM_CLOCK.monotonic()
                     yield from items
                     demand.took(SYSTEM_CLOCK.monotonic() - began)
+            except (KeyboardInterrupt, asyncio.CancelledError) as interrupt:
+                say_where(interrupt, lambda: f"Interrupted: {subscription!r}")
+                raise
             finally:
                 loop.run(subscription.aclose)
 

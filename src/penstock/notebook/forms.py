@@ -14,19 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 _LINE = "1px solid rgba(128,128,128,.35)"
-STYLE = (
-    ".penstock{font:13px/1.45 system-ui,sans-serif;max-width:60em;overflow-x:auto;text-align:left}"
-    f".penstock table{{border-collapse:collapse;margin:.3em 0;border:0}}"
-    f".penstock td,.penstock th{{padding:.15em .8em .15em 0;border:0;border-bottom:{_LINE};text-align:left;"
-    "vertical-align:top;background:none;color:inherit;font-size:inherit;white-space:normal;max-width:none}"
-    ".penstock th{font-weight:600;opacity:.75}.penstock .number{text-align:right;font-variant-numeric:"
-    "tabular-nums;white-space:nowrap}.penstock .title{font-weight:600}.penstock .note{opacity:.75}"
-    ".penstock .slow td{font-weight:600;box-shadow:inset 0 -2px #ed8936}"
-    ".penstock .bad{color:#e5484d}.penstock .name{white-space:nowrap;opacity:.75}"
-    ".penstock .bar{height:6px;border-radius:3px;background:rgba(128,128,128,.25);max-width:30em}"
-    ".penstock .bar{margin:.4em 0}.penstock .bar div{height:100%;border-radius:3px;background:#2f9e6f}"
-    ".penstock .bar .failed{background:#e5484d}"
+_RULES = {
+    "": "font:13px/1.45 system-ui,sans-serif;max-width:60em;overflow-x:auto;text-align:left",
+    "table": "border-collapse:collapse;margin:.3em 0;border:0",
+    "td,th": f"padding:.15em .8em .15em 0;border:0;border-bottom:{_LINE};text-align:left;vertical-align:top;"
+    "background:none;color:inherit;font-size:inherit;white-space:normal;max-width:none",
+    "th": "font-weight:600;opacity:.75",
+    "td.number,th.number": "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap",
+    ".title": "font-weight:600",
+    ".note": "opacity:.75;font-weight:400",
+    ".slow td": "font-weight:600;box-shadow:inset 0 -2px #ed8936",
+    ".bad": "color:#e5484d",
+    ".name": "white-space:nowrap;opacity:.75",
+    ".bar": "height:6px;border-radius:3px;background:rgba(128,128,128,.25);max-width:30em;margin:.4em 0",
+    ".bar div": "height:100%;border-radius:3px;background:#2f9e6f",
+    ".bar .failed": "background:#e5484d",
+}
+STYLE = "".join(
+    f"{','.join(f'.penstock.penstock {one}'.rstrip() for one in names.split(','))}{{{rule}}}"
+    for names, rule in _RULES.items()
 )
+"""The name of the class stands twice in each rule, so that it outweighs the rules of Jupyter for tables."""
 _LONGEST = 300
 
 

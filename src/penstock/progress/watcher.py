@@ -45,6 +45,10 @@ class InTerminal(Watcher):
         self._view = view
         self._state = ""
 
+    def begin(self, run: Ingestion) -> None:
+        """Show what this run waits for."""
+        self._view.watch(run.statistics)
+
     def end(self, summary: RunSummary) -> None:
         """Say in the end how the run ended."""
         self._state = "nothing to do" if summary.nothing_to_do else summary.state

@@ -149,8 +149,10 @@ def _row(item: Any) -> dict[str, Any]:
     if is_dataclass(item) and not isinstance(item, type):
         return {one.name: getattr(item, one.name) for one in fields(item)}
     for method in ("model_dump", "_asdict"):  # pydantic, and named tuples
-        if callable(found := getattr(type(item), method, None)):
-            return dict(found(item))
+        found: Any = getattr(type(item), method, None)
+        if found is not None:
+            fields_of: dict[str, Any] = found(item)
+            return fields_of
     return {"value": item}
 
 
@@ -192,7 +194,7 @@ class SyncFrames:
 
     __slots__ = ()
 
-    _pipeline: Frames
+    _pipeline: Any  # a subclass of Frames
 
     def to_arrow(self) -> ArrowTable:
         """Run, and return the documents as a pyarrow table."""
@@ -200,7 +202,7 @@ class SyncFrames:
 
     def to_polars(self) -> PolarsFrame:
         """Run, and return the documents as a Polars frame."""
-        return run_in_own_loop(self._pipeline.to_polars)
+        return cast("PolarsFrame", run_in_own_loop(self._pipeline.to_polars))
 
     def to_pandas(self) -> PandasFrame:
         """Run, and return the documents as a pandas frame."""

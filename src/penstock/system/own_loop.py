@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from penstock.notebook.interrupts import interruptible, pass_on
+from penstock.notebook.interrupts import interruptible, pass_on, say_where
 from penstock.system.threads import starting_a_thread
 
 if TYPE_CHECKING:
@@ -54,19 +54,24 @@ class OwnLoop:
         """
         if self._thread is None:
             return self._runner.run(self._noted(work))
-        context = copy_context()
+        with interruptible():
+            return self._run_in_thread(work)
+
+    def _run_in_thread(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        context, thread = copy_context(), self._thread
+        assert thread is not None  # noqa: S101  for type checkers
         with starting_a_thread():
-            future = self._thread.submit(lambda: self._runner.run(self._noted(work), context=context))
+            future = thread.submit(lambda: self._runner.run(self._noted(work), context=context))
         self._began = True
         try:
-            with interruptible():
-                return _result(future)
+            return _result(future)
         except (KeyboardInterrupt, asyncio.CancelledError) as interrupt:
+            say_where(interrupt, lambda: "Interrupted: what this cell ran is closed.")
             if self._task is not None and not future.done():
                 self._runner.get_loop().call_soon_threadsafe(self._task.cancel)
                 try:
                     future.result()
-                except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001  the interrupt is raised instead
+                except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001  the interrupt is raised
                     pass_on(error, interrupt)
             raise
 
