@@ -131,6 +131,18 @@ async def test_a_failed_run_is_an_error_and_an_abandoned_one_ends_with_close(bac
     assert backend.hook.failures == 0
 
 
+async def test_a_run_that_goes_on_after_a_break_is_a_span(backend: Backend) -> None:
+    """It says in no event that it is running, because it was running before the break."""
+    seen = await ran()
+    running, *others = [event for event in seen if isinstance(event, BatchProgress | AdapterStateChange)]
+    assert isinstance(running, AdapterStateChange)
+    for event in others:
+        backend.hook([event])
+    (run,) = backend.spans("penstock.run")
+    assert (run.attributes["penstock.state"], run.attributes["penstock.adapter"]) == ("completed", "scripted")
+    assert run.start_time == int(others[0].timestamp * 1e9)
+
+
 async def test_a_span_around_a_run_is_the_parent_in_its_steps(backend: Backend) -> None:
     """Context variables reach ``map_async`` and the steps of a pipeline, also those that run at once."""
     tracer = backend.tracers.get_tracer("test")

@@ -68,6 +68,17 @@ def test_rotation_keeps_the_last_files_in_order(tmp_path: Path, keep: int, left:
     assert len([*tmp_path.iterdir()]) <= keep + 2
 
 
+def test_a_recording_that_is_long_enough_rotates_when_it_is_opened(tmp_path: Path) -> None:
+    """A run of one short list of events after another does not let the file grow without bound."""
+    path = tmp_path / "run.ndjson"
+    for n in range(4):
+        recorder = Recorder(path, rotate_bytes=9 * LINE, keep=9)
+        recorder(EVENTS[10 * n : 10 * n + 10])
+        recorder.close()
+    assert all(file.stat().st_size <= 11 * LINE for file in tmp_path.iterdir())
+    assert [*read_recording(path)] == EVENTS[:40]
+
+
 @pytest.mark.parametrize("torn", range(1, 200, 40))
 def test_a_torn_line_is_left_out_and_cut_off(tmp_path: Path, torn: int) -> None:
     """A crash leaves half of a line: it is not read, and the next recorder writes in its place."""

@@ -36,6 +36,9 @@ _EXTRAS = {
     "parquet": ("pyarrow", "for outputs named *.parquet"),
     "duckdb": ("duckdb", "for outputs named duckdb:///..."),
     "postgres": ("psycopg", "for outputs named postgresql://..."),
+    "http": ("starlette", "for penstock serve"),
+    "prometheus": ("prometheus-client", "for metrics that Prometheus reads"),
+    "opentelemetry": ("opentelemetry-sdk", "for metrics and spans of OpenTelemetry"),
 }
 _FIXED_SINCE = (3, 51, 3)
 _FIXED_IN = (((3, 50, 7), (3, 51)), ((3, 44, 6), (3, 45)))

@@ -80,18 +80,11 @@ class OpenTelemetry(Counts):
         return observe
 
     def _change(self, event: AdapterStateChange) -> None:
-        run = self._open.get(event.pipeline_id)
-        if run is None:
-            if event.new_state in ENDED:  # it never ran
-                return
-            if len(self._open) >= _MOST_SPANS:
-                self._open.pop(next(iter(self._open))).span.end()
-            attributes = {"penstock.adapter": event.adapter, "penstock.pipeline_id": event.pipeline_id}
-            span = self._tracer.start_span(
-                "penstock.run", attributes=attributes, start_time=_nanoseconds(event)
-            )
-            run = self._open[event.pipeline_id] = _RunSpan(span, _nanoseconds(event))
+        if event.pipeline_id not in self._open and event.new_state in ENDED:  # it never ran
+            return
+        run = self._run_of(event)
         reason = {"reason": event.reason} if event.reason else {}
+        run.span.set_attribute("penstock.adapter", event.adapter)
         run.span.add_event(event.new_state, reason, timestamp=_nanoseconds(event))
         if event.new_state in ENDED:
             del self._open[event.pipeline_id]
@@ -101,18 +94,29 @@ class OpenTelemetry(Counts):
             run.span.end(_nanoseconds(event))
 
     def _batch(self, event: BatchProgress) -> None:
-        run = self._open.get(event.pipeline_id)
-        if run is None:
-            return
+        run, now = self._run_of(event), _nanoseconds(event)
         attributes = {
             f"penstock.{name}": getattr(event, name)
             for name in ("completed", "failed", "skipped", "in_flight", "is_checkpoint")
         }
-        now = _nanoseconds(event)
         context = self._trace.set_span_in_context(run.span)
         span = self._tracer.start_span("penstock.batch", context, attributes=attributes, start_time=run.batch)
         span.end(now)
         run.batch = now
+
+    def _run_of(self, event: PipelineEvent) -> _RunSpan:
+        """Return the span of the run of ``event``; begin one for a run that continues after a break.
+
+        Such a run does not say that it is running, because it was before.
+        """
+        run = self._open.get(event.pipeline_id)
+        if run is None:
+            if len(self._open) >= _MOST_SPANS:
+                self._open.pop(next(iter(self._open))).span.end()
+            began, attributes = _nanoseconds(event), {"penstock.pipeline_id": event.pipeline_id}
+            span = self._tracer.start_span("penstock.run", attributes=attributes, start_time=began)
+            run = self._open[event.pipeline_id] = _RunSpan(span, began)
+        return run
 
 
 class _RunSpan:

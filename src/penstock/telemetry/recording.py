@@ -66,7 +66,7 @@ class Recorder(InThread):
         data = encode_all(events, exact=False)
         if self._file is None:
             self._open()
-        elif self._rotate is not None and self._size >= self._rotate:
+        if self._rotate is not None and self._size >= self._rotate:
             self._finish()
             self._shift()
             self._open()
