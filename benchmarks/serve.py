@@ -28,7 +28,7 @@ from penstock.http import Limits, application
 from penstock.http.ending import EndingServer
 from penstock.http.journal import Journal
 from penstock.http.records import Record
-from penstock.http.server import _allow_files, _listener
+from penstock.http.server import _allow_files, listener_at
 from penstock.sinks import MemorySink
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def run_server(folder: Path, started: Connection) -> None:
     }
     app = application(files, state=folder, limits=limits)
     _allow_files(10_000)
-    listener = _listener("127.0.0.1", 0, limits)
+    listener = listener_at("127.0.0.1", 0, limits)
     config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False)
     EndingServer(config, app.state.penstock, lambda: started.send(listener.getsockname()[1])).run([listener])
 

@@ -217,7 +217,7 @@ def test_what_is_no_operator_says_so() -> None:
     flow = never_started()
     with pytest.raises(GraphError, match="To join two flows, use merge, concat or zip"):
         flow | flow  # type: ignore[operator]
-    with pytest.raises(GraphError, match="takes an operator behind it as step, not int"):
+    with pytest.raises(GraphError, match="takes an operator after it as step, not int"):
         flow | 3  # type: ignore[operator]
     with pytest.raises(GraphError, match=r"the input of map must be a Flow, not list.*from_iterable"):
         op.map(str)([1])  # type: ignore[arg-type]

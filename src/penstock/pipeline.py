@@ -102,7 +102,7 @@ class IngestionPipeline(Frames):
     ) -> None:
         source = getattr(adapter, "source", None)
         if source is None:
-            advice = "Pass pubmed(...) itself, and operators behind it as process=, where=, retry= and so on."
+            advice = "Pass pubmed(...) itself, and operators after it as process=, where=, retry= and so on."
             refuse("IngestionPipeline", "an adapter", adapter, advice=advice)
         process, hooks = functions_for("process", process), functions_for("hooks", hooks)
         if isinstance(where, str):
@@ -188,7 +188,7 @@ class IngestionPipeline(Frames):
 
         Raises:
             PenstockError: the source, the sink or the ledger failed. Committed documents stay, and the same
-                call resumes behind them.
+                call resumes after them.
         """
         from penstock.progress.watcher import watcher
 

@@ -27,7 +27,7 @@ import sys
 from penstock.cli.main import main
 main(["--version"])
 main(["--help"])
-heavy = {"lxml", "lxml.etree", "sqlite3", "penstock.pipeline", "penstock.adapters", "rich.live"}
+heavy = {"pydantic", "lxml", "lxml.etree", "sqlite3", "penstock.pipeline", "penstock.adapters", "rich.live"}
 sys.exit(str(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -14,6 +15,7 @@ import pytest
 
 from penstock.cli import doctor
 from penstock.cli.doctor import expat_implies, findings, sqlite_implies
+from penstock.cli.main import main
 from penstock.errors import install_command
 from penstock.testing.faults import SmallDisk
 
@@ -38,6 +40,15 @@ def test_a_machine_that_is_well(penstock: Penstock) -> None:
     assert "runs can start" in done.stdout
     assert all(line[:6] in {"ok    ", "note  ", "", "runs c"} for line in done.stdout.splitlines())
     assert list(penstock.folder.iterdir()) == []
+
+
+def test_findings_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--json`` prints one object for each check, and the exit code is the same."""
+    assert main(["doctor", "--json", str(tmp_path)]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {one["level"] for one in told} <= {"ok", "note"}
+    assert main(["doctor", "--json", str(tmp_path / "absent")]) == 2
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["level"] == "bad"
 
 
 def test_a_folder_that_is_not_there(penstock: Penstock) -> None:

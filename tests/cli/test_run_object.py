@@ -105,6 +105,20 @@ def test_dead_letters_are_replayed_with_the_steps_of_the_object(capsys):
     assert "0 failed again" in capsys.readouterr().out
 
 
+def test_quiet_prints_only_what_somebody_must_read(capsys):
+    """Nothing after a run without failures; otherwise one line with the command that lists what failed."""
+    assert main(["run", "object_pipelines:to_file", "--quiet", "--limit", "3"]) == 0
+    assert capsys.readouterr() == ("", "")
+    Path("broken").touch()
+    assert main(["run", "object_pipelines:to_file", "--quiet"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    said = "penstock: 2 documents failed; to list them: penstock dead list o.jsonl.ledger.db --key pubmed\n"
+    assert re.sub(r"\d+ doc", "2 doc", err) == said
+    assert main(["run", "object_pipelines:to_file", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

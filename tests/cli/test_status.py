@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -58,6 +59,19 @@ async def test_what_failed_is_shown_safely(tmp_path: Path, capsys: pytest.Captur
     assert "pubmed:\\x1b[2J4 (a.xml#4): no\\x9b PMID 4" in out
     assert "PMID 2" not in out
     assert all(line.isprintable() for line in out.splitlines())
+
+
+async def test_the_same_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--json`` prints one line for each ingestion, with its runs and the latest failures."""
+    await write(tmp_path / "run.db", finished=False, letters=5)
+    assert show_status(tmp_path / "run.db", failures=2, as_json=True) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert (told["key"], told["run"], told["state"], told["commits"]) == ("pubmed", 2, "interrupted", 2)
+    assert (told["counts"]["completed"], told["dead_letters"], told["holder"]) == (1200, 5, None)
+    assert [run["state"] for run in told["runs"]] == ["completed", "running"]
+    assert [one["key"] for one in told["failures"]] == ["a.xml#3", "a.xml#4"]
+    assert line.isascii()
 
 
 async def test_a_ledger_that_is_open_can_be_looked_at(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import unicodedata
@@ -10,7 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.cli.text import clean, count, duration, percent, shell_command, shell_word, shorten, size
+from penstock.cli.text import (
+    clean,
+    count,
+    duration,
+    folded,
+    percent,
+    shell_command,
+    shell_word,
+    shorten,
+    size,
+)
 
 
 @given(st.text())
@@ -93,3 +104,26 @@ def test_duration(seconds: float, words: str) -> None:
 def test_percent_never_says_all_too_early() -> None:
     """100 % means that nothing is missing; more than all is also 100 %."""
     assert (percent(999, 1000), percent(1000, 1000), percent(1001, 1000)) == (99, 100, 100)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_words_are_broken_only_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal no line is longer than it is wide, words stay whole, and a pipe gets whole lines."""
+    monkeypatch.setenv("COLUMNS", "30")
+    lines = [
+        "note  one two three four five six seven eight nine ten",
+        "",
+        "    indented words that go on and on",
+    ]
+    assert folded(io.StringIO(), lines, hang=6) == lines
+    terminal = Terminal()
+    found = folded(terminal, lines, hang=6)
+    assert max(map(len, found)) <= 30
+    assert " ".join(" ".join(found).split()) == " ".join(" ".join(lines).split())
+    assert found[1].startswith("      ")
+    assert "" in found
+    assert found[-1].startswith(" " * 10)

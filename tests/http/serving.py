@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import uvicorn
 
-from penstock.http import application
-from penstock.http.server import SEND_BUFFER
+from penstock.http import Limits, application
+from penstock.http.server import SEND_BUFFER, listener_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,7 +62,7 @@ class Client:
             sent["authorization"] = f"Bearer {self._token}"
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-        connection = socket.socket()
+        connection = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio does not set TCP_NODELAY
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SEND_BUFFER)
         connection.setblocking(False)
         await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", self.port))
@@ -88,11 +88,14 @@ class Client:
 
     async def ended(self, run: str) -> dict[str, Any]:
         """Wait for the end of a run, and return it."""
-        stream = await self.open("GET", f"/v1/runs/{run}/events?tail=0")
-        async with stream:
-            async for _ in stream.events():
-                pass
-        return (await self("GET", f"/v1/runs/{run}")).json
+        while True:
+            stream = await self.open("GET", f"/v1/runs/{run}/events?tail=0")
+            async with stream:
+                async for _ in stream.events():
+                    pass
+            found = (await self("GET", f"/v1/runs/{run}")).json
+            if found["state"] not in {"running", "stopping"}:
+                return found
 
 
 class Stream:
@@ -143,9 +146,7 @@ class Stream:
 @asynccontextmanager
 async def listening(app: Any, lifespan: Any = "on") -> AsyncIterator[int]:
     """Serve an application with uvicorn at a free port of this machine; the port."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        listener.bind(("127.0.0.1", 0))
+    with listener_at("127.0.0.1", 0, Limits()) as listener:
         server = uvicorn.Server(uvicorn.Config(app, lifespan=lifespan, log_level="error"))
         task = asyncio.ensure_future(server.serve([listener]))
         while not server.started and not task.done():

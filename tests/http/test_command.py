@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..cli.conftest import Penstock  # noqa: TID252  tests are no installed package
+from .serving import Client
 from .test_kills import Server
 
 
@@ -28,6 +29,24 @@ def test_what_cannot_be_served_is_refused(folder, words, message):
     found = Penstock(folder)("serve", *words)
     assert (found.returncode, found.stdout) == (2, "")
     assert message in found.stderr
+
+
+@pytest.mark.parametrize("by_file", [True, False])
+async def test_at_another_address_only_the_token_opens(folder, by_file):
+    """A server that others can reach answers to any name, and to nobody without the token."""
+    token = "0123456789abcdef-of-the-tests"  # noqa: S105
+    Path("token").write_text(f"{token}\n")
+    server = Server(folder)
+    server.start(
+        "--host", "0.0.0.0",  # noqa: S104
+        *(("--token-file", "token") if by_file else ()), **({} if by_file else {"PENSTOCK_HTTP_TOKEN": token}),
+    )  # fmt: skip
+    port = server.client.port
+    for sent, status in ((None, 401), ("wrong", 401), (token, 200)):
+        for method, path in (("GET", "/v1/runs"), ("GET", "/metrics")):
+            answer = await Client(port, sent)(method, path, host="example.org")
+            assert (answer.status, token.encode() in answer.body) == (status, False)
+    assert server.end(signal.SIGTERM) == 0
 
 
 def test_one_server_uses_a_folder_and_a_port(folder):

@@ -85,6 +85,27 @@ async def test_old_events_are_forgotten_by_whole_files(tmp_path):
         again.close()
 
 
+async def test_numbers_of_lost_events_do_not_come_again(tmp_path):
+    """Behind a power cut the numbers go on higher: who has all before it continues, who has seen more is told."""
+    journal = filled(tmp_path, 20)
+    journal.skip()
+    journal.append([event(n) for n in range(21, 31)], at_once=True)
+    first = journal.last - 9
+    assert first > 1_000_000
+    assert (journal.place(20), journal.place(21), journal.place(first), journal.place(first + 10)) == (
+        20,
+        first,
+        first,
+        first + 10,
+    )
+    assert everything(journal, first) == lines(21, 30)
+    assert [journal.tail(count) for count in (0, 10, 11, 30, 99)] == [first + 10, first, 20, 1, 1]
+    for number in (22, 500_000, first + 11):
+        with pytest.raises(Gone):
+            journal.place(number)
+    journal.close()
+
+
 async def test_a_write_that_fails_leaves_no_half_of_a_line(tmp_path, monkeypatch):
     """After a full disk the journal has only whole lines, and the same numbers go on."""
     journal = filled(tmp_path, 5)
@@ -103,6 +124,19 @@ async def test_a_write_that_fails_leaves_no_half_of_a_line(tmp_path, monkeypatch
     monkeypatch.undo()
     journal.append([event(6)], at_once=True)
     assert everything(journal) == lines(1, 6)
+    journal.close()
+
+
+async def test_clients_share_chunks_of_a_bounded_size(tmp_path):
+    """Two clients that read the same events get one object; chunks beyond the limit are not kept."""
+    journal = filled(tmp_path, 2000, size=200)
+    for kept, same in ((1 << 20, True), (1000, False)):
+        frames, form, start = Frames(kept), Form(SSE), 1
+        while start <= journal.last:
+            chunk, after = frames.chunk(journal, start, form)
+            assert (frames.chunk(journal, start, Form(SSE))[0] is chunk) == same
+            start = after
+        assert sum(map(len, frames._chunks.values())) <= frames._size <= kept
     journal.close()
 
 

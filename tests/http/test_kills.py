@@ -32,12 +32,11 @@ class Server:
         self._process = None
         self.client = Client(0)
 
-    def start(self) -> None:
-        """Start it, and wait for its port."""
-        words = [str(COMMAND), "serve", "p.toml", "--port", "0"]
-        self._process = Penstock.server().start(
-            words, self._folder, environment(PYTHONPATH=os.pathsep.join(paths()))
-        )
+    def start(self, *words: str, **more: str) -> None:
+        """Start it, and wait for its port; ``more`` is added to its environment."""
+        command = [str(COMMAND), "serve", "p.toml", "--port", "0", *words]
+        more["PYTHONPATH"] = os.pathsep.join([environment()["PYTHONPATH"], "."])
+        self._process = Penstock.server().start(command, self._folder, environment(**more))
         line = self._process.stderr.readline().decode()
         found = re.search(r":(\d+) ", line)
         assert found, line + self._process.stderr.read().decode()
@@ -50,10 +49,6 @@ class Server:
         self._process.stdout.close()
         self._process.stderr.close()
         return code
-
-
-def paths() -> list[str]:
-    return [environment()["PYTHONPATH"], "."]
 
 
 async def test_no_event_is_missing_or_comes_twice(folder):

@@ -27,6 +27,8 @@ async def test_a_run_writes_its_output_and_shows_its_counts_graph_and_failures(f
         dead = (await client("GET", f"/v1/runs/{run}/dead")).json
         with_raw = (await client("GET", f"/v1/runs/{run}/dead?raw=true&limit=1")).json
         (shown,) = (await client("GET", "/v1/runs")).json["runs"]
+    rights = {path.stat().st_mode & 0o777 for path in Path(".penstock/runs").rglob("*json")}
+    assert rights == {0o600}
     lines = Path("p.jsonl").read_text().splitlines()
     assert (found["state"], found["counts"]["completed"], found["counts"]["failed"]) == (
         "completed",
@@ -79,6 +81,8 @@ async def test_a_client_that_has_everything_need_not_come_back(folder):
         last = found["events"]["last"]
         answer = await client("GET", f"/v1/runs/{run}/events", last_event_id=str(last))
         beyond = await client("GET", f"/v1/runs/{run}/events", last_event_id=str(last + 1))
+        head = await client("HEAD", f"/v1/runs/{run}/events")
+    assert (head.status, head.headers["penstock-first-event"]) == (200, "1")
     assert (answer.status, answer.body) == (204, b"")
     assert (beyond.status, beyond.json["type"]) == (410, "urn:penstock:problem:events-gone")
     assert (beyond.json["first"], beyond.json["last"]) == (1, last)
@@ -116,7 +120,7 @@ async def test_an_idempotency_key_starts_one_run(folder):
         later = await client("POST", "/v1/runs", {"pipeline": "p"}, **key)
         runs = (await client("GET", "/v1/runs")).json["runs"]
     assert (again.status, again.json["id"]) == (later.status, later.json["id"]) == (200, run)
-    assert other.status == 422
+    assert other.status == 409
     assert len(runs) == 1
 
 

@@ -200,7 +200,9 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     st.just(Step("finally_do", op.finally_do(lambda _: None), lambda items: items)),
     st.just(Step("circuit_breaker", lambda flow: flow | op.circuit_breaker(1), lambda items: items)),
     st.just(Step("repeat(1)", op.repeat(1), lambda items: items)),
-    st.sampled_from([1, 3]).map(lambda k: Step(f"throttle(2, {k})", op.throttle(2, k), lambda items: items)),
+    st.sampled_from([1, 3]).map(
+        lambda k: Step(f"throttle(2, {k})", op.throttle(2, burst=k), lambda items: items)
+    ),
     sizes.map(lambda k: Step(f"delay(1.5, {k})", op.delay(1.5, k), lambda items: items, prefetches=True)),
     st.just(Step("timeout", op.timeout(1e5), lambda items: items)),
     st.just(

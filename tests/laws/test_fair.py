@@ -63,7 +63,7 @@ LARGE: dict[str, Callable[[Any], Any]] = {
     "buffer, latest": lambda s: s | op.buffer(MANY, "latest"),
     "map_async": lambda s: s | op.map_async(same, 8, window=MANY),
     "map_async, unordered": lambda s: s | op.map_async(same, 2, window=MANY, ordered=False),
-    "throttle": lambda s: s | op.throttle(1e9, MANY),
+    "throttle": lambda s: s | op.throttle(1e9, burst=MANY),
     "delay": lambda s: s | op.delay(0, MANY),
     "concat_map": lambda s: s | op.concat_map(ps.just),
     "flat_map_merge": lambda s: s | op.flat_map_merge(ps.just, MANY),

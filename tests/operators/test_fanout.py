@@ -616,7 +616,7 @@ def test_a_hot_flow_has_no_position_and_says_why(make: Callable[[ps.Flow[int]], 
     for refused in (op.retry(), op.checkpoint(MemoryLedger(), key="k")):
         with pytest.raises(NotResumable, match=rf"but {flow.node.operator} at .*test_fanout.py"):
             flow | refused
-    with pytest.raises(GraphError, match="stands behind a checkpoint"):
+    with pytest.raises(GraphError, match="stands downstream of a checkpoint"):
         make(ps.just(1, 2) | op.checkpoint(MemoryLedger(), key="k"))
 
 

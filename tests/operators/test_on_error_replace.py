@@ -101,7 +101,7 @@ def test_a_request_gets_no_more_than_it_asked_for() -> None:
 
 def test_wrong_uses_are_refused() -> None:
     """It needs an operator with a function in front of it, and either a value or ``by``."""
-    with pytest.raises(GraphError, match="buffer in front of it calls no function"):
+    with pytest.raises(GraphError, match="buffer before it calls no function"):
         WORDS.map(int).buffer(2).on_error_replace(0)
     with pytest.raises(GraphError, match="nothing to replace"):
         WORDS.map(int).batch(2).on_error_replace([])

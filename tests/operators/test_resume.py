@@ -209,7 +209,7 @@ def test_what_may_follow_a_checkpoint() -> None:
         op.merge(from_iterable([1])), op.concat(from_iterable([1])), op.retry(), op.distinct_until_changed(),
         op.checkpoint(MemoryLedger(), key="other"),
     ):  # fmt: skip
-        with pytest.raises(GraphError, match=f"at {__file__}:.*stands behind a(nother)? checkpoint"):
+        with pytest.raises(GraphError, match=f"at {__file__}:.*stands downstream of a(nother)? checkpoint"):
             flow | step
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import penstock
 from penstock.cli.exits import ALL_COMPLETED, UNUSABLE
 from penstock.cli.options import Debug, Json
-from penstock.cli.text import clean, count, put, size
+from penstock.cli.text import clean, count, folded, put, size
 from penstock.errors import PenstockError, install_command
 from penstock.system import DiskStorage, reason
 
@@ -79,7 +79,8 @@ def examine(
         return UNUSABLE if bad else ALL_COMPLETED
     lines = [f"{finding.level:<5} {clean(finding.words)}" for finding in found]
     end = "runs would fail, see BAD above" if bad else "runs can start"
-    put(sys.stdout, *lines, "", f"{end}; checked folder: {clean(str(folder.absolute()))}")
+    lines += ["", f"{end}; checked folder: {clean(str(folder.absolute()))}"]
+    put(sys.stdout, *folded(sys.stdout, lines, hang=6))
     return UNUSABLE if bad else ALL_COMPLETED
 
 

@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from penstock.cli.exits import INTERRUPTED, READER_LEFT, UNUSABLE
-from penstock.cli.failures import complain
 from penstock.cli.text import clean, put, silence
 from penstock.errors import MissingExtra
 from penstock.redact import redact
@@ -42,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         silence(sys.stdout)
         return READER_LEFT
     except Exception as error:  # noqa: BLE001  every error ends here
+        from penstock.cli.failures import complain
+
         return complain(error, debug=debug)
 
 
@@ -78,6 +79,8 @@ def _dispatch(words: list[str]) -> int:
 
         app.help_print(words, console=Console(stderr=True))
         return UNUSABLE
+    if not asked_for_help and command != app.version_print:  # importing it takes longer than printing help
+        import penstock.cli.failures  # noqa: F401  now: when no file can be opened, nothing can be imported
     result = command(*bound.args, **bound.kwargs)
     code = result if isinstance(result, int) else 0
     sys.stdout.flush()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from penstock.cli.exits import ALL_COMPLETED
 from penstock.cli.options import AtLeastOne, Debug, Json, LedgerOrOutput
 from penstock.cli.receipt import STATES
-from penstock.cli.text import clean, count, duration, plural, put, shorten
+from penstock.cli.text import clean, count, duration, folded, plural, put, shorten
 from penstock.errors import LedgerError
 from penstock.pipeline_file.places import (
     LEDGER_SUFFIX,
@@ -73,7 +73,7 @@ def show_status(
             put(sys.stdout, _as_json(ledger, status, runs, letters))
         lines += ["", *_key(status), *_runs(runs, status), *_failed(letters, status.dead_letters)]
     if not as_json:
-        put(sys.stdout, *lines)
+        put(sys.stdout, *folded(sys.stdout, lines, hang=4))
     return ALL_COMPLETED
 
 

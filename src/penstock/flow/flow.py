@@ -94,7 +94,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
     def requesting(self, n: int) -> AsyncGenerator[T_co, None]:
         """Iterate over single items like ``async for``, but always request ``n`` instead of more and more.
 
-        So at most ``n`` items behind a checkpoint come again when the loop is left. For lists of items, use
+        So at most ``n`` items after a checkpoint come again when the loop is left. For lists of items, use
         ``batch``.
         """
         positive("requesting", "n", n)
@@ -148,7 +148,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
     def __or__(self, step: Callable[[Flow[T_co]], R]) -> R:
         if not callable(step):
             advice = "To join two flows, use merge, concat or zip." if isinstance(step, Flow) else ""
-            refuse("flow | operator", "an operator behind it", step, "step", advice)
+            refuse("flow | operator", "an operator after it", step, "step", advice)
         name = getattr(step, "__name__", "")
         if name in dir(operators) and getattr(operators, name) is step:
             msg = (
@@ -166,7 +166,7 @@ class Flow(Methods[T_co], Terminals[T_co]):
             if not name.startswith("_"):
                 advice = advice_on(name, "flow") or "The page Operators lists what there is."
                 msg = f"{msg}{at(before=', ')}. {advice}"
-            raise AttributeError(msg, name=name, obj=self)
+            raise AttributeError(msg, name=name)  # with obj=, Python would add a guess of its own
 
         def __getitem__(self, index: object) -> NoReturn:
             """Refuse ``for item in flow`` too: with ``__iter__``, a flow would count as an iterable."""

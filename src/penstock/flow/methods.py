@@ -310,7 +310,7 @@ class Methods(Stream[T_co]):
         return op.take_while_async(function, inclusive=inclusive)(self._flow)
 
     def batch_progress(self, every: int = 1000, *, checkpoint_every: int | None = None) -> Flow[T_co]:
-        """Emit a ``BatchProgress`` behind every ``every`` settled documents."""
+        """Emit a ``BatchProgress`` after every ``every`` settled documents."""
         return op.batch_progress(every, checkpoint_every=checkpoint_every)(self._flow)
 
     def dead_letters(self, ledger: Ledger, *, key: str = "dead letters") -> Flow[T_co]:
@@ -490,7 +490,7 @@ class Methods(Stream[T_co]):
         limit: int | None = None,
         errors: type[Exception] | tuple[type[Exception], ...] = Exception,
     ) -> Any:
-        """Yield a value in the place of each item on which the function in front of it fails, and continue."""
+        """Yield a value in the place of each item on which the function directly upstream fails, and continue."""
         make: Any = op
         return make.on_error_replace(value, by=by, limit=limit, errors=errors)(self._flow)
 
@@ -671,7 +671,7 @@ class Methods(Stream[T_co]):
     def element_at(self, index: int, default: U) -> Flow[T_co | U]: ...
 
     def element_at(self, index: int, default: Any = MISSING) -> Any:
-        """Yield only the item with this index, counted from 0, and request none behind it."""
+        """Yield only the item with this index, counted from 0, and request none after it."""
         make: Any = op
         return make.element_at(index, default)(self._flow)
 
@@ -720,7 +720,7 @@ class Methods(Stream[T_co]):
         return op.take(count)(self._flow)
 
     def take_while(self, function: Callable[[T_co], object], *, inclusive: bool = False) -> Flow[T_co]:
-        """Complete before the first item for which ``function(item)`` is false; if ``inclusive``, behind it."""
+        """Complete before the first item for which ``function(item)`` is false; if ``inclusive``, after it."""
         return op.take_while(function, inclusive=inclusive)(self._flow)
 
     def skip_last(self, count: int) -> Flow[T_co]:

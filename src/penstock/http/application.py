@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from penstock.pipeline_file import load
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from penstock.pipeline import Hook
     from penstock.pipeline_file import PipelineFile
 
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -28,6 +29,7 @@ def application(
     token: str | None = None,
     hosts: Collection[str] | None = None,
     limits: Limits = Limits(),  # noqa: B008  frozen
+    hooks: Sequence[Hook] = (),
     resume: bool = True,
 ) -> Starlette:
     """Return an ASGI application that serves pipelines.
@@ -42,6 +44,8 @@ def application(
         hosts: The names by which the server may be called; ``None`` allows any. ``HOSTS`` keeps web pages
             away from a server without a token on this machine.
         limits: What clients may use.
+        hooks: Called with the events of every run, as the ``hooks`` of an ``IngestionPipeline``. They run in
+            the context of the request that has started the run.
         resume: Whether runs that an earlier server left unfinished go on.
 
     Raises:
@@ -60,11 +64,14 @@ def application(
     from penstock.http.routes import Routes
     from penstock.http.service import Service
 
-    files = dict(pipelines) if isinstance(pipelines, Mapping) else _loaded(pipelines)
+    if isinstance(pipelines, Mapping):
+        files = {str(name): file for name, file in pipelines.items()}
+    else:
+        files = _loaded(pipelines)
     if not files:
         raise GraphError("there is no pipeline to serve: name a pipeline file")
     folder = Path(state) if state is not None else next(iter(files.values())).path.parent / ".penstock"
-    service = Service(files, folder, limits, resume=resume)
+    service = Service(files, folder, limits, hooks=hooks, resume=resume)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -15,7 +15,9 @@ SSE: Final = "text/event-stream"
 NDJSON: Final = "application/x-ndjson"
 RETRY: Final = 2_000
 """Milliseconds after which a client shall come back."""
-_KEPT: Final = 64
+_KEPT: Final = 8 << 20
+_EACH: Final = 500
+"""Bytes of a chunk besides its events, about."""
 _TYPE: Final = len(b'{"type":"')
 
 
@@ -61,10 +63,15 @@ class Form:
 
 
 class Frames:
-    """The newest chunks of all journals: clients that read the same events share one chunk."""
+    """The newest chunks of all journals: clients that read the same events share one chunk.
+
+    Args:
+        kept: Bytes to keep. A chunk that is larger is not kept.
+    """
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._kept = kept
+        self._size = 0
         self._chunks: OrderedDict[tuple[int, int, int, Form], bytes] = OrderedDict()
 
     def chunk(self, journal: Journal, start: int, form: Form) -> tuple[bytes, int]:
@@ -79,6 +86,8 @@ class Frames:
         if found is None:
             lines, end = journal.read(start)
             found = self._chunks[key] = form.frames(lines, start)
-            if len(self._chunks) > self._kept:
-                self._chunks.popitem(last=False)
+            self._size += len(found) + _EACH
+            while self._size > self._kept:
+                _, old = self._chunks.popitem(last=False)
+                self._size -= len(old) + _EACH
         return found, end

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TICK: Final = 0.05
 """Seconds; events that come within a tick reach the clients together."""
 _keys = count()
+_SKIPPED: Final = 1_000_000
 _SEGMENTS: Final = 8
 """A journal that is full forgets an eighth of itself."""
 
@@ -91,6 +92,35 @@ class Journal:
         segment.append(data)
         self._announce(at_once=at_once)
         return segment.last
+
+    def skip(self) -> None:
+        """Leave out numbers: clients may have seen events that are lost. Their numbers must not return."""
+        if self.last:
+            self._segments.append(Segment.create(self._folder, self.last + 1 + _SKIPPED))
+
+    def place(self, number: int) -> int:
+        """Return the number of the event that a client wants that has everything before ``number``.
+
+        Raises:
+            Gone: the events before it are unknown, or it is forgotten.
+        """
+        place = bisect_right(self._segments, number, key=lambda segment: segment.first) - 1
+        if place < 0 or number > self.last + 1:
+            raise Gone
+        segment = self._segments[place]
+        if number <= segment.last or segment is self._segments[-1]:
+            return number
+        if number > segment.last + 1:
+            raise Gone
+        return self._segments[place + 1].first
+
+    def tail(self, count: int) -> int:
+        """Return the number of the first of the last ``count`` events."""
+        for segment in reversed(self._segments):
+            if count <= segment.lines:
+                return segment.last + 1 - count
+            count -= segment.lines
+        return self.first
 
     def read(self, start: int) -> tuple[list[bytes], int]:
         """Return lines from number ``start`` on, to the end of their block; and the number behind them.

@@ -12,6 +12,15 @@ from penstock.http.views import Counts, EventRange, Failure, GraphView, Kind, Pr
 from penstock.system.folders import fsync_folder
 
 FILE = "run.json"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot() -> str:
+    """Return what tells this start of the machine from others; empty if the system does not say."""
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return ""
 
 
 class Record(BaseModel):
@@ -26,6 +35,8 @@ class Record(BaseModel):
     started_at: float | None = None
     ended_at: float | None = None
     restarts: int = 0
+    boot: str = ""
+    """Which start of the machine it ran in last."""
     idempotency_key: str | None = None
     events: EventRange = EventRange(first=1, last=0)
     counts: Counts = Counts()

@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from penstock.http import api_page, openapi
+from penstock.http.journal import Gone
 from penstock.http.letters import Letters
 from penstock.http.page import page
 from penstock.http.problems import Problem
@@ -146,16 +147,19 @@ class Routes:
         run = await self._service.opened(self._run(request))
         journal = run.journal
         if last is None and query.tail is not None:
-            start = max(journal.first, journal.last + 1 - query.tail)
+            start = journal.tail(query.tail)
         else:
             after = query.after if last is None else last
             start = journal.first if after is None else after + 1
-        if not journal.first <= start <= journal.last + 1:
-            raise gone(run, start)
+        try:
+            start = journal.place(start)
+        except Gone:
+            raise gone(run, start) from None
         if journal.over and start > journal.last and last is not None:
             return Response(status_code=204)  # an EventSource does not come back then
         self._check_streams()
-        return EventStream(self._service, run, form, start)
+        stream = EventStream(self._service, run, form, start)
+        return Response(headers=stream.headers) if request.method == "HEAD" else stream
 
     async def stream(self, request: Request) -> Response:
         """Run a pipeline at the pace of the client."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from penstock.errors import GraphError, MissingExtra
 from penstock.http.application import HOSTS, application
 from penstock.http.limits import Limits
+
+if TYPE_CHECKING:
+    from penstock.pipeline import Hook
 
 SEND_BUFFER: Final = 1 << 17
 """Bytes that the system holds for a client that does not read; Linux takes twice as many."""
@@ -27,6 +30,7 @@ def serve(
     state: str | os.PathLike[str] | None = None,
     token: str | None = None,
     limits: Limits = Limits(),  # noqa: B008  frozen
+    hooks: Sequence[Hook] = (),
     resume: bool = True,
     on_start: Callable[[str], object] = lambda _: None,
 ) -> None:
@@ -55,9 +59,11 @@ def serve(
     except ImportError as error:
         raise MissingExtra("penstock serve", "http") from error
     hosts = None if token is not None else {*HOSTS, _written(host)}
-    app = application(pipelines, state=state, token=token, hosts=hosts, limits=limits, resume=resume)
+    app = application(
+        pipelines, state=state, token=token, hosts=hosts, limits=limits, hooks=hooks, resume=resume
+    )
 
-    listener = _listener(host, port, limits)
+    listener = listener_at(host, port, limits)
     config = uvicorn.Config(
         app, lifespan="off", log_level="warning", access_log=False, server_header=False,
         limit_concurrency=limits.connections, timeout_graceful_shutdown=_GRACE,
@@ -95,12 +101,12 @@ def _written(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
-def _listener(host: str, port: int, limits: Limits) -> socket.socket:
+def listener_at(host: str, port: int, limits: Limits) -> socket.socket:
     """Return a listening socket. Connections inherit its bounds."""
     family, kind, protocol, _, address = socket.getaddrinfo(
         host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    listener = socket.socket(family, kind, protocol)
+    listener = socket.socket(family, kind, protocol)  # of TCP, else asyncio does not set TCP_NODELAY
     try:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

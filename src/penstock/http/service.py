@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import uuid4
@@ -14,7 +14,7 @@ from uuid import uuid4
 from penstock.errors import PenstockError
 from penstock.http.frames import Frames
 from penstock.http.problems import Problem
-from penstock.http.records import FILE, Record
+from penstock.http.records import FILE, Record, boot
 from penstock.http.runs import Run
 from penstock.http.views import Kind, PipelineView
 from penstock.pipeline_file.places import STDOUT, shown
@@ -23,6 +23,7 @@ from penstock.system import FileLock
 
 if TYPE_CHECKING:
     from penstock.http.limits import Limits
+    from penstock.pipeline import Hook
     from penstock.pipeline_file import PipelineFile
     from penstock.telemetry import PrometheusMetrics
 
@@ -38,6 +39,7 @@ class Service:
         files: The pipelines by name.
         state: The folder; one server at a time may use it.
         limits: What clients may use.
+        hooks: Called with the events of every run.
         resume: Whether runs that an earlier server left unfinished go on.
 
     Raises:
@@ -45,7 +47,13 @@ class Service:
     """
 
     def __init__(
-        self, files: Mapping[str, PipelineFile], state: Path, limits: Limits, *, resume: bool = True
+        self,
+        files: Mapping[str, PipelineFile],
+        state: Path,
+        limits: Limits,
+        *,
+        hooks: Sequence[Hook] = (),
+        resume: bool = True,
     ) -> None:
         self.files = dict(files)
         self.limits = limits
@@ -59,12 +67,14 @@ class Service:
         self._runs: dict[str, Run] = {}
         self._by_key: dict[str, Run] = {}
         self._lock = FileLock(state / "server.lock")
+        self._opening = asyncio.Lock()
         self.metrics = _metrics()
+        self._hooks: list[Hook] = [*hooks] if self.metrics is None else [self.metrics, *hooks]
 
     # -- begin and end
 
     async def __aenter__(self) -> Self:
-        self._state.mkdir(parents=True, exist_ok=True)
+        self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if holder := self._lock.acquire():
             raise PenstockError(
                 f"{holder} serves with the folder {self._state}: choose another one (--state)"
@@ -111,6 +121,7 @@ class Service:
     async def _take_up(self, run: Run) -> None:
         """Continue a run of an earlier server, or show that it was interrupted."""
         record = run.record
+        await self.opened(run)
         newer = any(
             other.record.pipeline == record.pipeline and other.record.created_at > record.created_at
             for other in self._runs.values()
@@ -118,7 +129,8 @@ class Service:
         if record.kind == "stream" or record.state == "stopping":
             record.state, record.reason = "cancelled", record.reason or "the server was stopped"
         elif self._resume and not newer and self._may_run(record.pipeline):
-            await asyncio.to_thread(run.journal.open)
+            if record.boot != boot():  # a power cut may have taken the end of the journal
+                run.journal.skip()
             record.restarts += 1
             self._go(run)
             return
@@ -150,8 +162,9 @@ class Service:
 
     async def opened(self, run: Run) -> Run:
         """Return the run with its journal open."""
-        if not run.journal.opened:
-            await asyncio.to_thread(run.journal.open)
+        async with self._opening:
+            if not run.journal.opened:
+                await asyncio.to_thread(run.journal.open)
         return run
 
     async def start(self, name: str, kind: Kind, key: str | None = None) -> tuple[Run, bool]:
@@ -163,7 +176,7 @@ class Service:
         if key is not None and (known := self._by_key.get(key)) is not None:
             if (known.record.pipeline, known.record.kind) != (name, kind):
                 detail = f"this Idempotency-Key has started a run of {known.record.pipeline!r}: use a new one"
-                raise Problem(422, "idempotency-key-reused", detail)
+                raise Problem(409, "idempotency-key-reused", detail)
             return known, False
         self._check(name, kind)
         record = Record(id=uuid4().hex, pipeline=name, kind=kind, created_at=time.time(), idempotency_key=key)
@@ -204,8 +217,8 @@ class Service:
         return [run for run in self._runs.values() if run.task is not None and not run.ended]
 
     def _go(self, run: Run) -> None:
-        hooks = [] if self.metrics is None else [self.metrics]
-        run.start(self.files[run.record.pipeline], hooks)
+        run.record.boot = boot()
+        run.start(self.files[run.record.pipeline], self._hooks)
         run.record.save(run.folder)
         if self.metrics is not None:
             self.metrics.watch(run.record.pipeline, run)

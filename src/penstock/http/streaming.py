@@ -98,7 +98,7 @@ class EventStream(Response):
         yield form.opening
         while not service.stopping.is_set():
             try:
-                while number <= journal.visible:
+                while (number := journal.place(number)) <= journal.visible:
                     chunk, number = service.frames.chunk(journal, number, form)
                     if chunk:
                         yield chunk

@@ -47,11 +47,13 @@ _driving: ContextVar[frozenset[int]] = ContextVar("penstock_driving", default=fr
 def from_observable(observable: AsyncObservable[T]) -> Flow[T]:
     """Return a flow of any aioreactive observable or subject.
 
+    For an observable of RxPY, use ``create``.
+
     Its observer's ``asend`` waits until there is demand, so an observable that awaits ``asend`` is slowed to
     the consumer's pace. If it does not await, memory is not bounded. The flow has no position.
 
     The tasks that aioreactive starts during the subscription end with the subscription. If one of them dies
-    of an error without telling its observer, the flow fails with that error, behind the items that came.
+    of an error without telling its observer, the flow fails with that error, after the items that came.
     Tasks that are started later (for the flows inside a ``flat_map``, for example) are not seen.
     """
     if not callable(getattr(type(observable), "subscribe_async", None)):

@@ -76,27 +76,28 @@ class LiveProgress(ProgressView):
         if len(sources) > 1:
             tallies = [*tallies, self.tally]
         names = max(len(tally.name) for tally in tallies)
-        lines = [line for tally in tallies for line in self._lines(tally, names)]
+        widest = max(_joined(_words(tally)).cell_len for tally in tallies)
+        lines = [line for tally in tallies for line in self._lines(tally, names, widest)]
         if len(sources) > _MOST_SOURCES:
             lines.insert(0, Text(f"  {len(sources) - _MOST_SOURCES} earlier sources", style="dim"))
         if waits := self.waits_for():
-            lines.append(Text(f"  waits for {waits}", style="dim"))
+            lines.append(Text.assemble("  ", (f"waits for {waits}", "dim")))
         for line in lines:
             line.truncate(self.console.width, overflow="ellipsis")
         return Text("\n", no_wrap=True).join(lines)
 
-    def _lines(self, tally: Tally, names: int) -> list[Text]:
-        """Draw a source: on one line if it fits, otherwise its words on lines below its bar."""
+    def _lines(self, tally: Tally, names: int, widest: int) -> list[Text]:
+        """Draw a source: on one line if all sources fit, otherwise its words on lines below its bar."""
         frame = int(monotonic() * _FRAMES_PER_SECOND)
-        head = Text(self._mark(tally, frame), style="cyan")
-        head.append(f" {tally.name.ljust(names)}" if names else "", style="default")
+        head = Text.assemble(
+            (self._mark(tally, frame), "cyan"), f" {tally.name.ljust(names)}" if names else ""
+        )
         words = _words(tally)
-        whole = _joined(words)
         room = self.console.width - head.cell_len - 1
-        beside = min(_WIDEST_BAR, room - whole.cell_len - 1)
+        beside = min(_WIDEST_BAR, room - widest - 1)
         if beside >= _SMALLEST_BAR:
             head.append(" ").append_text(self._bar(tally, beside, frame))
-            return [head.append(" ").append_text(whole)]
+            return [head.append(" ").append_text(_joined(words))]
         if room >= _SMALLEST_BAR:
             head.append(" ").append_text(self._bar(tally, min(_WIDEST_BAR, room), frame))
         below = _wrapped(words, self.console.width - _INDENT)

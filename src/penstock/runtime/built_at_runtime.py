@@ -79,7 +79,7 @@ class BuiltFlow:
         if vertex.inputs and vertex.node.has_checkpoint:
             msg = (
                 f"the flow that {owner.describe()} built at run time holds a checkpoint, which is refused "
-                f"there. Put the checkpoint behind: {owner.operator}(...) | op.checkpoint(...)."
+                f"there. Put the checkpoint after it: {owner.operator}(...) | op.checkpoint(...)."
             )
             raise GraphError(msg)
         states = states_of(vertex, _read(state)) if state is not None else {}

@@ -74,9 +74,9 @@ class Node:
             object.__setattr__(self, "origin", assembled_at(2))  # behind this method and ``__init__``
         if self.inputs and not self.transparent and any(node.has_checkpoint for node in self.inputs):
             msg = (
-                f"{self.operator}{at(self.origin)} stands behind a checkpoint, but it holds or folds items, "
-                "so a commit could acknowledge items that were not received. Put it before the checkpoint; "
-                "only map, filter, starmap, flat_map, choose, tap and similar operators may follow one."
+                f"{self.operator}{at(self.origin)} stands downstream of a checkpoint, but it holds or folds "
+                "items, so a commit could acknowledge items that were not received. Put it upstream of the "
+                "checkpoint; only map, filter, starmap, flat_map, choose, tap and the like may follow one."
             )
             raise GraphError(msg)
 

@@ -9,7 +9,7 @@ start	ps.from_callable	also async functions
 start_async	ps.from_future
 from_callback	ps.create	the emitter waits for demand, or has a stated overflow
 Subject ReplaySubject AsyncSubject	ps.from_queue, ps.create	then share, replay or cache for several readers; the side that sends may wait
-BehaviorSubject	replay	with 1, behind ps.create
+BehaviorSubject	replay	with 1, after ps.create
 pipe	flow | operator | operator	or methods
 range	ps.range_
 generate	ps.unfold
@@ -158,7 +158,7 @@ prepend value_chain	start_with
 unique_everseen	distinct	distinct has a bounded memory
 unique_justseen	distinct_until_changed	distinct has a bounded memory
 side_effect	tap
-filter_except map_except	on_error_skip	behind the map; on_error_replace yields a value instead
+filter_except map_except	on_error_skip	after the map; on_error_replace yields a value instead
 ilen	flow.count
 consume	flow.run
 nth	element_at

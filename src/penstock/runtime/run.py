@@ -339,7 +339,7 @@ class Gate:
         future = self._future
         if future is None:
             self._opened = True
-        elif not future.done():
+        elif not future.done() and not future.get_loop().is_closed():  # closed in mid-run: nobody wakes
             future.set_result(None)
 
 

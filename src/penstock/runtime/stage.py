@@ -57,6 +57,8 @@ class Stage(Upstream[T]):
             self.since = began
         try:
             items = await self._request(n)
+        except GeneratorExit:  # the coroutine was dropped, perhaps behind the end of its loop
+            raise
         except BaseException as error:
             if self.run.closed or _is_cancelled(error):
                 raise

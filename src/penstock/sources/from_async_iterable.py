@@ -25,7 +25,7 @@ def from_async_iterable(
 
     It runs in its own task, and only while there is demand. An async generator object can be read only
     once, like an iterator in ``from_iterable``; pass the generator *function* instead. A resumed run, and
-    ``retry``, read and drop the items before the position, so do not put ``retry`` behind a live feed.
+    ``retry``, read and drop the items before the position, so do not put ``retry`` after a live feed.
     """
     text_for("from_async_iterable", "name", name, optional=True)
     if isinstance(items, AsyncIterator):

@@ -20,6 +20,7 @@ from penstock.adapters.pubmed.parse import identify_record, parse_record
 from penstock.adapters.pubmed.sample import write_sample
 from penstock.adapters.pubmed.source import PubMedSource, deletions_of
 from penstock.adapters.xml_files.splitter import Piece
+from penstock.document import Document
 from penstock.errors import DocumentError, PositionError, SourceError
 
 from ...length import LONG  # noqa: TID252  tests are no installed package
@@ -397,6 +398,24 @@ async def test_bare_records_and_several_sets(tmp_path: Path) -> None:
     ids = [source.identify(raw) for raw in found]
     assert ids == [f"PMID:{number}.1" for number in (1, 2, 4, 1, 2, 3, 4)]
     assert all(source.parse(raw).is_ok() for raw in found)
+
+
+def test_plain_deletions_are_read_as_lxml_reads_them() -> None:
+    """A deletion in the usual form, which needs no tree, is the same document as in another form."""
+    for version in ("", ' Version="1"', ' Version="12"'):
+        plain = parse_record(f"<PMID{version}>123</PMID>".encode())
+        for other in (f"<PMID{version} >123</PMID>", f"<PMID{version}> 123\n</PMID >"):
+            read = parse_record(other.encode())
+            assert read.model_copy(update={"content_hash": plain.content_hash}) == plain
+            assert list(vars(read)) == list(vars(plain)) == list(Document.model_fields)
+    for bad in (
+        "<PMID Version=\"1'>1</PMID>",
+        "<PMID>0</PMID>",
+        '<PMID Version="0">7</PMID>',
+        "<PMID></PMID>",
+    ):
+        with pytest.raises(DocumentError):
+            parse_record(bad.encode())
 
 
 def test_a_long_list_of_deletions_is_split_bit_by_bit() -> None:

@@ -54,6 +54,8 @@ _OWN_PMID = re.compile(
     rb"(?:<(?:MedlineCitation|BookDocument)(?:\s[^<>]*)?>\s*)?"
     rb"<PMID(?:\s+Version\s*=\s*[\"']([1-9][0-9]{,8})[\"'])?\s*>\s*([1-9][0-9]{,17})\s*</PMID\s*>"
 )
+_PLAIN_PMID = re.compile(rb'<PMID(?: Version="([1-9][0-9]{,8})")?>([1-9][0-9]{,17})</PMID>')
+"""A deletion as lists have it; any other form is read by lxml."""
 
 
 def document_id(pmid: str, version: str) -> str:
@@ -117,12 +119,17 @@ def parse_record(
     Raises:
         DocumentError: it is not well-formed, is not a PubMed record, or has no PMID.
     """
+    if (plain := _PLAIN_PMID.fullmatch(data)) is not None:  # lists of deletions may have millions
+        pmid, version = plain[2].decode(), (plain[1] or b"1").decode()
+        return _deletion(pmid, version, {}, data, keep_raw=keep_raw)
     _refuse_huge(data, key)
     draft = None if namespaces else _read_cut(data)
     if draft is None:
         root = _root(data, key, namespaces)
         if root.tag == "PMID":
-            return _deletion(root, data, key, keep_raw=keep_raw)
+            pmid, version = _pmid(text_of(root), key), _version(root.get("Version", ""), key)
+            extra = {} if fits(root) else set_apart(root)
+            return _deletion(pmid, version, extra, data, keep_raw=keep_raw)
         extra = {} if fits(root) else set_apart(root)
         draft = _read_record(root, {})
         draft.metadata["extra"] = extra
@@ -159,19 +166,23 @@ def abstract_text(sections: list[Section]) -> str:
     )
 
 
-def _deletion(root: Element, data: bytes, key: str, *, keep_raw: bool) -> Document:
-    pmid = _pmid(text_of(root), key)
-    version = _version(root.get("Version", ""), key)
-    extra = {} if fits(root) else set_apart(root)
-    return Document(
-        doc_id=document_id(pmid, version),
-        record_id=_record_id(pmid),
-        source=SOURCE,
-        version=version,
-        metadata={"pmid": pmid, "kind": "deletion"} | ({"extra": extra} if extra else {}),
-        content_hash=content_hash(data),
-        deleted=True,
-        raw=data if keep_raw else None,
+def _deletion(pmid: str, version: str, extra: dict[str, Any], data: bytes, *, keep_raw: bool) -> Document:
+    metadata: dict[str, Any] = {"pmid": pmid, "kind": "deletion"}
+    if extra:
+        metadata["extra"] = extra
+    return trusted_document(
+        {
+            "doc_id": document_id(pmid, version),
+            "source": SOURCE,
+            "record_id": _record_id(pmid),
+            "version": version,
+            "title": "",
+            "content": "",
+            "metadata": metadata,
+            "content_hash": content_hash(data),
+            "deleted": True,
+            "raw": data if keep_raw else None,
+        }
     )
 
 

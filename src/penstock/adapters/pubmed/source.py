@@ -36,7 +36,7 @@ PUBMED_ROOTS = {
 """The root elements of PubMed's DTDs (the last two are from before 2015), and the records of each."""
 
 _DELETIONS = ("DeleteCitation", "DeleteDocument")
-_MAX_LIST_BYTES = 64 * 1024 * 1024  # a list is split and not parsed, so it may be larger than a record
+_MAX_LIST_BYTES = 100 * 1024 * 1024  # a list is split and not parsed, so it may be larger than a record
 _CHUNK = 64 * 1024
 
 

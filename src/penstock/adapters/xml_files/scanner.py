@@ -20,6 +20,8 @@ _SPACE = re.compile(rb"[ \t\r\n]*")
 _ATTRIBUTES = re.compile(rb"(?>[^<>\"']|\"[^\"<]*\"|'[^'<]*')*+")
 _OPAQUE = ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"), (b"<?", b"?>"))
 
+_LARGE = 1 << 20
+
 
 class Scanner:
     """A buffer of bytes with a cursor, ``at``: everything before the cursor has been read.
@@ -48,6 +50,13 @@ class Scanner:
         del self.buffer[:count]
         self.base += count
         self.at -= count
+
+    def part(self, start: int, end: int) -> bytes:
+        """Return a part of the buffer. A large part is copied once; a slice would be a second copy."""
+        if end - start < _LARGE:
+            return bytes(self.buffer[start:end])
+        with memoryview(self.buffer) as whole, whole[start:end] as part:
+            return bytes(part)
 
     def skip_space(self) -> bool:
         """Skip white space; return whether anything follows it."""

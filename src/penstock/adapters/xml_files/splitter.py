@@ -352,7 +352,7 @@ class RecordSplitter:
             self._keep_head()
         if self._head is not None:
             fault = f"it has {size} bytes, more than the {self._max} that max_record_bytes allows"
-        data = bytes(scan.buffer[self._start : end]) if self._head is None else self._head
+        data = scan.part(self._start, end) if self._head is None else self._head
         if fault:
             data = data.rstrip()
         if self._emit or fault:

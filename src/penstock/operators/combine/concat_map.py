@@ -34,7 +34,7 @@ def concat_map(
 
     The next item is requested when the flow of the one before has completed. With a ``concurrency`` above 1
     the flows of the next items run already, and the order of the items stays the same. Each flow that waits
-    holds one list of items, no longer than the last request; put ``buffer(k)`` behind the flow that
+    holds one list of items, no longer than the last request; put ``buffer(k)`` after the flow that
     ``function`` returns to let it hold more.
 
     An error of ``function`` or of a flow ends the whole flow, after the items before it. A position holds

@@ -32,7 +32,7 @@ def exhaust_map(
     the drops.
 
     A position holds where the present item stands and where its flow stands. A run resumed inside that flow
-    reads the items behind the present one again, and may map one of them.
+    reads the items after the present one again, and may map one of them.
 
     Args:
         function: Returns a flow. For the same item it must build the same graph.

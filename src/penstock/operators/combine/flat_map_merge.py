@@ -41,8 +41,8 @@ def flat_map_merge(
     ``function`` is raised after the flows started before it have completed.
 
     A position holds where the first item stands whose flow is not done, and where each unfinished flow
-    stands. So it is refused behind flows of no fixed order. A resumed run reads the items from there again
-    and skips those whose flows were done.
+    stands. So it is refused downstream of flows of no fixed order. A resumed run reads the items from there
+    again and skips those whose flows were done.
 
     Args:
         function: Returns a flow. For the same item it must build the same graph.

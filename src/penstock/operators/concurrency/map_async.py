@@ -35,7 +35,7 @@ def map_async(
         concurrency: How many calls may be under way at once.
         ordered: Whether results keep the order of their inputs; otherwise they are in order of completion.
         window: How many inputs may be taken from upstream and not delivered yet; four times the
-            concurrency by default. A larger window keeps the workers busy behind a slow input. Unordered
+            concurrency by default. A larger window keeps the workers busy after a slow input. Unordered
             results overtake an input by at most this many inputs.
     """
     function_for("map_async", function, asynchronous=True)

@@ -68,7 +68,7 @@ def map_process(
     Use it for work that computes. The processes belong to the run. They are new interpreters, never forks,
     and import the function by its name: it must be defined at the top of a module, or of a script that does
     its work under ``if __name__ == "__main__":``. Items and results are pickled. Quick calls travel in
-    lists. So a result may wait for those in front of it in its list, but only for the call under way and a
+    lists. So a result may wait for those before it in its list, but only for the call under way and a
     few milliseconds of work.
 
     Args:

@@ -88,7 +88,7 @@ class Unordered(Pooled):
     relies_on_order = True
     remedy = (
         "unordered, it knows inputs by their number, and here they come in another order the next time. "
-        "Pass ordered=True, or put it in front of the merge, or of the unordered operator, that is upstream."
+        "Pass ordered=True, or put it upstream of the merge, or of the unordered operator, that is there now."
     )
 
     @property

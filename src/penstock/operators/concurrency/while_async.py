@@ -23,7 +23,7 @@ def take_while_async(
 ) -> Callable[[Flow[T]], Flow[T]]:
     """Complete before the first item for which ``await function(item)`` is false.
 
-    With ``inclusive``, complete behind that item. The calls are made one at a time, in order.
+    With ``inclusive``, complete after that item. The calls are made one at a time, in order.
     """
     function_for("take_while_async", function, asynchronous=True)
     flag_for("take_while_async", inclusive=inclusive)

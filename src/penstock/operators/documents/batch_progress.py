@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def batch_progress(every: int = 1000, *, checkpoint_every: int | None = None) -> Same:
-    """Emit a ``BatchProgress`` behind every ``every`` settled documents.
+    """Emit a ``BatchProgress`` after every ``every`` settled documents.
 
     Args:
         every: Documents from one progress event to the next.

@@ -17,8 +17,8 @@ def event_stage(operator: str, node: Node) -> Documents:
     if isinstance(node, Documents):
         return node
     msg = (
-        f"{operator}{at()} stands behind {node.operator}, but it must stand directly behind an "
-        "adapter: behind operators that filter or change events, its sums would be wrong. "
+        f"{operator}{at()} stands after {node.operator}, but it must stand directly after an "
+        "adapter: after operators that filter or change events, its sums would be wrong. "
         f"Wrong: adapter | op.filter(f) | op.{operator}(...). "
         f"Right: adapter | op.{operator}(...) | op.filter(f)."
     )

@@ -20,7 +20,7 @@ def where(function: Callable[[Document], object]) -> Same:
     """Skip the documents for which ``function(document)`` is falsy.
 
     They emit no events and count as skipped. ``function`` sees documents as they were parsed, before any
-    processing step. ``where`` must stand directly behind an adapter or another operator of the event stage.
+    processing step. ``where`` must stand directly after an adapter or another operator of the event stage.
     """
     function_for("where", function)
 

@@ -72,8 +72,8 @@ class Stateful(FlatMap):
     fused_stage = FinishingStage
     helpers: ClassVar[Mapping[str, Any]] = {"no_pair": _no_pair}
     remedy = (
-        "behind an unordered operator, a resumed run may begin with another item than the one whose outputs "
-        "were not all delivered. Pass ordered=True to that operator, or put this one before it."
+        "downstream of an unordered operator, a resumed run may begin with another item than the one "
+        "whose outputs were not all delivered. Pass ordered=True to that operator, or put this one before it."
     )
 
     begin: Any = None

@@ -35,7 +35,7 @@ def circuit_breaker(
     breaker opens again.
 
     Each call of this function creates one breaker. It counts every run of a flow that has it, each attempt
-    of a ``retry`` behind it, and the runs of all flows behind which the same
+    of a ``retry`` downstream of it, and the runs of all flows in which the same
     ``guard = circuit_breaker(...)`` was put. ``CircuitOpen`` is retryable and says how long to wait, so
     ``circuit_breaker() | retry(...)`` waits until the breaker is half-open.
 

@@ -54,13 +54,13 @@ def on_error_replace(
     limit: int | None = None,
     errors: type[Exception] | tuple[type[Exception], ...] = Exception,
 ) -> Callable[[Flow[Any]], Flow[Any]]:
-    """Yield a value in the place of each item on which the function in front of it fails, and continue.
+    """Yield a value in the place of each item on which the function directly upstream fails, and continue.
 
-    It answers for the operator right in front of it: ``map``, ``filter``, ``tap``, ``scan``, ``flat_map`` and
+    It answers for the operator directly upstream: ``map``, ``filter``, ``tap``, ``scan``, ``flat_map`` and
     others that call a plain function for each item, and those that await one, like ``map_async``. In a row of
     plain operators without a state, such as ``map(f).filter(g)``, it answers for all of them, and the
     operators between do not see the value. Items that a ``flat_map`` produced before the error stay; the
-    value comes behind them. An unordered operator yields the value when the call has failed.
+    value comes after them. An unordered operator yields the value when the call has failed.
 
     Nothing is restarted, and no state changes. Other operators of this kind, ``map_error``, ``tap_error`` and
     ``log`` may stand between. An error that it does not handle, because it is of another kind, comes from
@@ -74,7 +74,7 @@ def on_error_replace(
         errors: The kinds of errors whose items are replaced.
 
     Raises:
-        GraphError: the operator in front of it calls no function for each item.
+        GraphError: the operator directly upstream calls no function for each item.
     """
     limits("on_error_replace", limit, errors)
     if by is not None:
@@ -102,8 +102,8 @@ class OnErrorReplace(Answers):
         Node.__post_init__(self)
         if next(self.covered(), None) is None:
             msg = (
-                f"on_error_replace{at(self.origin)} has nothing to replace: {self.inputs[0].operator} in "
-                "front of it calls no function for each item. Put it directly behind the operator whose "
+                f"on_error_replace{at(self.origin)} has nothing to replace: {self.inputs[0].operator} "
+                "before it calls no function for each item. Put it directly after the operator whose "
                 "function may fail, such as map, filter or map_async."
             )
             raise GraphError(msg)

@@ -36,7 +36,7 @@ def on_error_resume(
     it in the function. The returned flow may not hold a checkpoint. Its bound is not known before it is
     built, so ``max_in_flight`` is infinite.
 
-    A position behind the error holds the error and the position in the returned flow. A resumed run does not
+    A position after the error holds the error and the position in the returned flow. A resumed run does not
     start upstream: it calls the function with an error of the same type and arguments, and the function must
     return the same flow. If the class of the error is not loaded, the nearest loaded base class is used.
 

@@ -53,8 +53,8 @@ def on_error_skip(
     kind or because the function raised it, goes to the next one downstream.
 
     It reaches up to the next ``retry``, ``recover``, ``on_error_resume`` or ``circuit_breaker``, which handle
-    the errors above them, but not into flows that are built at run time. A resumed run may report failures
-    right behind its position again.
+    the errors upstream of them, but not into flows that are built at run time. A resumed run may report
+    failures right after its position again.
 
     Args:
         function: Called for each failure, or the ``DeadLetters`` that receives the failures.
@@ -179,8 +179,8 @@ class OnErrorSkip(Answers):
         if not self.inputs[0].skippable:
             msg = (
                 f"on_error_skip{at(self.origin)} has nothing to skip: no function upstream can fail on one "
-                "item and continue with the next. Put it behind a map, filter or map_async, and in front of "
-                "retry, recover and on_error_resume, which handle every error above them."
+                "item and continue with the next. Put it after a map, filter or map_async, and before retry, "
+                "recover and on_error_resume, which handle every error upstream of them."
             )
             raise GraphError(msg)
 

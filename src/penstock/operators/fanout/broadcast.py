@@ -61,7 +61,7 @@ def attach_branches(
     positive(kind.operator, "count", count)
 
     def step(flow: Flow[Any], /) -> tuple[Flow[Any], ...]:
-        inputs, runs = (make(node_of("what an operator is put behind", flow)),), BranchRuns(count)
+        inputs, runs = (make(node_of("what an operator is put after", flow)),), BranchRuns(count)
         return tuple(flow_of(kind(inputs=inputs, runs=runs, index=index, **chosen)) for index in range(count))
 
     return step

@@ -34,7 +34,7 @@ def cache(
     kept items at once. The next one after that begins a new run. An error is not kept.
 
     A run that all subscribers leave before its end is closed, and its items are not kept: no task goes on
-    without a subscriber. So behind ``first()`` and ``take(n)`` items are kept only if the source is known to
+    without a subscriber. So after ``first()`` and ``take(n)`` items are kept only if the source is known to
     have no more: one of a callable, a future, a collection, or of elements over them. ``single()`` and
     ``to_list()`` read the end of any flow.
 

@@ -60,6 +60,7 @@ def group_by(
             closed. So a reader that handles each item before it takes the next one keeps the order of a key.
         patience: Seconds for which a group without a reader may be full while other subscribers wait. Then
             the flow fails with ``GroupError``, which names the key. ``None`` waits without end.
+            A group also waits so long for a completed one of its key that nobody has begun to read.
     """
     function_for("group_by", key, "key")
     positive("group_by", "max_groups", max_groups)

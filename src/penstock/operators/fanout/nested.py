@@ -31,7 +31,7 @@ class InnerNode(SubscriberNode):
         if self.queue.reader is not None or self.queue.closed:
             msg = (
                 f"a flow of {self.queue.shared.where} can be read once, and another subscription has read "
-                "from it. For several subscribers, put share() or broadcast(n) behind it."
+                "from it. For several subscribers, put share() or broadcast(n) after it."
             )
             raise AlreadySubscribed(msg)
         return self.queue

@@ -82,8 +82,8 @@ class SubscriberQueue:
 
     error: ClassVar[type[BranchStuck]] = BranchStuck
     remedy: ClassVar[str] = (
-        "Read all of them at the same time, raise capacity= above the number of items by which one may be "
-        "ahead, lose items with overflow=, or close those that you do not need."
+        "Read all of them at the same time, make capacity= larger than the number of items by which one "
+        "may be ahead, lose items with overflow=, or close those that you do not need."
     )
 
     def __init__(self, shared: SharedRun, capacity: int, overflow: Overflow = Overflow.WAIT) -> None:

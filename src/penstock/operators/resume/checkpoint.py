@@ -64,8 +64,8 @@ class Checkpoint(Node):
         Node.__post_init__(self)
         if self.inputs[0].has_checkpoint:
             msg = (
-                f"checkpoint{at(self.origin)} stands behind another checkpoint, and after a crash the two "
-                "positions could disagree. Remove one of the two."
+                f"checkpoint{at(self.origin)} stands downstream of another checkpoint, and after a crash "
+                "the two positions could disagree. Remove one of the two."
             )
             raise GraphError(msg)
         require_resumable(self.inputs[0], f"checkpoint{at(self.origin)}")

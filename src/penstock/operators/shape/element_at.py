@@ -27,7 +27,7 @@ def element_at(index: int) -> Callable[[Flow[T]], Flow[T]]: ...
 @overload
 def element_at(index: int, default: U) -> Callable[[Flow[T]], Flow[T | U]]: ...
 def element_at(index: int, default: Any = MISSING) -> Any:
-    """Yield only the item with this index, counted from 0, and request none behind it.
+    """Yield only the item with this index, counted from 0, and request none after it.
 
     If there are fewer items, yield ``default``; without a default, fail with ``NoItem``.
     """

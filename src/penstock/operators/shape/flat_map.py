@@ -50,8 +50,8 @@ class FlatMap(Element):
     calls: ClassVar[type[Plain]] = Expansion
     relies_on_order = True
     remedy = (
-        "behind an unordered operator, a resumed run may begin with another item than the one whose iterable "
-        "was not finished. Pass ordered=True to that operator, or put flat_map before it."
+        "downstream of an unordered operator, a resumed run may begin with another item than the one "
+        "whose iterable was not finished. Pass ordered=True to that operator, or put flat_map before it."
     )
 
     @property

@@ -26,7 +26,7 @@ def take(count: int) -> Same:
 
 
 def take_while(function: Callable[[T], object], *, inclusive: bool = False) -> Callable[[Flow[T]], Flow[T]]:
-    """Complete before the first item for which ``function(item)`` is false; if ``inclusive``, behind it."""
+    """Complete before the first item for which ``function(item)`` is false; if ``inclusive``, after it."""
     function_for("take_while", function)
     flag_for("take_while", inclusive=inclusive)
     if inclusive:

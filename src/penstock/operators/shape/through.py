@@ -38,7 +38,7 @@ def through(
     are requested from it. An error of upstream is raised where the generator reads. When the generator
     returns, the flow completes; items that it did not read are dropped.
 
-    A flow behind ``through`` cannot be resumed, because nobody knows what the generator remembers. Use
+    A flow downstream of ``through`` cannot be resumed, because nobody knows what the generator remembers. Use
     ``stateful`` where that matters.
 
     Args:

@@ -24,7 +24,7 @@ def delay(seconds: float, capacity: int = 256) -> Same:
     """Emit each item ``seconds`` after it came, so that the time between items stays the same.
 
     Up to ``capacity`` items wait; no more are requested from upstream. The end is delayed like an item; an
-    error comes directly behind the items before it. A run that is drained still emits each item at its time.
+    error comes directly after the items before it. A run that is drained still emits each item at its time.
     Positions stand before the waiting items; a resumed run reads and delays them again.
     """
     seconds = seconds_for("delay", "seconds", seconds, zero=True)
