@@ -6,6 +6,7 @@ import asyncio
 import io
 import re
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -129,6 +130,18 @@ async def test_only_the_last_errors_are_shown() -> None:
     assert any(isinstance(event, BatchProgress) for event in events)
 
 
+def test_a_panel_that_cannot_be_shown_does_not_end_the_run(
+    display: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook that refuses the panel, because it went away, leaves the run alone."""
+
+    def refuse(html: str, text: str) -> None:
+        raise OSError("the kernel has lost its notebook")
+
+    monkeypatch.setattr(display, "show", refuse)
+    assert virtually(pipeline(30).run(MemorySink())).counts["completed"] == 30
+
+
 def test_progress_false_shows_nothing(display: Shown) -> None:
     """``progress=False`` shows nothing, also in a notebook, and a wrong value is refused."""
     virtually(pipeline(3).run(MemorySink(), progress=False))
@@ -167,3 +180,23 @@ def test_without_the_extra_lines_are_shown(monkeypatch: pytest.MonkeyPatch) -> N
     virtually(pipeline(3).run(MemorySink(), progress=True))
     assert re.search(r"The live bar needs an extra: .*pip install", stream.getvalue())
     assert "completed: 3 done" in stream.getvalue()
+
+
+def test_marimo_replaces_the_output_of_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In marimo the panel is HTML that replaces the output of the cell.
+
+    The module here has the three names of marimo that are used: marimo itself takes 120 MB.
+    """
+    shown: list[str] = []
+    output = SimpleNamespace(replace=shown.append)
+    marimo = SimpleNamespace(
+        running_in_notebook=lambda: True, output=output, Html=lambda text: f"html: {text}"
+    )
+    monkeypatch.setitem(sys.modules, "marimo", marimo)
+    virtually(pipeline(3).run(MemorySink()))
+    assert shown[0].startswith('html: <div class="penstock">')
+    assert "completed" in shown[-1]
+    marimo.running_in_notebook = lambda: False
+    shown.clear()
+    virtually(pipeline(3).run(MemorySink()))
+    assert shown == []

@@ -67,11 +67,12 @@ class Panel(Watcher):
             self.draw()
 
     def draw(self, state: str = "") -> None:
-        """Draw the panel now."""
+        """Draw the panel now. If the notebook refuses it, the run goes on without."""
         self._drawn = self._clock()
         state = state or self._tally.state
         text = f"{self._name}: {state}: {self._line()}"
-        self._display.show(form(*self._parts(state)), text)
+        with suppress(Exception):  # a view must not end a run: the kernel may have lost its notebook
+            self._display.show(form(*self._parts(state)), text)
 
     def _line(self) -> str:
         if self._summary is None:
