@@ -74,9 +74,7 @@ class Job:
             fail_fast: Keep ``--fail-fast``.
             added: A setting that this job has and the one that was called had not, for the description.
         """
-        again = ["--restart"] if restart else []
-        if not restart and (self.options.refresh if refresh is None else refresh):
-            again = ["--refresh"]
+        again = self._again(restart=restart, refresh=refresh)
         words = (
             self._words(again, limited=limited, fail_fast=fail_fast)
             if self.repeat is None
@@ -173,16 +171,27 @@ class Job:
             words += ["--grace", f"{options.grace:g}"]
         if options.limit is not None and limited:
             words += ["--limit", str(options.limit)]
+        words += ["--fail-fast"] if options.fail_fast and fail_fast else []
+        words += self._flags()
+        end_of_options = ["--"] if any(name.startswith("-") and name != "-" for name in self.files) else []
+        return [*words, *more, *end_of_options, *self.files]
+
+    def _flags(self) -> list[str]:
+        """Return the flags of this job that say what a person sees."""
+        options = self.options
         flags = {
-            "--fail-fast": options.fail_fast and fail_fast,
             "--events": options.events,
             "--no-progress": not options.progress,
             "--quiet": options.quiet,
             "--debug": options.debug,
         }
-        words += [flag for flag, given in flags.items() if given]
-        end_of_options = ["--"] if any(name.startswith("-") and name != "-" for name in self.files) else []
-        return [*words, *more, *end_of_options, *self.files]
+        return [flag for flag, given in flags.items() if given]
+
+    def _again(self, *, restart: bool, refresh: bool | None) -> list[str]:
+        """Return ``--restart`` or ``--refresh`` if the repeated command has it; see ``command``."""
+        if restart:
+            return ["--restart"]
+        return ["--refresh"] if (self.options.refresh if refresh is None else refresh) else []
 
     def _selection(self) -> list[str]:
         """Return the options that choose what is written."""

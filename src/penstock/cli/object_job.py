@@ -124,15 +124,8 @@ class ObjectJob(Job):
         words = ["run", self.found.name, *self._to()]
         if options.limit is not None and options.limit != settings.limit and limited:
             words += ["--limit", str(options.limit)]
-        flags = {
-            "--events": options.events,
-            "--no-progress": not options.progress,
-            "--quiet": options.quiet,
-            "--debug": options.debug,
-            "--restart": restart,
-            "--refresh": not restart and (options.refresh if refresh is None else refresh),
-        }
-        return shell_command([*program(), *words, *(flag for flag, given in flags.items() if given)])
+        words += [*self._flags(), *self._again(restart=restart, refresh=refresh)]
+        return shell_command([*program(), *words])
 
     def status_command(self) -> str:
         """Return the command that shows the state of this job and what failed."""
