@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+_OTHERS = {"penstock", "IPython", "traitlets"}
+"""Packages whose code runs when a flow is assembled, without assembling it; Penstock asks IPython for cells."""
+
+
 def errors_speak(subject: Subject, *, operator: str | None = None, file: str | None = None) -> None:
     """Law 13: an error keeps its type and traceback, and gains a note with operator, file and line.
 
@@ -56,7 +60,7 @@ def _files_of(subject: Subject) -> list[str]:
 
     def note(frame: FrameType, event: str, _: object) -> None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if event == "call" and package != "penstock" and package not in sys.stdlib_module_names:
+        if event == "call" and package not in _OTHERS and package not in sys.stdlib_module_names:
             files.add(Path(frame.f_code.co_filename).name)
 
     before = sys.getprofile()
