@@ -52,8 +52,19 @@ def outputs(notebook: Any) -> list[list[dict[str, str]]]:
         if VARIES in cell.metadata.get("tags", ()):
             continue
         shown = [one.get("data") or {one.name: one.text} for one in cell.get("outputs", [])]
-        found.append([{kind: masked(str(text)) for kind, text in data.items()} for data in shown])
+        found.append([{kind: masked(str(text)) for kind, text in data.items()} for data in joined(shown)])
     return found
+
+
+def joined(shown: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Join the pieces of a stream that follow each other: how many there are is chance."""
+    whole: list[dict[str, str]] = []
+    for one in shown:
+        if whole and [*one] == [*whole[-1]] and [*one][0] in {"stdout", "stderr"}:
+            whole[-1] = {kind: whole[-1][kind] + text for kind, text in one.items()}
+        else:
+            whole.append(dict(one))
+    return whole
 
 
 def masked(text: str) -> str:

@@ -45,7 +45,11 @@ def test_a_run_whose_loop_was_closed_is_gone_on_from(
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["completed", "8"] * len(jobs) * 2, done.stderr
     assert f"ResourceWarning: the run that began at {SCRIPT}:" in done.stderr
-    assert "Exception ignored" not in done.stderr
+    if sys.version_info < (
+        3,
+        13,
+    ):  # from then on Python reports what a dropped coroutine met while it closed itself
+        assert "Exception ignored" not in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["file", "postgres"])

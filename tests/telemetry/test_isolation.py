@@ -127,18 +127,16 @@ def test_a_full_queue_drops_events_and_counts_them() -> None:
 
 def test_a_plain_hook_that_hangs_does_not_hold_the_run() -> None:
     """With ``seconds=0`` nobody waits for it: the run completes while the hook still stands."""
-    released, entered = threading.Event(), threading.Event()
+    released = threading.Event()
 
     def hangs(_: Sequence[PipelineEvent]) -> None:
-        entered.set()
         released.wait(60)
 
     hook = isolated(hangs, queue=5, seconds=0)
     summary = asyncio.run(pipeline(hook).run(MemorySink()))
     assert summary.counts["completed"] == 10
     assert not released.is_set()
-    assert hook.dropped > 0
-    assert entered.wait(60)
+    assert hook.dropped > 0  # also if the thread of the hook has not begun yet
     released.set()
     while hook._held:
         threading.Event().wait(0.001)

@@ -33,6 +33,7 @@ class OwnLoop:
         self._thread: ThreadPoolExecutor | None = None
         self._began = False
         self._task: asyncio.Task[Any] | None = None
+        self._interrupted = False
 
     def __enter__(self) -> Self:
         if loop_runs_here():
@@ -58,25 +59,40 @@ class OwnLoop:
             return self._run_in_thread(work)
 
     def _run_in_thread(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        context, thread = copy_context(), self._thread
+        context, thread, before = copy_context(), self._thread, self._began
         assert thread is not None  # noqa: S101  for type checkers
-        with starting_a_thread():
-            future = thread.submit(lambda: self._runner.run(self._noted(work), context=context))
-        self._began = True
+        self._began, self._interrupted = True, False  # an interrupt may come while the thread is started
+        future: Future[R] | None = None
         try:
+            with starting_a_thread():
+                future = thread.submit(lambda: self._runner.run(self._noted(work), context=context))
             return _result(future)
         except (KeyboardInterrupt, asyncio.CancelledError) as interrupt:
             say_where(interrupt, lambda: "Interrupted: what this cell ran is closed.")
-            if self._task is not None and not future.done():
-                self._runner.get_loop().call_soon_threadsafe(self._task.cancel)
-                try:
-                    future.result()
-                except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001  the interrupt is raised
+            if future is None or not future.done():
+                self._cancel(thread)
+                if (
+                    future is not None
+                    and not future.cancelled()
+                    and (error := future.exception()) is not None
+                ):
                     pass_on(error, interrupt)
             raise
+        except BaseException:
+            self._began = before or future is not None
+            raise
+
+    def _cancel(self, thread: ThreadPoolExecutor) -> None:
+        """Cancel what runs in the thread, or was just given to it, and wait for its end."""
+        self._interrupted = True
+        if (task := self._task) is not None and not task.done():
+            self._runner.get_loop().call_soon_threadsafe(task.cancel)
+        thread.submit(lambda: None).result()
 
     async def _noted(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
         self._task = asyncio.current_task()
+        if self._interrupted:
+            raise asyncio.CancelledError
         return await work()
 
 

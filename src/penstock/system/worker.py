@@ -77,7 +77,11 @@ class Worker:
             executor, self._executor = self._executor, None
             self._last = executor.submit(last)
             executor.shutdown(wait=False)  # submitted calls still run
-        if self._last is not None:
+        if self._last is None:
+            return
+        if asyncio._get_running_loop() is None:  # noqa: SLF001  a coroutine that was dropped closes itself
+            wait([self._last], timeout=_RELEASE_SECONDS)
+        else:
             await self._outcome(self._last)
 
     def release_if_abandoned(self) -> None:
