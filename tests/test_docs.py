@@ -186,3 +186,13 @@ def test_every_question_is_answered_with_code() -> None:
     answers = (ROOT / "docs" / "how_do_i.md").read_text("utf-8").split("\n### … ")[1:]
     assert len(answers) >= 40
     assert [answer.splitlines()[0] for answer in answers if "```python\n" not in answer] == []
+
+
+def test_the_list_of_questions_is_complete() -> None:
+    """The list at the top links to every question of the page, in their order."""
+    text = (ROOT / "docs" / "how_do_i.md").read_text("utf-8")
+    listed = re.findall(r"^- \[(.+)\]\(#(.+)\)$", text.split("\n### ")[0], re.MULTILINE)
+    asked = re.findall(r"^### … (.+)$", text, re.MULTILINE)
+    plain = [re.sub(r"[^\w\s-]", "", question).strip().lower() for question in asked]
+    anchors = [re.sub(r"[-\s]+", "-", words) for words in plain]
+    assert listed == list(zip(asked, anchors, strict=True))

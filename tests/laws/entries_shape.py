@@ -285,6 +285,15 @@ ENTRIES = [
         known={"folds": True},
         bound=lambda n: 2 * n,
     ),
+    Entry(
+        "lines(separator)",
+        ("lines",),
+        lambda s: s | op.map(piece) | op.lines(separator="\r\n", keepends=True),
+        model=lambda i: lined(map(piece, i), b"\r\n"),
+        noted="map",
+        known={"folds": True},
+        bound=lambda n: 2 * n,
+    ),
     *(
         Entry(
             f"element_at({index})",

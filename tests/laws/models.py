@@ -182,12 +182,12 @@ def batched(size: int) -> Model:
     return model
 
 
-def lined(items: Iterator[bytes]) -> Iterator[str]:
-    """Model ``lines``."""
+def lined(items: Iterator[bytes], separator: bytes = b"") -> Iterator[str]:
+    """Model ``lines``; it keeps a ``separator``."""
     held = b""
     for item in items:
-        *ended, held = (held + item).split(b"\n")
-        yield from (line.removesuffix(b"\r").decode() for line in ended)
+        *ended, held = (held + item).split(separator or b"\n")
+        yield from ((line + separator if separator else line.removesuffix(b"\r")).decode() for line in ended)
     if held:
         yield held.decode()
 

@@ -80,6 +80,18 @@ def test_lines_are_those_of_a_file(text: str, sizes: list[int], keepends: bool, 
     assert run(in_parts(flow)) == wanted
 
 
+@given(st.text("ab;\r\n", max_size=16), SIZES, st.text("ab;\n", min_size=1, max_size=3), st.booleans())
+def test_lines_end_with_a_separator_of_ones_own(
+    text: str, sizes: list[int], separator: str, keepends: bool
+) -> None:
+    """It may have several characters, overlap itself and be split; the oracle is ``str.split``."""
+    *ended, rest = text.split(separator)
+    wanted = [line + separator * keepends for line in ended] + [rest] * bool(rest)
+    flow = ps.from_iterable(cut(text.encode(), sizes)).lines(separator=separator, keepends=keepends)
+    assert run(flow.to_list()) == wanted
+    assert run(in_parts(flow)) == wanted
+
+
 @given(TEXT, SIZES, st.integers(1, 4))
 def test_a_line_that_is_too_long_is_an_error_behind_the_lines_before(
     text: str, sizes: list[int], limit: int
@@ -97,6 +109,13 @@ def test_a_line_that_is_too_long_is_an_error_behind_the_lines_before(
     else:
         run(flow.for_each(out.append))
         assert out == (fine if whole[-1] else fine[:-1])
+
+
+def test_the_beginning_of_a_separator_does_not_count() -> None:
+    """A line of the greatest length is fine, wherever its separator is split."""
+    for sizes in ([1], [2], [3], [4]):
+        flow = ps.from_iterable(cut(b"ab--cd--", sizes)).lines(separator="--", max_length=2)
+        assert run(flow.to_list()) == ["ab", "cd"]
 
 
 def test_a_long_line_of_many_chunks_has_a_small_position() -> None:
@@ -138,3 +157,10 @@ def test_a_length_must_be_a_number() -> None:
     """It is at least 1."""
     with pytest.raises(GraphError, match="max_length must be"):
         op.lines(max_length=0)
+
+
+def test_a_separator_must_be_a_text() -> None:
+    """It has at least one character."""
+    for wrong in ("", b";", 1):
+        with pytest.raises(GraphError, match="separator must be a string, not empty"):
+            op.lines(separator=wrong)  # type: ignore[arg-type]

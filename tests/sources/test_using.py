@@ -315,7 +315,9 @@ def test_what_is_refused() -> None:
     """``using`` refuses: no function, no context manager without ``release``, no flow, a checkpoint inside."""
     with pytest.raises(GraphError, match="using takes a function"):
         using(3, just)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match=r"acquired a int, which is not a context manager: pass release="):
+    with pytest.raises(
+        TypeError, match=r"acquired an object of type int, which is not a context manager: pass release="
+    ):
         virtually(using(lambda: 3, just).to_list())  # type: ignore[call-overload]
     with pytest.raises(GraphError, match="what the function of using returns must be a Flow"):
         virtually(using(lambda: 3, lambda _: [1], print).to_list())  # type: ignore[arg-type,return-value]

@@ -744,11 +744,14 @@ class Methods(Stream[T_co]):
         encoding: str = "utf-8",
         errors: str = "strict",
         *,
+        separator: str | None = None,
         keepends: bool = False,
         max_length: int | None = None,
     ) -> Flow[str]:
         """Yield the lines of chunks of bytes, or of pieces of text; a line may be split across chunks."""
-        return op.lines(encoding, errors, keepends=keepends, max_length=max_length)(self._flow)
+        return op.lines(encoding, errors, separator=separator, keepends=keepends, max_length=max_length)(
+            self._flow
+        )
 
     def through(
         self: Methods[T],

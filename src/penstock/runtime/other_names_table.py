@@ -114,7 +114,7 @@ StepVerifier TestPublisher	testing.expect, testing.Probe, testing.TestSource
 preserve	ps.from_async_iterable
 throw	ps.fail
 call	ps.from_callable
-range	ps.range_	interval waits before the first number
+range	ps.range_
 cycle	repeat
 chunks	batch
 takelast	take_last
@@ -210,5 +210,13 @@ from_coroutine	ps.from_callable
 from_thread from_event from_rx	ps.create	emitter.emit_threadsafe in a thread
 from_file	ps.using	then lines()
 ticker	ps.interval
+pausable pausable_buffered	pause_when
+to_iterator	flow.sync	iterate over it
+take_while_inclusive	take_while	with inclusive=True
+window_until_changed	chunk_by
+from_pandas	ps.from_iterable	with frame.to_dict("records")
+read_csv	ps.using	open the file, then from_iterable(csv.DictReader(file))
+combine_throttle	combine_latest	see pair the newest items
+Stream Observable	ps.Flow
 """
 """One row a line: names elsewhere, our names, remarks, with tabs between."""

@@ -6,6 +6,7 @@ it. Therefore ``penstock.flow`` registers its classes here.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
 from functools import wraps
@@ -95,6 +96,14 @@ def advice_for(given: object) -> str:
         return SUBSCRIBED
     if hasattr(type(given), "__aiter__"):
         return "Wrap it: from_async_iterable(...)."
+    return _advice_for_value(given)
+
+
+def _advice_for_value(given: object) -> str:
+    if isinstance(given, asyncio.Event):
+        return "Wrap it: from_callable(event.wait)."
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return f"Wrap it: just({given!r}) for the item itself, or timer({given!r}) for a time in seconds."
     if inspect.isawaitable(given):
         return "Wrap it: from_future(...)."
     return "Wrap it: from_iterable(...) for its items, or just(...) for the object itself."

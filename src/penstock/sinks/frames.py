@@ -6,6 +6,7 @@ Documents have the columns that a Parquet output has. Other items are rows by th
 from __future__ import annotations
 
 import importlib
+import sys
 from abc import ABC, abstractmethod
 from contextlib import aclosing
 from dataclasses import fields, is_dataclass
@@ -136,10 +137,19 @@ def _table_of_rows(items: Sequence[Any]) -> ArrowTable:
     columns: dict[str, Any] = {}
     for name in names:
         try:
-            columns[name] = pa.array([row.get(name) for row in rows])
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+            columns[name] = pa.array(_values(rows, name))
+        except (ValueError, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
             raise _mixed(error, name) from None
     return pa.table(columns)
+
+
+def _values(rows: Sequence[dict[str, Any]], name: str) -> list[Any]:
+    """Return the values of a column; ``NaT`` and ``NA`` of pandas are null."""
+    values = [row.get(name) for row in rows]
+    if (pandas := sys.modules.get("pandas")) is None:
+        return values
+    nat, na = getattr(pandas, "NaT", None), getattr(pandas, "NA", None)
+    return [None if value is nat or value is na else value for value in values]
 
 
 def _row(item: Any) -> dict[str, Any]:

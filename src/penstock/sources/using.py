@@ -233,8 +233,8 @@ async def _resource_of(node: Using) -> AsyncIterator[Any]:
             yield value
     else:
         msg = (
-            f"{node.describe()} acquired a {type(resource).__name__}, which is not a context manager: pass "
-            "release= to release it"
+            f"{node.describe()} acquired an object of type {type(resource).__name__}, which is not a "
+            "context manager: pass release= to release it"
         )
         raise TypeError(msg)
 

@@ -37,9 +37,9 @@ def connect(path: Path, lock: Lock) -> tuple[sqlite3.Connection, bool]:
     with SqliteErrors(path).explained("open"):
         _refuse_folder(path)
         if (holder := acquire_lock(lock)) is not None:
-            raise LedgerBusy(
-                f"the ledger {path} is in use by {holder}; wait for it or stop it, then run again"
-            )
+            own = "pass the same ledger object to both, or `await ledger.aclose()` the first one"
+            advice = own if holder.is_this_process else "wait for it or stop it, then run again"
+            raise LedgerBusy(f"the ledger {path} is in use by {holder}; {advice}")
         try:
             is_new = not path.exists()
             if is_new:

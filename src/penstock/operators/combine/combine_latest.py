@@ -83,8 +83,8 @@ def zip_latest(
 
     Args:
         others: The flows whose latest items follow in each tuple.
-        partial: Whether tuples come before all flows have yielded an item; if false, this is
-            ``combine_latest``.
+        partial: If true, the first tuple comes with the first item of any flow, and ``default`` stands for
+            the others. If false, it comes when each flow has yielded an item, as in ``combine_latest``.
         default: Stands for a flow that has yielded no item yet.
     """
     flag_for("zip_latest", partial=partial)

@@ -25,9 +25,10 @@ def pause_when(paused: Joinable[bool]) -> Same:
     """Let no item pass while the latest item of ``paused`` is true; no item is lost.
 
     Items pass until ``paused`` yields its first true item. While it is paused, upstream is not requested, and
-    a list that came before waits. When ``paused`` completes, items pass for good. An error of ``paused`` is
-    raised at once. The end of this flow ends the result at once, even while it is paused. A run that is
-    drained is not paused any more.
+    a list that came before waits. A source that cannot wait, such as ``create``, keeps up to its ``capacity``
+    items meanwhile, then its ``overflow`` decides. When ``paused`` completes, items pass for good. An error
+    of ``paused`` is raised at once. The end of this flow ends the result at once, even while it is
+    paused. A run that is drained is not paused any more.
 
     ``paused`` is read from the first request on, also while no item is requested, up to 64 items ahead. A
     position holds where both flows stand, and whether it is paused.

@@ -61,7 +61,10 @@ def put_within(held: Holder, items: list[Any], capacity: int, overflow: Overflow
         if room:
             held.put(items[:room])
         if overflow is Overflow.ERROR:
-            msg = f"{capacity} items were waiting when the next one arrived: the reader is too slow"
+            msg = (
+                f"{capacity} items were waiting when the next one arrived: the reader is too slow, or "
+                "paused. Raise capacity=, or choose another overflow="
+            )
             raise BufferOverflow(msg)
         return excess
     held.put(items)

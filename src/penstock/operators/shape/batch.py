@@ -49,8 +49,8 @@ def batch(
             even if it is not full. A list is never empty. With ``within``, up to one full list is gathered
             ahead of demand (with ``by``, up to two), and the flow's order is *timed*.
         by: Returns the weight of an item, a number that is not negative, such as its length in bytes. Then
-            ``size`` is the largest sum of the weights in a list. A heavier item has a list of its own. A run
-            that is drained does not deliver the unfinished list, unless there is ``within``.
+            ``size`` is the largest sum of the weights in a list. A heavier item passes alone, as a list of
+            one item. A run that is drained does not deliver the unfinished list, unless there is ``within``.
         strict: Whether a shorter list at the end is a ``ValueError``, as in ``itertools.batched``. A run
             that is drained does not deliver it.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import GraphError
 from penstock.operators.attach import attach
 from penstock.operators.elements.stateful import Stateful
-from penstock.runtime.arguments import at, flag_for, positive
+from penstock.runtime.arguments import at, flag_for, positive, text_for
 
 if TYPE_CHECKING:
     from penstock.flow import Flow
@@ -41,26 +41,32 @@ def lines(
     encoding: str = "utf-8",
     errors: str = "strict",
     *,
+    separator: str | None = None,
     keepends: bool = False,
     max_length: int | None = None,
 ) -> Callable[[Flow[bytes | str]], Flow[str]]:
     r"""Yield the lines of chunks of bytes, or of pieces of text; a line may be split across chunks.
 
-    A line ends with ``\n`` or ``\r\n``. The other line ends of ``str.splitlines`` are ordinary characters,
-    because formats such as JSON Lines allow them within a line. As there, no empty line follows a line end
-    at the very end. A position holds the beginning of the unfinished line.
+    A line ends with ``\n`` or ``\r\n``, or with ``separator`` if it is given. The other line ends of
+    ``str.splitlines`` are ordinary characters, because formats such as JSON Lines allow them within a line.
+    As there, no empty line follows a line end at the very end. A position holds the beginning of the
+    unfinished line.
 
     Args:
         encoding: An encoding of the standard library; it is not used for pieces of text.
         errors: What happens to bytes that cannot be decoded; see ``decode``.
+        separator: The text that ends a line, of one character or several, such as ``";"`` or ``"\0"``. It may
+            be split across chunks too. ``None`` stands for ``\n`` and ``\r\n``.
         keepends: Whether lines keep their line ends.
         max_length: The most characters of a line, without its end; a longer one is a ``ValueError``. Set it
             if the bytes are not trusted: without it, a line may fill the memory. ``None`` sets no limit.
     """
     flag_for("lines", keepends=keepends)
+    text_for("lines", "separator", separator, optional=True)
     if max_length is not None:
         positive("lines", "max_length", max_length)
-    splitter = _Splitter(_Decoder("lines", encoding, errors), keepends=keepends, max_length=max_length)
+    decoder = _Decoder("lines", encoding, errors)
+    splitter = _Splitter(decoder, separator, keepends=keepends, max_length=max_length)
     return attach(
         lambda node: Lines(
             inputs=(node,), function=splitter.step, begin=splitter.first(), finish=splitter.finish
@@ -123,11 +129,19 @@ class _Splitter:
     """A step and a finish for ``stateful`` that split into lines.
 
     The state is that of the decoder, and the pieces of the unfinished line. Each piece is longer than the
-    one behind it, so there are few, and joining them does not take time that grows with the square.
+    one behind it, so there are few, and joining them does not take time that grows with the square. If the
+    separator has several characters, there is one piece more: the end, where a separator may have begun.
     """
 
-    def __init__(self, decoder: _Decoder, *, keepends: bool, max_length: int | None) -> None:
+    def __init__(
+        self, decoder: _Decoder, separator: str | None, *, keepends: bool, max_length: int | None
+    ) -> None:
         self._decoder = decoder
+        self._separator = separator or "\n"
+        self._returns = "" if separator else "\r"
+        self._overlap = len(self._separator) - 1
+        begun = [self._separator[:end] for end in range(self._overlap, 0, -1)]
+        self._halves = begun if separator else ["\r"]  # what may be the beginning of a line end
         self._keepends = keepends
         self._max_length = max_length
 
@@ -140,17 +154,22 @@ class _Splitter:
             text = chunk
         else:
             (pending, flags), text = self._decoder.text(state, chunk)
-        *ended, rest = text.split("\n")
-        if not ended:
-            kept = _grown(pieces, rest)
-            return [pending, flags, kept], self._checked((), kept)
-        ended[0] = "".join((*pieces, ended[0]))
-        kept = [rest] if rest else []
+        if self._overlap and pieces:
+            *pieces, tail = pieces
+            text = tail + text
+        *ended, rest = text.split(self._separator)
+        if ended:
+            ended[0] = "".join((*pieces, ended[0]))
+            pieces = []
+        whole = max(0, len(rest) - self._overlap)
+        kept = _grown(pieces, rest[:whole])
+        if whole < len(rest):
+            kept.append(rest[whole:])
         return [pending, flags, kept], self._checked(ended, kept)
 
     def finish(self, state: Any) -> Iterable[str]:
         _, text = self._decoder.text(state, b"", final=True)
-        *ended, rest = "".join((*state[2], text)).split("\n")
+        *ended, rest = "".join((*state[2], text)).split(self._separator)
         yield from self._checked(ended, [rest])
         if rest:
             yield rest
@@ -158,11 +177,11 @@ class _Splitter:
     def _checked(self, ended: Iterable[str], pieces: list[str]) -> Iterator[str]:
         """Yield the lines; raise an error in place of one that is too long, also of the unfinished one."""
         for line in ended:
-            bare = line.removesuffix("\r")
+            bare = line.removesuffix(self._returns)
             self._measure(len(bare))
-            yield line + "\n" if self._keepends else bare
-        length = sum(map(len, pieces))
-        self._measure(length - (bool(pieces) and pieces[-1].endswith("\r")))
+            yield line + self._separator if self._keepends else bare
+        begun = (half for half in self._halves if pieces and pieces[-1].endswith(half))
+        self._measure(sum(map(len, pieces)) - len(next(begun, "")))
 
     def _measure(self, length: int) -> None:
         if self._max_length is not None and length > self._max_length:
