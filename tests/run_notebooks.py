@@ -60,7 +60,7 @@ def joined(shown: list[dict[str, str]]) -> list[dict[str, str]]:
     """Join the pieces of a stream that follow each other: how many there are is chance."""
     whole: list[dict[str, str]] = []
     for one in shown:
-        if whole and [*one] == [*whole[-1]] and [*one][0] in {"stdout", "stderr"}:
+        if whole and [*one] == [*whole[-1]] and one.keys() <= {"stdout", "stderr"}:
             whole[-1] = {kind: whole[-1][kind] + text for kind, text in one.items()}
         else:
             whole.append(dict(one))

@@ -246,7 +246,7 @@ def test_a_loaded_notebook_is_no_place_of_an_operator() -> None:
         "import IPython, penstock.operators as op\nfrom penstock.testing import laws\n"
         "laws.check(op.map(abs), range(3), skip=[name for name in laws.LAWS if name != 'errors_speak'])\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603  the code is our own
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_operator_may_live_in_another_module() -> None:

@@ -43,12 +43,14 @@ def on_error_skip(
 ) -> Same:
     """Skip each item on which a function upstream fails, and call ``function(error, item)``.
 
-    ``item`` is the argument of the failing function, not the item of the source. It is dropped as a filter would drop it there: state
-    and position go on, and nothing is restarted. Items that a ``flat_map`` produced from it before the error
-    stay. The function may be called before earlier items of the same request are delivered;
-    ``on_error_replace`` keeps the place of each failure. This works for all operators upstream that call a plain function for each item, and for
-    ``map_async`` and its relatives. An error that belongs to no single item, such as one of a source, ends
-    the run. So does an error that ``function`` raises; to let an error through, raise it there.
+    ``item`` is the argument of the failing function, not the item of the source. It is dropped as a filter
+    would drop it there: state and position go on, and nothing is restarted. Items that a ``flat_map``
+    produced from it before the error stay. The function may be called before earlier items of the same
+    request are delivered; ``on_error_replace`` keeps the place of each failure.
+
+    This works for all operators upstream that call a plain function for each item, and for ``map_async`` and
+    its relatives. An error that belongs to no single item, such as one of a source, ends the run. So does an
+    error that ``function`` raises; to let an error through, raise it there.
 
     Several of them may stand in one flow. An error that one of them lets through, because it is of another
     kind or because the function raised it, goes to the next one downstream.
@@ -59,8 +61,8 @@ def on_error_skip(
 
     Args:
         function: Called for each failure, or the ``DeadLetters`` that receives the failures.
-        limit: How many items a run may skip in total, not in a row; the next failure ends it. ``None`` sets no
-            limit.
+        limit: How many items a run may skip in total, not in a row; the next failure ends it. ``None`` sets
+            no limit.
         errors: The kinds of errors whose items are skipped.
 
     Raises:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 _OTHERS = {"penstock", "IPython", "traitlets"}
-"""Packages whose code runs when a flow is assembled, without assembling it; Penstock asks IPython for cells."""
+"""Packages whose code runs while a flow is assembled: Penstock asks IPython for the names of cells."""
 
 
 def errors_speak(subject: Subject, *, operator: str | None = None, file: str | None = None) -> None:
