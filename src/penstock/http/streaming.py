@@ -11,6 +11,7 @@ from starlette.responses import Response
 from penstock.http.frames import SSE, Form
 from penstock.http.journal import Gone
 from penstock.http.problems import Problem
+from penstock.http.runs import CLIENT_LEFT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -75,7 +76,7 @@ class EventStream(Response):
             for task in (sending, leaving):
                 task.cancel()
             if self._bound:
-                self._run.abandon("the client closed the connection")
+                self._run.abandon(CLIENT_LEFT)
             await asyncio.gather(sending, leaving, return_exceptions=True)
 
     async def _send(self, send: Send) -> None:
