@@ -69,26 +69,9 @@ def outputs_of_cells(folder: Path) -> dict[str, list[Any]]:
     return dict(zip(names, (cell.outputs for cell in ran.cells), strict=True))
 
 
-TRIES = 4
-"""How many kernels may be tried. On a busy machine an interrupt sometimes ends ``flow.sync`` with another error."""
-
-
 def test_in_a_kernel(tmp_path: Path) -> None:
     """One kernel, because to start one takes seconds, keeps everything that the functions below check."""
-    for attempt in range(TRIES):
-        folder = tmp_path / str(attempt)
-        folder.mkdir()
-        try:
-            check_kernel(outputs_of_cells(folder))
-        except AssertionError:
-            if attempt == TRIES - 1:
-                raise
-        else:
-            return
-
-
-def check_kernel(cells: dict[str, list[Any]]) -> None:
-    """Check the outputs of all cells of one kernel."""
+    cells = outputs_of_cells(tmp_path)
     for name in CELLS:
         check_interrupt(name, cells[name])
     check_closed(cells)

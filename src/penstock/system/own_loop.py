@@ -59,27 +59,23 @@ class OwnLoop:
             return self._run_in_thread(work)
 
     def _run_in_thread(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        context, thread, before = copy_context(), self._thread, self._began
+        context, thread = copy_context(), self._thread
         assert thread is not None  # noqa: S101  for type checkers
-        self._began, self._interrupted = True, False  # an interrupt may come while the thread is started
+        if not self._began:
+            with starting_a_thread():  # first: an interrupt while it starts would let a second one start
+                thread.submit(_nothing).result()
+            self._began = True
+        self._interrupted = False
         future: Future[R] | None = None
         try:
-            with starting_a_thread():
-                future = thread.submit(lambda: self._runner.run(self._noted(work), context=context))
+            future = thread.submit(lambda: self._runner.run(self._noted(work), context=context))
             return _result(future)
         except (KeyboardInterrupt, asyncio.CancelledError) as interrupt:
             say_where(interrupt, lambda: "Interrupted: what this cell ran is closed.")
             if future is None or not future.done():
                 self._cancel(thread)
-                if (
-                    future is not None
-                    and not future.cancelled()
-                    and (error := future.exception()) is not None
-                ):
+                if future is not None and (error := future.exception()) is not None:
                     pass_on(error, interrupt)
-            raise
-        except BaseException:
-            self._began = before or future is not None
             raise
 
     def _cancel(self, thread: ThreadPoolExecutor) -> None:
@@ -87,13 +83,17 @@ class OwnLoop:
         self._interrupted = True
         if (task := self._task) is not None and not task.done():
             self._runner.get_loop().call_soon_threadsafe(task.cancel)
-        thread.submit(lambda: None).result()
+        thread.submit(_nothing).result()  # there is one thread, so what it runs has ended then
 
     async def _noted(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
         self._task = asyncio.current_task()
         if self._interrupted:
             raise asyncio.CancelledError
         return await work()
+
+
+def _nothing() -> None:
+    """Do nothing, in the thread."""
 
 
 def _result(future: Future[R]) -> R:
