@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
@@ -52,6 +52,15 @@ class AdapterEntry(Generic[SettingsT]):
     """Builds the adapter from its inputs and its settings."""
     replay: Callable[[], Adapter]
     """Builds an adapter that parses dead letters again: it has no inputs and fetches nothing."""
+    proof: Literal["captured", "documented"] | None = None
+    """How a parser of an upstream's records was proved: by real *captured* records, or written from their
+    *documented* form only. ``None`` if it has no upstream."""
+    licence: str = ""
+    """The licence or the terms of the data, and how to name its owner, in one sentence."""
+    limits: str = ""
+    """The limits that the upstream states for its users, in one sentence."""
+    homepage: str = ""
+    """Where the upstream documents its records or its API."""
     inputs_are_paths: bool = True
     """Whether inputs are paths: in a pipeline file, a relative one begins at the folder of the file."""
     origin: str = ""

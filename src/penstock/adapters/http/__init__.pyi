@@ -1,0 +1,5 @@
+# The names that this package offers, and where each is defined.
+
+from .answer import Answer as Answer
+from .client import HttpClient as HttpClient
+from .error import HttpError as HttpError

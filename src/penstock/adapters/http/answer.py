@@ -1,0 +1,35 @@
+"""``Answer``: what a server answered, read to its end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from penstock.adapters.http.error import HttpError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A complete answer with a status of success. ``headers`` have lower-case names."""
+
+    url: str
+    """The address that was asked, without secrets."""
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+    def json(self) -> Any:
+        """Return the body as JSON.
+
+        Raises:
+            HttpError: it is not JSON.
+        """
+        try:
+            return json.loads(self.content)
+        except ValueError as error:
+            begin = self.content[:60].decode("utf-8", "replace")
+            raise HttpError(f"{self.url} did not answer with JSON: {error}; it begins {begin!r}") from error
