@@ -187,7 +187,23 @@ class WorkerDied(PenstockError):
 
 
 class SourceError(PenstockError):
-    """A source cannot be read: it is missing, unreadable, truncated, or of another format."""
+    """A source cannot be read: it is missing, unreadable, truncated, or of another format.
+
+    Two attributes tell a `RetryPolicy` what to do; any exception of your own may have them. An answer "too
+    many requests, come back in 12 seconds" is ``raise SourceError("too many requests", retry_after=12)``.
+
+    Args:
+        message: What is wrong, in one sentence.
+        is_retryable: Whether another attempt may succeed. By default it may if ``retry_after`` is given.
+        retry_after: Seconds to wait before the next attempt, as a server asked.
+    """
+
+    def __init__(
+        self, *message: object, is_retryable: bool | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(*message)
+        self.is_retryable = True if is_retryable is None and retry_after is not None else is_retryable
+        self.retry_after = retry_after
 
 
 class SourceChanged(SourceError):

@@ -8,6 +8,7 @@
 """
 
 from penstock.abc.delivery import Commit, DeadLetter, DocumentState, Opened
+from penstock.abc.notices import announce
 from penstock.abc.runs import JSON, Clock, Position, Subscription
 from penstock.abc.source import Page, Source
 from penstock.abc.stores import Ledger, Sink, Standing
@@ -29,4 +30,5 @@ __all__ = [
     "Standing",
     "Statistics",
     "Subscription",
+    "announce",
 ]

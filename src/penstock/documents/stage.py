@@ -129,8 +129,12 @@ class DocumentStage(Stage[PipelineEvent]):
 
     def got_records(self) -> None:
         """End the series of attempts at the source; announce that a completed run goes on."""
-        state = self.state
         self._series.worked()
+        self._note_more()
+        self._take_notices()
+
+    def _note_more(self) -> None:
+        state = self.state
         state.final_progress, state.promised = False, self._promised()
         if state.state == "incomplete":
             self._change("incomplete", "running", "there is more")
@@ -161,6 +165,12 @@ class DocumentStage(Stage[PipelineEvent]):
             AdapterStateChange(now, context.pipeline_id, context.name, old, new, reason)
         )
 
+    def _take_notices(self) -> None:
+        """Turn what the source announced into changes of state that change nothing but the reason."""
+        notices: deque[str] | None = getattr(self.upstream, "notices", None)
+        while notices:
+            self._change("running", "running", notices.popleft())
+
     def _finish(self, new: str, reason: str | None = None, *, old: str | None = None) -> None:
         """Queue the two events with which every run ends."""
         self.over, state = True, self.state
@@ -171,6 +181,7 @@ class DocumentStage(Stage[PipelineEvent]):
         self._change(old or state.state, new, reason)
 
     def _upstream_ended(self) -> None:
+        self._take_notices()
         if self.run.draining:
             self._finish("cancelled", "stopped by request")
             return
@@ -202,6 +213,7 @@ class DocumentStage(Stage[PipelineEvent]):
 
     def _upstream_failed(self, error: Exception) -> None:
         """Plan the next attempt if the policy allows one; otherwise end with the events, then the error."""
+        self._take_notices()
         now = asyncio.get_running_loop().time()
         reason = f"{type(error).__name__}: {error}"
         delay = None if self.run.draining else self._series.failed(error, now)
@@ -214,7 +226,7 @@ class DocumentStage(Stage[PipelineEvent]):
             return
         self._restart_at = now + delay
         self._change("running", "failed", reason)
-        self._change("failed", "retrying", f"{self._series} in {delay:.3g} s")
+        self._change("failed", "retrying", _words_of_wait(error, delay, self._series))
         self.errand.begin(self.upstream.aclose(), "retry")
 
     async def _restart_upstream(self, restart_at: float) -> None:
@@ -312,3 +324,11 @@ class DocumentStage(Stage[PipelineEvent]):
             return {**marks(offset), key: state}
 
         return at
+
+
+def _words_of_wait(error: Exception, delay: float, series: Series) -> str:
+    """Return why the stage waits; an error may say for what, in its attribute ``waits_for``."""
+    waits_for = getattr(error, "waits_for", "")
+    if isinstance(waits_for, str) and waits_for:
+        return f"waiting {delay:.3g} s for {waits_for} ({series})"
+    return f"{series} in {delay:.3g} s"

@@ -11,6 +11,7 @@ from typing import TypeGuard, cast
 from penstock.errors import DocumentError
 from penstock.runtime.arguments import flag_for, function_for, positive, refuse
 from penstock.runtime.functions import plain_result
+from penstock.runtime.libraries import retry_after_of_library, retryable_of_library
 from penstock.text import repr_of
 
 __all__ = ["RetryPolicy", "Series", "is_retryable"]
@@ -22,14 +23,21 @@ RETRYABLE = (ConnectionError, TimeoutError)
 def is_retryable(error: BaseException) -> bool:
     """Return what the error says about itself, or whether it is a lost connection or a timeout.
 
-    A group of errors is retryable if each error in it is.
+    An error says it by an attribute ``is_retryable``, which is true or false. Without one, these are
+    retryable: ``ConnectionError``, ``TimeoutError``, and the lost connections, timeouts and cut answers of
+    httpx, httpx2, aiohttp, requests, urllib3, botocore and grpc; of these libraries also errors of the status
+    408, 425, 429, 500, 502, 503 or 504. A refused certificate is not. A group of errors is retryable if each
+    error in it is.
     """
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_retryable, error.exceptions))
     if isinstance(error, DocumentError):
         return error.retryable
     marked = getattr(error, "is_retryable", None)
-    return marked if isinstance(marked, bool) else isinstance(error, RETRYABLE)
+    if isinstance(marked, bool):
+        return marked
+    known = retryable_of_library(error)
+    return isinstance(error, RETRYABLE) if known is None else known
 
 
 def _is_kinds(retry_on: object) -> TypeGuard[type[BaseException] | tuple[type[BaseException], ...]]:
@@ -45,7 +53,9 @@ class RetryPolicy:
     The wait before attempt ``k + 1`` is random, between 0 and ``min(cap, initial * factor ** (k - 1))``
     seconds ("full jitter": Brooker, Exponential Backoff And Jitter, AWS Architecture Blog, 2015), so
     that many clients that failed together do not return together. If the error has an attribute
-    ``retry_after`` (seconds, as a server sent it), that is the wait.
+    ``retry_after`` (seconds, as a server sent it), that is the wait; so is the header ``Retry-After`` of an
+    answer behind an error of httpx, httpx2, aiohttp, requests or urllib. `is_retryable` says what is tried
+    again by default; to say it of an error of your own, give it an attribute ``is_retryable = True``.
 
     A series of attempts begins with the first failure after a success, and ends with the next success.
 
@@ -140,8 +150,8 @@ class RetryPolicy:
         if getattr(error, "is_retryable", None) is False:
             return f"is_retryable of the {name} is False"
         return (
-            f"{name} is neither a ConnectionError, nor a TimeoutError, nor marked with is_retryable = True. "
-            "To retry other errors, pass RetryPolicy(retry_on=...)"
+            f"{name} is neither a ConnectionError, nor a TimeoutError, nor such an error of a known library, "
+            "nor marked with is_retryable = True. To retry other errors, pass RetryPolicy(retry_on=...)"
         )
 
     def retries(self, error: BaseException) -> bool:
@@ -167,7 +177,7 @@ def _retry_after(error: BaseException) -> float | None:
     """Return the seconds that a server asked to wait, if the error has them."""
     asked = getattr(error, "retry_after", None)
     if not isinstance(asked, int | float) or isinstance(asked, bool):
-        return None
+        return retry_after_of_library(error)
     return float(asked) if math.isfinite(asked) and asked >= 0 else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from penstock.abc import Page
+from penstock.abc.notices import noticing
 from penstock.runtime.arguments import flag_for, function_for, positive, text_for
 from penstock.runtime.node import Site, node
 from penstock.runtime.pump import PumpStage, closing
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from penstock.runtime.upstream import Marks
 
 T = TypeVar("T")
+
+_NOTICES = 100
+"""The most notices that wait for the next page."""
 
 
 @overload
@@ -102,6 +106,8 @@ class PagesStage(PumpStage):
         self._queued = 0  # items that entered the queue
         self.estimated_total: int | None = None
         self.promised: int | None = None
+        self.notices: deque[str] = deque(maxlen=_NOTICES)
+        """What the pages announced since somebody took it; see ``penstock.abc.announce``."""
 
     def marks(self) -> Marks:
         key, before, turns = self.site.vertex.id, self._before, tuple(self._turns)
@@ -113,6 +119,10 @@ class PagesStage(PumpStage):
         return at
 
     async def _fill(self) -> None:
+        with noticing(self.notices):
+            await self._fill_from_pages()
+
+    async def _fill_from_pages(self) -> None:
         _, at, to_skip = self._turns[0]
         pages = self._pages(at) if self._seekable else self._pages()
         async with closing(aiter(asynchronous(self._node, pages))) as iterator:

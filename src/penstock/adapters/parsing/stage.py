@@ -108,10 +108,14 @@ class ParsingStage(Stage[Any]):
         return total
 
     @property
-    def promised(self) -> int | None:
-        """The promise of the source."""
-        promised: int | None = getattr(self._upstream, "promised", None)
-        return promised
+    def promised(self) -> Any:
+        """The number that the source promised."""
+        return getattr(self._upstream, "promised", None)
+
+    @property
+    def notices(self) -> Any:
+        """The notices of the source."""
+        return getattr(self._upstream, "notices", None)
 
     @property
     def buffered(self) -> int:
