@@ -97,6 +97,19 @@ def test_a_retry_is_said_at_once() -> None:
     assert out.getvalue() == "penstock: retrying: 0 done, 0 failed, 0 skipped\n"
 
 
+def test_what_a_retry_waits_for_is_shown_while_it_waits() -> None:
+    """The reason of a retry stands in the plain line and in the bar, and is gone once the source runs again."""
+    why = "waiting 12 s for eutils.ncbi.nlm.nih.gov: 429 Too Many Requests (attempt 2 of 3)"
+    waits = AdapterStateChange(0.0, "p", "pubmed", "failed", "retrying", why)
+    out, face = io.StringIO(), LiveProgress(io.StringIO(), width=160)
+    PlainProgress(out)([waits])
+    assert out.getvalue() == f"penstock: retrying, {why}: 0 done, 0 failed, 0 skipped\n"
+    face([waits])
+    assert why in frame(face)
+    face([state("running")])
+    assert "waiting" not in frame(face)
+
+
 def test_the_first_failures_are_named_and_the_flood_is_not() -> None:
     """Five failed documents are named, then one line says that the ledger has the others."""
     out = io.StringIO()

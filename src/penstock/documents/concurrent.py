@@ -78,7 +78,7 @@ class ConcurrentDocumentStage(DocumentStage):
         while True:
             if self._fault is not None:
                 raise self._fault
-            out = self._deliver(n)
+            out = [] if self.announcements else self._deliver(n)  # those of a page come before its documents
             if out or self.announcements or self.over:
                 return out
             if self.reached_limit() and not self._unsettled:

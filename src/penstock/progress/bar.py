@@ -141,7 +141,8 @@ def _words(tally: Tally) -> list[Text]:
     if tally.skipped:
         words.append(Text(f"{count(tally.skipped)} skipped"))
     if tally.state in {"starting", "retrying"}:
-        words.append(Text("starting" if tally.state == "starting" else "source retrying", style="magenta"))
+        why = tally.reason or "source retrying"
+        words.append(Text("starting" if tally.state == "starting" else why, style="magenta"))
     if tally.rate:
         words.append(Text(f"{count(tally.rate)} docs/s"))
     if tally.eta is not None:

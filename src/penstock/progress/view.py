@@ -36,6 +36,7 @@ _BETWEEN_FAILURES = 10.0
 """Seconds from one line about failed documents to the next, after these."""
 
 _LINE = 160
+_REASON = 90
 
 
 class Tally:
@@ -53,6 +54,8 @@ class Tally:
         self.rate = 0.0
         self.eta: float | None = None
         self.state = "starting"
+        self.reason = ""
+        """Why the source retries, and how long it waits; empty in every other state."""
         self._waiting: set[str | None] = set()
 
     @property
@@ -98,6 +101,7 @@ class Tally:
 
     def _change(self, event: AdapterStateChange) -> None:
         self.state = event.new_state
+        self.reason = shorten(clean(event.reason or ""), _REASON) if event.new_state == "retrying" else ""
         if event.new_state in ENDED:
             self.rate, self.eta = 0.0, None
             self._waiting.clear()
@@ -115,6 +119,7 @@ class Tally:
         found.total = None if None in totals else sum(total for total in totals if total is not None)
         found.eta = max((one.eta for one in tallies if one.eta is not None), default=None)
         found.state = next((one.state for one in tallies if one.state not in ENDED), "completed")
+        found.reason = next((one.reason for one in tallies if one.reason and one.state == found.state), "")
         return found
 
 
@@ -236,8 +241,9 @@ class PlainProgress(ProgressView):
         if retrying or now - self._last >= interval:
             self._last = now
             waits = self.waits_for()
+            why = f"retrying, {self.tally.reason}: " if self.tally.reason else "retrying: "
             self.say(
-                ("retrying: " if retrying else "")
+                (why if retrying else "")
                 + summary_line(self.tally)
                 + (f", waits for {waits}" if waits else "")
             )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from penstock.adapters.http.error import HttpError
+from penstock.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +28,16 @@ class Answer:
         """Return the body as JSON.
 
         Raises:
-            HttpError: it is not JSON.
+            HttpError: it is not JSON. It is retryable if the body begins like JSON, or is empty: then it was
+                probably cut off. A page of HTML is not.
         """
         try:
             return json.loads(self.content)
-        except ValueError as error:
-            begin = self.content[:60].decode("utf-8", "replace")
-            raise HttpError(f"{self.url} did not answer with JSON: {error}; it begins {begin!r}") from error
+        except (ValueError, RecursionError) as error:
+            begin = redact(self.content[:60].decode("utf-8", "replace"))
+            raise HttpError(
+                f"{self.url} did not answer with JSON: {error}; it begins {begin!r}",
+                host=urlsplit(self.url).hostname or "",
+                is_retryable=self.content.lstrip()[:1] in (b"", b"{", b"["),
+                reason="an answer that is not JSON",
+            ) from error
