@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.abc import announce
 from penstock.adapters.http.answer import Answer
 from penstock.adapters.http.body import ENCODINGS
 from penstock.adapters.http.budgets import budget_of
+from penstock.adapters.http.download import LONGEST as LONGEST_DOWNLOAD
+from penstock.adapters.http.download import MAX_BYTES as LARGEST_FILE
+from penstock.adapters.http.download import download
 from penstock.adapters.http.error import HttpError
 from penstock.adapters.http.hosts import Hosts, shown
 from penstock.adapters.http.limits import published
@@ -195,6 +199,46 @@ class HttpClient:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return [answer for answer in answers if answer is not None]
+
+    async def download(
+        self,
+        url: str,
+        path: str | Path,
+        params: Mapping[str, Any] | None = None,
+        *,
+        checksum: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = LARGEST_FILE,
+        timeout: float | None = None,
+        longest: float = LONGEST_DOWNLOAD,
+    ) -> Path:
+        """Write a body into a file, and return its path.
+
+        The file appears once it is complete. Until then ``NAME.part`` holds what has arrived. The next call
+        asks only for the rest, if the server supports that and its file is still the same.
+
+        Args:
+            url: With or without parameters of its own.
+            path: The file; its folder must exist. A file that is there is replaced.
+            params: Parameters, as for ``request``.
+            checksum: What the file must have, as ``md5:…``, ``sha1:…``, ``sha256:…`` or ``sha512:…``.
+            headers: Headers of this request.
+            max_bytes: The largest file.
+            timeout: Seconds to connect, and to wait for each piece.
+            longest: Seconds for this call. A server that sends fewer than 1,000 bytes a second for a minute
+                is given up earlier.
+
+        Raises:
+            HttpError: the file is not complete, or not what ``checksum`` says. The former keeps what arrived.
+        """
+        ask = self._ask(
+            "GET", url, params, headers, {}, max_bytes=max_bytes, timeout=timeout, longest=longest
+        )
+        return await download(self, ask, Path(path), checksum=checksum, max_bytes=max_bytes)
+
+    def host_of(self, url: str) -> str:
+        """Return the host of a URL that may be asked; otherwise raise ``HttpError``."""
+        return self._hosts.allow(url)
 
     # -- below -----------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from penstock.adapters.http.hosts import shown
 from penstock.redact import redact
 from penstock.runtime.libraries import RETRYABLE_STATUSES
 from penstock.runtime.retry_after import retry_after_in
-from penstock.text import clean, shorten
+from penstock.text import clean, shorten, size
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -72,7 +72,10 @@ class Exchange:
         return pieces_of(self.response.aiter_raw(), encoding, self.ask.max_bytes)
 
     async def body(self) -> bytes:
-        """Return the body."""
+        """Return the body; a server that declares too large a one is not read at all."""
+        declared, most = self.headers.get("content-length", ""), self.ask.max_bytes
+        if declared.isdecimal() and int(declared) > most:
+            raise BodyError(f"the body has {size(int(declared))}, more than allowed (max_bytes={most})")
         content = bytearray()
         async for piece in self.pieces():
             content += piece
