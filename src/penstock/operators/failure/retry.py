@@ -30,8 +30,9 @@ def retry(
     yields others; write ``feed.on_error_resume(lambda error: empty()).repeat(every=5)`` for it.
 
     The policy decides which errors to retry and how long to wait. The default retries only lost connections,
-    timeouts and errors marked with ``is_retryable = True``, so a ``ValueError`` is raised at once. An error
-    that is not retried has a note that says why.
+    timeouts and busy servers, also those of httpx, aiohttp, requests and grpc, and errors marked with
+    ``is_retryable = True``; so a ``ValueError`` is raised at once. An error that is not retried has a note
+    that says why.
 
     Each delivered item resets the attempts and the budget. The failed upstream is closed before the restart;
     an error while closing counts as another failed attempt. A run that is being drained is not retried.
