@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -111,3 +112,30 @@ def test_a_loop_that_ended_before_its_call():
     asyncio.run(worker.run(lambda: made.append(2)))
     assert made == [1, 2]
     asyncio.run(worker.aclose(lambda: None))
+
+
+def test_a_worker_that_is_collected_with_its_run_makes_the_last_call() -> None:
+    """Its coroutine is dropped with the closed loop and closes it, as part of the garbage that is collected."""
+    made: list[str] = []
+
+    async def use(reached: asyncio.Event) -> None:
+        worker = Worker("kept")
+        me = [asyncio.current_task()]  # a cycle: the task, its coroutine, and this list
+        me.append(me)  # type: ignore[arg-type]
+        try:
+            await worker.run(lambda: made.append("used"))
+            reached.set()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await worker.aclose(lambda: made.append("closed"))
+
+    def leave() -> None:
+        loop, reached = asyncio.new_event_loop(), asyncio.Event()
+        task = loop.create_task(use(reached))
+        loop.run_until_complete(reached.wait())
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        loop.close()
+
+    leave()
+    gc.collect()
+    assert made == ["used", "closed"]

@@ -25,6 +25,11 @@ began: ContextVar[str] = ContextVar("began", default="")
 working: WeakSet[Worker] = WeakSet()
 """The workers of this process that were used."""
 
+_executors: set[ThreadPoolExecutor] = set()
+"""Of all threads at work. An executor that is garbage takes calls and makes none: its thread ends before that.
+
+So a worker that is collected in mid-run could not release what its calls hold."""
+
 _RELEASE_SECONDS = 5.0
 """A release waits for the call under way."""
 
@@ -54,6 +59,7 @@ class Worker:
         if self._executor is None:
             # After a cancelled ``aclose`` the previous thread may still run its last call: wait for it.
             self._executor = ThreadPoolExecutor(1, self._name, _wait_for, (self._last,))
+            _executors.add(self._executor)
             self._loop, self._began = asyncio.get_running_loop(), began.get()
             working.add(self)
         abandoned, self._abandoned = self._abandoned, []
@@ -62,8 +68,7 @@ class Worker:
             try:
                 future = executor.submit(_after, abandoned, call)
             except RuntimeError:  # no thread: nothing runs, and a later call tries to start one again
-                self._executor = None
-                executor.shutdown(wait=False, cancel_futures=True)
+                self._end(executor, cancel_futures=True)
                 raise
         return await self._outcome(future)
 
@@ -74,9 +79,9 @@ class Worker:
         """
         self._abandoned = []
         if self._executor is not None:
-            executor, self._executor = self._executor, None
+            executor = self._executor
             self._last = executor.submit(last)
-            executor.shutdown(wait=False)  # submitted calls still run
+            self._end(executor)
         if self._last is None:
             return
         if asyncio._get_running_loop() is None:  # noqa: SLF001  a coroutine that was dropped closes itself
@@ -88,14 +93,22 @@ class Worker:
         """Release what the calls hold if the event loop is closed, so that nobody can await ``aclose``."""
         if self._executor is None or self._loop is None or not self._loop.is_closed():
             return
-        executor, self._executor = self._executor, None
-        self._warn("was left unfinished when its event loop was closed")
+        executor = self._executor
         self._last = executor.submit(self._release)
-        executor.shutdown(wait=False)
+        self._end(executor)
+        self._warn("was left unfinished when its event loop was closed")
         wait([self._last], timeout=_RELEASE_SECONDS)
 
+    def _end(self, executor: ThreadPoolExecutor, *, cancel_futures: bool = False) -> None:
+        """Let the thread end after the calls that it was given."""
+        self._executor = None
+        _executors.discard(executor)
+        executor.shutdown(wait=False, cancel_futures=cancel_futures)
+
     def __del__(self) -> None:
-        if getattr(self, "_executor", None) is not None and not sys.is_finalizing():
+        executor = getattr(self, "_executor", None)
+        if executor is not None and not sys.is_finalizing():
+            self._end(executor)
             self._warn("was dropped before its end")
 
     def _warn(self, what: str) -> None:
