@@ -23,6 +23,8 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes = b""
+    unchanged: bool = False
+    """Whether the server said that it has not changed (304), and this is the copy of an earlier answer."""
 
     def json(self) -> Any:
         """Return the body as JSON.

@@ -12,6 +12,8 @@ from penstock.abc import announce
 from penstock.adapters.http.answer import Answer
 from penstock.adapters.http.body import ENCODINGS
 from penstock.adapters.http.budgets import budget_of
+from penstock.adapters.http.cache import MAX_BYTES as CACHE_BYTES
+from penstock.adapters.http.cache import Cache
 from penstock.adapters.http.download import LONGEST as LONGEST_DOWNLOAD
 from penstock.adapters.http.download import MAX_BYTES as LARGEST_FILE
 from penstock.adapters.http.download import download
@@ -42,6 +44,8 @@ _NOTED = 1.0
 
 _CONCURRENCY = 32
 
+UNCHANGED = 304
+
 
 class HttpClient:
     """A client for one run: ``async with HttpClient(hosts=["api.fda.gov"]) as http: await http.get(url)``.
@@ -67,6 +71,9 @@ class HttpClient:
         redirects: How many redirects one request may follow.
         private: Whether private addresses may be asked. A private address or ``localhost`` that ``hosts``
             names may be asked anyway, and so may the first host without ``hosts``.
+        cache: A folder. Answers with ``ETag`` or ``Last-Modified`` are kept there, and from then on the
+            server is only asked whether they have changed.
+        cache_bytes: How much the folder may hold; the answers that were not used for longest are removed.
         transport: A transport of httpx2 in place of the network, for tests.
     """
 
@@ -83,6 +90,8 @@ class HttpClient:
         max_bytes: int = MAX_BYTES,
         redirects: int = 5,
         private: bool = False,
+        cache: str | Path | None = None,
+        cache_bytes: int = CACHE_BYTES,
         transport: Any = None,
     ) -> None:
         try:
@@ -98,6 +107,7 @@ class HttpClient:
         self._secrets.add(secret_params, secret_headers)
         self._rate = dict(rate or {})
         self._redirects = redirects
+        self._cache = None if cache is None else Cache(Path(cache), cache_bytes)
         self._mark = transports.WITH_SECRETS
         self._defaults = exchange.Ask(
             method="GET",
@@ -165,6 +175,8 @@ class HttpClient:
             method, url, params, headers, options,
             allow=allow, max_bytes=max_bytes, timeout=timeout, longest=longest,
         )  # fmt: skip
+        if self._cache is not None and ask.method == "GET" and "if-none-match" not in ask.headers:
+            return await self._through(self._cache, ask)
         return await self.exchange(ask, _answer)
 
     async def gather(
@@ -253,6 +265,21 @@ class HttpClient:
         merged = {**self._defaults.headers, **(headers or {})}
         return replace(self._defaults, method=method, url=url, headers=merged, options=options, **given)
 
+    async def _through(self, cache: Cache, ask: Ask) -> Answer:
+        """Ask whether the answer in the cache has changed; if there is none, keep the one that comes."""
+        path = cache.path(ask.url, ask.headers)
+        kept = await asyncio.to_thread(cache.load, path)
+        if kept is not None:
+            headers = {**ask.headers, **kept.conditions}
+            ask = replace(ask, headers=headers, allow=(*ask.allow, UNCHANGED))
+        answer = await self.exchange(ask, _answer)
+        if kept is not None and answer.status == UNCHANGED:
+            return replace(answer, status=200, headers=kept.headers, content=kept.content, unchanged=True)
+        told = f"{answer.headers}{answer.content.decode('utf-8', 'replace')}"
+        if not self._secrets.occur_in(told):
+            await asyncio.to_thread(cache.store, path, answer.status, answer.headers, answer.content)
+        return answer
+
     async def exchange(self, ask: Ask, use: Callable[[Exchange], Awaitable[T]]) -> T:
         """Send a request, follow redirects, and return what ``use`` makes of the answer.
 
@@ -268,6 +295,8 @@ class HttpClient:
             async with self._exchange.exchanging(self._client, ask, host, extensions) as exchange:
                 target = exchange.redirect
                 if target is None:
+                    if exchange.status == UNCHANGED:
+                        announce(f"304: {exchange.shown} has not changed")
                     if exchange.response.is_success or exchange.status in ask.allow:
                         return await use(exchange)
                     error = await exchange.failure()
