@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import socket
 import traceback
 import zlib
 
 import pytest
+from expression import Ok
 from pydantic import SecretStr
 
+from penstock import Document, Page, RawRecord
+from penstock.abc import Source
+from penstock.adapters import Adapter
 from penstock.adapters.http import HttpClient, HttpError
 from penstock.adapters.http.body import pieces_of
 from penstock.adapters.http.hosts import Hosts, is_private
-from penstock.runtime.policy import is_retryable
+from penstock.documents.settings import Settings
+from penstock.events import encode
+from penstock.flow import Flow
+from penstock.runtime.policy import RetryPolicy, is_retryable
 
 from .serving import Request, answer, serving
 
@@ -248,6 +256,27 @@ async def test_a_name_with_a_private_address(monkeypatch) -> None:
             assert (await http.get(target)).json() == {}
 
 
+async def no_addresses(*args, **options):
+    raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+
+async def test_a_proxy_of_the_environment(monkeypatch) -> None:
+    """``HTTP_PROXY`` is asked in place of the server, unless ``NO_PROXY`` or a private address says otherwise."""
+    async with (
+        serving(lambda request: answer(b'"proxy"')) as (proxy, requests),
+        serving(lambda request: answer()) as (url, _),
+    ):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("NO_PROXY", "example.com")
+        async with HttpClient(hosts=["example.org", "nothere.example.com", url]) as http:
+            assert (await http.get("http://example.org/x")).json() == "proxy"
+            assert (await http.get(url)).json() == {}
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", no_addresses)
+            with pytest.raises(HttpError, match="no connection"):
+                await http.get("http://nothere.example.com/")
+        assert [request.target for request in requests] == ["http://example.org/x"]
+
+
 # -- secrets --------------------------------------------------------------------------------------
 
 
@@ -311,3 +340,47 @@ async def test_secrets_do_not_follow_a_redirect_to_another_host() -> None:
         None,
         "1",
     )
+
+
+class Keyed(Source):
+    """Pages of a server that wants a key; the third request fails, and the server repeats the key in its answer."""
+
+    name = "keyed"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def fetch(self, position):
+        async with HttpClient(hosts=[self.url], secret_params={"api_key": SECRET}) as http:
+            for page in range(position or 0, 3):
+                answer = await http.get(f"{self.url}/{page}")
+                yield Page([RawRecord(f"{answer.url}#0", answer.content)], position=page + 1)
+
+    def identify(self, raw):
+        return raw.key
+
+    def parse(self, raw):
+        return Ok(Document(doc_id=raw.key, source=self.name))
+
+
+async def test_no_event_and_no_position_of_a_run_shows_a_secret() -> None:
+    """A run ends with an error about the key; its events, positions and the error itself do not show the key."""
+
+    def reply(request):
+        status = "403 Forbidden" if request.target.startswith("/2") else "200 OK"
+        return answer(f'{{"error": "the key {SECRET} has expired"}}'.encode(), status)
+
+    told: list[object] = []
+    async with serving(reply) as (url, _):
+        settings = Settings(retry=RetryPolicy(attempts=2, initial=0.0))
+        async with Flow(Adapter(Keyed(url), page_size=1).events(settings)).subscribe() as subscription:
+
+            async def read() -> None:
+                while events := await subscription.request(10):
+                    told.extend([*map(encode, events), subscription.position])
+
+            with pytest.raises(HttpError, match="the key .* has expired") as caught:  # noqa: RUF043
+                await read()
+    told += traceback.format_exception(caught.value)
+    assert sum("DocumentCompleted" in str(one) for one in told) == 2
+    assert SECRET not in str(told)

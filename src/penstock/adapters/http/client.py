@@ -57,6 +57,8 @@ class HttpClient:
     second; all clients on one event loop share that. A ``Retry-After`` holds back all requests to its host.
     A host with a private address has no limit unless ``rate`` gives one.
 
+    The proxies that the environment names (``HTTPS_PROXY``, ``NO_PROXY``) are used.
+
     Args:
         hosts: The servers that may be asked, also by redirects: ``api.fda.gov``, ``*.cdc.gov``, or URLs.
             Without it every server may be asked, and redirects must stay on the same one.
@@ -117,7 +119,7 @@ class HttpClient:
             max_bytes=max_bytes,
             headers=dict(headers or {}),
         )
-        inner = transport or transports.GuardedTransport(self._hosts)
+        inner = transport or transports.Network(self._hosts)
         self._client = httpx2.AsyncClient(
             headers={"accept-encoding": ENCODINGS, "user-agent": "penstock"},
             transport=transports.SecretTransport(inner, self._secrets),

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies, proxy_bypass
 
 import httpcore2
 import httpx2
@@ -61,6 +62,37 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             keepalive_expiry=_KEPT_FOR,
             network_backend=GuardedBackend(hosts),
         )
+
+
+class Network(httpx2.AsyncBaseTransport):
+    """Sends through the proxy that the environment names (``HTTPS_PROXY``, ``NO_PROXY``), or directly.
+
+    A proxy looks up names itself, so it decides whether a name with a private address is connected to.
+    """
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
+        self._direct = GuardedTransport(hosts)
+        self._proxies = getproxies()
+        self._through: dict[str, httpx2.AsyncHTTPTransport] = {}
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """See the base."""
+        return await self._way(request.url.scheme, request.url.host).handle_async_request(request)
+
+    def _way(self, scheme: str, host: str) -> httpx2.AsyncHTTPTransport:
+        proxy = self._proxies.get(scheme) or self._proxies.get("all")
+        if not proxy or self._hosts.may_be_private(host) or proxy_bypass(host):
+            return self._direct
+        if proxy not in self._through:
+            url = proxy if "://" in proxy else f"http://{proxy}"
+            self._through[proxy] = httpx2.AsyncHTTPTransport(proxy=httpx2.Proxy(url))
+        return self._through[proxy]
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for one in (self._direct, *self._through.values()):
+            await one.aclose()
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
