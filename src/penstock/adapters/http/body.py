@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from penstock.errors import SourceError
 from penstock.text import size
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
 ENCODINGS = "gzip, deflate"
 """What ``Decoder`` reads."""
@@ -69,19 +70,22 @@ class Decoder:
         return rest
 
 
-async def pieces_of(raw: AsyncIterable[bytes], encoding: str, most: int) -> AsyncIterator[bytes]:
+async def pieces_of(
+    raw: AsyncGenerator[bytes, None], encoding: str, most: int
+) -> AsyncGenerator[bytes, None]:
     """Yield the decompressed body in pieces of at most a megabyte.
 
     Raises:
         BodyError: the body cannot be read, or has more than ``most`` bytes.
     """
     decoder, length = Decoder(encoding.strip().lower()), 0
-    async for piece in raw:
-        for part in decoder.feed(piece):
-            length += len(part)
-            if length > most:
-                raise BodyError(f"the body has more than {size(most)} (max_bytes={most})")
-            if part:
-                yield part
+    async with aclosing(raw):
+        async for piece in raw:
+            for part in decoder.feed(piece):
+                length += len(part)
+                if length > most:
+                    raise BodyError(f"the body has more than {size(most)} (max_bytes={most})")
+                if part:
+                    yield part
     if rest := decoder.end():
         yield rest

@@ -287,8 +287,7 @@ class HttpClient:
 
         ``use`` gets an answer of success, or one with a status that ``ask.allow`` names.
         """
-        came_from = None
-        with_secrets = True
+        came_from, host, with_secrets = None, "", True
         for _ in range(self._redirects + 1):
             host = self._hosts.allow(ask.url, came_from=came_from)
             with_secrets = with_secrets and self._hosts.has_secrets(host)

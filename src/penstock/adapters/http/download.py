@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,15 +142,16 @@ async def _write(exchange: Exchange, path: Path, begin: int, total: int | None, 
     clock = asyncio.get_running_loop().time
     length, since, then = begin, clock(), begin
     with _opened(path, begin) as file:
-        async for piece in exchange.pieces():
-            length += len(piece)
-            if length > max_bytes:
-                raise BodyError(f"the file has more bytes than allowed (max_bytes={max_bytes})")
-            file.write(piece)
-            if clock() - since > _WATCHED:
-                if length - then < _SLOWEST * _WATCHED:
-                    raise BodyError(f"fewer than {_SLOWEST} bytes a second arrive", is_retryable=True)
-                since, then = clock(), length
+        async with aclosing(exchange.pieces()) as pieces:
+            async for piece in pieces:
+                length += len(piece)
+                if length > max_bytes:
+                    raise BodyError(f"the file has more bytes than allowed (max_bytes={max_bytes})")
+                file.write(piece)
+                if clock() - since > _WATCHED:
+                    if length - then < _SLOWEST * _WATCHED:
+                        raise BodyError(f"fewer than {_SLOWEST} bytes a second arrive", is_retryable=True)
+                    since, then = clock(), length
     if total is not None and length != total:
         raise BodyError(f"{length} bytes of {total} arrived", is_retryable=True)
 

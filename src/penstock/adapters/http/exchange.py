@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,7 @@ class Exchange:
         except (httpx2.InvalidURL, ValueError):
             return location
 
-    def pieces(self) -> AsyncIterator[bytes]:
+    def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the decompressed body."""
         encoding = self.headers.get("content-encoding", "")
         if self.response.is_stream_consumed:  # a transport of a test has made it from bytes
@@ -99,17 +99,18 @@ class Exchange:
             return ""
         text = b""
         try:
-            async for piece in self.pieces():
-                text += piece[:_EXPLANATION]
-                if len(text) >= _EXPLANATION:
-                    break
+            async with aclosing(self.pieces()) as pieces:
+                async for piece in pieces:
+                    text += piece[:_EXPLANATION]
+                    if len(text) >= _EXPLANATION:
+                        break
         except (httpx2.HTTPError, BodyError):
             return ""
         said = shorten(clean(redact(" ".join(text.decode("utf-8", "replace").split()))), _QUOTED)
         return f": {said}" if said else ""
 
 
-async def _once(content: bytes) -> AsyncIterator[bytes]:
+async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
     yield content
 
 

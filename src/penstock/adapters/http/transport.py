@@ -100,7 +100,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
-        self._inner = httpcore2.AnyIOBackend()
+        self._inner: Any = httpcore2.AnyIOBackend()  # its type is there only if anyio is
 
     async def connect_tcp(
         self,
