@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 from penstock.text import count
 
 _LATE = 0.1
-"""A timer that is late by less than this part of the interval does not move the requests behind it."""
+_LATE_SECONDS = 0.005
+"""A timer that is late by less than this part of the interval, or by less than this, moves no later request."""
 
 _FIRST = 1.0
 """The longest wait of the first request, in seconds."""
@@ -48,7 +48,8 @@ class Budget:
                 await asyncio.sleep(self._next - now)
             until, why = self._held
             reason = why if until > began else f"its limit is {_rate(per_second)}"
-            nominal = self._next if now - self._next < interval * _LATE else now
+            late = now - self._next
+            nominal = self._next if late < max(interval * _LATE, _LATE_SECONDS) else now
             self._next = nominal + interval
             return Wait(now - began, reason)
 
@@ -69,10 +70,14 @@ def _rate(per_second: float) -> str:
     )
 
 
-_budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Budget]] = WeakKeyDictionary()
+_budgets: dict[asyncio.AbstractEventLoop, dict[str, Budget]] = {}
 
 
 def budget_of(host: str) -> Budget:
     """Return the budget of ``host`` on the running event loop."""
-    budgets = _budgets.setdefault(asyncio.get_running_loop(), {})
-    return budgets.setdefault(host, Budget())
+    loop = asyncio.get_running_loop()
+    if loop not in _budgets:
+        for other in [*_budgets]:  # a lock holds its loop, so weak keys would keep closed loops for ever
+            if other.is_closed():
+                _budgets.pop(other, None)
+    return _budgets.setdefault(loop, {}).setdefault(host, Budget())

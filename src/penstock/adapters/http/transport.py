@@ -115,7 +115,9 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         if guarded:
             for address in await _addresses(host, port, timeout):
                 _refuse(host, address)
-        stream = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        stream: httpcore2.AsyncNetworkStream = await self._inner.connect_tcp(
+            host, port, timeout, local_address, socket_options
+        )
         if guarded:
             try:
                 _refuse(host, str(stream.get_extra_info("server_addr")[0]))
