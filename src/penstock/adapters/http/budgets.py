@@ -9,7 +9,7 @@ from penstock.text import count
 
 _LATE = 0.1
 _LATE_SECONDS = 0.005
-"""A timer that is late by less than this part of the interval, or by less than this, moves no later request."""
+"""A timer that is late by less than this part of the interval, or than this, moves no later request."""
 
 _FIRST = 1.0
 """The longest wait of the first request, in seconds."""
