@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from penstock import Document, Page, RawRecord
 from penstock.abc import Source
 from penstock.adapters import Adapter
-from penstock.adapters.http import HttpClient, HttpError
+from penstock.adapters.http import HttpClient, HttpError, secret_from
 from penstock.adapters.http.body import pieces_of
 from penstock.adapters.http.hosts import Hosts, is_private
 from penstock.documents.settings import Settings
@@ -313,6 +313,34 @@ async def test_secrets_go_to_the_host_and_nowhere_else(caplog) -> None:
     assert SECRET not in "\n".join(map(str, told)) + "\n".join(map(repr, told))
     assert caplog.records
     assert SECRET not in caplog.text
+
+
+async def test_secrets_that_a_server_repeats() -> None:
+    """A key is taken out of links to the next page, which stay valid, and hidden elsewhere in an answer."""
+
+    def reply(request):
+        target = request.target
+        bodies = f'{{"next": "{url}{target}&after=9", "again": "{url}/x?b=1&amp;api_key={SECRET}", "key": "{SECRET}"}}'
+        return answer(bodies.encode(), link=f'<{url}{target}>; rel="next"')
+
+    async with serving(reply) as (url, _), HttpClient(secret_params={"api_key": f" {SECRET}\n"}) as http:
+        got = await http.get(f"{url}/x", {"a": 1})
+        assert got.headers["link"] == f'<{url}/x?a=1>; rel="next"'
+        assert got.json() == {"next": f"{url}/x?a=1&after=9", "again": f"{url}/x?b=1", "key": "***"}
+        assert (await http.get(f"{url}/x")).json()["next"] == f"{url}/x?after=9"
+    with pytest.raises(ValueError, match="the secret 'X-Key' contains") as caught:
+        HttpClient(secret_headers={"X-Key": "geheim\nX-Other: 1"})
+    assert "geheim" not in str(caught.value)
+
+
+def test_secrets_from_settings_and_the_environment(monkeypatch) -> None:
+    """A setting wins over the environment; what is empty is no secret."""
+    monkeypatch.setenv("SOME_KEY", "from outside")
+    assert secret_from(SecretStr("given"), "SOME_KEY").get_secret_value() == "given"
+    assert secret_from(None, "SOME_KEY").get_secret_value() == "from outside"
+    assert secret_from(SecretStr(" "), "SOME_KEY").get_secret_value() == "from outside"
+    monkeypatch.delenv("SOME_KEY")
+    assert secret_from(None, "SOME_KEY") is None
 
 
 async def test_secrets_do_not_follow_a_redirect_to_another_host() -> None:

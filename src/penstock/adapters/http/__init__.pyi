@@ -3,3 +3,4 @@
 from .answer import Answer as Answer
 from .client import HttpClient as HttpClient
 from .error import HttpError as HttpError
+from .secret import secret_from as secret_from

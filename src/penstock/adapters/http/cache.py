@@ -2,8 +2,8 @@
 
 A file for each answer: a line of JSON (headers, the hash of the body), then the body. Files are written
 under another name first, so no reader sees half of one. What cannot be read counts as absent. Neither names
-nor contents of files hold a secret: names are hashes of the URL without secrets, and an answer that repeats a
-secret is not kept.
+nor contents of files hold a secret: names are hashes of the URL without secrets, and secrets that an answer
+repeats are taken out.
 
 hishel does more (freshness, answers that vary). It was not chosen because it keeps requests with their URLs
 and headers, and because it bounds the age of what it keeps, not the size.

@@ -179,7 +179,7 @@ class HttpClient:
         )  # fmt: skip
         if self._cache is not None and ask.method == "GET" and "if-none-match" not in ask.headers:
             return await self._through(self._cache, ask)
-        return await self.exchange(ask, _answer)
+        return await self.exchange(ask, self._answer)
 
     async def gather(
         self,
@@ -274,12 +274,10 @@ class HttpClient:
         if kept is not None:
             headers = {**ask.headers, **kept.conditions}
             ask = replace(ask, headers=headers, allow=(*ask.allow, UNCHANGED))
-        answer = await self.exchange(ask, _answer)
+        answer = await self.exchange(ask, self._answer)
         if kept is not None and answer.status == UNCHANGED:
             return replace(answer, status=200, headers=kept.headers, content=kept.content, unchanged=True)
-        told = f"{answer.headers}{answer.content.decode('utf-8', 'replace')}"
-        if not self._secrets.occur_in(told):
-            await asyncio.to_thread(cache.store, path, answer.status, answer.headers, answer.content)
+        await asyncio.to_thread(cache.store, path, answer.status, answer.headers, answer.content)
         return answer
 
     async def exchange(self, ask: Ask, use: Callable[[Exchange], Awaitable[T]]) -> T:
@@ -332,15 +330,16 @@ class HttpClient:
         if wait.seconds > _NOTED:
             announce(f"waited {wait.seconds:.3g} s for {host}: {wait.reason}")
 
+    async def _answer(self, exchange: Exchange) -> Answer:
+        headers = exchange.headers.items()
+        clean = self._secrets.removed_from
+        return Answer(
+            url=exchange.url,
+            status=exchange.status,
+            headers={name: clean(value.encode()).decode() for name, value in headers},
+            content=clean(await exchange.body()),
+        )
+
     def _hold(self, error: HttpError) -> None:
         if error.retry_after:
             budget_of(error.host).hold(error.retry_after, error.reason)
-
-
-async def _answer(exchange: Exchange) -> Answer:
-    return Answer(
-        url=exchange.shown,
-        status=exchange.status,
-        headers=dict(exchange.headers),
-        content=await exchange.body(),
-    )

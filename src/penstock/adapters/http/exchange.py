@@ -48,7 +48,8 @@ class Exchange:
     def __init__(self, ask: Ask, host: str, response: httpx2.Response) -> None:
         self.ask = ask
         self.host = host
-        self.shown = shown(response.request.url)
+        self.url = redact(str(response.request.url))
+        self.shown = shown(self.url)
         self.response = response
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
