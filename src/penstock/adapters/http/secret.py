@@ -48,8 +48,9 @@ class Secrets:
     def removed_from(self, content: bytes) -> bytes:
         """Return what a server sent without the secrets that it repeats.
 
-        A server may repeat a key in the link to the next page, which becomes a position. The parameter is taken
-        out of the link, which stays valid. Elsewhere ``***`` stands for a secret of eight characters or more.
+        A server may repeat a key in the link to the next page, which becomes a position. The parameter is
+        taken out of the link, which stays valid. Elsewhere ``***`` stands for a secret of eight characters or
+        more.
         """
         for name, value in self.params.items():
             for form in {value.encode(), quote_plus(value).encode(), quote(value).encode()}:
