@@ -20,6 +20,7 @@ from penstock.adapters.http import HttpClient, HttpError, secret_from
 from penstock.adapters.http.body import pieces_of
 from penstock.adapters.http.hosts import Hosts, is_private
 from penstock.documents.settings import Settings
+from penstock.errors import GraphError
 from penstock.events import encode
 from penstock.flow import Flow
 from penstock.runtime.policy import RetryPolicy, is_retryable
@@ -216,6 +217,20 @@ def test_what_a_client_may_ask() -> None:
     hosts.allow("https://a.org")
     with pytest.raises(HttpError, match="private address"):
         hosts.allow("http://10.0.0.1/")
+
+
+def test_arguments_that_cannot_be() -> None:
+    """A client is refused at once if a rate, a time or a bound is impossible; one host needs no list."""
+    for wrong in (
+        {"rate": {"a.org": 0}},
+        {"timeout": -1},
+        {"longest": float("nan")},
+        {"max_bytes": 0},
+        {"redirects": -1},
+    ):
+        with pytest.raises(GraphError, match=next(iter(wrong))):
+            HttpClient(**wrong)
+    assert Hosts("a.org", private=False).allow("https://a.org/") == "a.org"
 
 
 def test_private_addresses() -> None:

@@ -18,10 +18,11 @@ from penstock.adapters.http.download import LONGEST as LONGEST_DOWNLOAD
 from penstock.adapters.http.download import MAX_BYTES as LARGEST_FILE
 from penstock.adapters.http.download import download
 from penstock.adapters.http.error import HttpError
-from penstock.adapters.http.hosts import Hosts, shown
+from penstock.adapters.http.hosts import Hosts, host_in, shown
 from penstock.adapters.http.limits import published
 from penstock.adapters.http.secret import Secret, Secrets, without_secrets
 from penstock.errors import MissingExtra
+from penstock.runtime.arguments import positive, seconds_for
 from penstock.runtime.libraries import RETRYABLE_STATUSES as RETRYABLE
 from penstock.text import plural
 
@@ -96,6 +97,12 @@ class HttpClient:
         cache_bytes: int = CACHE_BYTES,
         transport: Any = None,
     ) -> None:
+        seconds_for("HttpClient", "timeout", timeout)
+        seconds_for("HttpClient", "longest", longest)
+        for per_second in (rate or {}).values():
+            seconds_for("HttpClient", "rate", per_second)
+        positive("HttpClient", "max_bytes", max_bytes)
+        positive("HttpClient", "redirects", redirects, least=0)
         try:
             import httpx2
 
@@ -107,7 +114,7 @@ class HttpClient:
         self._hosts = Hosts(hosts, private=private)
         self._secrets = Secrets()
         self._secrets.add(secret_params, secret_headers)
-        self._rate = dict(rate or {})
+        self._rate = {host_in(host): per_second for host, per_second in (rate or {}).items()}
         self._redirects = redirects
         self._cache = None if cache is None else Cache(Path(cache), cache_bytes)
         self._mark = transports.WITH_SECRETS

@@ -50,7 +50,8 @@ class Hosts:
     """
 
     def __init__(self, names: Iterable[str] | None, *, private: bool) -> None:
-        self._names = None if names is None else [_host_in(name) for name in names]
+        given = [names] if isinstance(names, str) else names
+        self._names = None if given is None else [host_in(name) for name in given]
         self._private = private
         self._first: str | None = None
 
@@ -89,7 +90,8 @@ class Hosts:
         return host == self._first if self._names is None else True
 
 
-def _host_in(name: str) -> str:
+def host_in(name: str) -> str:
+    """Return the host that a name, a pattern or a URL means."""
     host = urlsplit(name).hostname if "://" in name else name
     return (host or "").rstrip(".").lower()
 
