@@ -32,10 +32,12 @@ PUBLISHED = {
     # No number found for these: the most cautious limit of their owners.
     "dailymed.nlm.nih.gov": Limit(3),
     "id.nlm.nih.gov": Limit(3),
+    "accessgudid.nlm.nih.gov": Limit(3),
     "api.biorxiv.org": Limit(1),  # "no hard limit documented; responsible use expected" (api-evangelist)
     "api.medrxiv.org": Limit(1),
-    # wonder.cdc.gov/wonder/help/WONDER-API.html asks for one query after the other; no number found.
-    "wonder.cdc.gov": Limit(1 / 15),
+    # wonder.cdc.gov/wonder/help/wonder-api.html, as public clients of it quote it: one query after the other,
+    # and one in two minutes.
+    "wonder.cdc.gov": Limit(1 / 120),
     # dev.socrata.com/docs/app-tokens.html: a pool by address without a token; not throttled with one.
     "data.cdc.gov": Limit(1, with_key=10),
 }
