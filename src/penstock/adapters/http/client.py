@@ -270,7 +270,10 @@ class HttpClient:
         given = {name: value for name, value in changes.items() if value is not None}
         if params:
             params = {name: value for name, value in params.items() if value is not None}
-            url = str(self._httpx2.URL(url).copy_merge_params(params))
+            try:
+                url = str(self._httpx2.URL(url).copy_merge_params(params))
+            except self._httpx2.InvalidURL as error:
+                raise HttpError(f"{shown(url)} is no URL: {error}") from error
         merged = {**self._defaults.headers, **(headers or {})}
         return replace(self._defaults, method=method, url=url, headers=merged, options=options, **given)
 
@@ -321,7 +324,9 @@ class HttpClient:
     def _redirected(self, ask: Ask, status: int, target: str, *, other: bool) -> Ask:
         """Return the request that follows a redirect; to another host it takes no secret along."""
         if other and self._secrets.occur_in(target):
-            raise HttpError(f"{shown(ask.url)} redirects a secret to another host: {shown(target)}")
+            raise HttpError(
+                f"{shown(ask.url)} redirects a secret to another host: {shown(target)}", host=host_in(ask.url)
+            )
         headers = without_secrets(ask.headers) if other else ask.headers
         if status in (307, 308) or ask.method in ("GET", "HEAD"):
             return replace(ask, url=target, headers=headers)

@@ -61,22 +61,28 @@ class Hosts:
         Raises:
             HttpError: the URL must not be asked.
         """
-        parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".").lower()
+        scheme, host = _split(url)
+        before, asked = _split(came_from) if came_from else ("", host)
         where = f"{shown(came_from)} redirects to {shown(url)}, which" if came_from else shown(url)
-        if parts.scheme not in ("http", "https") or not host:
-            raise HttpError(f"{where} is no URL of http or https", host=host)
-        if came_from and parts.scheme == "http" and urlsplit(came_from).scheme == "https":
-            raise HttpError(f"{where} is not encrypted any more", host=host)
+        if wrong := self._wrong(scheme, host, before, asked if came_from else None):
+            raise HttpError(f"{where} {wrong}", host=asked)
+        return host
+
+    def _wrong(self, scheme: str, host: str, before: str, asked: str | None) -> str:
+        """Return why a URL must not be asked, or nothing; ``asked`` is the host that redirects to it."""
+        if scheme not in ("http", "https") or not host:
+            return "is no URL of http or https"
+        if scheme == "http" and before == "https":
+            return "is not encrypted any more"
         if self._names is None:
             self._first = self._first or host
-            if came_from and host != urlsplit(came_from).hostname:
-                raise HttpError(f"{where} is another host; allow it with hosts=", host=host)
+            if asked is not None and host != asked:
+                return "is another host; allow it with hosts="
         elif not any(_matches(host, name) for name in self._names):
-            raise HttpError(f"{where} is not on the list of hosts: {', '.join(self._names)}", host=host)
+            return f"is not on the list of hosts: {', '.join(self._names)}"
         if _is_local_name(host) and not self.may_be_private(host):
-            raise HttpError(f"{where} is a private address; allow it with private=True", host=host)
-        return host
+            return "is a private address; allow it with private=True"
+        return ""
 
     def may_be_private(self, host: str) -> bool:
         """Whether ``host`` may have a private address."""
@@ -88,6 +94,15 @@ class Hosts:
     def has_secrets(self, host: str) -> bool:
         """Whether requests to ``host`` carry the secrets of the client."""
         return host == self._first if self._names is None else True
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return the scheme and the host of a URL; both are empty if it is none."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, (parts.hostname or "").rstrip(".").lower()
+    except ValueError:
+        return "", ""
 
 
 def host_in(name: str) -> str:
