@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from penstock.runtime.retry_after import retry_after_in
 
-RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""The status codes of HTTP after which another attempt may succeed."""
+RETRYABLE_STATUSES = frozenset({408, 425, 429, *range(500, 600)}) - {501, 505}
+"""The status codes of HTTP after which another attempt may succeed: not if the server lacks the function."""
 
 _LOST = True
 _FINAL = False

@@ -26,8 +26,8 @@ def is_retryable(error: BaseException) -> bool:
     An error says it by an attribute ``is_retryable``, which is true or false. Without one, these are
     retryable: ``ConnectionError``, ``TimeoutError``, and the lost connections, timeouts and cut answers of
     httpx, httpx2, aiohttp, requests, urllib3, botocore and grpc; of these libraries also errors of the status
-    408, 425, 429, 500, 502, 503 or 504. A refused certificate is not. A group of errors is retryable if each
-    error in it is.
+    408, 425, 429 or 5xx (without 501 and 505). A refused certificate is not. A group of errors is retryable
+    if each error in it is.
     """
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_retryable, error.exceptions))

@@ -54,7 +54,7 @@ async def test_an_answer() -> None:
 
 @pytest.mark.parametrize(
     ("status", "retryable"),
-    [("429 Too Many Requests", True), ("408 X", True), ("425 X", True), ("503 X", True), ("404 Not Found", False),
+    [("429 Too Many Requests", True), ("408 X", True), ("425 X", True), ("503 X", True), ("520 X", True), ("404 Not Found", False),
      ("401 Unauthorized", False), ("501 X", False), ("304 Not Modified", False)],
 )  # fmt: skip
 async def test_an_answer_that_is_an_error(status, retryable) -> None:

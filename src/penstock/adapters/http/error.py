@@ -17,7 +17,7 @@ class HttpError(SourceError):
         host: The server.
         status: The status code of the answer, or ``None`` without an answer.
         is_retryable: Whether another attempt may succeed; a `RetryPolicy` asks it. By default the status
-            decides: 408, 425, 429, 500, 502, 503 and 504 may.
+            decides: 408, 425, 429 and 5xx may, without 501 and 505.
         retry_after: How many seconds the server asked to wait.
         reason: The message in few words, for the progress bar: ``429 Too Many Requests``.
     """
