@@ -19,7 +19,7 @@ PAGES: dict[str, tuple[str, str, list[str]]] = {
     "ingestion": (
         "Ingestion",
         "[Ingestion](../ingestion.md) and [Events](../events.md) explain these.",
-        ["penstock.document", "penstock.events", "penstock.pipeline", "penstock.adapters", "penstock.ledger",
+        ["penstock.document", "penstock.events", "penstock.pipeline", "penstock.adapters", "penstock.adapters.http", "penstock.ledger",
          "penstock.ledger.history", "penstock.sinks", "penstock.pipeline_file",
          "penstock.telemetry", "penstock.http"],
     ),
