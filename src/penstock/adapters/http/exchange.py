@@ -49,10 +49,14 @@ class Exchange:
         self.ask = ask
         self.host = host
         self.url = redact(str(response.request.url))
-        self.shown = shown(self.url)
         self.response = response
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
+
+    @property
+    def shown(self) -> str:
+        """The URL for messages."""
+        return shown(self.url)
 
     @property
     def redirect(self) -> str | None:

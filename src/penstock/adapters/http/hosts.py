@@ -63,8 +63,8 @@ class Hosts:
         """
         scheme, host = _split(url)
         before, asked = _split(came_from) if came_from else ("", host)
-        where = f"{shown(came_from)} redirects to {shown(url)}, which" if came_from else shown(url)
         if wrong := self._wrong(scheme, host, before, asked if came_from else None):
+            where = f"{shown(came_from)} redirects to {shown(url)}, which" if came_from else shown(url)
             raise HttpError(f"{where} {wrong}", host=asked)
         return host
 
