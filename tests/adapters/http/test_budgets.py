@@ -142,7 +142,7 @@ def test_published_limits() -> None:
         async with client() as http:
             await http.gather([url] * 3)
         assert now() == pytest.approx(1.0)
-        async with client(secret_params={"api_key": "kkkkkkkk"}) as http:
+        async with client(secret_params={"api_key": "kkkkkkkk"}, private=True) as http:
             await http.gather([url] * 11)
         assert now() == pytest.approx(1 + 1 / 3 + 1.0)
 

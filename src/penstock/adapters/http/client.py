@@ -18,7 +18,7 @@ from penstock.adapters.http.download import LONGEST as LONGEST_DOWNLOAD
 from penstock.adapters.http.download import MAX_BYTES as LARGEST_FILE
 from penstock.adapters.http.download import download
 from penstock.adapters.http.error import HttpError
-from penstock.adapters.http.hosts import Hosts, host_in, shown
+from penstock.adapters.http.hosts import Hosts, host_in, is_local, shown
 from penstock.adapters.http.limits import published
 from penstock.adapters.http.secret import Secret, Secrets, without_secrets
 from penstock.errors import MissingExtra
@@ -336,8 +336,7 @@ class HttpClient:
         """Wait until the budget of the host allows a request."""
         per_second = self._rate.get(host, self._rate.get("*"))
         if per_second is None:
-            private = self._hosts.may_be_private(host)
-            per_second = math.inf if private else published(host, keyed=bool(self._secrets))
+            per_second = math.inf if is_local(host) else published(host, keyed=bool(self._secrets))
         wait = await budget_of(host).turn(per_second)
         if wait.seconds > _NOTED:
             announce(f"waited {wait.seconds:.3g} s for {host}: {wait.reason}")

@@ -37,7 +37,8 @@ def is_private(address: str) -> bool:
     return not ip.is_global or ip.is_multicast
 
 
-def _is_local_name(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether a host is itself a private address, or the name of this machine."""
     return is_private(host) or host == "localhost" or host.endswith(".localhost")
 
 
@@ -80,7 +81,7 @@ class Hosts:
                 return "is another host; allow it with hosts="
         elif not any(_matches(host, name) for name in self._names):
             return f"is not on the list of hosts: {', '.join(self._names)}"
-        if _is_local_name(host) and not self.may_be_private(host):
+        if is_local(host) and not self.may_be_private(host):
             return "is a private address; allow it with private=True"
         return ""
 
@@ -89,7 +90,7 @@ class Hosts:
         if self._private:
             return True
         named = host in self._names if self._names is not None else host == self._first
-        return named and _is_local_name(host)
+        return named and is_local(host)
 
     def has_secrets(self, host: str) -> bool:
         """Whether requests to ``host`` carry the secrets of the client."""

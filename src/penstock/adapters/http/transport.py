@@ -14,7 +14,7 @@ import httpcore2
 import httpx2
 
 from penstock.adapters.http.error import HttpError
-from penstock.adapters.http.hosts import Hosts, is_private
+from penstock.adapters.http.hosts import Hosts, is_local, is_private
 
 if TYPE_CHECKING:
     from penstock.adapters.http.secret import Secrets
@@ -79,7 +79,6 @@ class Network(httpx2.AsyncBaseTransport):
     """
 
     def __init__(self, hosts: Hosts) -> None:
-        self._hosts = hosts
         self._direct = GuardedTransport(hosts)
         self._proxies = getproxies()
         self._through: dict[str, httpx2.AsyncHTTPTransport] = {}
@@ -90,7 +89,7 @@ class Network(httpx2.AsyncBaseTransport):
 
     def _way(self, scheme: str, host: str) -> httpx2.AsyncHTTPTransport:
         proxy = self._proxies.get(scheme) or self._proxies.get("all")
-        if not proxy or self._hosts.may_be_private(host) or proxy_bypass(host):
+        if not proxy or is_local(host) or proxy_bypass(host):
             return self._direct
         if proxy not in self._through:
             url = proxy if "://" in proxy else f"http://{proxy}"
