@@ -26,7 +26,7 @@ working: WeakSet[Worker] = WeakSet()
 """The workers of this process that were used."""
 
 _executors: set[ThreadPoolExecutor] = set()
-"""Of all threads at work. An executor that is garbage takes calls and makes none: its thread ends before that.
+"""Of all threads at work. An executor that is garbage still takes calls, but its thread has ended.
 
 So a worker that is collected in mid-run could not release what its calls hold."""
 
