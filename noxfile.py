@@ -1,6 +1,7 @@
 """One command per habit: ``nox -l`` lists them, and ``nox`` runs every check, and the tests on this Python.
 
-With ``CI`` in the environment, ``nox`` runs the tests on every supported Python, as ``nox -s all`` does.
+With ``CI`` in the environment, ``nox`` runs all tests on every supported Python, as ``nox -s all`` does.
+Without it, it leaves out those that are marked ``slow``: kills, crashes of servers, memory, browsers.
 ``nox -s tests-3.12 -- -k demand`` runs one session, with arguments for the tool behind it.
 
 Each session installs what it needs into an environment under ``.nox``. An interpreter that cannot be
@@ -106,16 +107,19 @@ def layers(session: nox.Session) -> None:
 
 @nox.session(python=[*SUPPORTED, *([] if RUNNING in SUPPORTED else [RUNNING])])
 def tests(session: nox.Session) -> None:
-    """Run the tests; arguments after ``--`` go to pytest."""
+    """Run the tests; arguments after ``--`` go to pytest. The slowest run in CI, and with any argument."""
     _install(session, "test")
-    session.run(*PYTEST, *session.posargs, env={"TMPDIR": os.environ.get("TMPDIR") or _quick_folder()})
+    chosen = session.posargs or ([] if os.environ.get("CI") else ["-m", "not slow"])
+    session.run(*PYTEST, *chosen, env={"TMPDIR": os.environ.get("TMPDIR") or _quick_folder()})
 
 
 @nox.session(name="all", python=False)
 def everything(session: nox.Session) -> None:
-    """Run every check, and the tests on every supported Python."""
-    for name in [*CHECKS, *(f"tests-{version}" for version in SUPPORTED)]:
+    """Run every check, and all tests on every supported Python."""
+    for name in CHECKS:
         session.notify(name)
+    for version in SUPPORTED:
+        session.notify(f"tests-{version}", posargs=["tests"])
 
 
 @nox.session

@@ -136,6 +136,7 @@ BROKEN = (
 )
 
 
+@pytest.mark.slow
 def test_the_list_has_every_adapter_and_reports_the_broken_one(shell: WithPlugins) -> None:
     """Name, description, inputs and origin on stdout; a warning on stderr; exit code 0."""
     done = shell("penstock adapters")

@@ -82,6 +82,7 @@ def test_stopped_by_sigterm_again_and_again(tmp_path: Path, sample: Path, output
     assert done.kills == STOPS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", cases(["parquet", "jsonl.zst", "postgres"], KINDS), indirect=True)
 def test_stopped_by_sigterm_it_says_how_to_go_on(penstock: Penstock, sample: Path, output: Output) -> None:
     """Exit code 130, a receipt, and a command that completes the same output as an undisturbed run."""
@@ -104,6 +105,7 @@ def test_stopped_by_sigterm_it_says_how_to_go_on(penstock: Penstock, sample: Pat
     assert output.read(penstock.folder) == output.read(other.folder)
 
 
+@pytest.mark.slow
 def test_one_signal_where_nobody_reads(penstock: Penstock, sample: Path, undisturbed: bytes) -> None:
     """A run that hangs is ended after ``--grace``; the next run completes."""
     process = in_the_middle(penstock, sample, "--to", "out.jsonl", "--grace", "0.1", lines=230)
@@ -154,6 +156,7 @@ def test_a_ledger_that_another_program_locks(penstock: Penstock, sample: Path, u
     assert (penstock.folder / "out.jsonl").read_bytes() == undisturbed
 
 
+@pytest.mark.slow
 def test_a_folder_that_may_no_longer_be_written(penstock: Penstock, sample: Path) -> None:
     """Losing write permission during a run is one sentence; once restored, the same command completes."""
     mighty = os.geteuid() == 0  # root ignores permissions, unless it drops this capability

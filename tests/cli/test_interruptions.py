@@ -78,6 +78,7 @@ def test_a_signal_to_the_whole_group_reaches_workers_too_and_ends_well(
     assert (penstock.folder / "out.jsonl").read_bytes() == undisturbed
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_at_once_even_where_nobody_reads(
     penstock: Penstock, sample: Path, undisturbed: bytes
 ) -> None:

@@ -201,6 +201,7 @@ def read_until(terminal: int, words: str | None) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_a_terminal_ends_a_run_that_the_same_command_continues():
     """The key ends with exit code 130 and the command that resumes, which makes the output of a whole run."""
     Path("slow_steps.py").write_text(

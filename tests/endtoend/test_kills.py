@@ -74,6 +74,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", cases(["several", "a file and DuckDB"], OUTPUTS))
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, sample: str, kind: str) -> None:
     """Runs killed at random instants, some during a commit, end with the same documents and sums."""
@@ -107,6 +108,7 @@ def test_a_killed_run_into_postgresql(tmp_path: Path, sample: str, postgres_serv
     assert done.kills == KILLS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", cases(["a table beside it"], LEDGERS))
 def test_a_killed_run_with_a_ledger_in_postgresql(
     tmp_path: Path, sample: str, postgres_server: PostgresServer, kind: str
@@ -137,6 +139,7 @@ def test_a_killed_run_with_overlapping_documents(tmp_path: Path, sample: str) ->
     )
 
 
+@pytest.mark.slow
 def test_killed_runs_with_several_processes_end_like_an_undisturbed_one(tmp_path: Path) -> None:
     """Where other processes parse, the output has the same lines in the same order."""
     files = [str(tmp_path / f"sample{k}.xml.gz") for k in range(3)]

@@ -17,6 +17,7 @@ from .outputs import OUTPUTS
 SCRIPT = Path(__file__).with_name("ingest.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", cases(["several"], [kind for kind in OUTPUTS if kind != "duckdb"]))
 def test_a_stopped_run_without_its_locks_touches_nothing(tmp_path: Path, kind: str) -> None:
     """A second run completes the output meanwhile. The first one ends with an error, and the output stays."""

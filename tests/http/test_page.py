@@ -76,6 +76,7 @@ def test_the_page_names_all_its_files_and_makes_no_markup_of_data():
     assert not re.findall(r"\son\w+=|\sstyle=|<style", texts["index.html"])
 
 
+@pytest.mark.slow
 @chromium
 async def test_a_run_is_watched_and_cancelled_without_a_mouse(folder, steps):
     """A live run moves on the page, shows its stages, and is cancelled with Tab and Enter; wide, narrow and dark."""
@@ -155,6 +156,7 @@ async def test_what_documents_say_is_text(folder):
         kept_to(browser, client)
 
 
+@pytest.mark.slow
 @chromium
 async def test_the_token_stays_in_the_tab_and_a_hidden_tab_rests(folder, steps):
     """A token is asked for, kept in sessionStorage, and sent in a header only. A tab that comes back resumes its events."""

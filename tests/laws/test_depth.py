@@ -106,6 +106,7 @@ def test_keeps_the_law_where_the_stack_is_cut(
         keep(law, entry)
 
 
+@pytest.mark.slow
 def test_any_operator_can_be_chained() -> None:
     """Chained operators of one kind need no more of the Python stack than some of them; nothing is left."""
     failed: dict[str, BaseException] = {}
@@ -123,6 +124,7 @@ def test_any_operator_can_be_chained() -> None:
     assert failed == {}
 
 
+@pytest.mark.slow
 def test_deep_chains_are_cancelled_drained_and_resumed() -> None:
     """A chain that is cut several times loses nothing when it is cancelled, and resumes from its positions."""
     exact = [entry for entry in CHAINED if chained(entry, 1).order == "exact" and chained(entry, 1).resumable]

@@ -181,6 +181,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert await self.ledger.tally(key) == counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["memory", "sqlite", "postgres"])
 def test_any_use_agrees_with_the_model(make_kind, name):
     """After any sequence of calls and crashes, ledger and model agree."""

@@ -141,6 +141,7 @@ async def test_a_holder_that_slept_and_was_not_taken_over_goes_on(url, hold):
     assert holder.commit() == "1"
 
 
+@pytest.mark.slow
 async def test_a_lease_is_renewed_while_the_loop_is_busy(url):
     """A run keeps its lease while a parser blocks the loop for longer than the lease."""
     async with PostgresLedger(url, lease=0.6) as ledger:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import nbformat
+import pytest
 
 from penstock.adapters.pubmed.sample import write_sample
 
@@ -69,6 +70,7 @@ def outputs_of_cells(folder: Path) -> dict[str, list[Any]]:
     return dict(zip(names, (cell.outputs for cell in ran.cells), strict=True))
 
 
+@pytest.mark.slow
 def test_in_a_kernel(tmp_path: Path) -> None:
     """One kernel, because to start one takes seconds, keeps everything that the functions below check."""
     cells = outputs_of_cells(tmp_path)

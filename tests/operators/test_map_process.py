@@ -58,6 +58,7 @@ def test_it_is_map(items: list[int], processes: int, ordered: bool) -> None:
     assert children() == before
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.integers(0, 30), st.lists(st.integers(0, 6), max_size=3), st.booleans())
 def test_a_run_can_be_cut_anywhere_and_resumed(total: int, cuts: list[int], ordered: bool) -> None:
@@ -231,6 +232,7 @@ def test_a_script_may_define_the_function_if_it_is_guarded(guard: bool, tmp_path
         assert 'if __name__ == "__main__"' in ran.stderr
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     """A parent that dies without closing anything leaves no process behind."""
     script = tmp_path / "script.py"

@@ -90,6 +90,7 @@ def ids(documents: Sequence[Document]) -> list[str]:
 # -- the five calls ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(RECORDS, st.sampled_from([1, 2, 5]))
 def test_all_five_calls_agree_with_the_model(records: list[Record], every: int) -> None:
     """Events, results, the eager result, the sink's documents and the ids equal those of a plain loop."""
@@ -161,6 +162,7 @@ async def test_a_consumer_that_leaves_gets_only_its_last_list_again(kind: str, t
     assert [document async for document in pipeline.iter_results()] == []
 
 
+@pytest.mark.slow
 async def test_a_ledger_in_use_is_refused(tmp_path: Path) -> None:
     """A run beside an unfinished one raises ``LedgerBusy`` and does not wait."""
     pipeline = pipeline_of(listed(5), ledger=tmp_path / "run.db")

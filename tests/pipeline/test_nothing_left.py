@@ -119,6 +119,7 @@ async def test_the_ledger_is_as_it_was(tmp_path: Path) -> None:
     assert not (tmp_path / "other.jsonl").exists()
 
 
+@pytest.mark.slow
 async def test_a_restart_that_reads_no_record_leaves_the_former_output(tmp_path: Path) -> None:
     """So it is for every output, with and without a ledger: after a failure, a stop, and an empty input.
 

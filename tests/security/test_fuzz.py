@@ -10,6 +10,7 @@ import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -141,6 +142,7 @@ def test_mutated_gzip(data: bytes) -> None:
     check(data)
 
 
+@pytest.mark.slow
 @FEWER
 @given(st.one_of(st.binary(max_size=300), st.lists(st.sampled_from(SNIPPETS), max_size=30).map(b"".join)))
 def test_any_bytes(data: bytes) -> None:

@@ -7,6 +7,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import penstock
 
 ROOT = Path(penstock.__file__).parent
@@ -45,6 +47,7 @@ def imported(name: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_is_unpickled_but_between_our_own_processes() -> None:
     """The listed modules, and no others, import what runs code on reading data."""
     assert {name for name in MODULES if imported(name) & UNPICKLERS} == BETWEEN_OUR_PROCESSES.keys()

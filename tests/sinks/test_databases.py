@@ -536,6 +536,7 @@ def started(command):
     return process
 
 
+@pytest.mark.slow
 async def test_two_processes_on_one_table(database):
     """The second process gets an error that names the first, and can write once the first was killed."""
     command = ["-c", HOLD, database.base + f"?table={database.table}"]

@@ -47,6 +47,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 async def test_documents_have_the_table_of_a_parquet_output(
     sample: str, tmp_path: Path, monkeypatch: Any
 ) -> None:

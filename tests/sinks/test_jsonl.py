@@ -129,6 +129,7 @@ async def test_an_output_that_is_gone(path):
     assert list(path.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 async def test_a_link_to_the_output(path):
     """A symbolic link is followed, and the lock is that of the real file."""
     real = path.with_name("real.jsonl")

@@ -101,6 +101,7 @@ def pipeline(ledger, hooks=()):
     return IngestionPipeline(Adapter(source, page_size=7), ledger=ledger, checkpoint_every=20, hooks=hooks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_ledger", [True, False])
 async def test_a_server_that_crashes_in_mid_run(database, tmp_path, with_ledger):
     """If the server crashes, the error says so, the last commit is intact, and the next run continues from it."""

@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -81,6 +83,7 @@ def test_race(explore):
 """
 
 
+@pytest.mark.slow
 def test_a_race_is_reported_with_the_option_that_shows_it_again(tmp_path: Path) -> None:
     """The report names the option; with it, the test fails with its own assertion."""
     counts, text = pytest_run(tmp_path, RACE, "--penstock-seeds=1000")
@@ -114,6 +117,7 @@ async def test_clean():
 """
 
 
+@pytest.mark.slow
 def test_leaks_fail_a_test_of_each_kind(tmp_path: Path) -> None:
     """A leak fails a coroutine function, a run in virtual time and a seeded run; a clean test passes."""
     counts, text = pytest_run(tmp_path, LEAKS)

@@ -186,6 +186,7 @@ def test_a_seed_gives_the_same_schedule_again() -> None:
     del garbage
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_schedule_in_another_process() -> None:
     """Digests depend neither on addresses nor on the seed of string hashes."""
     code = (

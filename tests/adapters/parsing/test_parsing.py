@@ -370,6 +370,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_a_killed_parent_leaves_no_orphans(tmp_path: Path) -> None:
     """SIGKILL cannot be handled; the processes end because their pipes close."""
     write_sample(tmp_path / "n.xml", 300)

@@ -47,6 +47,7 @@ async def test_the_whole_baseline_file(corpus: Path) -> None:
     assert await check(corpus / "pubmed/pubmed20n0014.xml.gz") == 30_000
 
 
+@pytest.mark.slow
 async def test_the_update_file(corpus: Path) -> None:
     """700 citations with rare elements, and 20 deletions, are equal."""
     assert await check(corpus / "pubmed/pubmed21n1298.excerpt.xml.gz") == 720

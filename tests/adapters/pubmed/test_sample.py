@@ -20,6 +20,7 @@ async def documents(path: Path):
     return [source.parse(raw) async for page in source.fetch(None) for raw in page.items]
 
 
+@pytest.mark.slow
 async def test_the_parser_and_the_independent_reader_agree(tmp_path: Path) -> None:
     """All fields of all sample records are equal."""
     path = tmp_path / "sample.xml.gz"
@@ -73,6 +74,7 @@ def test_the_same_arguments_produce_the_same_bytes(tmp_path: Path) -> None:
     assert digest == "a2b59c8b8ee113068f5cc90f19606caa1b87e93b85aa71e9d6c11c5eae770909"
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_sample(tmp_path: Path) -> None:
     """Ten times the records need the same memory."""
     peaks = []

@@ -131,6 +131,7 @@ def test_an_end_tag_that_does_not_end_costs_its_record() -> None:
         assert (pieces[-1].data, pieces[-1].fault) == (b"<Rec>2</Rec>", "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child reports the memory of its parent")
 def test_a_record_of_a_gigabyte_takes_no_memory(tmp_path: Path) -> None:
     """It fails with its size in the error and its first 64 KiB kept; the next record is read; memory is < 300 MB."""
