@@ -1,6 +1,8 @@
 # The names that this package offers, and where each is defined.
 
 from .adapter import Adapter as Adapter
+from .clinicaltrials.source import clinicaltrials as clinicaltrials
+from .clinicaltrials.source import ClinicalTrialsSource as ClinicalTrialsSource
 from .pubmed.adapter import pubmed as pubmed
 from .pubmed.source import PubMedSource as PubMedSource
 from .registry import AdapterEntry as AdapterEntry

@@ -24,7 +24,9 @@ GROUP = "penstock.adapters"
 """The group of entry points that adapters are registered in."""
 
 # Built in, not in pyproject.toml: they also work in a source checkout that was never installed.
-_BUILT_IN = (EntryPoint("pubmed", "penstock.adapters.pubmed.entry:entry", GROUP),)
+_BUILT_IN = tuple(
+    EntryPoint(name, f"penstock.adapters.{name}.entry:entry", GROUP) for name in ("clinicaltrials", "pubmed")
+)
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 

@@ -1,0 +1,1 @@
+"""Studies of ClinicalTrials.gov, from version 2 of its API."""
