@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.adapters.registry import BUILT_IN
+
 from .conftest import Penstock, article, articles, environment, pmid
 
 LINES = '''
@@ -141,16 +143,19 @@ def test_the_list_has_every_adapter_and_reports_the_broken_one(shell: WithPlugin
     """Name, description, inputs and origin on stdout; a warning on stderr; exit code 0."""
     done = shell("penstock adapters")
     assert (done.returncode, done.stderr) == (0, f"penstock: warning: {BROKEN}\n")
-    assert "lines: Lines of text.\n  inputs  Text files.\n  from    pen-lines 1.2\n" in done.stdout
-    assert "count: Counts.\n  inputs  none\n" in done.stdout
+    assert "lines: Lines of text.\n  inputs   Text files.\n  from     pen-lines 1.2\n" in done.stdout
+    assert "count: Counts.\n  inputs   none: it asks a source\n" in done.stdout
     assert "pubmed: Citations from PubMed XML files or MEDLINE text.\n" in done.stdout
+    assert "  proof    its parser was run over real records\n  licence  NLM's terms" in done.stdout
 
 
 def test_the_list_for_programs(shell: WithPlugins) -> None:
     """One JSON object a line, with the JSON Schema of the settings."""
     done = shell("penstock adapters --json")
     rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
-    assert set(rows) == {"clash", "count", "lines", "pubmed"}
+    assert set(rows) == {"clash", "count", "lines", *BUILT_IN}
+    assert {rows[name]["proof"] for name in BUILT_IN} == {"captured"}
+    assert all(rows[name][fact] for name in BUILT_IN for fact in ("licence", "homepage"))
     assert (rows["lines"]["origin"], rows["lines"]["inputs"]) == ("pen-lines 1.2", "Text files.")
     assert rows["count"]["settings"]["properties"]["number"]["maximum"] == 9
 
@@ -203,7 +208,8 @@ def test_dead_letters_of_an_adapter_that_is_not_installed(shell: WithPlugins, pe
     done = penstock("dead", "replay", "out.jsonl")
     assert done.returncode == 2
     sentence, hint = done.stderr.splitlines()
-    assert sentence == "penstock: there is no adapter 'lines'; the known adapters are: pubmed"
+    known = ", ".join(sorted(BUILT_IN))
+    assert sentence == f"penstock: there is no adapter 'lines'; the known adapters are: {known}"
     assert "IngestionPipeline(adapter" in hint
 
 
@@ -219,7 +225,7 @@ def test_an_adapter_without_inputs(shell: WithPlugins) -> None:
     assert wrong.stderr.count("\n") == 1
     done = shell("penstock ingest count --to out.jsonl --number 3 --token hunter2")
     assert done.returncode == 0, done.stderr
-    assert "penstock ingest count --to out.jsonl --number 3\n" in done.stdout
+    assert "penstock ingest count --to out.jsonl --number 3 --refresh\n" in done.stdout
     assert "hunter2" not in done.stdout + done.stderr
 
 
@@ -246,6 +252,5 @@ def test_an_unknown_name(shell: WithPlugins) -> None:
     """The message lists the known names."""
     done = shell("penstock ingest pubmet a.xml --to out.jsonl")
     assert done.returncode == 2
-    assert done.stderr == (
-        "penstock: there is no adapter 'pubmet'; the known adapters are: clash, count, lines, pubmed, rusty\n"
-    )
+    known = ", ".join(sorted([*BUILT_IN, "clash", "count", "lines", "rusty"]))
+    assert done.stderr == f"penstock: there is no adapter 'pubmet'; the known adapters are: {known}\n"

@@ -116,6 +116,19 @@ def test_only_who_takes_files_is_told_about_new_ones() -> None:
     assert "new files" not in demo
 
 
+def test_a_query_is_asked_again_with_refresh() -> None:
+    """An adapter without inputs has no new files: its receipt shows the command that asks it again."""
+    entry = find_adapter("clinicaltrials")
+    to = Path("gone/out.jsonl")
+    asked = Job(entry, (), entry.settings(condition="asthma"), RunOptions(), to, default_ledger(to))
+    command = "penstock ingest clinicaltrials --to gone/out.jsonl --condition asthma"
+    assert f"  what is new:   {command} --refresh" in lines(summary(completed=5), asked)
+    assert "new files" not in lines(summary(completed=5), asked)
+    assert "--refresh takes what is new" in lines(summary(nothing=True), asked)
+    again = replace(asked, options=RunOptions(refresh=True))
+    assert lines(summary(completed=5), again).count("--refresh") == 1
+
+
 def test_ten_thousand_files_do_not_bury_the_receipt() -> None:
     """A very long command is described instead."""
     text = lines(summary(completed=5), job(*(f"pubmed{n:05}.xml.gz" for n in range(10_000))))

@@ -24,9 +24,10 @@ GROUP = "penstock.adapters"
 """The group of entry points that adapters are registered in."""
 
 # Built in, not in pyproject.toml: they also work in a source checkout that was never installed.
-_BUILT_IN = tuple(
-    EntryPoint(name, f"penstock.adapters.{name}.entry:entry", GROUP) for name in ("clinicaltrials", "pubmed")
-)
+BUILT_IN = ("clinicaltrials", "pubmed")
+"""The names of Penstock's own adapters; each has a package of that name with a module ``entry``."""
+
+_BUILT_IN = tuple(EntryPoint(name, f"penstock.adapters.{name}.entry:entry", GROUP) for name in BUILT_IN)
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 

@@ -28,6 +28,10 @@ _HELP = (
     "After an interruption, the same command continues at the last commit. After a completed run it reads "
     "only new files. With --refresh it also reads files that have changed."
 )
+_HELP_OF_QUERIES = (
+    "After an interruption, the same command continues at the last commit. After a completed run, --refresh "
+    "asks again, and takes documents that are new or have changed."
+)
 _TO = (
     "Where to write: a file (.jsonl, .csv, .tsv, .parquet; lines also .gz or .zst), the URL of a table "
     "(sqlite:///out.db?table=articles, duckdb:///..., postgresql://...), or - for JSON Lines on stdout. "
@@ -67,7 +71,7 @@ def _add(ingest: App, entry: AdapterEntry[Any]) -> None:
         ingest.command(
             _ingest_command(entry),
             name=entry.name,
-            help=f"{entry.description}\n\n{_HELP}",
+            help=f"{entry.description}\n\n{_HELP_OF_QUERIES if entry.inputs is None else _HELP}",
             usage=f"Usage: penstock ingest {entry.name} {inputs}--to OUT.jsonl [OPTIONS]\n",
         )
     except Exception as error:  # the settings model of another package: it must not stop other adapters
@@ -135,6 +139,10 @@ def list_adapters(*, as_json: Json = False, debug: Debug = False) -> int:  # noq
                 "name": entry.name,
                 "description": entry.description,
                 "inputs": entry.inputs,
+                "proof": entry.proof,
+                "licence": entry.licence,
+                "limits": entry.limits,
+                "homepage": entry.homepage,
                 "origin": entry.origin,
                 "settings": entry.settings.model_json_schema(),
             }
@@ -143,15 +151,28 @@ def list_adapters(*, as_json: Json = False, debug: Debug = False) -> int:  # noq
         put(sys.stdout, *map(json.dumps, facts))
     else:
         for entry in entries:
-            put(
-                sys.stdout,
-                clean(f"{entry.name}: {entry.description}"),
-                f"  inputs  {clean(entry.inputs or 'none')}",
-                f"  from    {clean(entry.origin)}",
-            )
+            put(sys.stdout, clean(f"{entry.name}: {entry.description}"), *_facts(entry))
         put(sys.stdout, "", "penstock ingest NAME --help shows the options of an adapter")
     _warn(problems)
     return ALL_COMPLETED
+
+
+_PROOFS = {
+    "captured": "its parser was run over real records",
+    "documented": "its parser was written from the documentation; no real record was seen",
+}
+
+
+def _facts(entry: AdapterEntry[Any]) -> list[str]:
+    facts = {
+        "inputs": entry.inputs or "none: it asks a source",
+        "proof": _PROOFS.get(entry.proof or "", ""),
+        "licence": entry.licence,
+        "limits": entry.limits,
+        "see": entry.homepage,
+        "from": entry.origin,
+    }
+    return [f"  {name:<9}{clean(value)}" for name, value in facts.items() if value]
 
 
 def _warn(problems: Iterable[AdapterError]) -> None:

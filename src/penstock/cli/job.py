@@ -98,6 +98,11 @@ class Job:
         """Whether the command that repeats this job takes ``--refresh``."""
         return self.repeat is None
 
+    @property
+    def is_query(self) -> bool:
+        """Whether the adapter reads no inputs, but asks a source: what is new is found by asking again."""
+        return self.refreshable and self.adapter.inputs is None
+
     def warning(self) -> str | None:
         """Return what the user may have overlooked."""
         return unquoted_glob(self.files)

@@ -59,6 +59,8 @@ def _headline(summary: RunSummary, job: Job) -> str:
     if summary.nothing_to_do and summary.warning is None:
         names = ", ".join(map(_name_of, job.outputs)) or clean(summary.sink or "the output")
         reason = f"{names} already has all documents of these inputs"
+        if job.is_query:
+            reason = f"{names} has all documents of this query; --refresh takes what is new since then"
         if summary.limited and job.options.limit is not None:
             reason = f"an earlier run reached the limit of {count(job.options.limit)}"
         return f"penstock: nothing to do: {reason}"
@@ -140,10 +142,12 @@ def _next(summary: RunSummary, job: Job) -> list[str]:
         lines.append(_how("try again", job.replay_command()))
     if job.options.limit is not None:
         lines.append(_how("continue", job.command(limited=False)))
+    elif job.is_query:
+        lines.append(_how("what is new", job.command(refresh=True)))
     else:
         what = "new files" if job.refreshable else "once more"  # the demo takes no files
         lines.append(_how(what, job.command(refresh=False)))
-    if job.options.refresh:
+    if job.options.refresh and not job.is_query:
         lines.append(_how("changed files", job.command()))
     lines.append(_how("start over", job.command(restart=True)))
     return lines

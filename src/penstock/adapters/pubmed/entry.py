@@ -65,4 +65,7 @@ entry = AdapterEntry(
     settings=PubMedSettings,
     build=_build,
     replay=_replay,
+    proof="captured",
+    licence="NLM's terms for MEDLINE/PubMed data: name NLM as the source; abstracts may be under copyright.",
+    homepage="https://www.nlm.nih.gov/databases/download/pubmed_medline.html",
 )
