@@ -3,6 +3,8 @@
 from .adapter import Adapter as Adapter
 from .clinicaltrials.source import clinicaltrials as clinicaltrials
 from .clinicaltrials.source import ClinicalTrialsSource as ClinicalTrialsSource
+from .csv_files import csv as csv
+from .jsonl import jsonl as jsonl
 from .pubmed.adapter import pubmed as pubmed
 from .pubmed.source import PubMedSource as PubMedSource
 from .registry import AdapterEntry as AdapterEntry

@@ -24,10 +24,17 @@ GROUP = "penstock.adapters"
 """The group of entry points that adapters are registered in."""
 
 # Built in, not in pyproject.toml: they also work in a source checkout that was never installed.
-BUILT_IN = ("clinicaltrials", "pubmed")
-"""The names of Penstock's own adapters; each has a package of that name with a module ``entry``."""
+BUILT_IN = {
+    "clinicaltrials": "clinicaltrials.entry",
+    "csv": "csv_files",
+    "jsonl": "jsonl",
+    "pubmed": "pubmed.entry",
+}
+"""Penstock's own adapters, and the module of ``penstock.adapters`` that has the entry of each."""
 
-_BUILT_IN = tuple(EntryPoint(name, f"penstock.adapters.{name}.entry:entry", GROUP) for name in BUILT_IN)
+_BUILT_IN = tuple(
+    EntryPoint(name, f"penstock.adapters.{module}:entry", GROUP) for name, module in BUILT_IN.items()
+)
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 

@@ -10,8 +10,8 @@ from penstock.abc import Page, Source
 from penstock.adapters.http.client import HttpClient
 from penstock.adapters.http.pages import Listing, RecordsPage, pages_of
 from penstock.adapters.http.paging import OnePage, Paging
-from penstock.adapters.http.places import Place, name_of, text_at
 from penstock.adapters.json_records import parsed, read_object
+from penstock.adapters.places import Place, name_of, text_at
 from penstock.document import Document, RawRecord, checked_id, content_hash
 from penstock.errors import DocumentError, GraphError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.adapters.http.error import HttpError
 from penstock.adapters.http.paging import Fetched, Paging, total_at
-from penstock.adapters.http.places import Place, at, name_of
+from penstock.adapters.places import Place, at, name_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from penstock.adapters.http.error import HttpError
-from penstock.adapters.http.places import Place, at, name_of, text_at
+from penstock.adapters.places import Place, at, name_of, text_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

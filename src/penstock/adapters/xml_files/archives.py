@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz")
-MEMBERS = (".xml", ".xml.gz", ".nbib", ".nbib.gz", ".medline")
-"""The endings of the files in an archive that are read; others (a readme, checksums) are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +41,11 @@ def members_of(path: str, unpacking: Unpacking | None = None) -> list[Member]:
     Raises:
         SourceError: the archive is damaged, has no such file, or two of one name.
     """
+    unpacking = unpacking or Unpacking()
     with _explained(path):
-        members = _listed_zip(path) if _is_zip(path) else _listed_tar(path, unpacking or Unpacking())
+        members = _listed_zip(path, unpacking) if _is_zip(path) else _listed_tar(path, unpacking)
     if not members:
-        message = f"{path} contains no file that ends in one of {', '.join(MEMBERS)}"
+        message = f"{path} contains no file that ends in one of {', '.join(unpacking.members)}"
         raise SourceError(message)
     names = [member.name for member in members]
     if len(set(names)) < len(names):
@@ -119,10 +118,10 @@ def _explained(path: str) -> Iterator[None]:
         raise SourceError(message) from error
 
 
-def _wanted(name: str) -> bool:
+def _wanted(name: str, endings: tuple[str, ...]) -> bool:
     """Return whether the file is one to read; macOS and editors add hidden ones of the same ending."""
     pure = PurePosixPath(name)
-    return name.lower().endswith(MEMBERS) and not pure.name.startswith(".") and "__MACOSX" not in pure.parts
+    return name.lower().endswith(endings) and not pure.name.startswith(".") and "__MACOSX" not in pure.parts
 
 
 # -- zip
@@ -132,9 +131,10 @@ def _is_zip(path: str) -> bool:
     return path.lower().endswith(_ZIP)
 
 
-def _listed_zip(path: str) -> list[Member]:
+def _listed_zip(path: str, unpacking: Unpacking) -> list[Member]:
     with open_file(path) as file, zipfile.ZipFile(file) as archive:
-        return [_member(info) for info in archive.infolist() if not info.is_dir() and _wanted(info.filename)]
+        files = [info for info in archive.infolist() if not info.is_dir()]
+        return [_member(info) for info in files if _wanted(info.filename, unpacking.members)]
 
 
 def _member(info: zipfile.ZipInfo) -> Member:
@@ -182,7 +182,7 @@ def _listed_tar(path: str, unpacking: Unpacking) -> list[Member]:
     with closing(_Tar(path, unpacking)) as tar:
         while (found := tar.next_file()) is not None:
             number, info, content = found
-            if content is not None and _wanted(info.name):
+            if content is not None and _wanted(info.name, unpacking.members):
                 digest = hashlib.blake2b(digest_size=12)
                 while data := content.read(CHUNK):
                     digest.update(data)

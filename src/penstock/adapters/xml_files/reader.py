@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from penstock.adapters.xml_files.raw import FileInput, NotReady, RawInput, open_file
 from penstock.errors import SourceError
 
-__all__ = ["CHUNK", "FREE", "ByteReader", "NotReady", "Unpacking", "open_file"]
+__all__ = ["CHUNK", "FREE", "MEMBERS", "ByteReader", "NotReady", "Unpacking", "open_file"]
 
 if TYPE_CHECKING:
     from typing import Self
@@ -44,18 +44,26 @@ _ADVICE = {b"PK\x03\x04": "give it a name that ends in .zip, or unpack it"}
 _LONGEST_MAGIC = 6
 
 
+MEMBERS = (".xml", ".xml.gz", ".nbib", ".nbib.gz", ".medline")
+"""The usual endings of the files in an archive that are read; others (a readme, checksums) are left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unpacking:
-    """How much a compressed file may unpack to; a file that exceeds this is refused as a decompression bomb.
+    """How much a compressed file may unpack to, and what is read of an archive.
+
+    A file that exceeds the limits is refused as a decompression bomb.
 
     Args:
         max_ratio: Bytes of content per byte on disk, checked once 16 MiB were unpacked. XML reaches 5 to 30;
             the maximum of gzip is about 1,030.
         max_bytes: Bytes of content in total, over all gzip members of the file.
+        members: The endings of the files in an archive that are read, in lower case.
     """
 
     max_ratio: int = 200
     max_bytes: int = 100 * 1024**3
+    members: tuple[str, ...] = MEMBERS
 
 
 class _Decompressor(Protocol):

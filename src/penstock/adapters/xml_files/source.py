@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from penstock.abc import JSON, Page, Source
 from penstock.adapters.xml_files.archives import OpenTars
 from penstock.adapters.xml_files.inventory import as_text, check_paths, find_files
-from penstock.adapters.xml_files.reader import Unpacking
+from penstock.adapters.xml_files.reader import MEMBERS, Unpacking
 from penstock.adapters.xml_files.reading import LocalReading, Reading
 from penstock.adapters.xml_files.splitter import MAX_RECORD_BYTES
 from penstock.adapters.xml_files.walk import Walk, states_of
@@ -62,6 +62,9 @@ class XmlFilesSource(Source):
         ValueError: no path is given, or a number is less than 1.
     """
 
+    members: ClassVar[tuple[str, ...]] = MEMBERS
+    """The endings of the files in an archive that are read."""
+
     def __init__(
         self,
         *paths: str | os.PathLike[str],
@@ -81,6 +84,7 @@ class XmlFilesSource(Source):
         self._unpacking = Unpacking(
             _limit("max_ratio", max_ratio, usual.max_ratio),
             _limit("max_unpacked_bytes", max_unpacked_bytes, usual.max_bytes),
+            self.members,
         )
         if on_bad_file not in get_args(OnBadFile):
             message = f"on_bad_file must be 'stop' or 'skip', not {on_bad_file!r}"

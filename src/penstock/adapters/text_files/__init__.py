@@ -1,0 +1,1 @@
+"""Records of text files: lines of JSON, and rows of tables."""
