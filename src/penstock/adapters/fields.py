@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.places import Place, name_of, text_at
-from penstock.document import Document, checked_id, content_hash
+from penstock.document import checked_id, content_hash, trusted_document
 from penstock.errors import DocumentError
 
 if TYPE_CHECKING:
-    from penstock.document import RawRecord
+    from penstock.document import Document, RawRecord
 
 _USUAL_ID = "id"
 
@@ -52,16 +52,20 @@ class Fields:
 
     def document(self, record: dict[str, Any], raw: RawRecord, source: str) -> Document:
         """Return the document of a record, whose fields are the metadata."""
-        version = self._text(record, self.version)
-        return Document(
-            doc_id=self.doc_id(record, raw.key),
-            source=source,
-            record_id=self.record_id(record, raw.key) if version else "",
-            version=version,
-            title=self._text(record, self.title),
-            content=self._text(record, self.content),
-            metadata=record,
-            content_hash=content_hash(raw.data),
+        version, record_id = self._text(record, self.version), self.record_id(record, raw.key)
+        return trusted_document(
+            {
+                "doc_id": checked_id(f"{record_id}.{version}" if version else record_id),
+                "source": source,
+                "record_id": record_id if version else "",
+                "version": version,
+                "title": self._text(record, self.title),
+                "content": self._text(record, self.content),
+                "metadata": record,
+                "content_hash": content_hash(raw.data),
+                "deleted": False,
+                "raw": None,
+            }
         )
 
     @staticmethod

@@ -63,7 +63,7 @@ def read_object(data: bytes, key: str) -> dict[str, Any]:
         RecursionError: it is nested too deeply.
     """
     try:
-        found = json.loads(data, parse_constant=_no_number)
+        found = _DECODER.decode(data.decode("utf-8"))
     except ValueError as error:
         begin = data[:40].decode("utf-8", "replace")
         raise DocumentError(f"record {key} is not JSON: {error}; it begins {begin!r}") from None
@@ -74,6 +74,9 @@ def read_object(data: bytes, key: str) -> dict[str, Any]:
 
 def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
 def snake_keys(value: Any) -> Any:

@@ -137,6 +137,27 @@ async def test_a_query_over_a_real_server(tmp_path: Path) -> None:
         }  # fmt: skip
 
 
+async def test_the_day_of_the_data_changes_no_study(tmp_path: Path) -> None:
+    """A study is unchanged although the API answers from the data of another day; the column has the day."""
+    day = "2026-01-01"
+
+    def serve(_request: Any) -> bytes:
+        studies = [{**study(), "derivedSection": {"miscInfoModule": {"versionHolder": day}}}, ["no study"]]
+        return answer(json.dumps({"studies": studies}).encode())
+
+    async with serving(serve) as (url, _):
+
+        async def run(**options: Any) -> Any:
+            pipeline = IngestionPipeline(clinicaltrials(url=url), ledger=tmp_path / "run.db", **options)
+            return await pipeline.run(tmp_path / "out.jsonl")
+
+        assert (await run()).counts["completed"] == 1
+        day = "2026-01-02"
+        assert (await run(refresh=True)).counts["completed"] == 0
+        (line,) = (tmp_path / "out.jsonl").read_text().splitlines()
+        assert json.loads(line)["metadata"]["data_version"] == "2026-01-01"
+
+
 def test_too_large_a_page() -> None:
     """It is refused before anything runs."""
     with pytest.raises(GraphError, match="page_size must be at most 1,000"):

@@ -9,12 +9,14 @@ from penstock.adapters.clinicaltrials.columns import StudyColumns
 from penstock.adapters.clinicaltrials.study import SOURCE, read_study, study_ids, study_record_id
 from penstock.adapters.http.json_source import JsonSource
 from penstock.adapters.http.paging import PageToken, Paging
+from penstock.adapters.places import at
 from penstock.errors import GraphError
 from penstock.runtime.arguments import positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from penstock.adapters.http.pages import RecordsPage
     from penstock.document import Document, RawRecord
 
 PAGE_SIZE = 100
@@ -41,6 +43,19 @@ class ClinicalTrialsSource(JsonSource):
     id: ClassVar[str] = "protocolSection.identificationModule.nctId"
     total: ClassVar[str] = "totalCount"
 
+    def raw_records(self, page: RecordsPage) -> list[RawRecord]:
+        """Return the raw records of a page.
+
+        The day of the API's data stands in each study, and changes every day. It is moved beside the bytes:
+        otherwise each study would seem to have changed.
+        """
+        days = [_take_data_version(study) for study in page.items]
+        records = super().raw_records(page)
+        for raw, day in zip(records, days, strict=True):
+            if isinstance(day, str):
+                raw.context["data_version"] = day
+        return records
+
     def doc_id(self, record: dict[str, Any]) -> str:
         """Return ``clinicaltrials:<NCT number>.<day of the last update>``."""
         nct, version = study_ids(record, "of the API")
@@ -48,7 +63,15 @@ class ClinicalTrialsSource(JsonSource):
 
     def document(self, record: dict[str, Any], raw: RawRecord) -> Document:
         """Return the document of a study; see `read_study`."""
-        return read_study(record, raw)
+        document = read_study(record, raw)
+        if day := raw.context.get("data_version"):
+            document.metadata["data_version"] = day
+        return document
+
+
+def _take_data_version(study: Any) -> Any:
+    place = at(study, "derivedSection.miscInfoModule")
+    return place.pop("versionHolder", None) if isinstance(place, dict) else None
 
 
 def clinicaltrials(

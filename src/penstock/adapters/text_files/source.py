@@ -38,6 +38,8 @@ class TextFilesSource(XmlFilesSource):
     def __init__(self, *paths: str | os.PathLike[str], fields: Fields | None = None, **options: Any) -> None:
         super().__init__(*paths, **options)
         self.fields = Fields() if fields is None else fields
+        self._identified: tuple[RawRecord, dict[str, Any]] | None = None
+        """The record that was identified last: it is usually parsed next, and need not be read twice."""
         self._context: dict[str, Any] = {}
         """What each record needs to be read again as a dead letter, without the settings of this source."""
         if self.fields != Fields():
@@ -72,7 +74,9 @@ class TextFilesSource(XmlFilesSource):
 
     def identify(self, raw: RawRecord) -> str:
         """Return the ``doc_id``; see `Fields`."""
-        return self._fields_of(raw).doc_id(self._read(raw), raw.key)
+        record = self._read(raw)
+        self._identified = (raw, record)
+        return self._fields_of(raw).doc_id(record, raw.key)
 
     def parse(self, raw: RawRecord) -> Result[Document, DocumentError]:
         """Return the document of a record, or why there is none."""
@@ -87,7 +91,14 @@ class TextFilesSource(XmlFilesSource):
         kept = raw.context.get("fields")
         return self.fields if kept is None else Fields(**kept)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs to parse."""
+        return {**vars(self), "_identified": None}
+
     def _read(self, raw: RawRecord) -> dict[str, Any]:
+        identified, self._identified = self._identified, None
+        if identified is not None and identified[0] is raw:
+            return identified[1]
         fault = raw.context.get("fault")
         if fault is not None:
             raise DocumentError(f"record {raw.key} cannot be read: {fault}")
