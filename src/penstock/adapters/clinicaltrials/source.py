@@ -9,7 +9,7 @@ from penstock.adapters.clinicaltrials.columns import StudyColumns
 from penstock.adapters.clinicaltrials.study import SOURCE, read_study, study_ids, study_record_id
 from penstock.adapters.http.json_source import JsonSource
 from penstock.adapters.http.paging import PageToken, Paging
-from penstock.adapters.places import at
+from penstock.adapters.places import Place, at
 from penstock.errors import GraphError
 from penstock.runtime.arguments import positive
 
@@ -39,9 +39,9 @@ class ClinicalTrialsSource(JsonSource):
     url: ClassVar[str] = "https://clinicaltrials.gov/api/v2/studies"
     params: ClassVar[Mapping[str, Any]] = {"format": "json", "countTotal": "true", "pageSize": PAGE_SIZE}
     paging: ClassVar[Paging] = PageToken("pageToken", "nextPageToken")
-    records: ClassVar[str] = "studies"
-    id: ClassVar[str] = "protocolSection.identificationModule.nctId"
-    total: ClassVar[str] = "totalCount"
+    records: ClassVar[Place] = "studies"
+    id: ClassVar[Place] = "protocolSection.identificationModule.nctId"
+    total: ClassVar[Place | None] = "totalCount"
 
     def raw_records(self, page: RecordsPage) -> list[RawRecord]:
         """Return the raw records of a page.
