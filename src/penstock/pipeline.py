@@ -39,7 +39,7 @@ from penstock.system.own_loop import iterate_in_own_loop, run_in_own_loop
 if TYPE_CHECKING:
     import os
 
-    from penstock.adapters.adapter import Adapter
+    from penstock.adapters.event_flow import Adapter
     from penstock.document import Document
     from penstock.documents.settings import Step
     from penstock.sinks import Target

@@ -11,7 +11,7 @@ from expression import Ok
 
 from penstock import IngestionPipeline, RetryPolicy
 from penstock.abc import Page, Source
-from penstock.adapters.adapter import Adapter
+from penstock.adapters.event_flow import Adapter
 from penstock.document import Document, RawRecord, checked_id, fault_of_id, id_number, is_ordinary_id
 from penstock.documents.writable import encode_json, fault_of
 from penstock.errors import DocumentError

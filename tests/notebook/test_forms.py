@@ -164,7 +164,8 @@ async def test_a_subscription_says_where_it_stands() -> None:
     flow = ps.from_iterable([1, 2, 3]).map(str)
     async with flow.subscribe() as subscription:
         assert repr(subscription) == "<Subscription from_iterable | map: new, 0 delivered>"
-        await subscription.request(2)
+        for _ in range(2):  # a request may return fewer than it asks for
+            await subscription.request(1)
         assert repr(subscription) == "<Subscription from_iterable | map: running, 2 delivered>"
         texts = texts_of(shown(subscription)["text/html"])
         assert [text for text in texts if text in {"from_iterable", "map"}] == ["from_iterable", "map"]

@@ -71,7 +71,7 @@ TABLE = {
     SOURCE: ["p.toml: to is missing"],
     "to = 'a.jsonl'\n[source]\ninputs = 'a.xml'\n": ["p.toml:2: source.adapter is missing"],
     "to = 'a.jsonl'\n[source]\nadapter = 'pubmd'\n": [
-        "p.toml:3: there is no adapter 'pubmd'; the known adapters are: pubmed"
+        "p.toml:3: there is no adapter 'pubmd'; the known adapters are: "
     ],
     "to = 'a.jsonl'\n[source]\nadapter = 'pubmed'\n": ["p.toml:2: source.inputs is missing or empty"],
     f"to = [\n 'a.jsonl',\n 'b.odd',\n]\n{SOURCE}": ["p.toml:3: no sink is known for 'b.odd'"],

@@ -16,7 +16,7 @@ MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"
 
 UNPICKLERS = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "jsonpickle"}
 BETWEEN_OUR_PROCESSES = {
-    "adapters/adapter.py": "checks that a source can be pickled; it unpickles nothing",
+    "adapters/event_flow.py": "checks that a source can be pickled; it unpickles nothing",
     "adapters/parsing/stage.py": "pickles the source for its workers; it unpickles nothing",
     "adapters/parsing/work.py": "the parent of the workers that parse: reads what they wrote into a pipe that only they hold",
     "adapters/parsing/worker.py": "such a worker: reads what its parent wrote into that pipe",

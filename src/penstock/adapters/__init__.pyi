@@ -1,10 +1,11 @@
 # The names that this package offers, and where each is defined.
 
-from .adapter import Adapter as Adapter
+from .event_flow import Adapter as Adapter
 from .clinicaltrials.source import clinicaltrials as clinicaltrials
 from .clinicaltrials.source import ClinicalTrialsSource as ClinicalTrialsSource
 from .csv_files import csv as csv
 from .jsonl import jsonl as jsonl
+from .own import adapter as adapter
 from .pubmed.adapter import pubmed as pubmed
 from .pubmed.source import PubMedSource as PubMedSource
 from .registry import AdapterEntry as AdapterEntry

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from penstock.adapters.adapter import Adapter
+    from penstock.adapters.event_flow import Adapter
 
 PAGE_SIZE = 256
 
@@ -72,7 +72,7 @@ def csv(
 def _build(
     paths: Sequence[str | os.PathLike[str]], settings: CsvSettings, page_size: int = PAGE_SIZE
 ) -> Adapter:
-    from penstock.adapters.adapter import Adapter
+    from penstock.adapters.event_flow import Adapter
     from penstock.adapters.text_files.rows import RowsSource
 
     return Adapter(RowsSource(*paths, page_size=page_size, **settings.arguments()), page_size=page_size)

@@ -55,6 +55,14 @@ def parsed(
         return Error(error)
 
 
+def json_bytes(record: Any) -> bytes:
+    """Return a record as JSON in UTF-8, without blanks."""
+    try:
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair has no UTF-8
+        return json.dumps(record, separators=(",", ":")).encode()
+
+
 def read_object(data: bytes, key: str) -> dict[str, Any]:
     """Return the JSON object in ``data``.
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from penstock.adapters.adapter import Adapter
+    from penstock.adapters.event_flow import Adapter
 
 PAGE_SIZE = 256
 
@@ -45,7 +45,7 @@ def jsonl(
 def _build(
     paths: Sequence[str | os.PathLike[str]], settings: TextFilesSettings, page_size: int = PAGE_SIZE
 ) -> Adapter:
-    from penstock.adapters.adapter import Adapter
+    from penstock.adapters.event_flow import Adapter
     from penstock.adapters.text_files.json_lines import JsonLinesSource
 
     source = JsonLinesSource(*paths, page_size=page_size, **settings.arguments())

@@ -18,7 +18,7 @@ from penstock.text import repr_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from penstock.adapters.adapter import Adapter
+    from penstock.adapters.event_flow import Adapter
 
 GROUP = "penstock.adapters"
 """The group of entry points that adapters are registered in."""

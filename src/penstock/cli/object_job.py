@@ -78,6 +78,11 @@ class ObjectJob(Job):
         """All outputs that have a name; none if the object has a sink of its own."""
         return (self.to, *self.also) if self.to_given or isinstance(self.found.target, tuple) else ()
 
+    @property
+    def is_query(self) -> bool:
+        """See ``Job.is_query``: what the adapter of an object reads is not known."""
+        return False
+
     def source(self) -> Source:
         """Return the source, for looks at its inputs."""
         return self.found.plan.adapter.source

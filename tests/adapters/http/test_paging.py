@@ -27,7 +27,9 @@ from penstock.adapters.http import (
     pages_of,
 )
 from penstock.adapters.http.answer import Answer
+from penstock.adapters.http.paging import Fetched
 from penstock.errors import GraphError
+from penstock.runtime.policy import RetryPolicy
 from penstock.testing import time as virtual
 
 from .serving import answer as reply
@@ -186,6 +188,45 @@ async def test_pages_in_a_circle_end(length: int) -> None:
     with pytest.raises(HttpError, match=r"circle|that of the page before"):
         await collected(pages, Offset(1))
     assert pages.number <= 6 * length + 4
+
+
+@pytest.mark.parametrize("token", [True, False])
+async def test_a_run_over_the_same_page_for_ever_ends(token: bool) -> None:
+    """Each attempt goes on behind the last page, and still notices that the next one is the same."""
+    served = 0
+
+    def serve(_request) -> bytes:
+        nonlocal served
+        served += 1
+        return reply(json.dumps({"data": [{"meta": {"id": 1}}], "nextPageToken": "t"}).encode())
+
+    class Same(Things):
+        name = "same"
+        records = "data"
+        total = None
+
+    async with serving(serve) as (url, _):
+        if not token:  # the API ignores the offset
+            Same.paging = Offset(1)
+        with pytest.raises(HttpError, match="that of the page before"):
+            await IngestionPipeline(Adapter(Same(url=url)), retry=RetryPolicy(attempts=3, initial=0)).run()
+    assert served < 12
+
+
+def test_a_link_is_followed_with_encryption_only() -> None:
+    """A link to ``http`` behind ``https`` is an error; other relations are no next page."""
+
+    def following(url: str, header: str):
+        page = Fetched(answer=Answer(url=url, status=200, headers={"link": header}), body=[], items=[])
+        return NextLink().following(page, None)
+
+    assert following("https://a.test/x", '</y>; rel="next"') == "https://a.test/y"
+    assert following("https://a.test/x", "</y>; rel=next") == "https://a.test/y"
+    assert (
+        following("https://a.test/x", '</y>; rel="next-archive", </z>; rel="prev next"') == "https://a.test/z"
+    )
+    with pytest.raises(HttpError, match="not encrypted any more"):
+        following("https://a.test/x", '<http://a.test/y>; rel="next"')
 
 
 async def test_answers_that_are_no_page() -> None:

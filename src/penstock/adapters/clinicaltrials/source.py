@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from penstock.adapters.adapter import Adapter
 from penstock.adapters.clinicaltrials.columns import StudyColumns
 from penstock.adapters.clinicaltrials.study import SOURCE, read_study, study_ids, study_record_id
+from penstock.adapters.event_flow import Adapter
 from penstock.adapters.http.json_source import JsonSource
 from penstock.adapters.http.paging import PageToken, Paging
 from penstock.adapters.places import Place, at

@@ -10,7 +10,7 @@ from penstock.abc import Page, Source
 from penstock.adapters.http.client import HttpClient
 from penstock.adapters.http.pages import Listing, RecordsPage, pages_of
 from penstock.adapters.http.paging import OnePage, Paging
-from penstock.adapters.json_records import parsed, read_object
+from penstock.adapters.json_records import json_bytes, parsed, read_object
 from penstock.adapters.places import Place, name_of, text_at
 from penstock.document import Document, RawRecord, checked_id, content_hash
 from penstock.errors import DocumentError, GraphError
@@ -150,11 +150,3 @@ class JsonSource(Source):
             metadata=record,
             content_hash=content_hash(raw.data),
         )
-
-
-def json_bytes(record: Any) -> bytes:
-    """Return a record as JSON in UTF-8, without blanks."""
-    try:
-        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair has no UTF-8
-        return json.dumps(record, separators=(",", ":")).encode()

@@ -75,7 +75,9 @@ async def pages_of(http: Asks, listing: Listing, position: Any = None) -> AsyncI
     if position == END:
         return
     here = None if position is None else position["next"]
-    pages, positions = _Loop(), _Loop()
+    pages, positions = _Loop("" if position is None else position.get("page", "")), _Loop()
+    if here is not None:
+        positions.remember(repr(here).encode())
     ahead: asyncio.Task[Fetched] | None = None
     try:
         while True:
@@ -88,7 +90,7 @@ async def pages_of(http: Asks, listing: Listing, position: Any = None) -> AsyncI
                 positions.check(repr(following).encode(), page)
                 if listing.look_ahead:
                     ahead = asyncio.create_task(_fetch(http, listing, following))
-            behind = END if following is None else {"next": following}
+            behind = END if following is None else {"next": following, "page": pages.last}
             total = None if listing.total is None else total_at(page, listing.total)
             yield RecordsPage(items=page.items, position=behind, promised=total, here=here)
             if following is None:
@@ -123,21 +125,31 @@ class _Loop:
     improved Monte Carlo factorization algorithm, BIT 20, 1980).
     """
 
-    def __init__(self) -> None:
-        self._last = self._remembered = b""
+    def __init__(self, last: str = "") -> None:
+        self.last = last
+        """The digest of what came last. It is in positions, so that another attempt notices it too."""
+        self._remembered = ""
         self._since, self._power = 0, 1
+
+    def remember(self, data: bytes) -> None:
+        """Take ``data`` as what came last."""
+        self.last = _digest(data)
 
     def check(self, data: bytes, page: Fetched) -> None:
         """Raise ``HttpError`` if ``data``, which belongs to ``page``, has come before."""
-        digest = blake2b(data, digest_size=16).digest()
-        if digest == self._last:
+        digest = _digest(data)
+        if digest == self.last:
             raise HttpError(
                 f"{page.answer.url}: this page, or its link to the next one, is that of the page before",
                 is_retryable=True,
             )
         if digest == self._remembered:
             raise HttpError(f"{page.answer.url}: the pages go round in a circle; this one has come before")
-        self._last = digest
+        self.last = digest
         if self._since == self._power:
             self._remembered, self._since, self._power = digest, 0, self._power * 2
         self._since += 1
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=12).hexdigest()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from penstock.adapters.http.answer import Answer
 
 _LINK = re.compile(r"<([^>]*)>([^<]*)")
-_NEXT = re.compile(r';\s*rel\s*=\s*"?[^";]*\bnext\b', re.IGNORECASE)
+_RELATION = re.compile(r';\s*rel\s*=\s*"?([^";]*)', re.IGNORECASE)
 
 Ask = tuple[str, "Mapping[str, Any]"]
 """A URL and its parameters."""
@@ -66,7 +66,8 @@ class NextLink(Paging):
     """Each answer has the URL of the next page: at ``place`` in its body, or in its header ``Link``.
 
     The header is that of RFC 8288, with ``rel="next"``. A relative URL begins at the URL that was asked. The
-    parameters of the first request are not repeated: the link has them.
+    parameters of the first request are not repeated: the link has them. A link from ``https`` to ``http`` is
+    an error.
     """
 
     place: Place | None = None
@@ -83,11 +84,19 @@ class NextLink(Paging):
             return None
         if not isinstance(link, str):
             raise HttpError(f"{answer.url}: the link to the next page is no text: {link!r:.80}")
-        return urljoin(answer.url, link)
+        following = urljoin(answer.url, link)
+        if answer.url.startswith("https:") and not following.startswith("https:"):
+            raise HttpError(f"{answer.url}: the link to the next page is not encrypted any more: {following}")
+        return following
 
 
 def _next_in(header: str) -> str | None:
-    return next((url for url, rest in _LINK.findall(header) if _NEXT.search(rest)), None)
+    links: list[tuple[str, str]] = _LINK.findall(header)
+    for url, rest in links:
+        relation = _RELATION.search(rest)
+        if relation and "next" in relation[1].lower().split():
+            return url
+    return None
 
 
 def ODataNextLink() -> NextLink:  # noqa: N802  it stands among classes

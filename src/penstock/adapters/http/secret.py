@@ -56,9 +56,7 @@ class Secrets:
             for form in {value.encode(), quote_plus(value).encode(), quote(value).encode()}:
                 if form and form in content:
                     found = re.escape(name.encode()) + b"=" + re.escape(form)
-                    content = re.sub(
-                        _BEFORE + found + _BEHIND, lambda link: link[1] if link[2] else b"", content
-                    )
+                    content = re.sub(_BEFORE + found + _BEHIND, _without, content)
         for value in (*self.params.values(), *self.headers.values()):
             secret = value.rpartition(" ")[2].encode()
             if len(secret) >= _LONG and secret in content:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from penstock.adapters.adapter import Adapter
+from penstock.adapters.event_flow import Adapter
 from penstock.adapters.pubmed.source import PubMedSource
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from penstock.adapters.registry import AdapterEntry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.adapters.adapter import Adapter
+    from penstock.adapters.event_flow import Adapter
 
 
 class PubMedSettings(BaseModel):
