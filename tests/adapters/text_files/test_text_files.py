@@ -54,10 +54,11 @@ def test_rows_are_those_of_the_csv_module(rows: list[list[str]], sizes: list[int
     assert found == [{name: value for name, value in zip("xy", row, strict=True) if value} for row in rows]
 
 
-def test_a_record_that_is_too_large() -> None:
-    """It is one faulty record, of which the beginning is kept; the next record is whole."""
+@pytest.mark.parametrize("sizes", [[3, 5, 500], [3, 500], [], [1] * 1010])
+def test_a_record_that_is_too_large(sizes: list[int]) -> None:
+    """It is one faulty record, of which the beginning is kept, however it arrives; the next record is whole."""
     for splitter, head in ((LineSplitter(8), b""), (RowSplitter(8, ",", '"'), b"id\n")):
-        pieces = split(splitter, b"id\n" + b"x" * 1000 + b"\nnext\n", [3, 5, 500])
+        pieces = split(splitter, b"id\n" + b"x" * 1000 + b"\nnext\n", sizes)
         large, following = pieces[-2:]
         assert "1000 bytes, more than the 8 that max_record_bytes allows" in large.fault
         assert large.data == head + b"x" * 8

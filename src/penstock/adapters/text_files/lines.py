@@ -49,11 +49,9 @@ class LineSplitter:
         if self._quote and data.count(self._quote) % 2:
             self._open = not self._open
         self._size += len(data)
-        if self._size <= self._max:
-            self._begun.append(data)
-        elif self._begun:  # too large: keep its beginning
-            whole = b"".join([*self._begun, data])[: min(HEAD_BYTES, self._max)]
-            self._begun = [whole]
+        self._begun.append(data)
+        if self._size > self._max:  # too large: keep its beginning
+            self._begun = [b"".join(self._begun)[: min(HEAD_BYTES, self._max)]]
 
     def _end(self, found: list[Piece], line_end: int, fault: str = "") -> None:
         begun, size, offset = self._begun, self._size, self._offset
